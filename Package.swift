@@ -1,0 +1,57 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+]
+
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "assetfs",
+    products: [.executable(name: "assetfs", targets: ["assetfs"])],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "FUSE", dependencies: ["CFuse", system, logging], swiftSettings: settings),
+        .target(name: "AssetModel", swiftSettings: settings),
+        .target(
+            name: "BlobStore", dependencies: ["AssetModel", "CLinux", "COpenSSL", system], swiftSettings: settings),
+        .target(name: "Catalog", dependencies: ["AssetModel", grdb], swiftSettings: settings),
+        .target(
+            name: "AssetLibrary", dependencies: ["Catalog", "BlobStore", "AssetModel", system, logging],
+            swiftSettings: settings),
+        .target(
+            name: "AssetFilesystem",
+            dependencies: ["FUSE", "AssetLibrary", "Catalog", "BlobStore", "AssetModel", system, logging],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "assetfs", dependencies: ["AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", argumentParser, logging, system],
+            swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["AssetLibrary", "Catalog", "BlobStore", "AssetModel", system],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(name: "AssetModelTests", dependencies: ["AssetModel"], swiftSettings: settings),
+        .testTarget(name: "BlobStoreTests", dependencies: ["BlobStore", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "AssetLibraryTests", dependencies: ["AssetLibrary", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MountTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        .testTarget(name: "CommandTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,101 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+public import FUSE
+internal import SystemPackage
+internal import Glibc
+
+extension AssetFilesystem {
+    /// Attributes of a node or a view.
+    public func getattr(
+        _ inode: InodeNumber, for caller: Caller
+    ) throws(OperationFailure) -> (Attributes, Duration) {
+        let id = node(inode)
+        if let view = View(id) { return try attributes(of: view) }
+        return (attributes(try record(id)), Self.lifetime)
+    }
+
+    /// chmod, chown, utimensat, truncate and ftruncate.
+    public func setattr(
+        _ inode: InodeNumber, _ changes: FUSE.AttributeChanges, handle: FileHandle?, for caller: Caller
+    ) throws(OperationFailure) -> (Attributes, Duration) {
+        let id = node(inode)
+        guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
+        if let size = changes.size { try truncate(id, to: size, handle: handle, for: caller) }
+        var new = AssetLibrary.AttributeChanges()
+        new.mode = changes.mode
+        new.uid = changes.uid
+        new.gid = changes.gid
+        new.accessed = changes.accessed.map(Timestamp.init)
+        new.modified = changes.modified.map(Timestamp.init)
+        new.dropsPrivileges = changes.size != nil && caller.uid != 0
+        // A truncation has set its own time of modification already.
+        if changes.size != nil { new.modified = nil }
+        let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, new) }
+        return (attributes(overlaid(record)), Self.lifetime)
+    }
+
+    private func truncate(
+        _ id: NodeID, to size: Int64, handle: FileHandle?, for caller: Caller
+    ) throws(OperationFailure) {
+        guard size >= 0 else { throw OperationFailure(.invalidArgument) }
+        if let open = handle?.object as? OpenFileHandle {
+            return try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
+        }
+        // truncate(2) on a path is an upload of its own.
+        try refusing { () throws(LibraryError) in
+            let open = try library.open(id, forWriting: true, uid: caller.uid)
+            defer { library.close(open, wasWriting: true) }
+            try library.truncate(open, to: size)
+            try library.flush(open)
+        }
+    }
+
+    /// A symbolic link's target.
+    public func readlink(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [UInt8] {
+        let record = try record(node(inode))
+        guard record.isSymbolicLink else { throw OperationFailure(.invalidArgument) }
+        return record.target
+    }
+
+    /// The disk below the library. Files are rows, so there is no limit of them to show; the disk's is shown.
+    public func statfs(for caller: Caller) throws(OperationFailure) -> FilesystemStatistics {
+        let disk = try refusing { () throws(LibraryError) in try library.diskStatistics() }
+        return FilesystemStatistics(
+            blockSize: UInt64(disk.f_frsize), blocks: UInt64(disk.f_blocks), freeBlocks: UInt64(disk.f_bfree),
+            availableBlocks: UInt64(disk.f_bavail), files: UInt64(disk.f_files), freeFiles: UInt64(disk.f_ffree))
+    }
+
+    func attributes(_ record: NodeRecord) -> Attributes {
+        var result = Attributes(
+            inode: record.id.inode, mode: record.mode, linkCount: UInt32(clamping: record.links), uid: record.uid,
+            gid: record.gid, size: record.size, blocks: record.blocks, accessed: record.accessed.rawValue,
+            modified: record.modified.rawValue, changed: record.changed.rawValue)
+        result.device = record.device
+        if record.isSymbolicLink { result.size = Int64(record.target.count) }
+        if record.isFolder { result.size = 4096 }
+        return result
+    }
+
+    func attributes(of view: View) throws(OperationFailure) -> (Attributes, Duration) {
+        let size = view == .receipts ? try reading { try $0.receiptsSize() } : 4096
+        let subdirectories = view.entries.count { View($0.node)?.isDirectory ?? true }
+        let attributes = Attributes(
+            inode: view.id.inode, mode: view.isDirectory ? 0o040755 : 0o100644,
+            linkCount: view.isDirectory ? UInt32(2 + subdirectories) : 1, uid: owner.uid, gid: owner.gid, size: size,
+            blocks: (size + 511) / 512, accessed: mounted.rawValue,
+            modified: view == .receipts ? Timestamp.now.rawValue : mounted.rawValue, changed: mounted.rawValue)
+        // The receipts grow behind the kernel's back.
+        return (attributes, view == .receipts ? .zero : Self.lifetime)
+    }
+}
+
+extension Timestamp {
+    fileprivate init(_ time: FUSE.AttributeChanges.Time) {
+        switch time {
+        case .now: self = .now
+        case .at(let nanoseconds): self.init(rawValue: nanoseconds)
+        }
+    }
+}

@@ -1,0 +1,109 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import Catalog
+public import FUSE
+
+extension AssetFilesystem {
+    /// Opens a directory. The kernel may keep its listing: it sees every change.
+    public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
+        var opened = Opened(OpenViewHandle())
+        opened.keepsCache = true
+        return opened
+    }
+
+    /// Lists names with their types.
+    public func readdir(
+        _ inode: InodeNumber, handle: FileHandle, from cookie: Int64, into buffer: inout DirectoryBuffer,
+        for caller: Caller
+    ) throws(OperationFailure) {
+        let id = node(inode)
+        try addDots(id, from: cookie, into: &buffer)
+        if let view = View(id) {
+            for (index, entry) in view.entries.enumerated() where index + Self.firstCookie > cookie {
+                let mode: UInt32 = View(entry.node)?.isDirectory ?? true ? 0o040000 : 0o100000
+                guard buffer.append(
+                    Array(entry.name.utf8), inode: entry.node.inode, mode: mode, cookie: Int64(index + Self.firstCookie))
+                else { return }
+            }
+            return
+        }
+        try list(id, from: cookie) { entry in
+            buffer.append(
+                entry.name, inode: entry.node.id.inode, mode: entry.node.mode, cookie: entry.cookie + Self.entryCookies)
+        }
+    }
+
+    /// Lists names with all that lookups would answer.
+    public func readdirplus(
+        _ inode: InodeNumber, handle: FileHandle, from cookie: Int64, into buffer: inout DirectoryBuffer,
+        for caller: Caller
+    ) throws(OperationFailure) {
+        let id = node(inode)
+        try addDots(id, from: cookie, into: &buffer, withAttributes: true)
+        if let view = View(id) {
+            for (index, entry) in view.entries.enumerated() where index + Self.firstCookie > cookie {
+                guard buffer.append(
+                    Array(entry.name.utf8), entry: try self.entry(of: entry.node), cookie: Int64(index + Self.firstCookie))
+                else { return }
+            }
+            return
+        }
+        try list(id, from: cookie) { entry in
+            let answer = self.entry(entry.node)
+            guard buffer.append(entry.name, entry: answer, cookie: entry.cookie + Self.entryCookies) else {
+                // The kernel does not learn of this one.
+                forget([Forgotten(inode: entry.node.id.inode, count: 1)])
+                return false
+            }
+            return true
+        }
+    }
+
+    /// What happened in a directory is durable when this returns.
+    public func fsyncdir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) {
+        try refusing { () throws(LibraryError) in try library.commit() }
+    }
+
+    /// Nothing is kept for an open directory.
+    public func releasedir(_ handle: FileHandle) {}
+
+    /// Cookies: 1 and 2 are `.` and `..`; the rest are the entries' own numbers, moved out of their way.
+    private static let firstCookie = 3
+    private static let entryCookies: Int64 = 2
+
+    private func addDots(
+        _ id: NodeID, from cookie: Int64, into buffer: inout DirectoryBuffer, withAttributes: Bool = false
+    ) throws(OperationFailure) {
+        for (name, own) in [(".", Int64(1)), ("..", Int64(2))] where cookie < own {
+            // Only type and number of the dots are looked at, and readdirplus takes no reference for them.
+            let text = Array(name.utf8)
+            _ = withAttributes
+                ? buffer.append(text, entry: .dots(id.inode), cookie: own)
+                : buffer.append(text, inode: id.inode, mode: 0o040000, cookie: own)
+        }
+    }
+
+    private func list(
+        _ id: NodeID, from cookie: Int64, _ add: (EntryRecord) -> Bool
+    ) throws(OperationFailure) {
+        var position = max(0, cookie - Self.entryCookies)
+        while true {
+            let entries = try reading { try $0.entries(of: id, after: position, limit: 128) }
+            for entry in entries {
+                guard add(entry) else { return }
+                position = entry.cookie
+            }
+            if entries.count < 128 { return }
+        }
+    }
+}
+
+extension Entry {
+    /// `.` and `..`, which the kernel takes no reference to.
+    fileprivate static func dots(_ inode: InodeNumber) -> Entry {
+        Entry(
+            attributes: Attributes(
+                inode: inode, mode: 0o040755, linkCount: 2, uid: 0, gid: 0, size: 0, blocks: 0, accessed: 0, modified: 0,
+                changed: 0), nameLifetime: .zero, attributesLifetime: .zero)
+    }
+}

@@ -1,0 +1,136 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import BlobStore
+public import FUSE
+internal import Catalog
+internal import Glibc
+internal import SystemPackage
+internal import Synchronization
+
+extension AssetFilesystem {
+    /// Makes a file and opens it: an upload begins.
+    public func create(
+        _ name: Name, in parent: InodeNumber, mode: UInt32, flags: Int32, for caller: Caller
+    ) throws(OperationFailure) -> (Entry, Opened) {
+        let (parent, name) = try place(parent, name)
+        let (record, node) = try refusing { () throws(LibraryError) in
+            try library.makeFile(name, in: parent, mode: mode, uid: caller.uid, gid: caller.gid)
+        }
+        return (entry(record), opened(node, isWriting: true, for: caller))
+    }
+
+    /// Opens a file; for writing, an upload begins.
+    public func open(_ inode: InodeNumber, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
+        let id = node(inode)
+        let isWriting = flags & O_ACCMODE != O_RDONLY
+        if let view = View(id) {
+            guard !isWriting, view == .receipts else { throw OperationFailure(LibraryError.readOnly) }
+            var opened = Opened(OpenViewHandle())
+            opened.isDirect = true
+            opened.needsNoFlush = true
+            return opened
+        }
+        let node = try refusing { () throws(LibraryError) in
+            let node = try library.open(id, forWriting: isWriting, uid: caller.uid)
+            guard isWriting, flags & O_TRUNC != 0 else { return node }
+            do throws(LibraryError) {
+                try library.truncate(node, to: 0, isOpening: true)
+            } catch {
+                library.close(node, wasWriting: true)
+                throw error
+            }
+            return node
+        }
+        return opened(node, isWriting: isWriting, for: caller)
+    }
+
+    /// Writers come to us with every write, so that what they wrote is hashed as it comes; readers use the page cache, which the
+    /// kernel keeps right because every write of this node goes through it.
+    private func opened(_ node: OpenNode, isWriting: Bool, for caller: Caller) -> Opened {
+        var opened = Opened(OpenFileHandle(node: node, isWriting: isWriting, uid: caller.uid))
+        opened.isDirect = isWriting && (kernel.withLock { $0?.allowsMappingDirectFiles } ?? false)
+        opened.keepsCache = true
+        opened.needsNoFlush = !isWriting
+        return opened
+    }
+
+    /// Reads from the working file, which all handles of a node share.
+    public func read(
+        _ handle: FileHandle, offset: Int64, count: Int, for caller: Caller
+    ) throws(OperationFailure) -> ReadReply {
+        guard let open = handle.object as? OpenFileHandle else {
+            return .bytes(try reading { try $0.receipts(from: offset, count: count) })
+        }
+        let (file, size) = open.node.content
+        guard let file, offset < size else { return .bytes([]) }
+        return .file(file.descriptor, owner: file, offset: offset, count: min(count, Int(size - offset)))
+    }
+
+    /// Writes to the working file.
+    public func write(
+        _ handle: FileHandle, offset: Int64, bytes: UnsafeRawBufferPointer, for caller: Caller
+    ) throws(OperationFailure) {
+        let open = try writable(handle)
+        if open.mayHavePrivileges.exchange(false, ordering: .relaxed) { try dropPrivileges(of: open.node.id) }
+        try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
+    }
+
+    /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an unprivileged user — write(2)
+    private func dropPrivileges(of id: NodeID) throws(OperationFailure) {
+        guard try record(id).mode & 0o6000 != 0 else { return }
+        var changes = AssetLibrary.AttributeChanges()
+        changes.dropsPrivileges = true
+        let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, changes) }
+        kernel.withLock { $0 }?.invalidateAttributes(record.id.inode)
+    }
+
+    /// close(2): the verdict on what was written.
+    public func flush(_ handle: FileHandle, for caller: Caller) throws(OperationFailure) {
+        guard let open = handle.object as? OpenFileHandle, open.isWriting else { return }
+        try refusing { () throws(LibraryError) in try library.flush(open.node) }
+    }
+
+    /// The file's bytes and name, and all that happened before, are durable when this returns.
+    public func fsync(_ handle: FileHandle, for caller: Caller) throws(OperationFailure) {
+        guard let open = handle.object as? OpenFileHandle else { return }
+        try refusing { () throws(LibraryError) in try library.synchronize(open.node) }
+    }
+
+    /// The end of an open.
+    public func release(_ handle: FileHandle) {
+        guard let open = handle.object as? OpenFileHandle else { return }
+        library.close(open.node, wasWriting: open.isWriting)
+    }
+
+    /// Allocates, punches or zeroes a part of the file. Shifting ranges is EOPNOTSUPP, as on most filesystems.
+    public func fallocate(
+        _ handle: FileHandle, mode: Int32, offset: Int64, length: Int64, for caller: Caller
+    ) throws(OperationFailure) {
+        let open = try writable(handle)
+        // FALLOC_FL_KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE
+        guard mode & ~(0x01 | 0x02 | 0x10) == 0 else { throw OperationFailure(.notSupportedOnSocket) }
+        try refusing { () throws(LibraryError) in
+            try library.allocate(open.node, mode: mode, offset: offset, length: length)
+        }
+    }
+
+    /// Finds data and holes of the working file.
+    public func lseek(
+        _ handle: FileHandle, offset: Int64, whence: Int32, for caller: Caller
+    ) throws(OperationFailure) -> Int64 {
+        guard let open = handle.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
+        let (file, size) = open.node.content
+        // > ENXIO whence is SEEK_DATA or SEEK_HOLE, and offset is beyond the end of the file — lseek(2)
+        guard let file, offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
+        let found = try refusing { () throws(LibraryError) in try library.seek(file, offset, whence: whence) }
+        guard let found else { throw OperationFailure(.noSuchAddressOrDevice) }
+        return min(found, size)
+    }
+
+    private func writable(_ handle: FileHandle) throws(OperationFailure) -> OpenFileHandle {
+        guard let open = handle.object as? OpenFileHandle, open.isWriting else {
+            throw OperationFailure(.badFileDescriptor)
+        }
+        return open
+    }
+}

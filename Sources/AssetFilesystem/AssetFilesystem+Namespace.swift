@@ -1,0 +1,99 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import Catalog
+public import FUSE
+internal import Synchronization
+internal import SystemPackage
+
+extension AssetFilesystem {
+    /// Makes a file, fifo, socket or device.
+    public func mknod(
+        _ name: Name, in parent: InodeNumber, mode: UInt32, device: UInt64, for caller: Caller
+    ) throws(OperationFailure) -> Entry {
+        let isFile = mode & 0o170000 == 0o100000
+        if isFile {
+            let (entry, opened) = try create(name, in: parent, mode: mode, flags: 0, for: caller)
+            release(opened.handle)
+            return entry
+        }
+        var record = NodeRecord(mode: mode, uid: caller.uid, gid: caller.gid, now: .now)
+        record.device = device
+        return try make(name, in: parent, record)
+    }
+
+    /// Makes a folder.
+    public func mkdir(
+        _ name: Name, in parent: InodeNumber, mode: UInt32, for caller: Caller
+    ) throws(OperationFailure) -> Entry {
+        try make(
+            name, in: parent, NodeRecord(mode: 0o040000 | mode & 0o7777, uid: caller.uid, gid: caller.gid, now: .now))
+    }
+
+    /// Makes a symbolic link.
+    public func symlink(
+        _ name: Name, in parent: InodeNumber, target: [UInt8], for caller: Caller
+    ) throws(OperationFailure) -> Entry {
+        var record = NodeRecord(mode: 0o120777, uid: caller.uid, gid: caller.gid, now: .now)
+        record.target = target
+        return try make(name, in: parent, record)
+    }
+
+    private func make(_ name: Name, in parent: InodeNumber, _ record: NodeRecord) throws(OperationFailure) -> Entry {
+        let (parent, name) = try place(parent, name)
+        return entry(try refusing { () throws(LibraryError) in try library.make(name, in: parent, record) })
+    }
+
+    /// Makes a hard link.
+    public func link(
+        _ inode: InodeNumber, as name: Name, in parent: InodeNumber, for caller: Caller
+    ) throws(OperationFailure) -> Entry {
+        let (parent, name) = try place(parent, name)
+        let id = node(inode)
+        return entry(try refusing { () throws(LibraryError) in try library.link(id, as: name, in: parent) })
+    }
+
+    /// Removes a file's name. What is open goes on working.
+    public func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
+        let (parent, name) = try place(parent, name)
+        noteRemoval(try refusing { () throws(LibraryError) in try library.remove(name, in: parent) })
+    }
+
+    /// Removes an empty folder.
+    public func rmdir(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
+        let (parent, name) = try place(parent, name)
+        noteRemoval(try refusing { () throws(LibraryError) in try library.removeFolder(name, in: parent) })
+    }
+
+    /// Moves a name. RENAME_WHITEOUT, which overlayfs would want, is EINVAL.
+    public func rename(
+        _ name: Name, in parent: InodeNumber, to newName: Name, in newParent: InodeNumber, flags: UInt32,
+        for caller: Caller
+    ) throws(OperationFailure) {
+        let (parent, name) = try place(parent, name)
+        let (newParent, newName) = try place(newParent, newName)
+        let collision: AssetLibrary.Collision
+        switch flags {
+        case 0: collision = .replace
+        case 1: collision = .refuse  // RENAME_NOREPLACE
+        case 2: collision = .exchange  // RENAME_EXCHANGE
+        default: throw OperationFailure(.invalidArgument)
+        }
+        let replaced = try refusing { () throws(LibraryError) in
+            try library.move(name, in: parent, to: newName, in: newParent, collision)
+        }
+        if let replaced { noteRemoval(replaced) }
+    }
+
+    /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.
+    private func noteRemoval(_ record: NodeRecord) {
+        guard record.links == 0 else { return }
+        removedNodes.withLock { _ = $0.insert(record.id) }
+    }
+
+    /// Where something is made or removed: below `folders/`, never in a view.
+    func place(_ parent: InodeNumber, _ name: Name) throws(OperationFailure) -> (NodeID, EntryName) {
+        let parent = node(parent)
+        guard View(parent) == nil else { throw OperationFailure(LibraryError.readOnly) }
+        return (parent, try entryName(name))
+    }
+}

@@ -1,0 +1,76 @@
+public import AssetLibrary
+internal import AssetModel
+internal import Catalog
+public import FUSE
+internal import Glibc
+internal import Synchronization
+
+/// Answers kernel operations from a library. Holds no rule of the product: those are `AssetLibrary`'s.
+public final class AssetFilesystem: Filesystem {
+    /// What the root of the mount shows.
+    public enum RootView: String, Sendable, CaseIterable {
+        /// `folders/` and the other views.
+        case all
+        /// What is in `folders/`, and nothing else.
+        case folders
+    }
+
+    let library: AssetLibrary
+    let rootView: RootView
+    let lookupCounts = LookupCounts()
+    /// Nodes without a name that the kernel refers to.
+    let removedNodes = Mutex<Set<NodeID>>([])
+    let kernel = Mutex<Kernel?>(nil)
+    /// What the views show as owner and times.
+    let owner = (uid: getuid(), gid: getgid())
+    let mounted = Timestamp.now
+
+    /// Names and attributes may be kept for long: whatever changes them comes through the kernel, or we tell it.
+    static let lifetime = Duration.seconds(3600)
+
+    /// Shows a library.
+    public init(_ library: AssetLibrary, rootView: RootView) {
+        self.library = library
+        self.rootView = rootView
+    }
+
+    /// Keeps what the kernel can be told through.
+    public func start(_ kernel: Kernel) { self.kernel.withLock { $0 = kernel } }
+
+    /// A name is made known to the kernel when it comes to be, so that it may remember its absence as long.
+    public var missingNameLifetime: Duration { Self.lifetime }
+
+    /// The node behind an inode number: the same number, but for the root, which the kernel always calls 1.
+    func node(_ inode: InodeNumber) -> NodeID {
+        inode == .root && rootView == .folders ? .folders : NodeID(inode)
+    }
+
+    /// A node's record with what is being written to it.
+    func record(_ id: NodeID) throws(OperationFailure) -> NodeRecord {
+        guard let record = try reading({ try $0.node(id) }) else { throw OperationFailure(LibraryError.notFound) }
+        return overlaid(record)
+    }
+
+    func overlaid(_ record: NodeRecord) -> NodeRecord {
+        guard record.isFile, let open = library.openState(of: record.id) else { return record }
+        var record = record
+        if record.size != open.size {
+            record.size = open.size
+            record.blocks = (open.size + 511) / 512
+        }
+        if let modified = open.modified {
+            record.modified = modified
+            record.changed = max(record.changed, modified)
+        }
+        return record
+    }
+
+    func reading<Value>(_ body: (Records) throws -> Value) throws(OperationFailure) -> Value {
+        try refusing { () throws(LibraryError) in try library.read(body) }
+    }
+}
+
+extension NodeID {
+    init(_ inode: InodeNumber) { self.init(rawValue: Int64(bitPattern: inode.rawValue)) }
+    var inode: InodeNumber { InodeNumber(rawValue: UInt64(bitPattern: rawValue)) }
+}

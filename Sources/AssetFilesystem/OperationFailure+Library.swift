@@ -1,0 +1,53 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import FUSE
+internal import SystemPackage
+
+extension OperationFailure {
+    /// What a program sees of a library's refusal. The only place where one becomes an errno.
+    init(_ error: LibraryError) {
+        switch error {
+        case .notFound: self.init(.noSuchFileOrDirectory)
+        case .nameTaken: self.init(.fileExists)  // mkdir(2), link(2)
+        case .notAFolder: self.init(.notDirectory)
+        case .isAFolder: self.init(.isDirectory)  // unlink(2): Linux says EISDIR where POSIX says EPERM
+        case .folderNotEmpty: self.init(.directoryNotEmpty)  // rmdir(2); rename(2) also allows EEXIST
+        case .intoItself: self.init(.invalidArgument)  // rename(2)
+        case .nameTooLong: self.init(.fileNameTooLong)
+        case .invalid(let reason): self.init(.invalidArgument, cause: reason)
+        case .notPermitted(let reason): self.init(.notPermitted, cause: reason)
+        case .readOnly: self.init(.notPermitted)
+        case .noSuchAttribute: self.init(.attributeNotFound)  // getxattr(2): ENODATA
+        case .attributeExists: self.init(.fileExists)  // setxattr(2) with XATTR_CREATE
+        case .valueTooLong: self.init(.argListTooLong)  // setxattr(2): E2BIG
+        case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
+        case .noSpace(let reason): self.init(.noSpace, cause: reason)
+        case .blobs(let error): self.init(.ioError, cause: error.description)
+        case .catalog(let error): self.init(.ioError, cause: error.description)
+        }
+    }
+}
+
+extension Errno {
+    /// ENODATA: there is no extended attribute of that name.
+    static var attributeNotFound: Errno { Errno(rawValue: 61) }
+}
+
+/// Runs a library's verb; its refusal becomes the operation's.
+func refusing<Value>(_ body: () throws(LibraryError) -> Value) throws(OperationFailure) -> Value {
+    do throws(LibraryError) { return try body() } catch { throw OperationFailure(error) }
+}
+
+/// A name from the kernel, checked.
+func entryName(_ name: Name) throws(OperationFailure) -> EntryName {
+    do throws(EntryName.Invalid) {
+        return try EntryName(name.bytes)
+    } catch {
+        switch error {
+        case .tooLong(let count): throw OperationFailure(LibraryError.nameTooLong(count))
+        case .malformed: throw OperationFailure(.invalidArgument)
+        }
+    }
+}

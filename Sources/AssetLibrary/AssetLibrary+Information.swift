@@ -1,0 +1,48 @@
+public import AssetModel
+internal import BlobStore
+internal import Catalog
+public import Glibc
+
+// What the library knows of its files without being asked to change anything.
+extension AssetLibrary {
+    /// The disk below the library.
+    public func diskStatistics() throws(LibraryError) -> statvfs {
+        do throws(BlobStoreError) { return try blobs.statistics() } catch { throw LibraryError(error) }
+    }
+
+    /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
+    /// - Returns: nil where there is none of that name, or the file has no asset.
+    public func computed(_ key: String, of id: NodeID) throws(LibraryError) -> String? {
+        try read { records in
+            guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID) else {
+                return nil
+            }
+            let versions = try records.versions(of: assetID)
+            let name = try records.anyEntry(of: id)?.name
+            switch key {
+            case "id": return "\(assetID)"
+            case "filename": return name?.description
+            case "original_filename": return String(decoding: asset.originalName, as: UTF8.self)
+            case "created": return asset.created.description
+            case "uploaded": return versions.first?.created.description
+            case "user_id": return "\(asset.uid)"
+            case "sha256": return versions.first?.digest?.description
+            case "versions": return "\(versions.count)"
+            case "info":
+                var info = JSONObject()
+                info.add("id", assetID.rawValue)
+                info.add("node", id.rawValue)
+                info.add("filename", name)
+                info.add("original_filename", try? EntryName(asset.originalName))
+                info.add("size", node.size)
+                info.add("sha256", versions.first?.digest?.description)
+                info.add("created", asset.created.description)
+                info.add("uploaded", versions.first?.created.description)
+                info.add("user_id", Int64(asset.uid))
+                info.add("versions", Int64(versions.count))
+                return String(decoding: info.bytes, as: UTF8.self)
+            default: return nil
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+public import AssetModel
+public import BlobStore
+internal import Logging
+public import Catalog
+internal import Synchronization
+
+// Opening, writing and ending uploads. The kernel's events map to these as docs/ARCHITECTURE.md shows.
+extension AssetLibrary {
+    /// Makes a file and opens it for writing.
+    public func makeFile(
+        _ name: EntryName, in parent: NodeID, mode: UInt32, uid: UInt32, gid: UInt32
+    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        let record = try make(name, in: parent, NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uid, gid: gid, now: .now))
+        let node = retain(record.id)
+        node.upload.withLock { upload in
+            node.shown.withLock { $0.isLoaded = true }
+            upload.isNew = true
+            upload.addWriter(uid: uid)
+        }
+        return (record, node)
+    }
+
+    /// Opens a file. Every `open` needs one `close`.
+    public func open(_ id: NodeID, forWriting: Bool, uid: UInt32) throws(LibraryError) -> OpenNode {
+        let node = retain(id)
+        do throws(LibraryError) {
+            try node.upload.withLock { upload throws(LibraryError) in
+                try load(node, &upload)
+                if forWriting { upload.addWriter(uid: uid) }
+            }
+        } catch {
+            release(node)
+            throw error
+        }
+        return node
+    }
+
+    /// Reads what the file is. It is in `openNodes` already, so that nobody can change it past us.
+    private func load(_ node: OpenNode, _ upload: inout OpenNode.Upload) throws(LibraryError) {
+        guard !node.shown.withLock({ $0.isLoaded }) else { return }
+        let (record, digest) = try read { records in
+            guard let record = try records.node(node.id) else { throw LibraryError.notFound }
+            return (record, try record.blob.flatMap { try records.digest(of: $0) })
+        }
+        guard record.isFile else { throw record.isFolder ? .isAFolder : .invalid("It is not a file.") }
+        upload.isNew = record.asset == nil
+        node.isUnlinked.store(record.links == 0, ordering: .relaxed)
+        do throws(BlobStoreError) {
+            let file: OpenFile? = if let digest { try blobs.open(digest, size: record.size) } else { nil }
+            node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: file, size: record.size) }
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+
+    private func retain(_ id: NodeID) -> OpenNode {
+        openNodes.withLock { nodes in
+            let node = nodes[id]?.node ?? OpenNode(id: id)
+            nodes[id] = (node, (nodes[id]?.handles ?? 0) + 1)
+            return node
+        }
+    }
+
+    private func release(_ node: OpenNode) {
+        openNodes.withLock { nodes in
+            guard let found = nodes[node.id] else { return }
+            nodes[node.id] = found.handles > 1 ? (found.node, found.handles - 1) : nil
+        }
+    }
+
+    /// A file's size and time of writing while it is open; nil when it is not.
+    public func openState(of id: NodeID) -> (size: Int64, modified: Timestamp?)? {
+        guard let node = openNodes.withLock({ $0[id]?.node }) else { return nil }
+        return node.shown.withLock { $0.isLoaded ? ($0.size, $0.modified) : nil }
+    }
+
+    /// Writes bytes at an offset; a hole before them reads as zeros.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, to node: OpenNode) throws(LibraryError) {
+        let (end, overflow) = offset.addingReportingOverflow(Int64(bytes.count))
+        guard offset >= 0, !overflow else { throw .invalid("The offset is out of range.") }
+        try space.take(Int64(bytes.count))
+        try change(node) { (upload, staged) throws(BlobStoreError) in
+            try unsafe staged.write(bytes, at: offset)
+            unsafe upload.digest.update(bytes, at: offset)
+            if end % Self.writebackStep < Int64(bytes.count) {
+                staged.beginWriteback(from: max(0, end - 2 * Self.writebackStep), count: Self.writebackStep)
+            }
+            return nil
+        } resize: { max($0, end) }
+    }
+
+    /// How many bytes are written before the disk is asked to begin with them.
+    private static let writebackStep: Int64 = 16 << 20
+
+    /// Cuts or extends a file. `isOpening` says that it is the truncation of O_TRUNC, with writing yet to come.
+    public func truncate(_ node: OpenNode, to size: Int64, isOpening: Bool = false) throws(LibraryError) {
+        let former = node.content.size
+        if isOpening, former == 0 { return }
+        try change(node, keeping: size) { (upload, staged) throws(BlobStoreError) in
+            try staged.truncate(to: size)
+            upload.digest.disturb()
+            if size == 0 { upload.digest = SequentialDigest() }
+            return isOpening
+        } resize: { _ in size }
+    }
+
+    /// Allocates, punches or zeroes, as fallocate(2)'s mode says.
+    public func allocate(_ node: OpenNode, mode: Int32, offset: Int64, length: Int64) throws(LibraryError) {
+        let (end, overflow) = offset.addingReportingOverflow(length)
+        guard offset >= 0, length > 0, !overflow else { throw .invalid("Offset or length is out of range.") }
+        if mode & 2 /* FALLOC_FL_PUNCH_HOLE */ == 0 { try space.take(length) }
+        try change(node) { (upload, staged) throws(BlobStoreError) in
+            try staged.allocate(mode: mode, offset: offset, length: length)
+            upload.digest.disturb()
+            return nil
+        } resize: { mode & 1 /* FALLOC_FL_KEEP_SIZE */ != 0 ? $0 : max($0, end) }
+    }
+
+    /// Does something to the private file, which takes the blob's place at the first change.
+    /// - Parameters:
+    ///   - keeping: how many of the present bytes matter.
+    ///   - body: answers whether this was only the truncation of an opening; nil when bytes were changed.
+    private func change(
+        _ node: OpenNode, keeping: Int64 = .max,
+        _ body: (inout OpenNode.Upload, StagedFile) throws(BlobStoreError) -> Bool?, resize: (Int64) -> Int64
+    ) throws(LibraryError) {
+        let isFirst: Bool
+        do throws(BlobStoreError) {
+            isFirst = try node.upload.withLock { upload throws(BlobStoreError) in
+                let staged: StagedFile
+                if let present = upload.staged {
+                    staged = present
+                } else {
+                    let (file, size) = node.content
+                    staged =
+                        if let file, keeping > 0 { try blobs.stage(copyOf: file, size: min(size, keeping)) } else {
+                            try blobs.stage()
+                        }
+                    if keeping == 0 || size == 0 { upload.digest = SequentialDigest() }
+                    upload.staged = staged
+                    node.shown.withLock { $0.file = staged.file }
+                }
+                let isOnlyTruncated = try body(&upload, staged)
+                let isFirst = !upload.isDirty
+                upload.isDirty = true
+                upload.isOnlyTruncated = isOnlyTruncated ?? false
+                node.shown.withLock {
+                    $0.size = resize($0.size)
+                    $0.modified = .now
+                }
+                return isFirst
+            }
+        } catch {
+            throw LibraryError(error)
+        }
+        if isFirst { commitSoon() }
+    }
+
+    /// Where data or a hole of a working file begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.
+    public func seek(_ file: OpenFile, _ offset: Int64, whence: Int32) throws(LibraryError) -> Int64? {
+        do throws(BlobStoreError) { return try file.seek(offset, whence: whence) } catch { throw LibraryError(error) }
+    }
+
+    /// A descriptor was closed: the verdict on what was written, if anything was.
+    public func flush(_ node: OpenNode) throws(LibraryError) {
+        try node.upload.withLock { upload throws(LibraryError) in
+            guard upload.isDirty, !upload.isOnlyTruncated else { return }
+            try commit(&upload, of: node)
+        }
+    }
+
+    /// Puts what was written to a file, and all that happened before, on stable storage. Not a verdict.
+    public func synchronize(_ node: OpenNode) throws(LibraryError) {
+        try node.upload.withLock { upload throws(LibraryError) in
+            guard upload.isDirty, let staged = upload.staged else { return }
+            try record(&upload, of: node)
+            do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
+        }
+        try commit()
+    }
+
+    /// The verdict on whatever is still to come; a new file that nothing was written to is an upload of nothing.
+    func finish(_ node: OpenNode) throws(LibraryError) {
+        try node.upload.withLock { upload throws(LibraryError) in
+            if upload.isDirty || upload.isNew && node.content.size == 0 { try commit(&upload, of: node) }
+        }
+    }
+
+    /// Ends one `open` or `makeFile`. An error is for the log alone: nobody waits for it.
+    public func close(_ node: OpenNode, wasWriting: Bool) {
+        defer { release(node) }
+        guard wasWriting else { return }
+        let isLastWriter = node.upload.withLock { upload in
+            upload.writers -= 1
+            return upload.writers == 0
+        }
+        guard isLastWriter else { return }
+        do throws(LibraryError) {
+            try finish(node)
+        } catch {
+            log.error("The upload to node \(node.id) could not be ended: \(error)")
+        }
+        node.upload.withLock { if $0.writers == 0 { $0.version = nil } }
+    }
+
+    // MARK: The verdict
+
+    private func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
+        if node.isUnlinked.load(ordering: .relaxed) { return }
+        let (size, modified) = node.shown.withLock { ($0.size, $0.modified) }
+        do {
+            let sealed = try Seal(upload, size: size)
+            let adopted = try Adopt(sealed, from: upload, into: blobs, catalog: catalog)
+            let (uid, version, isRecorded) = (upload.uid, upload.version, upload.isRecorded)
+            let published = try catalog.write { records in
+                try Publish(
+                    sealed, of: node.id, by: uid, replacing: version, modified: modified, isRecorded: isRecorded,
+                    records: records)
+            }
+            guard let published else { return }
+            upload.version = published.version
+            upload.isDirty = false
+            upload.isOnlyTruncated = false
+            upload.isNew = false
+            upload.isRecorded = false
+            // A superfluous file goes on serving its handles: it has the blob's bytes, but is no blob and so stays private.
+            if adopted.wasNew || sealed.digest == nil { upload.staged = nil }
+            node.shown.withLock {
+                if sealed.digest == nil { $0.file = nil }
+                if $0.modified == modified { $0.modified = nil }
+            }
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+
+    /// Tells the catalog where the bytes of uploads that go on are, so that a crash does not lose them.
+    func recordUnfinishedUploads() {
+        for entry in openNodes.withLock({ Array($0.values) }) {
+            let wasFree: Void? = entry.node.upload.withLockIfAvailable { upload in
+                guard upload.isDirty, !upload.isRecorded else { return }
+                do throws(LibraryError) {
+                    try record(&upload, of: entry.node)
+                } catch {
+                    log.error("The upload to node \(entry.node.id) would not survive a crash: \(error)")
+                }
+            }
+            if wasFree == nil { commitSoon() }
+        }
+    }
+
+    private func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
+        guard !upload.isRecorded, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged else { return }
+        let modified = node.shown.withLock { $0.modified }
+        staged.keepName()
+        try write { try $0.recordStaged(StagedRecord(node: node.id, file: staged.name, writtenAt: modified)) }
+        upload.isRecorded = true
+    }
+}
+
+extension OpenNode.Upload {
+    fileprivate mutating func addWriter(uid: UInt32) {
+        writers += 1
+        self.uid = uid
+    }
+}

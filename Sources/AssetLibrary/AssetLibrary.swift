@@ -1,0 +1,121 @@
+internal import AssetModel
+internal import BlobStore
+public import Catalog
+public import Logging
+internal import Synchronization
+
+/// An open library: the tree, the assets and the upload pipeline, without a kernel.
+///
+/// ## Concurrency
+/// Every method may be called from any thread. Lock order: `OpenNode.upload` → `openNodes` → `OpenNode.shown`; then the catalog,
+/// which takes none of ours.
+public final class AssetLibrary: Sendable {
+    /// The records. `AssetFilesystem` reads them; changes go through this type.
+    public let catalog: Catalog
+    let blobs: BlobStore
+    /// Where what nobody waits for is told.
+    public let log: Logger
+    let space: SpaceReserve
+    let openNodes = Mutex<[NodeID: (node: OpenNode, handles: Int)]>([:])
+    private let layout: LibraryLayout
+    private let groupCommit: GroupCommit
+    private let committer: Mutex<BackgroundThread?>
+    private let wake: Wake
+
+    /// How long a change waits for others before all are committed; with the commit itself that is less than a second.
+    private static let commitDelay = Duration.milliseconds(500)
+
+    /// Opens a library and makes it if there is none; finishes or clears what a crash left.
+    public init(at path: String, log: Logger) throws(OpenLibraryError) {
+        self.log = log
+        let layout = try LibraryLayout(path: path)
+        self.layout = layout
+        let wake = Wake()
+        self.wake = wake
+        do {
+            blobs = try BlobStore(at: path)
+            catalog = try Catalog(path: layout.catalogPath) { wake.call() }
+            space = SpaceReserve(blobs: blobs)
+            groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
+            committer = Mutex(nil)
+            try makeFoldersNode()
+            try groupCommit.commit()
+            try layout.finish()
+            try recover()
+        } catch {
+            layout.abandon()
+            switch error {
+            case let error as OpenLibraryError: throw error
+            case BlobStoreError.noSpace: throw .noSpace(path: path)
+            case let error as CatalogError where error.isNoSpace: throw .noSpace(path: path)
+            case LibraryError.noSpace: throw .noSpace(path: path)
+            default: throw .failed(path: path, reason: "\(error)")
+            }
+        }
+        let thread = BackgroundThread(delay: Self.commitDelay) { [weak self] in
+            // Its failure is logged, and every later operation meets it again.
+            try? self?.commitInBackground()
+        }
+        committer.withLock { $0 = thread }
+        wake.set { thread.wake() }
+    }
+
+    /// The library's folder.
+    public var path: String { layout.path }
+
+    /// Returns when everything that was acknowledged before the call is on stable storage.
+    public func commit() throws(LibraryError) { try groupCommit.commit() }
+
+    /// Asks for a commit soon, for a change that the catalog does not see.
+    func commitSoon() { wake.call() }
+
+    private func commitInBackground() throws(LibraryError) {
+        recordUnfinishedUploads()
+        try groupCommit.commit()
+    }
+
+    /// Ends all uploads, makes everything durable and lets go of the library.
+    public func close() throws(LibraryError) {
+        committer.withLock { thread in
+            thread?.stop()
+            thread = nil
+        }
+        for entry in openNodes.withLock({ Array($0.values) }) {
+            do throws(LibraryError) {
+                try finish(entry.node)
+            } catch {
+                log.error("The upload to node \(entry.node.id) could not be ended: \(error)")
+            }
+        }
+        try groupCommit.commit()
+        do { try catalog.close() } catch { throw LibraryError(error) }
+    }
+
+    private func makeFoldersNode() throws {
+        try catalog.write { records in
+            guard try records.node(.folders) == nil else { return }
+            var root = NodeRecord(mode: 0o040755, uid: UInt32(getuid()), gid: UInt32(getgid()), now: .now)
+            root.id = .folders
+            _ = try records.insert(root)
+        }
+    }
+
+    /// Runs `body` on the records; what it throws becomes a `LibraryError`.
+    public func read<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
+        do { return try catalog.read(body) } catch { throw LibraryError(error) }
+    }
+
+    /// Runs `body`, which checks before it changes, on the records; what it throws becomes a `LibraryError`.
+    func write<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
+        do { return try catalog.write(body) } catch { throw LibraryError(error) }
+    }
+}
+
+/// A call that is connected after the catalog, which makes it, has been opened.
+private final class Wake: Sendable {
+    private let action = Mutex<(@Sendable () -> Void)?>(nil)
+    func set(_ new: @escaping @Sendable () -> Void) { action.withLock { $0 = new } }
+    func call() { action.withLock { $0 }?() }
+}
+
+internal import Glibc

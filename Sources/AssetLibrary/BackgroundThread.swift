@@ -1,0 +1,90 @@
+internal import Glibc
+
+/// A thread of our own, which signals do not interrupt, woken through a pipe.
+final class BackgroundThread: Sendable {
+    private let thread: pthread_t
+    private let wakeups: Wakeups
+
+    /// Starts a thread that runs `body` each time it is woken, until it is stopped.
+    /// - Parameter delay: how long after the waking, so that much can be done at once.
+    init(delay: Duration, body: @escaping @Sendable () -> Void) {
+        let wakeups = Wakeups()
+        self.wakeups = wakeups
+        let milliseconds = Int32(delay.components.seconds * 1000 + delay.components.attoseconds / 1_000_000_000_000_000)
+        let start = unsafe Unmanaged.passRetained(
+            Start {
+                while wakeups.wait(milliseconds: -1) == .woken {
+                    _ = wakeups.wait(milliseconds: milliseconds, untilStopped: true)
+                    body()
+                }
+            })
+        var thread = pthread_t()
+        unsafe pthread_create(
+            &thread, nil,
+            { argument in
+                if let argument = unsafe argument {
+                    unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body()
+                }
+                return nil
+            }, start.toOpaque())
+        self.thread = thread
+    }
+
+    /// Has `body` run soon.
+    func wake() { wakeups.send(1) }
+
+    /// Lets a running `body` end, and no other begin.
+    func stop() {
+        wakeups.send(0)
+        _ = pthread_join(thread, nil)
+    }
+}
+
+private final class Start: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+}
+
+/// A pipe with two messages: 1, there is work; 0, stop. Both ends are closed with the last reference.
+private final class Wakeups: Sendable {
+    enum Event { case woken, stopped, timedOut }
+    private let reading: Int32
+    private let writing: Int32
+
+    init() {
+        var ends: (Int32, Int32) = (-1, -1)
+        unsafe withUnsafeMutableBytes(of: &ends) { unsafe _ = pipe($0.baseAddress?.assumingMemoryBound(to: Int32.self)) }
+        (reading, writing) = ends
+        for end in [reading, writing] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        _ = fcntl(writing, F_SETFL, O_NONBLOCK)
+    }
+
+    deinit {
+        _ = close(reading)
+        _ = close(writing)
+    }
+
+    /// A full pipe holds work enough already, so a message that does not fit may be lost.
+    func send(_ message: UInt8) {
+        var message = message
+        unsafe _ = write(writing, &message, 1)
+    }
+
+    func wait(milliseconds: Int32, untilStopped: Bool = false) -> Event {
+        var request = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+        let end = ContinuousClock.now.advanced(by: .milliseconds(Int64(milliseconds)))
+        while true {
+            let left = (end - .now).components
+            let timeout = milliseconds < 0 ? -1 : max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)
+            let count = unsafe poll(&request, 1, Int32(timeout))
+            if count == 0 { return .timedOut }
+            var message: UInt8 = 0
+            guard count > 0, unsafe read(reading, &message, 1) == 1 else { continue }
+            if message == 0 {
+                if untilStopped { send(0) }
+                return .stopped
+            }
+            if !untilStopped { return .woken }
+        }
+    }
+}

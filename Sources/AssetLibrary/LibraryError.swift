@@ -1,0 +1,75 @@
+public import AssetModel
+public import BlobStore
+public import Catalog
+
+/// Why a library refuses an operation: one case per refusal that a caller can tell apart.
+public enum LibraryError: Error, CustomStringConvertible, Sendable {
+    /// There is nothing of that name, or the thing is gone.
+    case notFound
+    /// The name is taken.
+    case nameTaken(EntryName)
+    /// Something other than a folder was used as one.
+    case notAFolder
+    /// A folder was used as something else.
+    case isAFolder
+    /// A folder still has entries.
+    case folderNotEmpty(EntryName)
+    /// A folder would be moved into itself.
+    case intoItself
+    /// A name has more than 255 bytes; the count.
+    case nameTooLong(Int)
+    /// Bytes that cannot be a name, or a value that cannot be meant.
+    case invalid(String)
+    /// The operation does not apply to this kind of thing, or at this place.
+    case notPermitted(String)
+    /// The place belongs to a view that nothing can be written to.
+    case readOnly
+    /// There is no extended attribute of that name.
+    case noSuchAttribute
+    /// There is an extended attribute of that name already.
+    case attributeExists
+    /// An extended attribute's value has more than 64 KiB; the count.
+    case valueTooLong(Int)
+    /// Extended attributes of that namespace are not kept.
+    case unsupportedAttribute(String)
+    /// The disk is full, or nearly so: what is left is kept for the catalog.
+    case noSpace(String)
+    /// Bytes could not be kept or given back.
+    case blobs(BlobStoreError)
+    /// The catalog could not be read or written.
+    case catalog(CatalogError)
+
+    init(_ error: any Error) {
+        switch error {
+        case let error as LibraryError: self = error
+        case BlobStoreError.noSpace(let operation): self = .noSpace("The library's disk is full (\(operation)).")
+        case let error as BlobStoreError: self = .blobs(error)
+        case let error as CatalogError where error.isNoSpace: self = .noSpace(error.description)
+        case let error as CatalogError: self = .catalog(error)
+        case EntryName.Invalid.tooLong(let count): self = .nameTooLong(count)
+        case EntryName.Invalid.malformed: self = .invalid("The name is empty or has a slash in it.")
+        default: self = .catalog(CatalogError.failed(code: 1, reason: "\(error)"))
+        }
+    }
+
+    /// One sentence.
+    public var description: String {
+        switch self {
+        case .notFound: "There is no such file or folder."
+        case .nameTaken(let name): "The name “\(name)” is taken."
+        case .notAFolder: "A part of the path is not a folder."
+        case .isAFolder: "It is a folder."
+        case .folderNotEmpty(let name): "The folder “\(name)” is not empty."
+        case .intoItself: "A folder cannot be moved into itself."
+        case .nameTooLong(let count): "The name has \(count) bytes; 255 are allowed."
+        case .invalid(let reason), .notPermitted(let reason), .noSpace(let reason): reason
+        case .readOnly: "This place is a view and cannot be written to."
+        case .noSuchAttribute: "There is no extended attribute of that name."
+        case .attributeExists: "There is an extended attribute of that name already."
+        case .valueTooLong(let count): "The value has \(count) bytes; 65,536 are allowed."
+        case .unsupportedAttribute(let name): "Extended attributes such as “\(name)” are not kept."
+        case .blobs(let error): error.description
+        case .catalog(let error): error.description
+        }
+    }
+}

@@ -1,0 +1,97 @@
+internal import AssetModel
+internal import Glibc
+internal import SystemPackage
+
+/// Where a library's parts are, and that it is one: `FORMAT`, `lock`, `catalog.sqlite`, `blobs/`, `staging/`.
+///
+/// Holds the library's lock until its last reference is gone.
+final class LibraryLayout: Sendable {
+    /// What FORMAT says of a library that this assetfs can open.
+    static let format = "assetfs library 1"
+
+    let path: String
+    var catalogPath: String { "\(path)/catalog.sqlite" }
+    private let lock: Int32
+    private let isNew: Bool
+
+    /// Opens a library's folder and locks it; makes it when there is none, or when it is empty.
+    init(path: String) throws(OpenLibraryError) {
+        self.path = path
+        let wasMade = unsafe mkdir(path, 0o700) == 0
+        let made = Errno(rawValue: errno)
+        guard wasMade || made == .fileExists else { throw Self.refused(path, made) }
+        let contents = try Self.contents(path)
+        let format = contents.contains("FORMAT") ? try Self.read("\(path)/FORMAT") : nil
+        if let format, format != Self.format { throw .unknownFormat(path: path, found: String(format.prefix(40))) }
+        // A folder with only our own names in it is a library whose making was cut short.
+        guard format != nil || contents.isSubset(of: ["lock", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm",
+            "blobs", "staging", "assetfs.log", "lost+found"])
+        else { throw .notALibrary(path: path) }
+        isNew = format == nil
+
+        lock = unsafe open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard lock >= 0 else {
+            let reason = Errno(rawValue: errno)
+            if wasMade { unsafe _ = rmdir(path) }
+            throw Self.refused(path, reason)
+        }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            _ = close(lock)
+            throw .inUse(path: path)
+        }
+    }
+
+    deinit { _ = close(lock) }
+
+    /// Records that the library is complete; called when catalog and blobs are there.
+    func finish() throws(OpenLibraryError) {
+        guard isNew else { return }
+        let text = Array((Self.format + "\n").utf8)
+        let temporary = "\(path)/staging/FORMAT"
+        let number = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        defer { _ = close(number) }
+        guard number >= 0, unsafe write(number, text, text.count) == text.count, fsync(number) == 0,
+            unsafe rename(temporary, "\(path)/FORMAT") == 0
+        else { throw Self.refused(path, Errno(rawValue: errno)) }
+        let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { _ = close(folder) }
+        guard fsync(folder) == 0 else { throw Self.refused(path, Errno(rawValue: errno)) }
+    }
+
+    /// Takes back a library whose making failed, unless it was there before.
+    func abandon() {
+        guard isNew else { return }
+        for name in ["catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
+            unsafe _ = unlink("\(path)/\(name)")
+        }
+        for number in 0..<256 {
+            unsafe _ = rmdir("\(path)/blobs/" + (number < 16 ? "0" : "") + String(number, radix: 16))
+        }
+        for name in ["/blobs", "/staging", ""] { unsafe _ = rmdir(path + name) }
+    }
+
+    private static func refused(_ path: String, _ errno: Errno) -> OpenLibraryError {
+        errno == .noSpace || errno == .diskQuotaExceeded
+            ? .noSpace(path: path) : .notAccessible(path: path, reason: "\(errno)")
+    }
+
+    private static func contents(_ path: String) throws(OpenLibraryError) -> Set<String> {
+        guard let folder = unsafe opendir(path) else { throw refused(path, Errno(rawValue: errno)) }
+        defer { unsafe _ = closedir(folder) }
+        var result: Set<String> = []
+        while let entry = unsafe readdir(folder) {
+            result.insert(
+                unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        }
+        return result.subtracting([".", ".."])
+    }
+
+    private static func read(_ path: String) throws(OpenLibraryError) -> String {
+        let number = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard number >= 0 else { throw refused(path, Errno(rawValue: errno)) }
+        defer { _ = close(number) }
+        var buffer = [UInt8](repeating: 0, count: 256)
+        let count = unsafe Glibc.read(number, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)).prefix { $0 != 0x0A }, as: UTF8.self)
+    }
+}

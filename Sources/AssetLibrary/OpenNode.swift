@@ -1,0 +1,57 @@
+public import AssetModel
+public import BlobStore
+internal import Synchronization
+
+/// A file that is open: one working file, which all its handles read and write.
+///
+/// ## Concurrency
+/// `upload` serialises what changes the content and is held across system calls; `shown` is what readers need, held for a moment
+/// only. Order: `upload` → `AssetLibrary.openNodes` → `shown`; the catalog comes after `upload` and takes none of them.
+public final class OpenNode: Sendable {
+    /// The file's number.
+    public let id: NodeID
+    let shown: Mutex<Shown>
+    let upload: Mutex<Upload>
+    let isUnlinked = Atomic(false)
+
+    /// What a reader sees.
+    struct Shown {
+        /// Whether the catalog has been asked; before that the rest means nothing.
+        var isLoaded = false
+        /// The working file; nil while the content is empty.
+        var file: OpenFile?
+        var size: Int64 = 0
+        /// When the content was last written, unless the catalog knows already or a program has set another time since.
+        var modified: Timestamp?
+    }
+
+    /// How far the upload is: untouched, dirty, or committed and then untouched again.
+    struct Upload: ~Copyable {
+        /// Handles that can write.
+        var writers = 0
+        /// The private file behind `shown.file`; nil while that is a blob, which nothing may write to.
+        var staged: StagedFile?
+        /// Whether bytes changed since the last verdict.
+        var isDirty = false
+        /// Whether all that happened to the bytes is that they were cut to nothing by opening: writing is about to begin.
+        var isOnlyTruncated = false
+        /// A file that was made and has had no verdict yet.
+        var isNew = false
+        /// Whether the catalog knows where the bytes are.
+        var isRecorded = false
+        /// The version that this upload made: a later commit replaces it, however many descriptors are closed.
+        var version: VersionID?
+        var digest = SequentialDigest()
+        /// Who writes, for the receipt.
+        var uid: UInt32 = 0
+    }
+
+    init(id: NodeID) {
+        self.id = id
+        shown = Mutex(Shown())
+        upload = Mutex(Upload())
+    }
+
+    /// The working file and the content's size; no file while the content is empty.
+    public var content: (file: OpenFile?, size: Int64) { shown.withLock { ($0.file, $0.size) } }
+}

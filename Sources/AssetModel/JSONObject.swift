@@ -1,0 +1,63 @@
+/// A JSON object (RFC 8259) on one line, built member by member in the order of the calls.
+public struct JSONObject: Sendable {
+    private var members: [UInt8] = [0x7B]
+
+    /// Begins an empty object.
+    public init() {}
+
+    /// Adds a string; nil adds nothing.
+    public mutating func add(_ key: String, _ value: String?) {
+        guard let value else { return }
+        begin(key)
+        append(quoted: value)
+    }
+
+    /// Adds an integer; nil adds nothing.
+    public mutating func add(_ key: String, _ value: Int64?) {
+        guard let value else { return }
+        begin(key)
+        members += Array(String(value).utf8)
+    }
+
+    /// Adds an array of strings.
+    public mutating func add(_ key: String, _ values: [String]) {
+        begin(key)
+        members.append(0x5B)
+        for (index, value) in values.enumerated() {
+            if index > 0 { members.append(0x2C) }
+            append(quoted: value)
+        }
+        members.append(0x5D)
+    }
+
+    /// Adds a name: `key` as text and, where the bytes are not UTF-8, `key_hex` with all of them.
+    public mutating func add(_ key: String, _ name: EntryName?) {
+        guard let name else { return }
+        let text = String(decoding: name.bytes, as: UTF8.self)
+        add(key, text)
+        guard Array(text.utf8) != name.bytes else { return }
+        add(key + "_hex", name.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
+    }
+
+    /// The object's text, without a newline at the end.
+    public var bytes: [UInt8] { members + [0x7D] }
+
+    private mutating func begin(_ key: String) {
+        if members.count > 1 { members.append(0x2C) }
+        append(quoted: key)
+        members.append(0x3A)
+    }
+
+    private mutating func append(quoted text: String) {
+        members.append(0x22)
+        for byte in text.utf8 {
+            switch byte {
+            case 0x22, 0x5C: members += [0x5C, byte]
+            case 0x0A: members += Array("\\n".utf8)
+            case 0..<0x20, 0x7F: members += Array(("\\u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16)).utf8)
+            default: members.append(byte)
+            }
+        }
+        members.append(0x22)
+    }
+}

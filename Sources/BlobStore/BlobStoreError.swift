@@ -1,0 +1,48 @@
+public import AssetModel
+public import SystemPackage
+
+/// Why bytes could not be kept or given back.
+public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
+    /// The disk, or the quota of the library's owner on it, is full.
+    case noSpace(during: String)
+    /// The catalog names a blob whose file is not there.
+    case missing(Digest)
+    /// A blob's file does not have the size that the catalog recorded.
+    case damaged(Digest, expected: Int64, found: Int64)
+    /// The disk failed, or the library's files were tampered with.
+    case io(Errno, during: String)
+
+    init(_ errno: Errno, during operation: String) {
+        switch errno {
+        case .noSpace, .diskQuotaExceeded: self = .noSpace(during: operation)
+        default: self = .io(errno, during: operation)
+        }
+    }
+
+    /// One sentence.
+    public var description: String {
+        switch self {
+        case .noSpace(let operation): "The library's disk is full (\(operation))."
+        case .missing(let digest): "Blob \(digest) is missing from the library; copying the same content in again restores it."
+        case .damaged(let digest, let expected, let found):
+            "Blob \(digest) has \(found) bytes instead of \(expected); copying the same content in again restores it."
+        case .io(let errno, let operation): "The library's disk failed: \(operation): \(errno)."
+        }
+    }
+}
+
+/// The result of a C call that answers -1 and sets errno.
+/// - Throws: `BlobStoreError` with `operation` in it.
+@discardableResult
+func checked<Value: SignedInteger>(_ operation: @autoclosure () -> String, _ call: () -> Value) throws(BlobStoreError)
+    -> Value
+{
+    while true {
+        let result = call()
+        guard result == -1 else { return result }
+        let number = Errno(rawValue: errno)
+        if number != .interrupted { throw BlobStoreError(number, during: operation()) }
+    }
+}
+
+internal import Glibc

@@ -1,0 +1,85 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+/// An open file of the library, closed with its last reference. Reading and writing at offsets needs no lock.
+public final class OpenFile: Sendable {
+    /// The descriptor, valid as long as this object.
+    public let descriptor: FileDescriptor
+
+    init(_ number: Int32) { descriptor = FileDescriptor(rawValue: number) }
+
+    deinit { _ = close(descriptor.rawValue) }
+
+    /// Size in bytes, and allocated blocks of 512 bytes.
+    public func measure() throws(BlobStoreError) -> (size: Int64, blocks: Int64) {
+        var status = stat()
+        try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
+        return (Int64(status.st_size), Int64(status.st_blocks))
+    }
+
+    /// Reads up to a buffer's size from `offset`.
+    /// - Returns: how many bytes; fewer than asked only at the end of the file.
+    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(BlobStoreError) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+            let count = try checked("pread") {
+                unsafe pread(descriptor.rawValue, rest.baseAddress, rest.count, Int(offset) + done)
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    /// Where data or a hole begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.
+    /// - Returns: nil where there is none behind `offset`.
+    public func seek(_ offset: Int64, whence: Int32) throws(BlobStoreError) -> Int64? {
+        let result = lseek(descriptor.rawValue, Int(offset), whence)
+        guard result == -1 else { return Int64(result) }
+        let number = Errno(rawValue: errno)
+        if number == .noSuchAddressOrDevice { return nil }
+        throw BlobStoreError(number, during: "lseek")
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(BlobStoreError) {
+        var done = 0
+        while done < bytes.count {
+            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
+            done += try checked("pwrite") {
+                unsafe pwrite(descriptor.rawValue, rest.baseAddress, rest.count, Int(offset) + done)
+            }
+        }
+    }
+
+    func synchronize() throws(BlobStoreError) { try checked("fsync") { fsync(descriptor.rawValue) } }
+
+    /// Takes over another file's bytes from its start to `size`, holes as holes: by sharing extents where the disk can.
+    func copyBytes(of other: OpenFile, size: Int64) throws(BlobStoreError) {
+        let whole = try other.measure().size
+        if size >= whole, linux_clone(descriptor.rawValue, other.descriptor.rawValue) == 0 {
+            return
+        }
+        let end = min(size, whole)
+        var position: Int64 = 0
+        while position < end, let start = try other.seek(position, whence: 3 /* SEEK_DATA */), start < end {
+            let stop = min(try other.seek(start, whence: 4 /* SEEK_HOLE */) ?? end, end)
+            try copyRange(of: other, from: start, to: stop)
+            position = stop
+        }
+        try checked("ftruncate") { ftruncate(descriptor.rawValue, Int(end)) }
+    }
+
+    private func copyRange(of other: OpenFile, from start: Int64, to stop: Int64) throws(BlobStoreError) {
+        var from = Int(start)
+        var to = Int(start)
+        while from < Int(stop) {
+            let count = try checked("copy_file_range") {
+                unsafe copy_file_range(
+                    other.descriptor.rawValue, &from, descriptor.rawValue, &to, Int(stop) - from, 0)
+            }
+            if count == 0 { break }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// Bytes that are being written: a private file in `staging/`, gone with its last reference unless it was adopted.
+///
+/// Once the catalog has recorded its name, the name stays until the transaction that forgets it is durable: a crash before
+/// that must still find the bytes.
+public final class StagedFile: Sendable {
+    /// The open file.
+    public let file: OpenFile
+    /// Its name in `staging/`, for the catalog to find it by after a crash.
+    public let name: String
+    private let store: BlobStore
+    private let hasName = Atomic(true)
+    private let isRecorded = Atomic(false)
+
+    init(file: OpenFile, name: String, store: BlobStore) {
+        self.file = file
+        self.name = name
+        self.store = store
+    }
+
+    deinit {
+        guard hasName.load(ordering: .relaxed) else { return }
+        if isRecorded.load(ordering: .relaxed) { store.retire(name) } else { store.removeStaged(name) }
+    }
+
+    /// Whether the catalog knows the name.
+    public var mustKeepName: Bool { isRecorded.load(ordering: .relaxed) }
+
+    /// The catalog is about to record the name.
+    public func keepName() { isRecorded.store(true, ordering: .relaxed) }
+
+    func nameIsGone() { hasName.store(false, ordering: .relaxed) }
+
+    /// Writes all bytes at `offset`.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(BlobStoreError) {
+        try unsafe file.write(bytes, at: offset)
+    }
+
+    /// Cuts or extends the file; what is new reads as zeros.
+    public func truncate(to size: Int64) throws(BlobStoreError) {
+        try checked("ftruncate") { ftruncate(file.descriptor.rawValue, Int(size)) }
+    }
+
+    /// fallocate(2), with its modes.
+    public func allocate(mode: Int32, offset: Int64, length: Int64) throws(BlobStoreError) {
+        try checked("fallocate") { fallocate(file.descriptor.rawValue, mode, Int(offset), Int(length)) }
+    }
+
+    /// Asks the disk to begin writing what has come so far, so that a later flush finds little left to do.
+    public func beginWriteback(from offset: Int64, count: Int64) {
+        // Advice: what goes wrong here shows again in fsync, which is checked.
+        _ = sync_file_range(file.descriptor.rawValue, Int(offset), Int(count), 2 /* SYNC_FILE_RANGE_WRITE */)
+    }
+
+    /// Puts the bytes, and the file's name in `staging/`, on stable storage.
+    public func synchronize() throws(BlobStoreError) {
+        try file.synchronize()
+        try store.synchronizeStaging()
+    }
+}

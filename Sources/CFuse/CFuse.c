@@ -1,0 +1,138 @@
+#define _GNU_SOURCE
+#include "CFuse.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* From the kernel's include/uapi/linux/fuse.h; Debian 12's copy is older than passthrough. */
+enum { OPCODE_INIT = 26 };
+#define BIT(n) (UINT32_C(1) << (n))
+#define INIT_PARALLEL_DIROPS BIT(18)
+#define INIT_HANDLE_KILLPRIV BIT(19)
+#define INIT_HANDLE_KILLPRIV_V2 BIT(28)
+#define INIT_EXT BIT(30)
+#define INIT2_DIRECT_IO_ALLOW_MMAP BIT(36 - 32)
+#define INIT2_PASSTHROUGH BIT(37 - 32)
+#define OPEN_DIRECT_IO BIT(0)
+#define OPEN_NOFLUSH BIT(5)
+#define OPEN_PASSTHROUGH BIT(7)
+
+struct in_header { uint32_t len, opcode; uint64_t unique, nodeid; uint32_t uid, gid, pid; uint16_t extlen, padding; };
+struct init_in { uint32_t major, minor, max_readahead, flags, flags2, unused[11]; };
+struct out_header { uint32_t len; int32_t error; uint64_t unique; };
+struct init_out {
+    uint32_t major, minor, max_readahead, flags;
+    uint16_t max_background, congestion_threshold;
+    uint32_t max_write, time_gran;
+    uint16_t max_pages, map_alignment;
+    uint32_t flags2, max_stack_depth, unused[6];
+};
+struct open_out { uint64_t fh; uint32_t open_flags; int32_t backing_id; };
+struct backing_map { int32_t fd; uint32_t flags; uint64_t padding; };
+_Static_assert(sizeof(struct init_out) == 64, "init_out");
+_Static_assert(sizeof(struct open_out) == 16, "open_out");
+#define IOC_BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define IOC_BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+static struct {
+    struct cfuse_wire agreed;
+    uint64_t init_unique;
+    uint32_t offered, offered2;
+    int want_passthrough, is_done;
+} wire;
+
+/* INIT is the first request of a session and is answered before the second is read, so `wire` is written by one thread
+ * only; after that both functions just test is_done. */
+static ssize_t wire_read(int fd, void *buffer, size_t length, void *userdata) {
+    (void)userdata;
+    ssize_t count = read(fd, buffer, length);
+    if (wire.is_done || count < (ssize_t)(sizeof(struct in_header) + offsetof(struct init_in, flags2))) return count;
+    struct in_header *header = buffer;
+    if (header->opcode != OPCODE_INIT) return count;
+    struct init_in *in = (struct init_in *)(header + 1);
+    wire.init_unique = header->unique;
+    wire.agreed.kernel_minor = in->minor;
+    wire.offered = in->flags;
+    wire.offered2 = count >= (ssize_t)(sizeof *header + sizeof *in) && (in->flags & INIT_EXT) ? in->flags2 : 0;
+    return count;
+}
+
+static ssize_t wire_writev(int fd, struct iovec *iov, int count, void *userdata) {
+    (void)userdata;
+    if (!wire.is_done && count == 2 && iov[1].iov_len == sizeof(struct init_out)
+        && ((struct out_header *)iov[0].iov_base)->unique == wire.init_unique) {
+        struct init_out *out = iov[1].iov_base;
+        out->flags |= wire.offered & INIT_PARALLEL_DIROPS;
+        if (wire.offered & INIT_HANDLE_KILLPRIV_V2) {
+            out->flags = (out->flags & ~INIT_HANDLE_KILLPRIV) | INIT_HANDLE_KILLPRIV_V2;
+            wire.agreed.handle_killpriv_v2 = 1;
+        }
+        if (wire.offered2 & INIT2_DIRECT_IO_ALLOW_MMAP) {
+            out->flags |= INIT_EXT;
+            out->flags2 |= INIT2_DIRECT_IO_ALLOW_MMAP;
+            wire.agreed.direct_io_allow_mmap = 1;
+        }
+        if (wire.want_passthrough && (wire.offered2 & INIT2_PASSTHROUGH)) {
+            out->flags |= INIT_EXT;
+            out->flags2 |= INIT2_PASSTHROUGH;
+            out->max_stack_depth = 1;
+            wire.agreed.passthrough = 1;
+        }
+        wire.is_done = 1;
+    }
+    return writev(fd, iov, count);
+}
+
+static ssize_t wire_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned flags, void *userdata) {
+    (void)userdata;
+    return splice(in, in_offset, out, out_offset, length, flags);
+}
+
+int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough) {
+    static const struct fuse_custom_io io = {
+        .read = wire_read, .writev = wire_writev, .splice_receive = wire_splice, .splice_send = wire_splice };
+    memset(&wire, 0, sizeof wire);
+    wire.want_passthrough = want_passthrough;
+    return fuse_session_custom_io(session, &io, device);
+}
+
+const struct cfuse_wire *cfuse_wire(void) { return &wire.agreed; }
+
+int cfuse_backing_open(int device, int fd) {
+    struct backing_map map = { .fd = fd };
+    return ioctl(device, IOC_BACKING_OPEN, &map);
+}
+
+int cfuse_backing_close(int device, int id) {
+    uint32_t number = (uint32_t)id;
+    return ioctl(device, IOC_BACKING_CLOSE, &number);
+}
+
+int cfuse_reply_open_backed(fuse_req_t request, uint64_t handle, int direct_io, int noflush, int backing_id) {
+    struct open_out out = { .fh = handle, .backing_id = backing_id,
+        .open_flags = OPEN_PASSTHROUGH | (direct_io ? OPEN_DIRECT_IO : 0) | (noflush ? OPEN_NOFLUSH : 0) };
+    return fuse_reply_buf(request, (const char *)&out, sizeof out);
+}
+
+int cfuse_reply_file(fuse_req_t request, int fd, off_t offset, size_t size) {
+    struct fuse_bufvec vector = FUSE_BUFVEC_INIT(size);
+    vector.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY;
+    vector.buf[0].fd = fd;
+    vector.buf[0].pos = offset;
+    return fuse_reply_data(request, &vector, 0);
+}
+
+static char last_line[512];
+
+static void capture(enum fuse_log_level level, const char *format, va_list arguments) {
+    if (level <= FUSE_LOG_WARNING) vsnprintf(last_line, sizeof last_line, format, arguments);
+}
+
+void cfuse_capture_log(void) { fuse_set_log_func(capture); }
+const char *cfuse_last_log_line(void) { return last_line; }

@@ -1,0 +1,39 @@
+/* libfuse 3.14's low-level API, and the few things around it that Swift cannot call or libfuse does not know.
+ * _FILE_OFFSET_BITS is left alone: setting it changes struct statvfs against Swift's Glibc module. On LP64 off_t has 64 bits. */
+#ifndef CFUSE_H
+#define CFUSE_H
+
+#define FUSE_USE_VERSION 314
+#include <fuse3/fuse_lowlevel.h>
+#include <stdint.h>
+
+_Static_assert(sizeof(long) == 8, "LP64 only");
+
+/* What the kernel offered and what was agreed in INIT beyond libfuse 3.14's knowledge. One session a process. */
+struct cfuse_wire {
+    uint32_t kernel_minor;
+    int handle_killpriv_v2;
+    int direct_io_allow_mmap; /* Linux 6.6 */
+    int passthrough;          /* Linux 6.9 */
+};
+
+/* Puts our read and write between libfuse and the device, so that INIT's reply can carry flags which 3.14 drops or does
+ * not know: PARALLEL_DIROPS, HANDLE_KILLPRIV_V2, DIRECT_IO_ALLOW_MMAP, PASSTHROUGH. 0 or -errno, as fuse_session_custom_io. */
+int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough);
+const struct cfuse_wire *cfuse_wire(void);
+
+/* ioctls on the device, whose numbers are _IOW macros. An id above 0, or -1 and errno. */
+int cfuse_backing_open(int device, int fd);
+int cfuse_backing_close(int device, int id);
+
+/* fuse_reply_open with the backing id that fuse_file_info of 3.14 has no field for. */
+int cfuse_reply_open_backed(fuse_req_t request, uint64_t handle, int direct_io, int noflush, int backing_id);
+
+/* FUSE_BUFVEC_INIT is a compound literal. Replies with `size` bytes of `fd` from `offset`. */
+int cfuse_reply_file(fuse_req_t request, int fd, off_t offset, size_t size);
+
+/* libfuse reports failures of mounting only in its log, whose callback takes a va_list. The last line of it. */
+void cfuse_capture_log(void);
+const char *cfuse_last_log_line(void);
+
+#endif

@@ -1,0 +1,40 @@
+internal import GRDB
+
+/// Why the catalog could not be read or written.
+public enum CatalogError: Error, CustomStringConvertible, Sendable {
+    /// Another program holds the catalog's write lock.
+    case busy
+    /// The file was written by a newer assetfs.
+    case newer
+    /// SQLite failed: its code and its words.
+    case failed(code: Int32, reason: String)
+    /// An earlier failure rolled back the running transaction; only mounting again helps.
+    case lost(reason: String)
+
+    init(_ error: any Error) {
+        switch error {
+        case let error as CatalogError: self = error
+        case let error as DatabaseError where error.resultCode == .SQLITE_BUSY: self = .busy
+        case let error as DatabaseError:
+            self = .failed(code: error.extendedResultCode.rawValue, reason: error.message ?? "\(error.resultCode)")
+        default: self = .failed(code: 1, reason: "\(error)")
+        }
+    }
+
+    /// Whether there was no room for the catalog on the disk.
+    public var isNoSpace: Bool {
+        if case .failed(let code, _) = self { return code & 0xFF == ResultCode.SQLITE_FULL.rawValue }
+        return false
+    }
+
+    /// One sentence.
+    public var description: String {
+        switch self {
+        case .busy: "The catalog is locked by another program; end it and try again."
+        case .newer: "The catalog was written by a newer assetfs; use that version."
+        case .failed(let code, let reason): "The catalog failed: \(reason) (SQLite \(code))."
+        case .lost(let reason):
+            "The catalog failed and lost its running transaction (\(reason)); mount the library again."
+        }
+    }
+}

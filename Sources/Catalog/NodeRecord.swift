@@ -1,0 +1,66 @@
+public import AssetModel
+
+/// A POSIX object as the catalog records it.
+public struct NodeRecord: Sendable {
+    /// Its number.
+    public var id: NodeID
+    /// `st_mode`: type and permissions.
+    public var mode: UInt32
+    /// Names of a file; for a folder 2 and its subfolders.
+    public var links: Int64
+    /// Owner.
+    public var uid: UInt32
+    /// Group.
+    public var gid: UInt32
+    /// Number of a device node.
+    public var device: UInt64 = 0
+    /// Bytes of a file's content.
+    public var size: Int64 = 0
+    /// Blocks of 512 bytes that the content takes on the disk.
+    public var blocks: Int64 = 0
+    /// A file's content; nil when it is empty.
+    public var blob: BlobID?
+    /// The asset that a file shows.
+    public var asset: AssetID?
+    /// Last access.
+    public var accessed: Timestamp
+    /// Last change of the content.
+    public var modified: Timestamp
+    /// Last change of content or attributes.
+    public var changed: Timestamp
+    /// When it was made.
+    public var born: Timestamp
+    /// A symbolic link's target.
+    public var target: [UInt8] = []
+
+    /// Describes a new object, all of whose times are `now`.
+    public init(mode: UInt32, uid: UInt32, gid: UInt32, now: Timestamp) {
+        id = NodeID(rawValue: 0)
+        self.mode = mode
+        links = 1
+        self.uid = uid
+        self.gid = gid
+        accessed = now
+        modified = now
+        changed = now
+        born = now
+        links = isFolder ? 2 : 1
+    }
+
+    /// Whether it is a folder.
+    public var isFolder: Bool { mode & 0o170000 == 0o040000 }
+    /// Whether it is a regular file.
+    public var isFile: Bool { mode & 0o170000 == 0o100000 }
+    /// Whether it is a symbolic link.
+    public var isSymbolicLink: Bool { mode & 0o170000 == 0o120000 }
+}
+
+/// A name in a folder, and what it names.
+public struct EntryRecord: Sendable {
+    /// Where a listing goes on behind this entry; grows from entry to entry and never changes.
+    public let cookie: Int64
+    /// The name's bytes.
+    public let name: [UInt8]
+    /// What it names.
+    public let node: NodeRecord
+}

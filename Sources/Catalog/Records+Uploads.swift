@@ -1,0 +1,63 @@
+public import AssetModel
+internal import GRDB
+
+/// An upload that had not ended when the library was last left.
+public struct StagedRecord: Sendable {
+    /// The file that was being written.
+    public let node: NodeID
+    /// The name of its bytes in `staging/`.
+    public let file: String
+    /// When it was last written, unless a program has set a time since.
+    public let modified: Timestamp?
+}
+
+extension Records {
+    /// Appends a line to the receipts, which must end with a newline.
+    public func appendReceipt(_ line: [UInt8]) throws {
+        try run(
+            "INSERT INTO receipt (end, line) VALUES (coalesce((SELECT max(end) FROM receipt), 0) + ?, ?)",
+            [line.count, line.asData])
+    }
+
+    /// How many bytes all receipts have.
+    public func receiptsSize() throws -> Int64 { try first("SELECT max(end) FROM receipt", []) { $0[0] ?? 0 } ?? 0 }
+
+    /// The receipts from a byte offset on, until there are `count` bytes or no more.
+    public func receipts(from offset: Int64, count: Int) throws -> [UInt8] {
+        var result: [UInt8] = []
+        let cursor = try Row.fetchCursor(
+            database.cachedStatement(sql: "SELECT end, line FROM receipt WHERE end > ? ORDER BY end"),
+            arguments: [offset])
+        while result.count < count, let row = try cursor.next() {
+            let line = try row.bytes(1)
+            let skipped = result.isEmpty ? offset - ((row[0] as Int64) - Int64(line.count)) : 0
+            result += line.dropFirst(Int(max(0, skipped))).prefix(count - result.count)
+        }
+        return result
+    }
+
+    /// Records where an unfinished upload's bytes are, so that a crash does not lose them.
+    public func recordStaged(_ staged: StagedRecord) throws {
+        try run(
+            "INSERT OR REPLACE INTO staged (node, file, modified) VALUES (?, ?, ?)",
+            [staged.node.rawValue, staged.file, staged.modified?.rawValue])
+    }
+
+    /// Forgets an upload that has ended.
+    public func deleteStaged(_ node: NodeID) throws { try run("DELETE FROM staged WHERE node = ?", [node.rawValue]) }
+
+    /// Uploads that have not ended.
+    public func staged() throws -> [StagedRecord] {
+        try all("SELECT node, file, modified FROM staged", []) {
+            StagedRecord(
+                node: NodeID(rawValue: $0[0]), file: $0[1], modified: ($0[2] as Int64?).map(Timestamp.init))
+        }
+    }
+}
+
+extension StagedRecord {
+    /// Describes an unfinished upload.
+    public init(node: NodeID, file: String, writtenAt modified: Timestamp?) {
+        self.init(node: node, file: file, modified: modified)
+    }
+}

@@ -1,0 +1,51 @@
+internal import AssetModel
+internal import GRDB
+
+/// The tables, version by version. A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md.
+enum Schema {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 foundation") { try $0.execute(sql: foundation) }
+        return migrator
+    }
+
+    /// `AUTOINCREMENT` where a number must never come back: inode numbers and asset ids. Times are nanoseconds since 1970.
+    /// Names, targets and extended attributes are BLOBs: bytes, compared as bytes.
+    private static let foundation = """
+        CREATE TABLE blob (
+            id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, created INTEGER NOT NULL);
+        CREATE TABLE asset (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, created INTEGER NOT NULL, uid INTEGER NOT NULL,
+            original_name BLOB NOT NULL, trashed INTEGER, trashed_parent INTEGER, trashed_name BLOB);
+        CREATE TABLE version (
+            id INTEGER PRIMARY KEY, asset INTEGER NOT NULL, number INTEGER NOT NULL, blob INTEGER, size INTEGER NOT NULL,
+            created INTEGER NOT NULL, uid INTEGER NOT NULL, name BLOB NOT NULL, UNIQUE (asset, number));
+        CREATE INDEX version_blob ON version (blob);
+        CREATE TABLE node (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, mode INTEGER NOT NULL, links INTEGER NOT NULL,
+            uid INTEGER NOT NULL, gid INTEGER NOT NULL, device INTEGER NOT NULL DEFAULT 0,
+            size INTEGER NOT NULL DEFAULT 0, blocks INTEGER NOT NULL DEFAULT 0, blob INTEGER, asset INTEGER,
+            accessed INTEGER NOT NULL, modified INTEGER NOT NULL, changed INTEGER NOT NULL, born INTEGER NOT NULL,
+            target BLOB);
+        CREATE INDEX node_unlinked ON node (id) WHERE links = 0;
+        CREATE INDEX node_asset ON node (asset) WHERE asset IS NOT NULL;
+        CREATE TABLE entry (
+            id INTEGER PRIMARY KEY, parent INTEGER NOT NULL, name BLOB NOT NULL, node INTEGER NOT NULL,
+            UNIQUE (parent, name));
+        CREATE INDEX entry_parent ON entry (parent);
+        CREATE INDEX entry_node ON entry (node);
+        CREATE TABLE extended_attribute (
+            node INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node, name)) WITHOUT ROWID;
+        CREATE TABLE policy (
+            node INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (node, key)) WITHOUT ROWID;
+        CREATE TABLE field (
+            asset INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, source TEXT NOT NULL,
+            PRIMARY KEY (asset, name)) WITHOUT ROWID;
+        CREATE TABLE receipt (end INTEGER PRIMARY KEY, line BLOB NOT NULL);
+        CREATE TABLE job (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, state TEXT NOT NULL,
+            asset INTEGER, created INTEGER NOT NULL, updated INTEGER NOT NULL, detail TEXT NOT NULL);
+        CREATE TABLE staged (node INTEGER PRIMARY KEY, file TEXT NOT NULL, modified INTEGER);
+        INSERT INTO sqlite_sequence (name, seq) VALUES ('node', \(NodeID.firstInCatalog - 1));
+        """
+}

@@ -1,0 +1,113 @@
+internal import CFuse
+internal import Logging
+internal import SystemPackage
+
+/// What libfuse hands back to every callback: the filesystem and the log.
+final class Dispatcher: Sendable {
+    let filesystem: any Filesystem
+    let log: Logger
+
+    init(filesystem: any Filesystem, log: Logger) {
+        self.filesystem = filesystem
+        self.log = log
+    }
+
+    static func serving(_ request: fuse_req_t?) -> Dispatcher? {
+        guard let pointer = unsafe fuse_req_userdata(request) else { return nil }
+        return unsafe Unmanaged<Dispatcher>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    /// Logs a refusal once, as loud as it deserves: errors of ours, notices that a person caused and would not learn of otherwise.
+    func note(_ failure: OperationFailure, _ operation: StaticString) {
+        let level: Logger.Level =
+            switch failure.errno {
+            case .ioError: .error
+            default: failure.cause == nil ? .debug : .notice
+            }
+        let cause = failure.cause.map { ": \($0)" } ?? ""
+        log.log(level: level, "\(operation): \(failure.errno)\(cause)")
+    }
+}
+
+/// Serves one request: calls the filesystem and sends what it returned or threw. The only place that replies with an error, and
+/// every path through it replies exactly once. (FORGET alone has no reply.)
+func answer<Value>(
+    _ request: fuse_req_t?, _ operation: StaticString,
+    _ body: (any Filesystem, Caller) throws(OperationFailure) -> Value,
+    reply: (fuse_req_t, Value) -> Int32
+) {
+    guard let request = unsafe request, let dispatcher = unsafe Dispatcher.serving(request),
+        let context = unsafe fuse_req_ctx(request)
+    else { return }
+    let caller = unsafe Caller(
+        uid: context.pointee.uid, gid: context.pointee.gid, pid: Int32(context.pointee.pid))
+    do throws(OperationFailure) {
+        let value = try body(dispatcher.filesystem, caller)
+        let status = unsafe reply(request, value)
+        if status != 0 { dispatcher.log.debug("\(operation): the kernel did not take the reply (\(-status))") }
+    } catch {
+        dispatcher.note(error, operation)
+        unsafe fuse_reply_err(request, error.errno.rawValue)
+    }
+}
+
+func replyEmpty(_ request: fuse_req_t, _: Void) -> Int32 { unsafe fuse_reply_err(request, 0) }
+
+func replyEntry(_ request: fuse_req_t, _ entry: Entry) -> Int32 {
+    var parameter = entry.asParameter
+    return unsafe fuse_reply_entry(request, &parameter)
+}
+
+func replyAttributes(_ request: fuse_req_t, _ answer: (Attributes, Duration)) -> Int32 {
+    var attributes = answer.0.asStat
+    return unsafe fuse_reply_attr(request, &attributes, answer.1.seconds)
+}
+
+/// Replies to open and opendir.
+func replyOpened(_ request: fuse_req_t, _ opened: Opened) -> Int32 {
+    unsafe handing(opened.handle, to: request, ifNotTaken: { $0.release($1) }) { (number) in
+        if let backing = opened.backing {
+            return unsafe cfuse_reply_open_backed(
+                request, number, opened.isDirect ? 1 : 0, opened.needsNoFlush ? 1 : 0, backing.id)
+        }
+        var information = opened.fileInformation(handle: number)
+        return unsafe fuse_reply_open(request, &information)
+    }
+}
+
+/// Gives the kernel a handle; takes it back when the kernel does not take the reply, as when the caller was killed meanwhile.
+func handing(
+    _ handle: FileHandle, to request: fuse_req_t, ifNotTaken release: (any Filesystem, FileHandle) -> Void,
+    _ reply: (UInt64) -> Int32
+) -> Int32 {
+    let dispatcher = unsafe Dispatcher.serving(request)
+    let status = reply(handle.retained())
+    if status != 0 {
+        if let dispatcher { release(dispatcher.filesystem, handle) }
+        handle.drop()
+    }
+    return status
+}
+
+extension Opened {
+    func fileInformation(handle number: UInt64) -> fuse_file_info {
+        var information = fuse_file_info()
+        information.fh = number
+        information.direct_io = isDirect ? 1 : 0
+        information.keep_cache = keepsCache ? 1 : 0
+        information.cache_readdir = keepsCache ? 1 : 0
+        information.noflush = needsNoFlush ? 1 : 0
+        return information
+    }
+}
+
+func inode(_ number: fuse_ino_t) -> InodeNumber { InodeNumber(rawValue: number) }
+
+/// The handle of a request.
+/// - Throws: EBADF for a request without one, which the kernel does not send.
+func handle(_ information: UnsafeMutablePointer<fuse_file_info>?) throws(OperationFailure) -> FileHandle {
+    guard let handle = unsafe FileHandle(rawValue: information?.pointee.fh ?? 0) else {
+        throw OperationFailure(.badFileDescriptor)
+    }
+    return handle
+}

@@ -1,0 +1,74 @@
+internal import CFuse
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// What a filesystem may tell the kernel, and ask of it, outside the answer to a request.
+///
+/// ## Concurrency
+/// `fuse_lowlevel_notify_*` and the ioctls on the device may be called from any thread while the session exists. Never notify
+/// about a directory from within a request on that directory: the kernel holds its lock until the answer.
+@safe
+public final class Kernel: Sendable {
+    // Sendable because libfuse locks each write to the device, and the pointer never changes.
+    private nonisolated(unsafe) let session: OpaquePointer
+    private let device: Int32
+    private let backingIsRefused = Atomic(false)
+
+    init(session: OpaquePointer, device: Int32) {
+        unsafe self.session = unsafe session
+        self.device = device
+    }
+
+    /// Whether handles may be direct and yet be mapped shared (Linux 6.6).
+    public var allowsMappingDirectFiles: Bool { unsafe cfuse_wire().pointee.direct_io_allow_mmap != 0 }
+
+    /// Whether the kernel can read files for us (Linux 6.9 and CAP_SYS_ADMIN).
+    public var allowsPassthrough: Bool {
+        unsafe cfuse_wire().pointee.passthrough != 0 && !backingIsRefused.load(ordering: .relaxed)
+    }
+
+    /// Hands a file to the kernel for passthrough.
+    /// - Returns: nil where the kernel or our privileges do not allow it; it is then not tried again in this session.
+    public func back(_ file: FileDescriptor) -> BackingFile? {
+        guard allowsPassthrough else { return nil }
+        let id = cfuse_backing_open(device, file.rawValue)
+        guard id > 0 else {
+            backingIsRefused.store(true, ordering: .relaxed)
+            return nil
+        }
+        return BackingFile(id: id, device: device)
+    }
+
+    /// Drops the kernel's cached content and attributes of an inode.
+    public func invalidate(_ inode: InodeNumber) {
+        unsafe fuse_lowlevel_notify_inval_inode(session, inode.rawValue, 0, 0)
+    }
+
+    /// Drops the kernel's cached attributes of an inode and keeps its content.
+    public func invalidateAttributes(_ inode: InodeNumber) {
+        unsafe fuse_lowlevel_notify_inval_inode(session, inode.rawValue, -1, 0)
+    }
+
+    /// Drops the kernel's cached name.
+    public func invalidate(_ name: [UInt8], in parent: InodeNumber) {
+        unsafe (name + [0]).withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return }
+            unsafe fuse_lowlevel_notify_inval_entry(
+                session, parent.rawValue, start.assumingMemoryBound(to: CChar.self), name.count)
+        }
+    }
+}
+
+/// A file that the kernel reads in our stead, until the last reference to this is gone and every open of it is closed.
+public final class BackingFile: Sendable {
+    let id: Int32
+    private let device: Int32
+
+    init(id: Int32, device: Int32) {
+        self.id = id
+        self.device = device
+    }
+
+    deinit { cfuse_backing_close(device, id) }
+}

@@ -1,0 +1,22 @@
+/// The name of a directory entry as the kernel sends it: 1 or more bytes without `/` and NUL, of any encoding.
+///
+/// The kernel has refused `.`, `..` and anything longer than 1,024 bytes before it asks; the limit of 255 is the filesystem's.
+public struct Name: Hashable, Sendable {
+    /// The bytes, without a terminator.
+    public let bytes: [UInt8]
+
+    init(_ name: UnsafePointer<CChar>?) {
+        guard let name = unsafe name else {
+            bytes = []
+            return
+        }
+        bytes = unsafe Array(UnsafeRawBufferPointer(start: name, count: strlen(name)))
+    }
+}
+
+extension Name: CustomStringConvertible {
+    /// The name as text, with bytes that are not UTF-8 replaced.
+    public var description: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+internal import Glibc

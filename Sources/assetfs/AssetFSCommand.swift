@@ -1,0 +1,17 @@
+import ArgumentParser
+
+/// The command line: parses, calls one thing, prints, exits.
+@main
+struct AssetFSCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "assetfs",
+        abstract: "A filesystem that is a digital-asset manager: copying a file into the mount uploads it.",
+        discussion: """
+            Exit statuses: 0 done; 1 failed; 2 the library is in use; 3 it is not a library, or of an unknown format; \
+            4 it cannot be read and written; 5 its disk is full; 6 the mountpoint does not exist or is no directory; \
+            7 something is mounted there already; 8 /dev/fuse is missing; 9 the mount was refused; \
+            10 nothing of ours is mounted there; 64 the arguments are wrong.
+            """,
+        version: "assetfs 0.1.0",
+        subcommands: [MountCommand.self, UmountCommand.self, InfoCommand.self])
+}

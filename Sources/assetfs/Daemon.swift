@@ -1,0 +1,91 @@
+import ArgumentParser
+import Foundation
+
+/// Going to the background: the command starts itself again, and waits until that says that the mount is there.
+///
+/// Swift has no safe fork: a forked child has one thread of many. The child is a process of its own from the start, in a
+/// session of its own, and writes one byte to an inherited pipe when it is ready; until then its errors go to our stderr.
+enum Daemon {
+    private static let variable = "ASSETFS_READY_DESCRIPTOR"
+
+    /// Whether this process is that child.
+    static var isBackground: Bool { ProcessInfo.processInfo.environment[variable] != nil }
+
+    /// Starts the child and waits for it.
+    /// - Returns: what the command is to end with: success once the mount is there, else the child's own status.
+    static func start() -> ExitCode {
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else { return ExitStatus.failed.because("No pipe could be made.") }
+        _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        unsafe posix_spawnattr_setflags(&attributes, 0x80 /* POSIX_SPAWN_SETSID */)
+        defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
+        let arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
+        let environment = ProcessInfo.processInfo.environment.merging([variable: "\(ends[1])"]) { $1 }
+        let variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
+        var child = pid_t()
+        let status = unsafe posix_spawn(&child, "/proc/self/exe", nil, &attributes, arguments, variables)
+        _ = close(ends[1])
+        guard status == 0 else { return ExitStatus.failed.because("The background process could not be started.") }
+        var byte: UInt8 = 0
+        if unsafe read(ends[0], &byte, 1) == 1 { return .success }
+        var result: Int32 = 0
+        unsafe _ = waitpid(child, &result, 0)
+        return ExitCode(result & 0x7F == 0 ? (result >> 8) & 0xFF : ExitStatus.failed.rawValue)
+    }
+
+    /// Tells whoever waits that the mount is there, and lets go of the terminal.
+    static func reportReady(foreground: Bool) {
+        notifySystemd()
+        guard !foreground, let number = ProcessInfo.processInfo.environment[variable].flatMap(Int32.init) else { return }
+        _ = unsafe chdir("/")
+        let null = unsafe open("/dev/null", O_RDWR)
+        for descriptor in Int32(0)...2 { _ = dup2(null, descriptor) }
+        _ = close(null)
+        var byte: UInt8 = 1
+        unsafe _ = write(number, &byte, 1)
+        _ = close(number)
+    }
+
+    /// > READY=1 Tells the service manager that service startup is finished — sd_notify(3)
+    private static func notifySystemd() {
+        guard let path = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], path.utf8.count < 108 else { return }
+        let number = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard number >= 0 else { return }
+        defer { _ = close(number) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { target in
+            unsafe target.copyBytes(from: path.utf8)
+            // A leading @ stands for the NUL of an abstract socket.
+            if path.hasPrefix("@") { unsafe target[0] = 0 }
+        }
+        let message = Array("READY=1\n".utf8)
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + path.utf8.count)
+        unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe _ = sendto(number, message, message.count, 0, $0, length)
+            }
+        }
+    }
+
+    private static var endingSignals: sigset_t {
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        for signal in [SIGINT, SIGTERM, SIGHUP] { unsafe sigaddset(&signals, signal) }
+        return signals
+    }
+
+    /// Threads made from here on do not take the signals that end the mount.
+    static func blockSignals() {
+        var signals = endingSignals
+        unsafe _ = pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+
+    /// This thread takes them.
+    static func unblockSignals() {
+        var signals = endingSignals
+        unsafe _ = pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    }
+}

@@ -1,0 +1,33 @@
+import ArgumentParser
+import AssetLibrary
+import Foundation
+
+/// How the command ends. Published in `--help` and the man page; a number never changes its meaning.
+enum ExitStatus: Int32 {
+    case failed = 1
+    case libraryInUse = 2
+    case notALibrary = 3
+    case libraryNotAccessible = 4
+    case noSpace = 5
+    case noMountpoint = 6
+    case alreadyMounted = 7
+    case noFuse = 8
+    case mountRefused = 9
+    case notMounted = 10
+
+    /// Says what is wrong on stderr and gives what to throw.
+    func because(_ sentence: String) -> ExitCode {
+        FileHandle.standardError.write(Data("assetfs: \(sentence)\n".utf8))
+        return ExitCode(rawValue)
+    }
+
+    init(_ error: OpenLibraryError) {
+        switch error {
+        case .inUse: self = .libraryInUse
+        case .notALibrary, .unknownFormat: self = .notALibrary
+        case .notAccessible: self = .libraryNotAccessible
+        case .noSpace: self = .noSpace
+        case .failed: self = .failed
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import ArgumentParser
+import AssetFilesystem
+import AssetLibrary
+import FUSE
+import Foundation
+import Logging
+
+struct MountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount", abstract: "Shows a library as a filesystem; makes the library if there is none.")
+
+    @Argument(help: "The folder that holds everything: catalog, blobs and staged files.")
+    var library: String
+    @Argument(help: "An existing directory.")
+    var mountpoint: String
+    @Flag(name: .shortAndLong, help: "Stay in the foreground, and log to the terminal.")
+    var foreground = false
+    @Option(
+        name: .shortAndLong,
+        help: """
+            Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, and those of mount(8) and \
+            fuse(8), such as ro, noexec, nodev, allow_other.
+            """)
+    var options: [String] = []
+
+    func run() throws {
+        let options: MountOptions
+        do { options = try MountOptions(self.options) } catch { throw ValidationError(error.sentence) }
+        let mountpoint = MountPoint.resolved(mountpoint)
+        try checkMountpoint(mountpoint)
+        guard FileManager.default.fileExists(atPath: "/dev/fuse") else {
+            throw ExitStatus.noFuse.because("/dev/fuse is missing; load the kernel's module with “modprobe fuse”.")
+        }
+        let path = MountPoint.resolved(library)
+        guard foreground || Daemon.isBackground else { throw Daemon.start() }
+        try serve(path, on: mountpoint, options)
+    }
+
+    private func checkMountpoint(_ mountpoint: String) throws {
+        if let mount = MountPoint.mounts(on: mountpoint).last, mount.type.hasPrefix("fuse") {
+            throw ExitStatus.alreadyMounted.because(
+                "\(mountpoint) has \(mount.source) mounted on it already; “assetfs umount \(mountpoint)” ends that.")
+        }
+        var isDirectory: ObjCBool = false
+        guard unsafe FileManager.default.fileExists(atPath: mountpoint, isDirectory: &isDirectory), isDirectory.boolValue else {
+            throw ExitStatus.noMountpoint.because(
+                "The mountpoint \(mountpoint) does not exist or is not a directory; “mkdir -p \(mountpoint)” makes it.")
+        }
+    }
+
+    private func serve(_ path: String, on mountpoint: String, _ options: MountOptions) throws {
+        // Before any thread begins: only this one takes the signals that end the mount.
+        Daemon.blockSignals()
+        let library: AssetLibrary
+        var log = Logger(label: "assetfs") { _ in LogFile(descriptor: 2) }
+        do throws(OpenLibraryError) {
+            library = try AssetLibrary(at: path, log: log)
+        } catch {
+            throw ExitStatus(error).because(error.description)
+        }
+        if !foreground {
+            let file = LogFile.open(in: path)
+            if file >= 0 { log = Logger(label: "assetfs") { _ in LogFile(descriptor: file) } }
+        }
+        do {
+            let session: Session
+            do throws(SessionError) {
+                session = try Session(
+                    filesystem: AssetFilesystem(library, rootView: options.rootView), mountpoint: mountpoint,
+                    options: ["default_permissions", "subtype=assetfs", "fsname=\(Self.escaped(path))"] + options.others,
+                    usesPassthrough: options.usesPassthrough, log: log)
+            } catch {
+                try library.close()
+                throw ExitStatus.mountRefused.because("\(mountpoint) could not be mounted: \(error)")
+            }
+            log.notice("Mounted \(path) on \(mountpoint).")
+            Daemon.reportReady(foreground: foreground)
+            Daemon.unblockSignals()
+            session.run()
+        }
+        try library.close()
+        log.notice("Unmounted \(mountpoint).")
+    }
+
+    /// libfuse takes a comma in a value when a backslash stands before it.
+    private static func escaped(_ text: String) -> String {
+        text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: ",", with: "\\,")
+    }
+}

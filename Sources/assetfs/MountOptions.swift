@@ -1,0 +1,34 @@
+import AssetFilesystem
+
+/// The options of `-o`: ours, and those that go on to the kernel and libfuse.
+struct MountOptions {
+    var rootView = AssetFilesystem.RootView.all
+    var usesPassthrough = true
+    var others: [String] = []
+
+    /// A sentence about the option that is wrong.
+    struct Invalid: Error { let sentence: String }
+
+    /// Takes the comma-separated lists of `-o`, in their order.
+    init(_ lists: [String]) throws(Invalid) {
+        for option in lists.flatMap({ $0.split(separator: ",").map(String.init) }) {
+            let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
+            switch (parts.first ?? "", parts.count > 1 ? parts[1] : nil) {
+            case ("view", let value):
+                guard let view = value.flatMap(AssetFilesystem.RootView.init) else {
+                    let known = AssetFilesystem.RootView.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw Invalid(sentence: "“\(option)” is not a view of the mount; there are \(known).")
+                }
+                rootView = view
+            case ("passthrough", nil): usesPassthrough = true
+            case ("nopassthrough", nil): usesPassthrough = false
+            // What mount(8) and fstab(5) say to themselves.
+            case ("auto", nil), ("noauto", nil), ("defaults", nil), ("nofail", nil), ("_netdev", nil), ("user", nil),
+                ("nouser", nil), ("users", nil), ("owner", nil), ("group", nil):
+                break
+            case (let name, _) where name.hasPrefix("x-") || name.hasPrefix("comment"): break
+            default: others.append(option)
+            }
+        }
+    }
+}

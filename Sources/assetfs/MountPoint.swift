@@ -1,0 +1,44 @@
+import Foundation
+
+/// What /proc/self/mountinfo says of the mounts of this process.
+struct MountPoint {
+    let path: String
+    let type: String
+    let source: String
+
+    /// Mounts on `path`, the uppermost last.
+    static func mounts(on path: String) -> [MountPoint] {
+        guard let table = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) else { return [] }
+        return table.split(separator: "\n").compactMap { line in
+            let parts = line.split(separator: " ").map(String.init)
+            guard let dash = parts.firstIndex(of: "-"), dash + 2 < parts.count, parts.count > 4 else { return nil }
+            let mount = MountPoint(path: unescaped(parts[4]), type: parts[dash + 1], source: unescaped(parts[dash + 2]))
+            return mount.path == path ? mount : nil
+        }
+    }
+
+    /// An absolute path without symbolic links, without looking at what is mounted on it.
+    static func resolved(_ path: String) -> String {
+        let absolute = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+        let url = URL(fileURLWithPath: absolute).standardizedFileURL
+        // Only the parent is resolved: the mountpoint itself may be a mount that no longer answers.
+        let parent = url.deletingLastPathComponent().resolvingSymlinksInPath()
+        return url.path == "/" ? "/" : parent.appendingPathComponent(url.lastPathComponent).path
+    }
+
+    /// > space, tab, newline and backslash are written as \040, \011, \012 and \134 — proc(5)
+    private static func unescaped(_ text: String) -> String {
+        var result: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            let digits = rest.prefix(3)
+            if byte == 0x5C, digits.count == 3, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8) {
+                result.append(value)
+                rest = rest.dropFirst(3)
+            } else {
+                result.append(byte)
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+}

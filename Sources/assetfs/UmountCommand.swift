@@ -1,0 +1,38 @@
+import ArgumentParser
+import Foundation
+
+struct UmountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "umount",
+        abstract: "Ends a mount, and returns when everything is on stable storage and the library is free.")
+
+    @Argument(help: "Where the library is mounted.")
+    var mountpoint: String
+
+    func run() throws {
+        let mountpoint = MountPoint.resolved(mountpoint)
+        guard let mount = MountPoint.mounts(on: mountpoint).last, mount.type == "fuse.assetfs" else {
+            throw ExitStatus.notMounted.because("No assetfs is mounted on \(mountpoint).")
+        }
+        let unmount = Process()
+        unmount.executableURL = URL(fileURLWithPath: "/bin/sh")
+        // As root umount(8), else the helper that lets people end their own mounts; no name passes through the shell's grammar.
+        unmount.arguments = getuid() == 0
+            ? ["-c", "exec umount -i -- \"$1\"", "sh", mountpoint] : ["-c", "exec fusermount3 -u -- \"$1\"", "sh", mountpoint]
+        try unmount.run()
+        unmount.waitUntilExit()
+        guard unmount.terminationStatus == 0 else {
+            throw ExitStatus.failed.because(
+                "\(mountpoint) is still in use; end the programs that work in it (“fuser -vm \(mountpoint)” names them).")
+        }
+        waitForLibrary(mount.source)
+    }
+
+    /// The daemon holds the library's lock until all is written.
+    private func waitForLibrary(_ path: String) {
+        let lock = unsafe open("\(path)/lock", O_RDONLY | O_CLOEXEC)
+        guard lock >= 0 else { return }
+        defer { _ = close(lock) }
+        while flock(lock, LOCK_SH) != 0, errno == EINTR {}
+    }
+}
