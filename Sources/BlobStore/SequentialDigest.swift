@@ -19,6 +19,10 @@ public struct SequentialDigest: ~Copyable {
             isInOrder = false
             return
         }
+        if unsafe context == nil {
+            unsafe context = EVP_MD_CTX_new()
+            unsafe EVP_DigestInit_ex(context, EVP_sha256(), nil)
+        }
         unsafe EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
         position += Int64(bytes.count)
     }

@@ -25,6 +25,7 @@ extension Records {
     /// The receipts from a byte offset on, until there are `count` bytes or no more.
     public func receipts(from offset: Int64, count: Int) throws -> [UInt8] {
         var result: [UInt8] = []
+        // Row by row, because nobody knows before how many lines fill `count` bytes.
         let cursor = try Row.fetchCursor(
             database.cachedStatement(sql: "SELECT end, line FROM receipt WHERE end > ? ORDER BY end"),
             arguments: [offset])

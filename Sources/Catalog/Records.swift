@@ -14,14 +14,18 @@ public struct Records {
 
     /// The first row of a query, made into a value.
     func first<Value>(_ sql: String, _ arguments: StatementArguments, _ make: (Row) throws -> Value) throws -> Value? {
-        try Row.fetchCursor(database.cachedStatement(sql: sql), arguments: arguments).next().map(make)
+        // The row is the statement's own, so the cursor must outlive what is made of it.
+        let cursor = try Row.fetchCursor(database.cachedStatement(sql: sql), arguments: arguments)
+        return try withExtendedLifetime(cursor) { try cursor.next().map(make) }
     }
 
     /// All rows of a query, made into values.
     func all<Value>(_ sql: String, _ arguments: StatementArguments, _ make: (Row) throws -> Value) throws -> [Value] {
         var result: [Value] = []
         let cursor = try Row.fetchCursor(database.cachedStatement(sql: sql), arguments: arguments)
-        while let row = try cursor.next() { result.append(try make(row)) }
+        try withExtendedLifetime(cursor) {
+            while let row = try cursor.next() { result.append(try make(row)) }
+        }
         return result
     }
 }

@@ -10,42 +10,42 @@ enum Schema {
     }
 
     /// `AUTOINCREMENT` where a number must never come back: inode numbers and asset ids. Times are nanoseconds since 1970.
-    /// Names, targets and extended attributes are BLOBs: bytes, compared as bytes.
+    /// Names, targets and extended attributes are BLOBs: bytes, compared as bytes. STRICT, so that no value of a wrong type can get in.
     private static let foundation = """
         CREATE TABLE blob (
-            id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, created INTEGER NOT NULL);
+            id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, created INTEGER NOT NULL) STRICT;
         CREATE TABLE asset (
             id INTEGER PRIMARY KEY AUTOINCREMENT, created INTEGER NOT NULL, uid INTEGER NOT NULL,
-            original_name BLOB NOT NULL, trashed INTEGER, trashed_parent INTEGER, trashed_name BLOB);
+            original_name BLOB NOT NULL, trashed INTEGER, trashed_parent INTEGER, trashed_name BLOB) STRICT;
         CREATE TABLE version (
             id INTEGER PRIMARY KEY, asset INTEGER NOT NULL, number INTEGER NOT NULL, blob INTEGER, size INTEGER NOT NULL,
-            created INTEGER NOT NULL, uid INTEGER NOT NULL, name BLOB NOT NULL, UNIQUE (asset, number));
+            created INTEGER NOT NULL, uid INTEGER NOT NULL, name BLOB NOT NULL, UNIQUE (asset, number)) STRICT;
         CREATE INDEX version_blob ON version (blob);
         CREATE TABLE node (
             id INTEGER PRIMARY KEY AUTOINCREMENT, mode INTEGER NOT NULL, links INTEGER NOT NULL,
             uid INTEGER NOT NULL, gid INTEGER NOT NULL, device INTEGER NOT NULL DEFAULT 0,
             size INTEGER NOT NULL DEFAULT 0, blocks INTEGER NOT NULL DEFAULT 0, blob INTEGER, asset INTEGER,
             accessed INTEGER NOT NULL, modified INTEGER NOT NULL, changed INTEGER NOT NULL, born INTEGER NOT NULL,
-            target BLOB);
+            target BLOB) STRICT;
         CREATE INDEX node_unlinked ON node (id) WHERE links = 0;
         CREATE INDEX node_asset ON node (asset) WHERE asset IS NOT NULL;
         CREATE TABLE entry (
             id INTEGER PRIMARY KEY, parent INTEGER NOT NULL, name BLOB NOT NULL, node INTEGER NOT NULL,
-            UNIQUE (parent, name));
+            UNIQUE (parent, name)) STRICT;
         CREATE INDEX entry_parent ON entry (parent);
         CREATE INDEX entry_node ON entry (node);
         CREATE TABLE extended_attribute (
-            node INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node, name)) WITHOUT ROWID;
+            node INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (node, name)) WITHOUT ROWID, STRICT;
         CREATE TABLE policy (
-            node INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (node, key)) WITHOUT ROWID;
+            node INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (node, key)) WITHOUT ROWID, STRICT;
         CREATE TABLE field (
             asset INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, source TEXT NOT NULL,
-            PRIMARY KEY (asset, name)) WITHOUT ROWID;
-        CREATE TABLE receipt (end INTEGER PRIMARY KEY, line BLOB NOT NULL);
+            PRIMARY KEY (asset, name)) WITHOUT ROWID, STRICT;
+        CREATE TABLE receipt (end INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
         CREATE TABLE job (
             id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, state TEXT NOT NULL,
-            asset INTEGER, created INTEGER NOT NULL, updated INTEGER NOT NULL, detail TEXT NOT NULL);
-        CREATE TABLE staged (node INTEGER PRIMARY KEY, file TEXT NOT NULL, modified INTEGER);
+            asset INTEGER, created INTEGER NOT NULL, updated INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;
+        CREATE TABLE staged (node INTEGER PRIMARY KEY, file TEXT NOT NULL, modified INTEGER) STRICT;
         INSERT INTO sqlite_sequence (name, seq) VALUES ('node', \(NodeID.firstInCatalog - 1));
         """
 }
