@@ -11,7 +11,7 @@ let settings: [SwiftSetting] = [
 
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let grdb: [Target.Dependency] = ["GRDB", "GRDBSQLite"].map { .product(name: $0, package: "GRDB.swift") }
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -31,7 +31,7 @@ let package = Package(
         .target(name: "AssetModel", swiftSettings: settings),
         .target(
             name: "BlobStore", dependencies: ["AssetModel", "CLinux", "COpenSSL", system], swiftSettings: settings),
-        .target(name: "Catalog", dependencies: ["AssetModel", grdb], swiftSettings: settings),
+        .target(name: "Catalog", dependencies: ["AssetModel"] + grdb, swiftSettings: settings),
         .target(
             name: "AssetLibrary", dependencies: ["Catalog", "BlobStore", "AssetModel", system, logging],
             swiftSettings: settings),

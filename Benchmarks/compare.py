@@ -2,9 +2,11 @@
 """The same steps on native ext4, on bindfs and on assetfs, on the same disk, in one run: seconds, medians of several rounds.
 
 Each round makes new random sources in tmpfs, so that assetfs never deduplicates against an earlier round, and visits the
-three filesystems in a new order. Needs root, to drop caches and to mount. `make bench` builds and installs what it needs.
+three filesystems in a new order. Each visit has an ext4 of its own, newly made in an image on the disk: ext4 is slow for
+minutes after many files were removed, and would charge one filesystem for what the one before it did.
+Needs root, to drop caches and to mount. `make bench` builds and installs what it needs.
 """
-import argparse, os, random, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, contextlib, os, random, shutil, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STEPS = ["copy 1 GiB + sync", "read it cold", "read it warm", "cp -r small + sync", "find cold", "find warm",
@@ -69,6 +71,59 @@ def visit(folder, source):
     return result
 
 
+@contextlib.contextmanager
+def disk(work):
+    """A new ext4 in an image file, past the page cache of the disk below."""
+    image, folder = f"{work}/image", f"{work}/disk"
+    run("truncate", "-s", "12G", image)
+    run("mkfs.ext4", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", image)
+    os.makedirs(folder, exist_ok=True)
+    loop = subprocess.run(
+        ["losetup", "--find", "--show", "--direct-io=on", image], check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        run("mount", "-o", "noinit_itable", loop, folder)
+        try:
+            yield folder
+        finally:
+            run("umount", folder)
+    finally:
+        run("losetup", "--detach", loop)
+        os.remove(image)
+
+
+@contextlib.contextmanager
+def ext4(below, options):
+    os.mkdir(f"{below}/files")
+    yield f"{below}/files", None
+
+
+@contextlib.contextmanager
+def bindfs(below, options):
+    for name in ("files", "mount"):
+        os.mkdir(f"{below}/{name}")
+    run("bindfs", "-o", "big_writes", f"{below}/files", f"{below}/mount")
+    try:
+        yield f"{below}/mount", None
+    finally:
+        run("umount", f"{below}/mount")
+
+
+@contextlib.contextmanager
+def assetfs(below, options):
+    os.mkdir(f"{below}/mount")
+    binary = f"{ROOT}/.build/release/assetfs"
+    mount = [binary, "mount", "-f", f"{below}/library", f"{below}/mount"]
+    for option in options.mount_option:
+        mount += ["-o", option]
+    daemon = subprocess.Popen(mount, stderr=subprocess.PIPE, text=True)
+    daemon.stderr.readline()
+    try:
+        yield f"{below}/mount/folders", daemon.pid
+    finally:
+        run(binary, "umount", f"{below}/mount")
+        daemon.wait(30)
+
+
 def memory(pid):
     with open(f"/proc/{pid}/status") as file:
         fields = dict(line.split(":", 1) for line in file)
@@ -86,25 +141,18 @@ def main():
     options = parser.parse_args()
     work = tempfile.mkdtemp(prefix="assetfs-bench-", dir=options.disk)
     source = tempfile.mkdtemp(prefix="assetfs-bench-", dir="/dev/shm")
-    for name in ("ext4", "below", "bindfs", "assetfs"):
-        os.mkdir(f"{work}/{name}")
-    binary = f"{ROOT}/.build/release/assetfs"
-    daemon = None
+    filesystems = {"ext4": ext4, "bindfs": bindfs, "assetfs": assetfs}
+    folders = options.only.split(",") if options.only else list(filesystems)
+    results = {name: [] for name in folders}
+    memories = []
     try:
-        run("bindfs", "-o", "big_writes", f"{work}/below", f"{work}/bindfs")
-        mount = [binary, "mount", "-f", f"{work}/library", f"{work}/assetfs"]
-        for option in options.mount_option:
-            mount += ["-o", option]
-        daemon = subprocess.Popen(mount, stderr=subprocess.PIPE, text=True)
-        daemon.stderr.readline()
-        folders = {"ext4": f"{work}/ext4", "bindfs": f"{work}/bindfs", "assetfs": f"{work}/assetfs/folders"}
-        if options.only:
-            folders = {name: folders[name] for name in options.only.split(",")}
-        results = {name: [] for name in folders}
         for number in range(options.rounds):
             make_sources(source, options.big, options.small)
-            for name in random.sample(list(folders), len(folders)):
-                results[name].append(visit(folders[name], source))
+            for name in random.sample(folders, len(folders)):
+                with disk(work) as below, filesystems[name](below, options) as (folder, daemon):
+                    results[name].append(visit(folder, source))
+                    if daemon:
+                        memories.append(memory(daemon))
                 print(f"round {number + 1}: {name} done", file=sys.stderr)
         print(f"{options.small:,} files of 4 KiB, one of {options.big} MiB; seconds, medians of {options.rounds}")
         print(f"{'':22}" + "".join(f"{name:>10}" for name in folders) + "   assetfs/ext4  assetfs/bindfs")
@@ -114,12 +162,9 @@ def main():
                 f"{medians['assetfs'] / medians[other]:>14.2f}" for other in ("ext4", "bindfs")
                 if other in medians and "assetfs" in medians)
             print(f"{step:22}" + "".join(f"{medians[name]:>10.3f}" for name in folders) + ratios)
-        print(f"memory of the daemon: {memory(daemon.pid)}")
+        if memories:
+            print(f"memory of the daemon: {memories[-1]}")
     finally:
-        subprocess.run(["umount", f"{work}/bindfs"], stderr=subprocess.DEVNULL)
-        if daemon:
-            subprocess.run([binary, "umount", f"{work}/assetfs"])
-            daemon.wait(30)
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(source, ignore_errors=True)
 

@@ -57,7 +57,7 @@ public final class AssetLibrary: Sendable {
             try? self?.commitInBackground()
         }
         committer.withLock { $0 = thread }
-        wake.set { thread.wake() }
+        wake.set(thread)
     }
 
     /// The library's folder.
@@ -111,11 +111,12 @@ public final class AssetLibrary: Sendable {
     }
 }
 
-/// A call that is connected after the catalog, which makes it, has been opened.
+/// Wakes the committing thread, which begins after the catalog has been opened, and with it the first change made.
 private final class Wake: Sendable {
-    private let action = Mutex<(@Sendable () -> Void)?>(nil)
-    func set(_ new: @escaping @Sendable () -> Void) { action.withLock { $0 = new } }
-    func call() { action.withLock { $0 }?() }
+    // A thread and not a closure: each `withLock` on a closure wraps it in one more thunk.
+    private let thread = Mutex<BackgroundThread?>(nil)
+    func set(_ new: BackgroundThread) { thread.withLock { $0 = new } }
+    func call() { thread.withLock { $0 }?.wake() }
 }
 
 internal import Glibc

@@ -1,5 +1,4 @@
 public import AssetModel
-internal import GRDB
 
 /// One content of an asset.
 public struct VersionRecord: Sendable {
@@ -36,41 +35,41 @@ public struct AssetRecord: Sendable {
 extension Records {
     /// Finds a blob by its digest.
     public func blob(_ digest: Digest) throws -> BlobID? {
-        try first("SELECT id FROM blob WHERE digest = ?", [digest.bytes.asData]) { BlobID(rawValue: $0[0]) }
+        try first("SELECT id FROM blob WHERE digest = ?", [digest.value]) { BlobID(rawValue: $0.integer(0)) }
     }
 
     /// Records a blob.
     public func insertBlob(_ digest: Digest, size: Int64, at now: Timestamp) throws -> BlobID {
         try run(
-            "INSERT INTO blob (digest, size, created) VALUES (?, ?, ?)", [digest.bytes.asData, size, now.rawValue])
-        return BlobID(rawValue: database.lastInsertedRowID)
+            "INSERT INTO blob (digest, size, created) VALUES (?, ?, ?)", [digest.value, .integer(size), now.value])
+        return BlobID(rawValue: lastRow)
     }
 
     /// A blob's digest.
     public func digest(of blob: BlobID) throws -> Digest? {
-        try first("SELECT digest FROM blob WHERE id = ?", [blob.rawValue]) { Digest(try $0.bytes(0)) } ?? nil
+        try first("SELECT digest FROM blob WHERE id = ?", [blob.value]) { Digest($0.bytes(0)) } ?? nil
     }
 
     /// Blobs with their sizes, in the order of their rows, behind one of them.
     public func blobs(after blob: BlobID, limit: Int) throws -> [(id: BlobID, digest: Digest?, size: Int64)] {
-        try all("SELECT id, digest, size FROM blob WHERE id > ? ORDER BY id LIMIT ?", [blob.rawValue, limit]) {
-            (BlobID(rawValue: $0[0]), Digest(try $0.bytes(1)), $0[2])
+        try all("SELECT id, digest, size FROM blob WHERE id > ? ORDER BY id LIMIT ?", [blob.value, .integer(Int64(limit))]) {
+            (BlobID(rawValue: $0.integer(0)), Digest($0.bytes(1)), $0.integer(2))
         }
     }
 
     /// Records an asset.
     public func insertAsset(uid: UInt32, name: EntryName, at now: Timestamp) throws -> AssetID {
         try run(
-            "INSERT INTO asset (created, uid, original_name) VALUES (?, ?, ?)", [now.rawValue, uid, name.bytes.asData])
-        return AssetID(rawValue: database.lastInsertedRowID)
+            "INSERT INTO asset (created, uid, original_name) VALUES (?, ?, ?)", [now.value, .integer(Int64(uid)), name.value])
+        return AssetID(rawValue: lastRow)
     }
 
     /// Finds an asset.
     public func asset(_ id: AssetID) throws -> AssetRecord? {
-        try first("SELECT created, uid, original_name, trashed FROM asset WHERE id = ?", [id.rawValue]) {
+        try first("SELECT created, uid, original_name, trashed FROM asset WHERE id = ?", [id.value]) {
             AssetRecord(
-                id: id, created: $0.timestamp(0), uid: $0[1], originalName: try $0.bytes(2),
-                trashed: ($0[3] as Int64?).map(Timestamp.init))
+                id: id, created: $0.timestamp(0), uid: $0.unsigned(1), originalName: $0.bytes(2),
+                trashed: $0.optionalTimestamp(3))
         }
     }
 
@@ -80,7 +79,7 @@ extension Records {
             """
             UPDATE asset SET trashed = ?, trashed_parent = ?, trashed_name = ?
             WHERE id = ? AND NOT EXISTS (SELECT 1 FROM node WHERE asset = ? AND links > 0)
-            """, [now.rawValue, parent.rawValue, name.bytes.asData, id.rawValue, id.rawValue])
+            """, [now.value, parent.value, name.value, id.value, id.value])
     }
 
     /// Records an asset's next version, and gives its row.
@@ -91,15 +90,17 @@ extension Records {
             """
             INSERT INTO version (asset, number, blob, size, created, uid, name)
             VALUES (?, 1 + coalesce((SELECT max(number) FROM version WHERE asset = ?), 0), ?, ?, ?, ?, ?)
-            """, [asset.rawValue, asset.rawValue, blob?.rawValue, size, now.rawValue, uid, name.bytes.asData])
-        return VersionID(rawValue: database.lastInsertedRowID)
+            """, [
+                asset.value, asset.value, SQLValue(blob?.rawValue), .integer(size), now.value, .integer(Int64(uid)), name.value,
+            ])
+        return VersionID(rawValue: lastRow)
     }
 
     /// Gives a version another content, within the upload that made it.
     public func updateVersion(_ id: VersionID, blob: BlobID?, size: Int64, at now: Timestamp) throws {
         try run(
             "UPDATE version SET blob = ?, size = ?, created = ? WHERE id = ?",
-            [blob?.rawValue, size, now.rawValue, id.rawValue])
+            [SQLValue(blob?.rawValue), .integer(size), now.value, id.value])
     }
 
     /// An asset's versions, the newest first.
@@ -108,11 +109,11 @@ extension Records {
             """
             SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name FROM version v LEFT JOIN blob b ON b.id = v.blob
             WHERE v.asset = ? ORDER BY v.number DESC
-            """, [asset.rawValue]
+            """, [asset.value]
         ) {
             VersionRecord(
-                id: VersionID(rawValue: $0[0]), number: $0[1], digest: Digest(try $0.bytes(2)), size: $0[3],
-                created: $0.timestamp(4), uid: $0[5], name: try $0.bytes(6))
+                id: VersionID(rawValue: $0.integer(0)), number: $0.integer(1), digest: Digest($0.bytes(2)), size: $0.integer(3),
+                created: $0.timestamp(4), uid: $0.unsigned(5), name: $0.bytes(6))
         }
     }
 }

@@ -1,28 +1,27 @@
 public import AssetModel
-internal import GRDB
 
 extension Records {
     /// An extended attribute's value.
     public func extendedAttribute(_ name: [UInt8], of node: NodeID) throws -> [UInt8]? {
         try first(
-            "SELECT value FROM extended_attribute WHERE node = ? AND name = ?", [node.rawValue, name.asData]
-        ) { try $0.bytes(0) }
+            "SELECT value FROM extended_attribute WHERE node = ? AND name = ?", [node.value, .blob(name)]
+        ) { $0.bytes(0) }
     }
 
     /// Names of the extended attributes.
     public func extendedAttributeNames(of node: NodeID) throws -> [[UInt8]] {
-        try all("SELECT name FROM extended_attribute WHERE node = ?", [node.rawValue]) { try $0.bytes(0) }
+        try all("SELECT name FROM extended_attribute WHERE node = ?", [node.value]) { $0.bytes(0) }
     }
 
     /// Records an extended attribute, or its new value.
     public func setExtendedAttribute(_ name: [UInt8], of node: NodeID, to value: [UInt8]) throws {
         try run(
             "INSERT OR REPLACE INTO extended_attribute (node, name, value) VALUES (?, ?, ?)",
-            [node.rawValue, name.asData, value.asData])
+            [node.value, .blob(name), .blob(value)])
     }
 
     /// Removes an extended attribute.
     public func deleteExtendedAttribute(_ name: [UInt8], of node: NodeID) throws {
-        try run("DELETE FROM extended_attribute WHERE node = ? AND name = ?", [node.rawValue, name.asData])
+        try run("DELETE FROM extended_attribute WHERE node = ? AND name = ?", [node.value, .blob(name)])
     }
 }

@@ -1,5 +1,4 @@
 public import AssetModel
-internal import GRDB
 
 extension NodeRecord {
     static let columns = """
@@ -7,28 +6,27 @@ extension NodeRecord {
         n.born, n.target
         """
 
-    init(_ row: Row, from first: Int = 0) throws {
-        self.init(
-            mode: row[first + 1], uid: row[first + 3], gid: row[first + 4], now: row.timestamp(first + 13))
-        id = NodeID(rawValue: row[first])
-        links = row[first + 2]
-        device = UInt64(bitPattern: row[first + 5] as Int64)
-        size = row[first + 6]
-        blocks = row[first + 7]
-        blob = (row[first + 8] as Int64?).map(BlobID.init)
-        asset = (row[first + 9] as Int64?).map(AssetID.init)
+    init(_ row: Columns, from first: Int32 = 0) {
+        self.init(mode: row.unsigned(first + 1), uid: row.unsigned(first + 3), gid: row.unsigned(first + 4), now: row.timestamp(first + 13))
+        id = NodeID(rawValue: row.integer(first))
+        links = row.integer(first + 2)
+        device = UInt64(bitPattern: row.integer(first + 5))
+        size = row.integer(first + 6)
+        blocks = row.integer(first + 7)
+        blob = row.optionalInteger(first + 8).map(BlobID.init)
+        asset = row.optionalInteger(first + 9).map(AssetID.init)
         accessed = row.timestamp(first + 10)
         modified = row.timestamp(first + 11)
         changed = row.timestamp(first + 12)
-        if isSymbolicLink { target = try row.bytes(first + 14) }
+        if isSymbolicLink { target = row.bytes(first + 14) }
     }
 }
 
 extension Records {
+    private static let nodeByNumber = "SELECT \(NodeRecord.columns) FROM node n WHERE n.id = ?"
+
     /// Finds a node by its number.
-    public func node(_ id: NodeID) throws -> NodeRecord? {
-        try first("SELECT \(NodeRecord.columns) FROM node n WHERE n.id = ?", [id.rawValue]) { try NodeRecord($0) }
-    }
+    public func node(_ id: NodeID) throws -> NodeRecord? { try first(Self.nodeByNumber, [id.value]) { NodeRecord($0) } }
 
     /// Records a new node, under a number of its own unless it brings one.
     /// - Returns: the node with its number.
@@ -40,11 +38,12 @@ extension Records {
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
-                node.id.rawValue == 0 ? nil : node.id.rawValue, node.mode, node.links, node.uid, node.gid,
-                Int64(bitPattern: node.device), node.accessed.rawValue, node.modified.rawValue, node.changed.rawValue,
-                node.born.rawValue, node.isSymbolicLink ? node.target.asData : nil,
+                node.id.rawValue == 0 ? nil : node.id.value, .integer(Int64(node.mode)), .integer(node.links),
+                .integer(Int64(node.uid)), .integer(Int64(node.gid)), .integer(Int64(bitPattern: node.device)),
+                node.accessed.value, node.modified.value, node.changed.value, node.born.value,
+                node.isSymbolicLink ? .blob(node.target) : nil,
             ])
-        node.id = NodeID(rawValue: database.lastInsertedRowID)
+        node.id = NodeID(rawValue: lastRow)
         return node
     }
 
@@ -53,8 +52,8 @@ extension Records {
         try run(
             "UPDATE node SET mode = ?, uid = ?, gid = ?, accessed = ?, modified = ?, changed = ? WHERE id = ?",
             [
-                node.mode, node.uid, node.gid, node.accessed.rawValue, node.modified.rawValue, node.changed.rawValue,
-                node.id.rawValue,
+                .integer(Int64(node.mode)), .integer(Int64(node.uid)), .integer(Int64(node.gid)), node.accessed.value,
+                node.modified.value, node.changed.value, node.id.value,
             ])
     }
 
@@ -63,38 +62,38 @@ extension Records {
         try run(
             "UPDATE node SET size = ?, blocks = ?, blob = ?, asset = ?, mode = ?, modified = ?, changed = ? WHERE id = ?",
             [
-                node.size, node.blocks, node.blob?.rawValue, node.asset?.rawValue, node.mode, node.modified.rawValue,
-                node.changed.rawValue, node.id.rawValue,
+                .integer(node.size), .integer(node.blocks), SQLValue(node.blob?.rawValue), SQLValue(node.asset?.rawValue),
+                .integer(Int64(node.mode)), node.modified.value, node.changed.value, node.id.value,
             ])
     }
 
     /// Adds to a node's count of names, and says when.
     public func addLinks(_ count: Int64, to id: NodeID, at now: Timestamp) throws {
-        try run("UPDATE node SET links = links + ?, changed = ? WHERE id = ?", [count, now.rawValue, id.rawValue])
+        try run("UPDATE node SET links = links + ?, changed = ? WHERE id = ?", [.integer(count), now.value, id.value])
     }
 
     /// Records that a folder's entries changed, and how many subfolders it gained.
     public func touchFolder(_ id: NodeID, subfolders: Int64 = 0, at now: Timestamp) throws {
         try run(
             "UPDATE node SET links = links + ?, modified = ?, changed = ? WHERE id = ?",
-            [subfolders, now.rawValue, now.rawValue, id.rawValue])
+            [.integer(subfolders), now.value, now.value, id.value])
     }
 
     /// Removes a node that has no names, and all that hangs on it. A node that has names stays.
     public func deleteUnlinkedNode(_ id: NodeID) throws {
-        try run("DELETE FROM node WHERE id = ? AND links = 0", [id.rawValue])
-        guard database.changesCount > 0 else { return }
-        try run("DELETE FROM extended_attribute WHERE node = ?", [id.rawValue])
-        try run("DELETE FROM policy WHERE node = ?", [id.rawValue])
+        try run("DELETE FROM node WHERE id = ? AND links = 0", [id.value])
+        guard changedRows > 0 else { return }
+        try run("DELETE FROM extended_attribute WHERE node = ?", [id.value])
+        try run("DELETE FROM policy WHERE node = ?", [id.value])
     }
 
     /// Nodes without a name: what was open when the library was last left.
     public func unlinkedNodes() throws -> [NodeID] {
-        try all("SELECT id FROM node WHERE links = 0", []) { NodeID(rawValue: $0[0]) }
+        try all("SELECT id FROM node WHERE links = 0", []) { NodeID(rawValue: $0.integer(0)) }
     }
 
     /// How many nodes there are.
     public func nodeCount() throws -> Int64 {
-        try first("SELECT count(*) FROM node", []) { $0[0] } ?? 0
+        try first("SELECT count(*) FROM node", []) { $0.integer(0) } ?? 0
     }
 }

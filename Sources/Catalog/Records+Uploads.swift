@@ -1,5 +1,4 @@
 public import AssetModel
-internal import GRDB
 
 /// An upload that had not ended when the library was last left.
 public struct StagedRecord: Sendable {
@@ -16,22 +15,21 @@ extension Records {
     public func appendReceipt(_ line: [UInt8]) throws {
         try run(
             "INSERT INTO receipt (end, line) VALUES (coalesce((SELECT max(end) FROM receipt), 0) + ?, ?)",
-            [line.count, line.asData])
+            [.integer(Int64(line.count)), .blob(line)])
     }
 
     /// How many bytes all receipts have.
-    public func receiptsSize() throws -> Int64 { try first("SELECT max(end) FROM receipt", []) { $0[0] ?? 0 } ?? 0 }
+    public func receiptsSize() throws -> Int64 { try first("SELECT max(end) FROM receipt", []) { $0.integer(0) } ?? 0 }
 
     /// The receipts from a byte offset on, until there are `count` bytes or no more.
     public func receipts(from offset: Int64, count: Int) throws -> [UInt8] {
         var result: [UInt8] = []
         // Row by row, because nobody knows before how many lines fill `count` bytes.
-        let cursor = try Row.fetchCursor(
-            database.cachedStatement(sql: "SELECT end, line FROM receipt WHERE end > ? ORDER BY end"),
-            arguments: [offset])
-        while result.count < count, let row = try cursor.next() {
-            let line = try row.bytes(1)
-            let skipped = result.isEmpty ? offset - ((row[0] as Int64) - Int64(line.count)) : 0
+        let rows = try statement("SELECT end, line FROM receipt WHERE end > ? ORDER BY end", [.integer(offset)])
+        defer { rows.end() }
+        while result.count < count, let row = try rows.next() {
+            let line = row.bytes(1)
+            let skipped = result.isEmpty ? offset - (row.integer(0) - Int64(line.count)) : 0
             result += line.dropFirst(Int(max(0, skipped))).prefix(count - result.count)
         }
         return result
@@ -41,17 +39,17 @@ extension Records {
     public func recordStaged(_ staged: StagedRecord) throws {
         try run(
             "INSERT OR REPLACE INTO staged (node, file, modified) VALUES (?, ?, ?)",
-            [staged.node.rawValue, staged.file, staged.modified?.rawValue])
+            [staged.node.value, .text(staged.file), SQLValue(staged.modified?.rawValue)])
     }
 
     /// Forgets an upload that has ended.
-    public func deleteStaged(_ node: NodeID) throws { try run("DELETE FROM staged WHERE node = ?", [node.rawValue]) }
+    public func deleteStaged(_ node: NodeID) throws { try run("DELETE FROM staged WHERE node = ?", [node.value]) }
 
     /// Uploads that have not ended.
     public func staged() throws -> [StagedRecord] {
         try all("SELECT node, file, modified FROM staged", []) {
             StagedRecord(
-                node: NodeID(rawValue: $0[0]), file: $0[1], modified: ($0[2] as Int64?).map(Timestamp.init))
+                node: NodeID(rawValue: $0.integer(0)), file: $0.text(1), modified: $0.optionalTimestamp(2))
         }
     }
 }

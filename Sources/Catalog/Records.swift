@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import GRDB
+internal import GRDBSQLite
 
 /// The records of a catalog within one operation.
 ///
@@ -7,30 +8,140 @@ internal import GRDB
 public struct Records {
     let database: Database
 
-    /// Runs a statement that answers no rows. Statements are prepared once.
-    func run(_ sql: String, _ arguments: StatementArguments) throws {
-        try database.cachedStatement(sql: sql).execute(arguments: arguments)
+    /// Runs a statement that answers no rows.
+    func run(_ sql: String, _ values: [SQLValue]) throws {
+        _ = try statement(sql, values).next()
     }
 
     /// The first row of a query, made into a value.
-    func first<Value>(_ sql: String, _ arguments: StatementArguments, _ make: (Row) throws -> Value) throws -> Value? {
-        // The row is the statement's own, so the cursor must outlive what is made of it.
-        let cursor = try Row.fetchCursor(database.cachedStatement(sql: sql), arguments: arguments)
-        return try withExtendedLifetime(cursor) { try cursor.next().map(make) }
+    func first<Value>(_ sql: String, _ values: [SQLValue], _ make: (Columns) throws -> Value) throws -> Value? {
+        let rows = try statement(sql, values)
+        defer { rows.end() }
+        return try rows.next().map(make)
     }
 
     /// All rows of a query, made into values.
-    func all<Value>(_ sql: String, _ arguments: StatementArguments, _ make: (Row) throws -> Value) throws -> [Value] {
+    func all<Value>(_ sql: String, _ values: [SQLValue], _ make: (Columns) throws -> Value) throws -> [Value] {
+        let rows = try statement(sql, values)
+        defer { rows.end() }
         var result: [Value] = []
-        let cursor = try Row.fetchCursor(database.cachedStatement(sql: sql), arguments: arguments)
-        try withExtendedLifetime(cursor) {
-            while let row = try cursor.next() { result.append(try make(row)) }
-        }
+        while let row = try rows.next() { result.append(try make(row)) }
         return result
+    }
+
+    /// A statement with its values bound, prepared once. `end` it before the next use of the same text.
+    func statement(_ sql: String, _ values: [SQLValue]) throws -> Rows {
+        let statement = unsafe try database.cachedStatement(sql: sql).sqliteStatement
+        unsafe sqlite3_reset(statement)
+        for (index, value) in values.enumerated() { unsafe value.bind(to: unsafe statement, at: Int32(index + 1)) }
+        return unsafe Rows(unsafe statement)
+    }
+
+    /// The number that the last INSERT gave to its row.
+    var lastRow: Int64 { database.lastInsertedRowID }
+
+    /// How many rows the last statement changed.
+    var changedRows: Int { database.changesCount }
+}
+
+/// A value for a statement.
+///
+/// Steps and bindings go to SQLite itself: with GRDB's rows and arguments a lookup costs twice as much, and an upload makes a
+/// dozen of them.
+enum SQLValue {
+    case null
+    case integer(Int64)
+    case text(String)
+    case blob([UInt8])
+
+    /// Wraps a value, or NULL for nil.
+    init(_ value: Int64?) { self = value.map(SQLValue.integer) ?? .null }
+
+    // > SQLITE_TRANSIENT means that the content will likely change in the near future and that SQLite should make its own
+    // > private copy — sqlite.org/c3ref/c_static.html. It is -1 cast to a destructor, which Swift does not import.
+    fileprivate func bind(to statement: OpaquePointer, at index: Int32) {
+        let copied = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        switch self {
+        case .null: unsafe sqlite3_bind_null(statement, index)
+        case .integer(let value): unsafe sqlite3_bind_int64(statement, index, value)
+        case .text(let value): unsafe sqlite3_bind_text(statement, index, value, -1, copied)
+        case .blob(let value):
+            // A nil pointer would bind NULL; the pointer of an empty array may be nil.
+            if value.isEmpty { unsafe sqlite3_bind_zeroblob(statement, index, 0) } else {
+                unsafe sqlite3_bind_blob(statement, index, value, Int32(value.count), copied)
+            }
+        }
     }
 }
 
-extension Row {
-    func timestamp(_ index: Int) -> Timestamp { Timestamp(rawValue: self[index]) }
-    func bytes(_ index: Int) throws -> [UInt8] { try withUnsafeData(atIndex: index) { $0.map(Array.init) ?? [] } }
+extension SQLValue: ExpressibleByIntegerLiteral, ExpressibleByNilLiteral {
+    init(integerLiteral value: Int64) { self = .integer(value) }
+    init(nilLiteral: ()) { self = .null }
+}
+
+extension RawRepresentable where RawValue == Int64 {
+    /// As a statement's value.
+    var value: SQLValue { .integer(rawValue) }
+}
+
+extension EntryName {
+    var value: SQLValue { .blob(bytes) }
+}
+
+extension Digest {
+    var value: SQLValue { .blob(bytes) }
+}
+
+/// A running statement.
+@safe
+struct Rows {
+    private let statement: OpaquePointer
+
+    fileprivate init(_ statement: OpaquePointer) { unsafe self.statement = unsafe statement }
+
+    /// The next row, valid until the next step; nil, and the statement ended, when there is none.
+    func next() throws(CatalogError) -> Columns? {
+        switch unsafe sqlite3_step(statement) {
+        case SQLITE_ROW: return unsafe Columns(unsafe statement)
+        case SQLITE_DONE:
+            end()
+            return nil
+        default:
+            let database = unsafe sqlite3_db_handle(statement)
+            let code = unsafe sqlite3_extended_errcode(database)
+            let reason = unsafe String(cString: sqlite3_errmsg(database))
+            end()
+            throw .failed(code: code, reason: reason)
+        }
+    }
+
+    /// Ends the statement, so that it holds no read of the tables.
+    func end() { unsafe sqlite3_reset(statement) }
+}
+
+/// One row's columns, counted from 0. The tables are STRICT, so a column has the type that its schema says.
+@safe
+struct Columns {
+    private let statement: OpaquePointer
+
+    fileprivate init(_ statement: OpaquePointer) { unsafe self.statement = unsafe statement }
+
+    func integer(_ index: Int32) -> Int64 { unsafe sqlite3_column_int64(statement, index) }
+
+    func optionalInteger(_ index: Int32) -> Int64? {
+        unsafe sqlite3_column_type(statement, index) == SQLITE_NULL ? nil : integer(index)
+    }
+
+    func unsigned(_ index: Int32) -> UInt32 { UInt32(truncatingIfNeeded: integer(index)) }
+
+    func timestamp(_ index: Int32) -> Timestamp { Timestamp(rawValue: integer(index)) }
+
+    func optionalTimestamp(_ index: Int32) -> Timestamp? { optionalInteger(index).map(Timestamp.init) }
+
+    func bytes(_ index: Int32) -> [UInt8] {
+        let count = unsafe Int(sqlite3_column_bytes(statement, index))
+        return unsafe Array(UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, index), count: count))
+    }
+
+    func text(_ index: Int32) -> String { String(decoding: bytes(index), as: UTF8.self) }
 }
