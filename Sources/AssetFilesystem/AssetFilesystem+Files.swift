@@ -16,7 +16,7 @@ extension AssetFilesystem {
         let (record, node) = try refusing { () throws(LibraryError) in
             try library.makeFile(name, in: parent, mode: mode, uid: caller.uid, gid: caller.gid)
         }
-        return (entry(record), opened(node, isWriting: true, for: caller))
+        return (entry(record), try opened(node, isWriting: true, for: caller))
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -41,16 +41,39 @@ extension AssetFilesystem {
             }
             return node
         }
-        return opened(node, isWriting: isWriting, for: caller)
+        do throws(OperationFailure) {
+            return try opened(node, isWriting: isWriting, for: caller)
+        } catch {
+            library.close(node, wasWriting: isWriting)
+            throw error
+        }
     }
 
-    /// Writers come to us with every write, so that what they wrote is hashed as it comes; readers use the page cache, which the
-    /// kernel keeps right because every write of this node goes through it.
-    private func opened(_ node: OpenNode, isWriting: Bool, for caller: Caller) -> Opened {
+    /// From this size on it pays to hand a file to the kernel: it takes more than one read.
+    private static let passthroughSize: Int64 = 128 << 10
+
+    /// How the kernel is to treat an open. All opens of a node must agree, and the first one decides:
+    ///
+    /// - *passthrough*, for large files that are read: the kernel reads the blob itself. Writers come to us all the same.
+    /// - else readers use the page cache, which the kernel keeps right because every change of the content goes through it, and
+    ///   writers come to us with every write, so that what they wrote is hashed as it comes.
+    private func opened(_ node: OpenNode, isWriting: Bool, for caller: Caller) throws(OperationFailure) -> Opened {
+        let kernel = kernel.withLock { $0 }
         var opened = Opened(OpenFileHandle(node: node, isWriting: isWriting, uid: caller.uid))
-        opened.isDirect = isWriting && (kernel.withLock { $0?.allowsMappingDirectFiles } ?? false)
+        opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
         opened.keepsCache = true
         opened.needsNoFlush = !isWriting
+        opened.backing = node.attachment.withLock { attachment in
+            if let backing = attachment as? BackingFile { return backing }
+            guard !isWriting, let kernel, kernel.allowsPassthrough, node.content.size >= Self.passthroughSize,
+                let file = library.bind(node), let backing = kernel.back(file.descriptor)
+            else { return nil }
+            attachment = backing
+            return backing
+        }
+        if isWriting, opened.backing != nil {
+            try refusing { () throws(LibraryError) in try library.prepareForMapping(node) }
+        }
         return opened
     }
 
@@ -61,6 +84,8 @@ extension AssetFilesystem {
         guard let open = handle.object as? OpenFileHandle else {
             return .bytes(try reading { try $0.receipts(from: offset, count: count) })
         }
+        let shared = try refusing { () throws(LibraryError) in try library.readShared(open.node, at: offset, count: count) }
+        if let shared { return .bytes(shared) }
         let (file, size) = open.node.content
         guard let file, offset < size else { return .bytes([]) }
         return .file(file.descriptor, owner: file, offset: offset, count: min(count, Int(size - offset)))
@@ -100,6 +125,10 @@ extension AssetFilesystem {
     public func release(_ handle: FileHandle) {
         guard let open = handle.object as? OpenFileHandle else { return }
         library.close(open.node, wasWriting: open.isWriting)
+        // Mappings of a file that the kernel reads itself changed it behind the page cache.
+        if open.isWriting, open.node.attachment.withLock({ $0 != nil }) {
+            kernel.withLock { $0 }?.invalidate(open.node.id.inode)
+        }
     }
 
     /// Allocates, punches or zeroes a part of the file. Shifting ranges is EOPNOTSUPP, as on most filesystems.

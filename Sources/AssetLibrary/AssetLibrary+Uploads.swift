@@ -3,6 +3,7 @@ public import BlobStore
 internal import Logging
 public import Catalog
 internal import Synchronization
+internal import SystemPackage
 
 // Opening, writing and ending uploads. The kernel's events map to these as docs/ARCHITECTURE.md shows.
 extension AssetLibrary {
@@ -47,7 +48,11 @@ extension AssetLibrary {
         node.isUnlinked.store(record.links == 0, ordering: .relaxed)
         do throws(BlobStoreError) {
             let file: OpenFile? = if let digest { try blobs.open(digest, size: record.size) } else { nil }
-            node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: file, size: record.size) }
+            node.shown.withLock {
+                $0 = OpenNode.Shown(isLoaded: true, file: file, size: record.size, digest: digest)
+            }
+            // After `shown`, so that whoever binds the blob finds us there if we do not find it here.
+            if let digest, boundBlobs.withLock({ $0.contains(digest) }) { node.shown.withLock { $0.isShared = true } }
         } catch {
             throw LibraryError(error)
         }
@@ -62,10 +67,17 @@ extension AssetLibrary {
     }
 
     private func release(_ node: OpenNode) {
-        openNodes.withLock { nodes in
-            guard let found = nodes[node.id] else { return }
+        let isLast = openNodes.withLock { nodes in
+            guard let found = nodes[node.id] else { return false }
             nodes[node.id] = found.handles > 1 ? (found.node, found.handles - 1) : nil
+            return found.handles == 1
         }
+        guard isLast else { return }
+        // Nobody has the node any more, so nobody waits for this lock.
+        let bound = node.upload.withLock { upload in
+            upload.isBound && upload.staged == nil ? node.shown.withLock { $0.digest } : nil
+        }
+        if let bound { boundBlobs.withLock { _ = $0.remove(bound) } }
     }
 
     /// A file's size and time of writing while it is open; nil when it is not.
@@ -131,14 +143,19 @@ extension AssetLibrary {
                 if let present = upload.staged {
                     staged = present
                 } else {
-                    let (file, size) = node.content
-                    staged =
-                        if let file, keeping > 0 { try blobs.stage(copyOf: file, size: min(size, keeping)) } else {
-                            try blobs.stage()
-                        }
+                    let size = node.content.size
+                    if upload.isBound {
+                        try makeBoundFilePrivate(&upload, of: node)
+                    } else {
+                        upload.staged = try stageCopy(of: node, size: min(size, keeping))
+                    }
                     if keeping == 0 || size == 0 { upload.digest = SequentialDigest() }
-                    upload.staged = staged
-                    node.shown.withLock { $0.file = staged.file }
+                    guard let made = upload.staged else { throw .io(.badFileDescriptor, during: "staging") }
+                    staged = made
+                    node.shown.withLock {
+                        $0.file = made.file
+                        $0.isShared = false
+                    }
                 }
                 let isOnlyTruncated = try body(&upload, staged)
                 let isFirst = !upload.isDirty
@@ -164,6 +181,7 @@ extension AssetLibrary {
     /// A descriptor was closed: the verdict on what was written, if anything was.
     public func flush(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in
+            try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, !upload.isOnlyTruncated else { return }
             try commit(&upload, of: node)
         }
@@ -182,6 +200,7 @@ extension AssetLibrary {
     /// The verdict on whatever is still to come; a new file that nothing was written to is an upload of nothing.
     func finish(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in
+            try noticeMappedChanges(&upload, of: node)
             if upload.isDirty || upload.isNew && node.content.size == 0 { try commit(&upload, of: node) }
         }
     }
@@ -210,7 +229,10 @@ extension AssetLibrary {
         let (size, modified) = node.shown.withLock { ($0.size, $0.modified) }
         do {
             let sealed = try Seal(upload, size: size)
-            let adopted = try Adopt(sealed, from: upload, into: blobs, catalog: catalog)
+            // What is bound may yet be changed by a mapping, so a copy of it becomes the blob.
+            let candidate =
+                upload.isBound && sealed.digest != nil ? try stageCopy(of: node, size: size) : upload.staged
+            let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
             let (uid, version, isRecorded) = (upload.uid, upload.version, upload.isRecorded)
             let published = try catalog.write { records in
                 try Publish(
@@ -224,9 +246,10 @@ extension AssetLibrary {
             upload.isNew = false
             upload.isRecorded = false
             // A superfluous file goes on serving its handles: it has the blob's bytes, but is no blob and so stays private.
-            if adopted.wasNew || sealed.digest == nil { upload.staged = nil }
+            if !upload.isBound, adopted.wasNew || sealed.digest == nil { upload.staged = nil }
             node.shown.withLock {
-                if sealed.digest == nil { $0.file = nil }
+                $0.digest = sealed.digest
+                if upload.staged == nil, sealed.digest == nil { $0.file = nil }
                 if $0.modified == modified { $0.modified = nil }
             }
         } catch {

@@ -7,8 +7,8 @@ internal import Synchronization
 /// An open library: the tree, the assets and the upload pipeline, without a kernel.
 ///
 /// ## Concurrency
-/// Every method may be called from any thread. Lock order: `OpenNode.upload` → `openNodes` → `OpenNode.shown`; then the catalog,
-/// which takes none of ours.
+/// Every method may be called from any thread. Lock order: `OpenNode.upload` → `sharedBlobs` → `openNodes` → `OpenNode.shown`,
+/// `boundBlobs`; then the catalog, which takes none of ours.
 public final class AssetLibrary: Sendable {
     /// The records. `AssetFilesystem` reads them; changes go through this type.
     public let catalog: Catalog
@@ -17,6 +17,10 @@ public final class AssetLibrary: Sendable {
     public let log: Logger
     let space: SpaceReserve
     let openNodes = Mutex<[NodeID: (node: OpenNode, handles: Int)]>([:])
+    /// Blobs that an open node is bound to.
+    let boundBlobs = Mutex<Set<Digest>>([])
+    /// Held while a blob's name goes to another file, and by those who read a bound blob by its name.
+    let sharedBlobs = Mutex<Void>(())
     private let layout: LibraryLayout
     private let groupCommit: GroupCommit
     private let committer: Mutex<BackgroundThread?>

@@ -1,6 +1,6 @@
 public import AssetModel
 public import BlobStore
-internal import Synchronization
+public import Synchronization
 
 /// A file that is open: one working file, which all its handles read and write.
 ///
@@ -13,6 +13,8 @@ public final class OpenNode: Sendable {
     let shown: Mutex<Shown>
     let upload: Mutex<Upload>
     let isUnlinked = Atomic(false)
+    /// What the user of the library keeps with the open file; gone with its last handle.
+    public let attachment = Mutex<(any AnyObject & Sendable)?>(nil)
 
     /// What a reader sees.
     struct Shown {
@@ -21,6 +23,10 @@ public final class OpenNode: Sendable {
         /// The working file; nil while the content is empty.
         var file: OpenFile?
         var size: Int64 = 0
+        /// What the content was at the last verdict; nil while it is empty.
+        var digest: Digest?
+        /// Whether another node is bound to the same blob, so that `file` may not be trusted.
+        var isShared = false
         /// When the content was last written, unless the catalog knows already or a program has set another time since.
         var modified: Timestamp?
     }
@@ -42,6 +48,8 @@ public final class OpenNode: Sendable {
         /// The version that this upload made: a later commit replaces it, however many descriptors are closed.
         var version: VersionID?
         var digest = SequentialDigest()
+        /// Whether the kernel reads the working file itself.
+        var isBound = false
         /// Who writes, for the receipt.
         var uid: UInt32 = 0
     }

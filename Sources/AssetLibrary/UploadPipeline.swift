@@ -35,10 +35,8 @@ struct Adopt {
     /// Whether the staged file became the blob; if not, an equal one was there.
     let wasNew: Bool
 
-    init(_ sealed: Seal, from upload: borrowing OpenNode.Upload, into blobs: BlobStore, catalog: Catalog)
-        throws(BlobStoreError)
-    {
-        guard let digest = sealed.digest, let staged = upload.staged else {
+    init(_ sealed: Seal, from staged: StagedFile?, into blobs: BlobStore, catalog: Catalog) throws(BlobStoreError) {
+        guard let digest = sealed.digest, let staged else {
             wasNew = false
             return
         }

@@ -155,6 +155,20 @@ public final class BlobStore: Sendable {
         return true
     }
 
+    /// Swaps a staged copy of a blob with the blob's own file: the copy is the blob then, and the former file is staged, under
+    /// the copy's name. Durable when it returns.
+    public func exchange(_ copy: StagedFile, with digest: Digest) throws(BlobStoreError) -> StagedFile {
+        let path = Self.path(of: digest)
+        try checked("exchange with blobs/\(path)") {
+            unsafe renameat2(staging, copy.name, blobs, path, 2 /* RENAME_EXCHANGE */)
+        }
+        copy.nameIsGone()
+        guard let bound = try staged(named: copy.name) else { throw .missing(digest) }
+        try synchronize(digest)
+        try synchronizeStaging()
+        return bound
+    }
+
     private func notePending(_ digest: Digest) { pending.withLock { $0.append(digest) } }
 
     // MARK: Durability
