@@ -30,21 +30,34 @@ let package = Package(
         .target(name: "FUSE", dependencies: ["CFuse", system, logging], swiftSettings: settings),
         .target(name: "AssetModel", swiftSettings: settings),
         .target(
-            name: "BlobStore", dependencies: ["AssetModel", "CLinux", "COpenSSL", system], swiftSettings: settings),
+            name: "BlobStore",
+            dependencies: ["AssetModel", "CLinux", "COpenSSL", system],
+            swiftSettings: settings
+        ),
         .target(name: "Catalog", dependencies: ["AssetModel"] + grdb, swiftSettings: settings),
         .target(
-            name: "AssetLibrary", dependencies: ["Catalog", "BlobStore", "AssetModel", system, logging],
-            swiftSettings: settings),
+            name: "AssetLibrary",
+            dependencies: ["Catalog", "BlobStore", "AssetModel", system, logging],
+            swiftSettings: settings
+        ),
         .target(
             name: "AssetFilesystem",
             dependencies: ["FUSE", "AssetLibrary", "Catalog", "BlobStore", "AssetModel", system, logging],
-            swiftSettings: settings),
+            swiftSettings: settings
+        ),
         .executableTarget(
-            name: "assetfs", dependencies: ["AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", argumentParser, logging, system],
-            swiftSettings: settings),
+            name: "assetfs",
+            dependencies: [
+                "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", argumentParser, logging, system,
+            ],
+            swiftSettings: settings
+        ),
         .target(
-            name: "TestSupport", dependencies: ["AssetLibrary", "Catalog", "BlobStore", "AssetModel", system],
-            path: "Tests/TestSupport", swiftSettings: settings),
+            name: "TestSupport",
+            dependencies: ["AssetLibrary", "Catalog", "BlobStore", "AssetModel", system],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
         .testTarget(name: "AssetModelTests", dependencies: ["AssetModel"], swiftSettings: settings),
         .testTarget(name: "BlobStoreTests", dependencies: ["BlobStore", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], swiftSettings: settings),

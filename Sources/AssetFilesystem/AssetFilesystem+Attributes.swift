@@ -9,7 +9,8 @@ internal import Glibc
 extension AssetFilesystem {
     /// Attributes of a node or a view.
     public func getattr(
-        _ inode: InodeNumber, for caller: Caller
+        _ inode: InodeNumber,
+        for caller: Caller
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
         if let view = View(id) { return try attributes(of: view) }
@@ -18,7 +19,10 @@ extension AssetFilesystem {
 
     /// chmod, chown, utimensat, truncate and ftruncate.
     public func setattr(
-        _ inode: InodeNumber, _ changes: FUSE.AttributeChanges, handle: FileHandle?, for caller: Caller
+        _ inode: InodeNumber,
+        _ changes: FUSE.AttributeChanges,
+        handle: FileHandle?,
+        for caller: Caller
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
@@ -37,7 +41,10 @@ extension AssetFilesystem {
     }
 
     private func truncate(
-        _ id: NodeID, to size: Int64, handle: FileHandle?, for caller: Caller
+        _ id: NodeID,
+        to size: Int64,
+        handle: FileHandle?,
+        for caller: Caller
     ) throws(OperationFailure) {
         guard size >= 0 else { throw OperationFailure(.invalidArgument) }
         if let open = handle?.object as? OpenFileHandle {
@@ -59,19 +66,34 @@ extension AssetFilesystem {
         return record.target
     }
 
-    /// The disk below the library. Files are rows, so there is no limit of them to show; the disk's is shown.
+    /// The disk below the library.
+    ///
+    /// Files are rows, so there is no limit of them to show; the disk's is shown.
     public func statfs(for caller: Caller) throws(OperationFailure) -> FilesystemStatistics {
         let disk = try refusing { () throws(LibraryError) in try library.diskStatistics() }
         return FilesystemStatistics(
-            blockSize: UInt64(disk.f_frsize), blocks: UInt64(disk.f_blocks), freeBlocks: UInt64(disk.f_bfree),
-            availableBlocks: UInt64(disk.f_bavail), files: UInt64(disk.f_files), freeFiles: UInt64(disk.f_ffree))
+            blockSize: UInt64(disk.f_frsize),
+            blocks: UInt64(disk.f_blocks),
+            freeBlocks: UInt64(disk.f_bfree),
+            availableBlocks: UInt64(disk.f_bavail),
+            files: UInt64(disk.f_files),
+            freeFiles: UInt64(disk.f_ffree)
+        )
     }
 
     func attributes(_ record: NodeRecord) -> Attributes {
         var result = Attributes(
-            inode: record.id.inode, mode: record.mode, linkCount: UInt32(clamping: record.links), uid: record.uid,
-            gid: record.gid, size: record.size, blocks: record.blocks, accessed: record.accessed.rawValue,
-            modified: record.modified.rawValue, changed: record.changed.rawValue)
+            inode: record.id.inode,
+            mode: record.mode,
+            linkCount: UInt32(clamping: record.links),
+            uid: record.uid,
+            gid: record.gid,
+            size: record.size,
+            blocks: record.blocks,
+            accessed: record.accessed.rawValue,
+            modified: record.modified.rawValue,
+            changed: record.changed.rawValue
+        )
         result.device = record.device
         if record.isSymbolicLink { result.size = Int64(record.target.count) }
         if record.isFolder { result.size = 4096 }
@@ -82,10 +104,17 @@ extension AssetFilesystem {
         let size = view == .receipts ? try reading { try $0.receiptsSize() } : 4096
         let subdirectories = view.entries.count { View($0.node)?.isDirectory ?? true }
         let attributes = Attributes(
-            inode: view.id.inode, mode: view.isDirectory ? 0o040755 : 0o100644,
-            linkCount: view.isDirectory ? UInt32(2 + subdirectories) : 1, uid: owner.uid, gid: owner.gid, size: size,
-            blocks: (size + 511) / 512, accessed: mounted.rawValue,
-            modified: view == .receipts ? Timestamp.now.rawValue : mounted.rawValue, changed: mounted.rawValue)
+            inode: view.id.inode,
+            mode: view.isDirectory ? 0o040755 : 0o100644,
+            linkCount: view.isDirectory ? UInt32(2 + subdirectories) : 1,
+            uid: owner.uid,
+            gid: owner.gid,
+            size: size,
+            blocks: (size + 511) / 512,
+            accessed: mounted.rawValue,
+            modified: view == .receipts ? Timestamp.now.rawValue : mounted.rawValue,
+            changed: mounted.rawValue
+        )
         // The receipts grow behind the kernel's back.
         return (attributes, view == .receipts ? .zero : Self.lifetime)
     }

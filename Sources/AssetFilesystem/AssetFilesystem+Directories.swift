@@ -4,7 +4,9 @@ internal import Catalog
 public import FUSE
 
 extension AssetFilesystem {
-    /// Opens a directory. The kernel may keep its listing: it sees every change.
+    /// Opens a directory.
+    ///
+    /// The kernel may keep its listing: it sees every change.
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
         var opened = Opened(OpenViewHandle())
         opened.keepsCache = true
@@ -13,7 +15,10 @@ extension AssetFilesystem {
 
     /// Lists names with their types.
     public func readdir(
-        _ inode: InodeNumber, handle: FileHandle, from cookie: Int64, into buffer: inout DirectoryBuffer,
+        _ inode: InodeNumber,
+        handle: FileHandle,
+        from cookie: Int64,
+        into buffer: inout DirectoryBuffer,
         for caller: Caller
     ) throws(OperationFailure) {
         let id = node(inode)
@@ -21,29 +26,45 @@ extension AssetFilesystem {
         if let view = View(id) {
             for (index, entry) in view.entries.enumerated() where index + Self.firstCookie > cookie {
                 let mode: UInt32 = View(entry.node)?.isDirectory ?? true ? 0o040000 : 0o100000
-                guard buffer.append(
-                    Array(entry.name.utf8), inode: entry.node.inode, mode: mode, cookie: Int64(index + Self.firstCookie))
+                guard
+                    buffer.append(
+                        Array(entry.name.utf8),
+                        inode: entry.node.inode,
+                        mode: mode,
+                        cookie: Int64(index + Self.firstCookie)
+                    )
                 else { return }
             }
             return
         }
         try list(id, from: cookie) { entry in
             buffer.append(
-                entry.name, inode: entry.node.id.inode, mode: entry.node.mode, cookie: entry.cookie + Self.entryCookies)
+                entry.name,
+                inode: entry.node.id.inode,
+                mode: entry.node.mode,
+                cookie: entry.cookie + Self.entryCookies
+            )
         }
     }
 
     /// Lists names with all that lookups would answer.
     public func readdirplus(
-        _ inode: InodeNumber, handle: FileHandle, from cookie: Int64, into buffer: inout DirectoryBuffer,
+        _ inode: InodeNumber,
+        handle: FileHandle,
+        from cookie: Int64,
+        into buffer: inout DirectoryBuffer,
         for caller: Caller
     ) throws(OperationFailure) {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
         if let view = View(id) {
             for (index, entry) in view.entries.enumerated() where index + Self.firstCookie > cookie {
-                guard buffer.append(
-                    Array(entry.name.utf8), entry: try self.entry(of: entry.node), cookie: Int64(index + Self.firstCookie))
+                guard
+                    buffer.append(
+                        Array(entry.name.utf8),
+                        entry: try self.entry(of: entry.node),
+                        cookie: Int64(index + Self.firstCookie)
+                    )
                 else { return }
             }
             return
@@ -72,19 +93,25 @@ extension AssetFilesystem {
     private static let entryCookies: Int64 = 2
 
     private func addDots(
-        _ id: NodeID, from cookie: Int64, into buffer: inout DirectoryBuffer, withAttributes: Bool = false
+        _ id: NodeID,
+        from cookie: Int64,
+        into buffer: inout DirectoryBuffer,
+        withAttributes: Bool = false
     ) throws(OperationFailure) {
         for (name, own) in [(".", Int64(1)), ("..", Int64(2))] where cookie < own {
             // Only type and number of the dots are looked at, and readdirplus takes no reference for them.
             let text = Array(name.utf8)
-            _ = withAttributes
+            _ =
+                withAttributes
                 ? buffer.append(text, entry: .dots(id.inode), cookie: own)
                 : buffer.append(text, inode: id.inode, mode: 0o040000, cookie: own)
         }
     }
 
     private func list(
-        _ id: NodeID, from cookie: Int64, _ add: (EntryRecord) -> Bool
+        _ id: NodeID,
+        from cookie: Int64,
+        _ add: (EntryRecord) -> Bool
     ) throws(OperationFailure) {
         var position = max(0, cookie - Self.entryCookies)
         while true {
@@ -103,7 +130,19 @@ extension Entry {
     fileprivate static func dots(_ inode: InodeNumber) -> Entry {
         Entry(
             attributes: Attributes(
-                inode: inode, mode: 0o040755, linkCount: 2, uid: 0, gid: 0, size: 0, blocks: 0, accessed: 0, modified: 0,
-                changed: 0), nameLifetime: .zero, attributesLifetime: .zero)
+                inode: inode,
+                mode: 0o040755,
+                linkCount: 2,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                blocks: 0,
+                accessed: 0,
+                modified: 0,
+                changed: 0
+            ),
+            nameLifetime: .zero,
+            attributesLifetime: .zero
+        )
     }
 }

@@ -7,7 +7,11 @@ internal import SystemPackage
 extension AssetFilesystem {
     /// Sets an extended attribute.
     public func setxattr(
-        _ inode: InodeNumber, name: Name, value: [UInt8], flags: Int32, for caller: Caller
+        _ inode: InodeNumber,
+        name: Name,
+        value: [UInt8],
+        flags: Int32,
+        for caller: Caller
     ) throws(OperationFailure) {
         let id = try place(inode)
         switch AttributeNamespace(name.bytes) {
@@ -26,7 +30,9 @@ extension AssetFilesystem {
         }
     }
 
-    /// Reads an extended attribute. What the kernel asks for again and again is answered without the catalog.
+    /// Reads an extended attribute.
+    ///
+    /// What the kernel asks for again and again is answered without the catalog.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
@@ -46,7 +52,9 @@ extension AssetFilesystem {
         }
     }
 
-    /// Names of what was set. What is computed is not among them: copying tools would try to set it.
+    /// Names of what was set.
+    ///
+    /// What is computed is not among them: copying tools would try to set it.
     public func listxattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [[UInt8]] {
         let id = node(inode)
         guard View(id) == nil else { return [] }
@@ -86,7 +94,8 @@ enum AttributeNamespace {
 
     init(_ name: [UInt8]) {
         func rest(_ prefix: String) -> String? {
-            name.starts(with: Array(prefix.utf8)) ? String(decoding: name.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
+            name.starts(with: Array(prefix.utf8))
+                ? String(decoding: name.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
         }
         if let key = rest("user.asset.") {
             self = .asset(key)

@@ -10,7 +10,11 @@ internal import Synchronization
 extension AssetFilesystem {
     /// Makes a file and opens it: an upload begins.
     public func create(
-        _ name: Name, in parent: InodeNumber, mode: UInt32, flags: Int32, for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        mode: UInt32,
+        flags: Int32,
+        for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
         let (parent, name) = try place(parent, name)
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -79,12 +83,17 @@ extension AssetFilesystem {
 
     /// Reads from the working file, which all handles of a node share.
     public func read(
-        _ handle: FileHandle, offset: Int64, count: Int, for caller: Caller
+        _ handle: FileHandle,
+        offset: Int64,
+        count: Int,
+        for caller: Caller
     ) throws(OperationFailure) -> ReadReply {
         guard let open = handle.object as? OpenFileHandle else {
             return .bytes(try reading { try $0.receipts(from: offset, count: count) })
         }
-        let shared = try refusing { () throws(LibraryError) in try library.readShared(open.node, at: offset, count: count) }
+        let shared = try refusing { () throws(LibraryError) in
+            try library.readShared(open.node, at: offset, count: count)
+        }
         if let shared { return .bytes(shared) }
         let (file, size) = open.node.content
         guard let file, offset < size else { return .bytes([]) }
@@ -93,7 +102,10 @@ extension AssetFilesystem {
 
     /// Writes to the working file.
     public func write(
-        _ handle: FileHandle, offset: Int64, bytes: UnsafeRawBufferPointer, for caller: Caller
+        _ handle: FileHandle,
+        offset: Int64,
+        bytes: UnsafeRawBufferPointer,
+        for caller: Caller
     ) throws(OperationFailure) {
         let open = try writable(handle)
         if open.mayHavePrivileges.exchange(false, ordering: .relaxed) { try dropPrivileges(of: open.node.id) }
@@ -131,9 +143,15 @@ extension AssetFilesystem {
         }
     }
 
-    /// Allocates, punches or zeroes a part of the file. Shifting ranges is EOPNOTSUPP, as on most filesystems.
+    /// Allocates, punches or zeroes a part of the file.
+    ///
+    /// Shifting ranges is EOPNOTSUPP, as on most filesystems.
     public func fallocate(
-        _ handle: FileHandle, mode: Int32, offset: Int64, length: Int64, for caller: Caller
+        _ handle: FileHandle,
+        mode: Int32,
+        offset: Int64,
+        length: Int64,
+        for caller: Caller
     ) throws(OperationFailure) {
         let open = try writable(handle)
         // FALLOC_FL_KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE
@@ -145,7 +163,10 @@ extension AssetFilesystem {
 
     /// Finds data and holes of the working file.
     public func lseek(
-        _ handle: FileHandle, offset: Int64, whence: Int32, for caller: Caller
+        _ handle: FileHandle,
+        offset: Int64,
+        whence: Int32,
+        for caller: Caller
     ) throws(OperationFailure) -> Int64 {
         guard let open = handle.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
         let (file, size) = open.node.content

@@ -6,7 +6,9 @@ internal import Logging
 internal import Synchronization
 
 extension AssetFilesystem {
-    /// Finds a name. The kernel keeps the answer, also that there is none.
+    /// Finds a name.
+    ///
+    /// The kernel keeps the answer, also that there is none.
     public func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry? {
         let parent = node(parent)
         let name = try entryName(name)
@@ -35,7 +37,11 @@ extension AssetFilesystem {
     /// The answer for a node that the kernel learns of with it.
     func entry(_ record: NodeRecord) -> Entry {
         lookupCounts.add(record.id)
-        return Entry(attributes: attributes(overlaid(record)), nameLifetime: Self.lifetime, attributesLifetime: Self.lifetime)
+        return Entry(
+            attributes: attributes(overlaid(record)),
+            nameLifetime: Self.lifetime,
+            attributesLifetime: Self.lifetime
+        )
     }
 
     /// The same for a node of which only the number is known.

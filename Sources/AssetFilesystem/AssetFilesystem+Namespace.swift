@@ -8,7 +8,11 @@ internal import SystemPackage
 extension AssetFilesystem {
     /// Makes a file, fifo, socket or device.
     public func mknod(
-        _ name: Name, in parent: InodeNumber, mode: UInt32, device: UInt64, for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        mode: UInt32,
+        device: UInt64,
+        for caller: Caller
     ) throws(OperationFailure) -> Entry {
         let isFile = mode & 0o170000 == 0o100000
         if isFile {
@@ -23,15 +27,24 @@ extension AssetFilesystem {
 
     /// Makes a folder.
     public func mkdir(
-        _ name: Name, in parent: InodeNumber, mode: UInt32, for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        mode: UInt32,
+        for caller: Caller
     ) throws(OperationFailure) -> Entry {
         try make(
-            name, in: parent, NodeRecord(mode: 0o040000 | mode & 0o7777, uid: caller.uid, gid: caller.gid, now: .now))
+            name,
+            in: parent,
+            NodeRecord(mode: 0o040000 | mode & 0o7777, uid: caller.uid, gid: caller.gid, now: .now)
+        )
     }
 
     /// Makes a symbolic link.
     public func symlink(
-        _ name: Name, in parent: InodeNumber, target: [UInt8], for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        target: [UInt8],
+        for caller: Caller
     ) throws(OperationFailure) -> Entry {
         var record = NodeRecord(mode: 0o120777, uid: caller.uid, gid: caller.gid, now: .now)
         record.target = target
@@ -45,14 +58,19 @@ extension AssetFilesystem {
 
     /// Makes a hard link.
     public func link(
-        _ inode: InodeNumber, as name: Name, in parent: InodeNumber, for caller: Caller
+        _ inode: InodeNumber,
+        as name: Name,
+        in parent: InodeNumber,
+        for caller: Caller
     ) throws(OperationFailure) -> Entry {
         let (parent, name) = try place(parent, name)
         let id = node(inode)
         return entry(try refusing { () throws(LibraryError) in try library.link(id, as: name, in: parent) })
     }
 
-    /// Removes a file's name. What is open goes on working.
+    /// Removes a file's name.
+    ///
+    /// What is open goes on working.
     public func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
         let (parent, name) = try place(parent, name)
         noteRemoval(try refusing { () throws(LibraryError) in try library.remove(name, in: parent) })
@@ -64,9 +82,15 @@ extension AssetFilesystem {
         noteRemoval(try refusing { () throws(LibraryError) in try library.removeFolder(name, in: parent) })
     }
 
-    /// Moves a name. RENAME_WHITEOUT, which overlayfs would want, is EINVAL.
+    /// Moves a name.
+    ///
+    /// RENAME_WHITEOUT, which overlayfs would want, is EINVAL.
     public func rename(
-        _ name: Name, in parent: InodeNumber, to newName: Name, in newParent: InodeNumber, flags: UInt32,
+        _ name: Name,
+        in parent: InodeNumber,
+        to newName: Name,
+        in newParent: InodeNumber,
+        flags: UInt32,
         for caller: Caller
     ) throws(OperationFailure) {
         let (parent, name) = try place(parent, name)

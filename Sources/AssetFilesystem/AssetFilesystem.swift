@@ -5,7 +5,9 @@ public import FUSE
 internal import Glibc
 internal import Synchronization
 
-/// Answers kernel operations from a library. Holds no rule of the product: those are `AssetLibrary`'s.
+/// Answers kernel operations from a library.
+///
+/// Holds no rule of the product: those are `AssetLibrary`'s.
 public final class AssetFilesystem: Filesystem {
     /// What the root of the mount shows.
     public enum RootView: String, Sendable, CaseIterable {

@@ -6,7 +6,9 @@ internal import FUSE
 internal import SystemPackage
 
 extension OperationFailure {
-    /// What a program sees of a library's refusal. The only place where one becomes an errno.
+    /// What a program sees of a library's refusal.
+    ///
+    /// The only place where one becomes an errno.
     init(_ error: LibraryError) {
         switch error {
         case .notFound: self.init(.noSuchFileOrDirectory)

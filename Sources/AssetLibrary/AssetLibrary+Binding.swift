@@ -9,13 +9,17 @@ internal import Synchronization
 //  - a program may change the bound file through a mapping, unseen: while there are writers it is never given away as a blob,
 //    and each verdict reads it again.
 extension AssetLibrary {
-    /// Binds an open node to its blob, for the kernel to read. The caller is the only one that has the node open.
+    /// Binds an open node to its blob, for the kernel to read.
+    ///
+    /// The caller is the only one that has the node open.
     /// - Returns: nil when the content is not a blob that this node has for itself.
     public func bind(_ node: OpenNode) -> OpenFile? {
         node.upload.withLock { upload in
             guard !upload.isBound, upload.staged == nil, upload.writers == 0 else { return nil }
             let (file, digest, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.isShared) }
-            guard let file, let digest, !isShared, boundBlobs.withLock({ $0.insert(digest).inserted }) else { return nil }
+            guard let file, let digest, !isShared, boundBlobs.withLock({ $0.insert(digest).inserted }) else {
+                return nil
+            }
             // Who opens the same blob from here on finds it in `boundBlobs`; who has it open already is found here.
             let others = openNodes.withLock { nodes in
                 nodes.values.contains { $0.node !== node && $0.node.shown.withLock { $0.digest == digest } }
@@ -74,9 +78,11 @@ extension AssetLibrary {
     /// Reads from a blob that another node is bound to and may take away.
     /// - Returns: nil when this node's content is its own.
     public func readShared(_ node: OpenNode, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8]? {
-        guard let (digest, size) = node.shown.withLock({ shown in
-            shown.isShared ? shown.digest.map { ($0, shown.size) } : nil
-        }) else { return nil }
+        guard
+            let (digest, size) = node.shown.withLock({ shown in
+                shown.isShared ? shown.digest.map { ($0, shown.size) } : nil
+            })
+        else { return nil }
         let length = Int(max(0, min(Int64(count), size - offset)))
         do throws(BlobStoreError) {
             return try sharedBlobs.withLock { _ throws(BlobStoreError) in

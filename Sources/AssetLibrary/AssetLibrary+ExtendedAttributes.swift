@@ -15,7 +15,10 @@ extension AssetLibrary {
 
     /// Sets an extended attribute of up to 64 KiB.
     public func setExtendedAttribute(
-        _ name: [UInt8], of id: NodeID, to value: [UInt8], _ presence: Presence = .any
+        _ name: [UInt8],
+        of id: NodeID,
+        to value: [UInt8],
+        _ presence: Presence = .any
     ) throws(LibraryError) {
         guard value.count <= 65_536 else { throw .valueTooLong(value.count) }
         try space.take(Int64(value.count))

@@ -14,7 +14,8 @@ extension AssetLibrary {
     /// - Returns: nil where there is none of that name, or the file has no asset.
     public func computed(_ key: String, of id: NodeID) throws(LibraryError) -> String? {
         try read { records in
-            guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID) else {
+            guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
+            else {
                 return nil
             }
             let versions = try records.versions(of: assetID)

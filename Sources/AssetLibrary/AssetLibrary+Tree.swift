@@ -99,7 +99,11 @@ extension AssetLibrary {
     /// Moves a name, as renameat2(2) says.
     /// - Returns: the node that lost the new name, if one did.
     public func move(
-        _ name: EntryName, in parent: NodeID, to newName: EntryName, in newParent: NodeID, _ collision: Collision
+        _ name: EntryName,
+        in parent: NodeID,
+        to newName: EntryName,
+        in newParent: NodeID,
+        _ collision: Collision
     ) throws(LibraryError) -> NodeRecord? {
         let replaced = try write { records -> NodeRecord? in
             guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
@@ -148,7 +152,9 @@ extension AssetLibrary {
 
     // MARK: Attributes
 
-    /// What `setAttributes` changes; nil leaves a value alone. Modes are permission, set-id and sticky bits.
+    /// What `setAttributes` changes; nil leaves a value alone.
+    ///
+    /// Modes are permission, set-id and sticky bits.
     public struct AttributeChanges: Sendable {
         /// New permission bits.
         public var mode: UInt32?
@@ -201,7 +207,10 @@ extension Records {
 
     /// Takes a name from a node; one without a name is kept until nobody refers to it, and its asset goes to the trash.
     fileprivate func dropLink(
-        of node: NodeRecord, as name: EntryName, in parent: NodeID, at now: Timestamp
+        of node: NodeRecord,
+        as name: EntryName,
+        in parent: NodeID,
+        at now: Timestamp
     ) throws -> NodeRecord {
         var node = node
         let dropped: Int64 = node.isFolder ? node.links : 1

@@ -9,9 +9,17 @@ internal import SystemPackage
 extension AssetLibrary {
     /// Makes a file and opens it for writing.
     public func makeFile(
-        _ name: EntryName, in parent: NodeID, mode: UInt32, uid: UInt32, gid: UInt32
+        _ name: EntryName,
+        in parent: NodeID,
+        mode: UInt32,
+        uid: UInt32,
+        gid: UInt32
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
-        let record = try make(name, in: parent, NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uid, gid: gid, now: .now))
+        let record = try make(
+            name,
+            in: parent,
+            NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uid, gid: gid, now: .now)
+        )
         let node = retain(record.id)
         node.upload.withLock { upload in
             node.shown.withLock { $0.isLoaded = true }
@@ -21,7 +29,9 @@ extension AssetLibrary {
         return (record, node)
     }
 
-    /// Opens a file. Every `open` needs one `close`.
+    /// Opens a file.
+    ///
+    /// Every `open` needs one `close`.
     public func open(_ id: NodeID, forWriting: Bool, uid: UInt32) throws(LibraryError) -> OpenNode {
         let node = retain(id)
         do throws(LibraryError) {
@@ -36,7 +46,9 @@ extension AssetLibrary {
         return node
     }
 
-    /// Reads what the file is. It is in `openNodes` already, so that nobody can change it past us.
+    /// Reads what the file is.
+    ///
+    /// It is in `openNodes` already, so that nobody can change it past us.
     private func load(_ node: OpenNode, _ upload: inout OpenNode.Upload) throws(LibraryError) {
         guard !node.shown.withLock({ $0.isLoaded }) else { return }
         let (record, digest) = try read { records in
@@ -98,13 +110,17 @@ extension AssetLibrary {
                 staged.beginWriteback(from: max(0, end - 2 * Self.writebackStep), count: Self.writebackStep)
             }
             return nil
-        } resize: { max($0, end) }
+        } resize: {
+            max($0, end)
+        }
     }
 
     /// How many bytes are written before the disk is asked to begin with them.
     private static let writebackStep: Int64 = 16 << 20
 
-    /// Cuts or extends a file. `isOpening` says that it is the truncation of O_TRUNC, with writing yet to come.
+    /// Cuts or extends a file.
+    ///
+    /// `isOpening` says that it is the truncation of O_TRUNC, with writing yet to come.
     public func truncate(_ node: OpenNode, to size: Int64, isOpening: Bool = false) throws(LibraryError) {
         let former = node.content.size
         if isOpening, former == 0 { return }
@@ -113,7 +129,9 @@ extension AssetLibrary {
             upload.digest.disturb()
             if size == 0 { upload.digest = SequentialDigest() }
             return isOpening
-        } resize: { _ in size }
+        } resize: { _ in
+            size
+        }
     }
 
     /// Allocates, punches or zeroes, as fallocate(2)'s mode says.
@@ -125,16 +143,20 @@ extension AssetLibrary {
             try staged.allocate(mode: mode, offset: offset, length: length)
             upload.digest.disturb()
             return nil
-        } resize: { mode & 1 /* FALLOC_FL_KEEP_SIZE */ != 0 ? $0 : max($0, end) }
+        } resize: {
+            mode & 1 /* FALLOC_FL_KEEP_SIZE */ != 0 ? $0 : max($0, end)
+        }
     }
 
     /// Does something to the private file, which takes the blob's place at the first change.
-    /// - Parameters:
-    ///   - keeping: how many of the present bytes matter.
-    ///   - body: answers whether this was only the truncation of an opening; nil when bytes were changed.
+    ///
+    /// Of the present bytes the first `keeping` matter. `body` answers whether this was only the truncation of an opening, and
+    /// nil when bytes were changed; `resize` makes the former size the new one.
     private func change(
-        _ node: OpenNode, keeping: Int64 = .max,
-        _ body: (inout OpenNode.Upload, StagedFile) throws(BlobStoreError) -> Bool?, resize: (Int64) -> Int64
+        _ node: OpenNode,
+        keeping: Int64 = .max,
+        _ body: (inout OpenNode.Upload, StagedFile) throws(BlobStoreError) -> Bool?,
+        resize: (Int64) -> Int64
     ) throws(LibraryError) {
         let isFirst: Bool
         do throws(BlobStoreError) {
@@ -187,7 +209,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Puts what was written to a file, and all that happened before, on stable storage. Not a verdict.
+    /// Puts what was written to a file, and all that happened before, on stable storage.
+    ///
+    /// Not a verdict.
     public func synchronize(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in
             guard upload.isDirty, let staged = upload.staged else { return }
@@ -205,7 +229,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Ends one `open` or `makeFile`. An error is for the log alone: nobody waits for it.
+    /// Ends one `open` or `makeFile`.
+    ///
+    /// An error is for the log alone: nobody waits for it.
     public func close(_ node: OpenNode, wasWriting: Bool) {
         defer { release(node) }
         guard wasWriting else { return }
@@ -236,8 +262,14 @@ extension AssetLibrary {
             let (uid, version, isRecorded) = (upload.uid, upload.version, upload.isRecorded)
             let published = try catalog.write { records in
                 try Publish(
-                    sealed, of: node.id, by: uid, replacing: version, modified: modified, isRecorded: isRecorded,
-                    records: records)
+                    sealed,
+                    of: node.id,
+                    by: uid,
+                    replacing: version,
+                    modified: modified,
+                    isRecorded: isRecorded,
+                    records: records
+                )
             }
             guard let published else { return }
             upload.version = published.version

@@ -10,7 +10,9 @@ internal import Synchronization
 /// Every method may be called from any thread. Lock order: `OpenNode.upload` → `sharedBlobs` → `openNodes` → `OpenNode.shown`,
 /// `boundBlobs`; then the catalog, which takes none of ours.
 public final class AssetLibrary: Sendable {
-    /// The records. `AssetFilesystem` reads them; changes go through this type.
+    /// The records.
+    ///
+    /// `AssetFilesystem` reads them; changes go through this type.
     public let catalog: Catalog
     let blobs: BlobStore
     /// Where what nobody waits for is told.

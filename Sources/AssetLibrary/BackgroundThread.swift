@@ -5,8 +5,8 @@ final class BackgroundThread: Sendable {
     private let thread: pthread_t
     private let wakeups: Wakeups
 
-    /// Starts a thread that runs `body` each time it is woken, until it is stopped.
-    /// - Parameter delay: how long after the waking, so that much can be done at once.
+    /// Starts a thread that runs `body` each time it is woken, `delay` later, so that much can be done at once, until it is
+    /// stopped.
     init(delay: Duration, body: @escaping @Sendable () -> Void) {
         let wakeups = Wakeups()
         self.wakeups = wakeups
@@ -17,16 +17,20 @@ final class BackgroundThread: Sendable {
                     _ = wakeups.wait(milliseconds: milliseconds, untilStopped: true)
                     body()
                 }
-            })
+            }
+        )
         var thread = pthread_t()
         unsafe pthread_create(
-            &thread, nil,
+            &thread,
+            nil,
             { argument in
                 if let argument = unsafe argument {
                     unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body()
                 }
                 return nil
-            }, start.toOpaque())
+            },
+            start.toOpaque()
+        )
         self.thread = thread
     }
 
@@ -45,7 +49,9 @@ private final class Start: Sendable {
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }
 
-/// A pipe with two messages: 1, there is work; 0, stop. Both ends are closed with the last reference.
+/// A pipe with two messages: 1, there is work; 0, stop.
+///
+/// Both ends are closed with the last reference.
 private final class Wakeups: Sendable {
     enum Event { case woken, stopped, timedOut }
     private let reading: Int32
@@ -53,7 +59,9 @@ private final class Wakeups: Sendable {
 
     init() {
         var ends: (Int32, Int32) = (-1, -1)
-        unsafe withUnsafeMutableBytes(of: &ends) { unsafe _ = pipe($0.baseAddress?.assumingMemoryBound(to: Int32.self)) }
+        unsafe withUnsafeMutableBytes(of: &ends) {
+            unsafe _ = pipe($0.baseAddress?.assumingMemoryBound(to: Int32.self))
+        }
         (reading, writing) = ends
         for end in [reading, writing] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         _ = fcntl(writing, F_SETFL, O_NONBLOCK)

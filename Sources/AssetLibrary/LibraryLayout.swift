@@ -24,8 +24,12 @@ final class LibraryLayout: Sendable {
         let format = contents.contains("FORMAT") ? try Self.read("\(path)/FORMAT") : nil
         if let format, format != Self.format { throw .unknownFormat(path: path, found: String(format.prefix(40))) }
         // A folder with only our own names in it is a library whose making was cut short.
-        guard format != nil || contents.isSubset(of: ["lock", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm",
-            "blobs", "staging", "assetfs.log", "lost+found"])
+        guard
+            format != nil
+                || contents.isSubset(of: [
+                    "lock", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm",
+                    "blobs", "staging", "assetfs.log", "lost+found",
+                ])
         else { throw .notALibrary(path: path) }
         isNew = format == nil
 
@@ -81,7 +85,10 @@ final class LibraryLayout: Sendable {
         var result: Set<String> = []
         while let entry = unsafe readdir(folder) {
             result.insert(
-                unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+                unsafe withUnsafeBytes(of: entry.pointee.d_name) {
+                    unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+            )
         }
         return result.subtracting([".", ".."])
     }

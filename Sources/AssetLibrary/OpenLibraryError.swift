@@ -1,4 +1,6 @@
-/// Why a library could not be opened. Nothing is left behind that was not there before.
+/// Why a library could not be opened.
+///
+/// Nothing is left behind that was not there before.
 public enum OpenLibraryError: Error, CustomStringConvertible, Sendable {
     /// Another process has it open.
     case inUse(path: String)

@@ -13,13 +13,17 @@ extension AssetLibrary {
         try commit()
         let leftovers = try blobs.clearStaging()
         if leftovers + unlinked.count > 0 {
-            log.notice("Cleared what the last session left: \(leftovers) staged files, \(unlinked.count) files without a name.")
+            log.notice(
+                "Cleared what the last session left: \(leftovers) staged files, \(unlinked.count) files without a name."
+            )
         }
     }
 
     private func finish(_ record: StagedRecord) throws {
         guard let staged = try blobs.staged(named: record.file) else {
-            log.error("The staged file \(record.file) of node \(record.node) is missing: the file keeps its former content.")
+            log.error(
+                "The staged file \(record.file) of node \(record.node) is missing: the file keeps its former content."
+            )
             try catalog.write { try $0.deleteStaged(record.node) }
             return
         }
@@ -32,7 +36,9 @@ extension AssetLibrary {
             upload.isRecorded = true
             upload.digest.disturb()
         }
-        node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, modified: record.modified) }
+        node.shown.withLock {
+            $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, modified: record.modified)
+        }
         try finish(node)
         // Also when there was nothing to publish, because the file has no name any more.
         try catalog.write { try $0.deleteStaged(record.node) }

@@ -55,8 +55,13 @@ struct Publish {
 
     /// - Returns: nil when the file has lost its last name, so that there is nothing to publish.
     init?(
-        _ sealed: Seal, of id: NodeID, by uid: UInt32, replacing version: VersionID?, modified: Timestamp?,
-        isRecorded: Bool, records: Records
+        _ sealed: Seal,
+        of id: NodeID,
+        by uid: UInt32,
+        replacing version: VersionID?,
+        modified: Timestamp?,
+        isRecorded: Bool,
+        records: Records
     ) throws {
         guard var node = try records.node(id), node.links > 0, let (parent, name) = try records.anyEntry(of: id) else {
             return nil
@@ -74,7 +79,13 @@ struct Publish {
             self.version = version
         } else {
             self.version = try records.insertVersion(
-                of: asset, blob: blob, size: sealed.size, uid: uid, name: name, at: now)
+                of: asset,
+                blob: blob,
+                size: sealed.size,
+                uid: uid,
+                name: name,
+                at: now
+            )
         }
         self.asset = asset
         outcome = node.asset == nil ? .created : isSame ? .unchanged : .replaced

@@ -1,4 +1,6 @@
-/// A POSIX object's number: also its inode number and its primary key in the catalog. Never used twice.
+/// A POSIX object's number: also its inode number and its primary key in the catalog.
+///
+/// Never used twice.
 public struct NodeID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     /// The number.
     public let rawValue: Int64
@@ -12,7 +14,9 @@ public struct NodeID: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let firstInCatalog: Int64 = 64
 }
 
-/// An asset's number, the products' resource id. Never used twice.
+/// An asset's number, the products' resource id.
+///
+/// Never used twice.
 public struct AssetID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     /// The number.
     public let rawValue: Int64

@@ -110,7 +110,8 @@ public final class BlobStore: Sendable {
         let number = unsafe openat(blobs, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard number >= 0 else {
             let number = Errno(rawValue: errno)
-            throw number == .noSuchFileOrDirectory ? .missing(digest) : BlobStoreError(number, during: "open blobs/\(path)")
+            throw number == .noSuchFileOrDirectory
+                ? .missing(digest) : BlobStoreError(number, during: "open blobs/\(path)")
         }
         let file = OpenFile(number)
         let found = try file.measure().size
@@ -118,14 +119,20 @@ public final class BlobStore: Sendable {
         return file
     }
 
-    /// Makes a staged file the blob `digest`. Durable only after `makeDurable`.
+    /// Makes a staged file the blob `digest`.
+    ///
+    /// Durable only after `makeDurable`.
     ///
     /// A file that is already there stays when it has the same bytes, and is replaced when it does not: a crash or a damaged
     /// disk left it so, and the new bytes heal it.
-    /// - Parameter isKnown: whether the catalog names the blob, so that a file of its size is trusted unread.
+    /// `isKnown` says whether the catalog names the blob, so that a file of its size is trusted unread.
     /// - Returns: whether the staged file became the blob; if not, it is superfluous.
+    /// - Throws: `.noSpace`, or `.io` with what the disk reported.
     public func adopt(
-        _ staged: StagedFile, as digest: Digest, size: Int64, isKnown: () -> Bool
+        _ staged: StagedFile,
+        as digest: Digest,
+        size: Int64,
+        isKnown: () -> Bool
     ) throws(BlobStoreError) -> Bool {
         let path = Self.path(of: digest)
         let mustKeepName = staged.mustKeepName
@@ -155,8 +162,10 @@ public final class BlobStore: Sendable {
         return true
     }
 
-    /// Swaps a staged copy of a blob with the blob's own file: the copy is the blob then, and the former file is staged, under
-    /// the copy's name. Durable when it returns.
+    /// Swaps a staged copy of a blob with the blob's own file: the copy is the blob then, and the former file is
+    /// staged, under the copy's name.
+    ///
+    /// Durable when it returns.
     public func exchange(_ copy: StagedFile, with digest: Digest) throws(BlobStoreError) -> StagedFile {
         let path = Self.path(of: digest)
         try checked("exchange with blobs/\(path)") {

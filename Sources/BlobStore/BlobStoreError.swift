@@ -23,7 +23,8 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
     public var description: String {
         switch self {
         case .noSpace(let operation): "The library's disk is full (\(operation))."
-        case .missing(let digest): "Blob \(digest) is missing from the library; copying the same content in again restores it."
+        case .missing(let digest):
+            "Blob \(digest) is missing from the library; copying the same content in again restores it."
         case .damaged(let digest, let expected, let found):
             "Blob \(digest) has \(found) bytes instead of \(expected); copying the same content in again restores it."
         case .io(let errno, let operation): "The library's disk failed: \(operation): \(errno)."
@@ -34,7 +35,10 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
 /// The result of a C call that answers -1 and sets errno.
 /// - Throws: `BlobStoreError` with `operation` in it.
 @discardableResult
-func checked<Value: SignedInteger>(_ operation: @autoclosure () -> String, _ call: () -> Value) throws(BlobStoreError)
+func checked<Value: SignedInteger>(
+    _ operation: @autoclosure () -> String,
+    _ call: () -> Value
+) throws(BlobStoreError)
     -> Value
 {
     while true {

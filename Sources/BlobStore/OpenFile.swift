@@ -2,7 +2,9 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// An open file of the library, closed with its last reference. Reading and writing at offsets needs no lock.
+/// An open file of the library, closed with its last reference.
+///
+/// Reading and writing at offsets needs no lock.
 public final class OpenFile: Sendable {
     /// The descriptor, valid as long as this object.
     public let descriptor: FileDescriptor
@@ -77,7 +79,13 @@ public final class OpenFile: Sendable {
         while from < Int(stop) {
             let count = try checked("copy_file_range") {
                 unsafe copy_file_range(
-                    other.descriptor.rawValue, &from, descriptor.rawValue, &to, Int(stop) - from, 0)
+                    other.descriptor.rawValue,
+                    &from,
+                    descriptor.rawValue,
+                    &to,
+                    Int(stop) - from,
+                    0
+                )
             }
             if count == 0 { break }
         }

@@ -30,7 +30,9 @@ public struct SequentialDigest: ~Copyable {
     /// Bytes were changed in another way than by `update`.
     public mutating func disturb() { isInOrder = false }
 
-    /// The digest of the `size` bytes of `file`, which is read when the bytes did not come in order. More may follow.
+    /// The digest of the `size` bytes of `file`, which is read when the bytes did not come in order.
+    ///
+    /// More may follow.
     public func digest(of file: OpenFile, size: Int64) throws(BlobStoreError) -> Digest {
         guard isInOrder, position == size, let copy = unsafe EVP_MD_CTX_new() else {
             return try Digest(reading: file, size: size)

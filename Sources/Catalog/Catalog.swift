@@ -19,8 +19,10 @@ public final class Catalog: Sendable {
     private static let manyChanges = 20_000
 
     /// Opens the catalog, makes it if there is none, migrates it, and begins the running transaction.
-    /// - Parameter whenDirty: called at the first change after a commit, and again when there are many; on the thread of
-    ///   the operation, so it must return at once.
+    ///
+    /// `whenDirty` is called at the first change after a commit, and again when there are many; on the thread of the operation,
+    /// so it must return at once.
+    /// - Throws: `.busy`, `.newer`, or `.failed` with what SQLite says.
     public init(path: String, whenDirty: @escaping @Sendable () -> Void) throws(CatalogError) {
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
@@ -34,7 +36,8 @@ public final class Catalog: Sendable {
                     PRAGMA cache_size = -32768;
                     PRAGMA cache_spill = OFF;
                     PRAGMA temp_store = MEMORY;
-                    """)
+                    """
+            )
         }
         firstChange = whenDirty
         do {
@@ -65,7 +68,7 @@ public final class Catalog: Sendable {
             let before = database.totalChangesCount
             do {
                 return try body(Records(database: database))
-            } catch where database.totalChangesCount == before {
+            } catch  where database.totalChangesCount == before {
                 throw error
             } catch {
                 throw lose(CatalogError(error), database)

@@ -41,7 +41,9 @@ extension Records {
     /// Records a blob.
     public func insertBlob(_ digest: Digest, size: Int64, at now: Timestamp) throws -> BlobID {
         try run(
-            "INSERT INTO blob (digest, size, created) VALUES (?, ?, ?)", [digest.value, .integer(size), now.value])
+            "INSERT INTO blob (digest, size, created) VALUES (?, ?, ?)",
+            [digest.value, .integer(size), now.value]
+        )
         return BlobID(rawValue: lastRow)
     }
 
@@ -52,7 +54,10 @@ extension Records {
 
     /// Blobs with their sizes, in the order of their rows, behind one of them.
     public func blobs(after blob: BlobID, limit: Int) throws -> [(id: BlobID, digest: Digest?, size: Int64)] {
-        try all("SELECT id, digest, size FROM blob WHERE id > ? ORDER BY id LIMIT ?", [blob.value, .integer(Int64(limit))]) {
+        try all(
+            "SELECT id, digest, size FROM blob WHERE id > ? ORDER BY id LIMIT ?",
+            [blob.value, .integer(Int64(limit))]
+        ) {
             (BlobID(rawValue: $0.integer(0)), Digest($0.bytes(1)), $0.integer(2))
         }
     }
@@ -60,7 +65,9 @@ extension Records {
     /// Records an asset.
     public func insertAsset(uid: UInt32, name: EntryName, at now: Timestamp) throws -> AssetID {
         try run(
-            "INSERT INTO asset (created, uid, original_name) VALUES (?, ?, ?)", [now.value, .integer(Int64(uid)), name.value])
+            "INSERT INTO asset (created, uid, original_name) VALUES (?, ?, ?)",
+            [now.value, .integer(Int64(uid)), name.value]
+        )
         return AssetID(rawValue: lastRow)
     }
 
@@ -68,31 +75,47 @@ extension Records {
     public func asset(_ id: AssetID) throws -> AssetRecord? {
         try first("SELECT created, uid, original_name, trashed FROM asset WHERE id = ?", [id.value]) {
             AssetRecord(
-                id: id, created: $0.timestamp(0), uid: $0.unsigned(1), originalName: $0.bytes(2),
-                trashed: $0.optionalTimestamp(3))
+                id: id,
+                created: $0.timestamp(0),
+                uid: $0.unsigned(1),
+                originalName: $0.bytes(2),
+                trashed: $0.optionalTimestamp(3)
+            )
         }
     }
 
-    /// Records that an asset lost its last name, and which it was. An asset that another node shows stays.
+    /// Records that an asset lost its last name, and which it was.
+    ///
+    /// An asset that another node shows stays.
     public func trash(_ id: AssetID, parent: NodeID, name: EntryName, at now: Timestamp) throws {
         try run(
             """
             UPDATE asset SET trashed = ?, trashed_parent = ?, trashed_name = ?
             WHERE id = ? AND NOT EXISTS (SELECT 1 FROM node WHERE asset = ? AND links > 0)
-            """, [now.value, parent.value, name.value, id.value, id.value])
+            """,
+            [now.value, parent.value, name.value, id.value, id.value]
+        )
     }
 
     /// Records an asset's next version, and gives its row.
     public func insertVersion(
-        of asset: AssetID, blob: BlobID?, size: Int64, uid: UInt32, name: EntryName, at now: Timestamp
+        of asset: AssetID,
+        blob: BlobID?,
+        size: Int64,
+        uid: UInt32,
+        name: EntryName,
+        at now: Timestamp
     ) throws -> VersionID {
         try run(
             """
             INSERT INTO version (asset, number, blob, size, created, uid, name)
             VALUES (?, 1 + coalesce((SELECT max(number) FROM version WHERE asset = ?), 0), ?, ?, ?, ?, ?)
-            """, [
-                asset.value, asset.value, SQLValue(blob?.rawValue), .integer(size), now.value, .integer(Int64(uid)), name.value,
-            ])
+            """,
+            [
+                asset.value, asset.value, SQLValue(blob?.rawValue), .integer(size), now.value, .integer(Int64(uid)),
+                name.value,
+            ]
+        )
         return VersionID(rawValue: lastRow)
     }
 
@@ -100,7 +123,8 @@ extension Records {
     public func updateVersion(_ id: VersionID, blob: BlobID?, size: Int64, at now: Timestamp) throws {
         try run(
             "UPDATE version SET blob = ?, size = ?, created = ? WHERE id = ?",
-            [SQLValue(blob?.rawValue), .integer(size), now.value, id.value])
+            [SQLValue(blob?.rawValue), .integer(size), now.value, id.value]
+        )
     }
 
     /// An asset's versions, the newest first.
@@ -109,11 +133,18 @@ extension Records {
             """
             SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name FROM version v LEFT JOIN blob b ON b.id = v.blob
             WHERE v.asset = ? ORDER BY v.number DESC
-            """, [asset.value]
+            """,
+            [asset.value]
         ) {
             VersionRecord(
-                id: VersionID(rawValue: $0.integer(0)), number: $0.integer(1), digest: Digest($0.bytes(2)), size: $0.integer(3),
-                created: $0.timestamp(4), uid: $0.unsigned(5), name: $0.bytes(6))
+                id: VersionID(rawValue: $0.integer(0)),
+                number: $0.integer(1),
+                digest: Digest($0.bytes(2)),
+                size: $0.integer(3),
+                created: $0.timestamp(4),
+                uid: $0.unsigned(5),
+                name: $0.bytes(6)
+            )
         }
     }
 }

@@ -13,23 +13,29 @@ extension Records {
     public func insertEntry(_ name: EntryName, in parent: NodeID, node: NodeID) throws {
         try run(
             "INSERT INTO entry (parent, name, node) VALUES (?, ?, ?)",
-            [parent.value, name.value, node.value])
+            [parent.value, name.value, node.value]
+        )
     }
 
     /// Makes a name mean another node.
     public func updateEntry(_ name: EntryName, in parent: NodeID, node: NodeID) throws {
         try run(
             "UPDATE entry SET node = ? WHERE parent = ? AND name = ?",
-            [node.value, parent.value, name.value])
+            [node.value, parent.value, name.value]
+        )
     }
 
     /// Gives an entry another name and folder; nothing may be there.
     public func moveEntry(
-        _ name: EntryName, in parent: NodeID, to newName: EntryName, in newParent: NodeID
+        _ name: EntryName,
+        in parent: NodeID,
+        to newName: EntryName,
+        in newParent: NodeID
     ) throws {
         try run(
             "UPDATE entry SET parent = ?, name = ? WHERE parent = ? AND name = ?",
-            [newParent.value, newName.value, parent.value, name.value])
+            [newParent.value, newName.value, parent.value, name.value]
+        )
     }
 
     /// Removes a name.
@@ -50,7 +56,8 @@ extension Records {
     /// At most `limit` entries of a folder behind a cookie, 0 being the start, in an order that stays.
     public func entries(of folder: NodeID, after cookie: Int64, limit: Int) throws -> [EntryRecord] {
         try all(
-            Self.entriesOfFolder, [folder.value, .integer(cookie), .integer(Int64(limit))]
+            Self.entriesOfFolder,
+            [folder.value, .integer(cookie), .integer(Int64(limit))]
         ) { EntryRecord(cookie: $0.integer(0), name: $0.bytes(1), node: NodeRecord($0, from: 2)) }
     }
 

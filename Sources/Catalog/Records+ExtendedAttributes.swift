@@ -4,7 +4,8 @@ extension Records {
     /// An extended attribute's value.
     public func extendedAttribute(_ name: [UInt8], of node: NodeID) throws -> [UInt8]? {
         try first(
-            "SELECT value FROM extended_attribute WHERE node = ? AND name = ?", [node.value, .blob(name)]
+            "SELECT value FROM extended_attribute WHERE node = ? AND name = ?",
+            [node.value, .blob(name)]
         ) { $0.bytes(0) }
     }
 
@@ -17,7 +18,8 @@ extension Records {
     public func setExtendedAttribute(_ name: [UInt8], of node: NodeID, to value: [UInt8]) throws {
         try run(
             "INSERT OR REPLACE INTO extended_attribute (node, name, value) VALUES (?, ?, ?)",
-            [node.value, .blob(name), .blob(value)])
+            [node.value, .blob(name), .blob(value)]
+        )
     }
 
     /// Removes an extended attribute.

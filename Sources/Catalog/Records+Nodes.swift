@@ -7,7 +7,12 @@ extension NodeRecord {
         """
 
     init(_ row: Columns, from first: Int32 = 0) {
-        self.init(mode: row.unsigned(first + 1), uid: row.unsigned(first + 3), gid: row.unsigned(first + 4), now: row.timestamp(first + 13))
+        self.init(
+            mode: row.unsigned(first + 1),
+            uid: row.unsigned(first + 3),
+            gid: row.unsigned(first + 4),
+            now: row.timestamp(first + 13)
+        )
         id = NodeID(rawValue: row.integer(first))
         links = row.integer(first + 2)
         device = UInt64(bitPattern: row.integer(first + 5))
@@ -42,7 +47,8 @@ extension Records {
                 .integer(Int64(node.uid)), .integer(Int64(node.gid)), .integer(Int64(bitPattern: node.device)),
                 node.accessed.value, node.modified.value, node.changed.value, node.born.value,
                 node.isSymbolicLink ? .blob(node.target) : nil,
-            ])
+            ]
+        )
         node.id = NodeID(rawValue: lastRow)
         return node
     }
@@ -54,7 +60,8 @@ extension Records {
             [
                 .integer(Int64(node.mode)), .integer(Int64(node.uid)), .integer(Int64(node.gid)), node.accessed.value,
                 node.modified.value, node.changed.value, node.id.value,
-            ])
+            ]
+        )
     }
 
     /// Records what a file's content is, and which asset it shows.
@@ -62,9 +69,11 @@ extension Records {
         try run(
             "UPDATE node SET size = ?, blocks = ?, blob = ?, asset = ?, mode = ?, modified = ?, changed = ? WHERE id = ?",
             [
-                .integer(node.size), .integer(node.blocks), SQLValue(node.blob?.rawValue), SQLValue(node.asset?.rawValue),
+                .integer(node.size), .integer(node.blocks), SQLValue(node.blob?.rawValue),
+                SQLValue(node.asset?.rawValue),
                 .integer(Int64(node.mode)), node.modified.value, node.changed.value, node.id.value,
-            ])
+            ]
+        )
     }
 
     /// Adds to a node's count of names, and says when.
@@ -76,10 +85,13 @@ extension Records {
     public func touchFolder(_ id: NodeID, subfolders: Int64 = 0, at now: Timestamp) throws {
         try run(
             "UPDATE node SET links = links + ?, modified = ?, changed = ? WHERE id = ?",
-            [.integer(subfolders), now.value, now.value, id.value])
+            [.integer(subfolders), now.value, now.value, id.value]
+        )
     }
 
-    /// Removes a node that has no names, and all that hangs on it. A node that has names stays.
+    /// Removes a node that has no names, and all that hangs on it.
+    ///
+    /// A node that has names stays.
     public func deleteUnlinkedNode(_ id: NodeID) throws {
         try run("DELETE FROM node WHERE id = ? AND links = 0", [id.value])
         guard changedRows > 0 else { return }

@@ -15,7 +15,8 @@ extension Records {
     public func appendReceipt(_ line: [UInt8]) throws {
         try run(
             "INSERT INTO receipt (end, line) VALUES (coalesce((SELECT max(end) FROM receipt), 0) + ?, ?)",
-            [.integer(Int64(line.count)), .blob(line)])
+            [.integer(Int64(line.count)), .blob(line)]
+        )
     }
 
     /// How many bytes all receipts have.
@@ -39,7 +40,8 @@ extension Records {
     public func recordStaged(_ staged: StagedRecord) throws {
         try run(
             "INSERT OR REPLACE INTO staged (node, file, modified) VALUES (?, ?, ?)",
-            [staged.node.value, .text(staged.file), SQLValue(staged.modified?.rawValue)])
+            [staged.node.value, .text(staged.file), SQLValue(staged.modified?.rawValue)]
+        )
     }
 
     /// Forgets an upload that has ended.
@@ -49,7 +51,10 @@ extension Records {
     public func staged() throws -> [StagedRecord] {
         try all("SELECT node, file, modified FROM staged", []) {
             StagedRecord(
-                node: NodeID(rawValue: $0.integer(0)), file: $0.text(1), modified: $0.optionalTimestamp(2))
+                node: NodeID(rawValue: $0.integer(0)),
+                file: $0.text(1),
+                modified: $0.optionalTimestamp(2)
+            )
         }
     }
 }

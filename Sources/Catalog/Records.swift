@@ -29,7 +29,9 @@ public struct Records {
         return result
     }
 
-    /// A statement with its values bound, prepared once. `end` it before the next use of the same text.
+    /// A statement with its values bound, prepared once.
+    ///
+    /// `end` it before the next use of the same text.
     func statement(_ sql: String, _ values: [SQLValue]) throws -> Rows {
         let statement = unsafe try database.cachedStatement(sql: sql).sqliteStatement
         unsafe sqlite3_reset(statement)
@@ -67,7 +69,9 @@ enum SQLValue {
         case .text(let value): unsafe sqlite3_bind_text(statement, index, value, -1, copied)
         case .blob(let value):
             // A nil pointer would bind NULL; the pointer of an empty array may be nil.
-            if value.isEmpty { unsafe sqlite3_bind_zeroblob(statement, index, 0) } else {
+            if value.isEmpty {
+                unsafe sqlite3_bind_zeroblob(statement, index, 0)
+            } else {
                 unsafe sqlite3_bind_blob(statement, index, value, Int32(value.count), copied)
             }
         }
@@ -119,7 +123,9 @@ struct Rows {
     func end() { unsafe sqlite3_reset(statement) }
 }
 
-/// One row's columns, counted from 0. The tables are STRICT, so a column has the type that its schema says.
+/// One row's columns, counted from 0.
+///
+/// The tables are STRICT, so a column has the type that its schema says.
 @safe
 struct Columns {
     private let statement: OpaquePointer

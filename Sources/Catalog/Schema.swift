@@ -1,7 +1,9 @@
 internal import AssetModel
 internal import GRDB
 
-/// The tables, version by version. A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md.
+/// The tables, version by version.
+///
+/// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md.
 enum Schema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -9,8 +11,10 @@ enum Schema {
         return migrator
     }
 
-    /// `AUTOINCREMENT` where a number must never come back: inode numbers and asset ids. Times are nanoseconds since 1970.
-    /// Names, targets and extended attributes are BLOBs: bytes, compared as bytes. STRICT, so that no value of a wrong type can get in.
+    /// `AUTOINCREMENT` where a number must never come back: inode numbers and asset ids.
+    ///
+    /// Times are nanoseconds since 1970. Names, targets and extended attributes are BLOBs: bytes, compared as bytes.
+    /// STRICT, so that no value of a wrong type can get in.
     private static let foundation = """
         CREATE TABLE blob (
             id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, created INTEGER NOT NULL) STRICT;

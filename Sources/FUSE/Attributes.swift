@@ -28,8 +28,16 @@ public struct Attributes: Sendable {
 
     /// Describes an inode.
     public init(
-        inode: InodeNumber, mode: UInt32, linkCount: UInt32, uid: UInt32, gid: UInt32, size: Int64, blocks: Int64,
-        accessed: Int64, modified: Int64, changed: Int64
+        inode: InodeNumber,
+        mode: UInt32,
+        linkCount: UInt32,
+        uid: UInt32,
+        gid: UInt32,
+        size: Int64,
+        blocks: Int64,
+        accessed: Int64,
+        modified: Int64,
+        changed: Int64
     ) {
         self.inode = inode
         self.mode = mode
@@ -102,7 +110,8 @@ extension timespec {
     fileprivate init(nanoseconds: Int64) {
         let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
         // tv_nsec is never negative: half a second before 1970 is -1 s and 500,000,000 ns.
-        self = rest < 0
+        self =
+            rest < 0
             ? timespec(tv_sec: Int(seconds) - 1, tv_nsec: Int(rest) + 1_000_000_000)
             : timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
     }

@@ -25,11 +25,15 @@ public struct DirectoryBuffer: ~Copyable {
         var attributes = stat()
         attributes.st_ino = UInt(inode.rawValue)
         attributes.st_mode = mode
-        let needed = unsafe withCString(name) { unsafe fuse_add_direntry(request, $0, $1, $2, &attributes, Int(cookie)) }
+        let needed = unsafe withCString(name) {
+            unsafe fuse_add_direntry(request, $0, $1, $2, &attributes, Int(cookie))
+        }
         return take(needed)
     }
 
-    /// Adds a name with everything that a lookup would answer (readdirplus). The kernel's count for the inode grows by one.
+    /// Adds a name with everything that a lookup would answer (readdirplus).
+    ///
+    /// The kernel's count for the inode grows by one.
     /// - Returns: false when it no longer fits; then it was not added.
     public mutating func append(_ name: [UInt8], entry: Entry, cookie: Int64) -> Bool {
         var parameter = entry.asParameter
@@ -41,13 +45,16 @@ public struct DirectoryBuffer: ~Copyable {
 
     /// The free part of the buffer, its size, and the name; libfuse answers how much it needs, and writes when that fits.
     private func withCString(
-        _ name: [UInt8], _ add: (UnsafeMutablePointer<CChar>?, Int, UnsafePointer<CChar>?) -> Int
+        _ name: [UInt8],
+        _ add: (UnsafeMutablePointer<CChar>?, Int, UnsafePointer<CChar>?) -> Int
     ) -> Int {
         let room = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...])
         return unsafe (name + [0]).withUnsafeBytes { bytes in
             unsafe add(
-                room.baseAddress?.assumingMemoryBound(to: CChar.self), room.count,
-                bytes.baseAddress?.assumingMemoryBound(to: CChar.self))
+                room.baseAddress?.assumingMemoryBound(to: CChar.self),
+                room.count,
+                bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+            )
         }
     }
 

@@ -29,10 +29,13 @@ final class Dispatcher: Sendable {
     }
 }
 
-/// Serves one request: calls the filesystem and sends what it returned or threw. The only place that replies with an error, and
-/// every path through it replies exactly once. (FORGET alone has no reply.)
+/// Serves one request: calls the filesystem and sends what it returned or threw.
+///
+/// The only place that replies with an error, and every path through it replies exactly once. (FORGET alone has no
+/// reply.)
 func answer<Value>(
-    _ request: fuse_req_t?, _ operation: StaticString,
+    _ request: fuse_req_t?,
+    _ operation: StaticString,
     _ body: (any Filesystem, Caller) throws(OperationFailure) -> Value,
     reply: (fuse_req_t, Value) -> Int32
 ) {
@@ -40,7 +43,10 @@ func answer<Value>(
         let context = unsafe fuse_req_ctx(request)
     else { return }
     let caller = unsafe Caller(
-        uid: context.pointee.uid, gid: context.pointee.gid, pid: Int32(context.pointee.pid))
+        uid: context.pointee.uid,
+        gid: context.pointee.gid,
+        pid: Int32(context.pointee.pid)
+    )
     do throws(OperationFailure) {
         let value = try body(dispatcher.filesystem, caller)
         let status = unsafe reply(request, value)
@@ -68,7 +74,12 @@ func replyOpened(_ request: fuse_req_t, _ opened: Opened) -> Int32 {
     unsafe handing(opened.handle, to: request, ifNotTaken: { $0.release($1) }) { (number) in
         if let backing = opened.backing {
             return unsafe cfuse_reply_open_backed(
-                request, number, opened.isDirect ? 1 : 0, opened.needsNoFlush ? 1 : 0, backing.id)
+                request,
+                number,
+                opened.isDirect ? 1 : 0,
+                opened.needsNoFlush ? 1 : 0,
+                backing.id
+            )
         }
         var information = opened.fileInformation(handle: number)
         return unsafe fuse_reply_open(request, &information)
@@ -77,7 +88,9 @@ func replyOpened(_ request: fuse_req_t, _ opened: Opened) -> Int32 {
 
 /// Gives the kernel a handle; takes it back when the kernel does not take the reply, as when the caller was killed meanwhile.
 func handing(
-    _ handle: FileHandle, to request: fuse_req_t, ifNotTaken release: (any Filesystem, FileHandle) -> Void,
+    _ handle: FileHandle,
+    to request: fuse_req_t,
+    ifNotTaken release: (any Filesystem, FileHandle) -> Void,
     _ reply: (UInt64) -> Int32
 ) -> Int32 {
     let dispatcher = unsafe Dispatcher.serving(request)

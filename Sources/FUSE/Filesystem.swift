@@ -17,7 +17,10 @@ public protocol Filesystem: Sendable {
     func getattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> (Attributes, Duration)
     /// Changes attributes and answers all of them.
     func setattr(
-        _ inode: InodeNumber, _ changes: AttributeChanges, handle: FileHandle?, for caller: Caller
+        _ inode: InodeNumber,
+        _ changes: AttributeChanges,
+        handle: FileHandle?,
+        for caller: Caller
     ) throws(OperationFailure) -> (Attributes, Duration)
     /// The target of a symbolic link.
     func readlink(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [UInt8]
@@ -26,17 +29,27 @@ public protocol Filesystem: Sendable {
 
     /// Makes a file, fifo, socket or device.
     func mknod(
-        _ name: Name, in parent: InodeNumber, mode: UInt32, device: UInt64, for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        mode: UInt32,
+        device: UInt64,
+        for caller: Caller
     ) throws(OperationFailure) -> Entry
     /// Makes a directory.
     func mkdir(_ name: Name, in parent: InodeNumber, mode: UInt32, for caller: Caller) throws(OperationFailure) -> Entry
     /// Makes a symbolic link.
     func symlink(
-        _ name: Name, in parent: InodeNumber, target: [UInt8], for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        target: [UInt8],
+        for caller: Caller
     ) throws(OperationFailure) -> Entry
     /// Makes a hard link.
     func link(
-        _ inode: InodeNumber, as name: Name, in parent: InodeNumber, for caller: Caller
+        _ inode: InodeNumber,
+        as name: Name,
+        in parent: InodeNumber,
+        for caller: Caller
     ) throws(OperationFailure) -> Entry
     /// Removes a name of something other than a directory.
     func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure)
@@ -44,12 +57,21 @@ public protocol Filesystem: Sendable {
     func rmdir(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure)
     /// Moves a name, replacing, refusing or exchanging the one that is there, as renameat2(2)'s flags say.
     func rename(
-        _ name: Name, in parent: InodeNumber, to newName: Name, in newParent: InodeNumber, flags: UInt32, for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        to newName: Name,
+        in newParent: InodeNumber,
+        flags: UInt32,
+        for caller: Caller
     ) throws(OperationFailure)
 
     /// Makes and opens a file.
     func create(
-        _ name: Name, in parent: InodeNumber, mode: UInt32, flags: Int32, for caller: Caller
+        _ name: Name,
+        in parent: InodeNumber,
+        mode: UInt32,
+        flags: Int32,
+        for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened)
     /// Opens a file; `flags` are open(2)'s, without those that the kernel has dealt with.
     func open(_ inode: InodeNumber, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened
@@ -57,7 +79,10 @@ public protocol Filesystem: Sendable {
     func read(_ handle: FileHandle, offset: Int64, count: Int, for caller: Caller) throws(OperationFailure) -> ReadReply
     /// Writes all of the bytes, which are valid only during the call.
     func write(
-        _ handle: FileHandle, offset: Int64, bytes: UnsafeRawBufferPointer, for caller: Caller
+        _ handle: FileHandle,
+        offset: Int64,
+        bytes: UnsafeRawBufferPointer,
+        for caller: Caller
     ) throws(OperationFailure)
     /// A descriptor was closed: errors reach close(2). May come often, or never.
     func flush(_ handle: FileHandle, for caller: Caller) throws(OperationFailure)
@@ -67,7 +92,11 @@ public protocol Filesystem: Sendable {
     func release(_ handle: FileHandle)
     /// Allocates, punches or zeroes, as fallocate(2)'s mode says.
     func fallocate(
-        _ handle: FileHandle, mode: Int32, offset: Int64, length: Int64, for caller: Caller
+        _ handle: FileHandle,
+        mode: Int32,
+        offset: Int64,
+        length: Int64,
+        for caller: Caller
     ) throws(OperationFailure)
     /// Finds data or holes (SEEK_DATA, SEEK_HOLE).
     func lseek(_ handle: FileHandle, offset: Int64, whence: Int32, for caller: Caller) throws(OperationFailure) -> Int64
@@ -76,12 +105,18 @@ public protocol Filesystem: Sendable {
     func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened
     /// Lists names from a cookie on, 0 being the start.
     func readdir(
-        _ inode: InodeNumber, handle: FileHandle, from cookie: Int64, into buffer: inout DirectoryBuffer,
+        _ inode: InodeNumber,
+        handle: FileHandle,
+        from cookie: Int64,
+        into buffer: inout DirectoryBuffer,
         for caller: Caller
     ) throws(OperationFailure)
     /// Lists names with their attributes from a cookie on, 0 being the start.
     func readdirplus(
-        _ inode: InodeNumber, handle: FileHandle, from cookie: Int64, into buffer: inout DirectoryBuffer,
+        _ inode: InodeNumber,
+        handle: FileHandle,
+        from cookie: Int64,
+        into buffer: inout DirectoryBuffer,
         for caller: Caller
     ) throws(OperationFailure)
     /// Puts a directory on stable storage.
@@ -91,7 +126,11 @@ public protocol Filesystem: Sendable {
 
     /// Sets an extended attribute; `flags` are setxattr(2)'s.
     func setxattr(
-        _ inode: InodeNumber, name: Name, value: [UInt8], flags: Int32, for caller: Caller
+        _ inode: InodeNumber,
+        name: Name,
+        value: [UInt8],
+        flags: Int32,
+        for caller: Caller
     ) throws(OperationFailure)
     /// Reads an extended attribute.
     func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8]

@@ -55,7 +55,11 @@ public final class Kernel: Sendable {
         unsafe (name + [0]).withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress else { return }
             unsafe fuse_lowlevel_notify_inval_entry(
-                session, parent.rawValue, start.assumingMemoryBound(to: CChar.self), name.count)
+                session,
+                parent.rawValue,
+                start.assumingMemoryBound(to: CChar.self),
+                name.count
+            )
         }
     }
 }

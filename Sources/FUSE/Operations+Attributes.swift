@@ -7,22 +7,31 @@ extension fuse_lowlevel_ops {
         unsafe getattr = { request, number, _ in
             unsafe answer(request, "getattr") { (fs, caller) throws(OperationFailure) in
                 try fs.getattr(inode(number), for: caller)
-            } reply: { unsafe replyAttributes($0, $1) }
+            } reply: {
+                unsafe replyAttributes($0, $1)
+            }
         }
         unsafe setattr = { request, number, attributes, toSet, information in
             unsafe answer(request, "setattr") { (fs, caller) throws(OperationFailure) in
                 guard let attributes = unsafe attributes else { throw OperationFailure(.invalidArgument) }
                 return try fs.setattr(
-                    inode(number), AttributeChanges(unsafe attributes.pointee, toSet: toSet),
-                    handle: unsafe information == nil ? nil : try handle(information), for: caller)
-            } reply: { unsafe replyAttributes($0, $1) }
+                    inode(number),
+                    AttributeChanges(unsafe attributes.pointee, toSet: toSet),
+                    handle: unsafe information == nil ? nil : try handle(information),
+                    for: caller
+                )
+            } reply: {
+                unsafe replyAttributes($0, $1)
+            }
         }
         unsafe readlink = { request, number in
             unsafe answer(request, "readlink") { (fs, caller) throws(OperationFailure) in
                 try fs.readlink(inode(number), for: caller)
             } reply: { (request, target) in
                 unsafe (target + [0]).withUnsafeBufferPointer { bytes in
-                    unsafe bytes.withMemoryRebound(to: CChar.self) { unsafe fuse_reply_readlink(request, $0.baseAddress) }
+                    unsafe bytes.withMemoryRebound(to: CChar.self) {
+                        unsafe fuse_reply_readlink(request, $0.baseAddress)
+                    }
                 }
             }
         }

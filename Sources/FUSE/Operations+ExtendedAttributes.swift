@@ -6,25 +6,37 @@ extension fuse_lowlevel_ops {
         unsafe setxattr = { request, number, name, value, size, flags in
             unsafe answer(request, "setxattr") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.setxattr(
-                    inode(number), name: Name(name),
-                    value: unsafe Array(UnsafeRawBufferPointer(start: value, count: size)), flags: flags, for: caller)
-            } reply: { unsafe replyEmpty($0, $1) }
+                    inode(number),
+                    name: Name(name),
+                    value: unsafe Array(UnsafeRawBufferPointer(start: value, count: size)),
+                    flags: flags,
+                    for: caller
+                )
+            } reply: {
+                unsafe replyEmpty($0, $1)
+            }
         }
         unsafe getxattr = { request, number, name, size in
             unsafe answer(request, "getxattr") { (fs, caller) throws(OperationFailure) in
                 try unsafe fitting(try fs.getxattr(inode(number), name: Name(name), for: caller), size)
-            } reply: { unsafe replySized($0, $1, size) }
+            } reply: {
+                unsafe replySized($0, $1, size)
+            }
         }
         unsafe listxattr = { request, number, size in
             unsafe answer(request, "listxattr") { (fs, caller) throws(OperationFailure) in
                 let names = try fs.listxattr(inode(number), for: caller)
                 return try fitting(names.reduce(into: []) { $0 += $1 + [0] }, size)
-            } reply: { unsafe replySized($0, $1, size) }
+            } reply: {
+                unsafe replySized($0, $1, size)
+            }
         }
         unsafe removexattr = { request, number, name in
             unsafe answer(request, "removexattr") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.removexattr(inode(number), name: Name(name), for: caller)
-            } reply: { unsafe replyEmpty($0, $1) }
+            } reply: {
+                unsafe replyEmpty($0, $1)
+            }
         }
     }
 }

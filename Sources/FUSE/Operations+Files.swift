@@ -6,7 +6,12 @@ extension fuse_lowlevel_ops {
         unsafe create = { request, parent, name, mode, information in
             unsafe answer(request, "create") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.create(
-                    Name(name), in: inode(parent), mode: mode, flags: information?.pointee.flags ?? 0, for: caller)
+                    Name(name),
+                    in: inode(parent),
+                    mode: mode,
+                    flags: information?.pointee.flags ?? 0,
+                    for: caller
+                )
             } reply: { (request, created) in
                 unsafe handing(created.1.handle, to: request, ifNotTaken: { $0.release($1) }) { (number) in
                     var parameter = created.0.asParameter
@@ -18,7 +23,9 @@ extension fuse_lowlevel_ops {
         unsafe open = { request, number, information in
             unsafe answer(request, "open") { (fs, caller) throws(OperationFailure) in
                 try fs.open(inode(number), flags: unsafe information?.pointee.flags ?? 0, for: caller)
-            } reply: { unsafe replyOpened($0, $1) }
+            } reply: {
+                unsafe replyOpened($0, $1)
+            }
         }
         unsafe read = { request, _, size, offset, information in
             unsafe answer(request, "read") { (fs, caller) throws(OperationFailure) in
@@ -41,37 +48,57 @@ extension fuse_lowlevel_ops {
         unsafe write = { request, _, buffer, size, offset, information in
             unsafe answer(request, "write") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.write(
-                    handle(information), offset: Int64(offset),
-                    bytes: UnsafeRawBufferPointer(start: buffer, count: size), for: caller)
-            } reply: { (request, _) in unsafe fuse_reply_write(request, size) }
+                    handle(information),
+                    offset: Int64(offset),
+                    bytes: UnsafeRawBufferPointer(start: buffer, count: size),
+                    for: caller
+                )
+            } reply: { (request, _) in
+                unsafe fuse_reply_write(request, size)
+            }
         }
         unsafe flush = { request, _, information in
             unsafe answer(request, "flush") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.flush(handle(information), for: caller)
-            } reply: { unsafe replyEmpty($0, $1) }
+            } reply: {
+                unsafe replyEmpty($0, $1)
+            }
         }
         unsafe fsync = { request, _, _, information in
             unsafe answer(request, "fsync") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.fsync(handle(information), for: caller)
-            } reply: { unsafe replyEmpty($0, $1) }
+            } reply: {
+                unsafe replyEmpty($0, $1)
+            }
         }
         unsafe release = { request, _, information in
             unsafe answer(request, "release") { (fs, _) throws(OperationFailure) in
                 let handle = try unsafe handle(information)
                 fs.release(handle)
                 handle.drop()
-            } reply: { unsafe replyEmpty($0, $1) }
+            } reply: {
+                unsafe replyEmpty($0, $1)
+            }
         }
         unsafe fallocate = { request, _, mode, offset, length, information in
             unsafe answer(request, "fallocate") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.fallocate(
-                    handle(information), mode: mode, offset: Int64(offset), length: Int64(length), for: caller)
-            } reply: { unsafe replyEmpty($0, $1) }
+                    handle(information),
+                    mode: mode,
+                    offset: Int64(offset),
+                    length: Int64(length),
+                    for: caller
+                )
+            } reply: {
+                unsafe replyEmpty($0, $1)
+            }
         }
         unsafe lseek = { request, _, offset, whence, information in
             unsafe answer(request, "lseek") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.lseek(handle(information), offset: Int64(offset), whence: whence, for: caller)
-            } reply: { (request, offset) in unsafe fuse_reply_lseek(request, Int(offset)) }
+            } reply: { (request, offset) in
+                unsafe fuse_reply_lseek(request, Int(offset))
+            }
         }
     }
 }

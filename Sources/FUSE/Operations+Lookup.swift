@@ -21,7 +21,8 @@ extension fuse_lowlevel_ops {
                 dispatcher.filesystem.forget(
                     unsafe UnsafeBufferPointer(start: forgets, count: count).map {
                         Forgotten(inode: inode($0.ino), count: $0.nlookup)
-                    })
+                    }
+                )
             }
             unsafe fuse_reply_none(request)
         }

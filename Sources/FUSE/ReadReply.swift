@@ -25,7 +25,12 @@ public struct FilesystemStatistics: Sendable {
 
     /// Describes a disk.
     public init(
-        blockSize: UInt64, blocks: UInt64, freeBlocks: UInt64, availableBlocks: UInt64, files: UInt64, freeFiles: UInt64
+        blockSize: UInt64,
+        blocks: UInt64,
+        freeBlocks: UInt64,
+        availableBlocks: UInt64,
+        files: UInt64,
+        freeFiles: UInt64
     ) {
         self.blockSize = blockSize
         self.blocks = blocks

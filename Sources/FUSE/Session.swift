@@ -24,12 +24,16 @@ public final class Session {
     private let dispatcher: Unmanaged<Dispatcher>
 
     /// Mounts `filesystem` on `mountpoint`.
-    /// - Parameters:
-    ///   - options: options of mount(8) and fuse(4), such as `allow_other` or `fsname=…`.
-    ///   - usesPassthrough: whether to ask the kernel to read files for us.
+    ///
+    /// `options` are those of mount(8) and fuse(4), such as `allow_other` or `fsname=…`; `usesPassthrough` says whether the
+    /// kernel is asked to read files for us.
     /// - Throws: `SessionError` with the reason in words; nothing is mounted then.
     public init(
-        filesystem: any Filesystem, mountpoint: String, options: [String], usesPassthrough: Bool, log: Logger
+        filesystem: any Filesystem,
+        mountpoint: String,
+        options: [String],
+        usesPassthrough: Bool,
+        log: Logger
     ) throws(SessionError) {
         cfuse_capture_log()
         let dispatcher = unsafe Unmanaged.passRetained(Dispatcher(filesystem: filesystem, log: log))
@@ -48,9 +52,13 @@ public final class Session {
             var list = unsafe fuse_args(argc: Int32(arguments.count), argv: buffer.baseAddress, allocated: 0)
             defer { unsafe fuse_opt_free_args(&list) }
             return unsafe fuse_session_new(
-                &list, &operations, MemoryLayout<fuse_lowlevel_ops>.size, dispatcher.toOpaque())
+                &list,
+                &operations,
+                MemoryLayout<fuse_lowlevel_ops>.size,
+                dispatcher.toOpaque()
+            )
         }
-        for unsafe argument in unsafe cArguments { unsafe free(argument) }
+        for unsafeargument in unsafe cArguments { unsafe free(argument) }
         guard let made = unsafe made else {
             unsafe dispatcher.release()
             throw .options(Self.lastLine(or: "the mount options \(options) were refused"))
@@ -71,7 +79,9 @@ public final class Session {
     ///
     /// Call on the main thread, and block the three signals in every other thread: the handler has to interrupt this one.
     public func run() {
-        guard unsafe fuse_set_signal_handlers(session) == 0, let configuration = unsafe fuse_loop_cfg_create() else { return }
+        guard unsafe fuse_set_signal_handlers(session) == 0, let configuration = unsafe fuse_loop_cfg_create() else {
+            return
+        }
         defer { unsafe fuse_loop_cfg_destroy(configuration) }
         unsafe fuse_loop_cfg_set_max_threads(configuration, 8)
         unsafe fuse_loop_cfg_set_idle_threads(configuration, 8)

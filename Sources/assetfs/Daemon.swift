@@ -38,7 +38,9 @@ enum Daemon {
     /// Tells whoever waits that the mount is there, and lets go of the terminal.
     static func reportReady(foreground: Bool) {
         notifySystemd()
-        guard !foreground, let number = ProcessInfo.processInfo.environment[variable].flatMap(Int32.init) else { return }
+        guard !foreground, let number = ProcessInfo.processInfo.environment[variable].flatMap(Int32.init) else {
+            return
+        }
         _ = unsafe chdir("/")
         let null = unsafe open("/dev/null", O_RDWR)
         for descriptor in Int32(0)...2 { _ = dup2(null, descriptor) }

@@ -2,7 +2,9 @@ import ArgumentParser
 import AssetLibrary
 import Foundation
 
-/// How the command ends. Published in `--help` and the man page; a number never changes its meaning.
+/// How the command ends.
+///
+/// Published in `--help` and the man page; a number never changes its meaning.
 enum ExitStatus: Int32 {
     case failed = 1
     case libraryInUse = 2

@@ -4,7 +4,9 @@ import Foundation
 
 struct InfoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "info", abstract: "Shows what assetfs knows about a file in a mount.")
+        commandName: "info",
+        abstract: "Shows what assetfs knows about a file in a mount."
+    )
 
     @Argument(help: "A file below a mount.")
     var path: String
@@ -17,7 +19,8 @@ struct InfoCommand: ParsableCommand {
         guard let members = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else { return }
         let rows = [
             ("File", "filename"), ("Asset", "id"), ("Inode", "node"), ("Size", "size"), ("SHA-256", "sha256"),
-            ("Versions", "versions"), ("First uploaded", "created"), ("as", "original_filename"), ("by user", "user_id"),
+            ("Versions", "versions"), ("First uploaded", "created"), ("as", "original_filename"),
+            ("by user", "user_id"),
             ("Last uploaded", "uploaded"),
         ]
         for (label, key) in rows {
@@ -32,7 +35,10 @@ struct InfoCommand: ParsableCommand {
         guard count < 0 else { return String(decoding: buffer.prefix(count), as: UTF8.self) }
         switch errno {
         case ENOENT: throw ExitStatus.failed.because("\(path) does not exist.")
-        case ENODATA: throw ExitStatus.failed.because("\(path) is not an asset: it is a folder, a link, or not below an assetfs mount.")
+        case ENODATA:
+            throw ExitStatus.failed.because(
+                "\(path) is not an asset: it is a folder, a link, or not below an assetfs mount."
+            )
         case EOPNOTSUPP: throw ExitStatus.failed.because("\(path) is not below an assetfs mount.")
         case let number: throw ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(number))).")
         }

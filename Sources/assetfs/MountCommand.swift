@@ -7,7 +7,9 @@ import Logging
 
 struct MountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "mount", abstract: "Shows a library as a filesystem; makes the library if there is none.")
+        commandName: "mount",
+        abstract: "Shows a library as a filesystem; makes the library if there is none."
+    )
 
     @Argument(help: "The folder that holds everything: catalog, blobs and staged files.")
     var library: String
@@ -20,7 +22,8 @@ struct MountCommand: ParsableCommand {
         help: """
             Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, and those of mount(8) and \
             fuse(8), such as ro, noexec, nodev, allow_other.
-            """)
+            """
+    )
     var options: [String] = []
 
     func run() throws {
@@ -39,12 +42,16 @@ struct MountCommand: ParsableCommand {
     private func checkMountpoint(_ mountpoint: String) throws {
         if let mount = MountPoint.mounts(on: mountpoint).last, mount.type.hasPrefix("fuse") {
             throw ExitStatus.alreadyMounted.because(
-                "\(mountpoint) has \(mount.source) mounted on it already; “assetfs umount \(mountpoint)” ends that.")
+                "\(mountpoint) has \(mount.source) mounted on it already; “assetfs umount \(mountpoint)” ends that."
+            )
         }
         var isDirectory: ObjCBool = false
-        guard unsafe FileManager.default.fileExists(atPath: mountpoint, isDirectory: &isDirectory), isDirectory.boolValue else {
+        guard unsafe FileManager.default.fileExists(atPath: mountpoint, isDirectory: &isDirectory),
+            isDirectory.boolValue
+        else {
             throw ExitStatus.noMountpoint.because(
-                "The mountpoint \(mountpoint) does not exist or is not a directory; “mkdir -p \(mountpoint)” makes it.")
+                "The mountpoint \(mountpoint) does not exist or is not a directory; “mkdir -p \(mountpoint)” makes it."
+            )
         }
     }
 
@@ -66,9 +73,13 @@ struct MountCommand: ParsableCommand {
             let session: Session
             do throws(SessionError) {
                 session = try Session(
-                    filesystem: AssetFilesystem(library, rootView: options.rootView), mountpoint: mountpoint,
-                    options: ["default_permissions", "subtype=assetfs", "fsname=\(Self.escaped(path))"] + options.others,
-                    usesPassthrough: options.usesPassthrough, log: log)
+                    filesystem: AssetFilesystem(library, rootView: options.rootView),
+                    mountpoint: mountpoint,
+                    options: ["default_permissions", "subtype=assetfs", "fsname=\(Self.escaped(path))"]
+                        + options.others,
+                    usesPassthrough: options.usesPassthrough,
+                    log: log
+                )
             } catch {
                 try library.close()
                 throw ExitStatus.mountRefused.because("\(mountpoint) could not be mounted: \(error)")

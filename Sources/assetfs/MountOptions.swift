@@ -24,7 +24,8 @@ struct MountOptions {
             case ("nopassthrough", nil): usesPassthrough = false
             // What mount(8) and fstab(5) say to themselves.
             case ("auto", nil), ("noauto", nil), ("defaults", nil), ("nofail", nil), ("_netdev", nil), ("user", nil),
-                ("nouser", nil), ("users", nil), ("owner", nil), ("group", nil):
+                ("nouser", nil), ("users", nil), ("owner", nil), ("group", nil), ("relatime", nil),
+                ("strictatime", nil):
                 break
             case (let name, _) where name.hasPrefix("x-") || name.hasPrefix("comment"): break
             default: others.append(option)

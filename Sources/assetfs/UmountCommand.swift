@@ -4,7 +4,8 @@ import Foundation
 struct UmountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "umount",
-        abstract: "Ends a mount, and returns when everything is on stable storage and the library is free.")
+        abstract: "Ends a mount, and returns when everything is on stable storage and the library is free."
+    )
 
     @Argument(help: "Where the library is mounted.")
     var mountpoint: String
@@ -17,13 +18,16 @@ struct UmountCommand: ParsableCommand {
         let unmount = Process()
         unmount.executableURL = URL(fileURLWithPath: "/bin/sh")
         // As root umount(8), else the helper that lets people end their own mounts; no name passes through the shell's grammar.
-        unmount.arguments = getuid() == 0
-            ? ["-c", "exec umount -i -- \"$1\"", "sh", mountpoint] : ["-c", "exec fusermount3 -u -- \"$1\"", "sh", mountpoint]
+        unmount.arguments =
+            getuid() == 0
+            ? ["-c", "exec umount -i -- \"$1\"", "sh", mountpoint]
+            : ["-c", "exec fusermount3 -u -- \"$1\"", "sh", mountpoint]
         try unmount.run()
         unmount.waitUntilExit()
         guard unmount.terminationStatus == 0 else {
             throw ExitStatus.failed.because(
-                "\(mountpoint) is still in use; end the programs that work in it (“fuser -vm \(mountpoint)” names them).")
+                "\(mountpoint) is still in use; end the programs that work in it (“fuser -vm \(mountpoint)” names them)."
+            )
         }
         waitForLibrary(mount.source)
     }

@@ -1,0 +1,57 @@
+# The one list of verbs. `make mount` and `make test` are all that a newcomer needs.
+LIBRARY ?= $(HOME)/assetfs-library
+MOUNTPOINT ?= $(HOME)/assets
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINARY := .build/release/assetfs
+
+.PHONY: build mount umount test check format install bench clean
+
+# The Swift runtime is linked in, so that the command works without the toolchain.
+build:
+	scripts/install-dependencies build
+	swift build -c release --static-swift-stdlib --product assetfs
+
+mount: build
+	mkdir -p "$(MOUNTPOINT)"
+	$(BINARY) mount "$(LIBRARY)" "$(MOUNTPOINT)"
+	@echo
+	@echo "The library $(LIBRARY) is mounted on $(MOUNTPOINT). Try:"
+	@echo "  cp -a /usr/share/doc/bash $(MOUNTPOINT)/folders/      copying is uploading"
+	@echo "  tail -n 3 $(MOUNTPOINT)/uploads/receipts.jsonl        what became of each upload"
+	@echo "  $(CURDIR)/$(BINARY) info $(MOUNTPOINT)/folders/bash/copyright"
+	@echo "  make umount MOUNTPOINT=$(MOUNTPOINT)                  when you are done"
+
+umount:
+	$(BINARY) umount "$(MOUNTPOINT)"
+
+test:
+	scripts/install-dependencies test
+	swift build --build-tests
+	swift test --skip-build --no-parallel
+
+# Format, lint, and the one-way chain of modules.
+check:
+	scripts/install-dependencies test
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	shellcheck scripts/install-dependencies mount-helpers/mount.assetfs .ci/run
+	swift build --build-tests
+	swift test --skip-build --filter ArchitectureTests
+
+format:
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+install: build
+	install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/assetfs"
+	install -D -m 755 mount-helpers/mount.assetfs "$(DESTDIR)/sbin/mount.assetfs"
+	install -D -m 644 mount-helpers/assetfs@.service "$(DESTDIR)/lib/systemd/system/assetfs@.service"
+	install -D -m 644 docs/assetfs.1 "$(DESTDIR)$(PREFIX)/share/man/man1/assetfs.1"
+	install -D -m 644 docs/mount.assetfs.8 "$(DESTDIR)$(PREFIX)/share/man/man8/mount.assetfs.8"
+
+# Beside ext4 and bindfs, on one disk, in one run. Needs root; BENCH='--rounds 5 --small 20000' changes what is measured.
+bench: build
+	scripts/install-dependencies test
+	python3 Benchmarks/compare.py $(BENCH)
+
+clean:
+	rm -rf .build
