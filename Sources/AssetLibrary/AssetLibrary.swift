@@ -97,6 +97,12 @@ public final class AssetLibrary: Sendable {
         do { try catalog.close() } catch { throw LibraryError(error) }
     }
 
+    /// Lets go of the library before it was used; one that this opening made is taken back.
+    public func abandon() throws(LibraryError) {
+        try close()
+        layout.abandon()
+    }
+
     private func makeFoldersNode() throws {
         try catalog.write { records in
             guard try records.node(.folders) == nil else { return }

@@ -12,7 +12,7 @@ final class LibraryLayout: Sendable {
     let path: String
     var catalogPath: String { "\(path)/catalog.sqlite" }
     private let lock: Int32
-    private let isNew: Bool
+    let isNew: Bool
 
     /// Opens a library's folder and locks it; makes it when there is none, or when it is empty.
     init(path: String) throws(OpenLibraryError) {
@@ -65,7 +65,7 @@ final class LibraryLayout: Sendable {
     /// Takes back a library whose making failed, unless it was there before.
     func abandon() {
         guard isNew else { return }
-        for name in ["catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
+        for name in ["FORMAT", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
             unsafe _ = unlink("\(path)/\(name)")
         }
         for number in 0..<256 {

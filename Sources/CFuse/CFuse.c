@@ -130,8 +130,12 @@ int cfuse_reply_file(fuse_req_t request, int fd, off_t offset, size_t size) {
 
 static char last_line[512];
 
+/* libfuse writes a line in several calls; the newline comes with the last one. */
 static void capture(enum fuse_log_level level, const char *format, va_list arguments) {
-    if (level <= FUSE_LOG_WARNING) vsnprintf(last_line, sizeof last_line, format, arguments);
+    if (level > FUSE_LOG_WARNING) return;
+    size_t length = strlen(last_line);
+    if (length > 0 && last_line[length - 1] == '\n') length = 0;
+    vsnprintf(last_line + length, sizeof last_line - length, format, arguments);
 }
 
 void cfuse_capture_log(void) { fuse_set_log_func(capture); }

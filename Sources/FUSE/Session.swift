@@ -58,7 +58,7 @@ public final class Session {
                 dispatcher.toOpaque()
             )
         }
-        for unsafeargument in unsafe cArguments { unsafe free(argument) }
+        unsafe cArguments.forEach { unsafe free($0) }
         guard let made = unsafe made else {
             unsafe dispatcher.release()
             throw .options(Self.lastLine(or: "the mount options \(options) were refused"))

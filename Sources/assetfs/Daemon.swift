@@ -24,8 +24,10 @@ enum Daemon {
         let arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
         let environment = ProcessInfo.processInfo.environment.merging([variable: "\(ends[1])"]) { $1 }
         let variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
+        // By its path, so that ps(1) and pkill(1) know the process by its name.
+        let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/proc/self/exe"
         var child = pid_t()
-        let status = unsafe posix_spawn(&child, "/proc/self/exe", nil, &attributes, arguments, variables)
+        let status = unsafe posix_spawn(&child, executable, nil, &attributes, arguments, variables)
         _ = close(ends[1])
         guard status == 0 else { return ExitStatus.failed.because("The background process could not be started.") }
         var byte: UInt8 = 0

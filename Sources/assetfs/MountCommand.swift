@@ -81,7 +81,7 @@ struct MountCommand: ParsableCommand {
                     log: log
                 )
             } catch {
-                try library.close()
+                try library.abandon()
                 throw ExitStatus.mountRefused.because("\(mountpoint) could not be mounted: \(error)")
             }
             log.notice("Mounted \(path) on \(mountpoint).")
