@@ -61,7 +61,11 @@ let package = Package(
         .testTarget(name: "AssetModelTests", dependencies: ["AssetModel"], swiftSettings: settings),
         .testTarget(name: "BlobStoreTests", dependencies: ["BlobStore", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "AssetLibraryTests", dependencies: ["AssetLibrary", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "AssetLibraryTests",
+            dependencies: ["AssetLibrary", "AssetModel", "BlobStore", "Catalog", "TestSupport", logging],
+            swiftSettings: settings
+        ),
         .testTarget(name: "MountTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),

@@ -65,7 +65,7 @@ final class LibraryLayout: Sendable {
     /// Takes back a library whose making failed, unless it was there before.
     func abandon() {
         guard isNew else { return }
-        for name in ["FORMAT", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
+        for name in ["FORMAT", "assetfs.log", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
             unsafe _ = unlink("\(path)/\(name)")
         }
         for number in 0..<256 {

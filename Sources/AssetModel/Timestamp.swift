@@ -23,7 +23,8 @@ extension Timestamp: CustomStringConvertible {
     /// RFC 3339 in UTC with nine decimals, such as `2026-11-24T08:27:32.000000001Z`.
     public var description: String {
         let days = Self.floorDivided(rawValue, 86_400_000_000_000)
-        let nanoseconds = rawValue - days * 86_400_000_000_000
+        let remainder = rawValue % 86_400_000_000_000
+        let nanoseconds = remainder < 0 ? remainder + 86_400_000_000_000 : remainder
         let seconds = nanoseconds / 1_000_000_000
         // Days to a civil date in the proleptic Gregorian calendar, in eras of 400 years that begin on 1 March.
         let shifted = days + 719_468

@@ -32,7 +32,6 @@ public final class Catalog: Sendable {
         configuration.prepareDatabase { database in
             try database.execute(
                 sql: """
-                    PRAGMA synchronous = FULL;
                     PRAGMA cache_size = -32768;
                     PRAGMA cache_spill = OFF;
                     PRAGMA temp_store = MEMORY;
@@ -44,7 +43,10 @@ public final class Catalog: Sendable {
             queue = try DatabaseQueue(path: path, configuration: configuration)
             guard try queue.read({ try !Schema.migrator.hasBeenSuperseded($0) }) else { throw CatalogError.newer }
             try Schema.migrator.migrate(queue)
-            try queue.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
+            try queue.inDatabase { database in
+                // Here and not above: GRDB turns it to NORMAL, which a power cut outruns, when it sets the journal mode.
+                try database.execute(sql: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE")
+            }
         } catch {
             throw CatalogError(error)
         }

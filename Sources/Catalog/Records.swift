@@ -39,6 +39,9 @@ public struct Records {
         return unsafe Rows(unsafe statement)
     }
 
+    /// What `PRAGMA synchronous` is for this connection: 2 where a commit is on stable storage when it returns.
+    public func synchronousMode() throws -> Int64? { try first("PRAGMA synchronous", []) { $0.integer(0) } }
+
     /// The number that the last INSERT gave to its row.
     var lastRow: Int64 { database.lastInsertedRowID }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLinux
 import Foundation
 
 /// Going to the background: the command starts itself again, and waits until that says that the mount is there.
@@ -21,13 +22,20 @@ enum Daemon {
         unsafe posix_spawnattr_init(&attributes)
         unsafe posix_spawnattr_setflags(&attributes, 0x80 /* POSIX_SPAWN_SETSID */)
         defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
+        // The daemon outlives whoever started it, so it keeps none of their files: only stdio, and the pipe as 3.
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 3)
+        unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 4)
+        defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
         let arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
-        let environment = ProcessInfo.processInfo.environment.merging([variable: "\(ends[1])"]) { $1 }
+        let environment = ProcessInfo.processInfo.environment.merging([variable: "3"]) { $1 }
         let variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
         // By its path, so that ps(1) and pkill(1) know the process by its name.
-        let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/proc/self/exe"
+        let executable =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/proc/self/exe"
         var child = pid_t()
-        let status = unsafe posix_spawn(&child, executable, nil, &attributes, arguments, variables)
+        let status = unsafe posix_spawn(&child, executable, &actions, &attributes, arguments, variables)
         _ = close(ends[1])
         guard status == 0 else { return ExitStatus.failed.because("The background process could not be started.") }
         var byte: UInt8 = 0

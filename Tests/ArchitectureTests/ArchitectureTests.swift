@@ -1,0 +1,65 @@
+import Foundation
+import Testing
+
+/// What each module may import: ours, and others. SwiftPM does not enforce it.
+private let allowedImports: [String: Set<String>] = [
+    "FUSE": ["CFuse", "SystemPackage", "Logging"],
+    "AssetModel": [],
+    "BlobStore": ["AssetModel", "CLinux", "COpenSSL", "SystemPackage"],
+    "Catalog": ["AssetModel", "GRDB", "GRDBSQLite"],
+    "AssetLibrary": ["Catalog", "BlobStore", "AssetModel", "SystemPackage", "Logging"],
+    "AssetFilesystem": ["FUSE", "AssetLibrary", "Catalog", "BlobStore", "AssetModel", "SystemPackage", "Logging"],
+    "assetfs": [
+        "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "ArgumentParser", "Logging", "SystemPackage",
+        "Foundation",
+    ],
+]
+private let everywhere: Set<String> = ["Glibc", "Synchronization", "FoundationEssentials"]
+
+struct ArchitectureTests {
+    private let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("Sources").path
+
+    private func files(of module: String) throws -> [(name: String, lines: [String])] {
+        try FileManager.default.contentsOfDirectory(atPath: "\(sources)/\(module)").filter { $0.hasSuffix(".swift") }
+            .map {
+                let text = try String(contentsOfFile: "\(sources)/\(module)/\($0)", encoding: .utf8)
+                return ($0, text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
+            }
+    }
+
+    @Test func `every Swift module is in the table`() throws {
+        let modules = try FileManager.default.contentsOfDirectory(atPath: sources)
+        #expect(Set(modules) == Set(allowedImports.keys).union(["CFuse", "CLinux", "COpenSSL"]))
+    }
+
+    @Test(arguments: allowedImports.keys.sorted())
+    func `imports follow the chain`(module: String) throws {
+        let allowed = try #require(allowedImports[module]).union(everywhere)
+        for (name, lines) in try files(of: module) {
+            for line in lines where line.contains("import ") && !line.hasPrefix(" ") && !line.hasPrefix("/") {
+                let imported = try #require(line.split(separator: " ").last.map(String.init))
+                #expect(allowed.contains(imported), "\(module)/\(name) imports \(imported)")
+            }
+        }
+    }
+
+    @Test(arguments: allowedImports.keys.sorted())
+    func `files have at most 400 lines`(module: String) throws {
+        for (name, lines) in try files(of: module) { #expect(lines.count <= 401, "\(module)/\(name)") }
+    }
+
+    @Test(arguments: allowedImports.keys.sorted())
+    func `nothing traps, hops or goes unchecked`(module: String) throws {
+        let nowhere = ["try!", "fatalError", "Task {", "await "]
+        let onlyInFUSE = ["@unchecked Sendable", "nonisolated(unsafe)"]
+        for (name, lines) in try files(of: module) {
+            for line in lines where !line.trimmingCharacters(in: .whitespaces).hasPrefix("//") {
+                for word in nowhere { #expect(!line.contains(word), "\(module)/\(name): \(line)") }
+                for word in onlyInFUSE where module != "FUSE" {
+                    #expect(!line.contains(word), "\(module)/\(name): \(line)")
+                }
+            }
+        }
+    }
+}

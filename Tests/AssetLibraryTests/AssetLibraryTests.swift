@@ -1,0 +1,362 @@
+import AssetLibrary
+import AssetModel
+import BlobStore
+import Catalog
+import Foundation
+import Logging
+import TestSupport
+import Testing
+
+/// A library without a kernel.
+private func withLibrary(_ name: String = #function, _ body: (AssetLibrary, String) throws -> Void) throws {
+    try withScratch(name) { path in
+        let library = try AssetLibrary(at: path + "/library", log: quiet)
+        try body(library, path + "/library")
+        try library.close()
+        try checkLibrary(path + "/library")
+    }
+}
+
+private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+extension AssetLibrary {
+    fileprivate func put(_ text: String, at offset: Int64 = 0, in node: OpenNode) throws {
+        try unsafe Array(text.utf8).withUnsafeBytes { try unsafe write($0, at: offset, to: node) }
+    }
+
+    fileprivate func upload(_ name: String, _ text: String) throws -> NodeRecord {
+        let (record, node) = try makeFile(try EntryName(name), in: .folders, mode: 0o644, uid: 7, gid: 8)
+        try put(text, in: node)
+        try flush(node)
+        close(node, wasWriting: true)
+        return try #require(try read { try $0.node(record.id) })
+    }
+
+    fileprivate func outcomes() throws -> [String] {
+        let text = String(decoding: try read { try $0.receipts(from: 0, count: 1 << 20) }, as: UTF8.self)
+        return try text.split(separator: "\n").map { line in
+            let receipt = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            return try #require(receipt?["outcome"] as? String)
+        }
+    }
+
+    fileprivate func versions(of node: NodeID) throws -> [VersionRecord] {
+        try read { records in try records.node(node)?.asset.map { try records.versions(of: $0) } ?? [] }
+    }
+}
+
+struct UploadTests {
+    @Test func `an upload makes an asset with one version`() throws {
+        try withLibrary { library, _ in
+            let record = try library.upload("a.txt", "hello")
+            #expect(record.size == 5)
+            #expect(try library.computed("sha256", of: record.id)?.prefix(8) == "2cf24dba")
+            #expect(try library.versions(of: record.id).map(\.size) == [5])
+            #expect(try library.outcomes() == ["created"])
+        }
+    }
+
+    @Test func `other content is a new version of the same asset, equal content is none`() throws {
+        try withLibrary { library, _ in
+            let first = try library.upload("a.txt", "one")
+            for text in ["two!", "two!"] {
+                let node = try library.open(first.id, forWriting: true, uid: 7)
+                try library.truncate(node, to: 0, isOpening: true)
+                try library.put(text, in: node)
+                try library.flush(node)
+                library.close(node, wasWriting: true)
+            }
+            #expect(try library.read { try $0.node(first.id)?.asset } == first.asset)
+            #expect(try library.versions(of: first.id).map(\.size) == [4, 3])
+            #expect(try library.outcomes() == ["created", "replaced", "unchanged"])
+        }
+    }
+
+    @Test func `one open for writing is one version, however many descriptors are closed`() throws {
+        try withLibrary { library, _ in
+            let (record, node) = try library.makeFile(try EntryName("log"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            try library.flush(node)
+            #expect(try library.versions(of: record.id).isEmpty)
+            for (index, text) in ["a", "bc", "def"].enumerated() {
+                try library.put(text, at: [0, 1, 3][index] as Int64, in: node)
+                try library.flush(node)
+            }
+            library.close(node, wasWriting: true)
+            #expect(try library.versions(of: record.id).map(\.size) == [6])
+            #expect(try library.computed("sha256", of: record.id)?.prefix(8) == "bef57ec7")
+        }
+    }
+
+    @Test func `a blob never changes when its file does`() throws {
+        try withLibrary { library, path in
+            let one = try library.upload("one", "same content")
+            let two = try library.upload("two", "same content")
+            let node = try library.open(one.id, forWriting: true, uid: 0)
+            try library.put("SAME", in: node)
+            library.close(node, wasWriting: true)
+            let (reader, _) = (try library.open(two.id, forWriting: false, uid: 0), 0)
+            let file = try #require(reader.content.file)
+            #expect(try Digest(reading: file, size: 12).description == library.computed("sha256", of: two.id))
+            library.close(reader, wasWriting: false)
+            #expect(try library.computed("sha256", of: one.id) != library.computed("sha256", of: two.id))
+        }
+    }
+
+    @Test func `an empty file is an asset without a blob`() throws {
+        try withLibrary { library, _ in
+            let (record, node) = try library.makeFile(try EntryName("empty"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            library.close(node, wasWriting: true)
+            let found = try #require(try library.read { try $0.node(record.id) })
+            #expect(found.asset != nil)
+            #expect(found.blob == nil)
+            #expect(try library.outcomes() == ["created"])
+        }
+    }
+
+    @Test func `a file removed while it is written leaves neither blob nor receipt`() throws {
+        try withLibrary { library, _ in
+            let (_, node) = try library.makeFile(try EntryName("gone"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            try library.put("bytes", in: node)
+            _ = try library.remove(try EntryName("gone"), in: .folders)
+            try library.put("more", at: 5, in: node)
+            try library.flush(node)
+            #expect(node.content.size == 9)
+            library.close(node, wasWriting: true)
+            #expect(try library.read { try $0.blobs(after: BlobID(rawValue: 0), limit: 10) }.isEmpty)
+            #expect(try library.outcomes().isEmpty)
+        }
+    }
+
+    @Test func `a time that was set stays until the next write`() throws {
+        try withLibrary { library, _ in
+            let (record, node) = try library.makeFile(try EntryName("t"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            try library.put("x", in: node)
+            var changes = AssetLibrary.AttributeChanges()
+            changes.modified = Timestamp(rawValue: 123)
+            _ = try library.setAttributes(of: record.id, changes)
+            try library.flush(node)
+            #expect(try library.read { try $0.node(record.id)?.modified.rawValue } == 123)
+            try library.put("y", at: 1, in: node)
+            try library.flush(node)
+            #expect(try #require(try library.read { try $0.node(record.id) }).modified.rawValue > 123)
+            library.close(node, wasWriting: true)
+        }
+    }
+
+    @Test func `the last name's end sends the asset to the trash`() throws {
+        try withLibrary { library, _ in
+            let record = try library.upload("a", "x")
+            let asset = try #require(record.asset)
+            _ = try library.link(record.id, as: try EntryName("b"), in: .folders)
+            _ = try library.remove(try EntryName("a"), in: .folders)
+            #expect(try library.read { try $0.asset(asset)?.trashed } == nil)
+            _ = try library.remove(try EntryName("b"), in: .folders)
+            #expect(try library.read { try $0.asset(asset)?.trashed } != nil)
+            #expect(try library.read { try $0.versions(of: asset).count } == 1)
+        }
+    }
+}
+
+struct BindingTests {
+    @Test func `a bound file becomes private before its first change, and the blob stays`() throws {
+        try withLibrary { library, path in
+            let record = try library.upload("a", "0123456789")
+            let reader = try library.open(record.id, forWriting: false, uid: 0)
+            let bound = try #require(library.bind(reader))
+            let writer = try library.open(record.id, forWriting: true, uid: 0)
+            try library.put("X", in: writer)
+            // Who was bound before the change sees it: it is the same file on the disk.
+            #expect(
+                try Digest(reading: bound, size: 10) == Digest(reading: try #require(writer.content.file), size: 10)
+            )
+            library.close(writer, wasWriting: true)
+            library.close(reader, wasWriting: false)
+            #expect(try library.versions(of: record.id).count == 2)
+        }
+    }
+
+    @Test func `only one node is bound to a blob`() throws {
+        try withLibrary { library, _ in
+            let (a, b) = (try library.upload("a", "same"), try library.upload("b", "same"))
+            let first = try library.open(a.id, forWriting: false, uid: 0)
+            let second = try library.open(b.id, forWriting: false, uid: 0)
+            #expect(library.bind(first) == nil)
+            library.close(second, wasWriting: false)
+            #expect(library.bind(first) != nil)
+            let third = try library.open(b.id, forWriting: false, uid: 0)
+            #expect(library.bind(third) == nil)
+            let writer = try library.open(a.id, forWriting: true, uid: 0)
+            try library.put("XX", in: writer)
+            #expect(try library.readShared(third, at: 0, count: 100) == Array("same".utf8))
+            for node in [first, third] { library.close(node, wasWriting: false) }
+            library.close(writer, wasWriting: true)
+            let again = try library.open(b.id, forWriting: false, uid: 0)
+            #expect(library.bind(again) != nil)
+            library.close(again, wasWriting: false)
+        }
+    }
+}
+
+struct TreeTests {
+    private func refusal(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return "done"
+        } catch let error as LibraryError {
+            return "\(error)"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func `moves follow rename(2)`() throws {
+        try withLibrary { library, _ in
+            let folder = NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
+            let outer = try library.make(try EntryName("outer"), in: .folders, folder)
+            let inner = try library.make(try EntryName("inner"), in: outer.id, folder)
+            _ = try library.upload("file", "x")
+            func move(
+                _ a: String,
+                _ from: NodeID,
+                _ b: String,
+                _ to: NodeID,
+                _ c: AssetLibrary.Collision = .replace
+            ) -> String {
+                refusal { _ = try library.move(try EntryName(a), in: from, to: try EntryName(b), in: to, c) }
+            }
+            #expect(move("outer", .folders, "x", inner.id) == "\(LibraryError.intoItself)")
+            #expect(move("file", .folders, "outer", .folders) == "\(LibraryError.isAFolder)")
+            #expect(move("outer", .folders, "file", .folders).hasPrefix("A part of the path"))
+            #expect(move("none", .folders, "y", .folders).hasPrefix("There is no such"))
+            #expect(move("file", .folders, "inner", outer.id, .refuse).contains("taken"))
+            #expect(move("file", .folders, "new", outer.id, .refuse) == "done")
+            #expect(move("new", outer.id, "inner", outer.id, .exchange) == "done")
+            #expect(try library.read { try $0.node(named: try EntryName("new"), in: outer.id)?.id } == inner.id)
+            let root = try #require(try library.read { try $0.node(.folders) })
+            #expect(root.links == 3)
+            #expect(move("new", outer.id, "top", .folders) == "done")
+            #expect(try library.read { try $0.node(.folders)?.links } == 4)
+            #expect(try library.read { try $0.node(outer.id)?.links } == 2)
+            #expect(
+                refusal { _ = try library.removeFolder(try EntryName("outer"), in: .folders) }.contains("not empty")
+            )
+        }
+    }
+
+    @Test func `a file in a set-group-id folder has the folder's group`() throws {
+        try withLibrary { library, _ in
+            let folder = try library.make(
+                try EntryName("d"),
+                in: .folders,
+                NodeRecord(mode: 0o042775, uid: 0, gid: 42, now: .now)
+            )
+            let (file, node) = try library.makeFile(try EntryName("f"), in: folder.id, mode: 0o644, uid: 1, gid: 1)
+            library.close(node, wasWriting: true)
+            #expect(file.gid == 42)
+            let sub = try library.make(
+                try EntryName("s"),
+                in: folder.id,
+                NodeRecord(mode: 0o040755, uid: 1, gid: 1, now: .now)
+            )
+            #expect(sub.mode & 0o7777 == 0o2755)
+        }
+    }
+
+    @Test func `chown takes the set-id bits`() throws {
+        try withLibrary { library, _ in
+            let record = try library.upload("f", "x")
+            var changes = AssetLibrary.AttributeChanges()
+            changes.mode = 0o6755
+            _ = try library.setAttributes(of: record.id, changes)
+            changes = AssetLibrary.AttributeChanges()
+            changes.uid = 5
+            #expect(try library.setAttributes(of: record.id, changes).mode & 0o7777 == 0o755)
+        }
+    }
+
+    @Test func `extended attributes keep every byte and follow CREATE and REPLACE`() throws {
+        try withLibrary { library, _ in
+            let id = try library.upload("f", "x").id
+            let (name, value) = (Array("user.x".utf8), (0...255).map(UInt8.init))
+            #expect(
+                refusal { try library.setExtendedAttribute(name, of: id, to: value, .present) }.contains("no extended")
+            )
+            try library.setExtendedAttribute(name, of: id, to: value, .absent)
+            #expect(refusal { try library.setExtendedAttribute(name, of: id, to: [], .absent) }.contains("already"))
+            #expect(try library.read { try $0.extendedAttribute(name, of: id) } == value)
+            try library.setExtendedAttribute(name, of: id, to: [])
+            #expect(try library.read { try $0.extendedAttribute(name, of: id) } == [])
+            #expect(
+                refusal {
+                    try library.setExtendedAttribute(name, of: id, to: [UInt8](repeating: 0, count: 65_537))
+                }.contains("65537")
+            )
+            try library.removeExtendedAttribute(name, of: id)
+            #expect(refusal { try library.removeExtendedAttribute(name, of: id) }.contains("no extended"))
+        }
+    }
+}
+
+struct OpeningTests {
+    @Test func `a library is opened by one process at a time`() throws {
+        try withLibrary { _, path in
+            #expect(throws: OpenLibraryError.self) { try AssetLibrary(at: path, log: quiet) }
+        }
+    }
+
+    @Test func `a folder with other things stays as it is`() throws {
+        try withScratch { path in
+            _ = FileManager.default.createFile(atPath: path + "/mine", contents: Data())
+            #expect(throws: OpenLibraryError.self) { try AssetLibrary(at: path, log: quiet) }
+            let names = try FileManager.default.contentsOfDirectory(atPath: path)
+            #expect(names == ["mine"])
+        }
+    }
+
+    @Test func `a making that was cut short is taken up again`() throws {
+        try withScratch { path in
+            try FileManager.default.createDirectory(atPath: path + "/blobs", withIntermediateDirectories: true)
+            _ = FileManager.default.createFile(atPath: path + "/lock", contents: Data())
+            try AssetLibrary(at: path, log: quiet).close()
+            #expect(FileManager.default.fileExists(atPath: path + "/FORMAT"))
+        }
+    }
+
+    @Test func `an upload that was recorded is finished at the next opening`() throws {
+        try withScratch { path in
+            let first = try AssetLibrary(at: path + "/one", log: quiet)
+            let record = try first.upload("f", "before")
+            let node = try first.open(record.id, forWriting: true, uid: 0)
+            try first.put("after!", in: node)
+            try first.synchronize(node)
+            // What a power cut now would leave: the disk as it is, without any ending.
+            try run("cp", "-a", path + "/one", path + "/two").check()
+            first.close(node, wasWriting: true)
+            try first.close()
+            let second = try AssetLibrary(at: path + "/two", log: quiet)
+            #expect(try second.versions(of: record.id).count == 2)
+            #expect(try second.computed("sha256", of: record.id)?.prefix(8) == "f778dacc")
+            try second.close()
+            try checkLibrary(path + "/two")
+        }
+    }
+
+    @Test func `a verdict behind a recorded upload loses it at no moment`() throws {
+        try withScratch { path in
+            let first = try AssetLibrary(at: path + "/one", log: quiet)
+            let record = try first.upload("f", "before")
+            let node = try first.open(record.id, forWriting: true, uid: 0)
+            try first.put("after!", in: node)
+            try first.synchronize(node)
+            try first.flush(node)
+            first.close(node, wasWriting: true)
+            // The catalog on the disk still says `staged`, and the bytes are a blob already.
+            try run("cp", "-a", path + "/one", path + "/two").check()
+            try first.close()
+            let second = try AssetLibrary(at: path + "/two", log: quiet)
+            #expect(try second.computed("sha256", of: record.id)?.prefix(8) == "f778dacc")
+            try second.close()
+            try checkLibrary(path + "/two")
+        }
+    }
+}

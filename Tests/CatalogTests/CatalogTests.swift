@@ -1,0 +1,180 @@
+import AssetModel
+import Catalog
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+struct CatalogTests {
+    private func pragma(_ name: String, _ path: String) throws -> String {
+        try run("sqlite3", path, "PRAGMA \(name)").check().output.trimmingCharacters(in: .newlines)
+    }
+
+    private func file(_ now: Int64 = 1) -> NodeRecord {
+        NodeRecord(mode: 0o100644, uid: 1, gid: 2, now: Timestamp(rawValue: now))
+    }
+
+    @Test func `what is committed survives, what is not does not`() throws {
+        try withScratch { folder in
+            let path = folder + "/catalog.sqlite"
+            let first = try Catalog(path: path) {}
+            let kept = try first.write { try $0.insert(file()) }
+            try first.commit {}
+            let lost = try first.write { try $0.insert(file()) }
+            #expect(try first.read { try $0.node(lost.id) } != nil)
+            try first.close()
+            let second = try Catalog(path: path) {}
+            #expect(try second.read { try $0.node(kept.id)?.uid } == 1)
+            #expect(try second.read { try $0.node(lost.id) } == nil)
+            try second.close()
+        }
+    }
+
+    @Test func `the connection that commits waits for the disk`() throws {
+        try withScratch { folder in
+            let catalog = try Catalog(path: folder + "/c") {}
+            // 2 is FULL: a commit is on stable storage when it returns.
+            #expect(try catalog.read { try $0.synchronousMode() } == 2)
+            try catalog.close()
+            #expect(try pragma("journal_mode", folder + "/c") == "wal")
+        }
+    }
+
+    @Test func `nothing is committed when the preparation fails`() throws {
+        try withScratch { folder in
+            let catalog = try Catalog(path: folder + "/c") {}
+            let node = try catalog.write { try $0.insert(file()) }
+            #expect(throws: CancellationError.self) { try catalog.commit { throw CancellationError() } }
+            #expect(catalog.hasChanges)
+            #expect(try catalog.read { try $0.node(node.id) } != nil)
+            try catalog.commit {}
+            #expect(!catalog.hasChanges)
+            try catalog.close()
+        }
+    }
+
+    @Test func `a refusal before the first change changes nothing`() throws {
+        try withScratch { folder in
+            let catalog = try Catalog(path: folder + "/c") {}
+            #expect(throws: CancellationError.self) { try catalog.write { _ in throw CancellationError() } }
+            _ = try catalog.write { try $0.insert(file()) }
+            try catalog.close()
+        }
+    }
+
+    @Test func `a failure behind a change rolls back to the last commit and stops the catalog`() throws {
+        try withScratch { folder in
+            let path = folder + "/c"
+            let catalog = try Catalog(path: path) {}
+            let kept = try catalog.write { try $0.insert(file()) }
+            try catalog.commit {}
+            #expect(throws: CatalogError.self) {
+                try catalog.write { records in
+                    _ = try records.insert(file())
+                    throw CancellationError()
+                }
+            }
+            #expect(throws: CatalogError.self) { try catalog.read { try $0.node(kept.id) } }
+            try catalog.close()
+            let again = try Catalog(path: path) {}
+            #expect(try again.read { try $0.nodeCount() } == 1)
+            try again.close()
+        }
+    }
+
+    @Test func `says once that there is something to commit`() throws {
+        try withScratch { folder in
+            let calls = Counter()
+            let catalog = try Catalog(path: folder + "/c") { calls.add() }
+            for _ in 0..<3 { _ = try catalog.write { try $0.insert(file()) } }
+            #expect(calls.value == 1)
+            try catalog.commit {}
+            _ = try catalog.write { try $0.insert(file()) }
+            #expect(calls.value == 2)
+            try catalog.close()
+        }
+    }
+
+    @Test func `numbers are never given twice`() throws {
+        try withScratch { folder in
+            let catalog = try Catalog(path: folder + "/c") {}
+            let first = try catalog.write { try $0.insert(file()) }
+            #expect(first.id.rawValue >= NodeID.firstInCatalog)
+            try catalog.write { records in
+                try records.addLinks(-1, to: first.id, at: Timestamp(rawValue: 2))
+                try records.deleteUnlinkedNode(first.id)
+            }
+            #expect(try catalog.write { try $0.insert(file()) }.id.rawValue > first.id.rawValue)
+            try catalog.close()
+        }
+    }
+
+    @Test func `a node keeps every attribute to the nanosecond`() throws {
+        try withScratch { folder in
+            let catalog = try Catalog(path: folder + "/c") {}
+            var node = file(1_234_567_890_123_456_789)
+            node.device = UInt64.max
+            node = try catalog.write { try $0.insert(node) }
+            node.modified = Timestamp(rawValue: -1)
+            node.size = 1 << 60
+            node.uid = UInt32.max
+            try catalog.write { records in
+                try records.updateAttributes(of: node)
+                try records.updateContent(of: node)
+            }
+            let read = try #require(try catalog.read { try $0.node(node.id) })
+            #expect(read.modified.rawValue == -1)
+            #expect(read.born.rawValue == 1_234_567_890_123_456_789)
+            #expect(read.device == UInt64.max)
+            #expect(read.size == 1 << 60)
+            #expect(read.uid == UInt32.max)
+            try catalog.close()
+        }
+    }
+
+    @Test func `receipts are read by byte offset`() throws {
+        try withScratch { folder in
+            let catalog = try Catalog(path: folder + "/c") {}
+            let lines = (0..<50).map { Array("line \($0) \(String(repeating: "x", count: $0))\n".utf8) }
+            try catalog.write { records in for line in lines { try records.appendReceipt(line) } }
+            let whole = Array(lines.joined())
+            try catalog.read { records in
+                #expect(try records.receiptsSize() == whole.count)
+                for (offset, count) in [
+                    (0, whole.count), (0, 7), (3, 20), (100, 1), (whole.count - 1, 10), (whole.count, 5),
+                ] {
+                    let part = try records.receipts(from: Int64(offset), count: count)
+                    #expect(part == Array(whole.dropFirst(offset).prefix(count)))
+                }
+            }
+            try catalog.close()
+        }
+    }
+
+    @Test func `entries are listed behind a cookie while others come and go`() throws {
+        try withScratch { folder in
+            let catalog = try Catalog(path: folder + "/c") {}
+            try catalog.write { records in
+                for number in 0..<10 {
+                    let node = try records.insert(file())
+                    try records.insertEntry(try EntryName("f\(number)"), in: .folders, node: node.id)
+                }
+            }
+            let first = try catalog.read { try $0.entries(of: .folders, after: 0, limit: 5) }
+            try catalog.write { records in
+                try records.deleteEntry(try EntryName("f2"), in: .folders)
+                try records.deleteEntry(try EntryName("f7"), in: .folders)
+            }
+            let cookie = try #require(first.last?.cookie)
+            let rest = try catalog.read { try $0.entries(of: .folders, after: cookie, limit: 100) }
+            #expect(rest.map { String(decoding: $0.name, as: UTF8.self) } == ["f5", "f6", "f8", "f9"])
+            try catalog.close()
+        }
+    }
+}
+
+private final class Counter: Sendable {
+    private let count = Atomic(0)
+    var value: Int { count.load(ordering: .relaxed) }
+    func add() { count.add(1, ordering: .relaxed) }
+}

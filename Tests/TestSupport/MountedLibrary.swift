@@ -1,0 +1,146 @@
+import BlobStore
+import AssetModel
+import Catalog
+import Foundation
+
+/// A library that the built `assetfs` has mounted for one test.
+public struct MountedLibrary {
+    /// The mountpoint.
+    public let root: String
+    /// The library's folder.
+    public let library: String
+    /// A folder beside the mount, for sources and copies.
+    public let scratch: String
+    /// Where files go.
+    public var folders: String { root + "/folders" }
+    let process: Process
+
+    /// The path of a name in `folders/`.
+    public func path(_ name: String) -> String { "\(folders)/\(name)" }
+
+    /// Writes a file as most programs do: open with O_TRUNC, write, close.
+    public func write(_ name: String, _ bytes: [UInt8]) throws {
+        _ = _ = FileManager.default.createFile(atPath: scratch + "/source", contents: Data(bytes))
+        try run("cp", scratch + "/source", path(name)).check()
+    }
+
+    /// All bytes of a file.
+    public func read(_ name: String) throws -> [UInt8] {
+        [UInt8](try Data(contentsOf: URL(fileURLWithPath: path(name))))
+    }
+
+    /// The receipts, line by line.
+    public func receipts() throws -> [[String: Any]] {
+        try String(contentsOfFile: root + "/uploads/receipts.jsonl", encoding: .utf8).split(separator: "\n").map {
+            try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:]
+        }
+    }
+
+    /// The value of an extended attribute.
+    public func attribute(_ name: String, of file: String) throws -> String {
+        try run("getfattr", "--only-values", "-n", name, path(file)).check().output
+    }
+}
+
+/// Mounts a new library, runs `body`, unmounts, and checks what every mounted test must leave behind: a clean exit, an empty
+/// `staging/`, a sound catalog, every blob present under its digest, and nothing in the log that says error.
+///
+/// A test that hangs in the mount is ended after `seconds`: the connection is aborted through sysfs, because neither a time limit
+/// nor a signal reaches a process that waits in the kernel.
+public func withMountedLibrary(
+    _ name: String = #function,
+    options: [String] = [],
+    in parent: String = "/tmp",
+    seconds: Int = 120,
+    _ body: (MountedLibrary) throws -> Void
+) throws {
+    try withScratch(name, in: parent) { scratch in
+        let (root, library) = ("\(scratch)/mount", "\(scratch)/library")
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        try remount(library, on: root, scratch: scratch, options: options, seconds: seconds, body)
+        try checkLibrary(library)
+    }
+}
+
+/// Mounts a library in the foreground, runs `body`, unmounts and waits for the end.
+public func remount(
+    _ library: String,
+    on root: String,
+    scratch: String,
+    options: [String] = [],
+    seconds: Int = 120,
+    _ body: (MountedLibrary) throws -> Void
+) throws {
+    let process = Process()
+    let log = Pipe()
+    process.executableURL = URL(fileURLWithPath: assetfs)
+    process.arguments = ["mount", "--foreground", library, root] + options.flatMap { ["-o", $0] }
+    process.standardInput = FileHandle.nullDevice
+    process.standardError = log
+    try process.run()
+    // A line says that the mount is there; without it the command ends, and with it the pipe.
+    var lines = ""
+    while !lines.contains("Mounted") {
+        let part = log.fileHandleForReading.availableData
+        guard !part.isEmpty else { break }
+        lines += String(decoding: part, as: UTF8.self)
+    }
+    guard lines.contains("Mounted") else { throw TestFailure("not mounted: \(lines)") }
+    let watchdog = Watchdog(root, seconds: seconds)
+    do {
+        try body(MountedLibrary(root: root, library: library, scratch: scratch, process: process))
+    } catch {
+        watchdog.end()
+        process.terminate()
+        process.waitUntilExit()
+        throw error
+    }
+    watchdog.end()
+    let unmount = try run(assetfs, "umount", root)
+    if unmount.status != 0 { process.terminate() }
+    process.waitUntilExit()
+    lines += String(decoding: log.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    guard unmount.status == 0 else { throw TestFailure("not unmounted: \(unmount.errors)") }
+    guard process.terminationStatus == 0 else { throw TestFailure("ended with \(process.terminationStatus): \(lines)") }
+    let complaints = lines.split(separator: "\n").filter { $0.contains(" error: ") || $0.contains("Fatal") }
+    guard complaints.isEmpty else { throw TestFailure("the log complains: \(complaints)") }
+}
+
+/// Checks an unmounted library: nothing staged, a sound catalog, every blob present with its bytes.
+public func checkLibrary(_ library: String) throws {
+    let staged = try FileManager.default.contentsOfDirectory(atPath: "\(library)/staging")
+    guard staged.isEmpty else { throw TestFailure("left in staging: \(staged)") }
+    let integrity = try run("sqlite3", "\(library)/catalog.sqlite", "PRAGMA integrity_check").check().output
+    guard integrity == "ok\n" else { throw TestFailure("integrity_check: \(integrity)") }
+    let catalog = try Catalog(path: "\(library)/catalog.sqlite") {}
+    let store = try BlobStore(at: library)
+    for blob in try catalog.read({ try $0.blobs(after: BlobID(rawValue: 0), limit: .max) }) {
+        guard let digest = blob.digest else { throw TestFailure("blob \(blob.id) has no digest") }
+        let found = try Digest(reading: try store.open(digest, size: blob.size), size: blob.size)
+        guard found == digest else { throw TestFailure("blob \(digest) has the bytes of \(found)") }
+    }
+    try catalog.close()
+}
+
+/// Aborts a mount's connection when its time is up.
+private final class Watchdog {
+    private let timer: DispatchWorkItem
+
+    init(_ root: String, seconds: Int) {
+        let minor = Self.minor(of: root)
+        let work = DispatchWorkItem {
+            guard let minor else { return }
+            try? "1".write(toFile: "/sys/fs/fuse/connections/\(minor)/abort", atomically: false, encoding: .utf8)
+        }
+        timer = work
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds), execute: work)
+    }
+
+    func end() { timer.cancel() }
+
+    private static func minor(of root: String) -> String? {
+        let table = (try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)) ?? ""
+        let line = table.split(separator: "\n").last { $0.split(separator: " ").dropFirst(4).first == Substring(root) }
+        return line?.split(separator: " ").dropFirst(2).first?.split(separator: ":").last.map(String.init)
+    }
+}
