@@ -1,7 +1,9 @@
 import Foundation
 import Testing
 
-/// What each module may import: ours, and others. SwiftPM does not enforce it.
+/// What each module may import: ours, and others.
+///
+/// SwiftPM does not enforce it.
 private let allowedImports: [String: Set<String>] = [
     "FUSE": ["CFuse", "SystemPackage", "Logging"],
     "AssetModel": [],

@@ -2,7 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What programs do to one file. Each runs with the kernel reading large files itself, and without.
+/// What programs do to one file.
+///
+/// Each runs with the kernel reading large files itself, and without.
 @Suite(.serialized)
 struct FileTests {
     /// A Python program, because it makes the system calls that it is told to.
