@@ -98,14 +98,20 @@ extension AssetFilesystem {
         into buffer: inout DirectoryBuffer,
         withAttributes: Bool = false
     ) throws(OperationFailure) {
-        for (name, own) in [(".", Int64(1)), ("..", Int64(2))] where cookie < own {
+        guard cookie < 2 else { return }
+        for (name, node, own) in [(".", id, Int64(1)), ("..", try parent(of: id), Int64(2))] where cookie < own {
             // Only type and number of the dots are looked at, and readdirplus takes no reference for them.
             let text = Array(name.utf8)
             _ =
                 withAttributes
-                ? buffer.append(text, entry: .dots(id.inode), cookie: own)
-                : buffer.append(text, inode: id.inode, mode: 0o040000, cookie: own)
+                ? buffer.append(text, entry: .dots(node.inode), cookie: own)
+                : buffer.append(text, inode: node.inode, mode: 0o040000, cookie: own)
         }
+    }
+
+    private func parent(of id: NodeID) throws(OperationFailure) -> NodeID {
+        guard View(id) == nil, id != .folders else { return View.root.id }
+        return try reading { try $0.parent(of: id) } ?? id
     }
 
     private func list(

@@ -26,6 +26,10 @@ extension OperationFailure {
         case .valueTooLong: self.init(.argListTooLong)  // setxattr(2): E2BIG
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
         case .noSpace(let reason): self.init(.noSpace, cause: reason)
+        // write(2), truncate(2) and fallocate(2): what the disk below refuses in principle is no failure of ours.
+        case .blobs(.io(.fileTooLarge, _)): self.init(.fileTooLarge)
+        case .blobs(.io(.invalidArgument, _)): self.init(.invalidArgument)
+        case .blobs(.io(.notSupportedOnSocket, _)): self.init(.notSupportedOnSocket)
         case .blobs(let error): self.init(.ioError, cause: error.description)
         case .catalog(let error): self.init(.ioError, cause: error.description)
         }

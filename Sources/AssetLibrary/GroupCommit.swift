@@ -13,7 +13,8 @@ final class GroupCommit: Sendable {
     private let catalog: Catalog
     private let blobs: BlobStore
     private let log: Logger
-    private let turn = Mutex<Void>(())
+    /// Holds the failure that ended all committing, if one did.
+    private let turn = Mutex<LibraryError?>(nil)
 
     init(catalog: Catalog, blobs: BlobStore, log: Logger) {
         self.catalog = catalog
@@ -22,18 +23,23 @@ final class GroupCommit: Sendable {
     }
 
     /// Returns when everything that was acknowledged before the call is on stable storage.
+    ///
+    /// After one failure nothing is committed any more, until the library is opened again: the kernel reports that it could not
+    /// write a page once, and then calls it clean, so a later success would mean nothing.
     func commit() throws(LibraryError) {
-        do {
-            try turn.withLock { _ in
-                guard catalog.hasChanges else { return }
+        let outcome: LibraryError? = turn.withLock { failure in
+            guard failure == nil, catalog.hasChanges else { return failure }
+            do {
                 try blobs.beginMakingDurable()
                 try blobs.removingRetiredNames {
                     try catalog.commit { try blobs.makeDurable() }
                 }
+            } catch {
+                log.error("Nothing more can be made durable; mount the library again: \(LibraryError(error))")
+                failure = LibraryError(error)
             }
-        } catch {
-            log.error("Nothing could be made durable: \(LibraryError(error))")
-            throw LibraryError(error)
+            return failure
         }
+        if let outcome { throw outcome }
     }
 }

@@ -97,6 +97,9 @@ struct FileTests {
             os.pwrite(fd, b'mid', 50 << 20); os.fsync(fd); os.close(fd)
             assert os.pread(os.open('s', os.O_RDONLY), 3, 50 << 20) == b'mid'
             subprocess.check_call(['fallocate', '-p', '-o', '0', '-l', '8', 'f']); assert content('f') == bytes(8) + b'c'
+            for offset in (1 << 62, (1 << 63) - 4096):
+                try: os.pwrite(os.open('f', os.O_RDWR), b'x', offset); assert False
+                except OSError as e: assert e.errno == errno.EFBIG, e
             subprocess.check_call(['fallocate', '-l', '20', 'f']); assert os.stat('f').st_size == 20
             """,
             options: []

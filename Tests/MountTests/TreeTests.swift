@@ -43,6 +43,16 @@ struct TreeTests {
         }
     }
 
+    @Test func `dots name the folder and its parent`() throws {
+        try withMountedLibrary { mount in
+            try run("mkdir", "-p", mount.path("a/b")).check()
+            let listed = try run("ls", "-1ai", mount.path("a/b")).check().output.split(separator: "\n")
+            let numbers = listed.compactMap { $0.split(separator: " ").first }
+            let expected = try run("stat", "-c", "%i", mount.path("a/b"), mount.path("a")).check().output
+            #expect(numbers == expected.split(separator: "\n"))
+        }
+    }
+
     @Test func `rename replaces, refuses and exchanges`() throws {
         try withMountedLibrary { mount in
             let program = """
