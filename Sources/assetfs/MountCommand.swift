@@ -40,6 +40,10 @@ struct MountCommand: ParsableCommand {
     }
 
     private func checkMountpoint(_ mountpoint: String) throws {
+        // What a killed daemon left is cleared, so that mounting again needs nothing by hand.
+        while let mount = MountPoint.mounts(on: mountpoint).last, mount.type == "fuse.assetfs", mount.isDead {
+            guard try mount.unmount() else { break }
+        }
         if let mount = MountPoint.mounts(on: mountpoint).last, mount.type.hasPrefix("fuse") {
             throw ExitStatus.alreadyMounted.because(
                 "\(mountpoint) has \(mount.source) mounted on it already; “assetfs umount \(mountpoint)” ends that."

@@ -17,6 +17,23 @@ struct MountPoint {
         }
     }
 
+    /// Whether the daemon behind it is gone, as after kill -9.
+    var isDead: Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) != 0 && errno == ENOTCONN
+    }
+
+    /// Unmounts, by umount(8) as root, else by the helper that lets people end their own mounts.
+    /// - Returns: false when it is in use.
+    func unmount() throws -> Bool {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = getuid() == 0 ? ["umount", "-i", "--", path] : ["fusermount3", "-u", "--", path]
+        try process.run()
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }
+
     /// An absolute path without symbolic links, without looking at what is mounted on it.
     static func resolved(_ path: String) -> String {
         let absolute = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path

@@ -15,16 +15,7 @@ struct UmountCommand: ParsableCommand {
         guard let mount = MountPoint.mounts(on: mountpoint).last, mount.type == "fuse.assetfs" else {
             throw ExitStatus.notMounted.because("No assetfs is mounted on \(mountpoint).")
         }
-        let unmount = Process()
-        unmount.executableURL = URL(fileURLWithPath: "/bin/sh")
-        // As root umount(8), else the helper that lets people end their own mounts; no name passes through the shell's grammar.
-        unmount.arguments =
-            getuid() == 0
-            ? ["-c", "exec umount -i -- \"$1\"", "sh", mountpoint]
-            : ["-c", "exec fusermount3 -u -- \"$1\"", "sh", mountpoint]
-        try unmount.run()
-        unmount.waitUntilExit()
-        guard unmount.terminationStatus == 0 else {
+        guard try mount.unmount() else {
             throw ExitStatus.failed.because(
                 "\(mountpoint) is still in use; end the programs that work in it (“fuser -vm \(mountpoint)” names them)."
             )
