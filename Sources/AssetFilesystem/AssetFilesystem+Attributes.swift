@@ -26,7 +26,10 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
-        if let size = changes.size { try truncate(id, to: size, handle: handle, for: caller) }
+        // To its own size a file need not be copied to be cut.
+        let resizes =
+            try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
+        if resizes, let size = changes.size { try truncate(id, to: size, handle: handle, for: caller) }
         var new = AssetLibrary.AttributeChanges()
         new.mode = changes.mode
         new.uid = changes.uid
@@ -34,8 +37,9 @@ extension AssetFilesystem {
         new.accessed = changes.accessed.map(Timestamp.init)
         new.modified = changes.modified.map(Timestamp.init)
         new.dropsPrivileges = changes.size != nil && caller.uid != 0
-        // A truncation has set its own time of modification already.
-        if changes.size != nil { new.modified = nil }
+        // > On success, […] the last modification and last status change timestamps for the file are updated — truncate(2)
+        // A change of the size has done so already.
+        if changes.size != nil { new.modified = resizes ? nil : .now }
         let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, new) }
         return (attributes(overlaid(record)), Self.lifetime)
     }

@@ -58,7 +58,7 @@ public final class AssetFilesystem: Filesystem {
         var record = record
         if record.size != open.size {
             record.size = open.size
-            record.blocks = (open.size + 511) / 512
+            record.blocks = open.size / 512 + (open.size % 512 == 0 ? 0 : 1)
         }
         if let modified = open.modified {
             record.modified = modified

@@ -166,6 +166,7 @@ extension AssetLibrary {
                     staged = present
                 } else {
                     let size = node.content.size
+                    try takeSpace(min(size, keeping))
                     if upload.isBound {
                         try makeBoundFilePrivate(&upload, of: node)
                     } else {
@@ -193,6 +194,15 @@ extension AssetLibrary {
             throw LibraryError(error)
         }
         if isFirst { commitSoon() }
+    }
+
+    /// Room for a copy of a file, which comes before its first change.
+    private func takeSpace(_ count: Int64) throws(BlobStoreError) {
+        do throws(LibraryError) {
+            try space.take(count)
+        } catch {
+            throw .noSpace(during: "copying \(count) bytes before their first change")
+        }
     }
 
     /// Where data or a hole of a working file begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.

@@ -20,6 +20,10 @@ extension AssetLibrary {
     }
 
     private func finish(_ record: StagedRecord) throws {
+        guard let node = try catalog.read({ try $0.node(record.node) }), node.links > 0 else {
+            try catalog.write { try $0.deleteStaged(record.node) }
+            return
+        }
         guard let staged = try blobs.staged(named: record.file) else {
             log.error(
                 "The staged file \(record.file) of node \(record.node) is missing: the file keeps its former content."
@@ -29,19 +33,17 @@ extension AssetLibrary {
         }
         staged.keepName()
         let size = try staged.file.measure().size
-        let node = OpenNode(id: record.node)
-        node.upload.withLock { upload in
+        let open = OpenNode(id: record.node)
+        open.upload.withLock { upload in
             upload.staged = staged
             upload.isDirty = true
             upload.isRecorded = true
             upload.digest.disturb()
         }
-        node.shown.withLock {
+        open.shown.withLock {
             $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, modified: record.modified)
         }
-        try finish(node)
-        // Also when there was nothing to publish, because the file has no name any more.
-        try catalog.write { try $0.deleteStaged(record.node) }
+        try finish(open)
         log.notice("Finished the interrupted upload of \(size) bytes to node \(record.node).")
     }
 }

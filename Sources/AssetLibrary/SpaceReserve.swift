@@ -15,7 +15,9 @@ final class SpaceReserve: Sendable {
     /// - Throws: `.noSpace` when nothing would be left for the catalog.
     func take(_ count: Int64) throws(LibraryError) {
         if room.subtract(count) > 0 { return }
-        let left = try measure() - count
+        // Saturating: fallocate(2) may ask for more than 63 bits of bytes can say is missing.
+        let (difference, overflow) = try measure().subtractingReportingOverflow(count)
+        let left = overflow ? Int64.min : difference
         room.store(left, ordering: .relaxed)
         guard left > 0 else { throw .noSpace("The library's disk is full; what is left is kept for the catalog.") }
     }

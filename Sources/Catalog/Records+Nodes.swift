@@ -97,6 +97,7 @@ extension Records {
         guard changedRows > 0 else { return }
         try run("DELETE FROM extended_attribute WHERE node = ?", [id.value])
         try run("DELETE FROM policy WHERE node = ?", [id.value])
+        try run("DELETE FROM staged WHERE node = ?", [id.value])
     }
 
     /// Nodes without a name: what was open when the library was last left.

@@ -341,6 +341,36 @@ struct OpeningTests {
         }
     }
 
+    @Test func `a recorded upload whose file was removed leaves nothing to finish`() throws {
+        try withScratch { path in
+            let first = try AssetLibrary(at: path + "/one", log: quiet)
+            let record = try first.upload("f", "before")
+            let node = try first.open(record.id, forWriting: true, uid: 0)
+            try first.put("after!", in: node)
+            try first.synchronize(node)
+            _ = try first.remove(try EntryName("f"), in: .folders)
+            try first.commit()
+            try run("cp", "-a", path + "/one", path + "/two").check()
+            try first.forget([record.id])
+            first.close(node, wasWriting: true)
+            try first.close()
+            #expect(try run("sqlite3", path + "/one/catalog.sqlite", "SELECT count(*) FROM staged").output == "0\n")
+            let second = try AssetLibrary(at: path + "/two", log: quiet)
+            let gone = try second.read { try $0.node(record.id) }
+            #expect(gone == nil)
+            try second.close()
+            try checkLibrary(path + "/two")
+        }
+    }
+
+    @Test func `room for more than there can be is refused`() throws {
+        try withLibrary { library, _ in
+            let (_, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            #expect(throws: LibraryError.self) { try library.allocate(node, mode: 0, offset: 0, length: .max) }
+            library.close(node, wasWriting: true)
+        }
+    }
+
     @Test func `a verdict behind a recorded upload loses it at no moment`() throws {
         try withScratch { path in
             let first = try AssetLibrary(at: path + "/one", log: quiet)

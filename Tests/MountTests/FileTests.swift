@@ -88,6 +88,7 @@ struct FileTests {
             """
             put('f', b'0123456789'); os.truncate('f', 4); assert content('f') == b'0123'
             os.truncate('f', 6); assert content('f') == b'0123\\0\\0'
+            os.utime('f', (1, 1)); os.truncate('f', 6); assert os.stat('f').st_mtime > 1
             with raw('f', 'ab') as a, raw('f', 'ab') as b: a.write(b'a'); b.write(b'b'); a.write(b'c')
             assert content('f') == b'0123\\0\\0abc'
             f = raw('s', 'w+b'); f.seek(100 << 20); f.write(b'end'); f.close(); settle('s')
