@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test check format install bench clean
+.PHONY: build mount umount test differential check format install bench clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -29,6 +29,11 @@ test:
 	scripts/install-dependencies test
 	swift build --build-tests
 	swift test --skip-build --no-parallel
+
+# Random system calls beside the disk's own filesystem; longer than a test may be.
+differential: build
+	scripts/install-dependencies test
+	python3 Tests/Differential/differential.py $(DIFFERENTIAL)
 
 # Format, lint, and the one-way chain of modules.
 check:
