@@ -45,16 +45,21 @@ enum Daemon {
         return ExitCode(result & 0x7F == 0 ? (result >> 8) & 0xFF : ExitStatus.failed.rawValue)
     }
 
-    /// Tells whoever waits that the mount is there, and lets go of the terminal.
-    static func reportReady(foreground: Bool) {
-        notifySystemd()
-        guard !foreground, let number = ProcessInfo.processInfo.environment[variable].flatMap(Int32.init) else {
-            return
-        }
-        _ = unsafe chdir("/")
+    /// Lets go of the terminal.
+    ///
+    /// What the runtime says when the process dies goes to `log`, if there is one.
+    static func leaveTerminal(errorsTo log: Int32) {
+        unsafe _ = chdir("/")
         let null = unsafe open("/dev/null", O_RDWR)
-        for descriptor in Int32(0)...2 { _ = dup2(null, descriptor) }
+        for descriptor in Int32(0)...1 { _ = dup2(null, descriptor) }
+        _ = dup2(log >= 0 ? log : null, 2)
         _ = close(null)
+    }
+
+    /// Tells whoever waits that the mount is there.
+    static func reportReady() {
+        notifySystemd()
+        guard let number = ProcessInfo.processInfo.environment[variable].flatMap(Int32.init) else { return }
         var byte: UInt8 = 1
         unsafe _ = write(number, &byte, 1)
         _ = close(number)

@@ -63,15 +63,12 @@ struct MountCommand: ParsableCommand {
         // Before any thread begins: only this one takes the signals that end the mount.
         Daemon.blockSignals()
         let library: AssetLibrary
-        var log = Logger(label: "assetfs") { _ in LogFile(descriptor: 2) }
+        let file = LogFile()
+        let log = file.logger
         do throws(OpenLibraryError) {
             library = try AssetLibrary(at: path, log: log)
         } catch {
             throw ExitStatus(error).because(error.description)
-        }
-        if !foreground {
-            let file = LogFile.open(in: path)
-            if file >= 0 { log = Logger(label: "assetfs") { _ in LogFile(descriptor: file) } }
         }
         do {
             let session: Session
@@ -88,8 +85,13 @@ struct MountCommand: ParsableCommand {
                 try library.abandon()
                 throw ExitStatus.mountRefused.because("\(mountpoint) could not be mounted: \(error)")
             }
+            if !foreground {
+                let descriptor = LogFile.open(in: path)
+                if descriptor >= 0 { file.move(to: descriptor) }
+                Daemon.leaveTerminal(errorsTo: descriptor)
+            }
             log.notice("Mounted \(path) on \(mountpoint).")
-            Daemon.reportReady(foreground: foreground)
+            Daemon.reportReady()
             Daemon.unblockSignals()
             session.run()
         }

@@ -19,6 +19,10 @@ struct CommandTests {
         }
     }
 
+    private func pid(_ path: String) throws -> String {
+        try run("pgrep", "-f", "assetfs mount \(path)").check().output.trimmingCharacters(in: .newlines)
+    }
+
     @Test func `mounts in the background, is ready when it returns, and umount waits for the end`() throws {
         try withPlace { path in
             try run(assetfs, "mount", path + "/lib", path + "/one").check()
@@ -149,10 +153,16 @@ struct CommandTests {
     @Test func `a dead mount says so, shows no empty folder, and is replaced by mounting again`() throws {
         try withPlace { path in
             try run(assetfs, "mount", path + "/lib", path + "/one").check()
-            try run("pkill", "-9", "-f", "assetfs mount \(path)").check()
+            try run("cp", "/etc/hostname", path + "/one/folders/").check()
+            let program =
+                "import os; f = os.open('\(path)/one/folders/f', 65); os.write(f, b'x'); os.fsync(f); os.kill(\(try pid(path)), 9)"
+            try run("python3", "-c", program).check()
             #expect(try run("ls", path + "/one").errors.contains("Transport endpoint is not connected"))
             try run(assetfs, "mount", path + "/lib", path + "/one").check()
             #expect(try run("ls", path + "/one").output == "folders\nuploads\n")
+            #expect(try run("cat", path + "/one/folders/f").output == "x")
+            let log = try String(contentsOfFile: path + "/lib/assetfs.log", encoding: .utf8)
+            #expect(log.contains("Finished the interrupted upload of 1 bytes"), "\(log)")
             try run(assetfs, "umount", path + "/one").check()
             #expect(try run(assetfs, "umount", path + "/one").status == 10)
         }
