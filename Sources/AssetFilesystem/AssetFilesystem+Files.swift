@@ -172,6 +172,8 @@ extension AssetFilesystem {
         let (file, size) = open.node.content
         // > ENXIO whence is SEEK_DATA or SEEK_HOLE, and offset is beyond the end of the file — lseek(2)
         guard let file, offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
+        // Its file is another node's as well; to call all of it data is always right.
+        if open.node.isShared { return whence == 4 /* SEEK_HOLE */ ? size : offset }
         let found = try refusing { () throws(LibraryError) in try library.seek(file, offset, whence: whence) }
         guard let found else { throw OperationFailure(.noSuchAddressOrDevice) }
         return min(found, size)

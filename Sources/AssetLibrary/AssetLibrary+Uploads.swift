@@ -57,14 +57,19 @@ extension AssetLibrary {
         }
         guard record.isFile else { throw record.isFolder ? .isAFolder : .invalid("It is not a file.") }
         upload.isNew = record.asset == nil
-        node.isUnlinked.store(record.links == 0, ordering: .relaxed)
+        if record.links == 0 { node.isUnlinked.store(true, ordering: .relaxed) }
         do throws(BlobStoreError) {
-            let file: OpenFile? = if let digest { try blobs.open(digest, size: record.size) } else { nil }
-            node.shown.withLock {
-                $0 = OpenNode.Shown(isLoaded: true, file: file, size: record.size, digest: digest)
+            // No blob's name goes to another file between the opening and the look at `boundBlobs`.
+            try sharedBlobs.withLock { _ throws(BlobStoreError) in
+                let file: OpenFile? = if let digest { try blobs.open(digest, size: record.size) } else { nil }
+                node.shown.withLock {
+                    $0 = OpenNode.Shown(isLoaded: true, file: file, size: record.size, digest: digest)
+                }
+                // After `shown`, so that whoever binds the blob finds us there if we do not find it here.
+                if let digest, boundBlobs.withLock({ $0.contains(digest) }) {
+                    node.shown.withLock { $0.isShared = true }
+                }
             }
-            // After `shown`, so that whoever binds the blob finds us there if we do not find it here.
-            if let digest, boundBlobs.withLock({ $0.contains(digest) }) { node.shown.withLock { $0.isShared = true } }
         } catch {
             throw LibraryError(error)
         }
@@ -180,7 +185,15 @@ extension AssetLibrary {
                         $0.isShared = false
                     }
                 }
-                let isOnlyTruncated = try body(&upload, staged)
+                let isOnlyTruncated: Bool?
+                do throws(BlobStoreError) {
+                    isOnlyTruncated = try body(&upload, staged)
+                } catch {
+                    // A part of the bytes may have changed.
+                    upload.digest.disturb()
+                    upload.isDirty = true
+                    throw error
+                }
                 let isFirst = !upload.isDirty
                 upload.isDirty = true
                 upload.isOnlyTruncated = isOnlyTruncated ?? false
@@ -224,6 +237,7 @@ extension AssetLibrary {
     /// Not a verdict.
     public func synchronize(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in
+            try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, let staged = upload.staged else { return }
             try record(&upload, of: node)
             do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
@@ -243,19 +257,20 @@ extension AssetLibrary {
     ///
     /// An error is for the log alone: nobody waits for it.
     public func close(_ node: OpenNode, wasWriting: Bool) {
-        defer { release(node) }
-        guard wasWriting else { return }
+        guard wasWriting else { return release(node) }
         let isLastWriter = node.upload.withLock { upload in
             upload.writers -= 1
             return upload.writers == 0
         }
-        guard isLastWriter else { return }
+        guard isLastWriter else { return release(node) }
         do throws(LibraryError) {
             try finish(node)
+            node.upload.withLock { if $0.writers == 0 { $0.version = nil } }
+            release(node)
         } catch {
-            log.error("The upload to node \(node.id) could not be ended: \(error)")
+            // The node stays open, so that its bytes do: a later open sees them, and the end of the mount tries again.
+            log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
         }
-        node.upload.withLock { if $0.writers == 0 { $0.version = nil } }
     }
 
     // MARK: The verdict
@@ -264,12 +279,22 @@ extension AssetLibrary {
         if node.isUnlinked.load(ordering: .relaxed) { return }
         let (size, modified) = node.shown.withLock { ($0.size, $0.modified) }
         do {
-            let sealed = try Seal(upload, size: size)
-            // What is bound may yet be changed by a mapping, so a copy of it becomes the blob.
-            let candidate =
-                upload.isBound && sealed.digest != nil ? try stageCopy(of: node, size: size) : upload.staged
+            // What is bound may change at any moment by a mapping, so a copy of it is sealed and becomes the blob.
+            var candidate = upload.staged
+            if upload.isBound, size > 0 {
+                try takeSpace(size)
+                candidate = try stageCopy(of: node, size: size)
+                upload.digest.disturb()
+            }
+            let sealed = try Seal(candidate, upload.digest, size: size)
             let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
             let (uid, version, isRecorded) = (upload.uid, upload.version, upload.isRecorded)
+            let isGivenAway = adopted.wasNew && !upload.isBound
+            var isPublished = false
+            defer {
+                // The file has a blob's name now: whatever becomes of the row, nothing may be written to it any more.
+                if isGivenAway, !isPublished { upload.staged = try? stageCopy(of: node, size: size) }
+            }
             let published = try catalog.write { records in
                 try Publish(
                     sealed,
@@ -282,6 +307,7 @@ extension AssetLibrary {
                 )
             }
             guard let published else { return }
+            isPublished = true
             upload.version = published.version
             upload.isDirty = false
             upload.isOnlyTruncated = false
@@ -318,6 +344,7 @@ extension AssetLibrary {
         guard !upload.isRecorded, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged else { return }
         let modified = node.shown.withLock { $0.modified }
         staged.keepName()
+        do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
         try write { try $0.recordStaged(StagedRecord(node: node.id, file: staged.name, writtenAt: modified)) }
         upload.isRecorded = true
     }

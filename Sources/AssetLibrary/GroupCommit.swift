@@ -37,6 +37,7 @@ final class GroupCommit: Sendable {
             } catch {
                 log.error("Nothing more can be made durable; mount the library again: \(LibraryError(error))")
                 failure = LibraryError(error)
+                catalog.stop(reason: "\(LibraryError(error))")
             }
             return failure
         }

@@ -13,6 +13,8 @@ final class LibraryLayout: Sendable {
     var catalogPath: String { "\(path)/catalog.sqlite" }
     private let lock: Int32
     let isNew: Bool
+    /// Whether there was no catalog, so that one that is there is ours to take back.
+    private let hadNoCatalog: Bool
 
     /// Opens a library's folder and locks it; makes it when there is none, or when it is empty.
     init(path: String) throws(OpenLibraryError) {
@@ -32,6 +34,7 @@ final class LibraryLayout: Sendable {
                 ])
         else { throw .notALibrary(path: path) }
         isNew = format == nil
+        hadNoCatalog = !contents.contains("catalog.sqlite")
 
         lock = unsafe open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else {
@@ -64,7 +67,7 @@ final class LibraryLayout: Sendable {
 
     /// Takes back a library whose making failed, unless it was there before.
     func abandon() {
-        guard isNew else { return }
+        guard isNew, hadNoCatalog else { return }
         for name in ["FORMAT", "assetfs.log", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
             unsafe _ = unlink("\(path)/\(name)")
         }

@@ -60,6 +60,9 @@ public final class OpenNode: Sendable {
         upload = Mutex(Upload())
     }
 
+    /// Whether another node is bound to the same blob, so that only `AssetLibrary.readShared` reads the right bytes.
+    public var isShared: Bool { shown.withLock { $0.isShared } }
+
     /// The working file and the content's size; no file while the content is empty.
     public var content: (file: OpenFile?, size: Int64) { shown.withLock { ($0.file, $0.size) } }
 }

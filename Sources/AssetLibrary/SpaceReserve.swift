@@ -14,11 +14,13 @@ final class SpaceReserve: Sendable {
     /// Takes `count` bytes of room for an upload.
     /// - Throws: `.noSpace` when nothing would be left for the catalog.
     func take(_ count: Int64) throws(LibraryError) {
+        // Clamped, so that several huge requests at once cannot wrap the counter round to plenty.
+        let count = min(count, 1 << 56)
         if room.subtract(count) > 0 { return }
         // Saturating: fallocate(2) may ask for more than 63 bits of bytes can say is missing.
         let (difference, overflow) = try measure().subtractingReportingOverflow(count)
         let left = overflow ? Int64.min : difference
-        room.store(left, ordering: .relaxed)
+        room.store(max(left, 0), ordering: .relaxed)
         guard left > 0 else { throw .noSpace("The library's disk is full; what is left is kept for the catalog.") }
     }
 

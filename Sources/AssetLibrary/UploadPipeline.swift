@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import SystemPackage
 
 // The stages of an upload, in their order. Each takes what the one before has found out.
 //
@@ -16,17 +17,18 @@ struct Seal {
     /// Nil for the empty content, which is stored as nothing and never compared.
     let digest: Digest?
 
-    init(_ upload: borrowing OpenNode.Upload, size: Int64) throws(BlobStoreError) {
+    init(_ staged: StagedFile?, _ running: borrowing SequentialDigest, size: Int64) throws(BlobStoreError) {
         self.size = size
-        guard size > 0, let staged = upload.staged else {
+        guard size > 0 else {
             blocks = 0
             digest = nil
             return
         }
+        guard let staged else { throw .io(.badFileDescriptor, during: "sealing an upload without its bytes") }
         // A write that failed half-way, or room allocated ahead, may have left more than was acknowledged.
         if try staged.file.measure().size != size { try staged.truncate(to: size) }
         blocks = try staged.file.measure().blocks
-        digest = try upload.digest.digest(of: staged.file, size: size)
+        digest = try running.digest(of: staged.file, size: size)
     }
 }
 

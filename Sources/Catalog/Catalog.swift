@@ -55,8 +55,10 @@ public final class Catalog: Sendable {
     /// Runs `body` with the records as every operation before has left them.
     /// - Throws: what `body` throws, or `CatalogError`.
     public func read<Value>(_ body: (Records) throws -> Value) throws -> Value {
-        try checkHealth()
-        return try queue.inDatabase { try body(Records(database: $0)) }
+        try queue.inDatabase { database in
+            try checkHealth()
+            return try body(Records(database: database))
+        }
     }
 
     /// Runs `body`, which first checks and then writes: a refusal must come before its first change.
@@ -65,8 +67,9 @@ public final class Catalog: Sendable {
     /// stays what it was at the last commit, and every later operation fails with `.lost`.
     /// - Throws: what `body` throws, or `CatalogError`.
     public func write<Value>(_ body: (Records) throws -> Value) throws -> Value {
-        try checkHealth()
         let result = try queue.inDatabase { database in
+            // In here, because what waited for its turn may find the transaction lost.
+            try checkHealth()
             let before = database.totalChangesCount
             do {
                 return try body(Records(database: database))
@@ -88,8 +91,8 @@ public final class Catalog: Sendable {
     /// - Parameter prepare: runs while no operation can, just before: makes durable what the rows name.
     /// - Throws: what `prepare` throws (then nothing is committed and nothing lost), or `CatalogError`.
     public func commit(prepare: () throws -> Void) throws {
-        try checkHealth()
         try queue.inDatabase { database in
+            try checkHealth()
             guard changes.load(ordering: .relaxed) > 0 else { return }
             try prepare()
             do {
@@ -101,6 +104,9 @@ public final class Catalog: Sendable {
             }
         }
     }
+
+    /// Refuses every later operation, because what is changed from here on could not be made durable.
+    public func stop(reason: String) { failure.withLock { if $0 == nil { $0 = .lost(reason: reason) } } }
 
     /// Commits nothing more, and closes the file.
     public func close() throws(CatalogError) {

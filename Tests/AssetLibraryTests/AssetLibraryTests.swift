@@ -322,6 +322,15 @@ struct OpeningTests {
         }
     }
 
+    @Test func `a library without FORMAT keeps its catalog when it cannot be opened`() throws {
+        try withScratch { path in
+            try AssetLibrary(at: path, log: quiet).close()
+            try FileManager.default.removeItem(atPath: path + "/FORMAT")
+            try AssetLibrary(at: path, log: quiet).abandon()
+            #expect(FileManager.default.fileExists(atPath: path + "/catalog.sqlite"))
+        }
+    }
+
     @Test func `an upload that was recorded is finished at the next opening`() throws {
         try withScratch { path in
             let first = try AssetLibrary(at: path + "/one", log: quiet)
@@ -366,7 +375,11 @@ struct OpeningTests {
     @Test func `room for more than there can be is refused`() throws {
         try withLibrary { library, _ in
             let (_, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, uid: 0, gid: 0)
-            #expect(throws: LibraryError.self) { try library.allocate(node, mode: 0, offset: 0, length: .max) }
+            // More than once: the reserve must not be confused by what it refused.
+            for _ in 0..<3 {
+                #expect(throws: LibraryError.self) { try library.allocate(node, mode: 0, offset: 0, length: .max) }
+                #expect(throws: LibraryError.self) { try library.allocate(node, mode: 0, offset: 0, length: 1 << 50) }
+            }
             library.close(node, wasWriting: true)
         }
     }

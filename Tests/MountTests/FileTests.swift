@@ -59,6 +59,10 @@ struct FileTests {
             reader.close(); time.sleep(0.3)
             assert content('m') == b'MMAPlate' + big[8:]
             assert sha('m') == hashlib.sha256(content('m')).hexdigest()
+            put('w', big); reader = raw('w'); reader.read(10)
+            g = raw('w', 'w+b'); g.write(big[::-1]); mapping = mmap.mmap(g.fileno(), 0); mapping[7:10] = b'xyz'
+            mapping.close(); g.close(); reader.close(); time.sleep(0.3)
+            assert content('w')[7:10] == b'xyz' and sha('w') == hashlib.sha256(content('w')).hexdigest()
             n = raw('n', 'w+b'); n.truncate(8192)
             mapping = mmap.mmap(n.fileno(), 8192); mapping[5000:5003] = b'new'; mapping.close(); n.close()
             assert content('n') == bytes(5000) + b'new' + bytes(3189)
