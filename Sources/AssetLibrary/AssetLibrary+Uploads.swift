@@ -166,25 +166,7 @@ extension AssetLibrary {
         let isFirst: Bool
         do throws(BlobStoreError) {
             isFirst = try node.upload.withLock { upload throws(BlobStoreError) in
-                let staged: StagedFile
-                if let present = upload.staged {
-                    staged = present
-                } else {
-                    let size = node.content.size
-                    try takeSpace(min(size, keeping))
-                    if upload.isBound {
-                        try makeBoundFilePrivate(&upload, of: node)
-                    } else {
-                        upload.staged = try stageCopy(of: node, size: min(size, keeping))
-                    }
-                    if keeping == 0 || size == 0 { upload.digest = SequentialDigest() }
-                    guard let made = upload.staged else { throw .io(.badFileDescriptor, during: "staging") }
-                    staged = made
-                    node.shown.withLock {
-                        $0.file = made.file
-                        $0.isShared = false
-                    }
-                }
+                let staged = try privateFile(&upload, of: node, keeping: keeping)
                 let isOnlyTruncated: Bool?
                 do throws(BlobStoreError) {
                     isOnlyTruncated = try body(&upload, staged)
@@ -207,6 +189,29 @@ extension AssetLibrary {
             throw LibraryError(error)
         }
         if isFirst { commitSoon() }
+    }
+
+    /// The file behind a node that nobody else has: made, with the first `keeping` of the present bytes, when there is none.
+    private func privateFile(
+        _ upload: inout OpenNode.Upload,
+        of node: OpenNode,
+        keeping: Int64 = .max
+    ) throws(BlobStoreError) -> StagedFile {
+        if let present = upload.staged { return present }
+        let size = node.content.size
+        try takeSpace(min(size, keeping))
+        if upload.isBound {
+            try makeBoundFilePrivate(&upload, of: node)
+        } else {
+            upload.staged = try stageCopy(of: node, size: min(size, keeping))
+        }
+        if keeping == 0 || size == 0 { upload.digest = SequentialDigest() }
+        guard let made = upload.staged else { throw .io(.badFileDescriptor, during: "staging") }
+        node.shown.withLock {
+            $0.file = made.file
+            $0.isShared = false
+        }
+        return made
     }
 
     /// Room for a copy of a file, which comes before its first change.
@@ -280,7 +285,7 @@ extension AssetLibrary {
         let (size, modified) = node.shown.withLock { ($0.size, $0.modified) }
         do {
             // What is bound may change at any moment by a mapping, so a copy of it is sealed and becomes the blob.
-            var candidate = upload.staged
+            var candidate = size > 0 ? try privateFile(&upload, of: node) : nil
             if upload.isBound, size > 0 {
                 try takeSpace(size)
                 candidate = try stageCopy(of: node, size: size)
@@ -292,8 +297,8 @@ extension AssetLibrary {
             let isGivenAway = adopted.wasNew && !upload.isBound
             var isPublished = false
             defer {
-                // The file has a blob's name now: whatever becomes of the row, nothing may be written to it any more.
-                if isGivenAway, !isPublished { upload.staged = try? stageCopy(of: node, size: size) }
+                // The file has a blob's name now: whatever becomes of the row, the next change or verdict gets a copy of it.
+                if isGivenAway, !isPublished { upload.staged = nil }
             }
             let published = try catalog.write { records in
                 try Publish(

@@ -127,6 +127,29 @@ struct UploadTests {
         }
     }
 
+    @Test func `a file that loses its name during the verdict goes on working, and its blob stays what it is`() throws {
+        try withLibrary { library, _ in
+            let (record, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            try library.put("same content", in: node)
+            // Past the library, so that the verdict learns of it only from the records, as in a race.
+            try library.catalog.write { records in
+                try records.deleteEntry(try EntryName("f"), in: .folders)
+                try records.addLinks(-1, to: record.id, at: .now)
+            }
+            try library.flush(node)
+            let other = try library.upload("other", "same content")
+            try library.put("SAME", in: node)
+            let expected = try library.upload("expected", "SAME content")
+            let found = try Digest(reading: try #require(node.content.file), size: 12)
+            #expect(try library.computed("sha256", of: expected.id) == found.description)
+            let reader = try library.open(other.id, forWriting: false, uid: 0)
+            let kept = try Digest(reading: try #require(reader.content.file), size: 12)
+            #expect(try library.computed("sha256", of: other.id) == kept.description)
+            library.close(reader, wasWriting: false)
+            library.close(node, wasWriting: true)
+        }
+    }
+
     @Test func `a time that was set stays until the next write`() throws {
         try withLibrary { library, _ in
             let (record, node) = try library.makeFile(try EntryName("t"), in: .folders, mode: 0o644, uid: 0, gid: 0)
