@@ -24,16 +24,11 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer)
         if let view = View(id) {
-            for (index, entry) in view.entries.enumerated() where index + Self.firstCookie > cookie {
+            for entry in entries(of: view, after: cookie) {
                 let mode: UInt32 = View(entry.node)?.isDirectory ?? true ? 0o040000 : 0o100000
-                guard
-                    buffer.append(
-                        Array(entry.name.utf8),
-                        inode: entry.node.inode,
-                        mode: mode,
-                        cookie: Int64(index + Self.firstCookie)
-                    )
-                else { return }
+                guard buffer.append(entry.name, inode: entry.node.inode, mode: mode, cookie: entry.cookie) else {
+                    return
+                }
             }
             return
         }
@@ -58,14 +53,9 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
         if let view = View(id) {
-            for (index, entry) in view.entries.enumerated() where index + Self.firstCookie > cookie {
-                guard
-                    buffer.append(
-                        Array(entry.name.utf8),
-                        entry: try self.entry(of: entry.node),
-                        cookie: Int64(index + Self.firstCookie)
-                    )
-                else { return }
+            for entry in entries(of: view, after: cookie) {
+                let answer = try self.entry(of: entry.node)
+                guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else { return }
             }
             return
         }
@@ -89,8 +79,13 @@ extension AssetFilesystem {
     public func releasedir(_ handle: FileHandle) {}
 
     /// Cookies: 1 and 2 are `.` and `..`; the rest are the entries' own numbers, moved out of their way.
-    private static let firstCookie = 3
+    private static let firstCookie: Int64 = 3
     private static let entryCookies: Int64 = 2
+
+    private func entries(of view: View, after cookie: Int64) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+        view.entries.enumerated().map { (Array($1.name.utf8), $1.node, Int64($0) + Self.firstCookie) }
+            .filter { $0.cookie > cookie }
+    }
 
     private func addDots(
         _ id: NodeID,

@@ -244,7 +244,7 @@ extension AssetLibrary {
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, let staged = upload.staged else { return }
-            try record(&upload, of: node)
+            guard upload.isRecorded else { return try record(&upload, of: node) }
             do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
         }
         try commit()
@@ -345,6 +345,7 @@ extension AssetLibrary {
         }
     }
 
+    /// Tells the catalog where an upload's bytes are, after they are on stable storage.
     private func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard !upload.isRecorded, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged else { return }
         let modified = node.shown.withLock { $0.modified }

@@ -1,4 +1,4 @@
-internal import AssetModel
+internal import BlobStore
 internal import Glibc
 internal import SystemPackage
 
@@ -12,7 +12,7 @@ final class LibraryLayout: Sendable {
     let path: String
     var catalogPath: String { "\(path)/catalog.sqlite" }
     private let lock: Int32
-    let isNew: Bool
+    private let isNew: Bool
     /// Whether there was no catalog, so that one that is there is ours to take back.
     private let hadNoCatalog: Bool
 
@@ -71,10 +71,8 @@ final class LibraryLayout: Sendable {
         for name in ["FORMAT", "assetfs.log", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
             unsafe _ = unlink("\(path)/\(name)")
         }
-        for number in 0..<256 {
-            unsafe _ = rmdir("\(path)/blobs/" + (number < 16 ? "0" : "") + String(number, radix: 16))
-        }
-        for name in ["/blobs", "/staging", ""] { unsafe _ = rmdir(path + name) }
+        BlobStore.removeEmptyFolders(at: path)
+        unsafe _ = rmdir(path)
     }
 
     private static func refused(_ path: String, _ errno: Errno) -> OpenLibraryError {

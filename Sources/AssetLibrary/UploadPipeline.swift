@@ -51,8 +51,7 @@ struct Adopt {
 
 /// Stage 3: one step in the catalog: blob, asset, version, node and receipt.
 struct Publish {
-    let outcome: Outcome
-    let asset: AssetID
+    /// The version that now has the content; nil when it had it before.
     let version: VersionID?
 
     /// - Returns: nil when the file has lost its last name, so that there is nothing to publish.
@@ -89,8 +88,7 @@ struct Publish {
                 at: now
             )
         }
-        self.asset = asset
-        outcome = node.asset == nil ? .created : isSame ? .unchanged : .replaced
+        let outcome: Outcome = node.asset == nil ? .created : isSame ? .unchanged : .replaced
 
         node.size = sealed.size
         node.blocks = sealed.blocks

@@ -39,6 +39,12 @@ public final class BlobStore: Sendable {
 
     private static func folderName(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 
+    /// Removes the folders that `init` made, as far as they are empty.
+    public static func removeEmptyFolders(at path: String) {
+        for number in 0..<256 { unsafe _ = rmdir("\(path)/blobs/\(folderName(UInt8(number)))") }
+        for name in ["blobs", "staging"] { unsafe _ = rmdir("\(path)/\(name)") }
+    }
+
     /// A blob's path below `blobs/`.
     public static func path(of digest: Digest) -> String {
         let name = digest.description

@@ -94,7 +94,7 @@ struct UploadTests {
             let node = try library.open(one.id, forWriting: true, uid: 0)
             try library.put("SAME", in: node)
             library.close(node, wasWriting: true)
-            let (reader, _) = (try library.open(two.id, forWriting: false, uid: 0), 0)
+            let reader = try library.open(two.id, forWriting: false, uid: 0)
             let file = try #require(reader.content.file)
             #expect(try Digest(reading: file, size: 12).description == library.computed("sha256", of: two.id))
             library.close(reader, wasWriting: false)
@@ -321,6 +321,21 @@ struct TreeTests {
 }
 
 struct OpeningTests {
+    /// An asset's file that is being written to and was synced meanwhile, in a library at `one`.
+    private func withRecordedUpload(
+        _ name: String = #function,
+        _ body: (AssetLibrary, NodeRecord, OpenNode, String) throws -> Void
+    ) throws {
+        try withScratch(name) { path in
+            let library = try AssetLibrary(at: path + "/one", log: quiet)
+            let record = try library.upload("f", "before")
+            let node = try library.open(record.id, forWriting: true, uid: 0)
+            try library.put("after!", in: node)
+            try library.synchronize(node)
+            try body(library, record, node, path)
+        }
+    }
+
     @Test func `a library is opened by one process at a time`() throws {
         try withLibrary { _, path in
             #expect(throws: OpenLibraryError.self) { try AssetLibrary(at: path, log: quiet) }
@@ -355,12 +370,7 @@ struct OpeningTests {
     }
 
     @Test func `an upload that was recorded is finished at the next opening`() throws {
-        try withScratch { path in
-            let first = try AssetLibrary(at: path + "/one", log: quiet)
-            let record = try first.upload("f", "before")
-            let node = try first.open(record.id, forWriting: true, uid: 0)
-            try first.put("after!", in: node)
-            try first.synchronize(node)
+        try withRecordedUpload { first, record, node, path in
             // What a power cut now would leave: the disk as it is, without any ending.
             try run("cp", "-a", path + "/one", path + "/two").check()
             first.close(node, wasWriting: true)
@@ -374,12 +384,7 @@ struct OpeningTests {
     }
 
     @Test func `a recorded upload whose file was removed leaves nothing to finish`() throws {
-        try withScratch { path in
-            let first = try AssetLibrary(at: path + "/one", log: quiet)
-            let record = try first.upload("f", "before")
-            let node = try first.open(record.id, forWriting: true, uid: 0)
-            try first.put("after!", in: node)
-            try first.synchronize(node)
+        try withRecordedUpload { first, record, node, path in
             _ = try first.remove(try EntryName("f"), in: .folders)
             try first.commit()
             try run("cp", "-a", path + "/one", path + "/two").check()
@@ -408,12 +413,7 @@ struct OpeningTests {
     }
 
     @Test func `a verdict behind a recorded upload loses it at no moment`() throws {
-        try withScratch { path in
-            let first = try AssetLibrary(at: path + "/one", log: quiet)
-            let record = try first.upload("f", "before")
-            let node = try first.open(record.id, forWriting: true, uid: 0)
-            try first.put("after!", in: node)
-            try first.synchronize(node)
+        try withRecordedUpload { first, record, node, path in
             try first.flush(node)
             first.close(node, wasWriting: true)
             // The catalog on the disk still says `staged`, and the bytes are a blob already.
