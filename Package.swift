@@ -67,6 +67,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "MountTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "ToolTests",
+            dependencies: ["AssetLibrary", "AssetModel", "Catalog", "TestSupport", logging],
+            swiftSettings: settings
+        ),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
     ],

@@ -37,6 +37,7 @@ extension AssetFilesystem {
         new.accessed = changes.accessed.map(Timestamp.init)
         new.modified = changes.modified.map(Timestamp.init)
         new.dropsPrivileges = changes.size != nil && caller.uid != 0
+        new.dropsCapabilities = changes.size != nil
         // > On success, […] the last modification and last status change timestamps for the file are updated — truncate(2)
         // A change of the size has done so already.
         if changes.size != nil { new.modified = resizes ? nil : .now }

@@ -104,7 +104,7 @@ extension AssetFilesystem {
         }
     }
 
-    private func parent(of id: NodeID) throws(OperationFailure) -> NodeID {
+    func parent(of id: NodeID) throws(OperationFailure) -> NodeID {
         guard View(id) == nil, id != .folders else { return View.root.id }
         return try reading { try $0.parent(of: id) } ?? id
     }

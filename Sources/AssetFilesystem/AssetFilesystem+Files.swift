@@ -18,7 +18,14 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Entry, Opened) {
         let (parent, name) = try place(parent, name)
         let (record, node) = try refusing { () throws(LibraryError) in
-            try library.makeFile(name, in: parent, mode: mode, uid: caller.uid, gid: caller.gid)
+            try library.makeFile(
+                name,
+                in: parent,
+                mode: mode,
+                umask: caller.umask,
+                uid: caller.uid,
+                gid: caller.gid
+            )
         }
         return (entry(record), try opened(node, isWriting: true, for: caller))
     }
@@ -63,7 +70,7 @@ extension AssetFilesystem {
     ///   writers come to us with every write, so that what they wrote is hashed as it comes.
     private func opened(_ node: OpenNode, isWriting: Bool, for caller: Caller) throws(OperationFailure) -> Opened {
         let kernel = kernel.withLock { $0 }
-        var opened = Opened(OpenFileHandle(node: node, isWriting: isWriting, uid: caller.uid))
+        var opened = Opened(OpenFileHandle(node: node, isWriting: isWriting))
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
         opened.keepsCache = true
         opened.needsNoFlush = !isWriting
@@ -108,15 +115,18 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) {
         let open = try writable(handle)
-        if open.mayHavePrivileges.exchange(false, ordering: .relaxed) { try dropPrivileges(of: open.node.id) }
+        if open.mayHavePrivileges.exchange(false, ordering: .relaxed) { try dropPrivileges(of: open.node.id, caller) }
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
     }
 
     /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an unprivileged user — write(2)
-    private func dropPrivileges(of id: NodeID) throws(OperationFailure) {
-        guard try record(id).mode & 0o6000 != 0 else { return }
+    ///
+    /// Capabilities go whoever writes.
+    private func dropPrivileges(of id: NodeID, _ caller: Caller) throws(OperationFailure) {
         var changes = AssetLibrary.AttributeChanges()
-        changes.dropsPrivileges = true
+        if caller.uid != 0 { changes.dropsPrivileges = try record(id).mode & 0o6000 != 0 }
+        changes.dropsCapabilities = library.mayHaveCapabilities(id)
+        guard changes.dropsPrivileges || changes.dropsCapabilities else { return }
         let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, changes) }
         kernel.withLock { $0 }?.invalidateAttributes(record.id.inode)
     }
@@ -159,6 +169,25 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in
             try library.allocate(open.node, mode: mode, offset: offset, length: length)
         }
+    }
+
+    /// Copies a part of one file into another.
+    public func copyFileRange(
+        from source: FileHandle,
+        offset start: Int64,
+        to handle: FileHandle,
+        offset: Int64,
+        count: Int,
+        for caller: Caller
+    ) throws(OperationFailure) -> Int {
+        let open = try writable(handle)
+        guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
+        if open.mayHavePrivileges.exchange(false, ordering: .relaxed) { try dropPrivileges(of: open.node.id, caller) }
+        return Int(
+            try refusing { () throws(LibraryError) in
+                try library.copy(from: source.node, at: start, to: open.node, at: offset, count: Int64(count))
+            }
+        )
     }
 
     /// Finds data and holes of the working file.

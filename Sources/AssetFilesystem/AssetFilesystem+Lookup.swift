@@ -11,6 +11,9 @@ extension AssetFilesystem {
     /// The kernel keeps the answer, also that there is none.
     public func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry? {
         let parent = node(parent)
+        // An NFS server asks so for a number that the kernel has forgotten, and for its folder — Documentation/filesystems/nfs
+        if name.bytes == [0x2E] { return try entry(of: parent) }
+        if name.bytes == [0x2E, 0x2E] { return try entry(of: self.parent(of: parent)) }
         let name = try entryName(name)
         if let view = View(parent) {
             guard let found = view.node(named: name) else { return nil }

@@ -22,7 +22,7 @@ extension AssetFilesystem {
         }
         var record = NodeRecord(mode: mode, uid: caller.uid, gid: caller.gid, now: .now)
         record.device = device
-        return try make(name, in: parent, record)
+        return try make(name, in: parent, record, for: caller)
     }
 
     /// Makes a folder.
@@ -35,7 +35,8 @@ extension AssetFilesystem {
         try make(
             name,
             in: parent,
-            NodeRecord(mode: 0o040000 | mode & 0o7777, uid: caller.uid, gid: caller.gid, now: .now)
+            NodeRecord(mode: 0o040000 | mode & 0o7777, uid: caller.uid, gid: caller.gid, now: .now),
+            for: caller
         )
     }
 
@@ -48,12 +49,21 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> Entry {
         var record = NodeRecord(mode: 0o120777, uid: caller.uid, gid: caller.gid, now: .now)
         record.target = target
-        return try make(name, in: parent, record)
+        return try make(name, in: parent, record, for: caller)
     }
 
-    private func make(_ name: Name, in parent: InodeNumber, _ record: NodeRecord) throws(OperationFailure) -> Entry {
+    private func make(
+        _ name: Name,
+        in parent: InodeNumber,
+        _ record: NodeRecord,
+        for caller: Caller
+    ) throws(OperationFailure) -> Entry {
         let (parent, name) = try place(parent, name)
-        return entry(try refusing { () throws(LibraryError) in try library.make(name, in: parent, record) })
+        return entry(
+            try refusing { () throws(LibraryError) in
+                try library.make(name, in: parent, record, umask: caller.umask)
+            }
+        )
     }
 
     /// Makes a hard link.
@@ -65,7 +75,9 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> Entry {
         let (parent, name) = try place(parent, name)
         let id = node(inode)
-        return entry(try refusing { () throws(LibraryError) in try library.link(id, as: name, in: parent) })
+        return entry(
+            try refusing { () throws(LibraryError) in try library.link(id, as: name, in: parent, by: caller.uid) }
+        )
     }
 
     /// Removes a file's name.
@@ -103,7 +115,7 @@ extension AssetFilesystem {
         default: throw OperationFailure(.invalidArgument)
         }
         let replaced = try refusing { () throws(LibraryError) in
-            try library.move(name, in: parent, to: newName, in: newParent, collision)
+            try library.move(name, in: parent, to: newName, in: newParent, collision, by: caller.uid)
         }
         if let replaced { noteRemoval(replaced) }
     }

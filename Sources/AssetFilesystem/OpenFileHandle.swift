@@ -5,13 +5,13 @@ internal import Synchronization
 final class OpenFileHandle: Sendable {
     let node: OpenNode
     let isWriting: Bool
-    /// Whether a write through this handle has yet to take set-id bits from the file.
+    /// Whether a write through this handle has yet to take set-id bits and capabilities from the file.
     let mayHavePrivileges: Atomic<Bool>
 
-    init(node: OpenNode, isWriting: Bool, uid: UInt32) {
+    init(node: OpenNode, isWriting: Bool) {
         self.node = node
         self.isWriting = isWriting
-        mayHavePrivileges = Atomic(isWriting && uid != 0)
+        mayHavePrivileges = Atomic(isWriting)
     }
 }
 

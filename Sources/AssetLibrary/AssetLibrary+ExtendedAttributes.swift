@@ -1,7 +1,7 @@
 public import AssetModel
 internal import Catalog
 
-// Extended attributes that people and programs set, kept byte for byte.
+// Extended attributes: those that people and programs set, kept byte for byte; the asset's fields; access control lists.
 extension AssetLibrary {
     /// What setxattr(2) demands of the attribute's present.
     public enum Presence: Sendable {
@@ -13,31 +13,194 @@ extension AssetLibrary {
         case present
     }
 
+    /// The value of an extended attribute.
+    ///
+    /// What the kernel asks of every file, and hardly one has, is answered without the catalog.
+    /// - Throws: `.noSuchAttribute` where there is none, `.unsupportedAttribute` where there can be none.
+    public func extendedAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) -> [UInt8] {
+        let text = String(decoding: name, as: UTF8.self)
+        guard kernelAttributes.mayHave(text, id) else { throw .noSuchAttribute }
+        let value: [UInt8]?
+        switch AttributeName(name) {
+        case .unsupported: throw .unsupportedAttribute(text)
+        case .policy: value = nil
+        case .computed(let key): value = try computed(key, of: id).map { Array($0.utf8) }
+        case .free, .accessList, .defaultList: value = try read { try $0.extendedAttribute(name, of: id) }
+        case .field(let field): value = try read { try $0.fieldValue(field, of: id) }
+        }
+        guard let value else { throw .noSuchAttribute }
+        return value
+    }
+
+    /// Names of the extended attributes that have been set.
+    ///
+    /// What is computed is not among them: copying tools would try to set it.
+    public func extendedAttributeNames(of id: NodeID) throws(LibraryError) -> [[UInt8]] {
+        try read { records in
+            let own = try records.extendedAttributeNames(of: id)
+            guard let asset = try records.node(id)?.asset else { return own }
+            return own + (try records.fields(of: asset).map { AttributeName.bytes(of: $0.field) })
+        }
+    }
+
     /// Sets an extended attribute of up to 64 KiB.
+    ///
+    /// `mayKeepSetgid` says whether the caller may keep the set-group-ID bit of a file whose access list changes.
     public func setExtendedAttribute(
         _ name: [UInt8],
         of id: NodeID,
         to value: [UInt8],
-        _ presence: Presence = .any
+        _ presence: Presence = .any,
+        mayKeepSetgid: Bool = true
     ) throws(LibraryError) {
         guard value.count <= 65_536 else { throw .valueTooLong(value.count) }
+        let text = String(decoding: name, as: UTF8.self)
+        let attribute = AttributeName(name)
+        switch attribute {
+        case .unsupported: throw .unsupportedAttribute(text)
+        case .policy: throw .invalid("There is no such policy: \(text).")
+        case .computed(let key): return try setComputed(key, text, of: id, to: value)
+        case .field:
+            if let objection = Field.objection(to: value) {
+                throw .invalid("\(text) cannot have this value: \(objection).")
+            }
+        case .free, .accessList, .defaultList: break
+        }
         try space.take(Int64(value.count))
         try write { records in
-            let isThere = try records.extendedAttribute(name, of: id) != nil
+            let isThere = try records.value(attribute, name, of: id) != nil
             if isThere, presence == .absent { throw LibraryError.attributeExists }
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
-            guard try records.node(id) != nil else { throw LibraryError.notFound }
-            try records.setExtendedAttribute(name, of: id, to: value)
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            switch attribute {
+            case .field(let field): try records.setFieldValue(field, of: node, to: value)
+            case .accessList: try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, records)
+            case .defaultList:
+                guard AccessControlList(value) != nil else {
+                    throw LibraryError.invalid("It is no access control list.")
+                }
+                try setList(text, of: id, to: value, records)
+            default:
+                try records.setExtendedAttribute(name, of: id, to: value)
+                kernelAttributes.add(text, id)
+            }
             try records.addLinks(0, to: id, at: .now)
         }
     }
 
     /// Removes an extended attribute.
     public func removeExtendedAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) {
+        let attribute = AttributeName(name)
+        if case .unsupported = attribute { throw .unsupportedAttribute(String(decoding: name, as: UTF8.self)) }
         try write { records in
-            guard try records.extendedAttribute(name, of: id) != nil else { throw LibraryError.noSuchAttribute }
-            try records.deleteExtendedAttribute(name, of: id)
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            if try records.value(attribute, name, of: id) == nil {
+                // A list that says no more than the mode is not stored, and yet it is there to be removed.
+                switch attribute {
+                case .accessList, .defaultList: return
+                default: throw LibraryError.noSuchAttribute
+                }
+            }
+            if case .field(let field) = attribute, let asset = node.asset {
+                try records.deleteField(field, of: asset)
+            } else {
+                try records.deleteExtendedAttribute(name, of: id)
+            }
             try records.addLinks(0, to: id, at: .now)
         }
+    }
+
+    /// Copying tools set what they have read: that is accepted when it says what is so.
+    private func setComputed(_ key: String, _ name: String, of id: NodeID, to value: [UInt8]) throws(LibraryError) {
+        guard Self.computedKeys.contains(key) else { throw .invalid("There is no such key: \(name).") }
+        guard try computed(key, of: id).map({ Array($0.utf8) }) == value else { throw .unsupportedAttribute(name) }
+    }
+
+    // MARK: Access control lists
+
+    /// Changes a new node's mode as its folder's default list, or the umask, says.
+    /// - Returns: the lists that it gets.
+    func inheritedLists(
+        from parent: NodeID,
+        for node: inout NodeRecord,
+        umask: UInt32,
+        _ records: Records
+    ) throws -> [(name: String, list: [UInt8])] {
+        // > umask is ignored if the parent directory has a default ACL — umask(2)
+        guard !node.isSymbolicLink else { return [] }
+        guard kernelAttributes.mayHave(KernelAttributes.defaultList, parent),
+            let bytes = try records.extendedAttribute(Array(KernelAttributes.defaultList.utf8), of: parent),
+            let handedDown = AccessControlList(bytes)
+        else {
+            node.mode &= ~(umask & 0o777)
+            return []
+        }
+        let own = handedDown.inherited(by: node.mode)
+        node.mode = node.mode & ~0o777 | own.permissions
+        return (own.isMode ? [] : [(KernelAttributes.accessList, own.bytes)])
+            + (node.isFolder ? [(KernelAttributes.defaultList, bytes)] : [])
+    }
+
+    func setList(_ name: String, of id: NodeID, to list: [UInt8], _ records: Records) throws {
+        try records.setExtendedAttribute(Array(name.utf8), of: id, to: list)
+        kernelAttributes.add(name, id)
+    }
+
+    /// The list says what the mode is, and is kept only where it says more.
+    private func setAccessList(
+        of node: NodeRecord,
+        to value: [UInt8],
+        mayKeepSetgid: Bool,
+        _ records: Records
+    ) throws {
+        guard let list = AccessControlList(value) else { throw LibraryError.invalid("It is no access control list.") }
+        var node = node
+        node.mode = node.mode & ~0o777 | list.permissions
+        if !mayKeepSetgid { node.mode &= ~0o2000 }
+        try records.updateAttributes(of: node)
+        if list.isMode {
+            try removeKernelAttribute(KernelAttributes.accessList, of: node.id, records)
+        } else {
+            try setList(KernelAttributes.accessList, of: node.id, to: value, records)
+        }
+    }
+
+    /// An access list follows chmod(2).
+    func changeAccessList(of id: NodeID, to mode: UInt32, _ records: Records) throws {
+        guard kernelAttributes.mayHave(KernelAttributes.accessList, id),
+            let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: id),
+            let list = AccessControlList(bytes)
+        else { return }
+        try setList(KernelAttributes.accessList, of: id, to: list.changed(to: mode).bytes, records)
+    }
+
+    func removeKernelAttribute(_ name: String, of id: NodeID, _ records: Records) throws {
+        guard kernelAttributes.mayHave(name, id) else { return }
+        try records.deleteExtendedAttribute(Array(name.utf8), of: id)
+    }
+
+    /// Whether a write may have to take capabilities from a file.
+    public func mayHaveCapabilities(_ id: NodeID) -> Bool { kernelAttributes.mayHave(KernelAttributes.capability, id) }
+}
+
+extension Records {
+    fileprivate func value(_ attribute: AttributeName, _ name: [UInt8], of node: NodeID) throws -> [UInt8]? {
+        if case .field(let field) = attribute { return try fieldValue(field, of: node) }
+        return try extendedAttribute(name, of: node)
+    }
+
+    /// A field of the asset that a file shows; of a file that is no asset, what was set for it to be one day.
+    fileprivate func fieldValue(_ field: Field, of id: NodeID) throws -> [UInt8]? {
+        guard let asset = try node(id)?.asset else {
+            return try extendedAttribute(AttributeName.bytes(of: field), of: id)
+        }
+        return try self.field(field, of: asset).map { Array($0.utf8) }
+    }
+
+    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8]) throws {
+        guard let asset = node.asset else {
+            return try setExtendedAttribute(AttributeName.bytes(of: field), of: node.id, to: value)
+        }
+        try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
     }
 }

@@ -10,6 +10,11 @@ extension AssetLibrary {
         do throws(BlobStoreError) { return try blobs.statistics() } catch { throw LibraryError(error) }
     }
 
+    /// What `computed` knows.
+    static let computedKeys: Set<String> = [
+        "id", "filename", "original_filename", "created", "uploaded", "user_id", "sha256", "versions", "info",
+    ]
+
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
     /// - Returns: nil where there is none of that name, or the file has no asset.
     public func computed(_ key: String, of id: NodeID) throws(LibraryError) -> String? {
@@ -41,6 +46,7 @@ extension AssetLibrary {
                 info.add("uploaded", versions.first?.created.description)
                 info.add("user_id", Int64(asset.uid))
                 info.add("versions", Int64(versions.count))
+                for (field, value) in try records.fields(of: assetID) { info.add(field.rawValue, value) }
                 return String(decoding: info.bytes, as: UTF8.self)
             default: return nil
             }

@@ -12,14 +12,12 @@ extension AssetLibrary {
         _ name: EntryName,
         in parent: NodeID,
         mode: UInt32,
+        umask: UInt32 = 0,
         uid: UInt32,
         gid: UInt32
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
-        let record = try make(
-            name,
-            in: parent,
-            NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uid, gid: gid, now: .now)
-        )
+        let file = NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uid, gid: gid, now: .now)
+        let record = try make(name, in: parent, file, umask: umask)
         let node = retain(record.id)
         node.upload.withLock { upload in
             node.shown.withLock { $0.isLoaded = true }
@@ -56,22 +54,29 @@ extension AssetLibrary {
             return (record, try record.blob.flatMap { try records.digest(of: $0) })
         }
         guard record.isFile else { throw record.isFolder ? .isAFolder : .invalid("It is not a file.") }
-        upload.isNew = record.asset == nil
+        upload.isNew = record.asset == nil && record.blob == nil
         if record.links == 0 { node.isUnlinked.store(true, ordering: .relaxed) }
+        guard let digest else {
+            node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: nil, size: record.size) }
+            return
+        }
         do throws(BlobStoreError) {
-            // No blob's name goes to another file between the opening and the look at `boundBlobs`.
-            try sharedBlobs.withLock { _ throws(BlobStoreError) in
-                let file: OpenFile? = if let digest { try blobs.open(digest, size: record.size) } else { nil }
-                node.shown.withLock {
-                    $0 = OpenNode.Shown(isLoaded: true, file: file, size: record.size, digest: digest)
-                }
-                // After `shown`, so that whoever binds the blob finds us there if we do not find it here.
-                if let digest, boundBlobs.withLock({ $0.contains(digest) }) {
-                    node.shown.withLock { $0.isShared = true }
-                }
-            }
+            try showBlob(digest, size: record.size, in: node)
         } catch {
             throw LibraryError(error)
+        }
+    }
+
+    /// Makes an open node show a blob.
+    func showBlob(_ digest: Digest, size: Int64, in node: OpenNode) throws(BlobStoreError) {
+        // No blob's name goes to another file between the opening and the look at `boundBlobs`.
+        try sharedBlobs.withLock { _ throws(BlobStoreError) in
+            let file = try blobs.open(digest, size: size)
+            node.shown.withLock {
+                $0 = OpenNode.Shown(isLoaded: true, file: file, size: size, digest: digest)
+            }
+            // After `shown`, so that whoever binds the blob finds us there if we do not find it here.
+            if boundBlobs.withLock({ $0.contains(digest) }) { node.shown.withLock { $0.isShared = true } }
         }
     }
 
@@ -99,7 +104,7 @@ extension AssetLibrary {
 
     /// A file's size and time of writing while it is open; nil when it is not.
     public func openState(of id: NodeID) -> (size: Int64, modified: Timestamp?)? {
-        guard let node = openNodes.withLock({ $0[id]?.node }) else { return nil }
+        guard let node = openNode(id) else { return nil }
         return node.shown.withLock { $0.isLoaded ? ($0.size, $0.modified) : nil }
     }
 
@@ -157,7 +162,7 @@ extension AssetLibrary {
     ///
     /// Of the present bytes the first `keeping` matter. `body` answers whether this was only the truncation of an opening, and
     /// nil when bytes were changed; `resize` makes the former size the new one.
-    private func change(
+    func change(
         _ node: OpenNode,
         keeping: Int64 = .max,
         _ body: (inout OpenNode.Upload, StagedFile) throws(BlobStoreError) -> Bool?,
@@ -192,7 +197,7 @@ extension AssetLibrary {
     }
 
     /// The file behind a node that nobody else has: made, with the first `keeping` of the present bytes, when there is none.
-    private func privateFile(
+    func privateFile(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
         keeping: Int64 = .max
@@ -215,7 +220,7 @@ extension AssetLibrary {
     }
 
     /// Room for a copy of a file, which comes before its first change.
-    private func takeSpace(_ count: Int64) throws(BlobStoreError) {
+    func takeSpace(_ count: Int64) throws(BlobStoreError) {
         do throws(LibraryError) {
             try space.take(count)
         } catch {
@@ -252,11 +257,16 @@ extension AssetLibrary {
 
     /// The verdict on whatever is still to come; a new file that nothing was written to is an upload of nothing.
     func finish(_ node: OpenNode) throws(LibraryError) {
-        try node.upload.withLock { upload throws(LibraryError) in
-            try noticeMappedChanges(&upload, of: node)
-            if upload.isDirty || upload.isNew && node.content.size == 0 { try commit(&upload, of: node) }
-        }
+        try node.upload.withLock { upload throws(LibraryError) in try finish(&upload, of: node) }
     }
+
+    func finish(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
+        try noticeMappedChanges(&upload, of: node)
+        if upload.isDirty || upload.isNew && node.content.size == 0 { try commit(&upload, of: node) }
+    }
+
+    /// The open file behind a number, if it is open.
+    func openNode(_ id: NodeID) -> OpenNode? { openNodes.withLock { $0[id]?.node } }
 
     /// Ends one `open` or `makeFile`.
     ///
@@ -275,58 +285,6 @@ extension AssetLibrary {
         } catch {
             // The node stays open, so that its bytes do: a later open sees them, and the end of the mount tries again.
             log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
-        }
-    }
-
-    // MARK: The verdict
-
-    private func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        if node.isUnlinked.load(ordering: .relaxed) { return }
-        let (size, modified) = node.shown.withLock { ($0.size, $0.modified) }
-        do {
-            // What is bound may change at any moment by a mapping, so a copy of it is sealed and becomes the blob.
-            var candidate = size > 0 ? try privateFile(&upload, of: node) : nil
-            if upload.isBound, size > 0 {
-                try takeSpace(size)
-                candidate = try stageCopy(of: node, size: size)
-                upload.digest.disturb()
-            }
-            let sealed = try Seal(candidate, upload.digest, size: size)
-            let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
-            let (uid, version, isRecorded) = (upload.uid, upload.version, upload.isRecorded)
-            let isGivenAway = adopted.wasNew && !upload.isBound
-            var isPublished = false
-            defer {
-                // The file has a blob's name now: whatever becomes of the row, the next change or verdict gets a copy of it.
-                if isGivenAway, !isPublished { upload.staged = nil }
-            }
-            let published = try catalog.write { records in
-                try Publish(
-                    sealed,
-                    of: node.id,
-                    by: uid,
-                    replacing: version,
-                    modified: modified,
-                    isRecorded: isRecorded,
-                    records: records
-                )
-            }
-            guard let published else { return }
-            isPublished = true
-            upload.version = published.version
-            upload.isDirty = false
-            upload.isOnlyTruncated = false
-            upload.isNew = false
-            upload.isRecorded = false
-            // A superfluous file goes on serving its handles: it has the blob's bytes, but is no blob and so stays private.
-            if !upload.isBound, adopted.wasNew || sealed.digest == nil { upload.staged = nil }
-            node.shown.withLock {
-                $0.digest = sealed.digest
-                if upload.staged == nil, sealed.digest == nil { $0.file = nil }
-                if $0.modified == modified { $0.modified = nil }
-            }
-        } catch {
-            throw LibraryError(error)
         }
     }
 

@@ -23,6 +23,9 @@ public final class AssetLibrary: Sendable {
     let boundBlobs = Mutex<Set<Digest>>([])
     /// Held while a blob's name goes to another file, and by those who read a bound blob by its name.
     let sharedBlobs = Mutex<Void>(())
+    let nameClasses = NameClasses()
+    let vacancies: Vacancies
+    let kernelAttributes: KernelAttributes
     private let layout: LibraryLayout
     private let groupCommit: GroupCommit
     private let committer: Mutex<BackgroundThread?>
@@ -32,8 +35,11 @@ public final class AssetLibrary: Sendable {
     private static let commitDelay = Duration.milliseconds(500)
 
     /// Opens a library and makes it if there is none; finishes or clears what a crash left.
-    public init(at path: String, log: Logger) throws(OpenLibraryError) {
+    ///
+    /// `saving` is how long a name that was given up keeps its asset for a file that takes the name again.
+    public init(at path: String, log: Logger, saving: Duration = .seconds(15)) throws(OpenLibraryError) {
         self.log = log
+        vacancies = Vacancies(window: saving)
         let layout = try LibraryLayout(path: path)
         self.layout = layout
         let wake = Wake()
@@ -44,6 +50,7 @@ public final class AssetLibrary: Sendable {
             space = SpaceReserve(blobs: blobs)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             committer = Mutex(nil)
+            kernelAttributes = try catalog.read { try KernelAttributes($0) }
             try makeFoldersNode()
             try groupCommit.commit()
             try layout.finish()

@@ -5,10 +5,11 @@ internal import SystemPackage
 
 // The stages of an upload, in their order. Each takes what the one before has found out.
 //
-//   Seal  →  Adopt  →  Publish
+//   Seal  →  Adopt  →  Show  →  Publish
 //
-// Screens come behind Seal, which knows size and digest; the duplicate check and the choice of a name come first in Publish,
-// in its transaction, so that of two identical uploads at once one wins.
+// A file with a temporary name gets as far as Show; its rename to a final name publishes it. Screens come behind Seal, which knows
+// size and digest; the duplicate check and the choice of a name come first in Publish, in its transaction, so that of two
+// identical uploads at once one wins.
 
 /// Stage 1: what the content is.
 struct Seal {
@@ -30,6 +31,13 @@ struct Seal {
         blocks = try staged.file.measure().blocks
         digest = try running.digest(of: staged.file, size: size)
     }
+
+    /// What is known of a blob that a file was made to show as it is.
+    init(blob: OpenFile, _ digest: Digest, size: Int64) throws(BlobStoreError) {
+        self.size = size
+        self.digest = digest
+        blocks = try blob.measure().blocks
+    }
 }
 
 /// Stage 2: the bytes take their place among the blobs, before any row names them.
@@ -49,67 +57,86 @@ struct Adopt {
     }
 }
 
-/// Stage 3: one step in the catalog: blob, asset, version, node and receipt.
-struct Publish {
-    /// The version that now has the content; nil when it had it before.
-    let version: VersionID?
+/// Stage 3: the content is the file's.
+struct Show {
+    /// The file as it is now.
+    let node: NodeRecord
 
-    /// - Returns: nil when the file has lost its last name, so that there is nothing to publish.
-    init?(
-        _ sealed: Seal,
-        of id: NodeID,
-        by uid: UInt32,
-        replacing version: VersionID?,
-        modified: Timestamp?,
-        isRecorded: Bool,
-        records: Records
-    ) throws {
-        guard var node = try records.node(id), node.links > 0, let (parent, name) = try records.anyEntry(of: id) else {
-            return nil
-        }
+    /// - Returns: nil when the file has lost its last name, so that there is nothing to show.
+    init?(_ sealed: Seal, in id: NodeID, _ modified: Timestamp?, isRecorded: Bool, _ records: Records) throws {
+        guard var node = try records.node(id), node.links > 0 else { return nil }
         let now = Timestamp.now
-        let blob = try sealed.digest.map { digest in
-            try records.blob(digest) ?? records.insertBlob(digest, size: sealed.size, at: now)
-        }
-        let isSame = node.asset != nil && node.blob == blob
-        let asset = try node.asset ?? records.insertAsset(uid: uid, name: name, at: now)
-        if isSame {
-            self.version = version
-        } else if let version {
-            try records.updateVersion(version, blob: blob, size: sealed.size, at: now)
-            self.version = version
-        } else {
-            self.version = try records.insertVersion(
-                of: asset,
-                blob: blob,
-                size: sealed.size,
-                uid: uid,
-                name: name,
-                at: now
-            )
-        }
-        let outcome: Outcome = node.asset == nil ? .created : isSame ? .unchanged : .replaced
-
         node.size = sealed.size
         node.blocks = sealed.blocks
-        node.blob = blob
-        node.asset = asset
+        node.blob = try sealed.digest.map { digest in
+            try records.blob(digest) ?? records.insertBlob(digest, size: sealed.size, at: now)
+        }
         if let modified {
             node.modified = modified
             node.changed = now
         }
         try records.updateContent(of: node)
         if isRecorded { try records.deleteStaged(id) }
+        self.node = node
+    }
+}
+
+/// Stage 4: the content is a version of an asset, and there is a receipt.
+struct Publish {
+    /// The version that this upload made; nil when the asset had the content before.
+    let version: VersionID?
+
+    /// `present` is the version that the same upload made at an earlier verdict, and may make again.
+    init(
+        _ node: NodeRecord,
+        named name: EntryName,
+        in parent: NodeID,
+        by uid: UInt32,
+        replacing present: VersionID? = nil,
+        digest: Digest?,
+        _ records: Records
+    ) throws {
+        let now = Timestamp.now
+        let asset = try node.asset ?? records.insertAsset(uid: uid, name: name, at: now)
+        var outcome = node.asset == nil ? Outcome.created : .replaced
+        if node.asset == nil {
+            try records.setAsset(of: node.id, to: asset)
+            try records.moveAttributesToFields(of: node.id, to: asset)
+        }
+        let newest = node.asset == nil ? [] : try records.newestVersions(of: asset, limit: 2)
+        // A version of another asset, or one behind the newest, is history.
+        let present = newest.first?.id == present ? present : nil
+        if let top = newest.first, top.blob == node.blob {
+            outcome = .unchanged
+            version = present
+        } else if let present, newest.count > 1, newest[1].blob == node.blob {
+            // Back to what it was before this upload.
+            outcome = .unchanged
+            try records.deleteVersion(present)
+            version = nil
+        } else if let present {
+            try records.updateVersion(present, blob: node.blob, size: node.size, at: now)
+            version = present
+        } else {
+            version = try records.insertVersion(
+                of: asset,
+                blob: node.blob,
+                size: node.size,
+                uid: uid,
+                name: name,
+                at: now
+            )
+        }
 
         var receipt = JSONObject()
         receipt.add("at", now.description)
         receipt.add("outcome", outcome.rawValue)
         receipt.add("asset", asset.rawValue)
-        receipt.add("node", id.rawValue)
+        receipt.add("node", node.id.rawValue)
         receipt.add("folder", parent.rawValue)
         receipt.add("name", name)
-        receipt.add("size", sealed.size)
-        receipt.add("sha256", sealed.digest?.description)
+        receipt.add("size", node.size)
+        receipt.add("sha256", digest?.description)
         receipt.add("uid", Int64(uid))
         try records.appendReceipt(receipt.bytes + [0x0A])
     }

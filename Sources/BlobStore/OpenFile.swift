@@ -67,23 +67,24 @@ public final class OpenFile: Sendable {
         var position: Int64 = 0
         while position < end, let start = try other.seek(position, whence: 3 /* SEEK_DATA */), start < end {
             let stop = min(try other.seek(start, whence: 4 /* SEEK_HOLE */) ?? end, end)
-            try copyRange(of: other, from: start, to: stop)
+            try copyRange(of: other, from: start, to: start, count: stop - start)
             position = stop
         }
         try checked("ftruncate") { ftruncate(descriptor.rawValue, Int(end)) }
     }
 
-    private func copyRange(of other: OpenFile, from start: Int64, to stop: Int64) throws(BlobStoreError) {
+    func copyRange(of other: OpenFile, from start: Int64, to offset: Int64, count: Int64) throws(BlobStoreError) {
         var from = Int(start)
-        var to = Int(start)
-        while from < Int(stop) {
+        var to = Int(offset)
+        let stop = from + Int(count)
+        while from < stop {
             let count = try checked("copy_file_range") {
                 unsafe copy_file_range(
                     other.descriptor.rawValue,
                     &from,
                     descriptor.rawValue,
                     &to,
-                    Int(stop) - from,
+                    stop - from,
                     0
                 )
             }

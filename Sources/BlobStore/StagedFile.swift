@@ -50,6 +50,11 @@ public final class StagedFile: Sendable {
         try checked("fallocate") { fallocate(file.descriptor.rawValue, mode, Int(offset), Int(length)) }
     }
 
+    /// Takes over a part of another file's bytes, by sharing extents where the disk can.
+    public func copy(of other: OpenFile, from start: Int64, to offset: Int64, count: Int64) throws(BlobStoreError) {
+        try file.copyRange(of: other, from: start, to: offset, count: count)
+    }
+
     /// Asks the disk to begin writing what has come so far, so that a later flush finds little left to do.
     public func beginWriteback(from offset: Int64, count: Int64) {
         // Advice: what goes wrong here shows again in fsync, which is checked.

@@ -97,6 +97,26 @@ extension Records {
         )
     }
 
+    /// Takes an asset back from the trash.
+    public func restore(_ id: AssetID) throws {
+        try run(
+            "UPDATE asset SET trashed = NULL, trashed_parent = NULL, trashed_name = NULL WHERE id = ? AND trashed IS NOT NULL",
+            [id.value]
+        )
+    }
+
+    /// Whether a file shows an asset.
+    public func isShown(_ id: AssetID) throws -> Bool {
+        try first("SELECT 1 FROM node WHERE asset = ? AND links > 0 LIMIT 1", [id.value]) { _ in true } ?? false
+    }
+
+    /// Removes an asset that another has taken in, with its versions and fields; no file may show it.
+    public func deleteAsset(_ id: AssetID) throws {
+        try run("DELETE FROM version WHERE asset = ?", [id.value])
+        try run("DELETE FROM field WHERE asset = ?", [id.value])
+        try run("DELETE FROM asset WHERE id = ?", [id.value])
+    }
+
     /// Records an asset's next version, and gives its row.
     public func insertVersion(
         of asset: AssetID,
@@ -125,6 +145,17 @@ extension Records {
             "UPDATE version SET blob = ?, size = ?, created = ? WHERE id = ?",
             [SQLValue(blob?.rawValue), .integer(size), now.value, id.value]
         )
+    }
+
+    /// Removes a version.
+    public func deleteVersion(_ id: VersionID) throws { try run("DELETE FROM version WHERE id = ?", [id.value]) }
+
+    /// The newest versions of an asset, at most `limit` of them: their rows and blobs.
+    public func newestVersions(of asset: AssetID, limit: Int) throws -> [(id: VersionID, blob: BlobID?)] {
+        try all(
+            "SELECT id, blob FROM version WHERE asset = ? ORDER BY number DESC LIMIT ?",
+            [asset.value, .integer(Int64(limit))]
+        ) { (VersionID(rawValue: $0.integer(0)), $0.optionalInteger(1).map(BlobID.init)) }
     }
 
     /// An asset's versions, the newest first.

@@ -68,6 +68,13 @@ extension Records {
         }
     }
 
+    /// All of a node's names, and the folders they are in.
+    public func entriesNaming(_ node: NodeID) throws -> [(parent: NodeID, name: EntryName)] {
+        try all("SELECT parent, name FROM entry WHERE node = ? ORDER BY id", [node.value]) {
+            (NodeID(rawValue: $0.integer(0)), try EntryName($0.bytes(1)))
+        }
+    }
+
     /// The folder that a folder is in.
     public func parent(of folder: NodeID) throws -> NodeID? {
         try first("SELECT parent FROM entry WHERE node = ? LIMIT 1", [folder.value]) { NodeID(rawValue: $0.integer(0)) }

@@ -1,6 +1,15 @@
 public import AssetModel
 
 extension Records {
+    /// The nodes that have an attribute outside `user.`.
+    public func nodes(withAttribute name: String) throws -> [NodeID] {
+        // The literal, “user”, is the partial index's; without it SQLite would read all attributes.
+        try all("SELECT node FROM extended_attribute WHERE name < X'75736572' AND name = ?", [.blob(Array(name.utf8))])
+        {
+            NodeID(rawValue: $0.integer(0))
+        }
+    }
+
     /// An extended attribute's value.
     public func extendedAttribute(_ name: [UInt8], of node: NodeID) throws -> [UInt8]? {
         try first(

@@ -64,16 +64,20 @@ extension Records {
         )
     }
 
-    /// Records what a file's content is, and which asset it shows.
+    /// Records what a file's content is.
     public func updateContent(of node: NodeRecord) throws {
         try run(
-            "UPDATE node SET size = ?, blocks = ?, blob = ?, asset = ?, mode = ?, modified = ?, changed = ? WHERE id = ?",
+            "UPDATE node SET size = ?, blocks = ?, blob = ?, modified = ?, changed = ? WHERE id = ?",
             [
-                .integer(node.size), .integer(node.blocks), SQLValue(node.blob?.rawValue),
-                SQLValue(node.asset?.rawValue),
-                .integer(Int64(node.mode)), node.modified.value, node.changed.value, node.id.value,
+                .integer(node.size), .integer(node.blocks), SQLValue(node.blob?.rawValue), node.modified.value,
+                node.changed.value, node.id.value,
             ]
         )
+    }
+
+    /// Records which asset a file shows.
+    public func setAsset(of id: NodeID, to asset: AssetID?) throws {
+        try run("UPDATE node SET asset = ? WHERE id = ?", [SQLValue(asset?.rawValue), id.value])
     }
 
     /// Adds to a node's count of names, and says when.

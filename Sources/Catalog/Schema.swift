@@ -8,6 +8,7 @@ enum Schema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 foundation") { try $0.execute(sql: foundation) }
+        migrator.registerMigration("2 kernel attributes") { try $0.execute(sql: kernelAttributes) }
         return migrator
     }
 
@@ -51,5 +52,10 @@ enum Schema {
             asset INTEGER, created INTEGER NOT NULL, updated INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;
         CREATE TABLE staged (node INTEGER PRIMARY KEY, file TEXT NOT NULL, modified INTEGER) STRICT;
         INSERT INTO sqlite_sequence (name, seq) VALUES ('node', \(NodeID.firstInCatalog - 1));
+        """
+
+    /// Which nodes have an attribute that is not a user's: the kernel asks every node for some, and few have one.
+    private static let kernelAttributes = """
+        CREATE INDEX extended_attribute_kernel ON extended_attribute (name, node) WHERE name < X'75736572';
         """
 }

@@ -45,7 +45,8 @@ func answer<Value>(
     let caller = unsafe Caller(
         uid: context.pointee.uid,
         gid: context.pointee.gid,
-        pid: Int32(context.pointee.pid)
+        pid: Int32(context.pointee.pid),
+        umask: context.pointee.umask
     )
     do throws(OperationFailure) {
         let value = try body(dispatcher.filesystem, caller)

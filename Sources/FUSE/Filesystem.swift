@@ -98,6 +98,15 @@ public protocol Filesystem: Sendable {
         length: Int64,
         for caller: Caller
     ) throws(OperationFailure)
+    /// Copies a part of one file into another, as copy_file_range(2) says; answers how many bytes.
+    func copyFileRange(
+        from source: FileHandle,
+        offset start: Int64,
+        to handle: FileHandle,
+        offset: Int64,
+        count: Int,
+        for caller: Caller
+    ) throws(OperationFailure) -> Int
     /// Finds data or holes (SEEK_DATA, SEEK_HOLE).
     func lseek(_ handle: FileHandle, offset: Int64, whence: Int32, for caller: Caller) throws(OperationFailure) -> Int64
 

@@ -93,6 +93,21 @@ extension fuse_lowlevel_ops {
                 unsafe replyEmpty($0, $1)
             }
         }
+        unsafe copy_file_range = { request, _, start, source, _, offset, information, count, _ in
+            unsafe answer(request, "copy_file_range") { (fs, caller) throws(OperationFailure) in
+                try unsafe fs.copyFileRange(
+                    from: handle(source),
+                    offset: Int64(start),
+                    to: handle(information),
+                    offset: Int64(offset),
+                    // The reply has 32 bits for the count.
+                    count: min(count, 0xFFFF_F000),
+                    for: caller
+                )
+            } reply: { (request, count) in
+                unsafe fuse_reply_write(request, count)
+            }
+        }
         unsafe lseek = { request, _, offset, whence, information in
             unsafe answer(request, "lseek") { (fs, caller) throws(OperationFailure) in
                 try unsafe fs.lseek(handle(information), offset: Int64(offset), whence: whence, for: caller)

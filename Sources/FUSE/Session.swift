@@ -103,11 +103,15 @@ public final class Session {
 }
 
 extension fuse_lowlevel_ops {
-    /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, NFS handles.
+    /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, NFS handles, and access
+    /// control lists, with which the umask is ours to apply.
     fileprivate mutating func serveStart() {
         unsafe `init` = { _, connection in
             guard let connection = unsafe connection else { return }
-            let wanted = UInt32(FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPORT_SUPPORT)
+            let wanted = UInt32(
+                FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_POSIX_ACL
+                    | FUSE_CAP_DONT_MASK
+            )
             unsafe connection.pointee.want |= wanted & connection.pointee.capable
             unsafe connection.pointee.want &= ~UInt32(FUSE_CAP_READDIRPLUS_AUTO)
         }

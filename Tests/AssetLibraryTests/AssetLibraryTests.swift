@@ -7,44 +7,6 @@ import Logging
 import TestSupport
 import Testing
 
-/// A library without a kernel.
-private func withLibrary(_ name: String = #function, _ body: (AssetLibrary, String) throws -> Void) throws {
-    try withScratch(name) { path in
-        let library = try AssetLibrary(at: path + "/library", log: quiet)
-        try body(library, path + "/library")
-        try library.close()
-        try checkLibrary(path + "/library")
-    }
-}
-
-private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-
-extension AssetLibrary {
-    fileprivate func put(_ text: String, at offset: Int64 = 0, in node: OpenNode) throws {
-        try unsafe Array(text.utf8).withUnsafeBytes { try unsafe write($0, at: offset, to: node) }
-    }
-
-    fileprivate func upload(_ name: String, _ text: String) throws -> NodeRecord {
-        let (record, node) = try makeFile(try EntryName(name), in: .folders, mode: 0o644, uid: 7, gid: 8)
-        try put(text, in: node)
-        try flush(node)
-        close(node, wasWriting: true)
-        return try #require(try read { try $0.node(record.id) })
-    }
-
-    fileprivate func outcomes() throws -> [String] {
-        let text = String(decoding: try read { try $0.receipts(from: 0, count: 1 << 20) }, as: UTF8.self)
-        return try text.split(separator: "\n").map { line in
-            let receipt = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
-            return try #require(receipt?["outcome"] as? String)
-        }
-    }
-
-    fileprivate func versions(of node: NodeID) throws -> [VersionRecord] {
-        try read { records in try records.node(node)?.asset.map { try records.versions(of: $0) } ?? [] }
-    }
-}
-
 struct UploadTests {
     @Test func `an upload makes an asset with one version`() throws {
         try withLibrary { library, _ in
@@ -170,7 +132,7 @@ struct UploadTests {
         try withLibrary { library, _ in
             let record = try library.upload("a", "x")
             let asset = try #require(record.asset)
-            _ = try library.link(record.id, as: try EntryName("b"), in: .folders)
+            _ = try library.link(record.id, as: try EntryName("b"), in: .folders, by: 0)
             _ = try library.remove(try EntryName("a"), in: .folders)
             #expect(try library.read { try $0.asset(asset)?.trashed } == nil)
             _ = try library.remove(try EntryName("b"), in: .folders)
@@ -245,7 +207,7 @@ struct TreeTests {
                 _ to: NodeID,
                 _ c: AssetLibrary.Collision = .replace
             ) -> String {
-                refusal { _ = try library.move(try EntryName(a), in: from, to: try EntryName(b), in: to, c) }
+                refusal { _ = try library.move(try EntryName(a), in: from, to: try EntryName(b), in: to, c, by: 0) }
             }
             #expect(move("outer", .folders, "x", inner.id) == "\(LibraryError.intoItself)")
             #expect(move("file", .folders, "outer", .folders) == "\(LibraryError.isAFolder)")

@@ -119,7 +119,6 @@ struct TreeTests {
             for name in ["user.asset.captoin", "user.policy.nonsense"] {
                 #expect(try run("setfattr", "-n", name, "-v", "x", mount.path("f")).errors.contains("Invalid argument"))
             }
-            #expect(try run("setfacl", "-m", "u:1:r", mount.path("f")).errors.contains("Operation not supported"))
             #expect(try run("getfattr", "-n", "user.none", mount.path("f")).errors.contains("No such attribute"))
             try run("setfattr", "-x", "user.free", mount.path("f")).check()
             try run("cp", "-a", mount.path("f"), mount.path("g")).check()

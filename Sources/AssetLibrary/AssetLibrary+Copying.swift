@@ -1,0 +1,87 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Synchronization
+
+// Copies within the library.
+extension AssetLibrary {
+    /// Copies a part of one file into another, as copy_file_range(2) says.
+    ///
+    /// A whole file into an empty one costs nothing: both show one blob.
+    /// - Returns: how many bytes; fewer than asked at the end of the source.
+    public func copy(
+        from source: OpenNode,
+        at start: Int64,
+        to node: OpenNode,
+        at offset: Int64,
+        count: Int64
+    ) throws(LibraryError) -> Int64 {
+        guard start >= 0, offset >= 0, count >= 0 else { throw .invalid("Offset or length is out of range.") }
+        let size = source.content.size
+        let length = min(count, size - start)
+        let (end, overflow) = offset.addingReportingOverflow(length)
+        guard length > 0, !overflow else { return 0 }
+        if start == 0, offset == 0, length == size, try clone(source, into: node) { return length }
+        try space.take(length)
+        try change(node) { (upload, staged) throws(BlobStoreError) in
+            upload.digest.disturb()
+            try copyBytes(of: source, from: start, to: staged, at: offset, count: length)
+            return nil
+        } resize: {
+            max($0, end)
+        }
+        return length
+    }
+
+    private func copyBytes(
+        of source: OpenNode,
+        from start: Int64,
+        to staged: StagedFile,
+        at offset: Int64,
+        count: Int64
+    ) throws(BlobStoreError) {
+        let (file, size, digest, isShared) = source.shown.withLock { ($0.file, $0.size, $0.digest, $0.isShared) }
+        guard isShared, let digest else {
+            guard let file else { return }
+            return try staged.copy(of: file, from: start, to: offset, count: count)
+        }
+        try sharedBlobs.withLock { _ throws(BlobStoreError) in
+            try staged.copy(of: try blobs.open(digest, size: size), from: start, to: offset, count: count)
+        }
+    }
+
+    /// Makes an empty file show the blob that another file shows.
+    /// - Returns: false where one of the two is not as simple as that.
+    private func clone(_ source: OpenNode, into node: OpenNode) throws(LibraryError) -> Bool {
+        guard source !== node else { return false }
+        let origin = source.upload.withLock { upload -> (digest: Digest, size: Int64)? in
+            guard !upload.isDirty, !(upload.isBound && upload.staged != nil) else { return nil }
+            return source.shown.withLock { shown in shown.digest.map { ($0, shown.size) } }
+        }
+        guard let (digest, size) = origin, size > 0 else { return false }
+        let isCloned = try node.upload.withLock { upload throws(LibraryError) -> Bool in
+            guard node.content.size == 0, !upload.isBound, !node.isUnlinked.load(ordering: .relaxed) else {
+                return false
+            }
+            do {
+                try showBlob(digest, size: size, in: node)
+                let sealed = try Seal(blob: try blobs.open(digest, size: size), digest, size: size)
+                let isRecorded = upload.isRecorded
+                // The content is in the catalog at once, because no staged file could bring it back after a crash.
+                _ = try catalog.write { records in
+                    try Show(sealed, in: node.id, .now, isRecorded: isRecorded, records)
+                }
+            } catch {
+                throw LibraryError(error)
+            }
+            upload.staged = nil
+            upload.isRecorded = false
+            upload.isDirty = true
+            upload.isOnlyTruncated = false
+            upload.digest.disturb()
+            node.shown.withLock { $0.modified = .now }
+            return true
+        }
+        return isCloned
+    }
+}

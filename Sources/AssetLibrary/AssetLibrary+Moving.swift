@@ -1,0 +1,239 @@
+public import AssetModel
+public import Catalog
+internal import Synchronization
+
+// Names that are given to files and folders that exist.
+extension AssetLibrary {
+    /// Gives a node another name.
+    public func link(
+        _ id: NodeID,
+        as name: EntryName,
+        in parent: NodeID,
+        by uid: UInt32
+    ) throws(LibraryError) -> NodeRecord {
+        let isWaiting = try read { records in
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            return try node.isFile && placeToPublish(node, records) == nil
+        }
+        let isUnderWay = try settle(id, isComplete: isWaiting)
+        let (node, version) = try write { records -> (NodeRecord, VersionID?) in
+            _ = try records.folder(parent)
+            guard var node = try records.node(id), node.links > 0 else { throw LibraryError.notFound }
+            guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
+            guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
+            let now = Timestamp.now
+            try records.insertEntry(name, in: parent, node: id)
+            try records.addLinks(1, to: id, at: now)
+            try records.touchFolder(parent, at: now)
+            node.links += 1
+            node.changed = now
+            let arrival = Arrival(
+                name: name,
+                in: parent,
+                as: try nameClasses.of(name, in: parent, records),
+                by: uid,
+                isUnderWay: isUnderWay,
+                savingBegan: vacancies.savingBegan
+            )
+            let found = try successor(of: name, in: parent, for: node, records)
+            return (node, try records.arrive(node, arrival, found, nameClasses))
+        }
+        note(version, of: id)
+        vacancies.remove(name, in: parent)
+        return node
+    }
+
+    /// How a move treats a name that is taken.
+    public enum Collision: Sendable {
+        /// What is there loses the name.
+        case replace
+        /// The move is refused.
+        case refuse
+        /// The two swap names.
+        case exchange
+    }
+
+    /// Moves a name, as renameat2(2) says.
+    ///
+    /// An upload under a temporary name that gets a final one has its verdict here.
+    /// - Returns: the node that lost the new name, if one did.
+    public func move(
+        _ name: EntryName,
+        in parent: NodeID,
+        to newName: EntryName,
+        in newParent: NodeID,
+        _ collision: Collision,
+        by uid: UInt32
+    ) throws(LibraryError) -> NodeRecord? {
+        let (source, target, classes) = try read { records in
+            let classes = (
+                try nameClasses.of(name, in: parent, records), try nameClasses.of(newName, in: newParent, records)
+            )
+            return (try records.node(named: name, in: parent), try records.node(named: newName, in: newParent), classes)
+        }
+        guard let source else { throw .notFound }
+        if collision == .exchange {
+            guard let target else { throw .notFound }
+            try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uid)
+            return nil
+        }
+        let isUnderWay = try settle(source.id, isComplete: classes.0 != .final && classes.1 == .final)
+        let moved = try write { records in
+            guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
+            _ = try records.folder(newParent)
+            let target = try records.node(named: newName, in: newParent)
+            if collision == .refuse, target != nil { throw LibraryError.nameTaken(newName) }
+            // > If oldpath and newpath are existing hard links referring to the same file, then rename() does nothing — rename(2)
+            if target?.id == source.id { return Moved() }
+            if parent != newParent, source.isFolder { try records.refuse(newParent, within: source.id) }
+            if let target { try records.refuseReplacing(target, as: newName, with: source) }
+
+            let now = Timestamp.now
+            if target != nil { try records.deleteEntry(newName, in: newParent) }
+            try records.moveEntry(name, in: parent, to: newName, in: newParent)
+            let lost: Int64 = target?.isFolder == true ? 1 : 0
+            if parent == newParent {
+                try records.touchFolder(parent, subfolders: -lost, at: now)
+            } else {
+                let moved: Int64 = source.isFolder ? 1 : 0
+                try records.touchFolder(parent, subfolders: -moved, at: now)
+                try records.touchFolder(newParent, subfolders: moved - lost, at: now)
+            }
+            try records.addLinks(0, to: source.id, at: now)
+
+            var result = Moved()
+            result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
+            let arrival = Arrival(
+                name: newName,
+                in: newParent,
+                as: classes.1,
+                formerly: (parent, name),
+                by: uid,
+                isUnderWay: isUnderWay,
+                savingBegan: vacancies.savingBegan
+            )
+            var heritage = target?.asset.map { (asset: $0, former: result.replaced) }
+            if target == nil { heritage = try successor(of: newName, in: newParent, for: source, records) }
+            result.version = try records.arrive(source, arrival, heritage, nameClasses)
+            if let replaced = result.replaced {
+                try records.trashIfLost(replaced, as: newName, in: newParent, at: now)
+            }
+            result.shown = try records.node(source.id)?.asset
+            result.hasFormer = try source.asset.map { try records.asset($0) != nil } ?? false
+            return result
+        }
+        if source.isFolder { nameClasses.forget() }
+        note(moved.version, of: source.id)
+        if let replaced = moved.replaced { noteRemoval(replaced) }
+        vacancies.remove(newName, in: newParent)
+        if let asset = moved.replaced?.asset, moved.shown != asset {
+            vacancies.add(newName, in: newParent, asset: asset, node: source.id)
+        }
+        // A file that keeps its asset has given its name up for a moment only when it was put aside.
+        let isAside = classes.1 != .final || newName.isBackup(of: name)
+        if moved.hasFormer, let asset = source.asset, asset != moved.shown || isAside {
+            vacancies.add(name, in: parent, asset: asset, node: source.id)
+        }
+        return moved.replaced
+    }
+
+    /// What a move did besides moving.
+    private struct Moved {
+        /// What lost the new name.
+        var replaced: NodeRecord?
+        /// The version that was published with it.
+        var version: VersionID?
+        /// The asset that the file shows now.
+        var shown: AssetID?
+        /// Whether the asset that it showed before is still one.
+        var hasFormer = false
+    }
+
+    /// One of the two names of an exchange.
+    private typealias Place = (parent: NodeID, name: EntryName, node: NodeRecord, nameClass: NameClass)
+
+    /// Two names swap their nodes, and with them the assets; but of a final and a temporary name the final one keeps its asset.
+    private func exchange(_ first: Place, _ second: Place, by uid: UInt32) throws(LibraryError) {
+        let firstEnters = first.nameClass != .final && second.nameClass == .final
+        let secondEnters = second.nameClass != .final && first.nameClass == .final
+        let isUnderWay = (
+            try settle(first.node.id, isComplete: firstEnters), try settle(second.node.id, isComplete: secondEnters)
+        )
+        let versions = try write { records -> (VersionID?, VersionID?) in
+            guard let one = try records.node(named: first.name, in: first.parent),
+                let two = try records.node(named: second.name, in: second.parent)
+            else { throw LibraryError.notFound }
+            if one.id == two.id { return (nil, nil) }
+            if first.parent != second.parent {
+                if one.isFolder { try records.refuse(second.parent, within: one.id) }
+                if two.isFolder { try records.refuse(first.parent, within: two.id) }
+            }
+            let now = Timestamp.now
+            try records.updateEntry(first.name, in: first.parent, node: two.id)
+            try records.updateEntry(second.name, in: second.parent, node: one.id)
+            let gained: Int64 = first.parent == second.parent ? 0 : (one.isFolder ? 1 : 0) - (two.isFolder ? 1 : 0)
+            try records.touchFolder(first.parent, subfolders: -gained, at: now)
+            try records.touchFolder(second.parent, subfolders: gained, at: now)
+            try records.addLinks(0, to: one.id, at: now)
+            try records.addLinks(0, to: two.id, at: now)
+            func enter(
+                _ newcomer: NodeRecord,
+                _ place: Place,
+                of former: NodeRecord,
+                _ isUnderWay: Bool
+            ) throws -> VersionID? {
+                let arrival = Arrival(
+                    name: place.name,
+                    in: place.parent,
+                    by: uid,
+                    isUnderWay: isUnderWay,
+                    savingBegan: vacancies.savingBegan
+                )
+                let heritage = former.asset.map { (asset: $0, former: Optional(former)) }
+                return try records.arrive(newcomer, arrival, heritage, nameClasses)
+            }
+            return (
+                firstEnters ? try enter(one, second, of: two, isUnderWay.0) : nil,
+                secondEnters ? try enter(two, first, of: one, isUnderWay.1) : nil
+            )
+        }
+        if first.node.isFolder || second.node.isFolder { nameClasses.forget() }
+        note(versions.0, of: first.node.id)
+        note(versions.1, of: second.node.id)
+    }
+
+    /// The verdict on an upload whose file is about to get its final name, if it `isComplete` with that.
+    /// - Returns: whether the upload goes on and has its verdict later.
+    private func settle(_ id: NodeID, isComplete: Bool) throws(LibraryError) -> Bool {
+        guard let node = openNode(id) else { return false }
+        return try node.upload.withLock { upload throws(LibraryError) in
+            if isComplete { try finish(&upload, of: node) }
+            return upload.isDirty || upload.isNew && upload.writers > 0
+        }
+    }
+
+    /// An open upload goes on with the version that its file's new name made.
+    private func note(_ version: VersionID?, of id: NodeID) {
+        guard let version, let node = openNode(id) else { return }
+        node.upload.withLock { if $0.writers > 0 { $0.version = version } }
+    }
+}
+
+extension Records {
+    fileprivate func refuse(_ folder: NodeID, within ancestor: NodeID) throws {
+        var next: NodeID? = folder
+        while let id = next {
+            guard id != ancestor else { throw LibraryError.intoItself }
+            next = try parent(of: id)
+        }
+    }
+
+    fileprivate func refuseReplacing(_ target: NodeRecord, as name: EntryName, with source: NodeRecord) throws {
+        switch (source.isFolder, target.isFolder) {
+        case (false, true): throw LibraryError.isAFolder
+        case (true, false): throw LibraryError.notAFolder
+        case (true, true): if try hasEntries(target.id) { throw LibraryError.folderNotEmpty(name) }
+        case (false, false): break
+        }
+    }
+}

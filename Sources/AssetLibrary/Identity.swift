@@ -1,0 +1,148 @@
+internal import AssetModel
+internal import Catalog
+
+// Which asset a file shows. The asset stays with the name: whoever comes to have the name shows it, with what the asset was before
+// as its former version.
+
+/// A file comes to have a name.
+struct Arrival {
+    /// The name, and the folder it is in.
+    let name: EntryName
+    let parent: NodeID
+    let nameClass: NameClass
+    /// The name that it gives up for it, if it does.
+    let formerly: (parent: NodeID, name: EntryName)?
+    /// Who gives the name.
+    let uid: UInt32
+    /// Whether an upload to the file goes on, so that its content is yet to come.
+    let isUnderWay: Bool
+    /// An asset that is younger came to be with the same saving.
+    let savingBegan: Timestamp
+
+    init(
+        name: EntryName,
+        in parent: NodeID,
+        as nameClass: NameClass = .final,
+        formerly: (parent: NodeID, name: EntryName)? = nil,
+        by uid: UInt32,
+        isUnderWay: Bool,
+        savingBegan: Timestamp
+    ) {
+        self.name = name
+        self.parent = parent
+        self.nameClass = nameClass
+        self.formerly = formerly
+        self.uid = uid
+        self.isUnderWay = isUnderWay
+        self.savingBegan = savingBegan
+    }
+}
+
+extension Records {
+    /// Decides what a file shows under the name that it comes to have.
+    ///
+    /// `heritage` is the asset that the name has, or had a moment ago, and the file that shows it.
+    /// - Returns: the version that has the file's content, if it is published with this.
+    func arrive(
+        _ node: NodeRecord,
+        _ arrival: Arrival,
+        _ heritage: (asset: AssetID, former: NodeRecord?)?,
+        _ classes: NameClasses
+    ) throws -> VersionID? {
+        guard node.isFile else { return nil }
+        var node = node
+        if let (asset, former) = heritage, asset != node.asset {
+            try takeOver(asset, by: &node, named: arrival)
+            if let former, former.id != node.id, former.asset == asset, former.links > 0 {
+                try split(former, classes)
+            }
+        } else if node.asset != nil || arrival.nameClass != .final {
+            return nil
+        }
+        guard !arrival.isUnderWay else { return nil }
+        let digest = try node.blob.flatMap { try self.digest(of: $0) }
+        return try Publish(
+            node,
+            named: arrival.name,
+            in: arrival.parent,
+            by: arrival.uid,
+            digest: digest,
+            self
+        ).version
+    }
+
+    /// Makes a file show an asset; what a person has set on the file wins.
+    private func takeOver(_ asset: AssetID, by node: inout NodeRecord, named arrival: Arrival) throws {
+        try restore(asset)
+        try setAsset(of: node.id, to: asset)
+        if let own = node.asset {
+            try copyFields(of: own, to: asset)
+            if try !isShown(own) {
+                // One content, which the other asset has now, or what was written a moment ago on the way to it: nothing is left
+                // that could be missed.
+                let isYoung = try (self.asset(own)?.created).map { $0 > arrival.savingBegan } ?? true
+                if try isYoung || newestVersions(of: own, limit: 2).count < 2 {
+                    try deleteAsset(own)
+                } else {
+                    let (parent, name) = arrival.formerly ?? (arrival.parent, arrival.name)
+                    try trash(own, parent: parent, name: name, at: .now)
+                }
+            }
+        } else {
+            try moveAttributesToFields(of: node.id, to: asset)
+        }
+        node.asset = asset
+    }
+
+    /// Gives a file whose asset goes elsewhere one of its own, with the same fields; none where its name is not a final one.
+    func split(_ node: NodeRecord, _ classes: NameClasses) throws {
+        guard let former = node.asset else { return }
+        let now = Timestamp.now
+        let name = try entriesNaming(node.id).first { try classes.of($0.name, in: $0.parent, self) == .final }?.name
+        guard let name else {
+            try setAsset(of: node.id, to: nil)
+            for (field, value) in try fields(of: former) {
+                try setExtendedAttribute(AttributeName.bytes(of: field), of: node.id, to: Array(value.utf8))
+            }
+            return
+        }
+        let asset = try insertAsset(uid: node.uid, name: name, at: now)
+        try copyFields(of: former, to: asset)
+        try setAsset(of: node.id, to: asset)
+        _ = try insertVersion(of: asset, blob: node.blob, size: node.size, uid: node.uid, name: name, at: now)
+    }
+
+    /// Fields that were set on a file before it was an asset are the asset's.
+    func moveAttributesToFields(of node: NodeID, to asset: AssetID) throws {
+        for field in Field.allCases {
+            let name = AttributeName.bytes(of: field)
+            guard let value = try extendedAttribute(name, of: node) else { continue }
+            try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
+            try deleteExtendedAttribute(name, of: node)
+        }
+    }
+}
+
+extension AssetLibrary {
+    /// The asset that a name had a moment ago, for a file that comes to have the name, and the file that shows it still.
+    ///
+    /// A file that has been an asset for longer than that moment was moved here for its own sake, and stays what it is.
+    func successor(
+        of name: EntryName,
+        in parent: NodeID,
+        for node: NodeRecord?,
+        _ records: Records
+    ) throws -> (asset: AssetID, former: NodeRecord?)? {
+        guard let vacancy = vacancies.find(name, in: parent), try records.asset(vacancy.asset) != nil else {
+            return nil
+        }
+        if let own = try node?.asset.flatMap({ try records.asset($0) }), own.created < vacancies.savingBegan {
+            return nil
+        }
+        let former = try records.node(vacancy.node)
+        let showsIt = former?.asset == vacancy.asset && (former?.links ?? 0) > 0
+        // Somebody has given it another place meanwhile.
+        if try !showsIt && records.isShown(vacancy.asset) { return nil }
+        return (vacancy.asset, former)
+    }
+}

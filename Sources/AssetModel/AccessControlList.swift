@@ -1,0 +1,101 @@
+/// A POSIX access control list, as the kernel hands it over in `system.posix_acl_access` and `system.posix_acl_default`.
+///
+/// > The permissions of a file's owner class, group class and others, with entries for named users and groups — acl(5)
+///
+/// The kernel checks lists and asks them; what is kept here is how they follow a mode and a mode follows them, as
+/// POSIX 1003.1e draft 17 says and Linux does.
+public struct AccessControlList: Sendable, Equatable {
+    /// Whom an entry is about; the raw values are the kernel's.
+    public enum Tag: UInt16, Sendable {
+        case owner = 0x01
+        case user = 0x02
+        case group = 0x04
+        case namedGroup = 0x08
+        case mask = 0x10
+        case other = 0x20
+    }
+
+    /// One line of the list.
+    public struct Item: Sendable, Equatable {
+        /// Whom it is about.
+        public let tag: Tag
+        /// read 4, write 2, execute 1.
+        public var permissions: UInt16
+        /// The user or group; meaningless for the other tags.
+        public let id: UInt32
+    }
+
+    /// The lines, in the order in which they came.
+    public private(set) var items: [Item]
+
+    /// The version that the kernel writes before the lines.
+    private static let version: UInt32 = 2
+
+    /// Reads the kernel's form.
+    /// - Returns: nil when it is not one.
+    public init?(_ bytes: [UInt8]) {
+        guard bytes.count >= 4, (bytes.count - 4) % 8 == 0, bytes.number(at: 0, count: 4) == Self.version else {
+            return nil
+        }
+        items = []
+        for start in stride(from: 4, to: bytes.count, by: 8) {
+            guard let tag = Tag(rawValue: UInt16(bytes.number(at: start, count: 2))) else { return nil }
+            let permissions = UInt16(bytes.number(at: start + 2, count: 2))
+            guard permissions <= 7 else { return nil }
+            items.append(Item(tag: tag, permissions: permissions, id: bytes.number(at: start + 4, count: 4)))
+        }
+        // Without these three there is nothing that a mode could be made of.
+        for tag in [Tag.owner, .group, .other] where items.count(where: { $0.tag == tag }) != 1 { return nil }
+    }
+
+    /// The kernel's form.
+    public var bytes: [UInt8] {
+        items.reduce(into: Self.version.littleEndianBytes) { result, item in
+            result +=
+                item.tag.rawValue.littleEndianBytes + item.permissions.littleEndianBytes + item.id.littleEndianBytes
+        }
+    }
+
+    /// Whether the list says no more than a mode can.
+    public var isMode: Bool { items.allSatisfy { [.owner, .group, .other].contains($0.tag) } }
+
+    /// The permission bits that stat(2) shows: the group's are the mask's where there is one.
+    public var permissions: UInt32 {
+        UInt32(self[.owner] << 6 | self[groupClass] << 3 | self[.other])
+    }
+
+    /// The list after chmod(2).
+    public func changed(to mode: UInt32) -> AccessControlList {
+        var result = self
+        result[.owner] = UInt16(mode >> 6 & 7)
+        result[groupClass] = UInt16(mode >> 3 & 7)
+        result[.other] = UInt16(mode & 7)
+        return result
+    }
+
+    /// What a new file gets from its folder's default list, of which its maker's mode leaves less.
+    public func inherited(by mode: UInt32) -> AccessControlList {
+        changed(to: permissions & mode)
+    }
+
+    private var groupClass: Tag { items.contains { $0.tag == .mask } ? .mask : .group }
+
+    private subscript(tag: Tag) -> UInt16 {
+        get { items.first { $0.tag == tag }?.permissions ?? 0 }
+        set {
+            if let index = items.firstIndex(where: { $0.tag == tag }) { items[index].permissions = newValue }
+        }
+    }
+}
+
+extension [UInt8] {
+    fileprivate func number(at start: Int, count: Int) -> UInt32 {
+        (0..<count).reduce(0) { $0 | UInt32(self[start + $1]) << (8 * UInt32($1)) }
+    }
+}
+
+extension FixedWidthInteger {
+    fileprivate var littleEndianBytes: [UInt8] {
+        (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> (8 * Self($0))) }
+    }
+}

@@ -1,0 +1,114 @@
+/// What a file's name says about it: whether it is a person's work, on the way to be, or a program's.
+public enum NameClass: Sendable {
+    /// A file that people care about: what is written to it is an upload.
+    case final
+    /// A file that a program will rename when it is complete, or a backup or lock of an editor: works as any file, and enters the
+    /// pipeline when it is renamed to a final name.
+    case temporary
+    /// What an operating system leaves in folders: stored and shown, never an asset.
+    case junk
+
+    /// The class of a file's name, whatever folder it is in.
+    public init(ofFile name: EntryName) {
+        let name = name.bytes
+        self = Self.isJunk(name) ? .junk : Self.isTemporary(name) ? .temporary : .final
+    }
+
+    /// What a folder's name says about all that is in the folder.
+    public init(ofFolder name: EntryName) {
+        let text = name.description
+        let isTrash = text.hasPrefix(".Trash-")
+        self = isTrash || junkFolders.contains(text) ? .junk : temporaryFolders.contains(text) ? .temporary : .final
+    }
+
+    private static func isJunk(_ name: [UInt8]) -> Bool {
+        if junkNames.contains(where: { name.elementsEqual($0.utf8) }) { return true }
+        // LibreOffice and OpenOffice lock `x` with `.~lock.x#`, Microsoft Office with `~$x`; AppleDouble's files are `._x`.
+        if name.has(prefix: "._") || name.has(prefix: "~$") || name.has(prefix: ".fuse_hidden") { return true }
+        if name.has(prefix: ".~lock."), name.last == UInt8(ascii: "#") { return true }
+        return name.has(prefix: ".nfs") && name.count >= 12 && name.dropFirst(4).allSatisfy(\.isHexDigit)
+    }
+
+    private static func isTemporary(_ name: [UInt8]) -> Bool {
+        if temporarySuffixes.contains(where: { name.has(suffix: $0) }) { return true }
+        if temporaryPrefixes.contains(where: { name.has(prefix: $0) }) { return true }
+        // vim asks whether a folder can be written to with a file called 4913.
+        if name.elementsEqual("4913".utf8) { return true }
+        // Emacs: `#x#` saves by itself, `.#x` locks.
+        if name.count > 2, name.first == UInt8(ascii: "#"), name.last == UInt8(ascii: "#") { return true }
+        // vim's `.x.swp`, `.x.swo` … `.x.swa`; a film in `x.swf` has no dot before it.
+        if name.first == UInt8(ascii: "."), name.suffix(4).dropLast().elementsEqual(".sw".utf8) { return true }
+        // sed -i: `sedXXXXXX`; emacs with file-precious-flag: `tmpXXXXXX`
+        if name.count == 9, name.has(prefix: "sed") || name.has(prefix: "tmp"), name.suffix(6).looksRandom {
+            return true
+        }
+        // rsync: `.x.XXXXXX`
+        return name.count > 8 && name.first == UInt8(ascii: ".") && name[name.count - 7] == UInt8(ascii: ".")
+            && name.suffix(6).looksRandom
+    }
+}
+
+extension EntryName {
+    /// Whether a program would call a file so to keep what it was while it writes `original` anew: `x.bak`, `x~`, `.bak.1.x`.
+    public func isBackup(of original: EntryName) -> Bool {
+        let (own, other) = (bytes, original.bytes)
+        if own.count > other.count {
+            // All of the name, with something that is no letter or digit between it and what was added.
+            if own.starts(with: other), !own[other.count].isWord { return true }
+            if own.suffix(other.count) == other[...], !own[own.count - other.count - 1].isWord { return true }
+        }
+        guard own != other, let dot = own.lastIndex(of: UInt8(ascii: ".")) else { return false }
+        let stem = other.lastIndex(of: UInt8(ascii: ".")).map { other[..<$0] } ?? other[...]
+        return own[..<dot] == stem && backupExtensions.contains(String(decoding: own[dot...], as: UTF8.self))
+    }
+}
+
+// Names by program, gathered from what their documentation and their sources say. Lower and upper case as the programs write
+// them.
+private let temporarySuffixes = [
+    // browsers and downloaders
+    ".part", ".crdownload", ".download", ".opdownload", ".aria2", ".filepart", ".tacitpart",
+    // rclone, Nextcloud (`.ocTransferId….part` above), unison, syncthing, LibreOffice's `lu….tmp`, Office's `XXXXXXXX.tmp`
+    ".partial", ".tmp", ".temp",
+    // vim's swap files without a leading dot; backups of vim, emacs, nano
+    ".swp", ".swo", ".swx", ".kate-swp", "~",
+]
+private let temporaryPrefixes = [
+    ".goutputstream-", ".syncthing.", "~syncthing~", ".unison.", ".#", ".com.google.Chrome.", "AEtemp-",
+]
+private let temporaryFolders: Set<String> = [".~tmp~", ".rsync-partial", ".rsync-tmp"]
+private let backupExtensions: Set<String> = [".bak", ".old", ".orig", ".backup", ".save", ".BAK", ".OLD"]
+private let junkNames = [
+    ".DS_Store", ".localized", ".apdisk", ".VolumeIcon.icns", "Icon\r", "Thumbs.db", "thumbs.db", "ehthumbs.db",
+    "desktop.ini", "Desktop.ini", ".directory",
+]
+private let junkFolders: Set<String> = [
+    ".AppleDouble", ".DocumentRevisions-V100", ".Spotlight-V100", ".TemporaryItems", ".Trashes", ".fseventsd", "@eaDir",
+    "$RECYCLE.BIN", "System Volume Information", ".dropbox.cache", ".stfolder",
+]
+
+extension [UInt8] {
+    fileprivate func has(prefix: String) -> Bool { count > prefix.utf8.count && starts(with: prefix.utf8) }
+
+    fileprivate func has(suffix: String) -> Bool {
+        count > suffix.utf8.count && self.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
+    }
+}
+
+extension UInt8 {
+    /// A letter or digit, or a part of one that is not ASCII.
+    fileprivate var isWord: Bool { isDigit || isUpper || isLower || self >= 0x80 }
+    fileprivate var isHexDigit: Bool { isDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(self) }
+    fileprivate var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+    fileprivate var isUpper: Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) }
+    fileprivate var isLower: Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self) }
+}
+
+extension ArraySlice<UInt8> {
+    /// Whether letters and digits come from mkstemp(3) and not from a person: `.config.backup` is nobody's temporary file.
+    ///
+    /// One in two hundred of mkstemp's is all lower case and goes for a person's; then it becomes an asset a moment too early.
+    fileprivate var looksRandom: Bool {
+        allSatisfy { $0.isDigit || $0.isUpper || $0.isLower } && contains { $0.isDigit || $0.isUpper }
+    }
+}

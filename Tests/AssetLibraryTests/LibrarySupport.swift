@@ -1,0 +1,49 @@
+import AssetLibrary
+import AssetModel
+import Catalog
+import Foundation
+import Logging
+import TestSupport
+import Testing
+
+/// A library without a kernel.
+func withLibrary(
+    _ name: String = #function,
+    saving: Duration = .seconds(15),
+    _ body: (AssetLibrary, String) throws -> Void
+) throws {
+    try withScratch(name) { path in
+        let library = try AssetLibrary(at: path + "/library", log: quiet, saving: saving)
+        try body(library, path + "/library")
+        try library.close()
+        try checkLibrary(path + "/library")
+    }
+}
+
+let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+extension AssetLibrary {
+    func put(_ text: String, at offset: Int64 = 0, in node: OpenNode) throws {
+        try unsafe Array(text.utf8).withUnsafeBytes { try unsafe write($0, at: offset, to: node) }
+    }
+
+    func upload(_ name: String, _ text: String) throws -> NodeRecord {
+        let (record, node) = try makeFile(try EntryName(name), in: .folders, mode: 0o644, uid: 7, gid: 8)
+        try put(text, in: node)
+        try flush(node)
+        close(node, wasWriting: true)
+        return try #require(try read { try $0.node(record.id) })
+    }
+
+    func outcomes() throws -> [String] {
+        let text = String(decoding: try read { try $0.receipts(from: 0, count: 1 << 20) }, as: UTF8.self)
+        return try text.split(separator: "\n").map { line in
+            let receipt = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            return try #require(receipt?["outcome"] as? String)
+        }
+    }
+
+    func versions(of node: NodeID) throws -> [VersionRecord] {
+        try read { records in try records.node(node)?.asset.map { try records.versions(of: $0) } ?? [] }
+    }
+}
