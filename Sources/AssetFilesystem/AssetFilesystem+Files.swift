@@ -42,17 +42,13 @@ extension AssetFilesystem {
             return opened
         }
         let node = try refusing { () throws(LibraryError) in
-            let node = try library.open(id, forWriting: isWriting, uid: caller.uid)
-            guard isWriting, flags & O_TRUNC != 0 else { return node }
-            do throws(LibraryError) {
-                try library.truncate(node, to: 0, isOpening: true)
-            } catch {
-                library.close(node, wasWriting: true)
-                throw error
-            }
-            return node
+            try library.open(id, forWriting: isWriting, uid: caller.uid)
         }
         do throws(OperationFailure) {
+            if isWriting, flags & O_TRUNC != 0 {
+                try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
+                try dropPrivileges(of: id, caller)
+            }
             return try opened(node, isWriting: isWriting, for: caller)
         } catch {
             library.close(node, wasWriting: isWriting)
@@ -115,13 +111,18 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) {
         let open = try writable(handle)
-        if open.mayHavePrivileges.exchange(false, ordering: .relaxed) { try dropPrivileges(of: open.node.id, caller) }
+        try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
     }
 
     /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an unprivileged user — write(2)
     ///
     /// Capabilities go whoever writes.
+    private func willWrite(_ open: OpenFileHandle, for caller: Caller) throws(OperationFailure) {
+        guard open.mayHavePrivileges.exchange(false, ordering: .relaxed) else { return }
+        try dropPrivileges(of: open.node.id, caller)
+    }
+
     private func dropPrivileges(of id: NodeID, _ caller: Caller) throws(OperationFailure) {
         var changes = AssetLibrary.AttributeChanges()
         if caller.uid != 0 { changes.dropsPrivileges = try record(id).mode & 0o6000 != 0 }
@@ -166,6 +167,7 @@ extension AssetFilesystem {
         let open = try writable(handle)
         // FALLOC_FL_KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE
         guard mode & ~(0x01 | 0x02 | 0x10) == 0 else { throw OperationFailure(.notSupportedOnSocket) }
+        try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in
             try library.allocate(open.node, mode: mode, offset: offset, length: length)
         }
@@ -182,7 +184,7 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> Int {
         let open = try writable(handle)
         guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
-        if open.mayHavePrivileges.exchange(false, ordering: .relaxed) { try dropPrivileges(of: open.node.id, caller) }
+        try willWrite(open, for: caller)
         return Int(
             try refusing { () throws(LibraryError) in
                 try library.copy(from: source.node, at: start, to: open.node, at: offset, count: Int64(count))

@@ -132,11 +132,11 @@ extension AssetLibrary {
             // > When the owner or group of an executable file is changed by an unprivileged user, the S_ISUID and S_ISGID mode
             // > bits are cleared. […] POSIX does not specify whether this also should happen when root does — chown(2). Linux does.
             let chowns = changes.mode == nil && (changes.uid != nil || changes.gid != nil)
-            if (chowns || changes.dropsPrivileges), node.isFile {
+            if (chowns || changes.dropsPrivileges), !node.isFolder {
                 node.mode &= ~(0o4000 | (node.mode & 0o010 != 0 ? 0o2000 : 0))
             }
             // > the file's capability sets are cleared when its owner changes, or when it is written to — capabilities(7)
-            if changes.dropsCapabilities || chowns && node.isFile {
+            if changes.dropsCapabilities || chowns && !node.isFolder {
                 try removeKernelAttribute(KernelAttributes.capability, of: id, records)
             }
             if let accessed = changes.accessed { node.accessed = accessed }

@@ -132,8 +132,10 @@ extension AssetLibrary {
     ///
     /// `isOpening` says that it is the truncation of O_TRUNC, with writing yet to come.
     public func truncate(_ node: OpenNode, to size: Int64, isOpening: Bool = false) throws(LibraryError) {
-        let former = node.content.size
-        if isOpening, former == 0 { return }
+        if isOpening, node.content.size == 0 {
+            // > If the file exists […] and O_TRUNC is set, st_ctime and st_mtime are marked for update — open(2) in POSIX
+            return try touch(node)
+        }
         try change(node, keeping: size) { (upload, staged) throws(BlobStoreError) in
             try staged.truncate(to: size)
             upload.digest.disturb()
@@ -142,6 +144,13 @@ extension AssetLibrary {
         } resize: { _ in
             size
         }
+    }
+
+    /// A file's time of modification moves, and nothing else.
+    private func touch(_ node: OpenNode) throws(LibraryError) {
+        var changes = AttributeChanges()
+        changes.modified = .now
+        _ = try setAttributes(of: node.id, changes)
     }
 
     /// Allocates, punches or zeroes, as fallocate(2)'s mode says.

@@ -73,7 +73,8 @@ struct Show {
         }
         if let modified {
             node.modified = modified
-            node.changed = now
+            // When it was written, not when it was judged: nobody does anything to the file now.
+            node.changed = max(node.changed, modified)
         }
         try records.updateContent(of: node)
         if isRecorded { try records.deleteStaged(id) }
