@@ -69,7 +69,10 @@ extension AssetLibrary {
             guard size > 0, try Digest(reading: staged.file, size: size) != digest else { return }
             upload.isDirty = true
             upload.digest.disturb()
-            node.shown.withLock { $0.modified = .now }
+            node.shown.withLock {
+                $0.modified = .now
+                $0.written = .now
+            }
         } catch {
             throw LibraryError(error)
         }

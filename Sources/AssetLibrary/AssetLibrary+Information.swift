@@ -18,7 +18,8 @@ extension AssetLibrary {
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
     /// - Returns: nil where there is none of that name, or the file has no asset.
     public func computed(_ key: String, of id: NodeID) throws(LibraryError) -> String? {
-        try read { records in
+        try settle(id)
+        return try read { records in
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {
                 return nil

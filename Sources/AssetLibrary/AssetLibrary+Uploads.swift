@@ -80,7 +80,7 @@ extension AssetLibrary {
         }
     }
 
-    private func retain(_ id: NodeID) -> OpenNode {
+    func retain(_ id: NodeID) -> OpenNode {
         openNodes.withLock { nodes in
             let node = nodes[id]?.node ?? OpenNode(id: id)
             nodes[id] = (node, (nodes[id]?.handles ?? 0) + 1)
@@ -88,7 +88,7 @@ extension AssetLibrary {
         }
     }
 
-    private func release(_ node: OpenNode) {
+    func release(_ node: OpenNode) {
         let isLast = openNodes.withLock { nodes in
             guard let found = nodes[node.id] else { return false }
             nodes[node.id] = found.handles > 1 ? (found.node, found.handles - 1) : nil
@@ -196,6 +196,7 @@ extension AssetLibrary {
                 node.shown.withLock {
                     $0.size = resize($0.size)
                     $0.modified = .now
+                    $0.written = .now
                 }
                 return isFirst
             }
@@ -247,7 +248,7 @@ extension AssetLibrary {
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, !upload.isOnlyTruncated else { return }
-            try commit(&upload, of: node)
+            if upload.isCostly(node.content.size) { postpone(node) } else { try commit(&upload, of: node) }
         }
     }
 
@@ -288,13 +289,18 @@ extension AssetLibrary {
         }
         guard isLastWriter else { return release(node) }
         do throws(LibraryError) {
-            try finish(node)
-            node.upload.withLock { if $0.writers == 0 { $0.version = nil } }
-            release(node)
+            try node.upload.withLock { upload throws(LibraryError) in
+                try noticeMappedChanges(&upload, of: node)
+                if upload.isDirty, upload.isCostly(node.content.size) { return postpone(node) }
+                try finish(&upload, of: node)
+                if upload.writers == 0 { upload.version = nil }
+            }
         } catch {
-            // The node stays open, so that its bytes do: a later open sees them, and the end of the mount tries again.
+            // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
             log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
+            postpone(node)
         }
+        release(node)
     }
 
     /// Tells the catalog where the bytes of uploads that go on are, so that a crash does not lose them.

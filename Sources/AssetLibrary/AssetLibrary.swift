@@ -8,7 +8,7 @@ internal import Synchronization
 ///
 /// ## Concurrency
 /// Every method may be called from any thread. Lock order: `OpenNode.upload` → `sharedBlobs` → `openNodes` → `OpenNode.shown`,
-/// `boundBlobs`; then the catalog, which takes none of ours.
+/// `boundBlobs`; then the catalog, which takes none of ours. `waiting`, `settler` and `committer` are held for a moment only.
 public final class AssetLibrary: Sendable {
     /// The records.
     ///
@@ -26,6 +26,9 @@ public final class AssetLibrary: Sendable {
     let nameClasses = NameClasses()
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
+    /// Files whose verdict waits, and since when; each is kept open.
+    let waiting = Mutex<[NodeID: ContinuousClock.Instant]>([:])
+    let settler = Mutex<BackgroundThread?>(nil)
     private let layout: LibraryLayout
     private let groupCommit: GroupCommit
     private let committer: Mutex<BackgroundThread?>
@@ -70,6 +73,7 @@ public final class AssetLibrary: Sendable {
             try? self?.commitInBackground()
         }
         committer.withLock { $0 = thread }
+        settler.withLock { $0 = BackgroundThread(delay: .seconds(1)) { [weak self] in self?.settleWaiting() } }
         wake.set(thread)
     }
 
@@ -89,10 +93,7 @@ public final class AssetLibrary: Sendable {
 
     /// Ends all uploads, makes everything durable and lets go of the library.
     public func close() throws(LibraryError) {
-        committer.withLock { thread in
-            thread?.stop()
-            thread = nil
-        }
+        for thread in [settler.withLock { $0.take() }, committer.withLock { $0.take() }] { thread?.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)

@@ -29,6 +29,8 @@ public final class OpenNode: Sendable {
         var isShared = false
         /// When the content was last written, unless the catalog knows already or a program has set another time since.
         var modified: Timestamp?
+        /// The same by a clock that nobody sets.
+        var written: ContinuousClock.Instant?
     }
 
     /// How far the upload is: untouched, dirty, or committed and then untouched again.

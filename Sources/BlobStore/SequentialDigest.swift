@@ -30,11 +30,14 @@ public struct SequentialDigest: ~Copyable {
     /// Bytes were changed in another way than by `update`.
     public mutating func disturb() { isInOrder = false }
 
+    /// Whether the digest of the first `size` bytes is known without reading them.
+    public func isComplete(for size: Int64) -> Bool { isInOrder && position == size }
+
     /// The digest of the `size` bytes of `file`, which is read when the bytes did not come in order.
     ///
     /// More may follow.
     public func digest(of file: OpenFile, size: Int64) throws(BlobStoreError) -> Digest {
-        guard isInOrder, position == size, let copy = unsafe EVP_MD_CTX_new() else {
+        guard isComplete(for: size), let copy = unsafe EVP_MD_CTX_new() else {
             return try Digest(reading: file, size: size)
         }
         defer { unsafe EVP_MD_CTX_free(copy) }
