@@ -97,6 +97,8 @@ public final class AssetLibrary: Sendable {
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)
+                // What is equal to a blob, or has lost its name, served its handles, and goes with them.
+                entry.node.upload.withLock { $0.staged = nil }
             } catch {
                 log.error("The upload to node \(entry.node.id) could not be ended: \(error)")
             }

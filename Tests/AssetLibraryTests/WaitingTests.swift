@@ -1,0 +1,104 @@
+import AssetLibrary
+import AssetModel
+import Catalog
+import Foundation
+import TestSupport
+import Testing
+
+/// Verdicts on large files that are not written in one go.
+struct WaitingTests {
+    private func write(_ count: Int, _ byte: UInt8, at offset: Int64, to id: NodeID, _ library: AssetLibrary) throws {
+        let node = try library.open(id, forWriting: true, uid: 0)
+        try unsafe [UInt8](repeating: byte, count: count).withUnsafeBytes {
+            try unsafe library.write($0, at: offset, to: node)
+        }
+        try library.flush(node)
+        library.close(node, wasWriting: true)
+    }
+
+    private func make(_ name: String, in library: AssetLibrary) throws -> NodeID {
+        let (record, node) = try library.makeFile(try EntryName(name), in: .folders, mode: 0o644, uid: 0, gid: 0)
+        library.close(node, wasWriting: true)
+        return record.id
+    }
+
+    @Test func `a program that opens, writes and closes many times makes one version`() throws {
+        try withLibrary { library, path in
+            let id = try make("restored", in: library)
+            for part in [3, 0, 2, 1] as [Int64] { try write(1 << 20, UInt8(part), at: part << 20, to: id, library) }
+            #expect(try library.outcomes() == ["created"])
+            #expect(library.openState(of: id)?.size == 4 << 20)
+            // Who asks gets an answer that is right.
+            let content = (0..<4).flatMap { Array(repeating: UInt8($0), count: 1 << 20) }
+            try Data(content).write(to: URL(fileURLWithPath: path + "/../content"))
+            let digest = try run("sha256sum", path + "/../content").check().output.prefix(64)
+            #expect(try library.computed("sha256", of: id)! == digest)
+            #expect(try library.outcomes() == ["created", "replaced"])
+            #expect(try library.versions(of: id).map(\.size) == [4 << 20, 0])
+        }
+    }
+
+    @Test func `a verdict that waits comes by itself when the file has been quiet`() throws {
+        try withLibrary { library, _ in
+            let id = try make("a", in: library)
+            try write(2 << 20, 1, at: 1, to: id, library)
+            #expect(try library.outcomes() == ["created"])
+            for _ in 0..<80 where try library.outcomes().count < 2 { Thread.sleep(forTimeInterval: 0.1) }
+            #expect(try library.outcomes() == ["created", "replaced"])
+            #expect(library.openState(of: id) == nil)
+        }
+    }
+
+    @Test func `a rename to a final name does not wait`() throws {
+        try withLibrary { library, _ in
+            let id = try make("x.part", in: library)
+            try write(2 << 20, 1, at: 1, to: id, library)
+            _ = try library.move(
+                try EntryName("x.part"),
+                in: .folders,
+                to: try EntryName("x"),
+                in: .folders,
+                .replace,
+                by: 0
+            )
+            #expect(try library.outcomes() == ["created"])
+            #expect(try library.versions(of: id).map(\.size) == [2 << 20 + 1])
+        }
+    }
+
+    @Test func `what waits at the end of the mount is there at the next, and nothing is left in staging`() throws {
+        try withScratch { scratch in
+            let path = "\(scratch)/library"
+            let (one, two) = try opened(path) { library in
+                let (one, two) = (try make("one", in: library), try make("two", in: library))
+                // The second is equal to the first, and so becomes no blob of its own.
+                for id in [one, two] { try write(2 << 20, 1, at: 0, to: id, library) }
+                for id in [one, two] { try write(1, 2, at: 5, to: id, library) }
+                try library.commit()
+                return (one, two)
+            }
+            try checkLibrary(path)
+            try opened(path) { library in
+                let nodes = try library.read { records in try [one, two].map { try records.node($0) } }
+                #expect(nodes[0]?.blob == nodes[1]?.blob)
+                #expect(nodes[1]?.size == 2 << 20)
+            }
+        }
+    }
+
+    private func opened<Value>(_ path: String, _ body: (AssetLibrary) throws -> Value) throws -> Value {
+        let library = try AssetLibrary(at: path, log: quiet)
+        let value = try body(library)
+        try library.close()
+        return value
+    }
+
+    @Test func `a file that is removed while its verdict waits is gone`() throws {
+        try withLibrary { library, _ in
+            let id = try make("a", in: library)
+            try write(2 << 20, 1, at: 1, to: id, library)
+            _ = try library.remove(try EntryName("a"), in: .folders)
+            #expect(try library.outcomes() == ["created"])
+        }
+    }
+}
