@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential check format install bench clean
+.PHONY: build mount umount test differential onefile roundtrip check format install bench clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -27,13 +27,25 @@ umount:
 
 test:
 	scripts/install-dependencies test
+	@echo "Tools that the tests run:"
+	@scripts/install-dependencies versions
 	swift build --build-tests
 	swift test --skip-build --no-parallel
 
-# Random system calls beside the disk's own filesystem; longer than a test may be.
+# Longer than a test may be. Random system calls beside the disk's own filesystem: DIFFERENTIAL='--sequences 2 --seed 7' …
 differential: build
 	scripts/install-dependencies test
 	python3 Tests/Differential/differential.py $(DIFFERENTIAL)
+
+# … a million random operations on one file: ONEFILE='--operations 10000 --seed 7' …
+onefile: build
+	scripts/install-dependencies test
+	python3 Tests/Differential/onefile.py $(ONEFILE)
+
+# … and a nasty tree in and out by the tools that people back up with. Needs root and 30 GB: ROUNDTRIP='--only restic'.
+roundtrip: build
+	scripts/install-dependencies test
+	python3 Tests/RoundTrip/roundtrip.py $(ROUNDTRIP)
 
 # Format, lint, and the one-way chain of modules.
 check:

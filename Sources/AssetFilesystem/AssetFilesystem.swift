@@ -56,10 +56,7 @@ public final class AssetFilesystem: Filesystem {
     func overlaid(_ record: NodeRecord) -> NodeRecord {
         guard record.isFile, let open = library.openState(of: record.id) else { return record }
         var record = record
-        if record.size != open.size {
-            record.size = open.size
-            record.blocks = open.size / 512 + (open.size % 512 == 0 ? 0 : 1)
-        }
+        (record.size, record.blocks) = (open.size, open.blocks)
         if let modified = open.modified {
             record.modified = modified
             record.changed = max(record.changed, modified)

@@ -102,10 +102,14 @@ extension AssetLibrary {
         if let bound { boundBlobs.withLock { _ = $0.remove(bound) } }
     }
 
-    /// A file's size and time of writing while it is open; nil when it is not.
-    public func openState(of id: NodeID) -> (size: Int64, modified: Timestamp?)? {
+    /// A file's size, blocks on the disk and time of writing while it is open; nil when it is not.
+    public func openState(of id: NodeID) -> (size: Int64, blocks: Int64, modified: Timestamp?)? {
         guard let node = openNode(id) else { return nil }
-        return node.shown.withLock { $0.isLoaded ? ($0.size, $0.modified) : nil }
+        let (isLoaded, file, size, modified) = node.shown.withLock { ($0.isLoaded, $0.file, $0.size, $0.modified) }
+        guard isLoaded else { return nil }
+        // A file that cannot be asked is shown as one without holes.
+        let blocks = file.map { (try? $0.measure().blocks) ?? (size + 511) / 512 } ?? 0
+        return (size, blocks, modified)
     }
 
     /// Writes bytes at an offset; a hole before them reads as zeros.
