@@ -112,6 +112,10 @@ public func checkLibrary(_ library: String) throws {
     guard staged.isEmpty else { throw TestFailure("left in staging: \(staged)") }
     let integrity = try run("sqlite3", "\(library)/catalog.sqlite", "PRAGMA integrity_check").check().output
     guard integrity == "ok\n" else { throw TestFailure("integrity_check: \(integrity)") }
+    for (what, query) in invariants {
+        let count = try run("sqlite3", "\(library)/catalog.sqlite", "SELECT count(*) FROM \(query)").check().output
+        guard count == "0\n" else { throw TestFailure("\(what): \(count)") }
+    }
     let catalog = try Catalog(path: "\(library)/catalog.sqlite") {}
     let store = try BlobStore(at: library)
     for blob in try catalog.read({ try $0.blobs(after: BlobID(rawValue: 0), limit: .max) }) {
@@ -121,6 +125,35 @@ public func checkLibrary(_ library: String) throws {
     }
     try catalog.close()
 }
+
+/// What a catalog must not have.
+private let invariants = [
+    (
+        "assets that are neither shown nor in the trash",
+        "asset a WHERE trashed IS NULL AND NOT EXISTS (SELECT 1 FROM node WHERE asset = a.id AND links > 0)"
+    ),
+    (
+        "assets in the trash that a file shows",
+        "asset a WHERE trashed IS NOT NULL AND EXISTS (SELECT 1 FROM node WHERE asset = a.id AND links > 0)"
+    ),
+    ("files of assets that are not there", "node WHERE asset IS NOT NULL AND asset NOT IN (SELECT id FROM asset)"),
+    ("versions of assets that are not there", "version WHERE asset NOT IN (SELECT id FROM asset)"),
+    ("fields of assets that are not there", "field WHERE asset NOT IN (SELECT id FROM asset)"),
+    ("versions of blobs that are not there", "version WHERE blob IS NOT NULL AND blob NOT IN (SELECT id FROM blob)"),
+    ("files of blobs that are not there", "node WHERE blob IS NOT NULL AND blob NOT IN (SELECT id FROM blob)"),
+    ("names of nodes that are not there", "entry WHERE node NOT IN (SELECT id FROM node)"),
+    (
+        "nodes whose names are miscounted",
+        "node n WHERE mode & 61440 != 16384 AND links != (SELECT count(*) FROM entry WHERE node = n.id)"
+    ),
+    (
+        "files that are not their asset's newest version",
+        """
+        node n JOIN version v ON v.asset = n.asset WHERE n.links > 0 AND v.blob IS NOT n.blob
+        AND v.number = (SELECT max(number) FROM version WHERE asset = n.asset)
+        """
+    ),
+]
 
 /// Aborts a mount's connection when its time is up.
 private final class Watchdog {
