@@ -78,6 +78,7 @@ extension AssetLibrary {
             return nil
         }
         let isUnderWay = try settle(source.id, isComplete: classes.0 != .final && classes.1 == .final)
+        let isAside = classes.1 != .final || newName.isBackup(of: name)
         let moved = try write { records in
             guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             _ = try records.folder(newParent)
@@ -112,9 +113,12 @@ extension AssetLibrary {
                 isUnderWay: isUnderWay,
                 savingBegan: vacancies.savingBegan
             )
-            var heritage = target?.asset.map { (asset: $0, former: result.replaced) }
-            if target == nil { heritage = try successor(of: newName, in: newParent, for: source, records) }
-            result.version = try records.arrive(source, arrival, heritage, nameClasses)
+            // What is put aside keeps its asset until its former name is taken again.
+            if source.asset == nil || !isAside {
+                var heritage = target?.asset.map { Heritage(asset: $0, former: result.replaced) }
+                if target == nil { heritage = try successor(of: newName, in: newParent, for: source, records) }
+                result.version = try records.arrive(source, arrival, heritage, nameClasses)
+            }
             if let replaced = result.replaced {
                 try records.trashIfLost(replaced, as: newName, in: newParent, at: now)
             }
@@ -126,13 +130,12 @@ extension AssetLibrary {
         note(moved.version, of: source.id)
         if let replaced = moved.replaced { noteRemoval(replaced) }
         vacancies.remove(newName, in: newParent)
-        if let asset = moved.replaced?.asset, moved.shown != asset {
+        if let asset = moved.replaced?.asset, moved.shown != asset, !isAside {
             vacancies.add(newName, in: newParent, asset: asset, node: source.id)
         }
         // A file that keeps its asset has given its name up for a moment only when it was put aside.
-        let isAside = classes.1 != .final || newName.isBackup(of: name)
         if moved.hasFormer, let asset = source.asset, asset != moved.shown || isAside {
-            vacancies.add(name, in: parent, asset: asset, node: source.id)
+            vacancies.add(name, in: parent, asset: asset, node: source.id, displacing: moved.replaced?.asset)
         }
         return moved.replaced
     }
@@ -189,7 +192,7 @@ extension AssetLibrary {
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan
                 )
-                let heritage = former.asset.map { (asset: $0, former: Optional(former)) }
+                let heritage = former.asset.map { Heritage(asset: $0, former: former) }
                 return try records.arrive(newcomer, arrival, heritage, nameClasses)
             }
             return (

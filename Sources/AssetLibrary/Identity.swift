@@ -38,23 +38,31 @@ struct Arrival {
     }
 }
 
+/// The asset that a name has, or had a moment ago.
+struct Heritage {
+    let asset: AssetID
+    /// The file that shows it.
+    let former: NodeRecord?
+    /// The asset of what that file replaced when it was put aside.
+    var displaced: AssetID?
+}
+
 extension Records {
     /// Decides what a file shows under the name that it comes to have.
     ///
-    /// `heritage` is the asset that the name has, or had a moment ago, and the file that shows it.
     /// - Returns: the version that has the file's content, if it is published with this.
     func arrive(
         _ node: NodeRecord,
         _ arrival: Arrival,
-        _ heritage: (asset: AssetID, former: NodeRecord?)?,
+        _ heritage: Heritage?,
         _ classes: NameClasses
     ) throws -> VersionID? {
         guard node.isFile else { return nil }
         var node = node
-        if let (asset, former) = heritage, asset != node.asset {
-            try takeOver(asset, by: &node, named: arrival)
-            if let former, former.id != node.id, former.asset == asset, former.links > 0 {
-                try split(former, classes)
+        if let heritage, heritage.asset != node.asset {
+            try takeOver(heritage.asset, by: &node, named: arrival)
+            if let former = heritage.former, former.id != node.id, former.asset == heritage.asset, former.links > 0 {
+                try split(former, reusing: heritage.displaced, classes)
             }
         } else if node.asset != nil || arrival.nameClass != .final {
             return nil
@@ -95,7 +103,9 @@ extension Records {
     }
 
     /// Gives a file whose asset goes elsewhere one of its own, with the same fields; none where its name is not a final one.
-    func split(_ node: NodeRecord, _ classes: NameClasses) throws {
+    ///
+    /// A backup that replaced another goes on with that one's asset.
+    private func split(_ node: NodeRecord, reusing displaced: AssetID?, _ classes: NameClasses) throws {
         guard let former = node.asset else { return }
         let now = Timestamp.now
         let name = try entriesNaming(node.id).first { try classes.of($0.name, in: $0.parent, self) == .final }?.name
@@ -106,8 +116,9 @@ extension Records {
             }
             return
         }
-        let asset = try insertAsset(uid: node.uid, name: name, at: now)
-        try copyFields(of: former, to: asset)
+        let reused = try displaced.flatMap { try self.asset($0) != nil && !isShown($0) ? $0 : nil }
+        let asset = try reused ?? insertAsset(uid: node.uid, name: name, at: now)
+        try reused == nil ? copyFields(of: former, to: asset) : restore(asset)
         try setAsset(of: node.id, to: asset)
         _ = try insertVersion(of: asset, blob: node.blob, size: node.size, uid: node.uid, name: name, at: now)
     }
@@ -132,7 +143,7 @@ extension AssetLibrary {
         in parent: NodeID,
         for node: NodeRecord?,
         _ records: Records
-    ) throws -> (asset: AssetID, former: NodeRecord?)? {
+    ) throws -> Heritage? {
         guard let vacancy = vacancies.find(name, in: parent), try records.asset(vacancy.asset) != nil else {
             return nil
         }
@@ -143,6 +154,6 @@ extension AssetLibrary {
         let showsIt = former?.asset == vacancy.asset && (former?.links ?? 0) > 0
         // Somebody has given it another place meanwhile.
         if try !showsIt && records.isShown(vacancy.asset) { return nil }
-        return (vacancy.asset, former)
+        return Heritage(asset: vacancy.asset, former: former, displaced: vacancy.displaced)
     }
 }

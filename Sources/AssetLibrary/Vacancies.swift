@@ -16,6 +16,8 @@ final class Vacancies: Sendable {
         let asset: AssetID
         /// The file that had the name.
         let node: NodeID
+        /// The asset of what that file replaced when it was put aside.
+        let displaced: AssetID?
         fileprivate let deadline: ContinuousClock.Instant
     }
 
@@ -35,9 +37,15 @@ final class Vacancies: Sendable {
     var savingBegan: Timestamp { Timestamp(rawValue: Timestamp.now.rawValue - Int64(window / .nanoseconds(1))) }
 
     /// A name was given up.
-    func add(_ name: EntryName, in parent: NodeID, asset: AssetID, node: NodeID) {
+    func add(
+        _ name: EntryName,
+        in parent: NodeID,
+        asset: AssetID,
+        node: NodeID,
+        displacing displaced: AssetID? = nil
+    ) {
         let now = ContinuousClock.now
-        let vacancy = Vacancy(asset: asset, node: node, deadline: now + window)
+        let vacancy = Vacancy(asset: asset, node: node, displaced: displaced, deadline: now + window)
         vacancies.withLock { vacancies in
             if vacancies.count >= Self.limit { vacancies = vacancies.filter { $0.value.deadline > now } }
             // Whoever removes more than that within the window is not saving files.

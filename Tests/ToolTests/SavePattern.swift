@@ -12,6 +12,9 @@ struct SavePattern: CustomTestStringConvertible, Sendable {
     /// Whether the program keeps files of its own beside it, and removes some.
     var keepsOthers: Bool { testDescription.hasPrefix("git") }
 
+    /// Whether the same can be done again, after the file has become what it was.
+    var canRepeat: Bool { prepare == "true" && !save.contains(" init ") }
+
     init(_ description: String, prepare: String = "true", _ save: String) {
         testDescription = description
         self.prepare = prepare
