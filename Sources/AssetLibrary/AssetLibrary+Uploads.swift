@@ -263,8 +263,9 @@ extension AssetLibrary {
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, let staged = upload.staged else { return }
-            guard upload.isRecorded else { return try record(&upload, of: node) }
+            staged.keepName()
             do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
+            try record(&upload, of: node)
         }
         try commit()
     }
@@ -310,24 +311,32 @@ extension AssetLibrary {
     /// Tells the catalog where the bytes of uploads that go on are, so that a crash does not lose them.
     func recordUnfinishedUploads() {
         for entry in openNodes.withLock({ Array($0.values) }) {
-            let wasFree: Void? = entry.node.upload.withLockIfAvailable { upload in
-                guard upload.isDirty, !upload.isRecorded else { return }
-                do throws(LibraryError) {
-                    try record(&upload, of: entry.node)
-                } catch {
-                    log.error("The upload to node \(entry.node.id) would not survive a crash: \(error)")
-                }
+            let node = entry.node
+            let unrecorded = node.upload.withLockIfAvailable { upload in
+                upload.isDirty && !upload.isRecorded ? upload.staged : nil
             }
-            if wasFree == nil { commitSoon() }
+            guard let unrecorded else {
+                commitSoon()
+                continue
+            }
+            guard let staged = unrecorded else { continue }
+            do {
+                // Not under the lock: the program goes on writing meanwhile.
+                staged.keepName()
+                try staged.synchronize()
+                try node.upload.withLock { upload in
+                    if upload.staged === staged, upload.isDirty { try record(&upload, of: node) }
+                }
+            } catch {
+                log.error("The upload to node \(node.id) would not survive a crash: \(error)")
+            }
         }
     }
 
-    /// Tells the catalog where an upload's bytes are, after they are on stable storage.
+    /// Tells the catalog where an upload's bytes are, which are on stable storage.
     private func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard !upload.isRecorded, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged else { return }
         let modified = node.shown.withLock { $0.modified }
-        staged.keepName()
-        do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
         try write { try $0.recordStaged(StagedRecord(node: node.id, file: staged.name, writtenAt: modified)) }
         upload.isRecorded = true
     }

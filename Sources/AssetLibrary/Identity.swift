@@ -125,9 +125,10 @@ extension Records {
 
     /// Fields that were set on a file before it was an asset are the asset's.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID) throws {
-        for field in Field.allCases {
-            let name = AttributeName.bytes(of: field)
-            guard let value = try extendedAttribute(name, of: node) else { continue }
+        for name in try extendedAttributeNames(of: node) {
+            guard case .field(let field) = AttributeName(name), let value = try extendedAttribute(name, of: node) else {
+                continue
+            }
             try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
             try deleteExtendedAttribute(name, of: node)
         }
