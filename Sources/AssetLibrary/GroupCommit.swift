@@ -28,10 +28,11 @@ final class GroupCommit: Sendable {
     /// write a page once, and then calls it clean, so a later success would mean nothing.
     func commit() throws(LibraryError) {
         let outcome: LibraryError? = turn.withLock { failure in
-            guard failure == nil, catalog.hasChanges else { return failure }
+            guard failure == nil else { return failure }
             do {
-                try blobs.beginMakingDurable()
                 try blobs.removingRetiredNames {
+                    guard catalog.hasChanges else { return }
+                    try blobs.beginMakingDurable()
                     try catalog.commit { try blobs.makeDurable() }
                 }
             } catch {
