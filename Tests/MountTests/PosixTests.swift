@@ -58,6 +58,7 @@ struct PosixTests {
                 as 8 bash -c "$how"; show f; chmod 6777 f; bash -c "$how"; show f
                 setcap cap_net_raw+ep f; show f; bash -c "$how"; show f
             done
+            mkfifo p; chmod 6755 p; chown 7:7 p; show p; chmod 6644 p; chgrp 8 p; show p
             mkdir -m 1777 sticky; touch sticky/a; chown 7 sticky/a; as 8 rm -f sticky/a; as 8 mv sticky/a sticky/b; as 7 mv sticky/a sticky/b
             mkdir -m 2777 group; chgrp 5 group; as 8 touch group/f; as 8 mkdir group/d; show group/f group/d
             as 8 install -m 2755 /dev/null group/x; show group/x
@@ -142,7 +143,8 @@ struct PosixTests {
                 ("utime", lambda: os.utime("f", ns=(5, 7))), ("utime now", lambda: os.utime("f")),
                 ("atime only", lambda: libc.utimensat(-100, b"f", (__import__("ctypes").c_long * 4)(9, 9, 0, 0x3ffffffe), 0)),
                 ("neither", lambda: libc.utimensat(-100, b"f", (__import__("ctypes").c_long * 4)(0, 0x3ffffffe, 0, 0x3ffffffe), 0)),
-                ("close", lambda: os.close(fd)), ("list", lambda: os.listdir("d")), ("create", lambda: open("d/n", "w").close()),
+                ("write again", lambda: os.pwrite(fd, b"z", 9)), ("close", lambda: os.close(fd)),
+                ("a moment later", lambda: time.sleep(0.8)), ("list", lambda: os.listdir("d")), ("create", lambda: open("d/n", "w").close()),
                 ("mkdir", lambda: os.mkdir("d/m")), ("rmdir", lambda: os.rmdir("d/m")), ("exchange",
                 lambda: libc.renameat2(-100, b"f", -100, b"d/n", 2)),
             ]
