@@ -41,8 +41,9 @@ extension AssetFilesystem {
         // > On success, […] the last modification and last status change timestamps for the file are updated — truncate(2)
         // A change of the size has done so already.
         if changes.size != nil { new.modified = resizes ? nil : .now }
+        let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, new) }
-        return (attributes(overlaid(record)), Self.lifetime)
+        return (attributes(try overlaid(record, readAt: count)), Self.lifetime)
     }
 
     private func truncate(

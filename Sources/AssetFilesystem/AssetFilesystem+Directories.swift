@@ -59,8 +59,9 @@ extension AssetFilesystem {
             }
             return
         }
-        try list(id, from: cookie) { entry in
-            let answer = self.entry(entry.node)
+        let count = library.verdictCount
+        try list(id, from: cookie) { (entry) throws(OperationFailure) in
+            let answer = self.entry(try overlaid(entry.node, readAt: count))
             guard buffer.append(entry.name, entry: answer, cookie: entry.cookie + Self.entryCookies) else {
                 // The kernel does not learn of this one.
                 forget([Forgotten(inode: entry.node.id.inode, count: 1)])
@@ -112,13 +113,13 @@ extension AssetFilesystem {
     private func list(
         _ id: NodeID,
         from cookie: Int64,
-        _ add: (EntryRecord) -> Bool
+        _ add: (EntryRecord) throws(OperationFailure) -> Bool
     ) throws(OperationFailure) {
         var position = max(0, cookie - Self.entryCookies)
         while true {
             let entries = try reading { try $0.entries(of: id, after: position, limit: 128) }
             for entry in entries {
-                guard add(entry) else { return }
+                guard try add(entry) else { return }
                 position = entry.cookie
             }
             if entries.count < 128 { return }

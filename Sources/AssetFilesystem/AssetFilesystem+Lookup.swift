@@ -19,8 +19,9 @@ extension AssetFilesystem {
             guard let found = view.node(named: name) else { return nil }
             return try entry(of: found)
         }
+        let count = library.verdictCount
         guard let record = try reading({ try $0.node(named: name, in: parent) }) else { return nil }
-        return entry(record)
+        return entry(try overlaid(record, readAt: count))
     }
 
     /// Lets go of nodes; one that has lost its last name goes with the last reference.
@@ -37,11 +38,11 @@ extension AssetFilesystem {
         }
     }
 
-    /// The answer for a node that the kernel learns of with it.
+    /// The answer for a node that the kernel learns of with it; the record is `overlaid`.
     func entry(_ record: NodeRecord) -> Entry {
         lookupCounts.add(record.id)
         return Entry(
-            attributes: attributes(overlaid(record)),
+            attributes: attributes(record),
             nameLifetime: Self.lifetime,
             attributesLifetime: Self.lifetime
         )

@@ -75,9 +75,11 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> Entry {
         let (parent, name) = try place(parent, name)
         let id = node(inode)
-        return entry(
-            try refusing { () throws(LibraryError) in try library.link(id, as: name, in: parent, by: caller.uid) }
-        )
+        let count = library.verdictCount
+        let record = try refusing { () throws(LibraryError) in
+            try library.link(id, as: name, in: parent, by: caller.uid)
+        }
+        return entry(try overlaid(record, readAt: count))
     }
 
     /// Removes a file's name.

@@ -49,12 +49,20 @@ public final class AssetFilesystem: Filesystem {
 
     /// A node's record with what is being written to it.
     func record(_ id: NodeID) throws(OperationFailure) -> NodeRecord {
+        let count = library.verdictCount
         guard let record = try reading({ try $0.node(id) }) else { throw OperationFailure(LibraryError.notFound) }
-        return overlaid(record)
+        return try overlaid(record, readAt: count)
     }
 
-    func overlaid(_ record: NodeRecord) -> NodeRecord {
-        guard record.isFile, let open = library.openState(of: record.id) else { return record }
+    /// A record with what is being written to the file.
+    ///
+    /// `count` is `verdictCount` from before the record was read: a file that was written to and closed since is read again, or the
+    /// kernel would keep what it was before.
+    func overlaid(_ record: NodeRecord, readAt count: Int) throws(OperationFailure) -> NodeRecord {
+        guard record.isFile else { return record }
+        guard let open = library.openState(of: record.id) else {
+            return library.verdictCount == count ? record : try self.record(record.id)
+        }
         var record = record
         (record.size, record.blocks) = (open.size, open.blocks)
         if let modified = open.modified {

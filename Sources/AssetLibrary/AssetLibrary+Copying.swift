@@ -66,10 +66,9 @@ extension AssetLibrary {
             do {
                 try showBlob(digest, size: size, in: node)
                 let sealed = try Seal(blob: try blobs.open(digest, size: size), digest, size: size)
-                let isRecorded = upload.isRecorded
                 // The content is in the catalog at once, because no staged file could bring it back after a crash.
-                _ = try catalog.write { records in
-                    try Show(sealed, in: node.id, .now, isRecorded: isRecorded, records)
+                try catalog.write { records in
+                    if try Show(sealed, in: node.id, .now, records) != nil { try records.recordUnpublished(node.id) }
                 }
             } catch {
                 throw LibraryError(error)

@@ -61,6 +61,7 @@ extension AssetLibrary {
         case .policy: throw .invalid("There is no such policy: \(text).")
         case .computed(let key): return try setComputed(key, text, of: id, to: value)
         case .field:
+            try settle(id)
             if let objection = Field.objection(to: value) {
                 throw .invalid("\(text) cannot have this value: \(objection).")
             }

@@ -15,32 +15,32 @@ extension AssetLibrary {
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             return try node.isFile && placeToPublish(node, records) == nil
         }
-        let isUnderWay = try settle(id, isComplete: isWaiting)
-        let (node, version) = try write { records -> (NodeRecord, VersionID?) in
-            _ = try records.folder(parent)
-            guard var node = try records.node(id), node.links > 0 else { throw LibraryError.notFound }
-            guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
-            guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
-            let now = Timestamp.now
-            try records.insertEntry(name, in: parent, node: id)
-            try records.addLinks(1, to: id, at: now)
-            try records.touchFolder(parent, at: now)
-            node.links += 1
-            node.changed = now
-            let arrival = Arrival(
-                name: name,
-                in: parent,
-                as: try nameClasses.of(name, in: parent, records),
-                by: uid,
-                isUnderWay: isUnderWay,
-                savingBegan: vacancies.savingBegan
-            )
-            let found = try successor(of: name, in: parent, for: node, records)
-            return (node, try records.arrive(node, arrival, found, nameClasses))
+        let linked = try holding(id, isComplete: isWaiting) { (isUnderWay) throws(LibraryError) in
+            try write { records -> (NodeRecord, VersionID?) in
+                _ = try records.folder(parent)
+                guard var node = try records.node(id), node.links > 0 else { throw LibraryError.notFound }
+                guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
+                guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
+                let now = Timestamp.now
+                try records.insertEntry(name, in: parent, node: id)
+                try records.addLinks(1, to: id, at: now)
+                try records.touchFolder(parent, at: now)
+                node.links += 1
+                node.changed = now
+                let arrival = Arrival(
+                    name: name,
+                    in: parent,
+                    as: try nameClasses.of(name, in: parent, records),
+                    by: uid,
+                    isUnderWay: isUnderWay,
+                    savingBegan: vacancies.savingBegan
+                )
+                let found = try successor(of: name, in: parent, for: node, records)
+                return (node, try records.arrive(node, arrival, found, nameClasses))
+            }
         }
-        note(version, of: id)
         vacancies.remove(name, in: parent)
-        return node
+        return linked
     }
 
     /// How a move treats a name that is taken.
@@ -77,33 +77,10 @@ extension AssetLibrary {
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uid)
             return nil
         }
-        let isUnderWay = try settle(source.id, isComplete: classes.0 != .final && classes.1 == .final)
+        if let target { try settle(target.id) }
         let isAside = classes.1 != .final || newName.isBackup(of: name)
-        let moved = try write { records in
-            guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
-            _ = try records.folder(newParent)
-            let target = try records.node(named: newName, in: newParent)
-            if collision == .refuse, target != nil { throw LibraryError.nameTaken(newName) }
-            // > If oldpath and newpath are existing hard links referring to the same file, then rename() does nothing — rename(2)
-            if target?.id == source.id { return Moved() }
-            if parent != newParent, source.isFolder { try records.refuse(newParent, within: source.id) }
-            if let target { try records.refuseReplacing(target, as: newName, with: source) }
-
-            let now = Timestamp.now
-            if target != nil { try records.deleteEntry(newName, in: newParent) }
-            try records.moveEntry(name, in: parent, to: newName, in: newParent)
-            let lost: Int64 = target?.isFolder == true ? 1 : 0
-            if parent == newParent {
-                try records.touchFolder(parent, subfolders: -lost, at: now)
-            } else {
-                let moved: Int64 = source.isFolder ? 1 : 0
-                try records.touchFolder(parent, subfolders: -moved, at: now)
-                try records.touchFolder(newParent, subfolders: moved - lost, at: now)
-            }
-            try records.addLinks(0, to: source.id, at: now)
-
-            var result = Moved()
-            result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
+        let entersPipeline = classes.0 != .final && classes.1 == .final
+        let moved = try holding(source.id, isComplete: entersPipeline) { (isUnderWay) throws(LibraryError) in
             let arrival = Arrival(
                 name: newName,
                 in: newParent,
@@ -113,31 +90,74 @@ extension AssetLibrary {
                 isUnderWay: isUnderWay,
                 savingBegan: vacancies.savingBegan
             )
-            // What is put aside keeps its asset until its former name is taken again.
-            if source.asset == nil || !isAside {
-                var heritage = target?.asset.map { Heritage(asset: $0, former: result.replaced) }
-                if target == nil { heritage = try successor(of: newName, in: newParent, for: source, records) }
-                result.version = try records.arrive(source, arrival, heritage, nameClasses)
-            }
-            if let replaced = result.replaced {
-                try records.trashIfLost(replaced, as: newName, in: newParent, at: now)
-            }
-            result.shown = try records.node(source.id)?.asset
-            result.hasFormer = try source.asset.map { try records.asset($0) != nil } ?? false
-            return result
+            let moved = try write { try rename(name, in: parent, collision, arrival, isAside: isAside, $0) }
+            return (moved, moved.version)
         }
         if source.isFolder { nameClasses.forget() }
-        note(moved.version, of: source.id)
         if let replaced = moved.replaced { noteRemoval(replaced) }
         vacancies.remove(newName, in: newParent)
         if let asset = moved.replaced?.asset, moved.shown != asset, !isAside {
             vacancies.add(newName, in: newParent, asset: asset, node: source.id)
         }
-        // A file that keeps its asset has given its name up for a moment only when it was put aside.
-        if moved.hasFormer, let asset = source.asset, asset != moved.shown || isAside {
-            vacancies.add(name, in: parent, asset: asset, node: source.id, displacing: moved.replaced?.asset)
+        guard moved.hasFormer, let asset = moved.former else { return moved.replaced }
+        // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
+        // says; or, less surely, that a file which is complete comes to have its former name.
+        if asset != moved.shown || isAside || newName.mayBeBackup(of: name) || newName == name && parent != newParent {
+            let isSure = asset != moved.shown || isAside
+            let displaced = moved.replaced?.asset
+            vacancies.add(name, in: parent, asset: asset, node: source.id, displacing: displaced, isOnlyForMoved: !isSure)
         }
         return moved.replaced
+    }
+
+    /// The change of names in the catalog, and of what they show.
+    private func rename(
+        _ name: EntryName,
+        in parent: NodeID,
+        _ collision: Collision,
+        _ arrival: Arrival,
+        isAside: Bool,
+        _ records: Records
+    ) throws -> Moved {
+        let (newName, newParent) = (arrival.name, arrival.parent)
+        guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
+        _ = try records.folder(newParent)
+        let target = try records.node(named: newName, in: newParent)
+        if collision == .refuse, target != nil { throw LibraryError.nameTaken(newName) }
+        // > If oldpath and newpath are existing hard links referring to the same file, then rename() does nothing — rename(2)
+        if target?.id == source.id { return Moved() }
+        if parent != newParent, source.isFolder { try records.refuse(newParent, within: source.id) }
+        if let target { try records.refuseReplacing(target, as: newName, with: source) }
+
+        let now = Timestamp.now
+        if target != nil { try records.deleteEntry(newName, in: newParent) }
+        try records.moveEntry(name, in: parent, to: newName, in: newParent)
+        let lost: Int64 = target?.isFolder == true ? 1 : 0
+        if parent == newParent {
+            try records.touchFolder(parent, subfolders: -lost, at: now)
+        } else {
+            let moved: Int64 = source.isFolder ? 1 : 0
+            try records.touchFolder(parent, subfolders: -moved, at: now)
+            try records.touchFolder(newParent, subfolders: moved - lost, at: now)
+        }
+        try records.addLinks(0, to: source.id, at: now)
+
+        var result = Moved()
+        result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
+        if let target { try records.passOnFields(of: target, to: source) }
+        // What is put aside keeps its asset until its former name is taken again.
+        if source.asset == nil || !isAside {
+            var heritage = target?.asset.map { Heritage(asset: $0, former: result.replaced) }
+            if target == nil { heritage = try successor(of: newName, in: newParent, for: source, records) }
+            result.version = try records.arrive(source, arrival, heritage, nameClasses)
+        }
+        if let replaced = result.replaced {
+            try records.trashIfLost(replaced, as: newName, in: newParent, at: now)
+        }
+        result.shown = try records.node(source.id)?.asset
+        result.former = source.asset
+        result.hasFormer = try source.asset.map { try records.asset($0) != nil } ?? false
+        return result
     }
 
     /// What a move did besides moving.
@@ -148,7 +168,8 @@ extension AssetLibrary {
         var version: VersionID?
         /// The asset that the file shows now.
         var shown: AssetID?
-        /// Whether the asset that it showed before is still one.
+        /// The asset that it showed before, and whether that is still one.
+        var former: AssetID?
         var hasFormer = false
     }
 
@@ -159,66 +180,86 @@ extension AssetLibrary {
     private func exchange(_ first: Place, _ second: Place, by uid: UInt32) throws(LibraryError) {
         let firstEnters = first.nameClass != .final && second.nameClass == .final
         let secondEnters = second.nameClass != .final && first.nameClass == .final
-        let isUnderWay = (
-            try settle(first.node.id, isComplete: firstEnters), try settle(second.node.id, isComplete: secondEnters)
-        )
-        let versions = try write { records -> (VersionID?, VersionID?) in
-            guard let one = try records.node(named: first.name, in: first.parent),
-                let two = try records.node(named: second.name, in: second.parent)
-            else { throw LibraryError.notFound }
-            if one.id == two.id { return (nil, nil) }
-            if first.parent != second.parent {
-                if one.isFolder { try records.refuse(second.parent, within: one.id) }
-                if two.isFolder { try records.refuse(first.parent, within: two.id) }
+        // Two names of one file: there is nothing to swap.
+        if first.node.id == second.node.id { return }
+        // The lower number's lock first, so that two exchanges do not wait for each other.
+        let isFirstLower = first.node.id.rawValue < second.node.id.rawValue
+        let (lower, upper) = isFirstLower ? (first, second) : (second, first)
+        let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
+        try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
+            let version = try holding(upper.node.id, isComplete: upperEnters) { (isUpperUnderWay) throws(LibraryError) in
+                let versions = try write { records in
+                    guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
+                    return (
+                        lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uid, records) : nil,
+                        upperEnters ? try enter(upper, lower, isUpperUnderWay, by: uid, records) : nil
+                    )
+                }
+                return (versions.0, versions.1)
             }
-            let now = Timestamp.now
-            try records.updateEntry(first.name, in: first.parent, node: two.id)
-            try records.updateEntry(second.name, in: second.parent, node: one.id)
-            let gained: Int64 = first.parent == second.parent ? 0 : (one.isFolder ? 1 : 0) - (two.isFolder ? 1 : 0)
-            try records.touchFolder(first.parent, subfolders: -gained, at: now)
-            try records.touchFolder(second.parent, subfolders: gained, at: now)
-            try records.addLinks(0, to: one.id, at: now)
-            try records.addLinks(0, to: two.id, at: now)
-            func enter(
-                _ newcomer: NodeRecord,
-                _ place: Place,
-                of former: NodeRecord,
-                _ isUnderWay: Bool
-            ) throws -> VersionID? {
-                let arrival = Arrival(
-                    name: place.name,
-                    in: place.parent,
-                    by: uid,
-                    isUnderWay: isUnderWay,
-                    savingBegan: vacancies.savingBegan
-                )
-                let heritage = former.asset.map { Heritage(asset: $0, former: former) }
-                return try records.arrive(newcomer, arrival, heritage, nameClasses)
-            }
-            return (
-                firstEnters ? try enter(one, second, of: two, isUnderWay.0) : nil,
-                secondEnters ? try enter(two, first, of: one, isUnderWay.1) : nil
-            )
+            return ((), version)
         }
         if first.node.isFolder || second.node.isFolder { nameClasses.forget() }
-        note(versions.0, of: first.node.id)
-        note(versions.1, of: second.node.id)
     }
 
-    /// The verdict on an upload whose file is about to get its final name, if it `isComplete` with that.
-    /// - Returns: whether the upload goes on and has its verdict later.
-    private func settle(_ id: NodeID, isComplete: Bool) throws(LibraryError) -> Bool {
-        guard let node = openNode(id) else { return false }
-        return try node.upload.withLock { upload throws(LibraryError) in
-            if isComplete { try finish(&upload, of: node) }
-            return upload.isDirty || upload.isNew && upload.writers > 0
+    /// A file comes to have the final name of another, which gets its temporary one.
+    private func enter(
+        _ newcomer: Place,
+        _ place: Place,
+        _ isUnderWay: Bool,
+        by uid: UInt32,
+        _ records: Records
+    ) throws -> VersionID? {
+        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else { return nil }
+        let arrival = Arrival(
+            name: place.name,
+            in: place.parent,
+            by: uid,
+            isUnderWay: isUnderWay,
+            savingBegan: vacancies.savingBegan
+        )
+        let heritage = former.asset.map { Heritage(asset: $0, former: former) }
+        return try records.arrive(node, arrival, heritage, nameClasses)
+    }
+
+    /// The change of names in the catalog.
+    /// - Returns: false when both are names of one node, so that nothing changes.
+    private func swap(_ first: Place, _ second: Place, _ records: Records) throws -> Bool {
+        guard let one = try records.node(named: first.name, in: first.parent),
+            let two = try records.node(named: second.name, in: second.parent)
+        else { throw LibraryError.notFound }
+        if one.id == two.id { return false }
+        if first.parent != second.parent {
+            if one.isFolder { try records.refuse(second.parent, within: one.id) }
+            if two.isFolder { try records.refuse(first.parent, within: two.id) }
         }
+        let now = Timestamp.now
+        try records.updateEntry(first.name, in: first.parent, node: two.id)
+        try records.updateEntry(second.name, in: second.parent, node: one.id)
+        let gained: Int64 = first.parent == second.parent ? 0 : (one.isFolder ? 1 : 0) - (two.isFolder ? 1 : 0)
+        try records.touchFolder(first.parent, subfolders: -gained, at: now)
+        try records.touchFolder(second.parent, subfolders: gained, at: now)
+        try records.addLinks(0, to: one.id, at: now)
+        try records.addLinks(0, to: two.id, at: now)
+        return true
     }
 
-    /// An open upload goes on with the version that its file's new name made.
-    private func note(_ version: VersionID?, of id: NodeID) {
-        guard let version, let node = openNode(id) else { return }
-        node.upload.withLock { if $0.writers > 0 { $0.version = version } }
+    /// Runs `body`, which gives a file a name, while nobody can write to the file or close it.
+    ///
+    /// An upload that `isComplete` with the name, or whose verdict waits, has its verdict first; `body` is told whether it goes on
+    /// and has it later, and answers the version that it goes on with.
+    private func holding<Value>(
+        _ id: NodeID,
+        isComplete: Bool,
+        _ body: (_ isUnderWay: Bool) throws(LibraryError) -> (Value, VersionID?)
+    ) throws(LibraryError) -> Value {
+        guard let node = openNode(id) else { return try body(false).0 }
+        return try node.upload.withLock { upload throws(LibraryError) in
+            if isComplete || waiting.withLock({ $0[id] != nil }) { try finish(&upload, of: node) }
+            let (value, version) = try body(upload.isDirty || upload.isNew && upload.writers > 0)
+            if let version, upload.writers > 0 { upload.version = version }
+            return value
+        }
     }
 }
 

@@ -43,6 +43,7 @@ extension AssetLibrary {
             return node
         }
         if made.isFile { vacancies.remove(name, in: parent) }
+        if made.isFolder { vacancies.takeFolder(name, in: parent, made.id) }
         return made
     }
 
@@ -51,6 +52,8 @@ extension AssetLibrary {
     /// Removes a file's name; with the last one its asset goes to the trash, and what is open goes on working.
     /// - Returns: the node that lost the name, with the names it has left.
     public func remove(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
+        // What goes to the trash is the content that was there.
+        if let node = try read({ try $0.node(named: name, in: parent) }) { try settle(node.id) }
         let node = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             guard !node.isFolder else { throw LibraryError.isAFolder }
@@ -68,7 +71,7 @@ extension AssetLibrary {
 
     /// Removes an empty folder.
     public func removeFolder(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
-        try write { records in
+        let removed = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             guard node.isFolder else { throw LibraryError.notAFolder }
             guard try !records.hasEntries(node.id) else { throw LibraryError.folderNotEmpty(name) }
@@ -77,6 +80,8 @@ extension AssetLibrary {
             try records.touchFolder(parent, subfolders: -1, at: now)
             return try records.dropLink(of: node, at: now)
         }
+        vacancies.addFolder(name, in: parent, removed.id)
+        return removed
     }
 
     /// Removes nodes that have no name, are not open, and that nobody refers to.

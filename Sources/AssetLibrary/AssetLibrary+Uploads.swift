@@ -184,6 +184,8 @@ extension AssetLibrary {
         let isFirst: Bool
         do throws(BlobStoreError) {
             isFirst = try node.upload.withLock { upload throws(BlobStoreError) in
+                // The copy of a whole file is dirty without a staged one.
+                let isFirst = !upload.isDirty || upload.staged == nil
                 let staged = try privateFile(&upload, of: node, keeping: keeping)
                 let isOnlyTruncated: Bool?
                 do throws(BlobStoreError) {
@@ -194,7 +196,6 @@ extension AssetLibrary {
                     upload.isDirty = true
                     throw error
                 }
-                let isFirst = !upload.isDirty
                 upload.isDirty = true
                 upload.isOnlyTruncated = isOnlyTruncated ?? false
                 node.shown.withLock {
@@ -293,17 +294,17 @@ extension AssetLibrary {
             return upload.writers == 0
         }
         guard isLastWriter else { return release(node) }
-        do throws(LibraryError) {
-            try node.upload.withLock { upload throws(LibraryError) in
+        node.upload.withLock { upload in
+            do throws(LibraryError) {
                 try noticeMappedChanges(&upload, of: node)
                 if upload.isDirty, upload.isCostly(node.content.size) { return postpone(node) }
                 try finish(&upload, of: node)
                 if upload.writers == 0 { upload.version = nil }
+            } catch {
+                // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
+                log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
+                postpone(node)
             }
-        } catch {
-            // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
-            log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
-            postpone(node)
         }
         release(node)
     }
@@ -333,11 +334,25 @@ extension AssetLibrary {
         }
     }
 
+    /// The last thing that can be done for an upload whose verdict fails when the library is closed.
+    func keepForNextMount(_ node: OpenNode) {
+        node.upload.withLock { upload in
+            guard upload.isDirty, let staged = upload.staged else { return }
+            staged.keepName()
+            do {
+                try staged.synchronize()
+                try record(&upload, of: node)
+                staged.abandonName()
+            } catch {
+                log.error("The upload to node \(node.id) is lost: \(error)")
+            }
+        }
+    }
+
     /// Tells the catalog where an upload's bytes are, which are on stable storage.
     private func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard !upload.isRecorded, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged else { return }
-        let modified = node.shown.withLock { $0.modified }
-        try write { try $0.recordStaged(StagedRecord(node: node.id, file: staged.name, writtenAt: modified)) }
+        try write { try $0.recordStaged(node.id, file: staged.name) }
         upload.isRecorded = true
     }
 }

@@ -8,7 +8,7 @@ extension AssetLibrary {
     /// Runs the stages on what is in the open file.
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         if node.isUnlinked.load(ordering: .relaxed) { return }
-        let (size, modified) = node.shown.withLock { ($0.size, $0.modified) }
+        let size = node.content.size
         do {
             let (sealed, isGivenAway) = try sealAndAdopt(&upload, of: node, size: size)
             var isShown = false
@@ -19,11 +19,12 @@ extension AssetLibrary {
                     node.shown.withLock { $0.digest = sealed.digest }
                 }
             }
-            let (uid, version, isRecorded) = (upload.uid, upload.version, upload.isRecorded)
+            let (uid, version) = (upload.uid, upload.version)
+            var modified: Timestamp?
             let verdict = try catalog.write { records -> Verdict in
-                guard let show = try Show(sealed, in: node.id, modified, isRecorded: isRecorded, records) else {
-                    return .lost
-                }
+                // In here, because a program may have set another time while the bytes were read.
+                modified = node.shown.withLock { $0.modified }
+                guard let show = try Show(sealed, in: node.id, modified, records) else { return .lost }
                 guard let (parent, name) = try placeToPublish(show.node, records) else { return .waiting }
                 let publish = try Publish(
                     show.node,
@@ -42,6 +43,7 @@ extension AssetLibrary {
             case .published(let version): upload.version = version
             }
             isShown = true
+            noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false
             upload.isNew = false

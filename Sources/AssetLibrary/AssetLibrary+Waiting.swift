@@ -12,11 +12,23 @@ extension AssetLibrary {
     /// How long a verdict waits for that.
     private static let patience = Duration.seconds(60)
 
+    /// A verdict that waits.
+    struct Waiting {
+        /// Since when.
+        let since: ContinuousClock.Instant
+        /// How often it has failed.
+        var failures = 0
+        /// When it is tried again after a failure.
+        var notBefore: ContinuousClock.Instant?
+    }
+
     /// Keeps a node open until its verdict.
+    ///
+    /// Called under the node's `upload`, so that no verdict that waits is forgotten while it is asked for again.
     func postpone(_ node: OpenNode) {
         let isNew = waiting.withLock { waiting in
             guard waiting[node.id] == nil else { return false }
-            waiting[node.id] = .now
+            waiting[node.id] = Waiting(since: .now)
             return true
         }
         guard isNew else { return }
@@ -27,26 +39,38 @@ extension AssetLibrary {
     /// The verdicts that have waited long enough.
     func settleWaiting() {
         let now = ContinuousClock.now
-        for (id, since) in waiting.withLock({ $0 }) {
-            guard let node = openNode(id) else { continue }
+        for (id, entry) in waiting.withLock({ $0 }) {
+            guard let node = openNode(id), entry.notBefore.map({ $0 <= now }) ?? true else { continue }
             let written = node.shown.withLock { $0.written }
-            guard now - since > Self.patience || written.map({ now - $0 > Self.quiet }) ?? true else { continue }
+            guard now - entry.since > Self.patience || written.map({ now - $0 > Self.quiet }) ?? true else { continue }
             do throws(LibraryError) {
                 try node.upload.withLock { upload throws(LibraryError) in
                     try finish(&upload, of: node)
                     if upload.writers == 0 { upload.version = nil }
+                    // Still under the lock, so that who writes from here on postpones anew, and keeps the node open.
+                    waiting.withLock { _ = $0.removeValue(forKey: id) }
                 }
-                waiting.withLock { _ = $0.removeValue(forKey: id) }
                 release(node)
             } catch {
-                log.error("The upload to node \(id) could not be ended and is kept: \(error)")
-                waiting.withLock { $0[id] = now }
+                putOff(id, because: error)
             }
         }
         if waiting.withLock({ !$0.isEmpty }) { settler.withLock { $0 }?.wake() }
     }
 
-    /// A verdict that somebody asks for.
+    /// A verdict that failed is tried again, less and less often; the log has the first failure and then each tenth.
+    private func putOff(_ id: NodeID, because error: LibraryError) {
+        let failures = waiting.withLock { waiting -> Int in
+            guard var entry = waiting[id] else { return 0 }
+            entry.failures += 1
+            entry.notBefore = .now + min(.seconds(60), .seconds(1 << min(entry.failures, 6)))
+            waiting[id] = entry
+            return entry.failures
+        }
+        if failures % 10 == 1 { log.error("The upload to node \(id) could not be ended and is kept: \(error)") }
+    }
+
+    /// A verdict that waits and that somebody asks for, or that must come before the file's name or asset changes.
     func settle(_ id: NodeID) throws(LibraryError) {
         guard waiting.withLock({ $0[id] != nil }), let node = openNode(id) else { return }
         try finish(node)

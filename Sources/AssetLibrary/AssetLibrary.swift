@@ -26,8 +26,9 @@ public final class AssetLibrary: Sendable {
     let nameClasses = NameClasses()
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
+    private let verdicts = Atomic(0)
     /// Files whose verdict waits, and since when; each is kept open.
-    let waiting = Mutex<[NodeID: ContinuousClock.Instant]>([:])
+    let waiting = Mutex<[NodeID: Waiting]>([:])
     let settler = Mutex<BackgroundThread?>(nil)
     private let layout: LibraryLayout
     private let groupCommit: GroupCommit
@@ -83,6 +84,11 @@ public final class AssetLibrary: Sendable {
     /// Returns when everything that was acknowledged before the call is on stable storage.
     public func commit() throws(LibraryError) { try groupCommit.commit() }
 
+    /// Grows with each verdict: who has read a record, and finds the file open no more, has to read again if this has grown.
+    public var verdictCount: Int { verdicts.load(ordering: .acquiring) }
+
+    func noteVerdict() { verdicts.wrappingAdd(1, ordering: .releasing) }
+
     /// Asks for a commit soon, for a change that the catalog does not see.
     func commitSoon() { wake.call() }
 
@@ -100,7 +106,8 @@ public final class AssetLibrary: Sendable {
                 // What is equal to a blob, or has lost its name, served its handles, and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }
             } catch {
-                log.error("The upload to node \(entry.node.id) could not be ended: \(error)")
+                log.error("The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)")
+                keepForNextMount(entry.node)
             }
         }
         try groupCommit.commit()

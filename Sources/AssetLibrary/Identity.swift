@@ -16,8 +16,11 @@ struct Arrival {
     let uid: UInt32
     /// Whether an upload to the file goes on, so that its content is yet to come.
     let isUnderWay: Bool
-    /// An asset that is younger came to be with the same saving.
+    /// When a saving that ends now can have begun.
     let savingBegan: Timestamp
+
+    /// Whether an asset came to be with the same saving; one from the future, after the clock was set back, did not.
+    func isYoung(_ created: Timestamp) -> Bool { created > savingBegan && created <= .now }
 
     init(
         name: EntryName,
@@ -67,7 +70,11 @@ extension Records {
         } else if node.asset != nil || arrival.nameClass != .final {
             return nil
         }
-        guard !arrival.isUnderWay else { return nil }
+        guard !arrival.isUnderWay else {
+            // A crash before its verdict must not leave it with a content that the asset does not have.
+            try recordUnpublished(node.id)
+            return nil
+        }
         let digest = try node.blob.flatMap { try self.digest(of: $0) }
         return try Publish(
             node,
@@ -86,10 +93,8 @@ extension Records {
         if let own = node.asset {
             try copyFields(of: own, to: asset)
             if try !isShown(own) {
-                // One content, which the other asset has now, or what was written a moment ago on the way to it: nothing is left
-                // that could be missed.
-                let isYoung = try (self.asset(own)?.created).map { $0 > arrival.savingBegan } ?? true
-                if try isYoung || newestVersions(of: own, limit: 2).count < 2 {
+                // What was made a moment ago on the way to here is nobody's loss.
+                if try (self.asset(own)?.created).map({ arrival.isYoung($0) }) ?? false {
                     try deleteAsset(own)
                 } else {
                     let (parent, name) = arrival.formerly ?? (arrival.parent, arrival.name)
@@ -123,6 +128,22 @@ extension Records {
         _ = try insertVersion(of: asset, blob: node.blob, size: node.size, uid: node.uid, name: name, at: now)
     }
 
+    /// A file without an asset loses its name to another: what was set on it for its asset to be goes on with the name.
+    func passOnFields(of former: NodeRecord, to node: NodeRecord) throws {
+        guard former.asset == nil, former.isFile, node.isFile else { return }
+        for name in try extendedAttributeNames(of: former.id) {
+            guard case .field(let field) = AttributeName(name), let value = try extendedAttribute(name, of: former.id) else {
+                continue
+            }
+            if let asset = node.asset {
+                if try self.field(field, of: asset) != nil { continue }
+                try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
+            } else if try extendedAttribute(name, of: node.id) == nil {
+                try setExtendedAttribute(name, of: node.id, to: value)
+            }
+        }
+    }
+
     /// Fields that were set on a file before it was an asset are the asset's.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID) throws {
         for name in try extendedAttributeNames(of: node) {
@@ -145,7 +166,7 @@ extension AssetLibrary {
         for node: NodeRecord?,
         _ records: Records
     ) throws -> Heritage? {
-        guard let vacancy = vacancies.find(name, in: parent), try records.asset(vacancy.asset) != nil else {
+        guard let vacancy = vacancies.find(name, in: parent, forMoved: node != nil), try records.asset(vacancy.asset) != nil else {
             return nil
         }
         if let own = try node?.asset.flatMap({ try records.asset($0) }), own.created < vacancies.savingBegan {

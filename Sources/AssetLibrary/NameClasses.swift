@@ -18,16 +18,24 @@ final class NameClasses: Sendable {
     }
 
     private func of(folder: NodeID, _ records: Records) throws -> NameClass {
-        if let known = folders.withLock({ $0[folder] }) { return known }
+        var climbed: [NodeID] = []
         var result = NameClass.final
-        // The root has no entry.
-        if let (parent, name) = try records.anyEntry(of: folder) {
+        var next: NodeID? = folder
+        // A loop: nobody knows how deep a tree is. The root has no entry.
+        while result == .final, let current = next {
+            if let known = folders.withLock({ $0[current] }) {
+                result = known
+                break
+            }
+            climbed.append(current)
+            guard let (parent, name) = try records.anyEntry(of: current) else { break }
             result = NameClass(ofFolder: name)
-            if result == .final { result = try of(folder: parent, records) }
+            next = parent
         }
+        // The class of the one where the climb ended is that of all below it.
         folders.withLock { folders in
-            if folders.count >= Self.limit { folders = [:] }
-            folders[folder] = result
+            if folders.count + climbed.count > Self.limit { folders = [:] }
+            for folder in climbed.prefix(Self.limit) { folders[folder] = result }
         }
         return result
     }

@@ -24,26 +24,39 @@ extension AssetLibrary {
             try catalog.write { try $0.deleteStaged(record.node) }
             return
         }
-        guard let staged = try blobs.staged(named: record.file) else {
-            log.error(
-                "The staged file \(record.file) of node \(record.node) is missing: the file keeps its former content."
-            )
-            try catalog.write { try $0.deleteStaged(record.node) }
+        guard let name = record.file else {
+            try catalog.write { try publishAsItIs(node, $0) }
+            log.notice("Finished an interrupted upload to node \(record.node): its asset has the content that the file has.")
+            return
+        }
+        guard let staged = try blobs.staged(named: name) else {
+            log.error("The staged file \(name) of node \(record.node) is missing: the file keeps its former content.")
+            try catalog.write { try publishAsItIs(node, $0) }
             return
         }
         staged.keepName()
-        let size = try staged.file.measure().size
+        let (size, written) = (try staged.file.measure().size, try staged.file.modified())
         let open = OpenNode(id: record.node)
         open.upload.withLock { upload in
             upload.staged = staged
             upload.isDirty = true
             upload.isRecorded = true
+            upload.uid = node.uid
             upload.digest.disturb()
         }
+        // A time that a program set after the last write stays.
+        let modified = written > node.changed ? written : nil
         open.shown.withLock {
-            $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, modified: record.modified)
+            $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, modified: modified)
         }
         try finish(open)
         log.notice("Finished the interrupted upload of \(size) bytes to node \(record.node).")
+    }
+
+    private func publishAsItIs(_ node: NodeRecord, _ records: Records) throws {
+        try records.deleteStaged(node.id)
+        guard let (parent, name) = try placeToPublish(node, records) else { return }
+        let digest = try node.blob.flatMap { try records.digest(of: $0) }
+        _ = try Publish(node, named: name, in: parent, by: node.uid, digest: digest, records)
     }
 }

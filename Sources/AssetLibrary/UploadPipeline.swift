@@ -63,7 +63,7 @@ struct Show {
     let node: NodeRecord
 
     /// - Returns: nil when the file has lost its last name, so that there is nothing to show.
-    init?(_ sealed: Seal, in id: NodeID, _ modified: Timestamp?, isRecorded: Bool, _ records: Records) throws {
+    init?(_ sealed: Seal, in id: NodeID, _ modified: Timestamp?, _ records: Records) throws {
         guard var node = try records.node(id), node.links > 0 else { return nil }
         let now = Timestamp.now
         node.size = sealed.size
@@ -77,7 +77,7 @@ struct Show {
             node.changed = max(node.changed, modified)
         }
         try records.updateContent(of: node)
-        if isRecorded { try records.deleteStaged(id) }
+        try records.deleteStaged(id)
         self.node = node
     }
 }

@@ -9,7 +9,7 @@ internal import Synchronization
 /// Kept in memory: a daemon that ends within the window forgets, and the asset stays where it went.
 ///
 /// ## Concurrency
-/// `vacancies` takes no other lock.
+/// `state` takes no other lock.
 final class Vacancies: Sendable {
     /// An asset that a name had.
     struct Vacancy: Sendable {
@@ -18,6 +18,8 @@ final class Vacancies: Sendable {
         let node: NodeID
         /// The asset of what that file replaced when it was put aside.
         let displaced: AssetID?
+        /// Whether only a file that is complete when it takes the name may have the asset: one that is renamed to it.
+        let isOnlyForMoved: Bool
         fileprivate let deadline: ContinuousClock.Instant
     }
 
@@ -26,7 +28,17 @@ final class Vacancies: Sendable {
         let name: EntryName
     }
 
-    private let vacancies = Mutex<[Key: Vacancy]>([:])
+    private struct State {
+        var vacancies: [Key: Vacancy] = [:]
+        /// Folders that were removed a moment ago: git does that, and makes them anew with the files in them.
+        var removed: [Key: (folder: NodeID, deadline: ContinuousClock.Instant)] = [:]
+        /// Folders that were made in the place of a removed one, and the first that was in that place.
+        var first: [NodeID: NodeID] = [:]
+
+        func key(_ name: EntryName, in parent: NodeID) -> Key { Key(parent: first[parent] ?? parent, name: name) }
+    }
+
+    private let state = Mutex(State())
     /// How long a moment is.
     private let window: Duration
     private static let limit = 100_000
@@ -42,26 +54,53 @@ final class Vacancies: Sendable {
         in parent: NodeID,
         asset: AssetID,
         node: NodeID,
-        displacing displaced: AssetID? = nil
+        displacing displaced: AssetID? = nil,
+        isOnlyForMoved: Bool = false
     ) {
         let now = ContinuousClock.now
-        let vacancy = Vacancy(asset: asset, node: node, displaced: displaced, deadline: now + window)
-        vacancies.withLock { vacancies in
-            if vacancies.count >= Self.limit { vacancies = vacancies.filter { $0.value.deadline > now } }
-            // Whoever removes more than that within the window is not saving files.
-            if vacancies.count >= Self.limit { vacancies = [:] }
-            vacancies[Key(parent: parent, name: name)] = vacancy
+        let vacancy = Vacancy(
+            asset: asset,
+            node: node,
+            displaced: displaced,
+            isOnlyForMoved: isOnlyForMoved,
+            deadline: now + window
+        )
+        state.withLock { state in
+            if state.vacancies.count >= Self.limit {
+                state.vacancies = state.vacancies.filter { $0.value.deadline > now }
+                // Whoever removes more than that within the window is not saving files.
+                if state.vacancies.count >= Self.limit { state.vacancies = [:] }
+            }
+            state.vacancies[state.key(name, in: parent)] = vacancy
         }
     }
 
     /// What a name had, if that was a moment ago.
-    func find(_ name: EntryName, in parent: NodeID) -> Vacancy? {
-        let found = vacancies.withLock { $0[Key(parent: parent, name: name)] }
-        return found.flatMap { $0.deadline > .now ? $0 : nil }
+    func find(_ name: EntryName, in parent: NodeID, forMoved isMoved: Bool) -> Vacancy? {
+        let found = state.withLock { $0.vacancies[$0.key(name, in: parent)] }
+        return found.flatMap { $0.deadline > .now && (isMoved || !$0.isOnlyForMoved) ? $0 : nil }
     }
 
     /// The name is taken again.
     func remove(_ name: EntryName, in parent: NodeID) {
-        vacancies.withLock { _ = $0.removeValue(forKey: Key(parent: parent, name: name)) }
+        state.withLock { state in _ = state.vacancies.removeValue(forKey: state.key(name, in: parent)) }
+    }
+
+    /// A folder was removed.
+    func addFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
+        state.withLock { state in
+            if state.removed.count >= Self.limit { state.removed = [:] }
+            state.removed[state.key(name, in: parent)] = (state.first[folder] ?? folder, .now + window)
+        }
+    }
+
+    /// A folder was made: the names in it are those of the one that was removed in its place.
+    func takeFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
+        state.withLock { state in
+            guard let removed = state.removed.removeValue(forKey: state.key(name, in: parent)), removed.deadline > .now
+            else { return }
+            if state.first.count >= Self.limit { state.first = [:] }
+            state.first[folder] = removed.folder
+        }
     }
 }

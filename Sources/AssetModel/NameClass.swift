@@ -49,17 +49,33 @@ public enum NameClass: Sendable {
 }
 
 extension EntryName {
-    /// Whether a program would call a file so to keep what it was while it writes `original` anew: `x.bak`, `x~`, `.bak.1.x`.
+    /// Whether a program would call a file so to keep what it was while it writes `original` anew: `x.bak`, `x~`, `x.blend1`,
+    /// `.bak.1.x`.
     public func isBackup(of original: EntryName) -> Bool {
         let (own, other) = (bytes, original.bytes)
         if own.count > other.count {
-            // All of the name, with something that is no letter or digit between it and what was added.
-            if own.starts(with: other), !own[other.count].isWord { return true }
+            // All of the name, and a number or something that is no letter or digit between it and what was added.
+            let added = own.dropFirst(other.count)
+            if own.starts(with: other), !own[other.count].isWord || added.allSatisfy(\.isDigit) { return true }
             if own.suffix(other.count) == other[...], !own[own.count - other.count - 1].isWord { return true }
         }
         guard own != other, let dot = own.lastIndex(of: UInt8(ascii: ".")) else { return false }
-        let stem = other.lastIndex(of: UInt8(ascii: ".")).map { other[..<$0] } ?? other[...]
-        return own[..<dot] == stem && backupExtensions.contains(String(decoding: own[dot...], as: UTF8.self))
+        return own[..<dot] == original.stem && backupExtensions.contains(String(decoding: own[dot...], as: UTF8.self))
+    }
+
+    /// Whether a program may have called a file so for the same reason: `x~2024.jpg`, `x.bak.jpg`, `.x.mscz,` of `x.jpg`.
+    ///
+    /// People do so, too.
+    public func mayBeBackup(of original: EntryName) -> Bool {
+        let stem = original.stem
+        guard self != original, !stem.isEmpty, bytes.count > stem.count else { return false }
+        return (0...bytes.count - stem.count).contains { bytes[$0..<$0 + stem.count] == stem }
+    }
+
+    /// All before the last dot, unless that is the first byte.
+    private var stem: ArraySlice<UInt8> {
+        guard let dot = bytes.lastIndex(of: UInt8(ascii: ".")), dot > 0 else { return bytes[...] }
+        return bytes[..<dot]
     }
 }
 
@@ -72,6 +88,8 @@ private let temporarySuffixes = [
     ".partial", ".tmp", ".temp",
     // vim's swap files without a leading dot; backups of vim, emacs, nano
     ".swp", ".swo", ".swx", ".kate-swp", "~",
+    // Blender
+    ".blend@",
 ]
 private let temporaryPrefixes = [
     ".goutputstream-", ".syncthing.", "~syncthing~", ".unison.", ".#", ".com.google.Chrome.", "AEtemp-",

@@ -1,3 +1,4 @@
+public import AssetModel
 internal import CLinux
 internal import Glibc
 public import SystemPackage
@@ -18,6 +19,13 @@ public final class OpenFile: Sendable {
         var status = stat()
         try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
         return (Int64(status.st_size), Int64(status.st_blocks))
+    }
+
+    /// When the content last changed.
+    public func modified() throws(BlobStoreError) -> Timestamp {
+        var status = stat()
+        try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
+        return Timestamp(rawValue: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
     }
 
     /// Reads up to a buffer's size from `offset`.

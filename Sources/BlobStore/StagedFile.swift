@@ -33,6 +33,9 @@ public final class StagedFile: Sendable {
     /// The catalog is about to record the name.
     public func keepName() { isRecorded.store(true, ordering: .relaxed) }
 
+    /// The name stays beyond this object's life, for the next mount to find.
+    public func abandonName() { nameIsGone() }
+
     func nameIsGone() { hasName.store(false, ordering: .relaxed) }
 
     /// Writes all bytes at `offset`.

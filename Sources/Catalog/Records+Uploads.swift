@@ -4,10 +4,8 @@ public import AssetModel
 public struct StagedRecord: Sendable {
     /// The file that was being written.
     public let node: NodeID
-    /// The name of its bytes in `staging/`.
-    public let file: String
-    /// When it was last written, unless a program has set a time since.
-    public let modified: Timestamp?
+    /// The name of its bytes in `staging/`; nil when the file has its content, and only the asset does not.
+    public let file: String?
 }
 
 extension Records {
@@ -37,11 +35,13 @@ extension Records {
     }
 
     /// Records where an unfinished upload's bytes are, so that a crash does not lose them.
-    public func recordStaged(_ staged: StagedRecord) throws {
-        try run(
-            "INSERT OR REPLACE INTO staged (node, file, modified) VALUES (?, ?, ?)",
-            [staged.node.value, .text(staged.file), SQLValue(staged.modified?.rawValue)]
-        )
+    public func recordStaged(_ node: NodeID, file: String) throws {
+        try run("INSERT OR REPLACE INTO staged (node, file) VALUES (?, ?)", [node.value, .text(file)])
+    }
+
+    /// Records that a file has a content, or an asset, that its asset has yet to learn of.
+    public func recordUnpublished(_ node: NodeID) throws {
+        try run("INSERT OR IGNORE INTO staged (node, file) VALUES (?, '')", [node.value])
     }
 
     /// Forgets an upload that has ended.
@@ -49,19 +49,9 @@ extension Records {
 
     /// Uploads that have not ended.
     public func staged() throws -> [StagedRecord] {
-        try all("SELECT node, file, modified FROM staged", []) {
-            StagedRecord(
-                node: NodeID(rawValue: $0.integer(0)),
-                file: $0.text(1),
-                modified: $0.optionalTimestamp(2)
-            )
+        try all("SELECT node, file FROM staged", []) {
+            let file = $0.text(1)
+            return StagedRecord(node: NodeID(rawValue: $0.integer(0)), file: file.isEmpty ? nil : file)
         }
-    }
-}
-
-extension StagedRecord {
-    /// Describes an unfinished upload.
-    public init(node: NodeID, file: String, writtenAt modified: Timestamp?) {
-        self.init(node: node, file: file, modified: modified)
     }
 }
