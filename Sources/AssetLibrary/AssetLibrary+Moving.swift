@@ -105,7 +105,14 @@ extension AssetLibrary {
         if asset != moved.shown || isAside || newName.mayBeBackup(of: name) || newName == name && parent != newParent {
             let isSure = asset != moved.shown || isAside
             let displaced = moved.replaced?.asset
-            vacancies.add(name, in: parent, asset: asset, node: source.id, displacing: displaced, isOnlyForMoved: !isSure)
+            vacancies.add(
+                name,
+                in: parent,
+                asset: asset,
+                node: source.id,
+                displacing: displaced,
+                isOnlyForMoved: !isSure
+            )
         }
         return moved.replaced
     }
@@ -187,7 +194,8 @@ extension AssetLibrary {
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
         try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
-            let version = try holding(upper.node.id, isComplete: upperEnters) { (isUpperUnderWay) throws(LibraryError) in
+            let version = try holding(upper.node.id, isComplete: upperEnters) {
+                (isUpperUnderWay) throws(LibraryError) in
                 let versions = try write { records in
                     guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
                     return (
@@ -210,7 +218,9 @@ extension AssetLibrary {
         by uid: UInt32,
         _ records: Records
     ) throws -> VersionID? {
-        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else { return nil }
+        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else {
+            return nil
+        }
         let arrival = Arrival(
             name: place.name,
             in: place.parent,

@@ -106,7 +106,9 @@ public final class AssetLibrary: Sendable {
                 // What is equal to a blob, or has lost its name, served its handles, and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }
             } catch {
-                log.error("The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)")
+                log.error(
+                    "The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)"
+                )
                 keepForNextMount(entry.node)
             }
         }

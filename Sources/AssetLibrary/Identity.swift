@@ -132,7 +132,8 @@ extension Records {
     func passOnFields(of former: NodeRecord, to node: NodeRecord) throws {
         guard former.asset == nil, former.isFile, node.isFile else { return }
         for name in try extendedAttributeNames(of: former.id) {
-            guard case .field(let field) = AttributeName(name), let value = try extendedAttribute(name, of: former.id) else {
+            guard case .field(let field) = AttributeName(name), let value = try extendedAttribute(name, of: former.id)
+            else {
                 continue
             }
             if let asset = node.asset {
@@ -166,7 +167,9 @@ extension AssetLibrary {
         for node: NodeRecord?,
         _ records: Records
     ) throws -> Heritage? {
-        guard let vacancy = vacancies.find(name, in: parent, forMoved: node != nil), try records.asset(vacancy.asset) != nil else {
+        guard let vacancy = vacancies.find(name, in: parent, forMoved: node != nil),
+            try records.asset(vacancy.asset) != nil
+        else {
             return nil
         }
         if let own = try node?.asset.flatMap({ try records.asset($0) }), own.created < vacancies.savingBegan {

@@ -26,7 +26,9 @@ extension AssetLibrary {
         }
         guard let name = record.file else {
             try catalog.write { try publishAsItIs(node, $0) }
-            log.notice("Finished an interrupted upload to node \(record.node): its asset has the content that the file has.")
+            log.notice(
+                "Finished an interrupted upload to node \(record.node): its asset has the content that the file has."
+            )
             return
         }
         guard let staged = try blobs.staged(named: name) else {

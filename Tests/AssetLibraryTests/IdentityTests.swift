@@ -177,6 +177,45 @@ struct IdentityTests {
         }
     }
 
+    @Test(arguments: ["f.old.jpg", ".f.jpg,", "f~2024.jpg", "f.2024.FCBak"])
+    func `a name that may be a backup's is one when a complete file takes its place, and else a person's`(
+        backup: String
+    ) throws {
+        for isMoved in [true, false] {
+            try withLibrary("may-be") { library, _ in
+                let former = try library.upload("f.jpg", "one")
+                try library.move("f.jpg", backup)
+                if isMoved {
+                    _ = try library.upload("f.jpg.part", "two")
+                    try library.move("f.jpg.part", "f.jpg")
+                } else {
+                    _ = try library.upload("f.jpg", "two")
+                }
+                #expect((try library.find("f.jpg")?.asset == former.asset) == isMoved)
+            }
+        }
+    }
+
+    @Test func `files of a folder that is removed and made anew keep their assets`() throws {
+        try withLibrary { library, _ in
+            let folder = NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
+            var asset: AssetID?
+            for _ in 0..<3 {
+                let outer = try library.make(try EntryName("outer"), in: .folders, folder)
+                let inner = try library.make(try EntryName("inner"), in: outer.id, folder)
+                let (record, node) = try library.makeFile(try EntryName("a"), in: inner.id, mode: 0o644, uid: 0, gid: 0)
+                library.close(node, wasWriting: true)
+                let found = try library.read { try $0.node(record.id)?.asset }
+                #expect(found != nil)
+                #expect(asset == nil || asset == found)
+                asset = found
+                _ = try library.remove(try EntryName("a"), in: inner.id)
+                _ = try library.removeFolder(try EntryName("inner"), in: outer.id)
+                _ = try library.removeFolder(try EntryName("outer"), in: .folders)
+            }
+        }
+    }
+
     @Test func `a file that has long been an asset stays what it is under a name that was given up`() throws {
         try withLibrary(saving: .milliseconds(200)) { library, _ in
             let b = try library.upload("b", "two")

@@ -93,12 +93,72 @@ struct WaitingTests {
         return value
     }
 
-    @Test func `a file that is removed while its verdict waits is gone`() throws {
+    @Test func `a file that is removed while its verdict waits is in the trash with what was written`() throws {
         try withLibrary { library, _ in
             let id = try make("a", in: library)
             try write(2 << 20, 1, at: 1, to: id, library)
             _ = try library.remove(try EntryName("a"), in: .folders)
-            #expect(try library.outcomes() == ["created"])
+            #expect(try library.outcomes() == ["created", "replaced"])
+            let asset = AssetID(rawValue: 1)
+            #expect(try library.read { try $0.asset(asset)?.trashed } != nil)
+            #expect(try library.read { try $0.versions(of: asset).map(\.size) } == [2 << 20 + 1, 0])
+        }
+    }
+
+    @Test func `a caption on a file whose verdict waits goes on with the name`() throws {
+        try withLibrary { library, _ in
+            let name = Array("user.asset.caption".utf8)
+            let (record, node) = try library.makeFile(try EntryName("film"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            try unsafe [UInt8](repeating: 1, count: 2 << 20).withUnsafeBytes {
+                try unsafe library.write($0, at: 7, to: node)
+            }
+            try library.flush(node)
+            library.close(node, wasWriting: true)
+            try library.setExtendedAttribute(name, of: record.id, to: [0x41])
+            let id = try library.computed("id", of: record.id)
+            _ = try library.upload("film.tmp", "edited")
+            _ = try library.move(
+                try EntryName("film.tmp"),
+                in: .folders,
+                to: try EntryName("film"),
+                in: .folders,
+                .replace,
+                by: 0
+            )
+            let found = try #require(try library.read { try $0.node(named: try EntryName("film"), in: .folders) })
+            #expect(try library.extendedAttribute(name, of: found.id) == [0x41])
+            #expect(try library.computed("id", of: found.id) == id)
+        }
+    }
+
+    @Test func `what was set on a file before its first verdict goes on with the name`() throws {
+        try withLibrary { library, _ in
+            let name = Array("user.asset.caption".utf8)
+            let (record, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            try library.setExtendedAttribute(name, of: record.id, to: [0x41])
+            let other = try library.upload("b", "other")
+            _ = try library.move(
+                try EntryName("b"),
+                in: .folders,
+                to: try EntryName("a"),
+                in: .folders,
+                .replace,
+                by: 0
+            )
+            library.close(node, wasWriting: true)
+            #expect(try library.extendedAttribute(name, of: other.id) == [0x41])
+        }
+    }
+
+    @Test func `a time that is set while a verdict waits stays`() throws {
+        try withLibrary { library, _ in
+            let id = try make("a", in: library)
+            try write(2 << 20, 1, at: 1, to: id, library)
+            var changes = AssetLibrary.AttributeChanges()
+            changes.modified = Timestamp(rawValue: 7)
+            _ = try library.setAttributes(of: id, changes)
+            #expect(try library.computed("versions", of: id) == "2")
+            #expect(try library.read { try $0.node(id)?.modified } == Timestamp(rawValue: 7))
         }
     }
 }

@@ -100,6 +100,12 @@ let savePatterns: [SavePattern] = [
             os.unlink("doc.txt.tmp")'
             """
     ),
+    SavePattern("Blender", "cp $NEW/doc.txt doc.txt@ && mv doc.txt doc.txt1 && mv doc.txt@ doc.txt"),
+    SavePattern(
+        "FreeCAD",
+        "cp $NEW/doc.txt doc.txt.2f && mv doc.txt doc.20240101-120000.FCBak && mv doc.txt.2f doc.txt"
+    ),
+    SavePattern("MuseScore", "cp $NEW/doc.txt doc.txt.Ab12Cd && mv doc.txt .doc.txt, && mv doc.txt.Ab12Cd doc.txt"),
     // The shell
     SavePattern("cat >", "cat $NEW/doc.txt >doc.txt"),
     SavePattern("dd conv=notrunc", "dd if=$NEW/doc.txt of=doc.txt conv=notrunc status=none"),
@@ -116,6 +122,19 @@ let savePatterns: [SavePattern] = [
     SavePattern("rsync --partial-dir", "rsync -a --partial-dir=.rsync-partial $NEW/ ."),
     SavePattern("rsync --delay-updates", "rsync -a --delay-updates $NEW/ ."),
     SavePattern("rsync --backup", "rsync -a --backup $NEW/ ."),
+    SavePattern("rsync --backup-dir", "rsync -a --backup --backup-dir=former $NEW/ ."),
+    SavePattern(
+        "syncthing with versions",
+        """
+        mkdir -p .stversions && cp $NEW/doc.txt .syncthing.doc.txt.tmp && mv doc.txt .stversions/doc~20240101-120000.txt &&
+        mv .syncthing.doc.txt.tmp doc.txt
+        """
+    ),
+    SavePattern(
+        "rclone --suffix-keep-extension",
+        "cp $NEW/doc.txt doc.txt.1a2b3c4d.partial && mv doc.txt doc.bak.txt && mv doc.txt.1a2b3c4d.partial doc.txt"
+    ),
+    SavePattern("the folder made anew", #"d="$PWD"; cd ..; rm -r "$d"; mkdir "$d"; cp $NEW/doc.txt "$d/""#),
     SavePattern("rsync -X", "rsync -aX --filter='-x user.asset.*' $NEW/ ."),
     SavePattern("tar", "tar -C $NEW -cf - doc.txt | tar -xf -"),
     SavePattern("tar --overwrite", "tar -C $NEW -cf - doc.txt | tar --overwrite -xf -"),

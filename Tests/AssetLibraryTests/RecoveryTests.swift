@@ -1,0 +1,117 @@
+import AssetLibrary
+import AssetModel
+import Catalog
+import Foundation
+import TestSupport
+import Testing
+
+/// What the next mount finds after a crash: a copy of the library's folder at that moment.
+struct RecoveryTests {
+    private func withCrash(
+        of body: (AssetLibrary) throws -> Void,
+        then check: (AssetLibrary) throws -> Void,
+        _ name: String = #function
+    ) throws {
+        try withScratch(name) { scratch in
+            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet)
+            try body(library)
+            // As the background does after half a second.
+            for _ in 0..<60 where library.catalog.hasChanges { Thread.sleep(forTimeInterval: 0.05) }
+            try run("cp", "-a", "\(scratch)/library", "\(scratch)/crashed").check()
+            try library.close()
+            let found = try AssetLibrary(at: "\(scratch)/crashed", log: quiet)
+            try check(found)
+            try found.close()
+            try checkLibrary("\(scratch)/crashed")
+        }
+    }
+
+    private func find(_ name: String, _ library: AssetLibrary) throws -> NodeRecord {
+        try #require(try library.read { try $0.node(named: try EntryName(name), in: .folders) })
+    }
+
+    @Test func `a copy that was not closed is its asset's content`() throws {
+        try withCrash { library in
+            let source = try library.upload("a", "the same bytes")
+            _ = try library.upload("c", "former")
+            let reader = try library.open(source.id, forWriting: false, uid: 0)
+            let (_, new) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let old = try library.open(try find("c", library).id, forWriting: true, uid: 0)
+            try library.truncate(old, to: 0, isOpening: true)
+            for node in [new, old] { #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 99) == 14) }
+        } then: { library in
+            let (b, c) = (try find("b", library), try find("c", library))
+            #expect(b.asset != nil)
+            #expect(try library.versions(of: b.id).map(\.size) == [14])
+            #expect(try library.versions(of: c.id).map(\.size) == [14, 6])
+        }
+    }
+
+    @Test func `what is written after a copy survives`() throws {
+        try withCrash { library in
+            let source = try library.upload("a", "the same bytes")
+            let reader = try library.open(source.id, forWriting: false, uid: 0)
+            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 99) == 14)
+            try library.commit()
+            try library.put(" and more", at: 14, in: node)
+            Thread.sleep(forTimeInterval: 1.5)
+        } then: { library in
+            let size = try find("b", library).size
+            #expect(size == 23)
+        }
+    }
+
+    @Test func `a time that was set after the last write stays, and one before it does not`() throws {
+        var changes = AssetLibrary.AttributeChanges()
+        changes.modified = Timestamp(rawValue: 7)
+        try withCrash { library in
+            for name in ["set", "written"] {
+                let (record, node) = try library.makeFile(
+                    try EntryName(name),
+                    in: .folders,
+                    mode: 0o644,
+                    uid: 0,
+                    gid: 0
+                )
+                try library.put("one", in: node)
+                try library.synchronize(node)
+                Thread.sleep(forTimeInterval: 0.02)
+                _ = try library.setAttributes(of: record.id, changes)
+                Thread.sleep(forTimeInterval: 0.02)
+                if name == "written" { try library.put("two", at: 3, in: node) }
+                try library.synchronize(node)
+            }
+        } then: { library in
+            let (set, written) = (try find("set", library), try find("written", library))
+            #expect(set.modified == changes.modified)
+            #expect(written.modified != changes.modified)
+            #expect(written.size == 6)
+        }
+    }
+
+    @Test func `a file that took a name over before it had a content`() throws {
+        try withCrash { library in
+            let former = try library.upload("a", "one")
+            _ = try library.remove(try EntryName("a"), in: .folders)
+            let (record, _) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            #expect(try library.read { try $0.node(record.id)?.asset } == former.asset)
+        } then: { library in
+            let sizes = try library.versions(of: try find("a", library).id).map(\.size)
+            #expect(sizes == [0, 3])
+        }
+    }
+
+    @Test func `a deep tree does not exhaust the stack`() throws {
+        try withLibrary { library, _ in
+            var parent = NodeID.folders
+            for _ in 0..<20_000 {
+                let folder = NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
+                parent = try library.make(try EntryName("d"), in: parent, folder).id
+            }
+            let (_, node) = try library.makeFile(try EntryName("f"), in: parent, mode: 0o644, uid: 0, gid: 0)
+            library.close(node, wasWriting: true)
+            #expect(try library.outcomes() == ["created"])
+        }
+    }
+}
