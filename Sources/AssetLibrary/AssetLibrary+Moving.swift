@@ -35,7 +35,8 @@ extension AssetLibrary {
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan
                 )
-                let found = try successor(of: name, in: parent, for: node, records)
+                // A file that is an asset under another name stays that one: rsync links what it backs up.
+                let found = node.asset == nil ? try successor(of: name, in: parent, for: node, records) : nil
                 return (node, try records.arrive(node, arrival, found, nameClasses))
             }
         }
@@ -80,8 +81,9 @@ extension AssetLibrary {
         if let target { try settle(target.id) }
         let isAside = classes.1 != .final || newName.isBackup(of: name)
         let entersPipeline = classes.0 != .final && classes.1 == .final
+        let mayBeAside = newName.mayBeBackup(of: name) || newName == name && parent != newParent
         let moved = try holding(source.id, isComplete: entersPipeline) { (isUnderWay) throws(LibraryError) in
-            let arrival = Arrival(
+            var arrival = Arrival(
                 name: newName,
                 in: newParent,
                 as: classes.1,
@@ -90,6 +92,7 @@ extension AssetLibrary {
                 isUnderWay: isUnderWay,
                 savingBegan: vacancies.savingBegan
             )
+            arrival.mayBeAside = mayBeAside
             let moved = try write { try rename(name, in: parent, collision, arrival, isAside: isAside, $0) }
             return (moved, moved.version)
         }
@@ -102,8 +105,8 @@ extension AssetLibrary {
         guard moved.hasFormer, let asset = moved.former else { return moved.replaced }
         // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
         // says; or, less surely, that a file which is complete comes to have its former name.
-        if asset != moved.shown || isAside || newName.mayBeBackup(of: name) || newName == name && parent != newParent {
-            let isSure = asset != moved.shown || isAside
+        if asset != moved.shown || isAside || mayBeAside {
+            let isSure = isAside || asset != moved.shown && !mayBeAside
             let displaced = moved.replaced?.asset
             vacancies.add(
                 name,

@@ -14,6 +14,8 @@ struct Arrival {
     let formerly: (parent: NodeID, name: EntryName)?
     /// Who gives the name.
     let uid: UInt32
+    /// Whether the former name may come to have the asset back, so that it must not be forgotten.
+    var mayBeAside = false
     /// Whether an upload to the file goes on, so that its content is yet to come.
     let isUnderWay: Bool
     /// When a saving that ends now can have begun.
@@ -94,7 +96,7 @@ extension Records {
             try copyFields(of: own, to: asset)
             if try !isShown(own) {
                 // What was made a moment ago on the way to here is nobody's loss.
-                if try (self.asset(own)?.created).map({ arrival.isYoung($0) }) ?? false {
+                if !arrival.mayBeAside, let created = try self.asset(own)?.created, arrival.isYoung(created) {
                     try deleteAsset(own)
                 } else {
                     let (parent, name) = arrival.formerly ?? (arrival.parent, arrival.name)

@@ -63,12 +63,13 @@ extension EntryName {
         return own[..<dot] == original.stem && backupExtensions.contains(String(decoding: own[dot...], as: UTF8.self))
     }
 
-    /// Whether a program may have called a file so for the same reason: `x~2024.jpg`, `x.bak.jpg`, `.x.mscz,` of `x.jpg`.
+    /// Whether a program may have called a file so for the same reason, with more than the original's stem in the name:
+    /// `x~2024.jpg`, `x.bak.jpg`, `.x.mscz,`.
     ///
     /// People do so, too.
     public func mayBeBackup(of original: EntryName) -> Bool {
         let stem = original.stem
-        guard self != original, !stem.isEmpty, bytes.count > stem.count else { return false }
+        guard bytes.count > original.bytes.count else { return false }
         return (0...bytes.count - stem.count).contains { bytes[$0..<$0 + stem.count] == stem }
     }
 
