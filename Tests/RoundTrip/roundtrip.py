@@ -204,7 +204,7 @@ TAR = "tar --xattrs --xattrs-include='*' --acls --numeric-owner -S"
 TOOLS = [
     Tool("rsync -aHAXS --numeric-ids", "rsync --version", "rsync -aHAXS --numeric-ids $S/ $T/",
          "rsync -aHAXSi --numeric-ids --stats $S/ $T/", r"\A\s*Number of files[^>]*Number of regular files transferred: 0\n", True),
-    Tool("cp -a", "cp --version", "cp -a $S/. $T/", "cp -au --debug $S/. $T/ 2>/dev/null || cp -auv $S/. $T/ | grep -c sparse || true",
+    Tool("cp -a", "cp --version", "cp -a $S/. $T/", "cp -auv $S/. $T/ | grep -cE \"(plain|large|sparse-3GiB|hole|twin-2)'$\" || true",
          r"\A0\s*\Z", True),
     Tool("tar --xattrs --acls -S", "tar --version", f"{TAR} -C $S -cf - . | {TAR} -C $T -pxf -",
          # Against a snapshot that the first of the two runs makes, the second finds no file to store.
