@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+internal import Logging
 internal import Synchronization
 
 // Names that are given to files and folders that exist.
@@ -78,10 +79,12 @@ extension AssetLibrary {
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uid)
             return nil
         }
-        if let target { try settle(target.id) }
+        if let target { trySettling(target.id) }
         let isAside = classes.1 != .final || newName.isBackup(of: name)
         let entersPipeline = classes.0 != .final && classes.1 == .final
-        let mayBeAside = newName.mayBeBackup(of: name) || newName == name && parent != newParent
+        var isIntoBackups = false
+        if newName == name, parent != newParent { isIntoBackups = try read { try $0.isForBackups(newParent) } }
+        let mayBeAside = newName.mayBeBackup(of: name) || isIntoBackups
         let moved = try holding(source.id, isComplete: entersPipeline) { (isUnderWay) throws(LibraryError) in
             var arrival = Arrival(
                 name: newName,
@@ -268,7 +271,12 @@ extension AssetLibrary {
     ) throws(LibraryError) -> Value {
         guard let node = openNode(id) else { return try body(false).0 }
         return try node.upload.withLock { upload throws(LibraryError) in
-            if isComplete || waiting.withLock({ $0[id] != nil }) { try finish(&upload, of: node) }
+            do throws(LibraryError) {
+                if isComplete || waiting.withLock({ $0[id] != nil }) { try finish(&upload, of: node) }
+            } catch {
+                if isComplete { throw error }
+                log.error("The upload to node \(id) could not be ended: \(error)")
+            }
             let (value, version) = try body(upload.isDirty || upload.isNew && upload.writers > 0)
             if let version, upload.writers > 0 { upload.version = version }
             return value
@@ -277,6 +285,10 @@ extension AssetLibrary {
 }
 
 extension Records {
+    fileprivate func isForBackups(_ folder: NodeID) throws -> Bool {
+        try anyEntry(of: folder)?.name.isOfBackupFolder ?? false
+    }
+
     fileprivate func refuse(_ folder: NodeID, within ancestor: NodeID) throws {
         var next: NodeID? = folder
         while let id = next {

@@ -30,6 +30,8 @@ extension AssetLibrary {
             for (name, list) in lists { try setList(name, of: node.id, to: list, records) }
             try records.insertEntry(name, in: parent, node: node.id)
             try records.touchFolder(parent, subfolders: node.isFolder ? 1 : 0, at: node.born)
+            // Until its first verdict.
+            if node.isFile { try records.recordUnpublished(node.id) }
             if node.isFile, let found = try successor(of: name, in: parent, for: nil, records) {
                 let arrival = Arrival(
                     name: name,
@@ -53,7 +55,7 @@ extension AssetLibrary {
     /// - Returns: the node that lost the name, with the names it has left.
     public func remove(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
         // What goes to the trash is the content that was there.
-        if let node = try read({ try $0.node(named: name, in: parent) }) { try settle(node.id) }
+        if let node = try read({ try $0.node(named: name, in: parent) }) { trySettling(node.id) }
         let node = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             guard !node.isFolder else { throw LibraryError.isAFolder }
@@ -125,6 +127,7 @@ extension AssetLibrary {
     /// Changes a node's attributes.
     public func setAttributes(of id: NodeID, _ changes: AttributeChanges) throws(LibraryError) -> NodeRecord {
         // First the file that is being written, so that its end does not bring back the time of its last write.
+        let isOpen = openNode(id) != nil
         if changes.modified != nil { openNodes.withLock { $0[id]?.node }?.shown.withLock { $0.modified = nil } }
         return try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
@@ -145,7 +148,10 @@ extension AssetLibrary {
                 try removeKernelAttribute(KernelAttributes.capability, of: id, records)
             }
             if let accessed = changes.accessed { node.accessed = accessed }
-            if let modified = changes.modified { node.modified = modified }
+            if let modified = changes.modified {
+                node.modified = modified
+                if isOpen { try records.forgetStagedTime(id) }
+            }
             node.changed = .now
             try records.updateAttributes(of: node)
             return node

@@ -352,7 +352,11 @@ extension AssetLibrary {
     /// Tells the catalog where an upload's bytes are, which are on stable storage.
     private func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard !upload.isRecorded, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged else { return }
-        try write { try $0.recordStaged(node.id, file: staged.name) }
+        try write { records in
+            // In here, as in the verdict.
+            let modified = node.shown.withLock { $0.modified }
+            try records.recordStaged(node.id, file: staged.name, modified: modified)
+        }
         upload.isRecorded = true
     }
 }

@@ -75,6 +75,15 @@ extension AssetLibrary {
         guard waiting.withLock({ $0[id] != nil }), let node = openNode(id) else { return }
         try finish(node)
     }
+
+    /// The same where what comes next is right also when the verdict fails: a file that cannot be read can be removed.
+    func trySettling(_ id: NodeID) {
+        do throws(LibraryError) {
+            try settle(id)
+        } catch {
+            log.error("The upload to node \(id) could not be ended: \(error)")
+        }
+    }
 }
 
 extension OpenNode.Upload {

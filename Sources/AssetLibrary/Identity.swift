@@ -65,10 +65,11 @@ extension Records {
         guard node.isFile else { return nil }
         var node = node
         if let heritage, heritage.asset != node.asset {
-            try takeOver(heritage.asset, by: &node, named: arrival)
+            // Before the newcomer's fields are the asset's.
             if let former = heritage.former, former.id != node.id, former.asset == heritage.asset, former.links > 0 {
                 try split(former, reusing: heritage.displaced, classes)
             }
+            try takeOver(heritage.asset, by: &node, named: arrival)
         } else if node.asset != nil || arrival.nameClass != .final {
             return nil
         }

@@ -6,12 +6,26 @@ internal import Synchronization
 
 extension AssetLibrary {
     /// Finishes the uploads that a crash interrupted, removes files without a name, and clears `staging/`.
+    ///
+    /// An upload that cannot be finished keeps its bytes for the mount after this one, and nobody else from theirs.
     func recover() throws {
-        for staged in try catalog.read({ try $0.staged() }) { try finish(staged) }
+        var kept: Set<String> = []
+        for staged in try catalog.read({ try $0.staged() }) {
+            do {
+                try finish(staged)
+            } catch let error as CatalogError {
+                throw error
+            } catch LibraryError.catalog(let error) {
+                throw error
+            } catch {
+                log.error("The upload to node \(staged.node) could not be finished and is kept: \(error)")
+                if let file = staged.file { kept.insert(file) }
+            }
+        }
         let unlinked = try catalog.read { try $0.unlinkedNodes() }
         for node in unlinked { try catalog.write { try $0.deleteUnlinkedNode(node) } }
         try commit()
-        let leftovers = try blobs.clearStaging()
+        let leftovers = try blobs.clearStaging(except: kept)
         if leftovers + unlinked.count > 0 {
             log.notice(
                 "Cleared what the last session left: \(leftovers) staged files, \(unlinked.count) files without a name."
@@ -25,18 +39,19 @@ extension AssetLibrary {
             return
         }
         guard let name = record.file else {
-            try catalog.write { try publishAsItIs(node, $0) }
-            log.notice(
-                "Finished an interrupted upload to node \(record.node): its asset has the content that the file has."
-            )
+            if try catalog.write({ try publishAsItIs(node, $0) }) {
+                log.notice("Finished an interrupted upload to node \(record.node), with the content that the file has.")
+            }
             return
         }
         guard let staged = try blobs.staged(named: name) else {
             log.error("The staged file \(name) of node \(record.node) is missing: the file keeps its former content.")
-            try catalog.write { try publishAsItIs(node, $0) }
+            _ = try catalog.write { try publishAsItIs(node, $0) }
             return
         }
         staged.keepName()
+        // Until the file is a blob its name stays, whatever happens here.
+        staged.abandonName()
         let (size, written) = (try staged.file.measure().size, try staged.file.modified())
         let open = OpenNode(id: record.node)
         open.upload.withLock { upload in
@@ -46,8 +61,8 @@ extension AssetLibrary {
             upload.uid = node.uid
             upload.digest.disturb()
         }
-        // A time that a program set after the last write stays.
-        let modified = written > node.changed ? written : nil
+        // A time that a program has set after the last write stays.
+        let modified = record.modified.map { max($0, written) } ?? (written > node.changed ? written : nil)
         open.shown.withLock {
             $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, modified: modified)
         }
@@ -55,10 +70,11 @@ extension AssetLibrary {
         log.notice("Finished the interrupted upload of \(size) bytes to node \(record.node).")
     }
 
-    private func publishAsItIs(_ node: NodeRecord, _ records: Records) throws {
+    private func publishAsItIs(_ node: NodeRecord, _ records: Records) throws -> Bool {
         try records.deleteStaged(node.id)
-        guard let (parent, name) = try placeToPublish(node, records) else { return }
+        guard let (parent, name) = try placeToPublish(node, records) else { return false }
         let digest = try node.blob.flatMap { try records.digest(of: $0) }
         _ = try Publish(node, named: name, in: parent, by: node.uid, digest: digest, records)
+        return true
     }
 }

@@ -49,29 +49,34 @@ public enum NameClass: Sendable {
 }
 
 extension EntryName {
-    /// Whether a program would call a file so to keep what it was while it writes `original` anew: `x.bak`, `x~`, `x.blend1`,
-    /// `.bak.1.x`.
+    /// Whether a program would call a file so to keep what it was while it writes `original` anew: `x.bak`, `x.~1~`, `x.blend1`,
+    /// `.bak.0.x`; but not `x.jpg` for `x`.
     public func isBackup(of original: EntryName) -> Bool {
         let (own, other) = (bytes, original.bytes)
         if own.count > other.count {
-            // All of the name, and a number or something that is no letter or digit between it and what was added.
-            let added = own.dropFirst(other.count)
-            if own.starts(with: other), !own[other.count].isWord || added.allSatisfy(\.isDigit) { return true }
-            if own.suffix(other.count) == other[...], !own[own.count - other.count - 1].isWord { return true }
+            let behind = own.dropFirst(other.count)
+            if own.starts(with: other), behind.isBackupMark { return true }
+            // Blender's `x.blend1`; a file without an extension has a number of its own.
+            if own.starts(with: other), original.stem.count < other.count, behind.allSatisfy(\.isDigit) { return true }
+            if own.suffix(other.count) == other[...], own.dropLast(other.count).isBackupMark { return true }
         }
         guard own != other, let dot = own.lastIndex(of: UInt8(ascii: ".")) else { return false }
-        return own[..<dot] == original.stem && backupExtensions.contains(String(decoding: own[dot...], as: UTF8.self))
+        return own[..<dot] == original.stem && own[dot...].isBackupMark
     }
 
-    /// Whether a program may have called a file so for the same reason, with more than the original's stem in the name:
-    /// `x~2024.jpg`, `x.bak.jpg`, `.x.mscz,`.
-    ///
-    /// People do so, too.
+    /// Whether a program may have called a file so for the same reason: `x~2024.jpg`, `x.bak.jpg`, `x.2024.FCBak`, `.x.mscz,`.
     public func mayBeBackup(of original: EntryName) -> Bool {
         let stem = original.stem
-        guard bytes.count > original.bytes.count else { return false }
-        return (0...bytes.count - stem.count).contains { bytes[$0..<$0 + stem.count] == stem }
+        guard stem.count >= 2, bytes.count > original.bytes.count else { return false }
+        guard let start = (0...bytes.count - stem.count).first(where: { bytes[$0..<$0 + stem.count] == stem }) else {
+            return false
+        }
+        let added = bytes[..<start] + bytes[(start + stem.count)...]
+        return added.contains { $0 == UInt8(ascii: "~") || $0 == UInt8(ascii: ",") } || added.hasBackupWord
     }
+
+    /// Whether a folder of this name is where programs put what they replace.
+    public var isOfBackupFolder: Bool { bytes[...].hasBackupWord || bytes.elementsEqual(".stversions".utf8) }
 
     /// All before the last dot, unless that is the first byte.
     private var stem: ArraySlice<UInt8> {
@@ -96,7 +101,8 @@ private let temporaryPrefixes = [
     ".goutputstream-", ".syncthing.", "~syncthing~", ".unison.", ".#", ".com.google.Chrome.", "AEtemp-",
 ]
 private let temporaryFolders: Set<String> = [".~tmp~", ".rsync-partial", ".rsync-tmp"]
-private let backupExtensions: Set<String> = [".bak", ".old", ".orig", ".backup", ".save", ".BAK", ".OLD"]
+private let backupWords = ["bak", "backup", "orig"]
+private let backupEndings: Set<String> = ["old", "save", "sav", "prev"]
 private let junkNames = [
     ".DS_Store", ".localized", ".apdisk", ".VolumeIcon.icns", "Icon\r", "Thumbs.db", "thumbs.db", "ehthumbs.db",
     "desktop.ini", "Desktop.ini", ".directory",
@@ -124,6 +130,21 @@ extension UInt8 {
 }
 
 extension ArraySlice<UInt8> {
+    private var lowercased: String { String(decoding: self, as: UTF8.self).lowercased() }
+
+    /// Whether one of the words for backups is in it.
+    fileprivate var hasBackupWord: Bool { backupWords.contains { lowercased.contains($0) } }
+
+    /// Whether it is no more than a sign that what it was added to is a backup: no letter or digit at its side, and then nothing,
+    /// a number or a word for it.
+    fileprivate var isBackupMark: Bool {
+        guard contains(where: { !$0.isWord }), first?.isWord == false || last?.isWord == false else { return false }
+        let words = split { !$0.isWord }
+        return words.allSatisfy {
+            $0.allSatisfy(\.isDigit) || $0.hasBackupWord || backupEndings.contains($0.lowercased)
+        }
+    }
+
     /// Whether letters and digits come from mkstemp(3) and not from a person: `.config.backup` is nobody's temporary file.
     ///
     /// One in two hundred of mkstemp's is all lower case and goes for a person's; then it becomes an asset a moment too early.

@@ -81,9 +81,9 @@ public final class BlobStore: Sendable {
         return StagedFile(file: OpenFile(number), name: name, store: self)
     }
 
-    /// Removes all that is in `staging/`.
+    /// Removes all that is in `staging/`, but what is to be kept.
     /// - Returns: how many files.
-    public func clearStaging() throws(BlobStoreError) -> Int {
+    public func clearStaging(except kept: Set<String> = []) throws(BlobStoreError) -> Int {
         let number = try checked("open staging") { unsafe openat(staging, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard let folder = unsafe fdopendir(number) else {
             throw BlobStoreError(Errno(rawValue: errno), during: "list staging")
@@ -94,7 +94,7 @@ public final class BlobStore: Sendable {
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name == "." || name == ".." { continue }
+            if name == "." || name == ".." || kept.contains(name) { continue }
             try checked("unlink staging/\(name)") { unsafe unlinkat(staging, name, 0) }
             count += 1
         }

@@ -6,6 +6,8 @@ public struct StagedRecord: Sendable {
     public let node: NodeID
     /// The name of its bytes in `staging/`; nil when the file has its content, and only the asset does not.
     public let file: String?
+    /// When it was last written, as far as that was known; nil when a program has set a time since.
+    public let modified: Timestamp?
 }
 
 extension Records {
@@ -35,8 +37,16 @@ extension Records {
     }
 
     /// Records where an unfinished upload's bytes are, so that a crash does not lose them.
-    public func recordStaged(_ node: NodeID, file: String) throws {
-        try run("INSERT OR REPLACE INTO staged (node, file) VALUES (?, ?)", [node.value, .text(file)])
+    public func recordStaged(_ node: NodeID, file: String, modified: Timestamp?) throws {
+        try run(
+            "INSERT OR REPLACE INTO staged (node, file, modified) VALUES (?, ?, ?)",
+            [node.value, .text(file), SQLValue(modified?.rawValue)]
+        )
+    }
+
+    /// A program has set a file's time, which a crash must not take back.
+    public func forgetStagedTime(_ node: NodeID) throws {
+        try run("UPDATE staged SET modified = NULL WHERE node = ?", [node.value])
     }
 
     /// Records that a file has a content, or an asset, that its asset has yet to learn of.
@@ -49,9 +59,13 @@ extension Records {
 
     /// Uploads that have not ended.
     public func staged() throws -> [StagedRecord] {
-        try all("SELECT node, file FROM staged", []) {
+        try all("SELECT node, file, modified FROM staged", []) {
             let file = $0.text(1)
-            return StagedRecord(node: NodeID(rawValue: $0.integer(0)), file: file.isEmpty ? nil : file)
+            return StagedRecord(
+                node: NodeID(rawValue: $0.integer(0)),
+                file: file.isEmpty ? nil : file,
+                modified: $0.optionalTimestamp(2)
+            )
         }
     }
 }

@@ -177,22 +177,71 @@ struct IdentityTests {
         }
     }
 
-    @Test(arguments: ["f.old.jpg", ".f.jpg,", "f~2024.jpg", "f.2024.FCBak"])
+    @Test(arguments: ["film.bak.jpg", ".film.jpg,", "film~2024.jpg", "film.2024.FCBak"])
     func `a name that may be a backup's is one when a complete file takes its place, and else a person's`(
         backup: String
     ) throws {
         for isMoved in [true, false] {
             try withLibrary("may-be") { library, _ in
-                let former = try library.upload("f.jpg", "one")
-                try library.move("f.jpg", backup)
+                let former = try library.upload("film.jpg", "one")
+                try library.move("film.jpg", backup)
                 if isMoved {
-                    _ = try library.upload("f.jpg.part", "two")
-                    try library.move("f.jpg.part", "f.jpg")
+                    _ = try library.upload("film.jpg.part", "two")
+                    try library.move("film.jpg.part", "film.jpg")
                 } else {
-                    _ = try library.upload("f.jpg", "two")
+                    _ = try library.upload("film.jpg", "two")
                 }
-                #expect((try library.find("f.jpg")?.asset == former.asset) == isMoved)
+                #expect((try library.find("film.jpg")?.asset == former.asset) == isMoved)
             }
+        }
+    }
+
+    @Test(arguments: ["IMG_1 Paris.jpg", "IMG_12.jpg", "archive/IMG_1.jpg", "holiday.jpg"])
+    func `what a person moves away keeps its asset, whatever comes in its place`(other: String) throws {
+        try withLibrary { library, _ in
+            let folder = NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
+            let archive = try library.make(try EntryName("archive"), in: .folders, folder)
+            let former = try library.upload("IMG_1.jpg", "one")
+            try library.describe("IMG_1.jpg", "mine")
+            let isInArchive = other.hasPrefix("archive/")
+            let name = try EntryName(isInArchive ? "IMG_1.jpg" : other)
+            _ = try library.move(
+                try EntryName("IMG_1.jpg"),
+                in: .folders,
+                to: name,
+                in: isInArchive ? archive.id : .folders,
+                .replace,
+                by: 0
+            )
+            _ = try library.upload(".IMG_1.jpg.Ab12Cd", "two")
+            try library.move(".IMG_1.jpg.Ab12Cd", "IMG_1.jpg")
+            #expect(try library.find("IMG_1.jpg")?.asset != former.asset)
+            #expect(try library.caption(of: "IMG_1.jpg") == nil)
+            #expect(try library.read { try $0.node(former.id)?.asset } == former.asset)
+        }
+    }
+
+    @Test func `a file with a longer name is replaced by one with a shorter, and keeps its asset`() throws {
+        try withLibrary { library, _ in
+            let former = try library.upload("IMG.jpg", "one")
+            try library.describe("IMG.jpg", "mine")
+            _ = try library.upload("IMG", "two")
+            try library.move("IMG", "IMG.jpg")
+            #expect(try library.find("IMG.jpg")?.asset == former.asset)
+            #expect(try library.caption(of: "IMG.jpg") == "mine")
+        }
+    }
+
+    @Test func `what is moved aside has the fields that it had, not the newcomer's`() throws {
+        try withLibrary { library, _ in
+            _ = try library.upload("a.jpg", "one")
+            try library.describe("a.jpg", "former")
+            _ = try library.upload("b.tmp", "two")
+            try library.describe("b.tmp", "new")
+            try library.move("a.jpg", "a.jpg.bak")
+            try library.move("b.tmp", "a.jpg")
+            #expect(try library.caption(of: "a.jpg") == "new")
+            #expect(try library.caption(of: "a.jpg.bak") == "former")
         }
     }
 

@@ -102,6 +102,77 @@ struct RecoveryTests {
         }
     }
 
+    @Test func `new content has no old time, though its mode was changed since`() throws {
+        var old = AssetLibrary.AttributeChanges()
+        old.modified = Timestamp(rawValue: 7)
+        var mode = AssetLibrary.AttributeChanges()
+        mode.mode = 0o600
+        try withCrash { library in
+            let record = try library.upload("a", "old")
+            _ = try library.setAttributes(of: record.id, old)
+            let node = try library.open(record.id, forWriting: true, uid: 0)
+            try library.put("new", in: node)
+            Thread.sleep(forTimeInterval: 0.02)
+            _ = try library.setAttributes(of: record.id, mode)
+            Thread.sleep(forTimeInterval: 1.2)
+        } then: { library in
+            let found = try find("a", library)
+            #expect(found.modified != old.modified)
+            #expect(found.mode & 0o777 == 0o600)
+        }
+    }
+
+    @Test func `a new file without a byte is an asset`() throws {
+        try withCrash { library in
+            _ = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+        } then: { library in
+            let found = try find("a", library)
+            #expect(found.asset != nil)
+        }
+    }
+
+    @Test func `an upload that cannot be finished keeps its bytes, and nobody from theirs`() throws {
+        try withScratch { scratch in
+            // Where the blob of “one” and a newline would be: a disk that refuses.
+            let blob = "2c/8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"
+            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet)
+            _ = try library.upload("other", "other")
+            let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            try library.put("one\n", in: node)
+            try library.synchronize(node)
+            try run("cp", "-a", "\(scratch)/library", "\(scratch)/crashed").check()
+            try library.close()
+            try run("mkdir", "\(scratch)/crashed/blobs/\(blob)").check()
+            for isMended in [false, false, true] {
+                if isMended { try run("rmdir", "\(scratch)/crashed/blobs/\(blob)").check() }
+                let opened = try AssetLibrary(at: "\(scratch)/crashed", log: quiet)
+                let (a, other) = (try find("a", opened), try find("other", opened))
+                #expect(other.size == 5)
+                #expect(a.size == (isMended ? 4 : 0))
+                try opened.close()
+            }
+            try checkLibrary("\(scratch)/crashed")
+        }
+    }
+
+    @Test func `a file whose verdict fails can be removed`() throws {
+        try withScratch { scratch in
+            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet)
+            let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let half = [UInt8](repeating: 0x41, count: 1 << 20)
+            for offset in [1 << 20, 0] as [Int64] {
+                try unsafe half.withUnsafeBytes { try unsafe library.write($0, at: offset, to: node) }
+            }
+            let digest = try shell("head -c 2M /dev/zero | tr '\\0' A | sha256sum").check().output
+            try run("mkdir", "\(scratch)/library/blobs/\(digest.prefix(2))/\(digest.dropFirst(2).prefix(62))").check()
+            library.close(node, wasWriting: true)
+            _ = try library.remove(try EntryName("a"), in: .folders)
+            let found = try library.read { try $0.node(named: try EntryName("a"), in: .folders) }
+            #expect(found == nil)
+            try library.close()
+        }
+    }
+
     @Test func `a deep tree does not exhaust the stack`() throws {
         try withLibrary { library, _ in
             var parent = NodeID.folders

@@ -45,6 +45,8 @@ struct NameClassTests {
         ("a.jpg", "a.jpg-2026", true), ("a.jpg", "b.jpg", false), ("a", "ab", false), ("a", "banana", false),
         ("a.jpg", "a.jpg", false), ("a.jpg", "a.png", false), ("é", "éé", false), ("f.blend", "f.blend1", true),
         ("a.jpg", "a.jpg1b", false),
+        ("IMG", "IMG.jpg", false), ("1", "12", false), ("page", "page1", false), ("a.jpg", "Best a.jpg", false),
+        ("a", "a.1", true),
     ])
     func `a backup has the name in its own`(name: String, other: String, isBackup: Bool) throws {
         #expect(try EntryName(other).isBackup(of: try EntryName(name)) == isBackup)
