@@ -59,13 +59,14 @@ extension AssetLibrary {
             return source.shown.withLock { shown in shown.digest.map { ($0, shown.size) } }
         }
         guard let (digest, size) = origin, size > 0 else { return false }
-        let isCloned = try node.upload.withLock { upload throws(LibraryError) -> Bool in
+        return try node.upload.withLock { upload throws(LibraryError) -> Bool in
             guard node.content.size == 0, !upload.isBound, !node.isUnlinked.load(ordering: .relaxed) else {
                 return false
             }
             do {
                 try showBlob(digest, size: size, in: node)
-                let sealed = try Seal(blob: try blobs.open(digest, size: size), digest, size: size)
+                guard let blob = node.content.file else { return false }
+                let sealed = try Seal(blob: blob, digest, size: size)
                 // The content is in the catalog at once, because no staged file could bring it back after a crash.
                 try catalog.write { records in
                     if try Show(sealed, in: node.id, .now, records) != nil { try records.recordUnpublished(node.id) }
@@ -81,6 +82,5 @@ extension AssetLibrary {
             node.shown.withLock { $0.modified = .now }
             return true
         }
-        return isCloned
     }
 }

@@ -30,9 +30,9 @@ extension AssetLibrary {
                 node.changed = now
                 let arrival = Arrival(
                     name: name,
-                    in: parent,
-                    as: try nameClasses.of(name, in: parent, records),
-                    by: uid,
+                    parent: parent,
+                    nameClass: try nameClasses.of(name, in: parent, records),
+                    uid: uid,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan
                 )
@@ -86,16 +86,16 @@ extension AssetLibrary {
         if newName == name, parent != newParent { isIntoBackups = try read { try $0.isForBackups(newParent) } }
         let mayBeAside = newName.mayBeBackup(of: name) || isIntoBackups
         let moved = try holding(source.id, isComplete: entersPipeline) { (isUnderWay) throws(LibraryError) in
-            var arrival = Arrival(
+            let arrival = Arrival(
                 name: newName,
-                in: newParent,
-                as: classes.1,
+                parent: newParent,
+                nameClass: classes.1,
                 formerly: (parent, name),
-                by: uid,
+                mayBeAside: mayBeAside,
+                uid: uid,
                 isUnderWay: isUnderWay,
                 savingBegan: vacancies.savingBegan
             )
-            arrival.mayBeAside = mayBeAside
             let moved = try write { try rename(name, in: parent, collision, arrival, isAside: isAside, $0) }
             return (moved, moved.version)
         }
@@ -202,14 +202,13 @@ extension AssetLibrary {
         try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
             let version = try holding(upper.node.id, isComplete: upperEnters) {
                 (isUpperUnderWay) throws(LibraryError) in
-                let versions = try write { records in
+                try write { records in
                     guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
                     return (
                         lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uid, records) : nil,
                         upperEnters ? try enter(upper, lower, isUpperUnderWay, by: uid, records) : nil
                     )
                 }
-                return (versions.0, versions.1)
             }
             return ((), version)
         }
@@ -229,8 +228,8 @@ extension AssetLibrary {
         }
         let arrival = Arrival(
             name: place.name,
-            in: place.parent,
-            by: uid,
+            parent: place.parent,
+            uid: uid,
             isUnderWay: isUnderWay,
             savingBegan: vacancies.savingBegan
         )

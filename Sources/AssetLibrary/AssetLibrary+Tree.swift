@@ -35,8 +35,8 @@ extension AssetLibrary {
             if node.isFile, let found = try successor(of: name, in: parent, for: nil, records) {
                 let arrival = Arrival(
                     name: name,
-                    in: parent,
-                    by: node.uid,
+                    parent: parent,
+                    uid: node.uid,
                     isUnderWay: true,
                     savingBegan: vacancies.savingBegan
                 )
@@ -54,8 +54,8 @@ extension AssetLibrary {
     /// Removes a file's name; with the last one its asset goes to the trash, and what is open goes on working.
     /// - Returns: the node that lost the name, with the names it has left.
     public func remove(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
-        // What goes to the trash is the content that was there.
-        if let node = try read({ try $0.node(named: name, in: parent) }) { trySettling(node.id) }
+        // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
+        if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }) { trySettling(node.id) }
         let node = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             guard !node.isFolder else { throw LibraryError.isAFolder }
@@ -96,7 +96,7 @@ extension AssetLibrary {
 
     func noteRemoval(_ node: NodeRecord) {
         guard node.links == 0 else { return }
-        openNodes.withLock { $0[node.id]?.node }?.isUnlinked.store(true, ordering: .relaxed)
+        openNode(node.id)?.isUnlinked.store(true, ordering: .relaxed)
     }
 
     // MARK: Attributes
@@ -127,8 +127,8 @@ extension AssetLibrary {
     /// Changes a node's attributes.
     public func setAttributes(of id: NodeID, _ changes: AttributeChanges) throws(LibraryError) -> NodeRecord {
         // First the file that is being written, so that its end does not bring back the time of its last write.
-        let isOpen = openNode(id) != nil
-        if changes.modified != nil { openNodes.withLock { $0[id]?.node }?.shown.withLock { $0.modified = nil } }
+        let open = openNode(id)
+        if changes.modified != nil { open?.shown.withLock { $0.modified = nil } }
         return try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             if let mode = changes.mode {
@@ -150,7 +150,7 @@ extension AssetLibrary {
             if let accessed = changes.accessed { node.accessed = accessed }
             if let modified = changes.modified {
                 node.modified = modified
-                if isOpen { try records.forgetStagedTime(id) }
+                if open != nil { try records.forgetStagedTime(id) }
             }
             node.changed = .now
             try records.updateAttributes(of: node)

@@ -276,9 +276,16 @@ extension AssetLibrary {
         try node.upload.withLock { upload throws(LibraryError) in try finish(&upload, of: node) }
     }
 
-    func finish(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
+    /// The same; a costly verdict is put off if it `mayWait`.
+    func finish(
+        _ upload: inout OpenNode.Upload,
+        of node: OpenNode,
+        mayWait: Bool = false
+    ) throws(LibraryError) {
         try noticeMappedChanges(&upload, of: node)
+        if mayWait, upload.isDirty, upload.isCostly(node.content.size) { return postpone(node) }
         if upload.isDirty || upload.isNew && node.content.size == 0 { try commit(&upload, of: node) }
+        if upload.writers == 0 { upload.version = nil }
     }
 
     /// The open file behind a number, if it is open.
@@ -289,17 +296,11 @@ extension AssetLibrary {
     /// An error is for the log alone: nobody waits for it.
     public func close(_ node: OpenNode, wasWriting: Bool) {
         guard wasWriting else { return release(node) }
-        let isLastWriter = node.upload.withLock { upload in
-            upload.writers -= 1
-            return upload.writers == 0
-        }
-        guard isLastWriter else { return release(node) }
         node.upload.withLock { upload in
+            upload.writers -= 1
+            guard upload.writers == 0 else { return }
             do throws(LibraryError) {
-                try noticeMappedChanges(&upload, of: node)
-                if upload.isDirty, upload.isCostly(node.content.size) { return postpone(node) }
-                try finish(&upload, of: node)
-                if upload.writers == 0 { upload.version = nil }
+                try finish(&upload, of: node, mayWait: true)
             } catch {
                 // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
                 log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
@@ -313,6 +314,8 @@ extension AssetLibrary {
     func recordUnfinishedUploads() {
         for entry in openNodes.withLock({ Array($0.values) }) {
             let node = entry.node
+            // What has lost its name survives no crash, and need not be synced for one.
+            guard !node.isUnlinked.load(ordering: .relaxed) else { continue }
             let unrecorded = node.upload.withLockIfAvailable { upload in
                 upload.isDirty && !upload.isRecorded ? upload.staged : nil
             }

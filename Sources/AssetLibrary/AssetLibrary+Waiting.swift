@@ -46,7 +46,6 @@ extension AssetLibrary {
             do throws(LibraryError) {
                 try node.upload.withLock { upload throws(LibraryError) in
                     try finish(&upload, of: node)
-                    if upload.writers == 0 { upload.version = nil }
                     // Still under the lock, so that who writes from here on postpones anew, and keeps the node open.
                     waiting.withLock { _ = $0.removeValue(forKey: id) }
                 }
@@ -55,7 +54,7 @@ extension AssetLibrary {
                 putOff(id, because: error)
             }
         }
-        if waiting.withLock({ !$0.isEmpty }) { settler.withLock { $0 }?.wake() }
+        if hasWaiting { settler.withLock { $0 }?.wake() }
     }
 
     /// A verdict that failed is tried again, less and less often; the log has the first failure and then each tenth.
@@ -69,6 +68,9 @@ extension AssetLibrary {
         }
         if failures % 10 == 1 { log.error("The upload to node \(id) could not be ended and is kept: \(error)") }
     }
+
+    /// Whether any verdict waits.
+    var hasWaiting: Bool { waiting.withLock { !$0.isEmpty } }
 
     /// A verdict that waits and that somebody asks for, or that must come before the file's name or asset changes.
     func settle(_ id: NodeID) throws(LibraryError) {

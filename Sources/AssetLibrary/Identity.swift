@@ -9,13 +9,13 @@ struct Arrival {
     /// The name, and the folder it is in.
     let name: EntryName
     let parent: NodeID
-    let nameClass: NameClass
+    var nameClass = NameClass.final
     /// The name that it gives up for it, if it does.
-    let formerly: (parent: NodeID, name: EntryName)?
-    /// Who gives the name.
-    let uid: UInt32
+    var formerly: (parent: NodeID, name: EntryName)?
     /// Whether the former name may come to have the asset back, so that it must not be forgotten.
     var mayBeAside = false
+    /// Who gives the name.
+    let uid: UInt32
     /// Whether an upload to the file goes on, so that its content is yet to come.
     let isUnderWay: Bool
     /// When a saving that ends now can have begun.
@@ -23,24 +23,6 @@ struct Arrival {
 
     /// Whether an asset came to be with the same saving; one from the future, after the clock was set back, did not.
     func isYoung(_ created: Timestamp) -> Bool { created > savingBegan && created <= .now }
-
-    init(
-        name: EntryName,
-        in parent: NodeID,
-        as nameClass: NameClass = .final,
-        formerly: (parent: NodeID, name: EntryName)? = nil,
-        by uid: UInt32,
-        isUnderWay: Bool,
-        savingBegan: Timestamp
-    ) {
-        self.name = name
-        self.parent = parent
-        self.nameClass = nameClass
-        self.formerly = formerly
-        self.uid = uid
-        self.isUnderWay = isUnderWay
-        self.savingBegan = savingBegan
-    }
 }
 
 /// The asset that a name has, or had a moment ago.
@@ -134,11 +116,7 @@ extension Records {
     /// A file without an asset loses its name to another: what was set on it for its asset to be goes on with the name.
     func passOnFields(of former: NodeRecord, to node: NodeRecord) throws {
         guard former.asset == nil, former.isFile, node.isFile else { return }
-        for name in try extendedAttributeNames(of: former.id) {
-            guard case .field(let field) = AttributeName(name), let value = try extendedAttribute(name, of: former.id)
-            else {
-                continue
-            }
+        for (field, name, value) in try waitingFields(of: former.id) {
             if let asset = node.asset {
                 if try self.field(field, of: asset) != nil { continue }
                 try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
@@ -150,12 +128,17 @@ extension Records {
 
     /// Fields that were set on a file before it was an asset are the asset's.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID) throws {
-        for name in try extendedAttributeNames(of: node) {
-            guard case .field(let field) = AttributeName(name), let value = try extendedAttribute(name, of: node) else {
-                continue
-            }
+        for (field, name, value) in try waitingFields(of: node) {
             try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
             try deleteExtendedAttribute(name, of: node)
+        }
+    }
+
+    /// Fields that are kept as a file's extended attributes until it is an asset.
+    private func waitingFields(of node: NodeID) throws -> [(field: Field, name: [UInt8], value: [UInt8])] {
+        try extendedAttributeNames(of: node).compactMap { name in
+            guard case .field(let field) = AttributeName(name) else { return nil }
+            return try extendedAttribute(name, of: node).map { (field, name, $0) }
         }
     }
 }

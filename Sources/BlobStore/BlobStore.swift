@@ -163,7 +163,7 @@ public final class BlobStore: Sendable {
                 try checked("rename to blobs/\(path)") { unsafe renameat(staging, staged.name, blobs, path) }
             }
         }
-        if !mustKeepName { staged.nameIsGone() }
+        if !mustKeepName { staged.abandonName() }
         notePending(digest)
         return true
     }
@@ -177,7 +177,7 @@ public final class BlobStore: Sendable {
         try checked("exchange with blobs/\(path)") {
             unsafe renameat2(staging, copy.name, blobs, path, 2 /* RENAME_EXCHANGE */)
         }
-        copy.nameIsGone()
+        copy.abandonName()
         guard let bound = try staged(named: copy.name) else { throw .missing(digest) }
         try synchronize(digest)
         try synchronizeStaging()

@@ -33,10 +33,8 @@ public final class StagedFile: Sendable {
     /// The catalog is about to record the name.
     public func keepName() { isRecorded.store(true, ordering: .relaxed) }
 
-    /// The name stays beyond this object's life, for the next mount to find.
-    public func abandonName() { nameIsGone() }
-
-    func nameIsGone() { hasName.store(false, ordering: .relaxed) }
+    /// The name is a blob's now, or stays beyond this object's life for the next mount to find.
+    public func abandonName() { hasName.store(false, ordering: .relaxed) }
 
     /// Writes all bytes at `offset`.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(BlobStoreError) {

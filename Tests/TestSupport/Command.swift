@@ -46,7 +46,7 @@ public func run(
     try withScratch("output") { scratch in
         // Files and not pipes: a daemon that the program leaves behind would keep a pipe open.
         let (out, err) = ("\(scratch)/out", "\(scratch)/err")
-        for path in [out, err] { _ = _ = FileManager.default.createFile(atPath: path, contents: nil) }
+        for path in [out, err] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = arguments

@@ -20,7 +20,7 @@ public struct MountedLibrary {
 
     /// Writes a file as most programs do: open with O_TRUNC, write, close.
     public func write(_ name: String, _ bytes: [UInt8]) throws {
-        _ = _ = FileManager.default.createFile(atPath: scratch + "/source", contents: Data(bytes))
+        _ = FileManager.default.createFile(atPath: scratch + "/source", contents: Data(bytes))
         try run("cp", scratch + "/source", path(name)).check()
     }
 

@@ -26,6 +26,11 @@ private let vim = "vim -Nu NONE -i NONE -es -c 'set"
 private let restic = "restic -q -r $WORK/repository --no-cache"
 private let python = "python3 -c 'import os, sys\n"
 
+private let twoBranches = """
+    git init -q . && git config user.name t && git config user.email t@t && git add doc.txt && git commit -qm one &&
+    git branch one && echo two >doc.txt && git commit -qam two && git branch two && git checkout -q one
+    """
+
 /// Real programs, and for those that need a screen the calls that they make.
 let savePatterns: [SavePattern] = [
     // Editors
@@ -160,18 +165,12 @@ let savePatterns: [SavePattern] = [
     ),
     SavePattern(
         "git checkout",
-        prepare: """
-            git init -q . && git config user.name t && git config user.email t@t && git add doc.txt && git commit -qm one &&
-            git branch one && echo two >doc.txt && git commit -qam two && git branch two && git checkout -q one
-            """,
+        prepare: twoBranches,
         "git checkout -q two"
     ),
     SavePattern(
         "git checkout of a file",
-        prepare: """
-            git init -q . && git config user.name t && git config user.email t@t && git add doc.txt && git commit -qm one &&
-            git branch one && echo two >doc.txt && git commit -qam two && git branch two && git checkout -q one
-            """,
+        prepare: twoBranches,
         "git checkout -q two -- doc.txt"
     ),
 ]
