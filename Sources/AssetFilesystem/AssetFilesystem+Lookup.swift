@@ -12,7 +12,11 @@ extension AssetFilesystem {
     public func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry? {
         let parent = node(parent)
         // An NFS server asks so for a number that the kernel has forgotten, and for its folder — Documentation/filesystems/nfs
-        if name.bytes == [0x2E] { return try entry(of: parent) }
+        if name.bytes == [0x2E] {
+            // A file that has lost its name is not to be had by its number either, though it is still open somewhere.
+            if View(parent) == nil, try record(parent).links == 0 { return nil }
+            return try entry(of: parent)
+        }
         if name.bytes == [0x2E, 0x2E] { return try entry(of: self.parent(of: parent)) }
         let name = try entryName(name)
         if let view = View(parent) {
