@@ -14,7 +14,8 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
         if let view = View(id) { return try attributes(of: view) }
-        return (attributes(try record(id)), Self.lifetime)
+        let record = try record(id)
+        return (attributes(record), attributesLifetime(record))
     }
 
     /// chmod, chown, utimensat, truncate and ftruncate.
@@ -26,10 +27,15 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
+        if try setDiverted(id, changes, handle: handle, for: caller) {
+            return (attributes(try record(id)), Self.lifetime)
+        }
         // To its own size a file need not be copied to be cut.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
-        if resizes, let size = changes.size { try truncate(id, to: size, handle: handle, for: caller) }
+        if resizes, let size = changes.size, try truncate(id, to: size, handle: handle, for: caller) {
+            return (attributes(try record(id)), Self.lifetime)
+        }
         var new = AssetLibrary.AttributeChanges()
         new.mode = changes.mode
         new.uid = changes.uid
@@ -43,26 +49,55 @@ extension AssetFilesystem {
         if changes.size != nil { new.modified = resizes ? nil : .now }
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, new) }
-        return (attributes(try overlaid(record, readAt: count)), Self.lifetime)
+        return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
     }
 
+    /// - Returns: whether another file than this one has the new size.
     private func truncate(
         _ id: NodeID,
         to size: Int64,
         handle: FileHandle?,
         for caller: Caller
-    ) throws(OperationFailure) {
+    ) throws(OperationFailure) -> Bool {
         guard size >= 0 else { throw OperationFailure(.invalidArgument) }
         if let open = handle?.object as? OpenFileHandle {
-            return try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
+            try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
+            return false
         }
         // truncate(2) on a path is an upload of its own.
-        try refusing { () throws(LibraryError) in
-            let open = try library.open(id, forWriting: true, uid: caller.uid)
+        let other = try refusing { () throws(LibraryError) in
+            let open = try library.open(id, forWriting: true, uid: caller.uid, gid: caller.gid)
             defer { library.close(open, wasWriting: true) }
             try library.truncate(open, to: size)
             try library.flush(open)
+            return open.id
         }
+        guard other != id else { return false }
+        if try reading({ try $0.node(other) })?.links == 0 { forgetNow([other]) }
+        return true
+    }
+
+    /// What a program does to the file that it has open is meant for what it writes, where that is another file.
+    /// - Returns: whether it is.
+    private func setDiverted(
+        _ id: NodeID,
+        _ changes: FUSE.AttributeChanges,
+        handle: FileHandle?,
+        for caller: Caller
+    ) throws(OperationFailure) -> Bool {
+        let open = handle?.object as? OpenFileHandle
+        let other = open?.divertedFrom != nil ? open?.node.id : diversions.node(for: id, caller)
+        guard let other else { return false }
+        try refusing { () throws(LibraryError) in
+            if let size = changes.size, let open { try library.truncate(open.node, to: size) }
+            var new = AssetLibrary.AttributeChanges()
+            (new.mode, new.uid, new.gid) = (changes.mode, changes.uid, changes.gid)
+            new.accessed = changes.accessed.map(Timestamp.init)
+            new.modified = changes.modified.map(Timestamp.init)
+            if changes.size != nil { new.modified = nil }
+            _ = try library.setAttributes(of: other, new)
+        }
+        return true
     }
 
     /// A symbolic link's target.

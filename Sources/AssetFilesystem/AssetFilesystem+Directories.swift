@@ -9,7 +9,7 @@ extension AssetFilesystem {
     /// The kernel may keep its listing: it sees every change.
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
         var opened = Opened(OpenViewHandle())
-        opened.keepsCache = true
+        opened.keepsCache = !mayChangeNames(in: node(inode))
         return opened
     }
 
@@ -61,7 +61,8 @@ extension AssetFilesystem {
         }
         let count = library.verdictCount
         try list(id, from: cookie) { (entry) throws(OperationFailure) in
-            let answer = self.entry(try overlaid(entry.node, readAt: count))
+            let name = try? EntryName(entry.name)
+            let answer = self.entry(try overlaid(entry.node, readAt: count), named: name, in: id)
             guard buffer.append(entry.name, entry: answer, cookie: entry.cookie + Self.entryCookies) else {
                 // The kernel does not learn of this one.
                 forget([Forgotten(inode: entry.node.id.inode, count: 1)])

@@ -13,7 +13,7 @@ extension AssetFilesystem {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) {
-        let id = try place(inode)
+        let id = try place(inode, for: caller)
         let presence: AssetLibrary.Presence =
             switch flags {
             case 1: .absent  // XATTR_CREATE
@@ -32,8 +32,9 @@ extension AssetFilesystem {
 
     /// Reads an extended attribute.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
-        let id = node(inode)
-        guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
+        let named = node(inode)
+        guard View(named) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
+        let id = diversions.node(for: named, caller) ?? named
         return try refusing { () throws(LibraryError) in try library.extendedAttribute(name.bytes, of: id) }
     }
 
@@ -48,13 +49,13 @@ extension AssetFilesystem {
 
     /// Removes an extended attribute.
     public func removexattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) {
-        let id = try place(inode)
+        let id = try place(inode, for: caller)
         try refusing { () throws(LibraryError) in try library.removeExtendedAttribute(name.bytes, of: id) }
     }
 
-    private func place(_ inode: InodeNumber) throws(OperationFailure) -> NodeID {
+    private func place(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> NodeID {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
-        return id
+        return diversions.node(for: id, caller) ?? id
     }
 }

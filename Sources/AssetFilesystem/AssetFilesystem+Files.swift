@@ -27,7 +27,7 @@ extension AssetFilesystem {
                 gid: caller.gid
             )
         }
-        return (entry(record), try opened(node, isWriting: true, for: caller))
+        return (entry(record, named: name, in: parent), try opened(node, isWriting: true, for: caller))
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -42,13 +42,14 @@ extension AssetFilesystem {
             return opened
         }
         let node = try refusing { () throws(LibraryError) in
-            try library.open(id, forWriting: isWriting, uid: caller.uid)
+            try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid)
         }
         do throws(OperationFailure) {
             if isWriting, flags & O_TRUNC != 0 {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
-                try dropPrivileges(of: id, caller)
+                try dropPrivileges(of: node.id, caller)
             }
+            if node.id != id { return diverted(node, from: id, isAppending: flags & O_APPEND != 0, for: caller) }
             return try opened(node, isWriting: isWriting, for: caller)
         } catch {
             library.close(node, wasWriting: isWriting)
@@ -84,6 +85,18 @@ extension AssetFilesystem {
         return opened
     }
 
+    /// An open whose upload gets a file of its own. For the kernel it is the file that was opened: the page cache is that one's, so
+    /// this handle goes past it.
+    private func diverted(_ node: OpenNode, from id: NodeID, isAppending: Bool, for caller: Caller) -> Opened {
+        diversions.add(node.id, from: id, by: caller)
+        let handle = OpenFileHandle(node: node, isWriting: true, divertedFrom: id)
+        handle.appends.store(isAppending, ordering: .relaxed)
+        var opened = Opened(handle)
+        opened.isDirect = true
+        opened.keepsCache = true
+        return opened
+    }
+
     /// Reads from the working file, which all handles of a node share.
     public func read(
         _ handle: FileHandle,
@@ -112,6 +125,8 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         let open = try writable(handle)
         try willWrite(open, for: caller)
+        // Where the end is the kernel knows of the other file only.
+        let offset = open.appends.load(ordering: .relaxed) ? open.node.content.size : offset
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
     }
 
@@ -135,7 +150,19 @@ extension AssetFilesystem {
     /// close(2): the verdict on what was written.
     public func flush(_ handle: FileHandle, for caller: Caller) throws(OperationFailure) {
         guard let open = handle.object as? OpenFileHandle, open.isWriting else { return }
-        try refusing { () throws(LibraryError) in try library.flush(open.node) }
+        do throws(LibraryError) {
+            try library.flush(open.node)
+        } catch {
+            if case .refused = error { noteRefusal(open.node.id) }
+            throw OperationFailure(error)
+        }
+    }
+
+    /// A file whose upload was refused is gone, or is again what it was.
+    private func noteRefusal(_ id: NodeID) {
+        guard let record = try? reading({ try $0.node(id) }) else { return }
+        noteRemoval(record)
+        if record.links > 0 { kernel.withLock { $0 }?.invalidate(inode(id)) }
     }
 
     /// The file's bytes and name, and all that happened before, are durable when this returns.
@@ -148,6 +175,15 @@ extension AssetFilesystem {
     public func release(_ handle: FileHandle) {
         guard let open = handle.object as? OpenFileHandle else { return }
         library.close(open.node, wasWriting: open.isWriting)
+        if let file = open.divertedFrom {
+            diversions.remove(open.node.id, from: file)
+            // A shared mapping has changed pages that are not its file's.
+            kernel.withLock { $0 }?.invalidate(inode(file))
+            if (try? reading({ try $0.node(open.node.id) }))?.links == 0 { forgetNow([open.node.id]) }
+        } else if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
+            // The last verdict was here, and may have refused.
+            noteRemoval(record)
+        }
         // Mappings of a file that the kernel reads itself changed it behind the page cache.
         if open.isWriting, open.node.attachment.withLock({ $0 != nil }) {
             kernel.withLock { $0 }?.invalidate(open.node.id.inode)

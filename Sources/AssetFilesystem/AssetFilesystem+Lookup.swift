@@ -1,8 +1,9 @@
-internal import AssetLibrary
-internal import AssetModel
+public import AssetLibrary
+public import AssetModel
 internal import Catalog
 public import FUSE
 internal import Logging
+internal import SystemPackage
 internal import Synchronization
 
 extension AssetFilesystem {
@@ -24,8 +25,12 @@ extension AssetFilesystem {
             return try entry(of: found)
         }
         let count = library.verdictCount
-        guard let record = try reading({ try $0.node(named: name, in: parent) }) else { return nil }
-        return entry(try overlaid(record, readAt: count))
+        guard let record = try reading({ try $0.node(named: name, in: parent) }) else {
+            // Where a name may come by itself, its absence is not for the kernel to remember.
+            if mayChangeNames(in: parent) { throw OperationFailure(.noSuchFileOrDirectory) }
+            return nil
+        }
+        return entry(try overlaid(record, readAt: count), named: name, in: parent)
     }
 
     /// Lets go of nodes; one that has lost its last name goes with the last reference.
@@ -34,6 +39,10 @@ extension AssetFilesystem {
         let removed = removedNodes.withLock { removed in
             unknown.filter { removed.remove($0) != nil }
         }
+        forgetNow(removed)
+    }
+
+    func forgetNow(_ removed: [NodeID]) {
         guard !removed.isEmpty else { return }
         do throws(LibraryError) {
             try library.forget(removed)
@@ -43,13 +52,29 @@ extension AssetFilesystem {
     }
 
     /// The answer for a node that the kernel learns of with it; the record is `overlaid`.
-    func entry(_ record: NodeRecord) -> Entry {
+    ///
+    /// A name that its upload may lose, or that may come to be another's when the kernel moves it, is asked for again each time.
+    func entry(_ record: NodeRecord, named name: EntryName? = nil, in folder: NodeID? = nil) -> Entry {
         lookupCounts.add(record.id)
+        var isUnsure = false
+        if let name, let folder, record.isFile, mayChangeNames(in: folder) {
+            isUnsure = library.isBeingWritten(record.id) || (try? library.isTemporary(name, in: folder)) ?? true
+        }
         return Entry(
             attributes: attributes(record),
-            nameLifetime: Self.lifetime,
-            attributesLifetime: Self.lifetime
+            nameLifetime: isUnsure ? .zero : Self.lifetime,
+            attributesLifetime: isUnsure ? .zero : attributesLifetime(record)
         )
+    }
+
+    /// How long the kernel may believe a node's attributes: a folder's change when names come and go by themselves.
+    func attributesLifetime(_ record: NodeRecord) -> Duration {
+        record.isFolder && mayChangeNames(in: record.id) ? .zero : Self.lifetime
+    }
+
+    func mayChangeNames(in folder: NodeID) -> Bool {
+        // Where it cannot be told, the kernel had better ask.
+        library.hasPolicies && (try? library.mayChangeNames(in: folder)) ?? true
     }
 
     /// The same for a node of which only the number is known.
@@ -57,5 +82,14 @@ extension AssetFilesystem {
         guard let view = View(id) else { return entry(try record(id)) }
         let (attributes, lifetime) = try attributes(of: view)
         return Entry(attributes: attributes, nameLifetime: Self.lifetime, attributesLifetime: lifetime)
+    }
+}
+
+extension AssetFilesystem: NameObserver {
+    /// The kernel forgets a name, and what it has of the folder's listing.
+    public func nameChanged(_ name: EntryName, in folder: NodeID) {
+        guard let kernel = kernel.withLock({ $0 }) else { return }
+        kernel.invalidate(inode(folder))
+        kernel.invalidate(name.bytes, in: inode(folder))
     }
 }

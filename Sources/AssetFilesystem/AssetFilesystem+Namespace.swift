@@ -77,7 +77,7 @@ extension AssetFilesystem {
         let id = node(inode)
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in
-            try library.link(id, as: name, in: parent, by: caller.uid)
+            try library.link(id, as: name, in: parent, by: caller.uid, gid: caller.gid)
         }
         return entry(try overlaid(record, readAt: count))
     }
@@ -117,13 +117,21 @@ extension AssetFilesystem {
         default: throw OperationFailure(.invalidArgument)
         }
         let replaced = try refusing { () throws(LibraryError) in
-            try library.move(name, in: parent, to: newName, in: newParent, collision, by: caller.uid)
+            try library.move(
+                name,
+                in: parent,
+                to: newName,
+                in: newParent,
+                collision,
+                by: caller.uid,
+                gid: caller.gid
+            )
         }
         if let replaced { noteRemoval(replaced) }
     }
 
     /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.
-    private func noteRemoval(_ record: NodeRecord) {
+    func noteRemoval(_ record: NodeRecord) {
         guard record.links == 0 else { return }
         removedNodes.withLock { _ = $0.insert(record.id) }
     }

@@ -23,6 +23,7 @@ public final class AssetFilesystem: Filesystem {
     /// Nodes without a name that the kernel refers to.
     let removedNodes = Mutex<Set<NodeID>>([])
     let kernel = Mutex<Kernel?>(nil)
+    let diversions = Diversions()
     /// What the views show as owner and times.
     let owner = (uid: getuid(), gid: getgid())
     let mounted = Timestamp.now
@@ -37,10 +38,16 @@ public final class AssetFilesystem: Filesystem {
     }
 
     /// Keeps what the kernel can be told through.
-    public func start(_ kernel: Kernel) { self.kernel.withLock { $0 = kernel } }
+    public func start(_ kernel: Kernel) {
+        self.kernel.withLock { $0 = kernel }
+        library.observeNames(self)
+    }
 
     /// A name is made known to the kernel when it comes to be, so that it may remember its absence as long.
     public var missingNameLifetime: Duration { Self.lifetime }
+
+    /// The number that the kernel has for a node.
+    func inode(_ id: NodeID) -> InodeNumber { id == .folders && rootView == .folders ? .root : id.inode }
 
     /// The node behind an inode number: the same number, but for the root, which the kernel always calls 1.
     func node(_ inode: InodeNumber) -> NodeID {

@@ -26,6 +26,7 @@ extension OperationFailure {
         case .valueTooLong: self.init(.argListTooLong)  // setxattr(2): E2BIG
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
         case .noSpace(let reason): self.init(.noSpace, cause: reason)
+        case .refused(let refusal): self.init(Errno(refusal.kind))
         // write(2), truncate(2) and fallocate(2): what the disk below refuses in principle is no failure of ours.
         case .blobs(.io(.fileTooLarge, _)): self.init(.fileTooLarge)
         case .blobs(.io(.invalidArgument, _)): self.init(.invalidArgument)
@@ -37,6 +38,15 @@ extension OperationFailure {
 }
 
 extension Errno {
+    init(_ kind: Refusal.Kind) {
+        switch kind {
+        case .duplicate: self = .fileExists
+        case .tooLarge: self = .fileTooLarge
+        case .forbidden: self = .notPermitted
+        case .quota: self = .diskQuotaExceeded
+        }
+    }
+
     /// ENODATA: there is no extended attribute of that name.
     static var attributeNotFound: Errno { Errno(rawValue: 61) }
 }

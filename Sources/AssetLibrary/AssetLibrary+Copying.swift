@@ -60,6 +60,8 @@ extension AssetLibrary {
         }
         guard let (digest, size) = origin, size > 0 else { return false }
         return try node.upload.withLock { upload throws(LibraryError) -> Bool in
+            takeUpRefused(&upload, of: node)
+            try checkLimit(size, from: 0, &upload)
             guard node.content.size == 0, !upload.isBound, !node.isUnlinked.load(ordering: .relaxed) else {
                 return false
             }
@@ -69,6 +71,9 @@ extension AssetLibrary {
                 let sealed = try Seal(blob: blob, digest, size: size)
                 // The content is in the catalog at once, because no staged file could bring it back after a crash.
                 try catalog.write { records in
+                    if !rulebook.isPlain, let folder = try records.anyEntry(of: node.id)?.parent {
+                        usage.add(size, to: try rulebook.of(folder, records))
+                    }
                     if try Show(sealed, in: node.id, .now, records) != nil { try records.recordUnpublished(node.id) }
                 }
             } catch {

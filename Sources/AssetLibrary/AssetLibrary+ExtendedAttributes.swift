@@ -23,7 +23,8 @@ extension AssetLibrary {
         let value: [UInt8]?
         switch AttributeName(name) {
         case .unsupported: throw .unsupportedAttribute(text)
-        case .policy: value = nil
+        case .policy(let key): value = try policy(key, of: id).map { Array($0.utf8) }
+        case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
         case .computed(let key): value = try computed(key, of: id).map { Array($0.utf8) }
         case .free, .accessList, .defaultList: value = try read { try $0.extendedAttribute(name, of: id) }
         case .field(let field): value = try read { try $0.fieldValue(field, of: id) }
@@ -37,7 +38,10 @@ extension AssetLibrary {
     /// What is computed is not among them: copying tools would try to set it.
     public func extendedAttributeNames(of id: NodeID) throws(LibraryError) -> [[UInt8]] {
         try read { records in
-            let own = try records.extendedAttributeNames(of: id)
+            let own = try records.extendedAttributeNames(of: id).filter { $0 != AttributeName.error }
+            if try records.node(id)?.isFolder == true {
+                return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
+            }
             guard let asset = try records.node(id)?.asset else { return own }
             return own + (try records.fields(of: asset).map { AttributeName.bytes(of: $0.field) })
         }
@@ -58,7 +62,8 @@ extension AssetLibrary {
         let attribute = AttributeName(name)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
-        case .policy: throw .invalid("There is no such policy: \(text).")
+        case .policy(let key): return try setPolicy(key, of: id, to: value, presence)
+        case .flag(let flag): return try setFlag(flag, text, of: id, to: value)
         case .computed(let key): return try setComputed(key, text, of: id, to: value)
         case .field:
             try settle(id)
@@ -93,6 +98,7 @@ extension AssetLibrary {
     public func removeExtendedAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) {
         let attribute = AttributeName(name)
         if case .unsupported = attribute { throw .unsupportedAttribute(String(decoding: name, as: UTF8.self)) }
+        if case .policy(let key) = attribute { return try removePolicy(key, of: id) }
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             if try records.value(attribute, name, of: id) == nil {

@@ -10,36 +10,50 @@ extension AssetLibrary {
         _ id: NodeID,
         as name: EntryName,
         in parent: NodeID,
-        by uid: UInt32
+        by uid: UInt32,
+        gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
+        try refuseName(name, in: parent, by: uid)
         let isWaiting = try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             return try node.isFile && placeToPublish(node, records) == nil
         }
         let linked = try holding(id, isComplete: isWaiting) { (isUnderWay) throws(LibraryError) in
-            try write { records -> (NodeRecord, VersionID?) in
+            let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
+            let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in
                 _ = try records.folder(parent)
                 guard var node = try records.node(id), node.links > 0 else { throw LibraryError.notFound }
                 guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
                 guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
+                var arrival = Arrival(
+                    place: try rulebook.place(name, in: parent, records),
+                    nameClass: try rulebook.nameClass(of: name, in: parent, records),
+                    uid: uid,
+                    isUnderWay: isUnderWay,
+                    savingBegan: vacancies.savingBegan,
+                    infection: screened
+                )
+                // A file that is an asset under another name stays that one: rsync links what it backs up.
+                let found = node.asset == nil ? try successor(of: name, in: parent, for: node, records) : nil
+                if isWaiting {
+                    let uploader = Uploader(uid: uid, gid: gid)
+                    switch try admit(node, &arrival, replacing: nil, found, from: nil, uploader, records) {
+                    case .refuse(let refusal): return (nil, refusal)
+                    default: break
+                    }
+                }
                 let now = Timestamp.now
                 try records.insertEntry(name, in: parent, node: id)
                 try records.addLinks(1, to: id, at: now)
                 try records.touchFolder(parent, at: now)
                 node.links += 1
                 node.changed = now
-                let arrival = Arrival(
-                    name: name,
-                    parent: parent,
-                    nameClass: try nameClasses.of(name, in: parent, records),
-                    uid: uid,
-                    isUnderWay: isUnderWay,
-                    savingBegan: vacancies.savingBegan
-                )
-                // A file that is an asset under another name stays that one: rsync links what it backs up.
-                let found = node.asset == nil ? try successor(of: name, in: parent, for: node, records) : nil
-                return (node, try records.arrive(node, arrival, found, nameClasses))
+                usage.forget()
+                return ((node, try records.arrive(node, arrival, found, rulebook)), nil)
             }
+            if let refusal { throw LibraryError.refused(refusal) }
+            guard let linked else { throw LibraryError.notFound }
+            return linked
         }
         vacancies.remove(name, in: parent)
         return linked
@@ -65,18 +79,22 @@ extension AssetLibrary {
         to newName: EntryName,
         in newParent: NodeID,
         _ collision: Collision,
-        by uid: UInt32
+        by uid: UInt32,
+        gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord? {
         let (source, target, classes) = try read { records in
             let classes = (
-                try nameClasses.of(name, in: parent, records), try nameClasses.of(newName, in: newParent, records)
+                try rulebook.nameClass(of: name, in: parent, records),
+                try rulebook.nameClass(of: newName, in: newParent, records)
             )
             return (try records.node(named: name, in: parent), try records.node(named: newName, in: newParent), classes)
         }
         guard let source else { throw .notFound }
+        if source.isFile { try refuseName(newName, in: newParent, by: uid) }
+        let uploader = Uploader(uid: uid, gid: gid)
         if collision == .exchange {
             guard let target else { throw .notFound }
-            try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uid)
+            try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
             return nil
         }
         if let target { trySettling(target.id) }
@@ -85,21 +103,37 @@ extension AssetLibrary {
         var isIntoBackups = false
         if newName == name, parent != newParent { isIntoBackups = try read { try $0.isForBackups(newParent) } }
         let mayBeAside = newName.mayBeBackup(of: name) || isIntoBackups
+        let isUpload = entersPipeline && source.isFile && source.asset == nil
         let moved = try holding(source.id, isComplete: entersPipeline) { (isUnderWay) throws(LibraryError) in
-            let arrival = Arrival(
-                name: newName,
-                parent: newParent,
-                nameClass: classes.1,
-                formerly: (parent, name),
-                mayBeAside: mayBeAside,
-                uid: uid,
-                isUnderWay: isUnderWay,
-                savingBegan: vacancies.savingBegan
-            )
-            let moved = try write { try rename(name, in: parent, collision, arrival, isAside: isAside, $0) }
+            let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
+            let moved = try write { records in
+                let arrival = Arrival(
+                    place: try rulebook.place(newName, in: newParent, records),
+                    nameClass: classes.1,
+                    formerly: (parent, name),
+                    mayBeAside: mayBeAside,
+                    uid: uid,
+                    isUnderWay: isUnderWay,
+                    savingBegan: vacancies.savingBegan,
+                    infection: screened
+                )
+                return try rename(name, in: parent, collision, arrival, isAside: isAside, by: uploader, records)
+            }
+            if let refusal = moved.refusal { throw LibraryError.refused(refusal) }
             return (moved, moved.version)
         }
-        if source.isFolder { nameClasses.forget() }
+        if source.isFolder {
+            rulebook.forget()
+            usage.forget()
+        }
+        freeNumbers.free(name, in: parent)
+        if let other = moved.otherName {
+            // The kernel takes the name for the file's, which has another now, or is gone.
+            tellOfName(newName, in: newParent)
+            tellOfName(other, in: newParent)
+            if let replaced = moved.replaced { noteRemoval(replaced) }
+            return moved.replaced
+        }
         if let replaced = moved.replaced { noteRemoval(replaced) }
         vacancies.remove(newName, in: newParent)
         if let asset = moved.replaced?.asset, moved.shown != asset, !isAside {
@@ -128,19 +162,45 @@ extension AssetLibrary {
         _ name: EntryName,
         in parent: NodeID,
         _ collision: Collision,
-        _ arrival: Arrival,
+        _ asked: Arrival,
         isAside: Bool,
+        by uploader: Uploader,
         _ records: Records
     ) throws -> Moved {
-        let (newName, newParent) = (arrival.name, arrival.parent)
+        var arrival = asked
+        let newParent = arrival.parent
+        var newName = arrival.name
         guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
         _ = try records.folder(newParent)
-        let target = try records.node(named: newName, in: newParent)
+        var target = try records.node(named: newName, in: newParent)
         if collision == .refuse, target != nil { throw LibraryError.nameTaken(newName) }
         // > If oldpath and newpath are existing hard links referring to the same file, then rename() does nothing — rename(2)
         if target?.id == source.id { return Moved() }
         if parent != newParent, source.isFolder { try records.refuse(newParent, within: source.id) }
         if let target { try records.refuseReplacing(target, as: newName, with: source) }
+        var result = Moved()
+        var found = target == nil ? try successor(of: newName, in: newParent, for: source, records) : nil
+        if !rulebook.isPlain {
+            let former = try rulebook.of(parent, records)
+            switch try admit(source, &arrival, replacing: target, found, from: former, uploader, records) {
+            case .refuse(let refusal):
+                result.refusal = refusal
+                return result
+            case .unchanged:
+                let now = Timestamp.now
+                try records.deleteEntry(name, in: parent)
+                try records.touchFolder(parent, at: now)
+                result.replaced = try records.dropLink(of: source, at: now)
+                result.otherName = newName
+                return result
+            case .accept, .rename, .existing: break
+            }
+            if arrival.requested != nil {
+                newName = arrival.name
+                result.otherName = newName
+                (target, found) = (nil, nil)
+            }
+        }
 
         let now = Timestamp.now
         if target != nil { try records.deleteEntry(newName, in: newParent) }
@@ -155,14 +215,12 @@ extension AssetLibrary {
         }
         try records.addLinks(0, to: source.id, at: now)
 
-        var result = Moved()
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
         if let target { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.
         if source.asset == nil || !isAside {
-            var heritage = target?.asset.map { Heritage(asset: $0, former: result.replaced) }
-            if target == nil { heritage = try successor(of: newName, in: newParent, for: source, records) }
-            result.version = try records.arrive(source, arrival, heritage, nameClasses)
+            let heritage = target?.asset.map { Heritage(asset: $0, former: result.replaced) } ?? found
+            result.version = try records.arrive(source, arrival, heritage, rulebook)
         }
         if let replaced = result.replaced {
             try records.trashIfLost(replaced, as: newName, in: newParent, at: now)
@@ -184,13 +242,17 @@ extension AssetLibrary {
         /// The asset that it showed before, and whether that is still one.
         var former: AssetID?
         var hasFormer = false
+        /// The name that it got instead of the one that was asked for.
+        var otherName: EntryName?
+        /// Why a policy refused it; nothing has changed then.
+        var refusal: Refusal?
     }
 
     /// One of the two names of an exchange.
-    private typealias Place = (parent: NodeID, name: EntryName, node: NodeRecord, nameClass: NameClass)
+    private typealias Side = (parent: NodeID, name: EntryName, node: NodeRecord, nameClass: NameClass)
 
     /// Two names swap their nodes, and with them the assets; but of a final and a temporary name the final one keeps its asset.
-    private func exchange(_ first: Place, _ second: Place, by uid: UInt32) throws(LibraryError) {
+    private func exchange(_ first: Side, _ second: Side, by uploader: Uploader) throws(LibraryError) {
         let firstEnters = first.nameClass != .final && second.nameClass == .final
         let secondEnters = second.nameClass != .final && first.nameClass == .final
         // Two names of one file: there is nothing to swap.
@@ -199,10 +261,16 @@ extension AssetLibrary {
         let isFirstLower = first.node.id.rawValue < second.node.id.rawValue
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
-        try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
+        let uid = uploader.uid
+        let refusal = try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
+            var refusal: Refusal?
             let version = try holding(upper.node.id, isComplete: upperEnters) {
                 (isUpperUnderWay) throws(LibraryError) in
                 try write { records in
+                    for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters {
+                        refusal = try refusal ?? refuses(one, other, by: uploader, records)
+                    }
+                    if refusal != nil { return (VersionID?.none, VersionID?.none) }
                     guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
                     return (
                         lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uid, records) : nil,
@@ -210,15 +278,40 @@ extension AssetLibrary {
                     )
                 }
             }
-            return ((), version)
+            return (refusal, version)
         }
-        if first.node.isFolder || second.node.isFolder { nameClasses.forget() }
+        if let refusal { throw .refused(refusal) }
+        usage.forget()
+        if first.node.isFolder || second.node.isFolder { rulebook.forget() }
+    }
+
+    /// Whether a policy refuses a file that comes to have another's final name.
+    private func refuses(
+        _ newcomer: Side,
+        _ place: Side,
+        by uploader: Uploader,
+        _ records: Records
+    ) throws -> Refusal? {
+        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id),
+            let own = former.asset
+        else { return nil }
+        var arrival = Arrival(
+            place: try rulebook.place(place.name, in: place.parent, records),
+            uid: uploader.uid,
+            isUnderWay: false,
+            savingBegan: vacancies.savingBegan
+        )
+        let from = try rulebook.of(newcomer.parent, records)
+        let heritage = Heritage(asset: own, former: former)
+        guard case .refuse(let refusal) = try admit(node, &arrival, replacing: nil, heritage, from: from, uploader, records)
+        else { return nil }
+        return refusal
     }
 
     /// A file comes to have the final name of another, which gets its temporary one.
     private func enter(
-        _ newcomer: Place,
-        _ place: Place,
+        _ newcomer: Side,
+        _ place: Side,
         _ isUnderWay: Bool,
         by uid: UInt32,
         _ records: Records
@@ -227,19 +320,18 @@ extension AssetLibrary {
             return nil
         }
         let arrival = Arrival(
-            name: place.name,
-            parent: place.parent,
+            place: try rulebook.place(place.name, in: place.parent, records),
             uid: uid,
             isUnderWay: isUnderWay,
             savingBegan: vacancies.savingBegan
         )
         let heritage = former.asset.map { Heritage(asset: $0, former: former) }
-        return try records.arrive(node, arrival, heritage, nameClasses)
+        return try records.arrive(node, arrival, heritage, rulebook)
     }
 
     /// The change of names in the catalog.
     /// - Returns: false when both are names of one node, so that nothing changes.
-    private func swap(_ first: Place, _ second: Place, _ records: Records) throws -> Bool {
+    private func swap(_ first: Side, _ second: Side, _ records: Records) throws -> Bool {
         guard let one = try records.node(named: first.name, in: first.parent),
             let two = try records.node(named: second.name, in: second.parent)
         else { throw LibraryError.notFound }

@@ -34,13 +34,12 @@ extension AssetLibrary {
             if node.isFile { try records.recordUnpublished(node.id) }
             if node.isFile, let found = try successor(of: name, in: parent, for: nil, records) {
                 let arrival = Arrival(
-                    name: name,
-                    parent: parent,
+                    place: try rulebook.place(name, in: parent, records),
                     uid: node.uid,
                     isUnderWay: true,
                     savingBegan: vacancies.savingBegan
                 )
-                _ = try records.arrive(node, arrival, found, nameClasses)
+                _ = try records.arrive(node, arrival, found, rulebook)
             }
             return node
         }
@@ -64,8 +63,10 @@ extension AssetLibrary {
             try records.touchFolder(parent, at: now)
             let left = try records.dropLink(of: node, at: now)
             try records.trashIfLost(left, as: name, in: parent, at: now)
+            if !rulebook.isPlain { usage.add(-node.size, to: try rulebook.of(parent, records)) }
             return left
         }
+        freeNumbers.free(name, in: parent)
         noteRemoval(node)
         if let asset = node.asset { vacancies.add(name, in: parent, asset: asset, node: node.id) }
         return node

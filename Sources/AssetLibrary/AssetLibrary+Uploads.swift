@@ -16,26 +16,51 @@ extension AssetLibrary {
         uid: UInt32,
         gid: UInt32
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        try refuseName(name, in: parent, by: uid)
         let file = NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uid, gid: gid, now: .now)
         let record = try make(name, in: parent, file, umask: umask)
         let node = retain(record.id)
-        node.upload.withLock { upload in
-            node.shown.withLock { $0.isLoaded = true }
-            upload.isNew = true
-            upload.addWriter(uid: uid)
+        do throws(LibraryError) {
+            try node.upload.withLock { upload throws(LibraryError) in
+                node.shown.withLock { $0.isLoaded = true }
+                upload.isNew = true
+                upload.addWriter(Uploader(uid: uid, gid: gid))
+                try setLimit(&upload, of: record.id)
+            }
+        } catch {
+            close(node, wasWriting: true)
+            throw error
         }
         return (record, node)
     }
 
     /// Opens a file.
     ///
-    /// Every `open` needs one `close`.
-    public func open(_ id: NodeID, forWriting: Bool, uid: UInt32) throws(LibraryError) -> OpenNode {
+    /// Every `open` needs one `close`. Where an upload must not touch what has the name, the open file is another one, whose
+    /// number is its own.
+    public func open(
+        _ id: NodeID,
+        forWriting: Bool,
+        uid: UInt32,
+        gid: UInt32 = 0
+    ) throws(LibraryError) -> OpenNode {
+        let uploader = Uploader(uid: uid, gid: gid)
+        if forWriting, let beside = try divert(id, by: uploader) {
+            do throws(LibraryError) {
+                try beside.upload.withLock { upload throws(LibraryError) in try setLimit(&upload, of: id) }
+            } catch {
+                close(beside, wasWriting: true)
+                throw error
+            }
+            return beside
+        }
         let node = retain(id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 try load(node, &upload)
-                if forWriting { upload.addWriter(uid: uid) }
+                guard forWriting else { return }
+                try setLimit(&upload, of: id)
+                upload.addWriter(uploader)
             }
         } catch {
             release(node)
@@ -182,8 +207,11 @@ extension AssetLibrary {
         resize: (Int64) -> Int64
     ) throws(LibraryError) {
         let isFirst: Bool
-        do throws(BlobStoreError) {
-            isFirst = try node.upload.withLock { upload throws(BlobStoreError) in
+        isFirst = try node.upload.withLock { upload throws(LibraryError) in
+            takeUpRefused(&upload, of: node)
+            let former = node.content.size
+            try checkLimit(resize(former), from: former, &upload)
+            do throws(BlobStoreError) {
                 // The copy of a whole file is dirty without a staged one.
                 let isFirst = !upload.isDirty || upload.staged == nil
                 let staged = try privateFile(&upload, of: node, keeping: keeping)
@@ -204,9 +232,9 @@ extension AssetLibrary {
                     $0.written = .now
                 }
                 return isFirst
+            } catch {
+                throw LibraryError(error)
             }
-        } catch {
-            throw LibraryError(error)
         }
         if isFirst { commitSoon() }
     }
@@ -252,8 +280,17 @@ extension AssetLibrary {
     public func flush(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
-            guard upload.isDirty, !upload.isOnlyTruncated else { return }
-            if upload.isCostly(node.content.size) { postpone(node) } else { try commit(&upload, of: node) }
+            try refuseExceeding(&upload, of: node)
+            guard upload.isDirty, !upload.isOnlyTruncated else {
+                // Whichever descriptor is closed last, it hears of it.
+                if let refusal = upload.refusal { throw LibraryError.refused(refusal) }
+                return
+            }
+            if upload.isCostly(node.content.size), try mayAnswerFirst(node.id, upload) {
+                postpone(node)
+            } else {
+                try commit(&upload, of: node)
+            }
         }
     }
 
@@ -263,6 +300,8 @@ extension AssetLibrary {
     public func synchronize(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
+            // What has no name yet gets it, and with it a place where it is found after a crash.
+            if upload.aim != nil, upload.isDirty { return try commit(&upload, of: node) }
             guard upload.isDirty, let staged = upload.staged else { return }
             staged.keepName()
             do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
@@ -283,8 +322,12 @@ extension AssetLibrary {
         mayWait: Bool = false
     ) throws(LibraryError) {
         try noticeMappedChanges(&upload, of: node)
-        if mayWait, upload.isDirty, upload.isCostly(node.content.size) { return postpone(node) }
-        if upload.isDirty || upload.isNew && node.content.size == 0 { try commit(&upload, of: node) }
+        try refuseExceeding(&upload, of: node)
+        if mayWait, upload.isDirty, upload.isCostly(node.content.size), try mayAnswerFirst(node.id, upload) {
+            return postpone(node)
+        }
+        let isEmptyFile = upload.isNew && node.content.size == 0 && upload.refusal == nil
+        if upload.isDirty || isEmptyFile { try commit(&upload, of: node) }
         if upload.writers == 0 { upload.version = nil }
     }
 
@@ -301,11 +344,14 @@ extension AssetLibrary {
             guard upload.writers == 0 else { return }
             do throws(LibraryError) {
                 try finish(&upload, of: node, mayWait: true)
+            } catch .refused {
+                // It is in the log, and the file is what it was.
             } catch {
                 // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
                 log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
                 postpone(node)
             }
+            if upload.writers == 0 { dropNameless(&upload, of: node) }
         }
         release(node)
     }
@@ -317,7 +363,7 @@ extension AssetLibrary {
             // What has lost its name survives no crash, and need not be synced for one.
             guard !node.isUnlinked.load(ordering: .relaxed) else { continue }
             let unrecorded = node.upload.withLockIfAvailable { upload in
-                upload.isDirty && !upload.isRecorded ? upload.staged : nil
+                upload.isDirty && !upload.isRecorded && upload.aim == nil ? upload.staged : nil
             }
             guard let unrecorded else {
                 commitSoon()
@@ -354,7 +400,9 @@ extension AssetLibrary {
 
     /// Tells the catalog where an upload's bytes are, which are on stable storage.
     private func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        guard !upload.isRecorded, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged else { return }
+        guard !upload.isRecorded, upload.aim == nil, !node.isUnlinked.load(ordering: .relaxed),
+            let staged = upload.staged
+        else { return }
         try write { records in
             // In here, as in the verdict.
             let modified = node.shown.withLock { $0.modified }
@@ -365,8 +413,10 @@ extension AssetLibrary {
 }
 
 extension OpenNode.Upload {
-    fileprivate mutating func addWriter(uid: UInt32) {
+    fileprivate mutating func addWriter(_ uploader: Uploader) {
         writers += 1
-        self.uid = uid
+        self.uploader = uploader
+        // What was refused before is nothing to the newcomer.
+        (refusal, refused, exceeded) = (nil, nil, nil)
     }
 }

@@ -9,8 +9,22 @@ extension AssetLibrary {
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         if node.isUnlinked.load(ordering: .relaxed) { return }
         let size = node.content.size
+        let (uploader, present, aim, isNew) = (upload.uploader, upload.version, upload.aim, upload.isNew)
         do {
-            let (sealed, isGivenAway) = try sealAndAdopt(&upload, of: node, size: size)
+            let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id] != nil }
+            let isJudged = !isAnswered && (aim != nil || !rulebook.isPlain)
+            let place = isJudged ? try read { try judgedPlace(of: node.id, aim, $0) } : nil
+            var (candidate, sealed) = try seal(&upload, of: node, size: size)
+            let content = Content(digest: sealed.digest, size: size)
+            var infection: String?
+            if let place {
+                do throws(Refusal) {
+                    infection = try screen(content, of: candidate?.file ?? node.content.file, at: place)
+                } catch {
+                    try refuse(&upload, of: node, content, at: place, error)
+                }
+            }
+            let isGivenAway = try adopt(&candidate, sealed) && !upload.isBound
             var isShown = false
             defer {
                 // The file has a blob's name now: whatever becomes of the row, the next change gets a copy of it.
@@ -19,28 +33,68 @@ extension AssetLibrary {
                     node.shown.withLock { $0.digest = sealed.digest }
                 }
             }
-            let (uid, version) = (upload.uid, upload.version)
             var modified: Timestamp?
             let verdict = try catalog.write { records -> Verdict in
                 // In here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
+                guard let record = try records.node(node.id), record.links > 0 || aim != nil else { return .lost }
+                var place = try destination(of: node.id, aim, records)
+                var (judgement, requested) = (Judgement.accept, EntryName?.none)
+                if isJudged, let place = try judgedPlace(of: node.id, aim, records) {
+                    judgement = try judge(
+                        submission(content, of: record, at: place, aim, isNew: isNew, uploader, records),
+                        records
+                    )
+                }
+                switch judgement {
+                case .refuse(let refusal): return .refused(refusal)
+                case .unchanged(let asset):
+                    if let place { try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content) }
+                    return .unchanged
+                case .accept: break
+                case .rename(let name), .existing(_, let name):
+                    if let asked = place, asked.name != name {
+                        requested = asked.name
+                        place = Place(name: name, rules: asked.rules)
+                    }
+                }
+                if aim != nil, let place { try give(place, to: record, records) }
+                if !rulebook.isPlain, let folder = try place?.parent ?? records.anyEntry(of: node.id)?.parent {
+                    usage.add(size - (aim == nil ? record.size : 0), to: try rulebook.of(folder, records))
+                }
                 guard let show = try Show(sealed, in: node.id, modified, records) else { return .lost }
-                guard let (parent, name) = try placeToPublish(show.node, records) else { return .waiting }
+                guard let place else { return .waiting }
+                if case .existing(let asset, _) = judgement {
+                    try records.show(asset, by: show.node, at: place, at: .now)
+                    try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
+                    return .published(nil, renamed: requested != nil ? place : nil)
+                }
                 let publish = try Publish(
                     show.node,
-                    named: name,
-                    in: parent,
-                    by: uid,
-                    replacing: version,
+                    at: place,
+                    by: uploader.uid,
+                    replacing: present,
                     digest: sealed.digest,
+                    requested: requested,
+                    infection: infection,
                     records
                 )
-                return .published(publish.version)
+                return .published(publish.version, renamed: aim != nil ? place : nil)
             }
             switch verdict {
             case .lost: return
+            case .refused(let refusal):
+                guard let place = try place ?? read({ try destination(of: node.id, aim, $0) }) else { return }
+                try refuse(&upload, of: node, content, at: place, refusal)
+            case .unchanged:
+                upload.isDirty = false
+                upload.refusal = nil
+                return
             case .waiting: upload.version = nil
-            case .published(let version): upload.version = version
+            case .published(let version, let renamed):
+                upload.version = version
+                upload.aim = nil
+                if let renamed { tellOfName(renamed.name, in: renamed.parent) }
             }
             isShown = true
             noteVerdict()
@@ -48,6 +102,7 @@ extension AssetLibrary {
             upload.isOnlyTruncated = false
             upload.isNew = false
             upload.isRecorded = false
+            upload.refusal = nil
             // A superfluous file goes on serving its handles: it has the blob's bytes, but is no blob and so stays private.
             if isGivenAway || sealed.digest == nil, !upload.isBound { upload.staged = nil }
             node.shown.withLock {
@@ -65,19 +120,23 @@ extension AssetLibrary {
         case lost
         /// The file has the content; the asset comes with a final name.
         case waiting
-        /// The asset has the content, in this version if the upload made one.
-        case published(VersionID?)
+        /// What the upload brought was there.
+        case unchanged
+        /// The asset has the content, in this version if the upload made one; and the file has this name, if it had none before.
+        case published(VersionID?, renamed: Place?)
+        /// A policy refuses it, and nothing has changed.
+        case refused(Refusal)
     }
 
-    private func sealAndAdopt(
+    private func seal(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
         size: Int64
-    ) throws(BlobStoreError) -> (Seal, isGivenAway: Bool) {
+    ) throws(BlobStoreError) -> (StagedFile?, Seal) {
         let (file, digest) = node.shown.withLock { ($0.file, $0.digest) }
         // Without a private file the content is a blob as it is: `copy` has put it there.
         if upload.staged == nil, !upload.isBound, size > 0, let file, let digest {
-            return (try Seal(blob: file, digest, size: size), false)
+            return (nil, try Seal(blob: file, digest, size: size))
         }
         // What is bound may change at any moment by a mapping, so a copy of it is sealed and becomes the blob.
         var candidate = size > 0 ? try privateFile(&upload, of: node) : nil
@@ -86,16 +145,80 @@ extension AssetLibrary {
             candidate = try stageCopy(of: node, size: size)
             upload.digest.disturb()
         }
-        let sealed = try Seal(candidate, upload.digest, size: size)
-        let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
-        return (sealed, adopted.wasNew && !upload.isBound)
+        return (candidate, try Seal(candidate, upload.digest, size: size))
+    }
+
+    private func adopt(_ candidate: inout StagedFile?, _ sealed: Seal) throws(BlobStoreError) -> Bool {
+        guard let candidate else { return false }
+        return try Adopt(sealed, from: candidate, into: blobs, catalog: catalog).wasNew
+    }
+
+    /// Where a file's content is to be published; nil while the file has only temporary names, or junk's.
+    func destination(of id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
+        if let aim { return try rulebook.place(aim.name, in: aim.parent, records) }
+        return try records.node(id).flatMap { try placeToPublish($0, records) }
+    }
+
+    /// The same where a policy is asked: what is written to a file that was put aside is nobody's upload.
+    private func judgedPlace(of id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
+        try destination(of: id, aim, records).flatMap { $0.rules.nameClass(of: $0.name) == .final ? $0 : nil }
     }
 
     /// The name under which a file's content is an asset's; nil while the file has only temporary names, or junk's.
-    func placeToPublish(_ node: NodeRecord, _ records: Records) throws -> (NodeID, EntryName)? {
-        if node.asset != nil { return try records.anyEntry(of: node.id) }
-        return try records.entriesNaming(node.id).first {
-            try nameClasses.of($0.name, in: $0.parent, records) == .final
+    func placeToPublish(_ node: NodeRecord, _ records: Records) throws -> Place? {
+        if node.asset != nil {
+            return try records.anyEntry(of: node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
         }
+        for entry in try records.entriesNaming(node.id) {
+            let place = try rulebook.place(entry.name, in: entry.parent, records)
+            if place.rules.nameClass(of: place.name) == .final { return place }
+        }
+        return nil
+    }
+
+    private func submission(
+        _ content: Content,
+        of node: NodeRecord,
+        at place: Place,
+        _ aim: OpenNode.Aim?,
+        isNew: Bool,
+        _ uploader: Uploader,
+        _ records: Records
+    ) throws -> Submission {
+        let isTaken = try aim != nil && records.node(named: place.name, in: place.parent) != nil
+        return Submission(
+            place: place,
+            content: content,
+            uploader: uploader,
+            own: node.asset.map { [$0] } ?? [],
+            isTaken: isTaken,
+            growth: content.size - (aim == nil ? node.size : 0)
+        )
+    }
+
+    /// Gives a file without a name the one that its upload has earned.
+    private func give(_ place: Place, to node: NodeRecord, _ records: Records) throws {
+        let now = Timestamp.now
+        try records.insertEntry(place.name, in: place.parent, node: node.id)
+        try records.addLinks(1, to: node.id, at: now)
+        try records.touchFolder(place.parent, at: now)
+    }
+}
+
+extension Records {
+    /// An upload that made no version leaves a receipt.
+    func append(
+        _ outcome: Outcome,
+        of asset: AssetID,
+        at place: Place,
+        by uid: UInt32,
+        _ content: Content,
+        _ requested: EntryName? = nil
+    ) throws {
+        var receipt = Receipt(outcome, place, by: uid)
+        (receipt.asset, receipt.size, receipt.digest, receipt.requested) = (
+            asset, content.size, content.digest, requested
+        )
+        try append(receipt)
     }
 }

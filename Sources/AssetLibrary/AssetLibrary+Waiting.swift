@@ -33,7 +33,7 @@ extension AssetLibrary {
         }
         guard isNew else { return }
         _ = retain(node.id)
-        settler.withLock { $0 }?.wake()
+        settler.wake()
     }
 
     /// The verdicts that have waited long enough.
@@ -54,7 +54,7 @@ extension AssetLibrary {
                 putOff(id, because: error)
             }
         }
-        if hasWaiting { settler.withLock { $0 }?.wake() }
+        if hasWaiting { settler.wake() }
     }
 
     /// A verdict that failed is tried again, less and less often; the log has the first failure and then each tenth.

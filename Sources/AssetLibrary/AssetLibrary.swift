@@ -1,5 +1,6 @@
-internal import AssetModel
+public import AssetModel
 internal import BlobStore
+internal import Glibc
 public import Catalog
 public import Logging
 internal import Synchronization
@@ -23,17 +24,25 @@ public final class AssetLibrary: Sendable {
     let boundBlobs = Mutex<Set<Digest>>([])
     /// Held while a blob's name goes to another file, and by those who read a bound blob by its name.
     let sharedBlobs = Mutex<Void>(())
-    let nameClasses = NameClasses()
+    let rulebook: Rulebook
+    let freeNumbers = FreeNumbers()
+    let usage = FolderUsage()
+    let herald = Herald()
+    let typeDetector = TypeDetector()
+    let scanner: MalwareScanner
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
     private let verdicts = Atomic(0)
     /// Files whose verdict waits, and since when; each is kept open.
     let waiting = Mutex<[NodeID: Waiting]>([:])
-    let settler = Mutex<BackgroundThread?>(nil)
+    let settler = Worker()
+    /// Removes what goes by itself.
+    let expirer = Worker()
+    private let md5Worker = Worker()
+    let isClosing = Atomic(false)
     private let layout: LibraryLayout
     private let groupCommit: GroupCommit
-    private let committer: Mutex<BackgroundThread?>
-    private let wake: Wake
+    private let committer: Worker
 
     /// How long a change waits for others before all are committed; with the commit itself that is less than a second.
     private static let commitDelay = Duration.milliseconds(500)
@@ -41,20 +50,28 @@ public final class AssetLibrary: Sendable {
     /// Opens a library and makes it if there is none; finishes or clears what a crash left.
     ///
     /// `saving` is how long a name that was given up keeps its asset for a file that takes the name again.
-    public init(at path: String, log: Logger, saving: Duration = .seconds(15)) throws(OpenLibraryError) {
+    /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
+    public init(
+        at path: String,
+        log: Logger,
+        saving: Duration = .seconds(15),
+        policies: [(key: PolicyKey, value: String)] = [],
+        scanner socket: String = "/run/clamav/clamd.ctl"
+    ) throws(OpenLibraryError) {
         self.log = log
         vacancies = Vacancies(window: saving)
+        scanner = MalwareScanner(socketPath: socket)
         let layout = try LibraryLayout(path: path)
         self.layout = layout
-        let wake = Wake()
-        self.wake = wake
+        let committer = Worker()
+        self.committer = committer
         do {
             blobs = try BlobStore(at: path)
-            catalog = try Catalog(path: layout.catalogPath) { wake.call() }
+            catalog = try Catalog(path: layout.catalogPath) { committer.wake() }
             space = SpaceReserve(blobs: blobs)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
-            committer = Mutex(nil)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
+            rulebook = try catalog.read { try Rulebook(defaults: policies, $0) }
             try makeFoldersNode()
             try groupCommit.commit()
             try layout.finish()
@@ -69,13 +86,16 @@ public final class AssetLibrary: Sendable {
             default: throw .failed(path: path, reason: "\(error)")
             }
         }
-        let thread = BackgroundThread(delay: Self.commitDelay) { [weak self] in
+        committer.start(delay: Self.commitDelay) { [weak self] in
             // Its failure is logged, and every later operation meets it again.
             try? self?.commitInBackground()
         }
-        committer.withLock { $0 = thread }
-        settler.withLock { $0 = BackgroundThread(delay: .seconds(1)) { [weak self] in self?.settleWaiting() } }
-        wake.set(thread)
+        settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
+        expirer.start(delay: .seconds(1)) { [weak self] in self?.removeExpired() }
+        md5Worker.start(delay: .seconds(2)) { [weak self] in
+            if self?.computeMD5s() == false { self?.md5Worker.wake() }
+        }
+        for worker in [expirer, md5Worker] { worker.wake() }
     }
 
     /// The library's folder.
@@ -90,16 +110,19 @@ public final class AssetLibrary: Sendable {
     func noteVerdict() { verdicts.wrappingAdd(1, ordering: .releasing) }
 
     /// Asks for a commit soon, for a change that the catalog does not see.
-    func commitSoon() { wake.call() }
+    func commitSoon() { committer.wake() }
 
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
         try groupCommit.commit()
+        for worker in [expirer, md5Worker] { worker.wake() }
     }
 
     /// Ends all uploads, makes everything durable and lets go of the library.
     public func close() throws(LibraryError) {
-        for thread in [settler.withLock { $0.take() }, committer.withLock { $0.take() }] { thread?.stop() }
+        isClosing.store(true, ordering: .relaxed)
+        herald.stop()
+        for worker in [expirer, md5Worker, settler, committer] { worker.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)
@@ -141,13 +164,3 @@ public final class AssetLibrary: Sendable {
         do { return try catalog.write(body) } catch { throw LibraryError(error) }
     }
 }
-
-/// Wakes the committing thread, which begins after the catalog has been opened, and with it the first change made.
-private final class Wake: Sendable {
-    // A thread and not a closure: each `withLock` on a closure wraps it in one more thunk.
-    private let thread = Mutex<BackgroundThread?>(nil)
-    func set(_ new: BackgroundThread) { thread.withLock { $0 = new } }
-    func call() { thread.withLock { $0 }?.wake() }
-}
-
-internal import Glibc

@@ -10,6 +10,8 @@ enum AttributeName {
     case defaultList
     /// A field of the asset.
     case field(Field)
+    /// A switch of the asset.
+    case flag(AssetFlag)
     /// Any other name in `user.asset.`, with what follows that.
     case computed(String)
     /// `user.policy.`, with the rest of the name.
@@ -17,12 +19,20 @@ enum AttributeName {
     /// `system.*`, and whatever else there may be.
     case unsupported
 
+    /// What is said of an asset with 0 or 1, and is not listed: a copy begins anew.
+    enum AssetFlag: String {
+        /// Whether it stays, or goes after 24 hours.
+        case stored
+        /// Whether its embedded metadata is left alone.
+        case noEXIF = "no_exif"
+    }
+
     init(_ name: [UInt8]) {
         func rest(_ prefix: String) -> String? {
             name.starts(with: prefix.utf8) ? String(decoding: name.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
         }
         if let key = rest(Self.assetPrefix) {
-            self = Field(rawValue: key).map(Self.field) ?? .computed(key)
+            self = Field(rawValue: key).map(Self.field) ?? AssetFlag(rawValue: key).map(Self.flag) ?? .computed(key)
         } else if let key = rest("user.policy.") {
             self = .policy(key)
         } else if rest("user.") != nil || rest("trusted.") != nil || rest("security.") != nil {
@@ -35,6 +45,9 @@ enum AttributeName {
             self = .unsupported
         }
     }
+
+    /// Where a folder has the reason for which the last upload into it was refused.
+    static let error = Array("user.asset.error".utf8)
 
     private static let assetPrefix = "user.asset."
 

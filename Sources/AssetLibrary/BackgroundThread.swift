@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A thread of our own, which signals do not interrupt, woken through a pipe.
 final class BackgroundThread: Sendable {
@@ -42,6 +43,27 @@ final class BackgroundThread: Sendable {
         wakeups.send(0)
         _ = pthread_join(thread, nil)
     }
+}
+
+/// Work that a library does by the way, once it is open: wakes that come before are forgotten.
+///
+/// ## Concurrency
+/// `thread` is held for a moment only.
+final class Worker: Sendable {
+    // A thread and not a closure: each `withLock` on a closure wraps it in one more thunk.
+    private let thread = Mutex<BackgroundThread?>(nil)
+
+    /// Begins, `delay` after each wake.
+    func start(delay: Duration, body: @escaping @Sendable () -> Void) {
+        let new = BackgroundThread(delay: delay, body: body)
+        thread.withLock { $0 = new }
+    }
+
+    /// Has the work done soon.
+    func wake() { thread.withLock { $0 }?.wake() }
+
+    /// Ends.
+    func stop() { thread.withLock { $0.take() }?.stop() }
 }
 
 private final class Start: Sendable {

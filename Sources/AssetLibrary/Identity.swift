@@ -7,8 +7,9 @@ internal import Catalog
 /// A file comes to have a name.
 struct Arrival {
     /// The name, and the folder it is in.
-    let name: EntryName
-    let parent: NodeID
+    var place: Place
+    var name: EntryName { place.name }
+    var parent: NodeID { place.parent }
     var nameClass = NameClass.final
     /// The name that it gives up for it, if it does.
     var formerly: (parent: NodeID, name: EntryName)?
@@ -20,6 +21,12 @@ struct Arrival {
     let isUnderWay: Bool
     /// When a saving that ends now can have begun.
     let savingBegan: Timestamp
+    /// The name that was asked for, where it was taken and stays as it is.
+    var requested: EntryName?
+    /// The asset that had the content before, where the name is to show that.
+    var existing: AssetID?
+    /// What a scanner found in the content.
+    var infection: String?
 
     /// Whether an asset came to be with the same saving; one from the future, after the clock was set back, did not.
     func isYoung(_ created: Timestamp) -> Bool { created > savingBegan && created <= .now }
@@ -42,14 +49,25 @@ extension Records {
         _ node: NodeRecord,
         _ arrival: Arrival,
         _ heritage: Heritage?,
-        _ classes: NameClasses
+        _ rulebook: Rulebook
     ) throws -> VersionID? {
         guard node.isFile else { return nil }
         var node = node
+        if let existing = arrival.existing {
+            let place = arrival.place
+            try show(existing, by: node, at: place, at: .now)
+            if let lost = heritage?.asset, lost != existing {
+                try trash(lost, parent: place.parent, name: place.name, at: .now)
+            }
+            let digest = try node.blob.flatMap { try self.digest(of: $0) }
+            let content = Content(digest: digest, size: node.size)
+            try append(.existing, of: existing, at: place, by: arrival.uid, content, arrival.requested)
+            return nil
+        }
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.
             if let former = heritage.former, former.id != node.id, former.asset == heritage.asset, former.links > 0 {
-                try split(former, reusing: heritage.displaced, classes)
+                try split(former, reusing: heritage.displaced, rulebook)
             }
             try takeOver(heritage.asset, by: &node, named: arrival)
         } else if node.asset != nil || arrival.nameClass != .final {
@@ -63,10 +81,11 @@ extension Records {
         let digest = try node.blob.flatMap { try self.digest(of: $0) }
         return try Publish(
             node,
-            named: arrival.name,
-            in: arrival.parent,
+            at: arrival.place,
             by: arrival.uid,
             digest: digest,
+            requested: arrival.requested,
+            infection: arrival.infection,
             self
         ).version
     }
@@ -95,10 +114,12 @@ extension Records {
     /// Gives a file whose asset goes elsewhere one of its own, with the same fields; none where its name is not a final one.
     ///
     /// A backup that replaced another goes on with that one's asset.
-    private func split(_ node: NodeRecord, reusing displaced: AssetID?, _ classes: NameClasses) throws {
+    private func split(_ node: NodeRecord, reusing displaced: AssetID?, _ rulebook: Rulebook) throws {
         guard let former = node.asset else { return }
         let now = Timestamp.now
-        let name = try entriesNaming(node.id).first { try classes.of($0.name, in: $0.parent, self) == .final }?.name
+        let name = try entriesNaming(node.id).first {
+            try rulebook.nameClass(of: $0.name, in: $0.parent, self) == .final
+        }?.name
         guard let name else {
             try setAsset(of: node.id, to: nil)
             for (field, value) in try fields(of: former) {

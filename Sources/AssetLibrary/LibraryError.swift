@@ -34,6 +34,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case unsupportedAttribute(String)
     /// The disk is full, or nearly so: what is left is kept for the catalog.
     case noSpace(String)
+    /// A policy refuses an upload.
+    case refused(Refusal)
     /// Bytes could not be kept or given back.
     case blobs(BlobStoreError)
     /// The catalog could not be read or written.
@@ -42,6 +44,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     init(_ error: any Error) {
         switch error {
         case let error as LibraryError: self = error
+        case let refusal as Refusal: self = .refused(refusal)
         case BlobStoreError.noSpace(let operation): self = .noSpace("The library's disk is full (\(operation)).")
         case let error as BlobStoreError: self = .blobs(error)
         case let error as CatalogError where error.isNoSpace: self = .noSpace(error.description)
@@ -68,6 +71,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .attributeExists: "There is an extended attribute of that name already."
         case .valueTooLong(let count): "The value has \(count) bytes; 65,536 are allowed."
         case .unsupportedAttribute(let name): "Extended attributes such as “\(name)” are not kept."
+        case .refused(let refusal): refusal.sentence
         case .blobs(let error): error.description
         case .catalog(let error): error.description
         }

@@ -52,8 +52,27 @@ public final class OpenNode: Sendable {
         var digest = SequentialDigest()
         /// Whether the kernel reads the working file itself.
         var isBound = false
-        /// Who writes, for the receipt.
-        var uid: UInt32 = 0
+        /// Who writes.
+        var uploader = Uploader()
+        /// The name that the content is to have, which the file has not: that of another file, which stays as it is, or one that a
+        /// refused upload has lost.
+        var aim: Aim?
+        /// Whether whoever wrote has been told that all is well, so that no policy may say otherwise any more.
+        var isAnswered = false
+        /// That the file was to become larger than it may; the next verdict says so.
+        var exceeded: Refusal?
+        /// Why the last verdict refused the content.
+        var refusal: Refusal?
+        /// What was refused, of a file that has its former content back: a descriptor that is still open may write on.
+        var refused: (staged: StagedFile, size: Int64)?
+        /// How large the file may become, and what is said to who wants more.
+        var limit: (size: Int64, refusal: Refusal)?
+    }
+
+    /// A name that an upload aims at.
+    struct Aim {
+        let parent: NodeID
+        let name: EntryName
     }
 
     init(id: NodeID) {

@@ -58,7 +58,8 @@ extension AssetLibrary {
             upload.staged = staged
             upload.isDirty = true
             upload.isRecorded = true
-            upload.uid = node.uid
+            upload.uploader = Uploader(uid: node.uid, gid: node.gid)
+            upload.isAnswered = true
             upload.digest.disturb()
         }
         // A time that a program has set after the last write stays.
@@ -72,9 +73,9 @@ extension AssetLibrary {
 
     private func publishAsItIs(_ node: NodeRecord, _ records: Records) throws -> Bool {
         try records.deleteStaged(node.id)
-        guard let (parent, name) = try placeToPublish(node, records) else { return false }
+        guard let place = try placeToPublish(node, records) else { return false }
         let digest = try node.blob.flatMap { try records.digest(of: $0) }
-        _ = try Publish(node, named: name, in: parent, by: node.uid, digest: digest, records)
+        _ = try Publish(node, at: place, by: node.uid, digest: digest, records)
         return true
     }
 }

@@ -5,11 +5,10 @@ internal import SystemPackage
 
 // The stages of an upload, in their order. Each takes what the one before has found out.
 //
-//   Seal  →  Adopt  →  Show  →  Publish
+//   Seal  →  Screen  →  Adopt  →  judge (duplicates, name)  →  Show  →  Publish
 //
-// A file with a temporary name gets as far as Show; its rename to a final name publishes it. Screens come behind Seal, which knows
-// size and digest; the duplicate check and the choice of a name come first in Publish, in its transaction, so that of two
-// identical uploads at once one wins.
+// A file with a temporary name gets as far as Show; its rename to a final name screens and judges and publishes it. The last three
+// are one transaction, so that of two identical uploads at once one is first.
 
 /// Stage 1: what the content is.
 struct Seal {
@@ -84,61 +83,68 @@ struct Show {
 
 /// Stage 4: the content is a version of an asset, and there is a receipt.
 struct Publish {
+    /// What became of the upload.
+    let outcome: Outcome
     /// The version that this upload made; nil when the asset had the content before.
     let version: VersionID?
 
-    /// `present` is the version that the same upload made at an earlier verdict, and may make again.
+    /// `present` is the version that the same upload made at an earlier verdict, and may make again; `requested` is the name that
+    /// was asked for, where that was taken.
     init(
         _ node: NodeRecord,
-        named name: EntryName,
-        in parent: NodeID,
+        at place: Place,
         by uid: UInt32,
         replacing present: VersionID? = nil,
         digest: Digest?,
+        requested: EntryName? = nil,
+        infection: String? = nil,
         _ records: Records
     ) throws {
         let now = Timestamp.now
-        let asset = try node.asset ?? records.insertAsset(uid: uid, name: name, at: now)
-        var outcome = node.asset == nil ? Outcome.created : .replaced
-        if node.asset == nil {
+        var node = node
+        let present = try records.leaveSharedAsset(&node, at: place, at: now) ? nil : present
+        let policy = place.rules.policy
+        let isNew = node.asset == nil
+        let asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, at: now)
+        if isNew {
             try records.setAsset(of: node.id, to: asset)
             try records.moveAttributesToFields(of: node.id, to: asset)
+            if policy.isTemporary { try records.setExpiry(of: asset, to: now.advanced(bySeconds: Policy.temporaryLife)) }
+            if policy.ignoresEmbeddedMetadata { try records.setIgnoresEmbedded(true, of: asset) }
         }
-        let newest = node.asset == nil ? [] : try records.newestVersions(of: asset, limit: 2)
+        let newest = isNew ? [] : try records.newestVersions(of: asset, limit: 2)
         // A version of another asset, or one behind the newest, is history.
-        let present = newest.first?.id == present ? present : nil
+        let again = newest.first?.id == present ? present : nil
         if let top = newest.first, top.blob == node.blob {
             outcome = .unchanged
-            version = present
-        } else if let present, newest.count > 1, newest[1].blob == node.blob {
+            version = again
+        } else if let again, newest.count > 1, newest[1].blob == node.blob {
             // Back to what it was before this upload.
             outcome = .unchanged
-            try records.deleteVersion(present)
+            try records.deleteVersion(again)
             version = nil
-        } else if let present {
-            try records.updateVersion(present, blob: node.blob, size: node.size, at: now)
-            version = present
+        } else if let again {
+            outcome = .replaced
+            try records.updateVersion(again, blob: node.blob, size: node.size, at: now)
+            version = again
         } else {
+            outcome = newest.isEmpty ? (requested == nil ? .created : .renamed) : .replaced
             version = try records.insertVersion(
                 of: asset,
                 blob: node.blob,
                 size: node.size,
                 uid: uid,
-                name: name,
+                name: requested ?? place.name,
                 at: now
             )
         }
-
-        var receipt = JSONObject()
-        receipt.add("at", now.description)
-        receipt.add("outcome", outcome.rawValue)
-        receipt.add("asset", asset.rawValue)
-        receipt.add("node", node.id.rawValue)
-        receipt.add("folder", parent.rawValue)
-        receipt.add("name", name)
-        receipt.add("size", node.size)
-        receipt.add("sha256", digest?.description)
-        receipt.add("uid", Int64(uid))
-        try records.appendReceipt(receipt.bytes + [0x0A])
+        if outcome != .unchanged {
+            try records.leaveDuplicatesBehind(of: asset, by: node, at: now)
+            if policy.scan != .off { try records.setInfection(of: asset, to: infection) }
+        }
+        var receipt = Receipt(outcome, place, by: uid)
+        (receipt.asset, receipt.node, receipt.requested) = (asset, node.id, requested)
+        (receipt.size, receipt.digest, receipt.infection) = (node.size, digest, infection)
+        try records.append(receipt)
     }
 }

@@ -30,6 +30,18 @@ public struct JSONObject: Sendable {
         members.append(0x5D)
     }
 
+    /// Adds an array of integers.
+    public mutating func add(_ key: String, _ values: [Int64]) {
+        begin(key)
+        members += Array("[\(values.map(String.init).joined(separator: ","))]".utf8)
+    }
+
+    /// Adds an object.
+    public mutating func add(_ key: String, _ object: JSONObject) {
+        begin(key)
+        members += object.bytes
+    }
+
     /// Adds a name: `key` as text and, where the bytes are not UTF-8, `key_hex` with all of them.
     public mutating func add(_ key: String, _ name: EntryName?) {
         guard let name else { return }

@@ -9,9 +9,12 @@ public enum NameClass: Sendable {
     case junk
 
     /// The class of a file's name, whatever folder it is in.
-    public init(ofFile name: EntryName) {
+    ///
+    /// With `isStrict` a name that may be one of mkstemp(3)'s is temporary also where a person may have given it: `.x.backup`.
+    public init(ofFile name: EntryName, isStrict: Bool = false) {
         let name = name.bytes
-        self = Self.isJunk(name) ? .junk : Self.isTemporary(name) ? .temporary : .final
+        let isTemporary = Self.isTemporary(name) || isStrict && Self.isOfRsync(name)
+        self = Self.isJunk(name) ? .junk : isTemporary ? .temporary : .final
     }
 
     /// What a folder's name says about all that is in the folder.
@@ -42,9 +45,13 @@ public enum NameClass: Sendable {
         if name.count == 9, name.has(prefix: "sed") || name.has(prefix: "tmp"), name.suffix(6).looksRandom {
             return true
         }
-        // rsync: `.x.XXXXXX`
-        return name.count > 8 && name.first == UInt8(ascii: ".") && name[name.count - 7] == UInt8(ascii: ".")
-            && name.suffix(6).looksRandom
+        return isOfRsync(name) && name.suffix(6).looksRandom
+    }
+
+    /// rsync: `.x.XXXXXX`
+    private static func isOfRsync(_ name: [UInt8]) -> Bool {
+        name.count > 8 && name.first == UInt8(ascii: ".") && name[name.count - 7] == UInt8(ascii: ".")
+            && name.suffix(6).allSatisfy { $0.isDigit || $0.isUpper || $0.isLower }
     }
 }
 

@@ -15,6 +15,11 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
         return Timestamp(rawValue: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
     }
 
+    /// The moment so many seconds later.
+    public func advanced(bySeconds seconds: Int64) -> Timestamp {
+        Timestamp(rawValue: rawValue &+ seconds &* 1_000_000_000)
+    }
+
     /// Whether the first is earlier.
     public static func < (a: Timestamp, b: Timestamp) -> Bool { a.rawValue < b.rawValue }
 }

@@ -22,6 +22,8 @@ public struct NodeRecord: Sendable {
     public var blob: BlobID?
     /// The asset that a file shows.
     public var asset: AssetID?
+    /// Whether the asset is another file's, which had the content first.
+    public var isDuplicate = false
     /// Last access.
     public var accessed: Timestamp
     /// Last change of the content.

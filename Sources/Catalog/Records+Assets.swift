@@ -30,6 +30,10 @@ public struct AssetRecord: Sendable {
     public let originalName: [UInt8]
     /// When its last name was removed; nil while it has one.
     public let trashed: Timestamp?
+    /// When it goes by itself; nil where it stays.
+    public let expires: Timestamp?
+    /// What a scanner found in it.
+    public let infection: String?
 }
 
 extension Records {
@@ -73,13 +77,15 @@ extension Records {
 
     /// Finds an asset.
     public func asset(_ id: AssetID) throws -> AssetRecord? {
-        try first("SELECT created, uid, original_name, trashed FROM asset WHERE id = ?", [id.value]) {
+        try first("SELECT created, uid, original_name, trashed, expires, infection FROM asset WHERE id = ?", [id.value]) {
             AssetRecord(
                 id: id,
                 created: $0.timestamp(0),
                 uid: $0.unsigned(1),
                 originalName: $0.bytes(2),
-                trashed: $0.optionalTimestamp(3)
+                trashed: $0.optionalTimestamp(3),
+                expires: $0.optionalTimestamp(4),
+                infection: $0.bytes(5).isEmpty ? nil : $0.text(5)
             )
         }
     }

@@ -3,7 +3,7 @@ public import AssetModel
 extension NodeRecord {
     static let columns = """
         n.id, n.mode, n.links, n.uid, n.gid, n.device, n.size, n.blocks, n.blob, n.asset, n.accessed, n.modified, n.changed,
-        n.born, n.target
+        n.born, n.target, n.is_duplicate
         """
 
     init(_ row: Columns, from first: Int32 = 0) {
@@ -24,6 +24,7 @@ extension NodeRecord {
         modified = row.timestamp(first + 11)
         changed = row.timestamp(first + 12)
         if isSymbolicLink { target = row.bytes(first + 14) }
+        isDuplicate = row.integer(first + 15) != 0
     }
 }
 
@@ -76,8 +77,11 @@ extension Records {
     }
 
     /// Records which asset a file shows.
-    public func setAsset(of id: NodeID, to asset: AssetID?) throws {
-        try run("UPDATE node SET asset = ? WHERE id = ?", [SQLValue(asset?.rawValue), id.value])
+    public func setAsset(of id: NodeID, to asset: AssetID?, isDuplicate: Bool = false) throws {
+        try run(
+            "UPDATE node SET asset = ?, is_duplicate = ? WHERE id = ?",
+            [SQLValue(asset?.rawValue), isDuplicate ? 1 : 0, id.value]
+        )
     }
 
     /// Adds to a node's count of names, and says when.

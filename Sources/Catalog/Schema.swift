@@ -9,6 +9,7 @@ enum Schema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 foundation") { try $0.execute(sql: foundation) }
         migrator.registerMigration("2 kernel attributes") { try $0.execute(sql: kernelAttributes) }
+        migrator.registerMigration("3 policies") { try $0.execute(sql: policies) }
         return migrator
     }
 
@@ -57,5 +58,17 @@ enum Schema {
     /// Which nodes have an attribute that is not a user's: the kernel asks every node for some, and few have one.
     private static let kernelAttributes = """
         CREATE INDEX extended_attribute_kernel ON extended_attribute (name, node) WHERE name < X'75736572';
+        """
+
+    /// What policies make of uploads: files that show another file's asset, assets that go by themselves or are infected.
+    private static let policies = """
+        ALTER TABLE node ADD COLUMN is_duplicate INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE asset ADD COLUMN expires INTEGER;
+        ALTER TABLE asset ADD COLUMN no_exif INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE asset ADD COLUMN infection TEXT;
+        CREATE INDEX asset_expires ON asset (expires) WHERE expires IS NOT NULL;
+        CREATE INDEX asset_trashed ON asset (trashed_parent, trashed_name) WHERE trashed IS NOT NULL;
+        ALTER TABLE blob ADD COLUMN md5 BLOB;
+        CREATE INDEX blob_without_md5 ON blob (id) WHERE md5 IS NULL;
         """
 }

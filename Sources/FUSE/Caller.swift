@@ -25,14 +25,22 @@ public struct Caller: Sendable {
     /// and counts as in none.
     public func isMember(of group: UInt32) -> Bool {
         if uid == 0 || gid == group { return true }
-        guard let file = unsafe fopen("/proc/\(pid)/status", "re") else { return false }
+        return status("Groups:")?.split(whereSeparator: \.isWhitespace).contains { UInt32($0) == group } ?? false
+    }
+
+    /// The id of the process that the thread is one of; the thread's where it is not found.
+    public var process: Int32 {
+        status("Tgid:").flatMap { Int32($0.filter { !$0.isWhitespace }) } ?? pid
+    }
+
+    private func status(_ key: String) -> String? {
+        guard let file = unsafe fopen("/proc/\(pid)/status", "re") else { return nil }
         defer { unsafe _ = fclose(file) }
         var line = [CChar](repeating: 0, count: 1 << 16)
         while unsafe fgets(&line, Int32(line.count), file) != nil {
             let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            guard text.hasPrefix("Groups:") else { continue }
-            return text.dropFirst(7).split(whereSeparator: \.isWhitespace).contains { UInt32($0) == group }
+            if text.hasPrefix(key) { return String(text.dropFirst(key.count)) }
         }
-        return false
+        return nil
     }
 }

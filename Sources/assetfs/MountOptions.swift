@@ -1,9 +1,14 @@
 import AssetFilesystem
+import AssetModel
 
 /// The options of `-o`: ours, and those that go on to the kernel and libfuse.
 struct MountOptions {
     var rootView = AssetFilesystem.RootView.all
     var usesPassthrough = true
+    /// What holds where no folder says otherwise.
+    var policies: [(key: PolicyKey, value: String)] = []
+    /// Where clamd listens.
+    var scanner = "/run/clamav/clamd.ctl"
     var others: [String] = []
 
     /// A sentence about the option that is wrong.
@@ -20,6 +25,11 @@ struct MountOptions {
                     throw Invalid(sentence: "“\(option)” is not a view of the mount; there are \(known).")
                 }
                 rootView = view
+            case (let name, let value?) where name.hasPrefix("policy."):
+                policies.append(try Self.policy(String(name.dropFirst("policy.".count)), value))
+            case ("clamd", let path?) where path.hasPrefix("/"): scanner = path
+            case ("clamd", _):
+                throw Invalid(sentence: "“\(option)” is no path of a socket; it begins with a slash.")
             case ("passthrough", nil): usesPassthrough = true
             case ("nopassthrough", nil): usesPassthrough = false
             // What mount(8) and fstab(5) say to themselves.
@@ -31,5 +41,19 @@ struct MountOptions {
             default: others.append(option)
             }
         }
+    }
+
+    private static func policy(_ name: String, _ value: String) throws(Invalid) -> (PolicyKey, String) {
+        guard let key = PolicyKey(rawValue: name) else {
+            let known = PolicyKey.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Invalid(sentence: "There is no policy “\(name)”; there are \(known).")
+        }
+        do throws(Policy.Objection) {
+            var policy = Policy()
+            try policy.apply(key, value)
+        } catch {
+            throw Invalid(sentence: "policy.\(name) cannot be “\(value)”: \(error.reason).")
+        }
+        return (key, value)
     }
 }

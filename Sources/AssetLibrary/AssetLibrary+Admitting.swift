@@ -1,0 +1,107 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Logging
+
+// Files that come to have a name by rename(2) or link(2). One that was temporary until now is an upload, whose verdict this is.
+extension AssetLibrary {
+    /// Asks the policy of the folder that a file comes to, and makes the arrival what it answers.
+    ///
+    /// A file that is an asset already is only asked for its size.
+    func admit(
+        _ node: NodeRecord,
+        _ arrival: inout Arrival,
+        replacing target: NodeRecord?,
+        _ heritage: Heritage?,
+        from former: FolderRules?,
+        _ uploader: Uploader,
+        _ records: Records
+    ) throws -> Judgement {
+        let (place, rules) = (arrival.place, arrival.place.rules)
+        let digest = try node.blob.flatMap { try records.digest(of: $0) }
+        let content = Content(digest: digest, size: node.isFolder ? try records.size(below: node.id) : node.size)
+        var judgement = Judgement.accept
+        if node.isFile, node.asset == nil, arrival.nameClass == .final, !arrival.isUnderWay {
+            let isKept = !rules.policy.overwrites && target?.asset != nil && target?.isFile == true
+            judgement = try judge(
+                Submission(
+                    place: place,
+                    content: content,
+                    uploader: uploader,
+                    own: [target?.asset, heritage?.asset].compactMap { $0 },
+                    isTaken: isKept && (target?.size ?? 0) > 0,
+                    growth: content.size - (isKept ? 0 : target?.size ?? 0),
+                    countedIn: former
+                ),
+                records
+            )
+        } else if former?.folder != place.parent, !rules.quotas.isEmpty {
+            judgement = try judgeMove(content, to: place, from: former, uploader, records)
+        }
+        switch judgement {
+        case .refuse(let refusal):
+            try records.append(refusal, at: place, by: uploader.uid, content)
+            log.notice("Refused \(rules.path(of: place.name)): \(refusal.sentence)")
+            return judgement
+        case .unchanged(let asset):
+            try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content)
+            if let former { usage.add(-content.size, to: former) }
+            return judgement
+        case .accept: break
+        case .rename(let name), .existing(_, let name):
+            if case .existing(let asset, _) = judgement { arrival.existing = asset }
+            if name != place.name {
+                arrival.requested = place.name
+                arrival.place = Place(name: name, rules: rules)
+            }
+        }
+        if let former { usage.add(-content.size, to: former) }
+        usage.add(content.size - (arrival.requested == nil ? target?.size ?? 0 : 0), to: rules)
+        return judgement
+    }
+
+    /// What is moved must fit into what its new folders may hold, unless it was in them before.
+    private func judgeMove(
+        _ content: Content,
+        to place: Place,
+        from former: FolderRules?,
+        _ uploader: Uploader,
+        _ records: Records
+    ) throws -> Judgement {
+        for quota in place.rules.quotas where former?.quotas.contains(where: { $0.folder == quota.folder }) != true {
+            guard try usage.of(quota.folder, records) + content.size > quota.limit.bytes else { continue }
+            return .refuse(.quota(quota.limit, of: try rulebook.of(quota.folder, records).path))
+        }
+        return .accept
+    }
+
+    /// Screens a file that comes to have a final name, before anything is changed.
+    /// - Returns: what a scanner found in it, where that is no reason to refuse it.
+    func screen(
+        _ id: NodeID,
+        as name: EntryName,
+        in parent: NodeID,
+        by uid: UInt32
+    ) throws(LibraryError) -> String? {
+        if rulebook.isPlain { return nil }
+        do {
+            let (node, digest, place) = try read { records in
+                let node = try records.node(id)
+                let digest = try node?.blob.flatMap { try records.digest(of: $0) }
+                return (node, digest, try rulebook.place(name, in: parent, records))
+            }
+            guard let node, node.asset == nil, place.rules.nameClass(of: name) == .final else { return nil }
+            let content = Content(digest: digest, size: node.size)
+            let file = try digest.map { digest throws(BlobStoreError) in try blobs.open(digest, size: node.size) }
+            do throws(Refusal) {
+                return try screen(content, of: file, at: place)
+            } catch {
+                try write { try $0.append(error, at: place, by: uid, content) }
+                log.notice("Refused \(place.rules.path(of: name)): \(error.sentence)")
+                throw LibraryError.refused(error)
+            }
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Logging
+internal import Synchronization
+
+// MD5, which OpenAsset's and HubSpot's clients compare. It is computed when uploads have been quiet for a moment, or when somebody
+// asks for it before that; never within a close.
+extension AssetLibrary {
+    /// The MD5 of an asset's first content, or of its present one, in hexadecimal digits.
+    func md5(of id: NodeID, isFirst: Bool) throws(LibraryError) -> String? {
+        let found = try read { records -> (BlobID?, Digest?, Int64)? in
+            guard let asset = try records.node(id)?.asset else { return nil }
+            let versions = try records.versions(of: asset)
+            guard let version = isFirst ? versions.last : versions.first else { return nil }
+            return (try version.digest.flatMap { try records.blob($0) }, version.digest, version.size)
+        }
+        guard let (blob, digest, size) = found else { return nil }
+        guard let blob, let digest else { return MD5.ofNothing }
+        if let known = try read({ try $0.md5(of: blob) }) { return known.hexadecimal }
+        do throws(BlobStoreError) {
+            let file = try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: size) }
+            let bytes = try MD5.of(file, size: size)
+            try? catalog.write { try $0.setMD5(of: blob, to: bytes) }
+            return bytes.hexadecimal
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+
+    /// Computes what is missing, a few blobs at a time, as long as no upload comes.
+    /// - Returns: whether all is done that can be.
+    func computeMD5s() -> Bool {
+        var last = BlobID(rawValue: 0)
+        while true {
+            let count = verdictCount
+            guard let some = try? read({ try $0.blobsWithoutMD5(after: last, limit: 64) }), !some.isEmpty else { return true }
+            var computed: [(BlobID, [UInt8])] = []
+            for (id, digest, size) in some {
+                last = id
+                guard !isClosing.load(ordering: .relaxed) else { return true }
+                guard let digest, let file = try? blobs.open(digest, size: size),
+                    let md5 = try? MD5.of(file, size: size, isCancelled: { isClosing.load(ordering: .relaxed) || verdictCount != count })
+                else { continue }
+                computed.append((id, md5))
+                if verdictCount != count { break }
+            }
+            try? catalog.write { records in
+                for (id, md5) in computed { try records.setMD5(of: id, to: md5) }
+            }
+            // Somebody uploads: that comes first.
+            if verdictCount != count { return false }
+        }
+    }
+}
+
+extension [UInt8] {
+    fileprivate var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+}

@@ -1,0 +1,117 @@
+internal import AssetModel
+internal import Catalog
+internal import Synchronization
+
+// What folders say about uploads, and what people say of single assets against it.
+extension AssetLibrary {
+    /// What a folder itself says; with `effective`, all that holds in it, or in the folder that a file is in, as JSON.
+    func policy(_ key: String, of id: NodeID) throws(LibraryError) -> String? {
+        try read { records in
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            if key == "effective" {
+                guard let folder = node.isFolder ? id : try records.anyEntry(of: id)?.parent else { return nil }
+                return String(decoding: try rulebook.of(folder, records).effective.bytes, as: UTF8.self)
+            }
+            return node.isFolder ? try records.policies(of: id).first { $0.key == key }?.value : nil
+        }
+    }
+
+    func setPolicy(
+        _ key: String,
+        of id: NodeID,
+        to value: [UInt8],
+        _ presence: Presence
+    ) throws(LibraryError) {
+        guard let key = PolicyKey(rawValue: key) else {
+            let known = PolicyKey.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .invalid("There is no policy “\(key)”; there are \(known).")
+        }
+        guard let text = String(validating: value, as: UTF8.self), !text.contains("\0") else {
+            throw .invalid("user.policy.\(key.rawValue) cannot have this value: it is not text.")
+        }
+        do throws(Policy.Objection) {
+            var policy = Policy()
+            try policy.apply(key, text)
+        } catch {
+            throw .invalid("user.policy.\(key.rawValue) cannot be “\(text)”: \(error.reason).")
+        }
+        try write { records in
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            guard node.isFolder else { throw LibraryError.invalid("user.policy.\(key.rawValue) is a folder's to say.") }
+            let isThere = try records.policies(of: id).contains { $0.key == key.rawValue }
+            if isThere, presence == .absent { throw LibraryError.attributeExists }
+            if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
+            try records.setPolicy(key, of: id, to: text)
+            try records.addLinks(0, to: id, at: .now)
+            try rulebook.forgetPolicies(records)
+        }
+        usage.forget()
+    }
+
+    func removePolicy(_ key: String, of id: NodeID) throws(LibraryError) {
+        try write { records in
+            guard let key = PolicyKey(rawValue: key), try records.policies(of: id).contains(where: { $0.key == key.rawValue })
+            else { throw LibraryError.noSuchAttribute }
+            try records.deletePolicy(key, of: id)
+            try records.addLinks(0, to: id, at: .now)
+            try rulebook.forgetPolicies(records)
+        }
+        usage.forget()
+    }
+
+    /// A person decides whether an asset stays, or is read for what it embeds.
+    func setFlag(
+        _ flag: AttributeName.AssetFlag,
+        _ name: String,
+        of id: NodeID,
+        to value: [UInt8]
+    ) throws(LibraryError) {
+        guard value == [0x30] || value == [0x31] else { throw .invalid("\(name) is 0 or 1.") }
+        let isOn = value == [0x31]
+        try settle(id)
+        try write { records in
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            guard let asset = node.asset else { throw LibraryError.invalid("\(name) is for files that are assets.") }
+            switch flag {
+            case .stored:
+                // What has a time to go keeps it.
+                if !isOn, try records.asset(asset)?.expires != nil { return }
+                try records.setExpiry(of: asset, to: isOn ? nil : .now.advanced(bySeconds: Policy.temporaryLife))
+            case .noEXIF: try records.setIgnoresEmbedded(isOn, of: asset)
+            }
+            try records.addLinks(0, to: id, at: .now)
+        }
+        expirer.wake()
+    }
+}
+
+extension Records {
+    func flag(_ flag: AttributeName.AssetFlag, of id: NodeID) throws -> Bool? {
+        guard let asset = try node(id)?.asset else { return nil }
+        switch flag {
+        case .stored: return try self.asset(asset)?.expires == nil
+        case .noEXIF: return try ignoresEmbedded(asset)
+        }
+    }
+}
+
+extension FolderRules {
+    /// All keys that have a value, with whoever gave it: a folder's path, `mount` or `default`.
+    var effective: JSONObject {
+        var result = JSONObject()
+        for key in PolicyKey.allCases {
+            guard let value = settings[key]?.value ?? key.defaultValue else { continue }
+            var entry = JSONObject()
+            entry.add("value", value)
+            switch settings[key]?.origin {
+            case nil: entry.add("from", "default")
+            case .mount: entry.add("from", "mount")
+            case .folder(let path, let preset):
+                entry.add("from", "/" + path)
+                entry.add("preset", preset)
+            }
+            result.add(key.rawValue, entry)
+        }
+        return result
+    }
+}

@@ -1,0 +1,70 @@
+internal import AssetModel
+internal import Catalog
+internal import Synchronization
+
+/// The smallest free number for a name that is taken, without asking for all that are not: a hundred thousand uploads under one name
+/// cost no more each than the first.
+///
+/// ## Concurrency
+/// Called from within operations of the catalog; `state` takes no other lock.
+final class FreeNumbers: Sendable {
+    private struct Key: Hashable {
+        let parent: NodeID
+        let name: EntryName
+    }
+
+    private struct Numbers {
+        /// All below are taken, but those that became free.
+        var next = 1
+        /// In falling order.
+        var freed: [Int] = []
+
+        mutating func free(_ number: Int) {
+            // Half of what is left at each step.
+            var (low, high) = (0, freed.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if freed[middle] > number { low = middle + 1 } else { high = middle }
+            }
+            if low == freed.count || freed[low] != number { freed.insert(number, at: low) }
+        }
+    }
+
+    private let state = Mutex<[Key: Numbers]>([:])
+    private static let limit = 1000
+
+    /// The smallest free number, which may be taken with it.
+    func find(for name: EntryName, in parent: NodeID, _ records: Records) throws -> Int {
+        let key = Key(parent: parent, name: name)
+        var numbers = state.withLock { $0[key] } ?? Numbers()
+        func isFree(_ number: Int) throws -> Bool {
+            try records.node(named: name.numbered(number), in: parent) == nil
+        }
+        var found: Int?
+        while found == nil, let smallest = numbers.freed.last {
+            if try isFree(smallest) { found = smallest } else { numbers.freed.removeLast() }
+        }
+        while found == nil {
+            if try isFree(numbers.next) { found = numbers.next } else { numbers.next += 1 }
+        }
+        state.withLock { state in
+            if state.count >= Self.limit, state[key] == nil { state = [:] }
+            state[key] = numbers
+        }
+        return found ?? numbers.next
+    }
+
+    /// A name became free.
+    func free(_ name: EntryName, in parent: NodeID) {
+        state.withLock { state in
+            guard !state.isEmpty else { return }
+            // Of a name that was cut to fit, what it was made of cannot be told.
+            let bases = name.unnumbered.map { [$0] } ?? (name.bytes.count < 250 ? [] : state.keys.map(\.name))
+            for base in bases {
+                let key = Key(parent: parent, name: base)
+                guard let number = base.number(of: name), let numbers = state[key], number < numbers.next else { continue }
+                state[key]?.free(number)
+            }
+        }
+    }
+}

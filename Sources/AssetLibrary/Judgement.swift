@@ -1,0 +1,153 @@
+internal import AssetModel
+internal import Catalog
+
+// What a policy says of content that comes to have a name. All of it is asked within the transaction that publishes, so that of two
+// equal uploads at once one is first.
+
+/// Content that comes to have a name.
+struct Submission {
+    /// The name that was asked for, in its folder.
+    let place: Place
+    let content: Content
+    let uploader: Uploader
+    /// Assets whose next version it may be: their content is its own.
+    let own: [AssetID]
+    /// Whether the name is another file's, which is not to be replaced by an upload.
+    let isTaken: Bool
+    /// How many bytes more the folder would hold than without the upload.
+    let growth: Int64
+    /// Where the bytes are counted already: a file with a temporary name.
+    var countedIn: FolderRules?
+}
+
+/// What an upload brings.
+struct Content {
+    let digest: Digest?
+    let size: Int64
+}
+
+/// Who uploads.
+struct Uploader {
+    var uid: UInt32 = 0
+    var gid: UInt32 = 0
+}
+
+/// What becomes of it.
+enum Judgement {
+    /// It is published under its name.
+    case accept
+    /// It is published under another name, because its own is taken.
+    case rename(EntryName)
+    /// It is there already, under its name or one with a number.
+    case unchanged(AssetID)
+    /// The name, or the one with the next free number, shows the asset that has the content.
+    case existing(AssetID, EntryName)
+    /// It is not published.
+    case refuse(Refusal)
+}
+
+extension AssetLibrary {
+    /// Decides by what the folder says; changes nothing.
+    func judge(_ submission: Submission, _ records: Records) throws -> Judgement {
+        let (place, content) = (submission.place, submission.content)
+        let blob = try content.digest.flatMap { try records.blob($0) }
+        if submission.isTaken, let present = try present(blob, content, at: place, records) { return .unchanged(present) }
+        if let refusal = try quotaRefusal(submission, records) { return .refuse(refusal) }
+        func freeName() throws -> EntryName {
+            guard submission.isTaken else { return place.name }
+            return place.name.numbered(try freeNumbers.find(for: place.name, in: place.parent, records))
+        }
+        let policy = place.rules.policy
+        if policy.duplicates != .none, let blob {
+            let found = try holders(of: blob, submission, records)
+            switch policy.duplicates {
+            case .reject where found.count > 0: return .refuse(.duplicate(of: found.readable))
+            case .returnExisting: if let first = found.readable.first { return .existing(first, try freeName()) }
+            default: break
+            }
+        }
+        return submission.isTaken ? .rename(try freeName()) : .accept
+    }
+
+    /// How many of the assets with a content a message names.
+    private static let matchLimit = 20
+
+    /// Assets that have a content where the policy looks: those that the uploader may read, and how many there are.
+    private func holders(
+        of blob: BlobID,
+        _ submission: Submission,
+        _ records: Records
+    ) throws -> (readable: [AssetID], count: Int) {
+        let rules = submission.place.rules
+        let isFirstEnough = rules.policy.duplicates == .returnExisting
+        var (readable, unreadable): ([AssetID], Set<AssetID>) = ([], [])
+        try records.holders(of: blob, in: rules.policy.scope == .exactFolder ? rules.folder : nil) { holder in
+            guard !submission.own.contains(holder.asset), !readable.contains(holder.asset),
+                try rules.policy.scope != .subtree || isBelow(rules.scopeFolder, holder.node, records),
+                try records.asset(holder.asset)?.expires.map({ $0 > .now }) ?? true
+            else { return true }
+            if try mayRead(holder.node, submission.uploader, records) {
+                readable.append(holder.asset)
+                unreadable.remove(holder.asset)
+            } else {
+                unreadable.insert(holder.asset)
+            }
+            return readable.count < (isFirstEnough ? 1 : Self.matchLimit) && unreadable.count < 1000
+        }
+        return (readable.sorted { $0.rawValue < $1.rawValue }, readable.count + unreadable.count)
+    }
+
+    private func isBelow(_ folder: NodeID, _ node: NodeID, _ records: Records) throws -> Bool {
+        try records.entriesNaming(node).contains { try rulebook.of($0.parent, records).ancestors.contains(folder) }
+    }
+
+    /// Whether somebody may read a file, by its mode and those of the folders it is in.
+    ///
+    /// Supplementary groups are not known here: who has the right by one of them alone is told less than they might be.
+    private func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
+        if uploader.uid == 0 { return true }
+        func allows(_ node: NodeRecord, _ bit: UInt32) -> Bool {
+            let shift: UInt32 = node.uid == uploader.uid ? 6 : node.gid == uploader.gid ? 3 : 0
+            return node.mode >> shift & bit != 0
+        }
+        guard let file = try records.node(node), allows(file, 4) else { return false }
+        return try records.entriesNaming(node).contains { entry in
+            try rulebook.of(entry.parent, records).ancestors.allSatisfy { folder in
+                try records.node(folder).map { allows($0, 1) } ?? false
+            }
+        }
+    }
+
+    /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them.
+    private func present(
+        _ blob: BlobID?,
+        _ content: Content,
+        at place: Place,
+        _ records: Records
+    ) throws -> AssetID? {
+        if let blob {
+            return try records.names(of: blob, in: place.parent).first {
+                $0.name == place.name || place.name.number(of: $0.name) != nil
+            }?.asset
+        }
+        guard content.size == 0 else { return nil }
+        // Of empty content nobody keeps a list; a few numbers are looked at.
+        for number in 1...100 {
+            guard let node = try records.node(named: place.name.numbered(number), in: place.parent) else { return nil }
+            if node.isFile, node.size == 0, let asset = node.asset { return asset }
+        }
+        return nil
+    }
+
+    /// Whether a folder would hold more than it may.
+    private func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
+        guard submission.growth > 0 else { return nil }
+        for quota in submission.place.rules.quotas {
+            let isCounted = submission.countedIn?.quotas.contains { $0.folder == quota.folder } ?? false
+            let held = try usage.of(quota.folder, records) - (isCounted ? submission.content.size : 0)
+            guard held + submission.growth > quota.limit.bytes else { continue }
+            return .quota(quota.limit, of: try rulebook.of(quota.folder, records).path)
+        }
+        return nil
+    }
+}

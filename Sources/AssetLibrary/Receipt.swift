@@ -1,0 +1,60 @@
+internal import AssetModel
+internal import Catalog
+
+/// What became of an upload: a line of `uploads/receipts.jsonl`, described in docs/SEMANTICS.md.
+struct Receipt {
+    let outcome: Outcome
+    let place: Place
+    let uid: UInt32
+    var asset: AssetID?
+    var node: NodeID?
+    var requested: EntryName?
+    var size: Int64?
+    var digest: Digest?
+    var infection: String?
+    var refusal: Refusal?
+
+    init(_ outcome: Outcome, _ place: Place, by uid: UInt32) {
+        self.outcome = outcome
+        self.place = place
+        self.uid = uid
+    }
+
+    var line: [UInt8] {
+        var line = JSONObject()
+        line.add("at", Timestamp.now.description)
+        line.add("outcome", outcome.rawValue)
+        line.add("asset", asset?.rawValue)
+        line.add("node", node?.rawValue)
+        line.add("folder", place.parent.rawValue)
+        line.add("name", place.name)
+        line.add("path", place.rules.path(of: place.name))
+        line.add("requested", requested)
+        line.add("size", size)
+        line.add("sha256", digest?.description)
+        line.add("uid", Int64(uid))
+        line.add("infection", infection)
+        if let refusal {
+            line.add("reason", refusal.sentence)
+            if !refusal.matches.isEmpty { line.add("matches", refusal.matches.map(\.rawValue)) }
+        }
+        return line.bytes + [0x0A]
+    }
+}
+
+extension Records {
+    func append(_ receipt: Receipt) throws { try appendReceipt(receipt.line) }
+
+    /// A refused upload leaves a receipt, and its reason on the folder.
+    func append(
+        _ refusal: Refusal,
+        at place: Place,
+        by uid: UInt32,
+        _ content: Content?
+    ) throws {
+        var receipt = Receipt(.rejected, place, by: uid)
+        (receipt.size, receipt.digest, receipt.refusal) = (content?.size, content?.digest, refusal)
+        try append(receipt)
+        try setExtendedAttribute(AttributeName.error, of: place.parent, to: Array(refusal.sentence.utf8))
+    }
+}

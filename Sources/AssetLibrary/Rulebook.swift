@@ -1,0 +1,183 @@
+internal import AssetModel
+internal import Catalog
+internal import Synchronization
+
+/// What holds in one folder: what it says itself, and what it inherits.
+final class FolderRules: Sendable {
+    /// Who said something.
+    enum Origin {
+        /// The mount's options.
+        case mount
+        /// A folder, by its path; `preset` where it named one that says so.
+        case folder(path: String, preset: String?)
+    }
+
+    /// What a folder and all below it may hold.
+    struct Quota {
+        let folder: NodeID
+        let limit: ByteCount
+    }
+
+    let folder: NodeID
+    /// Where the folder is below `folders/`; empty for that itself.
+    let path: String
+    /// The folder and those above it.
+    let ancestors: [NodeID]
+    /// What the folders' names say about all that is in them.
+    let placeClass: NameClass
+    let policy: Policy
+    /// What was said, by key, and by whom.
+    let settings: [PolicyKey: (value: String, origin: Origin)]
+    /// Where `SUBTREE` begins: the folder that named the scope.
+    let scopeFolder: NodeID
+    let quotas: [Quota]
+
+    fileprivate init(
+        _ folder: NodeID,
+        path: String,
+        ancestors: [NodeID],
+        placeClass: NameClass,
+        policy: Policy,
+        settings: [PolicyKey: (value: String, origin: Origin)],
+        scopeFolder: NodeID,
+        quotas: [Quota]
+    ) {
+        self.folder = folder
+        self.path = path
+        self.ancestors = ancestors
+        self.placeClass = placeClass
+        self.policy = policy
+        self.settings = settings
+        self.scopeFolder = scopeFolder
+        self.quotas = quotas
+    }
+
+    /// The class of a file's name in this folder.
+    func nameClass(of name: EntryName) -> NameClass {
+        let own = NameClass(ofFile: name, isStrict: policy.mayRefuseOrRename)
+        guard own == .final, placeClass == .final else { return own == .final ? placeClass : own }
+        if policy.junkNames.contains(where: { $0.matches(name) }) { return .junk }
+        return policy.temporaryNames.contains { $0.matches(name) } ? .temporary : .final
+    }
+
+    /// The path of something in this folder.
+    func path(of name: EntryName) -> String { path.isEmpty ? name.description : "\(path)/\(name)" }
+}
+
+/// A name in a folder, with what holds there.
+struct Place {
+    let name: EntryName
+    let rules: FolderRules
+    var parent: NodeID { rules.folder }
+}
+
+/// The rules of folders: asked for at every upload, and changed only when a folder gets another name or says something else.
+///
+/// ## Concurrency
+/// Called from within operations of the catalog; `folders` takes no other lock.
+final class Rulebook: Sendable {
+    private let folders = Mutex<[NodeID: FolderRules]>([:])
+    private static let limit = 4096
+    /// What the mount's options say.
+    private let defaults: [(key: PolicyKey, value: String)]
+    private let isPlainNow: Atomic<Bool>
+
+    init(defaults: [(key: PolicyKey, value: String)], _ records: Records) throws {
+        self.defaults = defaults
+        isPlainNow = Atomic(try defaults.isEmpty && !records.hasPolicies())
+    }
+
+    /// Whether nobody has said anything, so that nothing need be asked.
+    var isPlain: Bool { isPlainNow.load(ordering: .relaxed) }
+
+    /// What holds in a folder.
+    func of(_ folder: NodeID, _ records: Records) throws -> FolderRules {
+        if let known = folders.withLock({ $0[folder] }) { return known }
+        var climbed: [(id: NodeID, name: EntryName?)] = []
+        var above: FolderRules?
+        var next: NodeID? = folder
+        // A loop: nobody knows how deep a tree is. The root has no entry, and neither has a folder that was removed.
+        while let current = next {
+            above = folders.withLock { $0[current] }
+            if above != nil { break }
+            let entry = try records.anyEntry(of: current)
+            climbed.append((current, entry?.name))
+            next = entry?.parent
+        }
+        for (id, name) in climbed.reversed() { above = try rules(of: id, named: name, below: above, records) }
+        guard let above else { throw LibraryError.notFound }
+        return above
+    }
+
+    private func rules(
+        of folder: NodeID,
+        named name: EntryName?,
+        below above: FolderRules?,
+        _ records: Records
+    ) throws -> FolderRules {
+        var policy = above?.policy ?? Policy()
+        var settings = above?.settings ?? [:]
+        var scopeFolder = above?.scopeFolder ?? folder
+        var quotas = above?.quotas ?? []
+        let path = name.map { name in above.map { $0.path(of: name) } ?? name.description } ?? ""
+        // A value that an older or newer version took and this one does not is as if it were not there.
+        func apply(_ key: PolicyKey, _ value: String, _ origin: FolderRules.Origin) {
+            guard (try? policy.apply(key, value)) != nil else { return }
+            settings[key] = (value, origin)
+            if key == .quota, case .folder = origin, let limit = ByteCount(value) {
+                quotas.append(FolderRules.Quota(folder: folder, limit: limit))
+            }
+            if key == .scope { scopeFolder = folder }
+        }
+        func applyAll(_ said: [(key: PolicyKey, value: String)], _ origin: (String?) -> FolderRules.Origin) {
+            for (key, name) in said where key == .preset {
+                apply(key, name, origin(nil))
+                let preset = Preset.allCases.first { $0.rawValue == name.lowercased() }
+                for (key, value) in preset?.settings ?? [] { apply(key, value, origin(name)) }
+            }
+            for (key, value) in said where key != .preset { apply(key, value, origin(nil)) }
+        }
+        if above == nil { applyAll(defaults) { _ in .mount } }
+        if !isPlain {
+            let said = try records.policies(of: folder).compactMap { key, value in
+                PolicyKey(rawValue: key).map { (key: $0, value: value) }
+            }
+            applyAll(said) { .folder(path: path, preset: $0) }
+        }
+        let own = name.map(NameClass.init(ofFolder:)) ?? .final
+        let rules = FolderRules(
+            folder,
+            path: path,
+            ancestors: [folder] + (above?.ancestors ?? []),
+            placeClass: above.map { $0.placeClass == .final ? own : $0.placeClass } ?? own,
+            policy: policy,
+            settings: settings,
+            scopeFolder: scopeFolder,
+            quotas: quotas
+        )
+        folders.withLock { folders in
+            if folders.count >= Self.limit { folders = [:] }
+            folders[folder] = rules
+        }
+        return rules
+    }
+
+    /// A name in a folder, with what holds there.
+    func place(_ name: EntryName, in parent: NodeID, _ records: Records) throws -> Place {
+        Place(name: name, rules: try of(parent, records))
+    }
+
+    /// The class of a name in a folder.
+    func nameClass(of name: EntryName, in parent: NodeID, _ records: Records) throws -> NameClass {
+        try of(parent, records).nameClass(of: name)
+    }
+
+    /// A folder got another name or place: what is in it may be of another class.
+    func forget() { folders.withLock { $0 = [:] } }
+
+    /// A folder says something else.
+    func forgetPolicies(_ records: Records) throws {
+        isPlainNow.store(try defaults.isEmpty && !records.hasPolicies(), ordering: .relaxed)
+        forget()
+    }
+}

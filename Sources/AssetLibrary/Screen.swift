@@ -1,0 +1,63 @@
+internal import AssetModel
+internal import BlobStore
+internal import Logging
+internal import SystemPackage
+
+// Stage 2 of an upload: what a folder does not take, whatever else there is. In the order of the cost of finding out.
+extension AssetLibrary {
+    /// Looks at a file that is complete.
+    /// - Returns: what a scanner found in it, where that is no reason to refuse it.
+    func screen(_ content: Content, of file: OpenFile?, at place: Place) throws(Refusal) -> String? {
+        let policy = place.rules.policy
+        if let refusal = nameRefusal(at: place) { throw refusal }
+        if let limit = policy.maxSize, content.size > limit.bytes { throw .tooLarge(limit) }
+        // Of nothing there is no type, and nothing to be found in it.
+        guard content.size > 0, let file else { return nil }
+        try checkType(of: file, at: place)
+        guard policy.scan != .off else { return nil }
+        let found: String?
+        do throws(MalwareScanner.Failure) {
+            found = try scanner.scan(file.descriptor)
+        } catch {
+            log.error("\(place.rules.path(of: place.name)) was not scanned: \(error.sentence)")
+            if policy.scan == .flag { return nil }
+            throw .forbidden("The file could not be scanned for malware: \(error.sentence)")
+        }
+        guard policy.scan == .reject, let found else { return found }
+        throw .forbidden("The file is infected: \(found).")
+    }
+
+    /// What a name alone gives away.
+    func nameRefusal(at place: Place) -> Refusal? {
+        let (name, policy) = (place.name, place.rules.policy)
+        if policy.forbiddenNames.contains(where: { $0.matches(name) }) {
+            return .forbidden("The name “\(name)” is forbidden here.")
+        }
+        if policy.forbiddenTypes.contains(extensionOf: name) {
+            return .forbidden("Files with the extension of “\(name)” are forbidden here.")
+        }
+        if let allowed = policy.allowedTypes, !allowed.needsContent, !allowed.contains(extensionOf: name) {
+            return .forbidden("Files with the extension of “\(name)” are not among the types that are allowed here.")
+        }
+        return nil
+    }
+
+    private func checkType(of file: OpenFile, at place: Place) throws(Refusal) {
+        let policy = place.rules.policy
+        let isAllowedByName = policy.allowedTypes?.contains(extensionOf: place.name) ?? true
+        let mustKnow = policy.forbiddenTypes.needsContent || !isAllowedByName
+        guard mustKnow else { return }
+        let type: String
+        do throws(TypeDetector.Failure) {
+            type = try typeDetector.type(of: file.descriptor)
+        } catch {
+            throw .forbidden("The type of the file could not be told: \(error.sentence)")
+        }
+        if policy.forbiddenTypes.contains(type: type) {
+            throw .forbidden("Files of the type \(type) are forbidden here.")
+        }
+        if !isAllowedByName, policy.allowedTypes?.contains(type: type) == false {
+            throw .forbidden("Files of the type \(type) are not among the types that are allowed here.")
+        }
+    }
+}

@@ -1,0 +1,84 @@
+/// What a folder can say about uploads into it: `user.policy.` and this name.
+public enum PolicyKey: String, CaseIterable, Sendable {
+    case preset
+    case overwrite
+    case duplicates
+    case scope
+    case access
+    case ttl
+    case store
+    case noEXIF = "no_exif"
+    case maxSize = "max_size"
+    case quota
+    case allowedTypes = "allowed_types"
+    case forbiddenTypes = "forbidden_types"
+    case forbiddenNames = "forbidden_names"
+    case temporaryNames = "temporary_names"
+    case junkNames = "junk_names"
+    case scan
+    case versions
+    case trash
+    case writeBack = "write_back"
+
+    /// What holds where no folder says anything; nil where that is nothing.
+    public var defaultValue: String? {
+        switch self {
+        case .preset, .access, .ttl, .maxSize, .quota, .temporaryNames, .junkNames: nil
+        case .overwrite: "true"
+        case .duplicates: "NONE"
+        case .scope: "EXACT_FOLDER"
+        case .store: "1"
+        case .noEXIF, .writeBack: "false"
+        case .allowedTypes: "*"
+        case .forbiddenTypes, .forbiddenNames: "none"
+        case .scan: "off"
+        case .versions: "20,P30D"
+        case .trash: "P1D"
+        }
+    }
+}
+
+/// Settings that make a folder answer uploads as one of the products does.
+public enum Preset: String, CaseIterable, Sendable {
+    /// As any filesystem does.
+    case posix
+    /// A name that is taken stays as it is, and the newcomer gets the next free number.
+    case hubspot
+    /// Content that the library has is refused.
+    case openasset
+    /// The same, with names and types that a web server would run refused.
+    case resourcespace
+    /// Files go after a day unless they are stored.
+    case uploadcare
+
+    /// What it says; `posix` says the same of all keys that any preset sets, so that it undoes the others.
+    public var settings: [(key: PolicyKey, value: String)] {
+        let values: [PolicyKey: String] =
+            switch self {
+            case .posix: [:]
+            case .hubspot: [.overwrite: "false", .trash: "P30D"]
+            case .openasset: [.overwrite: "false", .duplicates: "REJECT", .scope: "ENTIRE_PORTAL"]
+            case .resourcespace:
+                [
+                    .duplicates: "REJECT", .scope: "ENTIRE_PORTAL", .forbiddenTypes: Self.bannedExtensions,
+                    .forbiddenNames: Self.bannedNames,
+                ]
+            case .uploadcare: [.overwrite: "false", .store: "0", .trash: "none"]
+            }
+        return Self.plain.map { ($0.key, values[$0.key] ?? $0.value) }
+    }
+
+    private static let plain: [(key: PolicyKey, value: String)] = [
+        (.overwrite, "true"), (.duplicates, "NONE"), (.scope, "EXACT_FOLDER"), (.store, "1"), (.forbiddenTypes, "none"),
+        (.forbiddenNames, "none"), (.trash, "P1D"),
+    ]
+
+    // What ResourceSpace refuses by default, but `crdownload`: a browser's unfinished download is never an asset here, and
+    // browsers fail when it is refused.
+    private static let bannedExtensions = """
+        php cgi pl exe asp aspx js jsp sh bash phtml xhtml rhtml shtml phps phpt phar py jar css swf htaccess htpasswd
+        """
+    private static let bannedNames = """
+        .htaccess .htpasswd crossdomain.xml clientaccesspolicy.xml ??????~[0-9] ??????~[0-9].*
+        """
+}

@@ -1,0 +1,169 @@
+public import AssetModel
+
+/// A file that shows an asset.
+public struct HolderRecord: Sendable {
+    /// The file.
+    public let node: NodeID
+    /// Its asset.
+    public let asset: AssetID
+}
+
+extension Records {
+    // MARK: What folders say
+
+    /// What a folder itself says, in no order.
+    public func policies(of folder: NodeID) throws -> [(key: String, value: String)] {
+        try all("SELECT key, value FROM policy WHERE node = ?", [folder.value]) { ($0.text(0), $0.text(1)) }
+    }
+
+    /// Whether any folder says anything.
+    public func hasPolicies() throws -> Bool {
+        try first("SELECT 1 FROM policy LIMIT 1", []) { _ in true } ?? false
+    }
+
+    /// Records what a folder says.
+    public func setPolicy(_ key: PolicyKey, of folder: NodeID, to value: String) throws {
+        try run(
+            "INSERT OR REPLACE INTO policy (node, key, value) VALUES (?, ?, ?)",
+            [folder.value, .text(key.rawValue), .text(value)]
+        )
+    }
+
+    /// Removes what a folder says.
+    public func deletePolicy(_ key: PolicyKey, of folder: NodeID) throws {
+        try run("DELETE FROM policy WHERE node = ? AND key = ?", [folder.value, .text(key.rawValue)])
+    }
+
+    /// Bytes of all files below a folder; one that has two names counts twice.
+    public func size(below folder: NodeID) throws -> Int64 {
+        try first(
+            """
+            WITH RECURSIVE below (id) AS (
+                VALUES (?) UNION ALL
+                SELECT e.node FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
+                WHERE n.mode & 61440 = 16384)
+            SELECT coalesce(sum(n.size), 0) FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
+            """,
+            [folder.value]
+        ) { $0.integer(0) } ?? 0
+    }
+
+    // MARK: Equal content
+
+    /// Gives files that show an asset with this content, the first uploaded first, until `body` answers false.
+    ///
+    /// Only what the assets are now counts, not what they were or are in the trash. With a folder, only files in it are given.
+    public func holders(
+        of blob: BlobID,
+        in folder: NodeID? = nil,
+        _ body: (HolderRecord) throws -> Bool
+    ) throws {
+        let inFolder = folder == nil ? "" : " AND EXISTS (SELECT 1 FROM entry e WHERE e.node = n.id AND e.parent = ?)"
+        let rows = try statement(
+            """
+            SELECT n.id, n.asset FROM version v JOIN node n ON n.asset = v.asset
+            WHERE v.blob = ? AND n.blob = v.blob AND n.links > 0\(inFolder) ORDER BY v.id, n.is_duplicate
+            """,
+            [blob.value] + (folder.map { [$0.value] } ?? [])
+        )
+        defer { rows.end() }
+        while let row = try rows.next() {
+            let holder = HolderRecord(node: NodeID(rawValue: row.integer(0)), asset: AssetID(rawValue: row.integer(1)))
+            guard try body(holder) else { return }
+        }
+    }
+
+    /// Names in a folder under which there is a content.
+    public func names(of blob: BlobID, in folder: NodeID) throws -> [(name: EntryName, asset: AssetID)] {
+        try all(
+            """
+            SELECT DISTINCT e.name, n.asset FROM version v JOIN node n ON n.asset = v.asset JOIN entry e ON e.node = n.id
+            WHERE v.blob = ? AND n.blob = v.blob AND n.links > 0 AND e.parent = ?
+            """,
+            [blob.value, folder.value]
+        ) { (try EntryName($0.bytes(0)), AssetID(rawValue: $0.integer(1))) }
+    }
+
+    /// Files that show an asset of which another was the first.
+    public func duplicates(of asset: AssetID) throws -> [NodeRecord] {
+        try all("SELECT \(NodeRecord.columns) FROM node n WHERE n.asset = ? AND n.is_duplicate = 1", [asset.value]) {
+            NodeRecord($0)
+        }
+    }
+
+    /// The asset that lost its last name as this one, most recently.
+    public func trashedAsset(_ name: EntryName, in parent: NodeID) throws -> AssetID? {
+        try first(
+            """
+            SELECT id FROM asset WHERE trashed IS NOT NULL AND trashed_parent = ? AND trashed_name = ?
+            ORDER BY trashed DESC LIMIT 1
+            """,
+            [parent.value, name.value]
+        ) { AssetID(rawValue: $0.integer(0)) }
+    }
+
+    // MARK: What policies make of assets
+
+    /// Records when an asset goes by itself; nil for never.
+    public func setExpiry(of asset: AssetID, to time: Timestamp?) throws {
+        try run("UPDATE asset SET expires = ? WHERE id = ?", [SQLValue(time?.rawValue), asset.value])
+    }
+
+    /// Records that an asset's embedded metadata is to be left alone.
+    public func setIgnoresEmbedded(_ ignores: Bool, of asset: AssetID) throws {
+        try run("UPDATE asset SET no_exif = ? WHERE id = ?", [ignores ? 1 : 0, asset.value])
+    }
+
+    /// Whether an asset's embedded metadata is to be left alone.
+    public func ignoresEmbedded(_ asset: AssetID) throws -> Bool {
+        try first("SELECT no_exif FROM asset WHERE id = ?", [asset.value]) { $0.integer(0) != 0 } ?? false
+    }
+
+    /// Records what a scanner found in an asset's content; nil for nothing.
+    public func setInfection(of asset: AssetID, to signature: String?) throws {
+        try run("UPDATE asset SET infection = ? WHERE id = ?", [signature.map(SQLValue.text) ?? nil, asset.value])
+    }
+
+    /// Assets that are to go by a moment, and have not.
+    public func expired(by time: Timestamp, limit: Int) throws -> [AssetID] {
+        try all(
+            "SELECT id FROM asset WHERE expires IS NOT NULL AND expires <= ? AND trashed IS NULL ORDER BY expires LIMIT ?",
+            [time.value, .integer(Int64(limit))]
+        ) { AssetID(rawValue: $0.integer(0)) }
+    }
+
+    /// When the next asset goes.
+    public func nextExpiry() throws -> Timestamp? {
+        try first(
+            "SELECT expires FROM asset WHERE expires IS NOT NULL AND trashed IS NULL ORDER BY expires LIMIT 1",
+            []
+        ) { $0.timestamp(0) }
+    }
+
+    /// Files that show an asset.
+    public func nodes(showing asset: AssetID) throws -> [NodeID] {
+        try all("SELECT id FROM node WHERE asset = ? AND links > 0", [asset.value]) { NodeID(rawValue: $0.integer(0)) }
+    }
+
+    // MARK: MD5
+
+    /// A blob's MD5, if it has been computed.
+    public func md5(of blob: BlobID) throws -> [UInt8]? {
+        try first("SELECT md5 FROM blob WHERE id = ?", [blob.value]) { $0.bytes(0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Records a blob's MD5.
+    public func setMD5(of blob: BlobID, to md5: [UInt8]) throws {
+        try run("UPDATE blob SET md5 = ? WHERE id = ?", [.blob(md5), blob.value])
+    }
+
+    /// Blobs whose MD5 has not been computed, behind one of them.
+    public func blobsWithoutMD5(after blob: BlobID, limit: Int) throws -> [(id: BlobID, digest: Digest?, size: Int64)] {
+        try all(
+            "SELECT id, digest, size FROM blob WHERE md5 IS NULL AND id > ? ORDER BY id LIMIT ?",
+            [blob.value, .integer(Int64(limit))]
+        ) {
+            (BlobID(rawValue: $0.integer(0)), Digest($0.bytes(1)), $0.integer(2))
+        }
+    }
+}
