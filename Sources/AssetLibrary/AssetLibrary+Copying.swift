@@ -62,6 +62,9 @@ extension AssetLibrary {
         return try node.upload.withLock { upload throws(LibraryError) -> Bool in
             takeUpRefused(&upload, of: node)
             try checkLimit(size, from: 0, &upload)
+            // What a file was before must still be there when its upload is refused.
+            let hadNone = upload.isNew || upload.aim != nil
+            guard try hadNone ? true : mayAnswerFirst(node.id, upload) else { return false }
             guard node.content.size == 0, !upload.isBound, !node.isUnlinked.load(ordering: .relaxed) else {
                 return false
             }

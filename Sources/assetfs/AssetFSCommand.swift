@@ -13,6 +13,9 @@ struct AssetFSCommand: ParsableCommand {
             10 nothing of ours is mounted there; 64 the arguments are wrong.
             """,
         version: "assetfs 0.1.0",
-        subcommands: [MountCommand.self, UmountCommand.self, InfoCommand.self]
+        subcommands: [
+            MountCommand.self, UmountCommand.self, InfoCommand.self, PolicyCommand.self,
+            ExplainCommand.self, ReceiptsCommand.self,
+        ]
     )
 }

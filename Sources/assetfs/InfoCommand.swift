@@ -1,5 +1,4 @@
 import ArgumentParser
-import CLinux
 import Foundation
 
 struct InfoCommand: ParsableCommand {
@@ -25,22 +24,16 @@ struct InfoCommand: ParsableCommand {
         ]
         for (label, key) in rows {
             guard let value = members[key] else { continue }
-            print(label.padding(toLength: 16, withPad: " ", startingAt: 0) + "\(value)")
+            print(label.padded(to: 16) + "\(value)")
         }
     }
 
     private func readInfo() throws -> String {
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        let count = unsafe lgetxattr(path, "user.asset.info", &buffer, buffer.count)
-        guard count < 0 else { return String(decoding: buffer.prefix(count), as: UTF8.self) }
-        switch errno {
-        case ENOENT: throw ExitStatus.failed.because("\(path) does not exist.")
-        case ENODATA:
+        guard let text = try ExtendedAttribute.read("user.asset.info", of: path) else {
             throw ExitStatus.failed.because(
                 "\(path) is not an asset: it is a folder, a link, or not below an assetfs mount."
             )
-        case EOPNOTSUPP: throw ExitStatus.failed.because("\(path) is not below an assetfs mount.")
-        case let number: throw ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(number))).")
         }
+        return text
     }
 }

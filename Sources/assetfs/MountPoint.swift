@@ -7,13 +7,15 @@ struct MountPoint {
     let source: String
 
     /// Mounts on `path`, the uppermost last.
-    static func mounts(on path: String) -> [MountPoint] {
+    static func mounts(on path: String) -> [MountPoint] { all().filter { $0.path == path } }
+
+    /// All mounts.
+    static func all() -> [MountPoint] {
         guard let table = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) else { return [] }
         return table.split(separator: "\n").compactMap { line in
             let parts = line.split(separator: " ").map(String.init)
             guard let dash = parts.firstIndex(of: "-"), dash + 2 < parts.count, parts.count > 4 else { return nil }
-            let mount = MountPoint(path: unescaped(parts[4]), type: parts[dash + 1], source: unescaped(parts[dash + 2]))
-            return mount.path == path ? mount : nil
+            return MountPoint(path: unescaped(parts[4]), type: parts[dash + 1], source: unescaped(parts[dash + 2]))
         }
     }
 

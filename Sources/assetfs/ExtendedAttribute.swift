@@ -1,0 +1,60 @@
+import ArgumentParser
+import CLinux
+import Foundation
+
+/// Extended attributes of paths in a mount.
+enum ExtendedAttribute {
+    /// An attribute's value; nil where there is none.
+    static func read(_ name: String, of path: String) throws -> String? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe lgetxattr(path, name, &buffer, buffer.count)
+        guard count < 0 else { return String(decoding: buffer.prefix(count), as: UTF8.self) }
+        if errno == ENODATA { return nil }
+        throw failure(path)
+    }
+
+    /// Sets an attribute.
+    static func set(_ name: String, of path: String, to value: String) throws {
+        let bytes = Array(value.utf8)
+        guard unsafe lsetxattr(path, name, bytes, bytes.count, 0) == 0 else { throw failure(path) }
+    }
+
+    /// Removes an attribute, if it is there.
+    static func remove(_ name: String, of path: String) throws {
+        guard unsafe lremovexattr(path, name) == 0 || errno == ENODATA else { throw failure(path) }
+    }
+
+    /// What the last call that failed means.
+    private static func failure(_ path: String) -> ExitCode {
+        switch errno {
+        case ENOENT: ExitStatus.failed.because("\(path) does not exist.")
+        case EOPNOTSUPP: ExitStatus.failed.because("\(path) is not below an assetfs mount.")
+        case let number: ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(number))).")
+        }
+    }
+}
+
+/// What holds for uploads into a folder, as `user.policy.effective` says.
+struct EffectivePolicy {
+    /// A key's value, and who gave it.
+    struct Setting {
+        let value: String
+        let origin: String
+    }
+
+    let settings: [String: Setting]
+    let json: String
+
+    /// Reads it from a folder, or the folder that a file is in.
+    init(of path: String) throws {
+        guard let json = try ExtendedAttribute.read("user.policy.effective", of: path) else {
+            throw ExitStatus.failed.because("\(path) is neither a folder nor a file below an assetfs mount's folders/.")
+        }
+        self.json = json
+        let members = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: [String: String]] ?? [:]
+        settings = members.mapValues { entry in
+            let preset = entry["preset"].map { ", preset \($0)" } ?? ""
+            return Setting(value: entry["value"] ?? "", origin: (entry["from"] ?? "") + preset)
+        }
+    }
+}
