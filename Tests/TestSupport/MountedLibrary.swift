@@ -36,6 +36,18 @@ public struct MountedLibrary {
         }
     }
 
+    /// The newest receipt, found from the end.
+    public func lastReceipt() throws -> [String: Any] {
+        guard let file = FileHandle(forReadingAtPath: root + "/uploads/receipts.jsonl") else {
+            throw TestFailure("no receipts")
+        }
+        defer { try? file.close() }
+        let end = try file.seekToEnd()
+        try file.seek(toOffset: end > 4096 ? end - 4096 : 0)
+        let line = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n").last ?? ""
+        return try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
+    }
+
     /// The value of an extended attribute.
     public func attribute(_ name: String, of file: String) throws -> String {
         try run("getfattr", "--only-values", "-n", name, path(file)).check().output
