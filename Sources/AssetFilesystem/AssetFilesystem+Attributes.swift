@@ -42,6 +42,9 @@ extension AssetFilesystem {
         new.gid = changes.gid
         new.accessed = changes.accessed.map(Timestamp.init)
         new.modified = changes.modified.map(Timestamp.init)
+        if changes.size != nil, !resizes, let open = handle?.object as? OpenFileHandle, library.noteWrite(to: open.node) {
+            return (attributes(try self.record(id)), Self.lifetime)
+        }
         new.dropsPrivileges = changes.size != nil && caller.uid != 0
         new.dropsCapabilities = changes.size != nil
         // > On success, […] the last modification and last status change timestamps for the file are updated — truncate(2)
@@ -86,7 +89,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Bool {
         let open = handle?.object as? OpenFileHandle
-        let other = open?.divertedFrom != nil ? open?.node.id : diversions.node(for: id, caller)
+        let other = open?.original != nil ? open?.node.id : diversions.node(for: id, caller)
         guard let other else { return false }
         try refusing { () throws(LibraryError) in
             if let size = changes.size, let open { try library.truncate(open.node, to: size) }

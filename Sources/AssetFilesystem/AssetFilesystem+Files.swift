@@ -49,7 +49,7 @@ extension AssetFilesystem {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
-            if node.id != id { return diverted(node, from: id, isAppending: flags & O_APPEND != 0, for: caller) }
+            if node.id != id { return try diverted(node, from: id, isAppending: flags & O_APPEND != 0, for: caller) }
             return try opened(node, isWriting: isWriting, for: caller)
         } catch {
             library.close(node, wasWriting: isWriting)
@@ -74,6 +74,8 @@ extension AssetFilesystem {
         opened.backing = node.attachment.withLock { attachment in
             if let backing = attachment as? BackingFile { return backing }
             guard !isWriting, let kernel, kernel.allowsPassthrough, node.content.size >= Self.passthroughSize,
+                // A writer there gets a file of its own, which the kernel would take for this one.
+                !library.divertsWriters(of: node.id),
                 let file = library.bind(node), let backing = kernel.back(file.descriptor)
             else { return nil }
             attachment = backing
@@ -85,15 +87,27 @@ extension AssetFilesystem {
         return opened
     }
 
-    /// An open whose upload gets a file of its own. For the kernel it is the file that was opened: the page cache is that one's, so
-    /// this handle goes past it.
-    private func diverted(_ node: OpenNode, from id: NodeID, isAppending: Bool, for caller: Caller) -> Opened {
+    /// An open whose upload gets a file of its own. For the kernel it is the file that was opened, whose page cache it goes past.
+    private func diverted(
+        _ node: OpenNode,
+        from id: NodeID,
+        isAppending: Bool,
+        for caller: Caller
+    ) throws(OperationFailure) -> Opened {
+        let original = try refusing { () throws(LibraryError) in
+            try library.open(id, forWriting: false, uid: caller.uid)
+        }
         diversions.add(node.id, from: id, by: caller)
-        let handle = OpenFileHandle(node: node, isWriting: true, divertedFrom: id)
+        let handle = OpenFileHandle(node: node, isWriting: true, original: original)
         handle.appends.store(isAppending, ordering: .relaxed)
         var opened = Opened(handle)
         opened.isDirect = true
         opened.keepsCache = true
+        opened.backing = original.attachment.withLock { $0 as? BackingFile }
+        if opened.backing != nil {
+            // It was bound before its folder let names stay. A mapping of this open is then the original's, and must not reach the blob.
+            try refusing { () throws(LibraryError) in try library.prepareForMapping(original) }
+        }
         return opened
     }
 
@@ -175,10 +189,11 @@ extension AssetFilesystem {
     public func release(_ handle: FileHandle) {
         guard let open = handle.object as? OpenFileHandle else { return }
         library.close(open.node, wasWriting: open.isWriting)
-        if let file = open.divertedFrom {
-            diversions.remove(open.node.id, from: file)
+        if let original = open.original {
+            diversions.remove(open.node.id, from: original.id)
+            library.close(original, wasWriting: false)
             // A shared mapping has changed pages that are not its file's.
-            kernel.withLock { $0 }?.invalidate(inode(file))
+            kernel.withLock { $0 }?.invalidate(inode(original.id))
             if (try? reading({ try $0.node(open.node.id) }))?.links == 0 { forgetNow([open.node.id]) }
         } else if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
             // The last verdict was here, and may have refused.

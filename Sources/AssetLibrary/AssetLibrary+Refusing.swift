@@ -1,4 +1,4 @@
-internal import AssetModel
+public import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Logging
@@ -101,6 +101,13 @@ extension AssetLibrary {
     }
 
     // MARK: Names that stay another's
+
+    /// Whether what is written to a file is to be another file. Where that cannot be told it is taken to be so.
+    public func divertsWriters(of id: NodeID) -> Bool {
+        if rulebook.isPlain { return false }
+        let place = try? read { records in try records.node(id).flatMap { try placeToPublish($0, records) } }
+        return place.map { !$0.rules.policy.overwrites } ?? true
+    }
 
     /// Begins an upload beside a file whose name is not to be replaced: with the file's content, and without a name until its verdict.
     /// - Returns: nil where the file may be written to: it is empty, an upload to it goes on, or its folder lets names be replaced.

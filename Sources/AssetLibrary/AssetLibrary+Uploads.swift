@@ -175,6 +175,16 @@ extension AssetLibrary {
         }
     }
 
+    /// A file that is being written was truncated to the size that it has.
+    /// - Returns: false where nobody has written to it yet, so that the catalog has its time.
+    public func noteWrite(to node: OpenNode) -> Bool {
+        node.upload.withLock { upload in
+            guard upload.isDirty else { return false }
+            node.shown.withLock { $0.modified = .now }
+            return true
+        }
+    }
+
     /// A file's time of modification moves, and nothing else.
     private func touch(_ node: OpenNode) throws(LibraryError) {
         var changes = AttributeChanges()

@@ -19,7 +19,7 @@ extension AssetLibrary {
         do throws(MalwareScanner.Failure) {
             found = try scanner.scan(file.descriptor)
         } catch {
-            log.error("\(place.rules.path(of: place.name)) was not scanned: \(error.sentence)")
+            log.warning("\(place.rules.path(of: place.name)) was not scanned: \(error.sentence)")
             if policy.scan == .flag { return nil }
             throw .forbidden("The file could not be scanned for malware: \(error.sentence)")
         }

@@ -17,7 +17,9 @@ extension EntryName {
 
     /// The number that makes another name of this one; nil where none does.
     public func number(of other: EntryName) -> Int? {
-        let digits = other.parts.stem.reversed().prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        let ending = parts.ending
+        guard other.bytes.count > ending.count, other.bytes.suffix(ending.count) == ending else { return nil }
+        let digits = other.bytes.dropLast(ending.count).reversed().prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         guard digits.first != nil, digits.last != UInt8(ascii: "0"), digits.count < 18,
             let number = Int(String(decoding: digits.reversed(), as: UTF8.self))
         else { return nil }
@@ -38,8 +40,10 @@ extension EntryName {
         func cut(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8>.Index? {
             guard let dot = bytes.lastIndex(of: UInt8(ascii: ".")), dot > bytes.startIndex else { return nil }
             let ending = bytes[(dot + 1)...]
-            // `Mr. Smith` has none, and what is longer than any extension is a part of the name.
-            let isExtension = !ending.isEmpty && ending.count <= 32 && !ending.contains(UInt8(ascii: " "))
+            // `Mr. Smith` has none, nor has `name.-1`; and what is longer than any extension is a part of the name.
+            let isExtension =
+                !ending.isEmpty && ending.count <= 32 && !ending.contains(UInt8(ascii: " "))
+                && ending.first != UInt8(ascii: "-")
             // Two dots in a row or nothing but dots before it: no extension either.
             return isExtension && bytes[..<dot].contains { $0 != UInt8(ascii: ".") } ? dot : nil
         }

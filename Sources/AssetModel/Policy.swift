@@ -191,19 +191,20 @@ public struct Period: Hashable, Sendable {
         var counts = [Int](repeating: 0, count: 7)
         var next = 0
         var number = ""
+        var isTime = false
         var hasAny = false
         for character in text.dropFirst().uppercased() {
             if character.isASCII, character.isNumber {
                 number.append(character)
                 continue
             }
-            if character == "T", number.isEmpty, next <= 4 {
-                next = 4
-                hasAny = false
+            if character == "T", number.isEmpty, !isTime {
+                (next, isTime, hasAny) = (4, true, false)
                 continue
             }
-            let letters: [Character] = next < 4 ? ["Y", "M", "W", "D"] : ["Y", "M", "W", "D", "H", "M", "S"]
-            guard let index = letters.indices.first(where: { $0 >= next && letters[$0] == character }),
+            let letters: [Character] = ["Y", "M", "W", "D", "H", "M", "S"]
+            let indices = isTime ? next..<7 : next..<4
+            guard let index = indices.first(where: { letters[$0] == character }),
                 let count = Int(number), count < 1_000_000
             else { return nil }
             counts[index] = count

@@ -84,20 +84,18 @@ public func remount(
     _ body: (MountedLibrary) throws -> Void
 ) throws {
     let process = Process()
-    let log = Pipe()
+    // A file: a pipe that nobody empties would stop the daemon when it has much to say.
+    let log = "\(scratch)/log-\(UUID().uuidString.prefix(8))"
+    _ = FileManager.default.createFile(atPath: log, contents: nil)
+    defer { try? FileManager.default.removeItem(atPath: log) }
+    func lines() -> String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
     process.executableURL = URL(fileURLWithPath: assetfs)
     process.arguments = ["mount", "--foreground", library, root] + options.flatMap { ["-o", $0] }
     process.standardInput = FileHandle.nullDevice
-    process.standardError = log
+    process.standardError = FileHandle(forWritingAtPath: log)
     try process.run()
-    // A line says that the mount is there; without it the command ends, and with it the pipe.
-    var lines = ""
-    while !lines.contains("Mounted") {
-        let part = log.fileHandleForReading.availableData
-        guard !part.isEmpty else { break }
-        lines += String(decoding: part, as: UTF8.self)
-    }
-    guard lines.contains("Mounted") else { throw TestFailure("not mounted: \(lines)") }
+    while process.isRunning, !lines().contains("Mounted") { usleep(2000) }
+    guard lines().contains("Mounted") else { throw TestFailure("not mounted: \(lines())") }
     let watchdog = Watchdog(root, seconds: seconds)
     do {
         try body(MountedLibrary(root: root, library: library, scratch: scratch, process: process))
@@ -111,10 +109,10 @@ public func remount(
     let unmount = try run(assetfs, "umount", root)
     if unmount.status != 0 { process.terminate() }
     process.waitUntilExit()
-    lines += String(decoding: log.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    let said = lines()
     guard unmount.status == 0 else { throw TestFailure("not unmounted: \(unmount.errors)") }
-    guard process.terminationStatus == 0 else { throw TestFailure("ended with \(process.terminationStatus): \(lines)") }
-    let complaints = lines.split(separator: "\n").filter { $0.contains(" error: ") || $0.contains("Fatal") }
+    guard process.terminationStatus == 0 else { throw TestFailure("ended with \(process.terminationStatus): \(said)") }
+    let complaints = said.split(separator: "\n").filter { $0.contains(" error: ") || $0.contains("Fatal") }
     guard complaints.isEmpty else { throw TestFailure("the log complains: \(complaints)") }
 }
 
