@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip check format install bench clean
+.PHONY: build mount umount test differential onefile roundtrip check format install bench bench-policies clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -69,6 +69,10 @@ install: build
 bench: build
 	scripts/install-dependencies test
 	python3 Benchmarks/compare.py $(BENCH)
+
+# What policies cost while the library grows: POLICIES='--sizes 1000,10000 --collisions 10000'.
+bench-policies: build
+	python3 Benchmarks/policies.py $(POLICIES)
 
 clean:
 	rm -rf .build
