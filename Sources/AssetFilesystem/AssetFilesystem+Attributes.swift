@@ -42,7 +42,8 @@ extension AssetFilesystem {
         new.gid = changes.gid
         new.accessed = changes.accessed.map(Timestamp.init)
         new.modified = changes.modified.map(Timestamp.init)
-        if changes.size != nil, !resizes, let open = handle?.object as? OpenFileHandle, library.noteWrite(to: open.node) {
+        if changes.size != nil, !resizes, let open = handle?.object as? OpenFileHandle, library.noteWrite(to: open.node)
+        {
             return (attributes(try self.record(id)), Self.lifetime)
         }
         new.dropsPrivileges = changes.size != nil && caller.uid != 0

@@ -87,7 +87,9 @@ extension AssetFilesystem {
         return opened
     }
 
-    /// An open whose upload gets a file of its own. For the kernel it is the file that was opened, whose page cache it goes past.
+    /// An open whose upload gets a file of its own.
+    ///
+    /// For the kernel it is the file that was opened, whose page cache it goes past.
     private func diverted(
         _ node: OpenNode,
         from id: NodeID,

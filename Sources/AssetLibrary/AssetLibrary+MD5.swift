@@ -34,13 +34,19 @@ extension AssetLibrary {
         var last = BlobID(rawValue: 0)
         while true {
             let count = verdictCount
-            guard let some = try? read({ try $0.blobsWithoutMD5(after: last, limit: 64) }), !some.isEmpty else { return true }
+            guard let some = try? read({ try $0.blobsWithoutMD5(after: last, limit: 64) }), !some.isEmpty else {
+                return true
+            }
             var computed: [(BlobID, [UInt8])] = []
             for (id, digest, size) in some {
                 last = id
                 guard !isClosing.load(ordering: .relaxed) else { return true }
                 guard let digest, let file = try? blobs.open(digest, size: size),
-                    let md5 = try? MD5.of(file, size: size, isCancelled: { isClosing.load(ordering: .relaxed) || verdictCount != count })
+                    let md5 = try? MD5.of(
+                        file,
+                        size: size,
+                        isCancelled: { isClosing.load(ordering: .relaxed) || verdictCount != count }
+                    )
                 else { continue }
                 computed.append((id, md5))
                 if verdictCount != count { break }

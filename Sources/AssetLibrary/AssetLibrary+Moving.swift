@@ -248,114 +248,11 @@ extension AssetLibrary {
         var refusal: Refusal?
     }
 
-    /// One of the two names of an exchange.
-    private typealias Side = (parent: NodeID, name: EntryName, node: NodeRecord, nameClass: NameClass)
-
-    /// Two names swap their nodes, and with them the assets; but of a final and a temporary name the final one keeps its asset.
-    private func exchange(_ first: Side, _ second: Side, by uploader: Uploader) throws(LibraryError) {
-        let firstEnters = first.nameClass != .final && second.nameClass == .final
-        let secondEnters = second.nameClass != .final && first.nameClass == .final
-        // Two names of one file: there is nothing to swap.
-        if first.node.id == second.node.id { return }
-        // The lower number's lock first, so that two exchanges do not wait for each other.
-        let isFirstLower = first.node.id.rawValue < second.node.id.rawValue
-        let (lower, upper) = isFirstLower ? (first, second) : (second, first)
-        let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
-        let uid = uploader.uid
-        let refusal = try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
-            var refusal: Refusal?
-            let version = try holding(upper.node.id, isComplete: upperEnters) {
-                (isUpperUnderWay) throws(LibraryError) in
-                try write { records in
-                    for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters {
-                        refusal = try refusal ?? refuses(one, other, by: uploader, records)
-                    }
-                    if refusal != nil { return (VersionID?.none, VersionID?.none) }
-                    guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
-                    return (
-                        lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uid, records) : nil,
-                        upperEnters ? try enter(upper, lower, isUpperUnderWay, by: uid, records) : nil
-                    )
-                }
-            }
-            return (refusal, version)
-        }
-        if let refusal { throw .refused(refusal) }
-        usage.forget()
-        if first.node.isFolder || second.node.isFolder { rulebook.forget() }
-    }
-
-    /// Whether a policy refuses a file that comes to have another's final name.
-    private func refuses(
-        _ newcomer: Side,
-        _ place: Side,
-        by uploader: Uploader,
-        _ records: Records
-    ) throws -> Refusal? {
-        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id),
-            let own = former.asset
-        else { return nil }
-        var arrival = Arrival(
-            place: try rulebook.place(place.name, in: place.parent, records),
-            uid: uploader.uid,
-            isUnderWay: false,
-            savingBegan: vacancies.savingBegan
-        )
-        let from = try rulebook.of(newcomer.parent, records)
-        let heritage = Heritage(asset: own, former: former)
-        guard case .refuse(let refusal) = try admit(node, &arrival, replacing: nil, heritage, from: from, uploader, records)
-        else { return nil }
-        return refusal
-    }
-
-    /// A file comes to have the final name of another, which gets its temporary one.
-    private func enter(
-        _ newcomer: Side,
-        _ place: Side,
-        _ isUnderWay: Bool,
-        by uid: UInt32,
-        _ records: Records
-    ) throws -> VersionID? {
-        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else {
-            return nil
-        }
-        let arrival = Arrival(
-            place: try rulebook.place(place.name, in: place.parent, records),
-            uid: uid,
-            isUnderWay: isUnderWay,
-            savingBegan: vacancies.savingBegan
-        )
-        let heritage = former.asset.map { Heritage(asset: $0, former: former) }
-        return try records.arrive(node, arrival, heritage, rulebook)
-    }
-
-    /// The change of names in the catalog.
-    /// - Returns: false when both are names of one node, so that nothing changes.
-    private func swap(_ first: Side, _ second: Side, _ records: Records) throws -> Bool {
-        guard let one = try records.node(named: first.name, in: first.parent),
-            let two = try records.node(named: second.name, in: second.parent)
-        else { throw LibraryError.notFound }
-        if one.id == two.id { return false }
-        if first.parent != second.parent {
-            if one.isFolder { try records.refuse(second.parent, within: one.id) }
-            if two.isFolder { try records.refuse(first.parent, within: two.id) }
-        }
-        let now = Timestamp.now
-        try records.updateEntry(first.name, in: first.parent, node: two.id)
-        try records.updateEntry(second.name, in: second.parent, node: one.id)
-        let gained: Int64 = first.parent == second.parent ? 0 : (one.isFolder ? 1 : 0) - (two.isFolder ? 1 : 0)
-        try records.touchFolder(first.parent, subfolders: -gained, at: now)
-        try records.touchFolder(second.parent, subfolders: gained, at: now)
-        try records.addLinks(0, to: one.id, at: now)
-        try records.addLinks(0, to: two.id, at: now)
-        return true
-    }
-
     /// Runs `body`, which gives a file a name, while nobody can write to the file or close it.
     ///
     /// An upload that `isComplete` with the name, or whose verdict waits, has its verdict first; `body` is told whether it goes on
     /// and has it later, and answers the version that it goes on with.
-    private func holding<Value>(
+    func holding<Value>(
         _ id: NodeID,
         isComplete: Bool,
         _ body: (_ isUnderWay: Bool) throws(LibraryError) -> (Value, VersionID?)
@@ -380,7 +277,7 @@ extension Records {
         try anyEntry(of: folder)?.name.isOfBackupFolder ?? false
     }
 
-    fileprivate func refuse(_ folder: NodeID, within ancestor: NodeID) throws {
+    func refuse(_ folder: NodeID, within ancestor: NodeID) throws {
         var next: NodeID? = folder
         while let id = next {
             guard id != ancestor else { throw LibraryError.intoItself }

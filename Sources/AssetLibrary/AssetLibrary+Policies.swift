@@ -50,7 +50,8 @@ extension AssetLibrary {
 
     func removePolicy(_ key: String, of id: NodeID) throws(LibraryError) {
         try write { records in
-            guard let key = PolicyKey(rawValue: key), try records.policies(of: id).contains(where: { $0.key == key.rawValue })
+            guard let key = PolicyKey(rawValue: key),
+                try records.policies(of: id).contains(where: { $0.key == key.rawValue })
             else { throw LibraryError.noSuchAttribute }
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)

@@ -102,7 +102,9 @@ extension AssetLibrary {
 
     // MARK: Names that stay another's
 
-    /// Whether what is written to a file is to be another file. Where that cannot be told it is taken to be so.
+    /// Whether what is written to a file is to be another file.
+    ///
+    /// Where that cannot be told it is taken to be so.
     public func divertsWriters(of id: NodeID) -> Bool {
         if rulebook.isPlain { return false }
         let place = try? read { records in try records.node(id).flatMap { try placeToPublish($0, records) } }

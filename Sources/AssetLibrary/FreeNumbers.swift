@@ -62,7 +62,9 @@ final class FreeNumbers: Sendable {
             let bases = name.unnumbered.map { [$0] } ?? (name.bytes.count < 250 ? [] : state.keys.map(\.name))
             for base in bases {
                 let key = Key(parent: parent, name: base)
-                guard let number = base.number(of: name), let numbers = state[key], number < numbers.next else { continue }
+                guard let number = base.number(of: name), let numbers = state[key], number < numbers.next else {
+                    continue
+                }
                 state[key]?.free(number)
             }
         }

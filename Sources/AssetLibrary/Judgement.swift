@@ -51,7 +51,9 @@ extension AssetLibrary {
     func judge(_ submission: Submission, _ records: Records) throws -> Judgement {
         let (place, content) = (submission.place, submission.content)
         let blob = try content.digest.flatMap { try records.blob($0) }
-        if submission.isTaken, let present = try present(blob, content, at: place, records) { return .unchanged(present) }
+        if submission.isTaken, let present = try present(blob, content, at: place, records) {
+            return .unchanged(present)
+        }
         if let refusal = try quotaRefusal(submission, records) { return .refuse(refusal) }
         func freeName() throws -> EntryName {
             guard submission.isTaken else { return place.name }

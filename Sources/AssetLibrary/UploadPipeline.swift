@@ -109,7 +109,9 @@ struct Publish {
         if isNew {
             try records.setAsset(of: node.id, to: asset)
             try records.moveAttributesToFields(of: node.id, to: asset)
-            if policy.isTemporary { try records.setExpiry(of: asset, to: now.advanced(bySeconds: Policy.temporaryLife)) }
+            if policy.isTemporary {
+                try records.setExpiry(of: asset, to: now.advanced(bySeconds: Policy.temporaryLife))
+            }
             if policy.ignoresEmbeddedMetadata { try records.setIgnoresEmbedded(true, of: asset) }
         }
         let newest = isNew ? [] : try records.newestVersions(of: asset, limit: 2)

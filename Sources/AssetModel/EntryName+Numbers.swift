@@ -19,7 +19,9 @@ extension EntryName {
     public func number(of other: EntryName) -> Int? {
         let ending = parts.ending
         guard other.bytes.count > ending.count, other.bytes.suffix(ending.count) == ending else { return nil }
-        let digits = other.bytes.dropLast(ending.count).reversed().prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        let digits = other.bytes.dropLast(ending.count).reversed().prefix {
+            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+        }
         guard digits.first != nil, digits.last != UInt8(ascii: "0"), digits.count < 18,
             let number = Int(String(decoding: digits.reversed(), as: UTF8.self))
         else { return nil }

@@ -48,7 +48,7 @@ public enum NameClass: Sendable {
         return isOfRsync(name) && name.suffix(6).looksRandom
     }
 
-    /// rsync: `.x.XXXXXX`
+    /// Whether rsync may have made it: `.x.XXXXXX`.
     private static func isOfRsync(_ name: [UInt8]) -> Bool {
         name.count > 8 && name.first == UInt8(ascii: ".") && name[name.count - 7] == UInt8(ascii: ".")
             && name.suffix(6).allSatisfy { $0.isDigit || $0.isUpper || $0.isLower }

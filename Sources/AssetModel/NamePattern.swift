@@ -46,7 +46,9 @@ public struct TypeList: Hashable, Sendable {
                 extensions.append(NamePattern(String(bare)))
             }
         }
-        guard !isEmpty else { throw Policy.Objection("it is a list of MIME types and extensions such as “image/* .pdf”") }
+        guard !isEmpty else {
+            throw Policy.Objection("it is a list of MIME types and extensions such as “image/* .pdf”")
+        }
     }
 
     /// Whether nothing is in it.

@@ -133,7 +133,9 @@ public struct Policy: Sendable {
         _ value: String
     ) throws(Objection) -> Choice {
         // HubSpot's and our spellings differ in case only.
-        if let choice = Choice.allCases.first(where: { $0.rawValue.lowercased() == value.lowercased() }) { return choice }
+        if let choice = Choice.allCases.first(where: { $0.rawValue.lowercased() == value.lowercased() }) {
+            return choice
+        }
         let names = Choice.allCases.map(\.rawValue)
         throw Objection("it is \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")")
     }

@@ -77,7 +77,8 @@ extension Records {
 
     /// Finds an asset.
     public func asset(_ id: AssetID) throws -> AssetRecord? {
-        try first("SELECT created, uid, original_name, trashed, expires, infection FROM asset WHERE id = ?", [id.value]) {
+        try first("SELECT created, uid, original_name, trashed, expires, infection FROM asset WHERE id = ?", [id.value])
+        {
             AssetRecord(
                 id: id,
                 created: $0.timestamp(0),

@@ -38,7 +38,8 @@ struct ExplainCommand: ParsableCommand {
         }
         let overwrite = policy.settings["overwrite"]
         guard exists else { return say("name is free", "a new asset", nil) }
-        let id = try ExtendedAttribute.read("user.asset.id", of: path).map { "asset \($0)" } ?? "a file that is no asset"
+        let id =
+            try ExtendedAttribute.read("user.asset.id", of: path).map { "asset \($0)" } ?? "a file that is no asset"
         guard overwrite?.value.lowercased() == "false" || overwrite?.value == "0" else {
             return say("name is taken", "\(id) gets a new version", overwrite)
         }

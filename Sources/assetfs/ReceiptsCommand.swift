@@ -65,7 +65,9 @@ struct ReceiptsCommand: ParsableCommand {
         if rejected, outcome != "rejected" { return }
         if json { return out(line) }
         let time = (receipt["at"] as? String ?? "").prefix(19).replacingOccurrences(of: "T", with: " ")
-        var text = time.padded(to: 21) + outcome.padded(to: 11) + (receipt["path"] as? String ?? receipt["name"] as? String ?? "")
+        var text =
+            time.padded(to: 21) + outcome.padded(to: 11)
+            + (receipt["path"] as? String ?? receipt["name"] as? String ?? "")
         if let requested = receipt["requested"] as? String { text += " (for \(requested))" }
         if let asset = receipt["asset"] as? Int { text += ", asset \(asset)" }
         if let reason = receipt["reason"] as? String { text += ": \(reason)" }
@@ -129,7 +131,7 @@ private struct LineReader {
         return Self.time(of: String(decoding: part[(end + 1)...], as: UTF8.self))
     }
 
-    /// `{"at":"2026-…`
+    /// The time with which each line begins: `{"at":"2026-…`.
     private static func time(of line: String) -> String { String(line.dropFirst(7).prefix(30)) }
 
     private func read(_ count: Int, at offset: off_t) -> [UInt8] {

@@ -19,7 +19,11 @@ struct PolicyLibraryTests {
     }
 
     private func names(in library: AssetLibrary) throws -> Set<String> {
-        Set(try library.read { try $0.entries(of: .folders, after: 0, limit: 10_000) }.map { String(decoding: $0.name, as: UTF8.self) })
+        Set(
+            try library.read { try $0.entries(of: .folders, after: 0, limit: 10_000) }.map {
+                String(decoding: $0.name, as: UTF8.self)
+            }
+        )
     }
 
     @Test func `each newcomer gets the smallest free number, also when names become free`() throws {
@@ -86,7 +90,9 @@ struct PolicyLibraryTests {
             let set: (NodeID, String) throws -> Void = { id, value in
                 try library.setExtendedAttribute(Array("user.asset.stored".utf8), of: id, to: Array(value.utf8))
             }
-            for file in files { #expect(try library.extendedAttribute(Array("user.asset.stored".utf8), of: file.id) == [0x30]) }
+            for file in files {
+                #expect(try library.extendedAttribute(Array("user.asset.stored".utf8), of: file.id) == [0x30])
+            }
             let expires = try #require(try library.computed("expires", of: files[0].id))
             #expect(expires > Timestamp.now.advanced(bySeconds: 86_390).description)
             #expect(expires < Timestamp.now.advanced(bySeconds: 86_410).description)
@@ -95,7 +101,9 @@ struct PolicyLibraryTests {
             // A day later.
             try library.catalog.write { records in
                 for file in files {
-                    guard let asset = try records.node(file.id)?.asset, try records.asset(asset)?.expires != nil else { continue }
+                    guard let asset = try records.node(file.id)?.asset, try records.asset(asset)?.expires != nil else {
+                        continue
+                    }
                     try records.setExpiry(of: asset, to: .now)
                 }
             }

@@ -2,8 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every combination of policies, targets and contents, by real system calls. What must happen is said twice: by the filesystem, and
-/// by the rules as `Expectation` reads them in docs/SEMANTICS.md.
+/// Every combination of policies, targets and contents, by real system calls.
+///
+/// What must happen is said twice: by the filesystem, and by the rules as `Expectation` reads them in docs/SEMANTICS.md.
 struct PolicyTableTests {
     @Test func `every combination of policies ends as the table says`() throws {
         try withMountedLibrary(seconds: 300) { mount in
@@ -31,7 +32,9 @@ struct PolicyTableTests {
     }
 }
 
-/// Where an upload goes. Below `P`, which has the policy, are `f/a.txt`, `f/a-1.txt` and `f/o.txt`, all with different content.
+/// Where an upload goes.
+///
+/// Below `P`, which has the policy, are `f/a.txt`, `f/a-1.txt` and `f/o.txt`, all with different content.
 private enum Target: String, CaseIterable {
     /// A name that is free: `f/new.txt`.
     case new
@@ -126,7 +129,9 @@ private struct Case {
         // Content that is there already under the name, or with overwrite=false under one with a number.
         let stem = path.dropLast(4)
         let siblings = tree.filter {
-            $0.key == path || !policy.overwrites && $0.key.hasPrefix(stem + "-") && Int($0.key.dropFirst(stem.count + 1).dropLast(4)) != nil
+            $0.key == path
+                || !policy.overwrites && $0.key.hasPrefix(stem + "-")
+                    && Int($0.key.dropFirst(stem.count + 1).dropLast(4)) != nil
         }
         if isTaken, siblings.values.contains(bytes) { return Expectation(outcome: "unchanged", tree: before) }
         let landing = isTaken && !policy.overwrites ? freeName(in: tree) : path
@@ -164,7 +169,9 @@ private struct Case {
             try FileManager.default.createDirectory(atPath: place(folder), withIntermediateDirectories: true)
         }
         for (name, text) in former { #expect(store(text, at: place(name)) == 0, label) }
-        if target == .trash { for name in ["a.txt", "o.txt"] { try FileManager.default.removeItem(atPath: place("P/f/\(name)")) } }
+        if target == .trash {
+            for name in ["a.txt", "o.txt"] { try FileManager.default.removeItem(atPath: place("P/f/\(name)")) }
+        }
         var found = Expectation(outcome: "", tree: [:])
         if target == .temporary {
             let temporary = place("P/f/.a.txt.AbC123")
@@ -179,7 +186,9 @@ private struct Case {
         let expected = expected()
         #expect(found == expected, label)
         if expected.outcome == "rejected" {
-            #expect((receipt["reason"] as? String)?.hasPrefix("Duplicate file upload, file matches resources: ") == true)
+            #expect(
+                (receipt["reason"] as? String)?.hasPrefix("Duplicate file upload, file matches resources: ") == true
+            )
             #expect((receipt["matches"] as? [Int])?.count == 1, label)
         }
         if expected.outcome == "existing" || expected.outcome == "renamed" {
@@ -200,7 +209,9 @@ private struct Case {
             let folder = "\(root)/\(part)/\(number)"
             for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
                 var status = stat()
-                guard unsafe lstat("\(folder)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+                guard unsafe lstat("\(folder)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+                    continue
+                }
                 tree["\(part)/\(name)"] = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
             }
         }

@@ -67,7 +67,12 @@ struct PolicyTests {
                 #expect(copied.status == 23)
                 let named = copied.errors.split(separator: "\n").filter { $0.contains("File exists") }
                 #expect(named.count == 3)
-                for number in [7, 77, 177] { #expect(copied.errors.contains("-> \"again-\(number)\"") || copied.errors.contains("-> \"z/again-\(number)\"")) }
+                for number in [7, 77, 177] {
+                    #expect(
+                        copied.errors.contains("-> \"again-\(number)\"")
+                            || copied.errors.contains("-> \"z/again-\(number)\"")
+                    )
+                }
                 let found = try shell("find . -type f | wc -l", in: mount.folders).output
                 #expect(found.trimmingCharacters(in: .whitespacesAndNewlines) == "201")
                 #expect(try mount.read("tree/z/zz") == Array("last\n".utf8))
@@ -145,7 +150,10 @@ struct PolicyTests {
             try run("setfattr", "-n", "user.asset.caption", "-v", "A caption", mount.path("a")).check()
             for name in ["b", "c"] { try mount.write(name, Array("one".utf8)) }
             #expect(try [id("b"), id("c")] == [id("a"), id("a")])
-            #expect(try run("stat", "-c", "%i %h", mount.path("a")).output != run("stat", "-c", "%i %h", mount.path("b")).output)
+            #expect(
+                try run("stat", "-c", "%i %h", mount.path("a")).output
+                    != run("stat", "-c", "%i %h", mount.path("b")).output
+            )
             #expect(try mount.attribute("user.asset.caption", of: "b") == "A caption")
             // Its own when it is written to; the first keeps the asset when that is written to, and the others have one together.
             try mount.write("b", Array("two".utf8))
@@ -178,15 +186,23 @@ struct PolicyTests {
             ).check()
             func upload(_ text: String) throws -> CommandResult {
                 try run(
-                    "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cp",
-                    mount.scratch + "/" + text, mount.path("open/x")
+                    "setpriv",
+                    "--reuid=65534",
+                    "--regid=65534",
+                    "--clear-groups",
+                    "cp",
+                    mount.scratch + "/" + text,
+                    mount.path("open/x")
                 )
             }
             for text in ["known", "secret"] {
                 try (text + "\n").write(toFile: mount.scratch + "/" + text, atomically: false, encoding: .utf8)
             }
             #expect(try upload("known").status != 0)
-            #expect(try mount.attribute("user.asset.error", of: "open") == "Duplicate file upload, file matches resources: 2")
+            #expect(
+                try mount.attribute("user.asset.error", of: "open")
+                    == "Duplicate file upload, file matches resources: 2"
+            )
             #expect(try upload("secret").status != 0)
             #expect(try mount.attribute("user.asset.error", of: "open") == "Duplicate file upload")
             // Nor is it shown to them in place of their own.
@@ -312,7 +328,10 @@ struct PolicyTests {
 
     @Test func `types and names that a folder does not take`() throws {
         try withMountedLibrary { mount in
-            try shell("mkdir images web; printf '\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\rIHDR' > ../../png; echo text > ../../text", in: mount.folders).check()
+            try shell(
+                "mkdir images web; printf '\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\rIHDR' > ../../png; echo text > ../../text",
+                in: mount.folders
+            ).check()
             try run(assetfs, "policy", mount.path("images"), "allowed_types=image/* .svg").check()
             try run(assetfs, "policy", mount.path("web"), "preset=resourcespace", "duplicates=NONE").check()
             func upload(_ source: String, _ name: String) throws -> String {
@@ -323,7 +342,9 @@ struct PolicyTests {
             #expect(try upload("png", "images/a.png") == "")
             #expect(try upload("png", "images/a.txt") == "")
             #expect(try upload("text", "images/a.jpg") == refused)
-            #expect(try mount.attribute("user.asset.error", of: "images").hasPrefix("Files of the type text/plain are not"))
+            #expect(
+                try mount.attribute("user.asset.error", of: "images").hasPrefix("Files of the type text/plain are not")
+            )
             #expect(try upload("text", "images/a.svg") == "")
             #expect(try upload("text", "web/a.txt") == "")
             for name in ["a.php", "A.PHP", ".htaccess", "HTACCE~1", "crossdomain.xml", "x.exe"] {
@@ -333,7 +354,9 @@ struct PolicyTests {
             // Browsers and file managers fail when these are refused.
             for name in ["x.crdownload", ".DS_Store", "._a.php"] { #expect(try upload("text", "web/" + name) == "") }
             #expect(try run("mv", mount.path("web/x.crdownload"), mount.path("web/x.php")).errors.hasSuffix(refused))
-            #expect(try shell("LC_ALL=C ls -A", in: mount.path("web")).output == ".DS_Store\n._a.php\na.txt\nx.crdownload\n")
+            #expect(
+                try shell("LC_ALL=C ls -A", in: mount.path("web")).output == ".DS_Store\n._a.php\na.txt\nx.crdownload\n"
+            )
         }
     }
 
@@ -433,9 +456,12 @@ struct PolicyTests {
                 try run("setfattr", "-n", "user.policy." + key, "-v", value, mount.path(folder)).status
             }
             let good = [
-                "preset": "openasset", "overwrite": "true", "duplicates": "REJECT", "scope": "SUBTREE", "access": "PRIVATE",
-                "ttl": "P3M", "store": "auto", "no_exif": "1", "max_size": "5M", "quota": "20G", "allowed_types": "image/*, pdf",
-                "forbidden_types": "none", "forbidden_names": "*.bak", "temporary_names": "*.upload", "junk_names": "*.log",
+                "preset": "openasset", "overwrite": "true", "duplicates": "REJECT", "scope": "SUBTREE",
+                "access": "PRIVATE",
+                "ttl": "P3M", "store": "auto", "no_exif": "1", "max_size": "5M", "quota": "20G",
+                "allowed_types": "image/*, pdf",
+                "forbidden_types": "none", "forbidden_names": "*.bak", "temporary_names": "*.upload",
+                "junk_names": "*.log",
                 "scan": "off", "versions": "20,P30D", "trash": "P30D", "write_back": "0",
             ]
             for (key, value) in good { #expect(try set(key, value) == 0, "\(key)") }
@@ -443,9 +469,12 @@ struct PolicyTests {
             for (key, value) in good { #expect(listed.contains("user.policy.\(key)=\"\(value)\""), "\(key)") }
             #expect(!listed.contains("effective"))
             for (key, value) in [
-                ("duplicates", "REJCT"), ("overwrite", "maybe"), ("scope", "PORTAL"), ("ttl", "P2Y"), ("ttl", "3M"), ("ttl", "P0D"),
-                ("store", "2"), ("max_size", "5X"), ("max_size", "-1"), ("quota", "99999999999T"), ("allowed_types", " "),
-                ("forbidden_names", "a/b"), ("scan", "yes"), ("versions", "many"), ("trash", "30"), ("preset", "dropbox"),
+                ("duplicates", "REJCT"), ("overwrite", "maybe"), ("scope", "PORTAL"), ("ttl", "P2Y"), ("ttl", "3M"),
+                ("ttl", "P0D"),
+                ("store", "2"), ("max_size", "5X"), ("max_size", "-1"), ("quota", "99999999999T"),
+                ("allowed_types", " "),
+                ("forbidden_names", "a/b"), ("scan", "yes"), ("versions", "many"), ("trash", "30"),
+                ("preset", "dropbox"),
                 ("effective", "{}"), ("duplicate", "NONE"), ("access", "SECRET"),
             ] {
                 #expect(try set(key, value) == 1, "\(key) \(value)")

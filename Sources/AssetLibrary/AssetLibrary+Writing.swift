@@ -1,0 +1,156 @@
+internal import AssetModel
+public import BlobStore
+internal import Synchronization
+internal import SystemPackage
+
+// Changes of the bytes of an upload that goes on.
+extension AssetLibrary {
+    /// Writes bytes at an offset; a hole before them reads as zeros.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, to node: OpenNode) throws(LibraryError) {
+        let (end, overflow) = offset.addingReportingOverflow(Int64(bytes.count))
+        guard offset >= 0, !overflow else { throw .invalid("The offset is out of range.") }
+        try space.take(Int64(bytes.count))
+        try change(node) { (upload, staged) throws(BlobStoreError) in
+            try unsafe staged.write(bytes, at: offset)
+            unsafe upload.digest.update(bytes, at: offset)
+            if end % Self.writebackStep < Int64(bytes.count) {
+                staged.beginWriteback(from: max(0, end - 2 * Self.writebackStep), count: Self.writebackStep)
+            }
+            return nil
+        } resize: {
+            max($0, end)
+        }
+    }
+
+    /// How many bytes are written before the disk is asked to begin with them.
+    private static let writebackStep: Int64 = 16 << 20
+
+    /// Cuts or extends a file.
+    ///
+    /// `isOpening` says that it is the truncation of O_TRUNC, with writing yet to come.
+    public func truncate(_ node: OpenNode, to size: Int64, isOpening: Bool = false) throws(LibraryError) {
+        if isOpening, node.content.size == 0 {
+            // > If the file exists […] and O_TRUNC is set, st_ctime and st_mtime are marked for update — open(2) in POSIX
+            return try touch(node)
+        }
+        try change(node, keeping: size) { (upload, staged) throws(BlobStoreError) in
+            try staged.truncate(to: size)
+            upload.digest.disturb()
+            if size == 0 { upload.digest = SequentialDigest() }
+            return isOpening
+        } resize: { _ in
+            size
+        }
+    }
+
+    /// A file that is being written was truncated to the size that it has.
+    /// - Returns: false where nobody has written to it yet, so that the catalog has its time.
+    public func noteWrite(to node: OpenNode) -> Bool {
+        node.upload.withLock { upload in
+            guard upload.isDirty else { return false }
+            node.shown.withLock { $0.modified = .now }
+            return true
+        }
+    }
+
+    /// A file's time of modification moves, and nothing else.
+    private func touch(_ node: OpenNode) throws(LibraryError) {
+        var changes = AttributeChanges()
+        changes.modified = .now
+        _ = try setAttributes(of: node.id, changes)
+    }
+
+    /// Allocates, punches or zeroes, as fallocate(2)'s mode says.
+    public func allocate(_ node: OpenNode, mode: Int32, offset: Int64, length: Int64) throws(LibraryError) {
+        let (end, overflow) = offset.addingReportingOverflow(length)
+        guard offset >= 0, length > 0, !overflow else { throw .invalid("Offset or length is out of range.") }
+        if mode & 2 /* FALLOC_FL_PUNCH_HOLE */ == 0 { try space.take(length) }
+        try change(node) { (upload, staged) throws(BlobStoreError) in
+            try staged.allocate(mode: mode, offset: offset, length: length)
+            upload.digest.disturb()
+            return nil
+        } resize: {
+            mode & 1 /* FALLOC_FL_KEEP_SIZE */ != 0 ? $0 : max($0, end)
+        }
+    }
+
+    /// Does something to the private file, which takes the blob's place at the first change.
+    ///
+    /// Of the present bytes the first `keeping` matter. `body` answers whether this was only the truncation of an opening, and
+    /// nil when bytes were changed; `resize` makes the former size the new one.
+    func change(
+        _ node: OpenNode,
+        keeping: Int64 = .max,
+        _ body: (inout OpenNode.Upload, StagedFile) throws(BlobStoreError) -> Bool?,
+        resize: (Int64) -> Int64
+    ) throws(LibraryError) {
+        let isFirst: Bool
+        isFirst = try node.upload.withLock { upload throws(LibraryError) in
+            takeUpRefused(&upload, of: node)
+            let former = node.content.size
+            try checkLimit(resize(former), from: former, &upload)
+            do throws(BlobStoreError) {
+                // The copy of a whole file is dirty without a staged one.
+                let isFirst = !upload.isDirty || upload.staged == nil
+                let staged = try privateFile(&upload, of: node, keeping: keeping)
+                let isOnlyTruncated: Bool?
+                do throws(BlobStoreError) {
+                    isOnlyTruncated = try body(&upload, staged)
+                } catch {
+                    // A part of the bytes may have changed.
+                    upload.digest.disturb()
+                    upload.isDirty = true
+                    throw error
+                }
+                upload.isDirty = true
+                upload.isOnlyTruncated = isOnlyTruncated ?? false
+                node.shown.withLock {
+                    $0.size = resize($0.size)
+                    $0.modified = .now
+                    $0.written = .now
+                }
+                return isFirst
+            } catch {
+                throw LibraryError(error)
+            }
+        }
+        if isFirst { commitSoon() }
+    }
+
+    /// The file behind a node that nobody else has: made, with the first `keeping` of the present bytes, when there is none.
+    func privateFile(
+        _ upload: inout OpenNode.Upload,
+        of node: OpenNode,
+        keeping: Int64 = .max
+    ) throws(BlobStoreError) -> StagedFile {
+        if let present = upload.staged { return present }
+        let size = node.content.size
+        try takeSpace(min(size, keeping))
+        if upload.isBound {
+            try makeBoundFilePrivate(&upload, of: node)
+        } else {
+            upload.staged = try stageCopy(of: node, size: min(size, keeping))
+        }
+        if keeping == 0 || size == 0 { upload.digest = SequentialDigest() }
+        guard let made = upload.staged else { throw .io(.badFileDescriptor, during: "staging") }
+        node.shown.withLock {
+            $0.file = made.file
+            $0.isShared = false
+        }
+        return made
+    }
+
+    /// Room for a copy of a file, which comes before its first change.
+    func takeSpace(_ count: Int64) throws(BlobStoreError) {
+        do throws(LibraryError) {
+            try space.take(count)
+        } catch {
+            throw .noSpace(during: "copying \(count) bytes before their first change")
+        }
+    }
+
+    /// Where data or a hole of a working file begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.
+    public func seek(_ file: OpenFile, _ offset: Int64, whence: Int32) throws(LibraryError) -> Int64? {
+        do throws(BlobStoreError) { return try file.seek(offset, whence: whence) } catch { throw LibraryError(error) }
+    }
+}
