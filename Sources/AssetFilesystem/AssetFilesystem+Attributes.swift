@@ -27,9 +27,6 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
-        if try setDiverted(id, changes, handle: handle, for: caller) {
-            return (attributes(try record(id)), Self.lifetime)
-        }
         // To its own size a file need not be copied to be cut.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
@@ -81,29 +78,6 @@ extension AssetFilesystem {
         return true
     }
 
-    /// What a program does to the file that it has open is meant for what it writes, where that is another file.
-    /// - Returns: whether it is.
-    private func setDiverted(
-        _ id: NodeID,
-        _ changes: FUSE.AttributeChanges,
-        handle: FileHandle?,
-        for caller: Caller
-    ) throws(OperationFailure) -> Bool {
-        let open = handle?.object as? OpenFileHandle
-        let other = open?.original != nil ? open?.node.id : diversions.node(for: id, caller)
-        guard let other else { return false }
-        try refusing { () throws(LibraryError) in
-            if let size = changes.size, let open { try library.truncate(open.node, to: size) }
-            var new = AssetLibrary.AttributeChanges()
-            (new.mode, new.uid, new.gid) = (changes.mode, changes.uid, changes.gid)
-            new.accessed = changes.accessed.map(Timestamp.init)
-            new.modified = changes.modified.map(Timestamp.init)
-            if changes.size != nil { new.modified = nil }
-            _ = try library.setAttributes(of: other, new)
-        }
-        return true
-    }
-
     /// A symbolic link's target.
     public func readlink(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         let record = try record(node(inode))
@@ -150,7 +124,8 @@ extension AssetFilesystem {
         let subdirectories = view.entries.count { View($0.node)?.isDirectory ?? true }
         let attributes = Attributes(
             inode: view.id.inode,
-            mode: view.isDirectory ? 0o040755 : 0o100644,
+            // The receipts name files in folders that not everybody may read.
+            mode: view.isDirectory ? 0o040755 : 0o100600,
             linkCount: view.isDirectory ? UInt32(2 + subdirectories) : 1,
             uid: owner.uid,
             gid: owner.gid,

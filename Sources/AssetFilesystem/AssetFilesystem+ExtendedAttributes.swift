@@ -13,7 +13,7 @@ extension AssetFilesystem {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) {
-        let id = try place(inode, for: caller)
+        let id = try place(inode)
         let presence: AssetLibrary.Presence =
             switch flags {
             case 1: .absent  // XATTR_CREATE
@@ -32,9 +32,8 @@ extension AssetFilesystem {
 
     /// Reads an extended attribute.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
-        let named = node(inode)
-        guard View(named) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
-        let id = diversions.node(for: named, caller) ?? named
+        let id = node(inode)
+        guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
         return try refusing { () throws(LibraryError) in try library.extendedAttribute(name.bytes, of: id) }
     }
 
@@ -49,13 +48,13 @@ extension AssetFilesystem {
 
     /// Removes an extended attribute.
     public func removexattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) {
-        let id = try place(inode, for: caller)
+        let id = try place(inode)
         try refusing { () throws(LibraryError) in try library.removeExtendedAttribute(name.bytes, of: id) }
     }
 
-    private func place(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> NodeID {
+    private func place(_ inode: InodeNumber) throws(OperationFailure) -> NodeID {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
-        return diversions.node(for: id, caller) ?? id
+        return id
     }
 }

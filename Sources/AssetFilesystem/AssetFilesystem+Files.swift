@@ -41,15 +41,20 @@ extension AssetFilesystem {
             opened.needsNoFlush = true
             return opened
         }
+        let detour = isWriting ? detours.end(caller.pid, at: id) : nil
+        if isWriting, detour == nil, try !mayWrite(id, isTruncating: flags & O_TRUNC != 0, for: caller) {
+            throw OperationFailure(.staleNFSFileHandle)
+        }
         let node = try refusing { () throws(LibraryError) in
-            try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid)
+            // What a detour has led to is now kept by this open.
+            defer { if detour?.node != nil { library.letGo(id) } }
+            return try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid, replaces: true)
         }
         do throws(OperationFailure) {
             if isWriting, flags & O_TRUNC != 0 {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
-            if node.id != id { return try diverted(node, from: id, isAppending: flags & O_APPEND != 0, for: caller) }
             return try opened(node, isWriting: isWriting, for: caller)
         } catch {
             library.close(node, wasWriting: isWriting)
@@ -74,8 +79,6 @@ extension AssetFilesystem {
         opened.backing = node.attachment.withLock { attachment in
             if let backing = attachment as? BackingFile { return backing }
             guard !isWriting, let kernel, kernel.allowsPassthrough, node.content.size >= Self.passthroughSize,
-                // A writer there gets a file of its own, which the kernel would take for this one.
-                !library.divertsWriters(of: node.id),
                 let file = library.bind(node), let backing = kernel.back(file.descriptor)
             else { return nil }
             attachment = backing
@@ -83,32 +86,6 @@ extension AssetFilesystem {
         }
         if isWriting, opened.backing != nil {
             try refusing { () throws(LibraryError) in try library.prepareForMapping(node) }
-        }
-        return opened
-    }
-
-    /// An open whose upload gets a file of its own.
-    ///
-    /// For the kernel it is the file that was opened, whose page cache it goes past.
-    private func diverted(
-        _ node: OpenNode,
-        from id: NodeID,
-        isAppending: Bool,
-        for caller: Caller
-    ) throws(OperationFailure) -> Opened {
-        let original = try refusing { () throws(LibraryError) in
-            try library.open(id, forWriting: false, uid: caller.uid)
-        }
-        diversions.add(node.id, from: id, by: caller)
-        let handle = OpenFileHandle(node: node, isWriting: true, original: original)
-        handle.appends.store(isAppending, ordering: .relaxed)
-        var opened = Opened(handle)
-        opened.isDirect = true
-        opened.keepsCache = true
-        opened.backing = original.attachment.withLock { $0 as? BackingFile }
-        if opened.backing != nil {
-            // It was bound before its folder let names stay. A mapping of this open is then the original's, and must not reach the blob.
-            try refusing { () throws(LibraryError) in try library.prepareForMapping(original) }
         }
         return opened
     }
@@ -141,8 +118,6 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         let open = try writable(handle)
         try willWrite(open, for: caller)
-        // Where the end is the kernel knows of the other file only.
-        let offset = open.appends.load(ordering: .relaxed) ? open.node.content.size : offset
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
     }
 
@@ -191,13 +166,7 @@ extension AssetFilesystem {
     public func release(_ handle: FileHandle) {
         guard let open = handle.object as? OpenFileHandle else { return }
         library.close(open.node, wasWriting: open.isWriting)
-        if let original = open.original {
-            diversions.remove(open.node.id, from: original.id)
-            library.close(original, wasWriting: false)
-            // A shared mapping has changed pages that are not its file's.
-            kernel.withLock { $0 }?.invalidate(inode(original.id))
-            if (try? reading({ try $0.node(open.node.id) }))?.links == 0 { forgetNow([open.node.id]) }
-        } else if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
+        if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
             // The last verdict was here, and may have refused.
             noteRemoval(record)
         }

@@ -30,6 +30,7 @@ extension AssetFilesystem {
             if mayChangeNames(in: parent) { throw OperationFailure(.noSuchFileOrDirectory) }
             return nil
         }
+        if let other = try detoured(record, name, in: parent, for: caller) { return other }
         return entry(try overlaid(record, readAt: count), named: name, in: parent)
     }
 
@@ -65,6 +66,15 @@ extension AssetFilesystem {
             nameLifetime: isUnsure ? .zero : Self.lifetime,
             attributesLifetime: isUnsure ? .zero : attributesLifetime(record)
         )
+    }
+
+    /// The answer for a node that has a name for one look only.
+    func unsure(_ record: NodeRecord) -> Entry {
+        lookupCounts.add(record.id)
+        var attributes = attributes(record)
+        // The kernel takes what has no name for removed.
+        attributes.linkCount = max(1, attributes.linkCount)
+        return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: .zero)
     }
 
     /// How long the kernel may believe a node's attributes: a folder's change when names come and go by themselves.

@@ -23,7 +23,7 @@ public final class AssetFilesystem: Filesystem {
     /// Nodes without a name that the kernel refers to.
     let removedNodes = Mutex<Set<NodeID>>([])
     let kernel = Mutex<Kernel?>(nil)
-    let diversions = Diversions()
+    let detours = Detours()
     /// What the views show as owner and times.
     let owner = (uid: getuid(), gid: getgid())
     let mounted = Timestamp.now

@@ -7,11 +7,12 @@ internal import Logging
 extension AssetLibrary {
     /// Asks the policy of the folder that a file comes to, and makes the arrival what it answers.
     ///
-    /// A file that is an asset already is only asked for its size.
+    /// A file that is an asset already is only asked for its size. `isBusy` says that somebody writes to the one that it replaces.
     func admit(
         _ node: NodeRecord,
         _ arrival: inout Arrival,
         replacing target: NodeRecord?,
+        isBusy: Bool = false,
         _ heritage: Heritage?,
         from former: FolderRules?,
         _ uploader: Uploader,
@@ -22,14 +23,15 @@ extension AssetLibrary {
         let content = Content(digest: digest, size: node.isFolder ? try records.size(below: node.id) : node.size)
         var judgement = Judgement.accept
         if node.isFile, node.asset == nil, arrival.nameClass == .final, !arrival.isUnderWay {
-            let isKept = !rules.policy.overwrites && target?.asset != nil && target?.isFile == true
+            // Content that is there, or that somebody is about to write.
+            let isKept = !rules.policy.overwrites && target?.isFile == true && (isBusy || (target?.size ?? 0) > 0)
             judgement = try judge(
                 Submission(
                     place: place,
                     content: content,
                     uploader: uploader,
                     own: [target?.asset, heritage?.asset].compactMap { $0 },
-                    isTaken: isKept && (target?.size ?? 0) > 0,
+                    isTaken: isKept,
                     growth: content.size - (isKept ? 0 : target?.size ?? 0),
                     countedIn: former
                 ),

@@ -61,6 +61,8 @@ extension AssetLibrary {
         guard let (digest, size) = origin, size > 0 else { return false }
         return try node.upload.withLock { upload throws(LibraryError) -> Bool in
             takeUpRefused(&upload, of: node)
+            // The size is in the catalog at once, so that what others have taken meanwhile must be looked at now.
+            try setLimit(&upload, of: node.id)
             try checkLimit(size, from: 0, &upload)
             // What a file was before must still be there when its upload is refused.
             let hadNone = upload.isNew || upload.aim != nil
@@ -85,6 +87,7 @@ extension AssetLibrary {
             upload.staged = nil
             upload.isRecorded = false
             upload.isDirty = true
+            upload.stands = nil
             upload.isOnlyTruncated = false
             upload.digest.disturb()
             node.shown.withLock { $0.modified = .now }

@@ -17,6 +17,9 @@ extension AssetLibrary {
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
         let uid = uploader.uid
+        for (enters, one, other) in [(firstEnters, first, second), (secondEnters, second, first)] where enters {
+            _ = try screen(one.node.id, as: other.name, in: other.parent, by: uid)
+        }
         let refusal = try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
             var refusal: Refusal?
             let version = try holding(upper.node.id, isComplete: upperEnters) {

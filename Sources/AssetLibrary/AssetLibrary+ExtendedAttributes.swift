@@ -77,9 +77,11 @@ extension AssetLibrary {
             let isThere = try records.value(attribute, name, of: id) != nil
             if isThere, presence == .absent { throw LibraryError.attributeExists }
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
-            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            guard var node = try records.node(id) else { throw LibraryError.notFound }
             switch attribute {
-            case .field(let field): try records.setFieldValue(field, of: node, to: value)
+            case .field(let field):
+                try records.separateForeign(&node)
+                try records.setFieldValue(field, of: node, to: value)
             case .accessList: try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, records)
             case .defaultList:
                 guard AccessControlList(value) != nil else {
@@ -100,7 +102,7 @@ extension AssetLibrary {
         if case .unsupported = attribute { throw .unsupportedAttribute(String(decoding: name, as: UTF8.self)) }
         if case .policy(let key) = attribute { return try removePolicy(key, of: id) }
         try write { records in
-            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            guard var node = try records.node(id) else { throw LibraryError.notFound }
             if try records.value(attribute, name, of: id) == nil {
                 // A list that says no more than the mode is not stored, and yet it is there to be removed.
                 switch attribute {
@@ -108,6 +110,7 @@ extension AssetLibrary {
                 default: throw LibraryError.noSuchAttribute
                 }
             }
+            if case .field = attribute { try records.separateForeign(&node) }
             if case .field(let field) = attribute, let asset = node.asset {
                 try records.deleteField(field, of: asset)
             } else {

@@ -103,6 +103,7 @@ extension AssetLibrary {
         var isIntoBackups = false
         if newName == name, parent != newParent { isIntoBackups = try read { try $0.isForBackups(newParent) } }
         let mayBeAside = newName.mayBeBackup(of: name) || isIntoBackups
+        let isBusy = target.map { isBeingWritten($0.id) } ?? false
         let isUpload = entersPipeline && source.isFile && source.asset == nil
         let moved = try holding(source.id, isComplete: entersPipeline) { (isUnderWay) throws(LibraryError) in
             let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
@@ -117,7 +118,7 @@ extension AssetLibrary {
                     savingBegan: vacancies.savingBegan,
                     infection: screened
                 )
-                return try rename(name, in: parent, collision, arrival, isAside: isAside, by: uploader, records)
+                return try rename(name, in: parent, collision, arrival, isAside, isBusy, by: uploader, records)
             }
             if let refusal = moved.refusal { throw LibraryError.refused(refusal) }
             return (moved, moved.version)
@@ -163,7 +164,8 @@ extension AssetLibrary {
         in parent: NodeID,
         _ collision: Collision,
         _ asked: Arrival,
-        isAside: Bool,
+        _ isAside: Bool,
+        _ isBusy: Bool,
         by uploader: Uploader,
         _ records: Records
     ) throws -> Moved {
@@ -182,7 +184,7 @@ extension AssetLibrary {
         var found = target == nil ? try successor(of: newName, in: newParent, for: source, records) : nil
         if !rulebook.isPlain {
             let former = try rulebook.of(parent, records)
-            switch try admit(source, &arrival, replacing: target, found, from: former, uploader, records) {
+            switch try admit(source, &arrival, replacing: target, isBusy: isBusy, found, from: former, uploader, records) {
             case .refuse(let refusal):
                 result.refusal = refusal
                 return result

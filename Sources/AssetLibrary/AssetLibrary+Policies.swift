@@ -71,8 +71,10 @@ extension AssetLibrary {
         let isOn = value == [0x31]
         try settle(id)
         try write { records in
-            guard let node = try records.node(id) else { throw LibraryError.notFound }
-            guard let asset = node.asset else { throw LibraryError.invalid("\(name) is for files that are assets.") }
+            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard node.asset != nil else { throw LibraryError.invalid("\(name) is for files that are assets.") }
+            try records.separateForeign(&node)
+            guard let asset = node.asset else { return }
             switch flag {
             case .stored:
                 // What has a time to go keeps it.

@@ -1,10 +1,10 @@
-public import AssetModel
+internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Logging
 internal import Synchronization
 
-// Uploads that a policy refuses, and those that must not touch the file whose name they aim at.
+// Uploads that a policy refuses.
 extension AssetLibrary {
     /// A refused upload: a name that came to be with it is gone, a file that was there has its former content, and there is a receipt.
     ///
@@ -17,45 +17,51 @@ extension AssetLibrary {
         at place: Place,
         _ refusal: Refusal
     ) throws -> Never {
-        let (uid, isNew, hasName) = (upload.uploader.uid, upload.isNew, upload.aim == nil)
-        let removed = try catalog.write { records -> NodeRecord? in
+        let (uid, isBorn, hasName) = (upload.uploader.uid, upload.isBorn, upload.aim == nil)
+        let lost = try catalog.write { records -> [Place] in
             try records.append(refusal, at: place, by: uid, content)
-            guard isNew, hasName, let record = try records.node(node.id),
-                try records.node(named: place.name, in: place.parent)?.id == node.id
-            else { return nil }
-            let now = Timestamp.now
-            try records.deleteEntry(place.name, in: place.parent)
-            try records.touchFolder(place.parent, at: now)
-            let left = try records.dropLink(of: record, at: now)
-            // What an asset that waits for its next version was called is known, so that it can come back.
-            try records.trashIfLost(left, as: place.name, in: place.parent, at: now)
-            usage.add(-record.size, to: place.rules)
-            return left
+            guard isBorn, hasName else { return [] }
+            let places = try records.entriesNaming(node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
+            for place in places {
+                guard let record = try records.node(node.id) else { continue }
+                let now = Timestamp.now
+                try records.deleteEntry(place.name, in: place.parent)
+                try records.touchFolder(place.parent, at: now)
+                let left = try records.dropLink(of: record, at: now)
+                // An asset that had the name before, and what of this upload was one already, can come back.
+                try records.trashIfLost(left, as: place.name, in: place.parent, at: now)
+                usage.add(-record.size, to: place.rules)
+            }
+            return places
         }
         log.notice("Refused \(place.rules.path(of: place.name)): \(refusal.sentence)")
         upload.refusal = refusal
         upload.isDirty = false
         upload.isOnlyTruncated = false
-        if removed != nil {
+        if isBorn, hasName {
             upload.aim = OpenNode.Aim(parent: place.parent, name: place.name)
-            tellOfName(place.name, in: place.parent)
+            for place in lost { tellOfName(place.name, in: place.parent) }
         } else if hasName {
             try giveBack(&upload, of: node)
         }
         throw LibraryError.refused(refusal)
     }
 
-    /// A file shows again what it showed before the upload.
+    /// A file shows again what it showed before the upload, with the attributes that it had.
     private func giveBack(_ upload: inout OpenNode.Upload, of node: OpenNode) throws {
-        let (record, digest) = try read { records in
-            let record = try records.node(node.id)
-            let digest = try record?.blob.flatMap { try records.digest(of: $0) }
+        let before = upload.before
+        let found = try catalog.write { records -> (NodeRecord, Digest?)? in
+            guard var record = try records.node(node.id) else { return nil }
             // Its bytes are not to be published after a crash.
-            if record?.asset != nil { return (record, digest) }
-            return (record, digest)
+            try records.deleteStaged(node.id)
+            if let before {
+                (record.mode, record.uid, record.gid) = (before.mode, before.uid, before.gid)
+                (record.modified, record.accessed) = (before.modified, before.accessed)
+                try records.updateAttributes(of: record)
+            }
+            return (record, try record.blob.flatMap { try records.digest(of: $0) })
         }
-        guard let record else { return }
-        try catalog.write { try $0.deleteStaged(node.id) }
+        guard let (record, digest) = found else { return }
         upload.isRecorded = false
         upload.digest.disturb()
         guard !upload.isBound else {
@@ -68,7 +74,8 @@ extension AssetLibrary {
             node.shown.withLock { ($0.size, $0.modified, $0.digest) = (record.size, nil, digest) }
             return
         }
-        if let staged = upload.staged { upload.refused = (staged, node.content.size) }
+        // Where others write to the file too, nobody could say whose the bytes are.
+        if let staged = upload.staged, upload.writers == 1 { upload.refused = (staged, node.content.size) }
         upload.staged = nil
         if let digest {
             try showBlob(digest, size: record.size, in: node)
@@ -100,60 +107,6 @@ extension AssetLibrary {
         if let refused { throw .refused(refused) }
     }
 
-    // MARK: Names that stay another's
-
-    /// Whether what is written to a file is to be another file.
-    ///
-    /// Where that cannot be told it is taken to be so.
-    public func divertsWriters(of id: NodeID) -> Bool {
-        if rulebook.isPlain { return false }
-        let place = try? read { records in try records.node(id).flatMap { try placeToPublish($0, records) } }
-        return place.map { !$0.rules.policy.overwrites } ?? true
-    }
-
-    /// Begins an upload beside a file whose name is not to be replaced: with the file's content, and without a name until its verdict.
-    /// - Returns: nil where the file may be written to: it is empty, an upload to it goes on, or its folder lets names be replaced.
-    func divert(_ id: NodeID, by uploader: Uploader) throws(LibraryError) -> OpenNode? {
-        if rulebook.isPlain { return nil }
-        let found = try read { records -> (NodeRecord, Place, Digest)? in
-            guard let record = try records.node(id), record.isFile, record.links > 0, record.size > 0,
-                record.asset != nil, let digest = try record.blob.flatMap({ try records.digest(of: $0) }),
-                let place = try placeToPublish(record, records), !place.rules.policy.overwrites,
-                place.rules.nameClass(of: place.name) == .final
-            else { return nil }
-            return (record, place, digest)
-        }
-        guard let (record, place, digest) = found else { return nil }
-        if let open = openNode(id), open.upload.withLock({ $0.writers > 0 }) { return nil }
-        let made = try write { records in
-            var node = NodeRecord(mode: record.mode, uid: uploader.uid, gid: uploader.gid, now: .now)
-            node.links = 0
-            return try records.insert(node)
-        }
-        let node = retain(made.id)
-        do throws(BlobStoreError) {
-            try showBlob(digest, size: record.size, in: node)
-        } catch {
-            release(node)
-            throw LibraryError(error)
-        }
-        node.upload.withLock { upload in
-            upload.writers = 1
-            upload.uploader = uploader
-            upload.aim = OpenNode.Aim(parent: place.parent, name: place.name)
-        }
-        return node
-    }
-
-    /// The end of an upload that has no name: nobody can find its file any more.
-    func dropNameless(_ upload: inout OpenNode.Upload, of node: OpenNode) {
-        upload.refused = nil
-        guard upload.aim != nil else { return }
-        node.isUnlinked.store(true, ordering: .relaxed)
-        upload.staged = nil
-        upload.isDirty = false
-    }
-
     // MARK: Limits
 
     /// How large a file in a folder may become by this upload; looked up when it begins.
@@ -171,7 +124,10 @@ extension AssetLibrary {
             let own = try aim == nil ? records.node(id)?.size ?? 0 : 0
             var limit = rules.policy.maxSize.map { ($0.bytes, Refusal.tooLarge($0)) }
             for quota in rules.quotas {
-                let left = max(own, quota.limit.bytes - (try usage.of(quota.folder, records)) + own)
+                let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(
+                    try usage.of(quota.folder, records) - own
+                )
+                let left = overflow ? .max : max(own, free)
                 guard left < limit?.0 ?? .max else { continue }
                 limit = (left, .quota(quota.limit, of: try rulebook.of(quota.folder, records).path))
             }
@@ -204,8 +160,9 @@ extension AssetLibrary {
 
     /// Whether a verdict may come after the close: not where a policy may refuse it.
     func mayAnswerFirst(_ id: NodeID, _ upload: borrowing OpenNode.Upload) throws(LibraryError) -> Bool {
+        // What has no name yet would be lost with its last descriptor.
+        if upload.aim != nil { return false }
         if rulebook.isPlain { return true }
-        let aim = upload.aim
-        return try read { try destination(of: id, aim, $0)?.rules.policy.mayRefuseOrRename != true }
+        return try read { try destination(of: id, nil, $0)?.rules.policy.mayRefuseOrRename != true }
     }
 }

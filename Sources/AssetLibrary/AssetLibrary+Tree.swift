@@ -83,16 +83,19 @@ extension AssetLibrary {
             try records.touchFolder(parent, subfolders: -1, at: now)
             return try records.dropLink(of: node, at: now)
         }
+        freeNumbers.free(name, in: parent)
         vacancies.addFolder(name, in: parent, removed.id)
         return removed
     }
 
     /// Removes nodes that have no name, are not open, and that nobody refers to.
     public func forget(_ nodes: [NodeID]) throws(LibraryError) {
-        try write { records in
+        let gone = try write { records in
             for node in nodes { try records.deleteUnlinkedNode(node) }
+            // What has come by a name meanwhile stays.
+            return try nodes.filter { try records.node($0) == nil }
         }
-        for node in nodes { kernelAttributes.remove(node) }
+        for node in gone { kernelAttributes.remove(node) }
     }
 
     func noteRemoval(_ node: NodeRecord) {

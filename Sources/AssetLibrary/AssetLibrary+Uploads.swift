@@ -24,6 +24,7 @@ extension AssetLibrary {
             try node.upload.withLock { upload throws(LibraryError) in
                 node.shown.withLock { $0.isLoaded = true }
                 upload.isNew = true
+                upload.isBorn = true
                 upload.addWriter(Uploader(uid: uid, gid: gid))
                 try setLimit(&upload, of: record.id)
             }
@@ -37,22 +38,21 @@ extension AssetLibrary {
     /// Opens a file.
     ///
     /// Every `open` needs one `close`. Where an upload must not touch what has the name, the open file is another one, whose
-    /// number is its own.
+    /// number is its own; unless the caller has seen to that, and says that it `replaces`.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
         uid: UInt32,
-        gid: UInt32 = 0
+        gid: UInt32 = 0,
+        replaces: Bool = false
     ) throws(LibraryError) -> OpenNode {
         let uploader = Uploader(uid: uid, gid: gid)
-        if forWriting, let beside = try divert(id, by: uploader) {
-            do throws(LibraryError) {
-                try beside.upload.withLock { upload throws(LibraryError) in try setLimit(&upload, of: id) }
-            } catch {
-                close(beside, wasWriting: true)
-                throw error
-            }
-            return beside
+        if forWriting, !replaces, !rulebook.isPlain, let record = try read({ try $0.node(id) }),
+            let (folder, name) = try keptNames(of: record, isTruncating: false).first
+        {
+            let beside = try divert(record, under: name, in: folder, uid: uid, gid: gid)
+            defer { letGo(beside.id) }
+            return try open(beside.id, forWriting: true, uid: uid, gid: gid, replaces: true)
         }
         let node = retain(id)
         do throws(LibraryError) {
@@ -60,6 +60,7 @@ extension AssetLibrary {
                 try load(node, &upload)
                 guard forWriting else { return }
                 try setLimit(&upload, of: id)
+                if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
                 upload.addWriter(uploader)
             }
         } catch {
@@ -212,7 +213,11 @@ extension AssetLibrary {
                 log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
                 postpone(node)
             }
-            if upload.writers == 0 { dropNameless(&upload, of: node) }
+            if upload.writers == 0 {
+                upload.isBorn = false
+                upload.before = nil
+                dropNameless(&upload, of: node)
+            }
         }
         release(node)
     }

@@ -9,11 +9,13 @@ extension AssetLibrary {
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         if node.isUnlinked.load(ordering: .relaxed) { return }
         let size = node.content.size
-        let (uploader, present, aim, isNew) = (upload.uploader, upload.version, upload.aim, upload.isNew)
+        let (uploader, present, aim) = (upload.uploader, upload.version, upload.aim)
         do {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id] != nil }
             let isJudged = !isAnswered && (aim != nil || !rulebook.isPlain)
             let place = isJudged ? try read { try judgedPlace(of: node.id, aim, $0) } : nil
+            // The folder that it was to come to is gone, and with it all that was in it.
+            if aim != nil, place == nil { throw LibraryError.notFound }
             var (candidate, sealed) = try seal(&upload, of: node, size: size)
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
@@ -23,6 +25,10 @@ extension AssetLibrary {
                 } catch {
                     try refuse(&upload, of: node, content, at: place, error)
                 }
+            }
+            // Before the bytes take their place among the blobs. What others do meanwhile is looked at once more below.
+            if let place, let refusal = try foreseenRefusal(content, of: node.id, at: place, aim, uploader) {
+                try refuse(&upload, of: node, content, at: place, refusal)
             }
             let isGivenAway = try adopt(&candidate, sealed) && !upload.isBound
             var isShown = false
@@ -42,7 +48,7 @@ extension AssetLibrary {
                 var (judgement, requested) = (Judgement.accept, EntryName?.none)
                 if isJudged, let place = try judgedPlace(of: node.id, aim, records) {
                     judgement = try judge(
-                        submission(content, of: record, at: place, aim, isNew: isNew, uploader, records),
+                        submission(content, of: record, at: place, aim, uploader, records),
                         records
                     )
                 }
@@ -59,13 +65,15 @@ extension AssetLibrary {
                     }
                 }
                 if aim != nil, let place { try give(place, to: record, records) }
+                // Each of its names counts, wherever it is.
+                if record.links > 1 { usage.forget() }
                 if !rulebook.isPlain, let folder = try place?.parent ?? records.anyEntry(of: node.id)?.parent {
                     usage.add(size - (aim == nil ? record.size : 0), to: try rulebook.of(folder, records))
                 }
                 guard let show = try Show(sealed, in: node.id, modified, records) else { return .lost }
                 guard let place else { return .waiting }
                 if case .existing(let asset, _) = judgement {
-                    try records.show(asset, by: show.node, at: place, at: .now)
+                    try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
                     return .published(nil, renamed: requested != nil ? place : nil)
                 }
@@ -85,6 +93,13 @@ extension AssetLibrary {
             case .lost: return
             case .refused(let refusal):
                 guard let place = try place ?? read({ try destination(of: node.id, aim, $0) }) else { return }
+                if isGivenAway {
+                    // The file is a blob now: whoever writes on does so in a copy.
+                    isShown = true
+                    upload.staged = nil
+                    node.shown.withLock { $0.digest = sealed.digest }
+                    if aim == nil, !upload.isBorn { upload.staged = try stageCopy(of: node, size: size) }
+                }
                 try refuse(&upload, of: node, content, at: place, refusal)
             case .unchanged:
                 upload.isDirty = false
@@ -155,7 +170,10 @@ extension AssetLibrary {
 
     /// Where a file's content is to be published; nil while the file has only temporary names, or junk's.
     func destination(of id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
-        if let aim { return try rulebook.place(aim.name, in: aim.parent, records) }
+        if let aim {
+            guard let folder = try records.node(aim.parent), folder.links > 0 else { return nil }
+            return try rulebook.place(aim.name, in: aim.parent, records)
+        }
         return try records.node(id).flatMap { try placeToPublish($0, records) }
     }
 
@@ -176,12 +194,28 @@ extension AssetLibrary {
         return nil
     }
 
+    /// What the folder would say; nil where the blob that the content is equal to is damaged, so that the new bytes must heal it first.
+    private func foreseenRefusal(
+        _ content: Content,
+        of id: NodeID,
+        at place: Place,
+        _ aim: OpenNode.Aim?,
+        _ uploader: Uploader
+    ) throws -> Refusal? {
+        let judgement = try read { records -> Judgement in
+            guard let record = try records.node(id) else { return .accept }
+            return try judge(submission(content, of: record, at: place, aim, uploader, records), records)
+        }
+        guard case .refuse(let refusal) = judgement else { return nil }
+        let isDamaged = content.digest.map { !blobs.contains($0, size: content.size) } ?? false
+        return refusal.kind == .duplicate && isDamaged ? nil : refusal
+    }
+
     private func submission(
         _ content: Content,
         of node: NodeRecord,
         at place: Place,
         _ aim: OpenNode.Aim?,
-        isNew: Bool,
         _ uploader: Uploader,
         _ records: Records
     ) throws -> Submission {

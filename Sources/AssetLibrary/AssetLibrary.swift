@@ -128,6 +128,9 @@ public final class AssetLibrary: Sendable {
                 try finish(entry.node)
                 // What is equal to a blob, or has lost its name, served its handles, and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }
+            } catch .refused {
+                // It is in the log, and the file is what it was.
+                entry.node.upload.withLock { ($0.staged, $0.refused) = (nil, nil) }
             } catch {
                 log.error(
                     "The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)"

@@ -55,14 +55,19 @@ extension Records {
         var node = node
         if let existing = arrival.existing {
             let place = arrival.place
-            try show(existing, by: node, at: place, at: .now)
-            if let lost = heritage?.asset, lost != existing {
-                try trash(lost, parent: place.parent, name: place.name, at: .now)
-            }
+            try show(existing, by: node, insteadOf: heritage?.asset ?? node.asset, at: place)
             let digest = try node.blob.flatMap { try self.digest(of: $0) }
             let content = Content(digest: digest, size: node.size)
             try append(.existing, of: existing, at: place, by: arrival.uid, content, arrival.requested)
             return nil
+        }
+        var heritage = heritage
+        if let former = heritage?.former, let before = former.formerAsset, let shared = heritage?.asset,
+            try nodes(showing: shared).contains(where: { $0 != former.id && $0 != node.id })
+        {
+            // What had the name showed another file's asset, which is not the name's to hand on.
+            let own = try ownAsset(insteadOf: shared, before, for: node, named: arrival.name, at: .now)
+            heritage = Heritage(asset: own, former: nil)
         }
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.

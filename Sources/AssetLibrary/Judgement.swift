@@ -86,7 +86,7 @@ extension AssetLibrary {
         try records.holders(of: blob, in: rules.policy.scope == .exactFolder ? rules.folder : nil) { holder in
             guard !submission.own.contains(holder.asset), !readable.contains(holder.asset),
                 try rules.policy.scope != .subtree || isBelow(rules.scopeFolder, holder.node, records),
-                try records.asset(holder.asset)?.expires.map({ $0 > .now }) ?? true
+                try counts(holder.asset, rules.policy, records)
             else { return true }
             if try mayRead(holder.node, submission.uploader, records) {
                 readable.append(holder.asset)
@@ -97,6 +97,12 @@ extension AssetLibrary {
             return readable.count < (isFirstEnough ? 1 : Self.matchLimit) && unreadable.count < 1000
         }
         return (readable.sorted { $0.rawValue < $1.rawValue }, readable.count + unreadable.count)
+    }
+
+    /// Not what has expired; nor does what is uploaded to stay become what goes by itself.
+    private func counts(_ asset: AssetID, _ policy: Policy, _ records: Records) throws -> Bool {
+        guard let expires = try records.asset(asset)?.expires else { return true }
+        return expires > .now && (policy.duplicates == .reject || policy.isTemporary)
     }
 
     private func isBelow(_ folder: NodeID, _ node: NodeID, _ records: Records) throws -> Bool {

@@ -1,5 +1,6 @@
 public import AssetModel
 public import BlobStore
+internal import Catalog
 public import Synchronization
 
 /// A file that is open: one working file, which all its handles read and write.
@@ -57,6 +58,12 @@ public final class OpenNode: Sendable {
         /// The name that the content is to have, which the file has not: that of another file, which stays as it is, or one that a
         /// refused upload has lost.
         var aim: Aim?
+        /// The file that has the name, and stays; nil once there is other content.
+        var stands: NodeID?
+        /// Whether the file was made by an open that lasts.
+        var isBorn = false
+        /// What the file was when the upload began.
+        var before: NodeRecord?
         /// Whether whoever wrote has been told that all is well, so that no policy may say otherwise any more.
         var isAnswered = false
         /// That the file was to become larger than it may; the next verdict says so.

@@ -4,36 +4,48 @@ internal import Catalog
 // Files that show another file's asset, because they brought what it had (`RETURN_EXISTING`). Each shows it as long as both have
 // that content.
 extension Records {
-    /// A file shows the asset that had its content before; what it showed until now goes to the trash, if nobody else shows it.
-    func show(_ asset: AssetID, by node: NodeRecord, at place: Place, at now: Timestamp) throws {
+    /// A file shows the asset that had its content before; `former`, which its name showed until now, goes to the trash, if nobody
+    /// else shows it.
+    func show(_ asset: AssetID, by node: NodeRecord, insteadOf former: AssetID?, at place: Place) throws {
         guard node.asset != asset else { return }
-        try setAsset(of: node.id, to: asset, isDuplicate: true)
-        if let former = node.asset, try self.asset(former) != nil {
-            try trash(former, parent: place.parent, name: place.name, at: now)
+        try setAsset(of: node.id, to: asset, former: former ?? AssetID(rawValue: 0))
+        for lost in Set([former, node.asset].compactMap { $0 }) where try self.asset(lost) != nil {
+            try trash(lost, parent: place.parent, name: place.name, at: .now)
         }
     }
 
-    /// A file that shows another's asset has got other content: the asset that it had before takes that, if it is in the trash
-    /// under this name, else a new one with the same fields.
-    /// - Returns: whether the file shows another asset now.
-    func leaveSharedAsset(_ node: inout NodeRecord, at place: Place, at now: Timestamp) throws -> Bool {
-        guard node.isDuplicate, let shared = node.asset else { return false }
-        if try newestVersions(of: shared, limit: 1).first?.blob == node.blob { return false }
-        node.isDuplicate = false
+    /// A file that shows another's asset, and no longer has the same content, or not the same right to it, gets its own: the one that it
+    /// showed before, or a new one; with the same fields.
+    /// - Returns: whether it shows another asset now.
+    func leaveSharedAsset(_ node: inout NodeRecord, named name: EntryName, at now: Timestamp) throws -> Bool {
+        guard let former = node.formerAsset, let shared = node.asset else { return false }
+        node.formerAsset = nil
         guard try nodes(showing: shared).contains(where: { $0 != node.id }) else {
             // The first has gone: the asset is this file's alone.
             try setAsset(of: node.id, to: shared)
             return false
         }
-        if let former = try trashedAsset(place.name, in: place.parent) {
-            try restore(former)
-            node.asset = former
-        } else {
-            node.asset = try insertAsset(uid: node.uid, name: place.name, at: now)
-            if let own = node.asset { try copyFields(of: shared, to: own) }
-        }
-        try setAsset(of: node.id, to: node.asset)
+        let own = try ownAsset(insteadOf: shared, former, for: node, named: name, at: now)
+        node.asset = own
+        try setAsset(of: node.id, to: own)
         return true
+    }
+
+    /// The asset that a file has instead of another's: the one that was put away for that, or a new one with the same fields.
+    func ownAsset(
+        insteadOf shared: AssetID,
+        _ former: AssetID,
+        for node: NodeRecord,
+        named name: EntryName,
+        at now: Timestamp
+    ) throws -> AssetID {
+        if former.rawValue != 0, try asset(former) != nil, try !isShown(former) {
+            try restore(former)
+            return former
+        }
+        let own = try insertAsset(uid: node.uid, name: name, at: now)
+        try copyFields(of: shared, to: own)
+        return own
     }
 
     /// An asset has got other content from one of its files: the others, which brought what it had, keep that, with an asset of
@@ -43,7 +55,7 @@ extension Records {
         for left in try duplicates(of: asset) where left.id != node.id && left.blob != node.blob && left.links > 0 {
             guard let name = try anyEntry(of: left.id)?.name else { continue }
             if let own {
-                try setAsset(of: left.id, to: own, isDuplicate: true)
+                try setAsset(of: left.id, to: own, former: left.formerAsset)
                 continue
             }
             let new = try insertAsset(uid: left.uid, name: name, at: now)
@@ -52,5 +64,17 @@ extension Records {
             _ = try insertVersion(of: new, blob: left.blob, size: left.size, uid: left.uid, name: name, at: now)
             own = new
         }
+    }
+
+    /// What somebody says of a file that shows another's asset is said of that, if both are theirs; else the file gets an asset of its
+    /// own first, so that nobody changes what they may only read.
+    func separateForeign(_ node: inout NodeRecord) throws {
+        guard node.isDuplicate, node.uid != 0, let shared = node.asset, let name = try anyEntry(of: node.id)?.name else { return }
+        let isForeign = try nodes(showing: shared).contains { id in
+            try self.node(id).map { !$0.isDuplicate && $0.uid != node.uid } ?? false
+        }
+        guard isForeign, try leaveSharedAsset(&node, named: name, at: .now), let own = node.asset else { return }
+        guard try newestVersions(of: own, limit: 1).first?.blob != node.blob else { return }
+        _ = try insertVersion(of: own, blob: node.blob, size: node.size, uid: node.uid, name: name, at: .now)
     }
 }

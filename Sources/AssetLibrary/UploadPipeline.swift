@@ -102,7 +102,13 @@ struct Publish {
     ) throws {
         let now = Timestamp.now
         var node = node
-        let present = try records.leaveSharedAsset(&node, at: place, at: now) ? nil : present
+        var present = present
+        if node.isDuplicate, let shared = node.asset,
+            try records.newestVersions(of: shared, limit: 1).first?.blob != node.blob,
+            try records.leaveSharedAsset(&node, named: place.name, at: now)
+        {
+            present = nil
+        }
         let policy = place.rules.policy
         let isNew = node.asset == nil
         let asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, at: now)

@@ -23,7 +23,9 @@ public struct NodeRecord: Sendable {
     /// The asset that a file shows.
     public var asset: AssetID?
     /// Whether the asset is another file's, which had the content first.
-    public var isDuplicate = false
+    public var isDuplicate: Bool { formerAsset != nil }
+    /// The asset that such a file showed before, or 0 where it had none; nil where the asset is its own.
+    public var formerAsset: AssetID?
     /// Last access.
     public var accessed: Timestamp
     /// Last change of the content.

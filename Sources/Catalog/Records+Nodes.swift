@@ -3,7 +3,7 @@ public import AssetModel
 extension NodeRecord {
     static let columns = """
         n.id, n.mode, n.links, n.uid, n.gid, n.device, n.size, n.blocks, n.blob, n.asset, n.accessed, n.modified, n.changed,
-        n.born, n.target, n.is_duplicate
+        n.born, n.target, n.former_asset
         """
 
     init(_ row: Columns, from first: Int32 = 0) {
@@ -24,7 +24,7 @@ extension NodeRecord {
         modified = row.timestamp(first + 11)
         changed = row.timestamp(first + 12)
         if isSymbolicLink { target = row.bytes(first + 14) }
-        isDuplicate = row.integer(first + 15) != 0
+        formerAsset = row.optionalInteger(first + 15).map(AssetID.init)
     }
 }
 
@@ -76,11 +76,11 @@ extension Records {
         )
     }
 
-    /// Records which asset a file shows.
-    public func setAsset(of id: NodeID, to asset: AssetID?, isDuplicate: Bool = false) throws {
+    /// Records which asset a file shows, and, where that is another file's, which it showed before.
+    public func setAsset(of id: NodeID, to asset: AssetID?, former: AssetID? = nil) throws {
         try run(
-            "UPDATE node SET asset = ?, is_duplicate = ? WHERE id = ?",
-            [SQLValue(asset?.rawValue), isDuplicate ? 1 : 0, id.value]
+            "UPDATE node SET asset = ?, former_asset = ? WHERE id = ?",
+            [SQLValue(asset?.rawValue), SQLValue(former?.rawValue), id.value]
         )
     }
 

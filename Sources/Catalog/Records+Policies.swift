@@ -62,7 +62,7 @@ extension Records {
         let rows = try statement(
             """
             SELECT n.id, n.asset FROM version v JOIN node n ON n.asset = v.asset
-            WHERE v.blob = ? AND n.blob = v.blob AND n.links > 0\(inFolder) ORDER BY v.id, n.is_duplicate
+            WHERE v.blob = ? AND n.blob = v.blob AND n.links > 0\(inFolder) ORDER BY v.id
             """,
             [blob.value] + (folder.map { [$0.value] } ?? [])
         )
@@ -86,20 +86,9 @@ extension Records {
 
     /// Files that show an asset of which another was the first.
     public func duplicates(of asset: AssetID) throws -> [NodeRecord] {
-        try all("SELECT \(NodeRecord.columns) FROM node n WHERE n.asset = ? AND n.is_duplicate = 1", [asset.value]) {
+        try all("SELECT \(NodeRecord.columns) FROM node n WHERE n.asset = ? AND n.former_asset IS NOT NULL", [asset.value]) {
             NodeRecord($0)
         }
-    }
-
-    /// The asset that lost its last name as this one, most recently.
-    public func trashedAsset(_ name: EntryName, in parent: NodeID) throws -> AssetID? {
-        try first(
-            """
-            SELECT id FROM asset WHERE trashed IS NOT NULL AND trashed_parent = ? AND trashed_name = ?
-            ORDER BY trashed DESC LIMIT 1
-            """,
-            [parent.value, name.value]
-        ) { AssetID(rawValue: $0.integer(0)) }
     }
 
     // MARK: What policies make of assets

@@ -62,12 +62,11 @@ enum Schema {
 
     /// What policies make of uploads: files that show another file's asset, assets that go by themselves or are infected.
     private static let policies = """
-        ALTER TABLE node ADD COLUMN is_duplicate INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE node ADD COLUMN former_asset INTEGER;
         ALTER TABLE asset ADD COLUMN expires INTEGER;
         ALTER TABLE asset ADD COLUMN no_exif INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE asset ADD COLUMN infection TEXT;
         CREATE INDEX asset_expires ON asset (expires) WHERE expires IS NOT NULL;
-        CREATE INDEX asset_trashed ON asset (trashed_parent, trashed_name) WHERE trashed IS NOT NULL;
         ALTER TABLE blob ADD COLUMN md5 BLOB;
         CREATE INDEX blob_without_md5 ON blob (id) WHERE md5 IS NULL;
         """

@@ -28,11 +28,6 @@ public struct Caller: Sendable {
         return status("Groups:")?.split(whereSeparator: \.isWhitespace).contains { UInt32($0) == group } ?? false
     }
 
-    /// The id of the process that the thread is one of; the thread's where it is not found.
-    public var process: Int32 {
-        status("Tgid:").flatMap { Int32($0.filter { !$0.isWhitespace }) } ?? pid
-    }
-
     private func status(_ key: String) -> String? {
         guard let file = unsafe fopen("/proc/\(pid)/status", "re") else { return nil }
         defer { unsafe _ = fclose(file) }

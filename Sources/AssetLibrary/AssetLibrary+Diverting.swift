@@ -1,0 +1,101 @@
+public import AssetModel
+internal import BlobStore
+public import Catalog
+internal import Synchronization
+
+// Names that stay: what is written to a file whose name is not to be replaced goes to a file of its own, which has no name until its
+// verdict. The file that has the name is never touched.
+extension AssetLibrary {
+    /// Whether what is written to a file under a name is to be another file: not where the folder lets names be replaced, nor where
+    /// there is nothing to keep.
+    ///
+    /// With `isTruncating` the writer begins anew; then what somebody else is about to write there counts too.
+    public func keepsContent(
+        of record: NodeRecord,
+        under name: EntryName,
+        in folder: NodeID,
+        isTruncating: Bool
+    ) throws(LibraryError) -> Bool {
+        if rulebook.isPlain || !record.isFile || record.links == 0 { return false }
+        let isKept = try read { records in
+            let rules = try rulebook.of(folder, records)
+            return !rules.policy.overwrites && rules.nameClass(of: name) == .final
+        }
+        guard isKept else { return false }
+        return record.asset != nil && record.size > 0 || isTruncating && isBeingWritten(record.id)
+    }
+
+    /// The names of a file that are not to be replaced by what is written to it.
+    public func keptNames(of record: NodeRecord, isTruncating: Bool) throws(LibraryError) -> [(NodeID, EntryName)] {
+        if rulebook.isPlain { return [] }
+        var kept: [(NodeID, EntryName)] = []
+        for entry in try read({ try $0.entriesNaming(record.id) })
+        where try keepsContent(of: record, under: entry.name, in: entry.parent, isTruncating: isTruncating) {
+            kept.append((entry.parent, entry.name))
+        }
+        return kept
+    }
+
+    /// Makes the file that what is written under a name goes to: it begins with the content that is there, and has no name.
+    ///
+    /// It is kept until `letGo` is called, and then as long as it is open.
+    public func divert(
+        _ record: NodeRecord,
+        under name: EntryName,
+        in folder: NodeID,
+        uid: UInt32,
+        gid: UInt32
+    ) throws(LibraryError) -> NodeRecord {
+        let (made, digest) = try write { records in
+            var node = NodeRecord(mode: record.mode, uid: uid, gid: gid, now: .now)
+            node.links = 0
+            let digest = try record.blob.flatMap { try records.digest(of: $0) }
+            return (try records.insert(node), digest)
+        }
+        let node = retain(made.id)
+        do throws(BlobStoreError) {
+            if let digest {
+                try showBlob(digest, size: record.size, in: node)
+            } else {
+                node.shown.withLock { $0.isLoaded = true }
+            }
+        } catch {
+            release(node)
+            throw LibraryError(error)
+        }
+        node.upload.withLock { upload in
+            upload.aim = OpenNode.Aim(parent: folder, name: name)
+            upload.stands = record.id
+        }
+        return made
+    }
+
+    /// Ends what `divert` began: from here on the file is kept by those who have it open.
+    public func letGo(_ id: NodeID) {
+        if let node = openNode(id) { release(node) }
+    }
+
+    /// The end of an upload that has no name: nobody can find its file any more.
+    func dropNameless(_ upload: inout OpenNode.Upload, of node: OpenNode) {
+        upload.refused = nil
+        guard upload.aim != nil, waiting.withLock({ $0[node.id] == nil }) else { return }
+        node.isUnlinked.store(true, ordering: .relaxed)
+        upload.staged = nil
+        upload.isDirty = false
+        passOnTimes(of: node.id, to: upload.stands)
+    }
+
+    /// touch(1) opens a file to set its times: without any content of its own, they are for the file that has the name.
+    private func passOnTimes(of id: NodeID, to file: NodeID?) {
+        // Where this fails a time is not set, of which nobody can be told.
+        _ = try? write { records in
+            guard let file, let own = try records.node(id), var record = try records.node(file),
+                own.modified != own.born || own.accessed != own.born, own.uid == record.uid || own.uid == 0
+            else { return }
+            (record.modified, record.accessed) = (own.modified, own.accessed)
+            record.changed = .now
+            try records.updateAttributes(of: record)
+            noteVerdict()
+        }
+    }
+}
