@@ -41,13 +41,13 @@ extension AssetFilesystem {
             opened.needsNoFlush = true
             return opened
         }
-        let detour = isWriting ? detours.end(caller.pid, at: id) : nil
-        if isWriting, detour == nil, try !mayWrite(id, isTruncating: flags & O_TRUNC != 0, for: caller) {
+        let (isSent, isKept) = arrive(at: id, caller)
+        if isWriting, !isSent, try !mayWrite(id, isTruncating: flags & O_TRUNC != 0, for: caller) {
             throw OperationFailure(.staleNFSFileHandle)
         }
         let node = try refusing { () throws(LibraryError) in
             // What a detour has led to is now kept by this open.
-            defer { if detour?.node != nil { library.letGo(id) } }
+            defer { if isKept { library.letGo(id) } }
             return try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid, replaces: true)
         }
         do throws(OperationFailure) {

@@ -23,7 +23,7 @@ final class Detours: Sendable {
         var node: NodeID?
         /// Whether the name that was looked up lets the file be written to.
         var isAllowed = false
-        fileprivate let deadline = ContinuousClock.now + .seconds(30)
+        fileprivate let deadline = ContinuousClock.now + .seconds(10)
     }
 
     private let state = Mutex<[Int32: Detour]>([:])
@@ -40,21 +40,17 @@ final class Detours: Sendable {
     }
 
     /// What a thread is about to open, if it was sent to look the name up.
-    func find(_ thread: Int32) -> Detour? { state.withLock { $0.isEmpty ? nil : $0[thread] } }
+    func find(_ thread: Int32) -> Detour? {
+        state.withLock { $0.isEmpty ? nil : $0[thread].flatMap { $0.deadline > .now ? $0 : nil } }
+    }
 
     /// The name has been looked up.
     func update(_ thread: Int32, _ detour: Detour) { state.withLock { $0[thread] = detour } }
 
-    /// A thread opens a file.
-    /// - Returns: the detour that has led it there.
-    func end(_ thread: Int32, at file: NodeID) -> Detour? {
-        state.withLock { state in
-            guard let detour = state[thread], detour.node == file || detour.isAllowed && detour.file == file else {
-                return nil
-            }
-            state[thread] = nil
-            return detour
-        }
+    /// A thread opens a file: it looks for nothing any more.
+    /// - Returns: the detour that it was on.
+    func end(_ thread: Int32) -> Detour? {
+        state.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: thread) }
     }
 }
 
@@ -67,10 +63,26 @@ extension AssetFilesystem {
             try library.keptNames(of: record, isTruncating: isTruncating)
         }
         guard !kept.isEmpty else { return true }
-        let left = detours.begin(caller.pid, to: id, isTruncating: isTruncating)
-        for node in left { library.letGo(node) }
-        forgetNow(left)
+        // The content gets a name of its own, which only who may write to the folder can give.
+        var mayMakeAny = false
+        for (folder, _) in kept where mayMakeNames(in: try self.record(folder), caller) { mayMakeAny = true }
+        guard mayMakeAny else { throw OperationFailure(.permissionDenied) }
+        abandon(detours.begin(caller.pid, to: id, isTruncating: isTruncating))
         return false
+    }
+
+    /// A thread opens a file.
+    /// - Returns: whether it was sent there, and to a file that is kept for it alone.
+    func arrive(at id: NodeID, _ caller: Caller) -> (isSent: Bool, isKept: Bool) {
+        guard let detour = detours.end(caller.pid) else { return (false, false) }
+        if let node = detour.node, node != id { abandon([node]) }
+        return (detour.node == id || detour.isAllowed && detour.file == id, detour.node == id)
+    }
+
+    /// Files that nobody has come for.
+    private func abandon(_ nodes: [NodeID]) {
+        for node in nodes { library.letGo(node) }
+        forgetNow(nodes)
     }
 
     /// The file that a thread which was sent to look a name up is to find under it.
@@ -90,7 +102,6 @@ extension AssetFilesystem {
             detours.update(caller.pid, detour)
             return nil
         }
-        // The content gets a name of its own, which only who may write to the folder can give.
         guard mayMakeNames(in: try self.record(folder), caller) else { throw OperationFailure(.permissionDenied) }
         let made = try refusing { () throws(LibraryError) in
             try library.divert(record, under: name, in: folder, uid: caller.uid, gid: caller.gid)

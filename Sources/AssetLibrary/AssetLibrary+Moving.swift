@@ -184,7 +184,16 @@ extension AssetLibrary {
         var found = target == nil ? try successor(of: newName, in: newParent, for: source, records) : nil
         if !rulebook.isPlain {
             let former = try rulebook.of(parent, records)
-            switch try admit(source, &arrival, replacing: target, isBusy: isBusy, found, from: former, uploader, records) {
+            switch try admit(
+                source,
+                &arrival,
+                replacing: target,
+                isBusy: isBusy,
+                found,
+                from: former,
+                uploader,
+                records
+            ) {
             case .refuse(let refusal):
                 result.refusal = refusal
                 return result

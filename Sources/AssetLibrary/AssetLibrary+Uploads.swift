@@ -208,6 +208,8 @@ extension AssetLibrary {
                 try finish(&upload, of: node, mayWait: true)
             } catch .refused {
                 // It is in the log, and the file is what it was.
+            } catch .notFound where upload.aim != nil {
+                log.notice("An upload has ended without a place to go to: its folder is gone.")
             } catch {
                 // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
                 log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")

@@ -69,7 +69,8 @@ extension Records {
     /// What somebody says of a file that shows another's asset is said of that, if both are theirs; else the file gets an asset of its
     /// own first, so that nobody changes what they may only read.
     func separateForeign(_ node: inout NodeRecord) throws {
-        guard node.isDuplicate, node.uid != 0, let shared = node.asset, let name = try anyEntry(of: node.id)?.name else { return }
+        guard node.isDuplicate, node.uid != 0, let shared = node.asset, let name = try anyEntry(of: node.id)?.name
+        else { return }
         let isForeign = try nodes(showing: shared).contains { id in
             try self.node(id).map { !$0.isDuplicate && $0.uid != node.uid } ?? false
         }

@@ -86,7 +86,10 @@ extension Records {
 
     /// Files that show an asset of which another was the first.
     public func duplicates(of asset: AssetID) throws -> [NodeRecord] {
-        try all("SELECT \(NodeRecord.columns) FROM node n WHERE n.asset = ? AND n.former_asset IS NOT NULL", [asset.value]) {
+        try all(
+            "SELECT \(NodeRecord.columns) FROM node n WHERE n.asset = ? AND n.former_asset IS NOT NULL",
+            [asset.value]
+        ) {
             NodeRecord($0)
         }
     }

@@ -172,4 +172,14 @@ struct PolicyLibraryTests {
             #expect(try library.extendedAttribute(caption, of: node.id) == Array("second".utf8))
         }
     }
+
+    @Test func `an upload that is refused when the library is closed leaves nothing behind`() throws {
+        try withLibrary { library, _ in
+            try say("duplicates", "REJECT", of: library)
+            _ = try library.upload("a", "same")
+            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 7, gid: 8)
+            try library.put("same", in: node)
+            try library.synchronize(node)
+        }
+    }
 }
