@@ -2,7 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Where policies meet what programs do at the same time, or in another order than usual. Each was wrong once.
+/// Where policies meet what programs do at the same time, or in another order than usual.
+///
+/// Each was wrong once.
 struct PolicyEdgeTests {
     private let prelude = """
         import errno, fcntl, mmap, os, subprocess, time
