@@ -2,6 +2,7 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Logging
+internal import Synchronization
 
 // Files that come to have a name by rename(2) or link(2). One that was temporary until now is an upload, whose verdict this is.
 extension AssetLibrary {
@@ -42,6 +43,14 @@ extension AssetLibrary {
         }
         switch judgement {
         case .refuse(let refusal):
+            let now = ContinuousClock.now
+            let isRepeated = lastRefusal.withLock { last in
+                defer { last = (node.id, place.parent, place.name, now) }
+                // mv(1) asks with RENAME_NOREPLACE first, and then without: that is one attempt.
+                return last.map { ($0, $1, $2) == (node.id, place.parent, place.name) && now - $3 < .seconds(1) }
+                    ?? false
+            }
+            guard !isRepeated else { return judgement }
             try records.append(refusal, at: place, by: uploader.uid, content)
             log.notice("Refused \(rules.path(of: place.name)): \(refusal.sentence)")
             return judgement

@@ -28,6 +28,8 @@ public final class AssetLibrary: Sendable {
     let freeNumbers = FreeNumbers()
     let usage = FolderUsage()
     let herald = Herald()
+    /// The last refusal of a rename: what, and to where.
+    let lastRefusal = Mutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(nil)
     let typeDetector = TypeDetector()
     let scanner: MalwareScanner
     let vacancies: Vacancies
