@@ -20,6 +20,8 @@ mount: build
 	@echo "  cp -a /usr/share/doc/bash $(MOUNTPOINT)/folders/      copying is uploading"
 	@echo "  tail -n 3 $(MOUNTPOINT)/uploads/receipts.jsonl        what became of each upload"
 	@echo "  $(CURDIR)/$(BINARY) info $(MOUNTPOINT)/folders/bash/copyright"
+	@echo "  setfattr -n user.policy.preset -v hubspot $(MOUNTPOINT)/folders/bash      uploads are answered as HubSpot does"
+	@echo "  $(CURDIR)/$(BINARY) explain $(MOUNTPOINT)/folders/bash/copyright"
 	@echo "  make umount MOUNTPOINT=$(MOUNTPOINT)                  when you are done"
 
 umount:
