@@ -54,7 +54,7 @@ extension AssetFilesystem {
     }
 
     /// - Returns: whether another file than this one has the new size.
-    private func truncate(
+    func truncate(
         _ id: NodeID,
         to size: Int64,
         handle: FileHandle?,

@@ -41,6 +41,8 @@ extension AssetFilesystem {
             opened.needsNoFlush = true
             return opened
         }
+        // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
+        if !isWriting, flags & O_TRUNC != 0 { _ = try truncate(id, to: 0, handle: nil, for: caller) }
         let (isSent, isKept) = arrive(at: id, caller)
         if isWriting, !isSent, try !mayWrite(id, isTruncating: flags & O_TRUNC != 0, for: caller) {
             throw OperationFailure(.staleNFSFileHandle)

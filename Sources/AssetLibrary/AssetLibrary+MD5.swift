@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import Glibc
 internal import Logging
 internal import Synchronization
 
@@ -31,6 +32,8 @@ extension AssetLibrary {
     /// Computes what is missing, a few blobs at a time, as long as no upload comes.
     /// - Returns: whether all is done that can be.
     func computeMD5s() -> Bool {
+        // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
+        _ = setpriority(PRIO_PROCESS, 0, 19)
         var last = BlobID(rawValue: 0)
         while true {
             let count = verdictCount

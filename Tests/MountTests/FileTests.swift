@@ -87,6 +87,18 @@ struct FileTests {
         )
     }
 
+    @Test func `O_TRUNC truncates also what is opened for reading`() throws {
+        try withMountedLibrary { mount in
+            try mount.write("f", Array("hello".utf8))
+            let program = """
+                import os
+                fd = os.open("f", os.O_RDONLY | os.O_TRUNC)
+                assert os.fstat(fd).st_size == 0 == os.stat("f").st_size and os.read(fd, 10) == b"" == open("f", "rb").read()
+                """
+            try run(["python3", "-c", program], in: mount.folders).check()
+        }
+    }
+
     @Test func `sizes change as truncate, append and holes say`() throws {
         try python(
             """
