@@ -33,7 +33,7 @@ extension AssetLibrary {
     /// - Returns: whether all is done that can be.
     func computeMD5s() -> Bool {
         // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
-        _ = setpriority(PRIO_PROCESS, 0, 19)
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         var last = BlobID(rawValue: 0)
         while true {
             let count = verdictCount
