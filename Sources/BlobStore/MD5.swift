@@ -1,5 +1,4 @@
 internal import COpenSSL
-internal import SystemPackage
 
 /// MD5 (RFC 1321), for those who compare with it; it protects from nothing.
 public enum MD5 {
@@ -13,23 +12,6 @@ public enum MD5 {
         size: Int64,
         isCancelled: () -> Bool = { false }
     ) throws(BlobStoreError) -> [UInt8] {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-        let context = unsafe EVP_MD_CTX_new()
-        defer {
-            unsafe buffer.deallocate()
-            unsafe EVP_MD_CTX_free(context)
-        }
-        unsafe EVP_DigestInit_ex(context, EVP_md5(), nil)
-        var position: Int64 = 0
-        while position < size {
-            let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(size - position, 1 << 20))])
-            let count = try unsafe file.read(into: part, at: position)
-            guard count > 0, !isCancelled() else { throw .io(.interrupted, during: "MD5") }
-            unsafe EVP_DigestUpdate(context, buffer.baseAddress, count)
-            position += Int64(count)
-        }
-        var bytes = [UInt8](repeating: 0, count: 16)
-        guard unsafe EVP_DigestFinal_ex(context, &bytes, nil) == 1 else { throw .io(.ioError, during: "MD5") }
-        return bytes
+        try unsafe messageDigest(of: file, size: size, EVP_md5(), isCancelled: isCancelled)
     }
 }

@@ -50,23 +50,39 @@ extension Digest {
     /// The digest of a file's first `size` bytes.
     /// - Throws: `.io` also when the file is shorter.
     public init(reading file: OpenFile, size: Int64) throws(BlobStoreError) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-        let context = unsafe EVP_MD_CTX_new()
-        defer {
-            unsafe buffer.deallocate()
-            unsafe EVP_MD_CTX_free(context)
-        }
-        unsafe EVP_DigestInit_ex(context, EVP_sha256(), nil)
-        var position: Int64 = 0
-        while position < size {
-            let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(size - position, 1 << 20))])
-            let count = try unsafe file.read(into: part, at: position)
-            guard count > 0 else { throw .io(.ioError, during: "reading back what was staged") }
-            unsafe EVP_DigestUpdate(context, buffer.baseAddress, count)
-            position += Int64(count)
-        }
-        self = try unsafe SHA256.finish(context)
+        let bytes = try unsafe messageDigest(of: file, size: size, EVP_sha256())
+        guard let digest = Digest(bytes) else { throw .io(.ioError, during: "SHA-256") }
+        self = digest
     }
+}
+
+/// What libcrypto computes over a file's first `size` bytes.
+func messageDigest(
+    of file: OpenFile,
+    size: Int64,
+    _ algorithm: OpaquePointer?,
+    isCancelled: () -> Bool = { false }
+) throws(BlobStoreError) -> [UInt8] {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    let context = unsafe EVP_MD_CTX_new()
+    defer {
+        unsafe buffer.deallocate()
+        unsafe EVP_MD_CTX_free(context)
+    }
+    unsafe EVP_DigestInit_ex(context, algorithm, nil)
+    var position: Int64 = 0
+    while position < size {
+        guard !isCancelled() else { throw .io(.interrupted, during: "reading back what was staged") }
+        let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(size - position, 1 << 20))])
+        let count = try unsafe file.read(into: part, at: position)
+        guard count > 0 else { throw .io(.ioError, during: "reading back what was staged") }
+        unsafe EVP_DigestUpdate(context, buffer.baseAddress, count)
+        position += Int64(count)
+    }
+    var bytes = [UInt8](repeating: 0, count: 64)
+    var count: UInt32 = 0
+    guard unsafe EVP_DigestFinal_ex(context, &bytes, &count) == 1 else { throw .io(.ioError, during: "libcrypto") }
+    return Array(bytes.prefix(Int(count)))
 }
 
 private enum SHA256 {

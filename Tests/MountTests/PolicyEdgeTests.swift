@@ -6,33 +6,9 @@ import Testing
 ///
 /// Each was wrong once.
 struct PolicyEdgeTests {
-    private let prelude = """
-        import errno, fcntl, mmap, os, subprocess, time
-        def refused(call, *arguments):
-            try: call(*arguments)
-            except OSError as error: return errno.errorcode[error.errno]
-        def store(path, data, flags=os.O_WRONLY | os.O_CREAT | os.O_TRUNC):
-            fd = os.open(path, flags, 0o644)
-            try: os.write(fd, data)
-            finally: os.close(fd)
-        def text(path): return open(path, "rb").read()
-        def say(folder, **policies):
-            os.makedirs(folder, exist_ok=True)
-            for key, value in policies.items(): os.setxattr(folder, "user.policy." + key, value.encode())
-        def attribute(path, name): return os.getxattr(path, "user.asset." + name).decode()
-        def child(action):
-            pid = os.fork()
-            if pid == 0:
-                try: action(); os._exit(0)
-                except BaseException as error: print(repr(error), flush=True); os._exit(1)
-            return pid
-        def wait(pid): assert os.waitpid(pid, 0)[1] == 0
-
-        """
-
     private func check(_ program: String, _ name: String = #function) throws {
         try withMountedLibrary(name) { mount in
-            try run(["python3", "-c", prelude + program], in: mount.folders).check()
+            try run(["python3", "-c", pythonPrelude + program], in: mount.folders).check()
         }
     }
 
@@ -188,7 +164,7 @@ struct PolicyEdgeTests {
             try run(
                 [
                     "python3", "-c",
-                    prelude + """
+                    pythonPrelude + """
                         os.umask(0)
                         os.mkdir("P"); store("P/root", b"same"); os.setxattr("P/root", "user.asset.caption", b"mine")
                         say("R", duplicates="RETURN_EXISTING", scope="ENTIRE_PORTAL"); os.chmod("R", 0o777)

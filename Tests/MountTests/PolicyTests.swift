@@ -8,27 +8,13 @@ struct PolicyTests {
         try run(["python3", "-c", program], in: folder).check()
     }
 
-    /// A program's first lines: `refused(call)` gives the errno, `text(path)` the content.
-    private let prelude = """
-        import errno, os
-        def refused(call, *arguments):
-            try: call(*arguments)
-            except OSError as error: return errno.errorcode[error.errno]
-        def store(path, data, flags=os.O_WRONLY | os.O_CREAT | os.O_TRUNC):
-            fd = os.open(path, flags, 0o644)
-            try: os.write(fd, data)
-            finally: os.close(fd)
-        def text(path): return open(path, "rb").read()
-
-        """
-
     // MARK: Duplicates
 
     @Test func `of two processes with the same new content one has an asset, a thousand times`() throws {
         try withMountedLibrary { mount in
             try run(assetfs, "policy", mount.folders, "duplicates=REJECT", "scope=ENTIRE_PORTAL").check()
             let program =
-                prelude + """
+                pythonPrelude + """
                     begin, done = os.pipe(), os.pipe()
                     child = os.fork() == 0
                     lost = 0
@@ -85,7 +71,7 @@ struct PolicyTests {
         try withMountedLibrary { mount in
             try run(assetfs, "policy", mount.folders, "duplicates=REJECT").check()
             let program =
-                prelude + """
+                pythonPrelude + """
                     big = os.urandom(3 << 20)
                     store("small", b"small"); store("large", big)
                     def copy(path, source, size):
@@ -120,7 +106,7 @@ struct PolicyTests {
             try run(assetfs, "policy", mount.folders, "duplicates=REJECT").check()
             try mount.write("a", Array("same".utf8))
             let program =
-                prelude + """
+                pythonPrelude + """
                     for name in ("new", "old"):
                         if name == "old": store("old", b"former")
                         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -218,7 +204,7 @@ struct PolicyTests {
         try withMountedLibrary { mount in
             try run(assetfs, "policy", mount.folders, "preset=hubspot").check()
             let program =
-                prelude + """
+                pythonPrelude + """
                     import mmap
                     first = b"first" * 50_000
                     store("f.txt", first)
@@ -275,7 +261,7 @@ struct PolicyTests {
     @Test func `the kernel forgets what it knew before a folder said something`() throws {
         try withMountedLibrary { mount in
             let program =
-                prelude + """
+                pythonPrelude + """
                     os.mkdir("d"); store("d/f", b"one"); store("d/dup", b"same"); store(".f.Ab12Cd", b"two"); store("d/.f.Ab12Cd", b"three")
                     assert not os.path.exists("d/f-1") and sorted(os.listdir("d")) == [".f.Ab12Cd", "dup", "f"]
                     begun = os.open("d/begun", os.O_WRONLY | os.O_CREAT); os.write(begun, b"same")
@@ -302,7 +288,7 @@ struct PolicyTests {
         try withMountedLibrary { mount in
             try run(assetfs, "policy", mount.folders, "max_size=5M").check()
             let program =
-                prelude + """
+                pythonPrelude + """
                     size = 5 << 20
                     store("fits", bytes(size))
                     fd = os.open("more", os.O_WRONLY | os.O_CREAT)
@@ -363,7 +349,7 @@ struct PolicyTests {
     @Test func `a folder holds what its quota says, and no more`() throws {
         try withMountedLibrary { mount in
             let program =
-                prelude + """
+                pythonPrelude + """
                     import random
                     os.makedirs("q/in"); os.mkdir("out"); os.setxattr("q", "user.policy.quota", b"100K")
                     def held(): return sum(os.stat(os.path.join(path, name)).st_size for path, _, names in os.walk("q") for name in names)
