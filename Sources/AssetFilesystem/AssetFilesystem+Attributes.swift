@@ -30,8 +30,16 @@ extension AssetFilesystem {
         // To its own size a file need not be copied to be cut.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
-        if resizes, let size = changes.size, try truncate(id, to: size, handle: handle, for: caller) {
-            return (attributes(try record(id)), Self.lifetime)
+        if resizes, let size = changes.size {
+            if handle == nil {
+                let (isSent, isKept) = arrive(at: id, caller)
+                // truncate(2), as open(2), looks its name up again.
+                try checkMayWrite(id, isSent: isSent, isTruncating: size == 0, for: caller)
+                defer { if isKept { library.letGo(id) } }
+                try truncate(id, to: size, handle: nil, for: caller)
+            } else {
+                try truncate(id, to: size, handle: handle, for: caller)
+            }
         }
         var new = AssetLibrary.AttributeChanges()
         new.mode = changes.mode
@@ -53,29 +61,23 @@ extension AssetFilesystem {
         return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
     }
 
-    /// - Returns: whether another file than this one has the new size.
     func truncate(
         _ id: NodeID,
         to size: Int64,
         handle: FileHandle?,
         for caller: Caller
-    ) throws(OperationFailure) -> Bool {
+    ) throws(OperationFailure) {
         guard size >= 0 else { throw OperationFailure(.invalidArgument) }
         if let open = handle?.object as? OpenFileHandle {
-            try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
-            return false
+            return try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
         }
         // truncate(2) on a path is an upload of its own.
-        let other = try refusing { () throws(LibraryError) in
+        try refusing { () throws(LibraryError) in
             let open = try library.open(id, forWriting: true, uid: caller.uid, gid: caller.gid)
             defer { library.close(open, wasWriting: true) }
             try library.truncate(open, to: size)
             try library.flush(open)
-            return open.id
         }
-        guard other != id else { return false }
-        if try reading({ try $0.node(other) })?.links == 0 { forgetNow([other]) }
-        return true
     }
 
     /// A symbolic link's target.
@@ -104,7 +106,8 @@ extension AssetFilesystem {
         var result = Attributes(
             inode: record.id.inode,
             mode: record.mode,
-            linkCount: UInt32(clamping: record.links),
+            // The kernel takes what has no name for removed, and so do programs.
+            linkCount: record.links == 0 && library.isDiverted(record.id) ? 1 : UInt32(clamping: record.links),
             uid: record.uid,
             gid: record.gid,
             size: record.size,

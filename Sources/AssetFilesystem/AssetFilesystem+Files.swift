@@ -41,19 +41,18 @@ extension AssetFilesystem {
             opened.needsNoFlush = true
             return opened
         }
-        // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
-        if !isWriting, flags & O_TRUNC != 0 { _ = try truncate(id, to: 0, handle: nil, for: caller) }
+        let isTruncating = flags & O_TRUNC != 0
         let (isSent, isKept) = arrive(at: id, caller)
-        if isWriting, !isSent, try !mayWrite(id, isTruncating: flags & O_TRUNC != 0, for: caller) {
-            throw OperationFailure(.staleNFSFileHandle)
-        }
+        if isWriting || isTruncating { try checkMayWrite(id, isSent: isSent, isTruncating: isTruncating, for: caller) }
+        // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
+        if !isWriting, isTruncating { try truncate(id, to: 0, handle: nil, for: caller) }
         let node = try refusing { () throws(LibraryError) in
             // What a detour has led to is now kept by this open.
             defer { if isKept { library.letGo(id) } }
-            return try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid, replaces: true)
+            return try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid)
         }
         do throws(OperationFailure) {
-            if isWriting, flags & O_TRUNC != 0 {
+            if isWriting, isTruncating {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }

@@ -71,10 +71,7 @@ extension AssetFilesystem {
     /// The answer for a node that has a name for one look only.
     func unsure(_ record: NodeRecord) -> Entry {
         lookupCounts.add(record.id)
-        var attributes = attributes(record)
-        // The kernel takes what has no name for removed.
-        attributes.linkCount = max(1, attributes.linkCount)
-        return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: .zero)
+        return Entry(attributes: attributes(record), nameLifetime: .zero, attributesLifetime: .zero)
     }
 
     /// How long the kernel may believe a node's attributes: a folder's change when names come and go by themselves.

@@ -17,24 +17,34 @@ final class Detours: Sendable {
     /// One open under way.
     struct Detour {
         /// The file that was to be opened.
-        let file: NodeID
+        var file: NodeID
         let isTruncating: Bool
         /// The file to be opened instead, once the name has been looked up.
         var node: NodeID?
         /// Whether the name that was looked up lets the file be written to.
         var isAllowed = false
-        fileprivate let deadline = ContinuousClock.now + .seconds(10)
+        /// The kernel looks a name up again at once; whoever has not by then is on no detour.
+        fileprivate var deadline = ContinuousClock.now + .milliseconds(500)
     }
 
     private let state = Mutex<[Int32: Detour]>([:])
 
     /// A thread is to look its name up again.
-    /// - Returns: files for which a thread has not come back.
-    func begin(_ thread: Int32, to file: NodeID, isTruncating: Bool) -> [NodeID] {
+    ///
+    /// If it has just been told so and has looked up nothing, it is not on its way by a path, and never will.
+    func begin(_ thread: Int32, to file: NodeID, isTruncating: Bool) {
         state.withLock { state in
-            let old = state.filter { $0.key == thread || $0.value.deadline < .now }
+            let isStuck = state[thread].map { $0.file == file && $0.node == nil } ?? false
+            state[thread] = isStuck ? nil : Detour(file: file, isTruncating: isTruncating)
+        }
+    }
+
+    /// Files for which threads have not come, which are forgotten with this; all of them at the end.
+    func leftBehind(all isEnd: Bool = false) -> [NodeID] {
+        state.withLock { state in
+            guard !state.isEmpty else { return [] }
+            let old = state.filter { isEnd || $0.value.deadline < .now }
             for (thread, _) in old { state[thread] = nil }
-            state[thread] = Detour(file: file, isTruncating: isTruncating)
             return old.values.compactMap(\.node)
         }
     }
@@ -45,7 +55,11 @@ final class Detours: Sendable {
     }
 
     /// The name has been looked up.
-    func update(_ thread: Int32, _ detour: Detour) { state.withLock { $0[thread] = detour } }
+    func update(_ thread: Int32, _ detour: Detour) {
+        var detour = detour
+        detour.deadline = .now + .seconds(5)
+        state.withLock { $0[thread] = detour }
+    }
 
     /// A thread opens a file: it looks for nothing any more.
     /// - Returns: the detour that it was on.
@@ -67,20 +81,37 @@ extension AssetFilesystem {
         var mayMakeAny = false
         for (folder, _) in kept where mayMakeNames(in: try self.record(folder), caller) { mayMakeAny = true }
         guard mayMakeAny else { throw OperationFailure(.permissionDenied) }
-        abandon(detours.begin(caller.pid, to: id, isTruncating: isTruncating))
+        // The kernel calls all threads of another pid namespace 0: they could not be told from each other.
+        guard caller.pid != 0 else { throw OperationFailure(.notSupportedOnSocket) }
+        detours.begin(caller.pid, to: id, isTruncating: isTruncating)
         return false
+    }
+
+    /// Lets a thread write to a file, or sends it on its detour.
+    func checkMayWrite(
+        _ id: NodeID,
+        isSent: Bool,
+        isTruncating: Bool,
+        for caller: Caller
+    ) throws(OperationFailure) {
+        // A file that is somebody's detour is nobody else's.
+        if isSent { return }
+        if try library.isDiverted(id) ? true : !mayWrite(id, isTruncating: isTruncating, for: caller) {
+            throw OperationFailure(.staleNFSFileHandle)
+        }
     }
 
     /// A thread opens a file.
     /// - Returns: whether it was sent there, and to a file that is kept for it alone.
     func arrive(at id: NodeID, _ caller: Caller) -> (isSent: Bool, isKept: Bool) {
+        abandon(detours.leftBehind())
         guard let detour = detours.end(caller.pid) else { return (false, false) }
         if let node = detour.node, node != id { abandon([node]) }
         return (detour.node == id || detour.isAllowed && detour.file == id, detour.node == id)
     }
 
     /// Files that nobody has come for.
-    private func abandon(_ nodes: [NodeID]) {
+    func abandon(_ nodes: [NodeID]) {
         for node in nodes { library.letGo(node) }
         forgetNow(nodes)
     }
@@ -92,7 +123,12 @@ extension AssetFilesystem {
         in folder: NodeID,
         for caller: Caller
     ) throws(OperationFailure) -> Entry? {
-        guard var detour = detours.find(caller.pid), detour.file == record.id else { return nil }
+        guard var detour = detours.find(caller.pid), record.isFile else { return nil }
+        // Of files such a walk looks up the last component only: another has got the name meanwhile.
+        if detour.file != record.id {
+            if let node = detour.node { abandon([node]) }
+            (detour.file, detour.node) = (record.id, nil)
+        }
         if let node = detour.node { return unsure(try self.record(node)) }
         let isKept = try refusing { () throws(LibraryError) in
             try library.keepsContent(of: record, under: name, in: folder, isTruncating: detour.isTruncating)

@@ -47,12 +47,26 @@ extension AssetLibrary {
         gid: UInt32
     ) throws(LibraryError) -> NodeRecord {
         let (made, digest) = try write { records in
-            var node = NodeRecord(mode: record.mode, uid: uid, gid: gid, now: .now)
+            let parent = try records.folder(folder)
+            // Nobody gets more rights than the file has that stays, nor another group than the folder gives.
+            var node = NodeRecord(
+                mode: record.mode,
+                uid: uid,
+                gid: parent.mode & 0o2000 != 0 ? parent.gid : gid,
+                now: .now
+            )
             node.links = 0
             let digest = try record.blob.flatMap { try records.digest(of: $0) }
-            return (try records.insert(node), digest)
+            node = try records.insert(node)
+            if kernelAttributes.mayHave(KernelAttributes.accessList, record.id),
+                let list = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: record.id)
+            {
+                try setList(KernelAttributes.accessList, of: node.id, to: list, records)
+            }
+            return (node, digest)
         }
         let node = retain(made.id)
+        node.isDiverted.store(true, ordering: .relaxed)
         do throws(BlobStoreError) {
             if let digest {
                 try showBlob(digest, size: record.size, in: node)
@@ -68,6 +82,11 @@ extension AssetLibrary {
             upload.stands = record.id
         }
         return made
+    }
+
+    /// Whether a file is for what is written under a name that stays.
+    public func isDiverted(_ id: NodeID) -> Bool {
+        !rulebook.isPlain && openNode(id)?.isDiverted.load(ordering: .relaxed) ?? false
     }
 
     /// Ends what `divert` began: from here on the file is kept by those who have it open.
@@ -90,7 +109,9 @@ extension AssetLibrary {
         // Where this fails a time is not set, of which nobody can be told.
         _ = try? write { records in
             guard let file, let own = try records.node(id), var record = try records.node(file),
-                own.modified != own.born || own.accessed != own.born, own.uid == record.uid || own.uid == 0
+                own.modified != own.born || own.accessed != own.born,
+                // Other times than the present are the owner's to set — utimensat(2).
+                own.uid == record.uid || own.uid == 0 || own.modified > Timestamp.now.advanced(bySeconds: -2)
             else { return }
             (record.modified, record.accessed) = (own.modified, own.accessed)
             record.changed = .now

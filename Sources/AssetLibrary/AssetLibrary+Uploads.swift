@@ -37,23 +37,14 @@ extension AssetLibrary {
 
     /// Opens a file.
     ///
-    /// Every `open` needs one `close`. Where an upload must not touch what has the name, the open file is another one, whose
-    /// number is its own; unless the caller has seen to that, and says that it `replaces`.
+    /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
         uid: UInt32,
-        gid: UInt32 = 0,
-        replaces: Bool = false
+        gid: UInt32 = 0
     ) throws(LibraryError) -> OpenNode {
         let uploader = Uploader(uid: uid, gid: gid)
-        if forWriting, !replaces, !rulebook.isPlain, let record = try read({ try $0.node(id) }),
-            let (folder, name) = try keptNames(of: record, isTruncating: false).first
-        {
-            let beside = try divert(record, under: name, in: folder, uid: uid, gid: gid)
-            defer { letGo(beside.id) }
-            return try open(beside.id, forWriting: true, uid: uid, gid: gid, replaces: true)
-        }
         let node = retain(id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in

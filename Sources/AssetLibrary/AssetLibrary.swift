@@ -140,6 +140,9 @@ public final class AssetLibrary: Sendable {
                 keepForNextMount(entry.node)
             }
         }
+        // Nobody refers any more to files without a name.
+        let unlinked = try read { try $0.unlinkedNodes() }
+        if !unlinked.isEmpty { try forget(unlinked) }
         try groupCommit.commit()
         do { try catalog.close() } catch { throw LibraryError(error) }
     }

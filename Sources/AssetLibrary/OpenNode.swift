@@ -14,6 +14,8 @@ public final class OpenNode: Sendable {
     let shown: Mutex<Shown>
     let upload: Mutex<Upload>
     let isUnlinked = Atomic(false)
+    /// Whether it is for what is written under a name that stays.
+    let isDiverted = Atomic(false)
     /// What the user of the library keeps with the open file; gone with its last handle.
     public let attachment = Mutex<(any AnyObject & Sendable)?>(nil)
 

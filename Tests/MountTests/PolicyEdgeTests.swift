@@ -254,4 +254,76 @@ struct PolicyEdgeTests {
             """
         )
     }
+
+    @Test func `an open that does not come by a path leaves nothing behind for the next`() throws {
+        try check(
+            """
+            say("K", overwrite="false"); store("K/a", b"hello")
+            handle = os.open("K/a", os.O_PATH)
+            for _ in range(3):
+                assert refused(os.open, f"/proc/self/fd/{handle}", os.O_WRONLY) == "ESTALE"
+                open("/proc/sys/vm/drop_caches", "w").write("2")
+                number = os.fstat(handle).st_ino
+                assert os.stat("K/a").st_ino == number
+                os.chmod("K/a", 0o600); os.setxattr("K/a", "user.asset.caption", b"C"); os.link("K/a", "l")
+                assert os.stat("l").st_ino == number and os.stat("l").st_mode & 0o777 == 0o600 and attribute("l", "caption") == "C"
+                os.unlink("l"); os.chmod("K/a", 0o644)
+            for _ in range(30):
+                pid = child(lambda: [os.close(os.open("K/a", os.O_WRONLY)) for _ in range(10**6)])
+                time.sleep(0.01); os.kill(pid, 9); os.waitpid(pid, 0)
+            assert os.listdir("K") == ["a"]
+            """
+        )
+    }
+
+    @Test func `names that change hands meanwhile are found all the same`() throws {
+        try check(
+            """
+            import ctypes
+            libc = ctypes.CDLL(None)
+            say("K", overwrite="false"); store("K/a", b"a"); store("K/b", b"b")
+            stop = time.monotonic() + 2
+            def swap():
+                while time.monotonic() < stop: assert libc.renameat2(-100, b"K/a", -100, b"K/b", 2) == 0
+            pid = child(swap)
+            number = 0
+            while time.monotonic() < stop:
+                number += 1
+                store("K/a", b"new %d" % number)
+            wait(pid)
+            found = {text("K/" + name) for name in os.listdir("K")}
+            assert found == {b"a", b"b"} | {b"new %d" % n for n in range(1, number + 1)}, (number, len(found))
+            """
+        )
+    }
+
+    @Test func `a newcomer gives no more rights than the file that stays, and takes the folder's group`() throws {
+        try withMountedLibrary(options: ["allow_other"]) { mount in
+            try run("chmod", "711", mount.scratch).check()
+            let program =
+                pythonPrelude + """
+                    os.umask(0)
+                    def nobody(action):
+                        def act(): os.setgroups([]); os.setgid(65534); os.setuid(65534); action()
+                        wait(child(act))
+                    say("K", overwrite="false"); os.chown("K", 0, 77); os.chmod("K", 0o2777)
+                    store("K/a", b"hello"); os.chmod("K/a", 0o640)
+                    subprocess.run(["setfacl", "-m", "u:65534:rw", "K/a"], check=True)
+                    nobody(lambda: store("K/a", b"by nobody"))
+                    rights = [subprocess.run(["getfacl", "-cE", name], capture_output=True, text=True).stdout for name in ("K/a", "K/a-1")]
+                    assert rights[0] == rights[1] and "group::r--" in rights[1] and os.stat("K/a-1").st_gid == 77, rights
+                    # truncate(2) is no way round, and means the name that it was given.
+                    os.mkdir("L"); say("L", overwrite="false"); os.chmod("L", 0o755); store("L/b", b"hello"); os.chmod("L/b", 0o666)
+                    os.link("L/b", "K/c")
+                    def cut():
+                        assert refused(os.truncate, "L/b", 2) == "EACCES" and refused(os.open, "L/b", os.O_RDONLY | os.O_TRUNC) == "EACCES"
+                        os.truncate("K/c", 2)
+                        subprocess.run(["touch", "K/c"], check=True)
+                    os.utime("K/c", ns=(1, 1))
+                    nobody(cut)
+                    assert os.listdir("L") == ["b"] and text("K/c-1") == b"he" and text("K/c") == b"hello" and os.stat("K/c").st_mtime_ns > 10**18
+                    """
+            try run(["python3", "-c", program], in: mount.folders).check()
+        }
+    }
 }

@@ -151,6 +151,7 @@ private let invariants = [
     ("fields of assets that are not there", "field WHERE asset NOT IN (SELECT id FROM asset)"),
     ("versions of blobs that are not there", "version WHERE blob IS NOT NULL AND blob NOT IN (SELECT id FROM blob)"),
     ("files of blobs that are not there", "node WHERE blob IS NOT NULL AND blob NOT IN (SELECT id FROM blob)"),
+    ("nodes without a name", "node WHERE links = 0"),
     ("names of nodes that are not there", "entry WHERE node NOT IN (SELECT id FROM node)"),
     (
         "nodes whose names are miscounted",
