@@ -106,8 +106,7 @@ extension AssetFilesystem {
         var result = Attributes(
             inode: record.id.inode,
             mode: record.mode,
-            // The kernel takes what has no name for removed, and so do programs.
-            linkCount: record.links == 0 && library.isDiverted(record.id) ? 1 : UInt32(clamping: record.links),
+            linkCount: UInt32(clamping: record.links),
             uid: record.uid,
             gid: record.gid,
             size: record.size,
@@ -116,6 +115,11 @@ extension AssetFilesystem {
             modified: record.modified.rawValue,
             changed: record.changed.rawValue
         )
+        if record.links == 0, let original = library.original(of: record.id) {
+            // Programs compare what they have opened with what has the name, and take a file without a name for removed.
+            result.shownInode = original.inode
+            result.linkCount = 1
+        }
         result.device = record.device
         if record.isSymbolicLink { result.size = Int64(record.target.count) }
         if record.isFolder { result.size = 4096 }

@@ -96,7 +96,7 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         // A file that is somebody's detour is nobody else's.
         if isSent { return }
-        if try library.isDiverted(id) ? true : !mayWrite(id, isTruncating: isTruncating, for: caller) {
+        if try library.original(of: id) != nil ? true : !mayWrite(id, isTruncating: isTruncating, for: caller) {
             throw OperationFailure(.staleNFSFileHandle)
         }
     }

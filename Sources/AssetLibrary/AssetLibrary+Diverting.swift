@@ -66,7 +66,7 @@ extension AssetLibrary {
             return (node, digest)
         }
         let node = retain(made.id)
-        node.isDiverted.store(true, ordering: .relaxed)
+        node.original.store(record.id.rawValue, ordering: .relaxed)
         do throws(BlobStoreError) {
             if let digest {
                 try showBlob(digest, size: record.size, in: node)
@@ -84,9 +84,12 @@ extension AssetLibrary {
         return made
     }
 
-    /// Whether a file is for what is written under a name that stays.
-    public func isDiverted(_ id: NodeID) -> Bool {
-        !rulebook.isPlain && openNode(id)?.isDiverted.load(ordering: .relaxed) ?? false
+    /// The file that has the name and stays, where another is for what is written under it, and has no name yet.
+    public func original(of id: NodeID) -> NodeID? {
+        guard !rulebook.isPlain, let original = openNode(id)?.original.load(ordering: .relaxed), original != 0 else {
+            return nil
+        }
+        return NodeID(rawValue: original)
     }
 
     /// Ends what `divert` began: from here on the file is kept by those who have it open.

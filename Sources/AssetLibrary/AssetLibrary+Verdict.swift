@@ -109,7 +109,7 @@ extension AssetLibrary {
             case .published(let version, let renamed):
                 upload.version = version
                 upload.aim = nil
-                node.isDiverted.store(false, ordering: .relaxed)
+                node.original.store(0, ordering: .relaxed)
                 if let renamed { tellOfName(renamed.name, in: renamed.parent) }
             }
             isShown = true

@@ -14,8 +14,8 @@ public final class OpenNode: Sendable {
     let shown: Mutex<Shown>
     let upload: Mutex<Upload>
     let isUnlinked = Atomic(false)
-    /// Whether it is for what is written under a name that stays.
-    let isDiverted = Atomic(false)
+    /// The file that has the name and stays, where this is for what is written under it; 0 where it is not.
+    let original = Atomic<Int64>(0)
     /// What the user of the library keeps with the open file; gone with its last handle.
     public let attachment = Mutex<(any AnyObject & Sendable)?>(nil)
 

@@ -5,6 +5,8 @@ internal import Glibc
 public struct Attributes: Sendable {
     /// `st_ino`.
     public var inode: InodeNumber
+    /// What stat(2) shows as the number, where that is to be another.
+    public var shownInode: InodeNumber?
     /// File type and permission bits.
     public var mode: UInt32
     /// Number of names.
@@ -53,7 +55,7 @@ public struct Attributes: Sendable {
 
     var asStat: stat {
         var result = stat()
-        result.st_ino = UInt(inode.rawValue)
+        result.st_ino = UInt((shownInode ?? inode).rawValue)
         result.st_mode = mode
         result.st_nlink = UInt(linkCount)
         result.st_uid = uid

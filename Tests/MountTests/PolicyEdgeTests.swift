@@ -81,6 +81,9 @@ struct PolicyEdgeTests {
                 assert subprocess.run(["head", "-c", "12", "K/m"], capture_output=True).stdout == b"C" * 12
             os.close(fd)
             assert text("K/m") == b"C" * 5000 and text("K/m-1") == b"PRIVATE!MORE" + b"C" * 4988
+            # Programs compare what they have opened with what has the name: vim would not write else.
+            fd = os.open("K/f", os.O_WRONLY)
+            assert (os.fstat(fd).st_ino, os.fstat(fd).st_nlink) == (os.stat("K/f").st_ino, 1); os.close(fd)
             # What a child does to a descriptor that it has inherited is for the newcomer, too.
             fd = os.open("K/f", os.O_WRONLY | os.O_TRUNC); os.write(fd, b"by a child")
             wait(child(lambda: (os.fchmod(fd, 0o600), os.utime(fd, ns=(3, 3)), os.setxattr(fd, "user.z", b"z"))))
