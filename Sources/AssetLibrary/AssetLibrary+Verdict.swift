@@ -234,6 +234,8 @@ extension AssetLibrary {
     /// Gives a file without a name the one that its upload has earned.
     private func give(_ place: Place, to node: NodeRecord, _ records: Records) throws {
         let now = Timestamp.now
+        // What a refusal has taken the name of comes back with it.
+        if let asset = node.asset { try records.restore(asset) }
         try records.insertEntry(place.name, in: place.parent, node: node.id)
         try records.addLinks(1, to: node.id, at: now)
         try records.touchFolder(place.parent, at: now)

@@ -214,9 +214,16 @@ struct PolicyEdgeTests {
             fd = os.open("J/parts", os.O_WRONLY | os.O_CREAT)
             wait(child(lambda: os.write(fd, b"part one")))
             os.write(fd, b", part two"); assert refused(os.close, fd) == "EEXIST" and not os.path.exists("J/parts")
+            # And on from there: what was an asset for a moment is it again.
+            fd = os.open("J/parts", os.O_WRONLY | os.O_CREAT); os.write(fd, b"part one")
+            wait(child(lambda: None)); number = attribute("J/parts", "id")
+            os.write(fd, b", part two"); other = os.dup(fd)
+            assert refused(os.close, fd) == "EEXIST" and not os.path.exists("J/parts")
+            os.write(other, b", part three"); os.close(other)
+            assert text("J/parts") == b"part one, part two, part three" and attribute("J/parts", "id") == number
             # With a second name.
             fd = os.open("J/n", os.O_WRONLY | os.O_CREAT); os.write(fd, big); os.link("J/n", "J/n2")
-            assert refused(os.close, fd) == "EEXIST"; assert sorted(os.listdir("J")) == ["dup", "q", "whole"], os.listdir("J")
+            assert refused(os.close, fd) == "EEXIST"; assert sorted(os.listdir("J")) == ["dup", "parts", "q", "whole"], os.listdir("J")
             # With the attributes that cp -p sets before it closes.
             store("J/e", b"old"); before = os.stat("J/e")
             fd = os.open("J/e", os.O_WRONLY | os.O_TRUNC); os.write(fd, big); os.utime(fd, ns=(5, 5)); os.fchmod(fd, 0o755)
