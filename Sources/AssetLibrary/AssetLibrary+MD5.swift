@@ -20,13 +20,29 @@ extension AssetLibrary {
         guard let blob, let digest else { return MD5.ofNothing }
         if let known = try read({ try $0.md5(of: blob) }) { return known.hexadecimal }
         do throws(BlobStoreError) {
-            let file = try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: size) }
-            let bytes = try MD5.of(file, size: size)
-            try? catalog.write { try $0.setMD5(of: blob, to: bytes) }
-            return bytes.hexadecimal
+            while true {
+                guard let bytes = try md5(of: digest, size: size, isCancelled: { false }) else { continue }
+                // It is computed again where it cannot be kept.
+                try? catalog.write { try $0.setMD5(of: blob, to: bytes) }
+                return bytes.hexadecimal
+            }
         } catch {
             throw LibraryError(error)
         }
+    }
+
+    /// The MD5 of a blob; nil where another file has taken its place meanwhile: a program may have changed the one that was read.
+    private func md5(
+        of digest: Digest,
+        size: Int64,
+        isCancelled: () -> Bool
+    ) throws(BlobStoreError) -> [UInt8]? {
+        func open() throws(BlobStoreError) -> OpenFile {
+            try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: size) }
+        }
+        let file = try open()
+        let bytes = try MD5.of(file, size: size, isCancelled: isCancelled)
+        return try file.isSame(as: try open()) ? bytes : nil
     }
 
     /// Computes what is missing, a few blobs at a time, as long as no upload comes.
@@ -44,12 +60,9 @@ extension AssetLibrary {
             for (id, digest, size) in some {
                 last = id
                 guard !isClosing.load(ordering: .relaxed) else { return true }
-                guard let digest, let file = try? blobs.open(digest, size: size),
-                    let md5 = try? MD5.of(
-                        file,
-                        size: size,
-                        isCancelled: { isClosing.load(ordering: .relaxed) || verdictCount != count }
-                    )
+                let isCancelled = { self.isClosing.load(ordering: .relaxed) || self.verdictCount != count }
+                // What cannot be read now is tried again, and whoever asks for it hears why.
+                guard let digest, let md5 = try? md5(of: digest, size: size, isCancelled: isCancelled)
                 else { continue }
                 computed.append((id, md5))
                 if verdictCount != count { break }

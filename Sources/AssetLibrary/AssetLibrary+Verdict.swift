@@ -12,7 +12,8 @@ extension AssetLibrary {
         let (uploader, present, aim) = (upload.uploader, upload.version, upload.aim)
         do {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id] != nil }
-            let isJudged = !isAnswered && (aim != nil || !rulebook.isPlain)
+            // What has no name is always asked for one.
+            let isJudged = aim != nil || !isAnswered && !rulebook.isPlain
             let place = isJudged ? try read { try judgedPlace(of: node.id, aim, $0) } : nil
             // The folder that it was to come to is gone, and with it all that was in it.
             if aim != nil, place == nil { throw LibraryError.notFound }

@@ -123,7 +123,7 @@ public final class AssetLibrary: Sendable {
     /// Ends all uploads, makes everything durable and lets go of the library.
     public func close() throws(LibraryError) {
         isClosing.store(true, ordering: .relaxed)
-        herald.stop()
+        stopObserving()
         for worker in [expirer, md5Worker, settler, committer] { worker.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {

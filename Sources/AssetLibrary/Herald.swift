@@ -53,6 +53,9 @@ extension AssetLibrary {
     /// Has an observer told of names that change by themselves; it is not kept alive.
     public func observeNames(_ observer: any NameObserver) { herald.start(observer) }
 
+    /// Returns when the observer is told nothing any more.
+    public func stopObserving() { herald.stop() }
+
     func tellOfName(_ name: EntryName, in folder: NodeID) {
         freeNumbers.free(name, in: folder)
         herald.tell(name, in: folder)

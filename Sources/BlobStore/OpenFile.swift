@@ -21,6 +21,14 @@ public final class OpenFile: Sendable {
         return (Int64(status.st_size), Int64(status.st_blocks))
     }
 
+    /// Whether another open file is the same one on the disk.
+    public func isSame(as other: OpenFile) throws(BlobStoreError) -> Bool {
+        var (one, two) = (stat(), stat())
+        try checked("fstat") { unsafe fstat(descriptor.rawValue, &one) }
+        try checked("fstat") { unsafe fstat(other.descriptor.rawValue, &two) }
+        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
+    }
+
     /// When the content last changed.
     public func modified() throws(BlobStoreError) -> Timestamp {
         var status = stat()

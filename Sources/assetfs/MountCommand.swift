@@ -94,6 +94,8 @@ struct MountCommand: ParsableCommand {
             Daemon.reportReady()
             Daemon.unblockSignals()
             session.run()
+            // While the session is still there: what it tells the kernel goes through it.
+            withExtendedLifetime(session) { library.stopObserving() }
         }
         try library.close()
         log.notice("Unmounted \(mountpoint).")

@@ -35,6 +35,20 @@ struct BlobStoreTests {
         }
     }
 
+    @Test func `a file that is no longer the blob is told from it`() throws {
+        try withScratch { path in
+            let store = try BlobStore(at: path)
+            let staged = try store.stage()
+            try write(Array("hello".utf8), to: staged)
+            let digest = try Digest(reading: staged.file, size: 5)
+            #expect(try store.adopt(staged, as: digest, size: 5) { false })
+            let reading = try store.open(digest, size: 5)
+            #expect(try reading.isSame(as: try store.open(digest, size: 5)))
+            _ = try store.exchange(try store.stage(copyOf: reading, size: 5), with: digest)
+            #expect(try !reading.isSame(as: try store.open(digest, size: 5)))
+        }
+    }
+
     @Test func `an unknown file under the digest is believed only when its bytes are right`() throws {
         try withScratch { path in
             let store = try BlobStore(at: path)
