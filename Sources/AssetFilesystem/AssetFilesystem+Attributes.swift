@@ -32,11 +32,10 @@ extension AssetFilesystem {
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
         if resizes, let size = changes.size {
             if handle == nil {
-                let (isSent, isKept) = arrive(at: id, caller)
                 // truncate(2), as open(2), looks its name up again.
-                try checkMayWrite(id, isSent: isSent, isTruncating: size == 0, for: caller)
-                defer { if isKept { library.letGo(id) } }
-                try truncate(id, to: size, handle: nil, for: caller)
+                try arriving(at: id, isChanging: true, isTruncating: size == 0, for: caller) {
+                    () throws(OperationFailure) in try truncate(id, to: size, handle: nil, for: caller)
+                }
             } else {
                 try truncate(id, to: size, handle: handle, for: caller)
             }

@@ -42,14 +42,17 @@ extension AssetFilesystem {
             return opened
         }
         let isTruncating = flags & O_TRUNC != 0
-        let (isSent, isKept) = arrive(at: id, caller)
-        if isWriting || isTruncating { try checkMayWrite(id, isSent: isSent, isTruncating: isTruncating, for: caller) }
-        // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
-        if !isWriting, isTruncating { try truncate(id, to: 0, handle: nil, for: caller) }
-        let node = try refusing { () throws(LibraryError) in
-            // What a detour has led to is now kept by this open.
-            defer { if isKept { library.letGo(id) } }
-            return try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid)
+        let node = try arriving(
+            at: id,
+            isChanging: isWriting || isTruncating,
+            isTruncating: isTruncating,
+            for: caller
+        ) { () throws(OperationFailure) in
+            // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
+            if !isWriting, isTruncating { try truncate(id, to: 0, handle: nil, for: caller) }
+            return try refusing { () throws(LibraryError) in
+                try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid)
+            }
         }
         do throws(OperationFailure) {
             if isWriting, isTruncating {

@@ -3,7 +3,6 @@ public import AssetModel
 internal import Catalog
 public import FUSE
 internal import Logging
-internal import SystemPackage
 internal import Synchronization
 
 extension AssetFilesystem {
@@ -27,7 +26,7 @@ extension AssetFilesystem {
         let count = library.verdictCount
         guard let record = try reading({ try $0.node(named: name, in: parent) }) else {
             // Where a name may come by itself, its absence is not for the kernel to remember.
-            if mayChangeNames(in: parent) { throw OperationFailure(.noSuchFileOrDirectory) }
+            if mayChangeNames(in: parent) { throw .missingForNow }
             return nil
         }
         if let other = try detoured(record, name, in: parent, for: caller) { return other }
@@ -58,8 +57,8 @@ extension AssetFilesystem {
     func entry(_ record: NodeRecord, named name: EntryName? = nil, in folder: NodeID? = nil) -> Entry {
         lookupCounts.add(record.id)
         var isUnsure = false
-        if let name, let folder, record.isFile, mayChangeNames(in: folder) {
-            isUnsure = library.isBeingWritten(record.id) || (try? library.isTemporary(name, in: folder)) ?? true
+        if let name, let folder, record.isFile {
+            isUnsure = (try? library.mayChangeName(name, of: record.id, in: folder)) ?? true
         }
         return Entry(
             attributes: attributes(record),

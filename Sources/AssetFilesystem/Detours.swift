@@ -3,7 +3,6 @@ internal import AssetModel
 internal import Catalog
 internal import FUSE
 internal import Synchronization
-internal import SystemPackage
 
 /// Opens for writing that are sent to another file than the one that has the name.
 ///
@@ -39,11 +38,11 @@ final class Detours: Sendable {
         }
     }
 
-    /// Files for which threads have not come, which are forgotten with this; all of them at the end.
-    func leftBehind(all isEnd: Bool = false) -> [NodeID] {
+    /// Files for which threads have not come, which are forgotten with this.
+    func leftBehind() -> [NodeID] {
         state.withLock { state in
             guard !state.isEmpty else { return [] }
-            let old = state.filter { isEnd || $0.value.deadline < .now }
+            let old = state.filter { $0.value.deadline < .now }
             for (thread, _) in old { state[thread] = nil }
             return old.values.compactMap(\.node)
         }
@@ -69,49 +68,49 @@ final class Detours: Sendable {
 }
 
 extension AssetFilesystem {
-    /// Sends an open for writing to another file, where what has the name is to stay.
-    /// - Returns: whether the file may be written to.
-    func mayWrite(_ id: NodeID, isTruncating: Bool, for caller: Caller) throws(OperationFailure) -> Bool {
-        guard library.hasPolicies, let record = try reading({ try $0.node(id) }) else { return true }
+    /// Runs `body`, which opens a file, if the thread may write to it or does not want to; else sends it on its detour.
+    func arriving<Value>(
+        at id: NodeID,
+        isChanging: Bool,
+        isTruncating: Bool,
+        for caller: Caller,
+        _ body: () throws(OperationFailure) -> Value
+    ) throws(OperationFailure) -> Value {
+        abandon(detours.leftBehind())
+        let detour = detours.end(caller.pid)
+        let isOwn = detour?.node == id
+        if let node = detour?.node, !isOwn { abandon([node]) }
+        // What a detour has led to is kept by this open from here on, and gone when the kernel forgets it.
+        defer {
+            if isOwn {
+                library.letGo(id)
+                removedNodes.withLock { _ = $0.insert(id) }
+            }
+        }
+        let isSent = isOwn || detour.map { $0.isAllowed && $0.file == id } ?? false
+        if isChanging, !isSent { try detourIfKept(id, isTruncating: isTruncating, for: caller) }
+        return try body()
+    }
+
+    /// Sends a thread to another file, where what has the name is to stay.
+    private func detourIfKept(_ id: NodeID, isTruncating: Bool, for caller: Caller) throws(OperationFailure) {
+        guard library.hasPolicies, let record = try reading({ try $0.node(id) }) else { return }
+        // A file that is somebody's detour is nobody else's.
+        if library.original(of: id) != nil { throw .lookAgain }
         let kept = try refusing { () throws(LibraryError) in
             try library.keptNames(of: record, isTruncating: isTruncating)
         }
-        guard !kept.isEmpty else { return true }
-        // The content gets a name of its own, which only who may write to the folder can give.
+        guard !kept.isEmpty else { return }
         var mayMakeAny = false
         for (folder, _) in kept where mayMakeNames(in: try self.record(folder), caller) { mayMakeAny = true }
-        guard mayMakeAny else { throw OperationFailure(.permissionDenied) }
-        // The kernel calls all threads of another pid namespace 0: they could not be told from each other.
-        guard caller.pid != 0 else { throw OperationFailure(.notSupportedOnSocket) }
+        guard mayMakeAny else { throw .mayNotMakeNames }
+        guard caller.pid != 0 else { throw .unknownThread }
         detours.begin(caller.pid, to: id, isTruncating: isTruncating)
-        return false
-    }
-
-    /// Lets a thread write to a file, or sends it on its detour.
-    func checkMayWrite(
-        _ id: NodeID,
-        isSent: Bool,
-        isTruncating: Bool,
-        for caller: Caller
-    ) throws(OperationFailure) {
-        // A file that is somebody's detour is nobody else's.
-        if isSent { return }
-        if try library.original(of: id) != nil ? true : !mayWrite(id, isTruncating: isTruncating, for: caller) {
-            throw OperationFailure(.staleNFSFileHandle)
-        }
-    }
-
-    /// A thread opens a file.
-    /// - Returns: whether it was sent there, and to a file that is kept for it alone.
-    func arrive(at id: NodeID, _ caller: Caller) -> (isSent: Bool, isKept: Bool) {
-        abandon(detours.leftBehind())
-        guard let detour = detours.end(caller.pid) else { return (false, false) }
-        if let node = detour.node, node != id { abandon([node]) }
-        return (detour.node == id || detour.isAllowed && detour.file == id, detour.node == id)
+        throw .lookAgain
     }
 
     /// Files that nobody has come for.
-    func abandon(_ nodes: [NodeID]) {
+    private func abandon(_ nodes: [NodeID]) {
         for node in nodes { library.letGo(node) }
         forgetNow(nodes)
     }
@@ -138,7 +137,7 @@ extension AssetFilesystem {
             detours.update(caller.pid, detour)
             return nil
         }
-        guard mayMakeNames(in: try self.record(folder), caller) else { throw OperationFailure(.permissionDenied) }
+        guard mayMakeNames(in: try self.record(folder), caller) else { throw .mayNotMakeNames }
         let made = try refusing { () throws(LibraryError) in
             try library.divert(record, under: name, in: folder, uid: caller.uid, gid: caller.gid)
         }
@@ -149,9 +148,7 @@ extension AssetFilesystem {
 
     /// By the mode; with an access control list its group bits are the most that anybody named in it has.
     private func mayMakeNames(in folder: NodeRecord, _ caller: Caller) -> Bool {
-        if caller.uid == 0 { return true }
-        let shift: UInt32 = folder.uid == caller.uid ? 6 : caller.isMember(of: folder.gid) ? 3 : 0
-        let hasList = (try? library.extendedAttribute(Array("system.posix_acl_access".utf8), of: folder.id)) != nil
-        return folder.mode >> (hasList && shift == 0 ? 3 : shift) & 3 == 3
+        let hasList = library.hasAccessList(folder.id)
+        return caller.uid == 0 || folder.permissions(of: caller.uid) { hasList || caller.isMember(of: $0) } & 3 == 3
     }
 }

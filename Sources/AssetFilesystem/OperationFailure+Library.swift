@@ -37,6 +37,28 @@ extension OperationFailure {
     }
 }
 
+extension OperationFailure {
+    /// open(2) and truncate(2) look the name up once more, and find the file that is meant for them: `Detours`.
+    static var lookAgain: OperationFailure { OperationFailure(.staleNFSFileHandle) }
+
+    /// open(2): what is written gets a name of its own, which only who may write to the folder can give.
+    static var mayNotMakeNames: OperationFailure {
+        OperationFailure(.permissionDenied, cause: "The name stays, and no other may be made in the folder.")
+    }
+
+    /// The kernel calls all threads of another pid namespace 0: they could not be told from each other.
+    static var unknownThread: OperationFailure {
+        OperationFailure(
+            .notSupportedOnSocket,
+            cause:
+                "The name stays, and the writer is in another pid namespace than assetfs; mount where both see each other."
+        )
+    }
+
+    /// lookup: ENOENT that the kernel does not keep.
+    static var missingForNow: OperationFailure { OperationFailure(.noSuchFileOrDirectory) }
+}
+
 extension Errno {
     init(_ kind: Refusal.Kind) {
         switch kind {

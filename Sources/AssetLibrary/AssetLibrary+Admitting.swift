@@ -1,7 +1,6 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
-internal import Logging
 internal import Synchronization
 
 // Files that come to have a name by rename(2) or link(2). One that was temporary until now is an upload, whose verdict this is.
@@ -39,7 +38,9 @@ extension AssetLibrary {
                 records
             )
         } else if former?.folder != place.parent, !rules.quotas.isEmpty {
-            judgement = try judgeMove(content, to: place, from: former, uploader, records)
+            // What is moved must fit into what its new folders may hold, unless it was in them before.
+            let refusal = try exceededQuota(of: rules, records) { former?.holds($0) == true ? nil : content.size }
+            if let refusal { judgement = .refuse(refusal) }
         }
         switch judgement {
         case .refuse(let refusal):
@@ -51,8 +52,7 @@ extension AssetLibrary {
                     ?? false
             }
             guard !isRepeated else { return judgement }
-            try records.append(refusal, at: place, by: uploader.uid, content)
-            log.notice("Refused \(rules.path(of: place.name)): \(refusal.sentence)")
+            try note(refusal, at: place, by: uploader.uid, content, records)
             return judgement
         case .unchanged(let asset):
             try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content)
@@ -71,21 +71,6 @@ extension AssetLibrary {
         return judgement
     }
 
-    /// What is moved must fit into what its new folders may hold, unless it was in them before.
-    private func judgeMove(
-        _ content: Content,
-        to place: Place,
-        from former: FolderRules?,
-        _ uploader: Uploader,
-        _ records: Records
-    ) throws -> Judgement {
-        for quota in place.rules.quotas where former?.quotas.contains(where: { $0.folder == quota.folder }) != true {
-            guard try usage.of(quota.folder, records) + content.size > quota.limit.bytes else { continue }
-            return .refuse(.quota(quota.limit, of: try rulebook.of(quota.folder, records).path))
-        }
-        return .accept
-    }
-
     /// Screens a file that comes to have a final name, before anything is changed.
     /// - Returns: what a scanner found in it, where that is no reason to refuse it.
     func screen(
@@ -101,14 +86,13 @@ extension AssetLibrary {
                 let digest = try node?.blob.flatMap { try records.digest(of: $0) }
                 return (node, digest, try rulebook.place(name, in: parent, records))
             }
-            guard let node, node.asset == nil, place.rules.nameClass(of: name) == .final else { return nil }
+            guard let node, node.asset == nil, place.isFinal else { return nil }
             let content = Content(digest: digest, size: node.size)
             let file = try digest.map { digest throws(BlobStoreError) in try blobs.open(digest, size: node.size) }
             do throws(Refusal) {
                 return try screen(content, of: file, at: place)
             } catch {
-                try write { try $0.append(error, at: place, by: uid, content) }
-                log.notice("Refused \(place.rules.path(of: name)): \(error.sentence)")
+                try write { try note(error, at: place, by: uid, content, $0) }
                 throw LibraryError.refused(error)
             }
         } catch {

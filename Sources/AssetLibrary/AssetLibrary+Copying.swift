@@ -87,10 +87,12 @@ extension AssetLibrary {
             upload.staged = nil
             upload.isRecorded = false
             upload.isDirty = true
-            upload.stands = nil
             upload.isOnlyTruncated = false
             upload.digest.disturb()
-            node.shown.withLock { $0.modified = .now }
+            node.shown.withLock {
+                $0.modified = .now
+                $0.written = .now
+            }
             return true
         }
     }

@@ -17,11 +17,8 @@ extension AssetLibrary {
         isTruncating: Bool
     ) throws(LibraryError) -> Bool {
         if rulebook.isPlain || !record.isFile || record.links == 0 { return false }
-        let isKept = try read { records in
-            let rules = try rulebook.of(folder, records)
-            return !rules.policy.overwrites && rules.nameClass(of: name) == .final
-        }
-        guard isKept else { return false }
+        let place = try read { try rulebook.place(name, in: folder, $0) }
+        guard !place.rules.policy.overwrites, place.isFinal else { return false }
         return record.asset != nil && record.size > 0 || isTruncating && isBeingWritten(record.id)
     }
 
@@ -77,10 +74,7 @@ extension AssetLibrary {
             release(node)
             throw LibraryError(error)
         }
-        node.upload.withLock { upload in
-            upload.aim = OpenNode.Aim(parent: folder, name: name)
-            upload.stands = record.id
-        }
+        node.upload.withLock { $0.aim = OpenNode.Aim(parent: folder, name: name) }
         return made
     }
 
@@ -104,14 +98,17 @@ extension AssetLibrary {
         node.isUnlinked.store(true, ordering: .relaxed)
         upload.staged = nil
         upload.isDirty = false
-        passOnTimes(of: node.id, to: upload.stands)
+        let original = node.original.load(ordering: .relaxed)
+        if original != 0, node.shown.withLock({ $0.written == nil }) {
+            passOnTimes(of: node.id, to: NodeID(rawValue: original))
+        }
     }
 
     /// touch(1) opens a file to set its times: without any content of its own, they are for the file that has the name.
-    private func passOnTimes(of id: NodeID, to file: NodeID?) {
+    private func passOnTimes(of id: NodeID, to file: NodeID) {
         // Where this fails a time is not set, of which nobody can be told.
         _ = try? write { records in
-            guard let file, let own = try records.node(id), var record = try records.node(file),
+            guard let own = try records.node(id), var record = try records.node(file),
                 own.modified != own.born || own.accessed != own.born,
                 // Other times than the present are the owner's to set — utimensat(2).
                 own.uid == record.uid || own.uid == 0 || own.modified > Timestamp.now.advanced(bySeconds: -2)

@@ -189,6 +189,11 @@ extension AssetLibrary {
         try records.deleteExtendedAttribute(Array(name.utf8), of: id)
     }
 
+    /// Whether a file or folder has an access control list that says more than its mode.
+    public func hasAccessList(_ id: NodeID) -> Bool {
+        (try? extendedAttribute(Array(KernelAttributes.accessList.utf8), of: id)) != nil
+    }
+
     /// Whether a write may have to take capabilities from a file.
     public func mayHaveCapabilities(_ id: NodeID) -> Bool { kernelAttributes.mayHave(KernelAttributes.capability, id) }
 }

@@ -1,7 +1,6 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
-internal import Logging
 internal import Synchronization
 
 // Uploads that a policy refuses.
@@ -19,7 +18,7 @@ extension AssetLibrary {
     ) throws -> Never {
         let (uid, isBorn, hasName) = (upload.uploader.uid, upload.isBorn, upload.aim == nil)
         let lost = try catalog.write { records -> [Place] in
-            try records.append(refusal, at: place, by: uid, content)
+            try note(refusal, at: place, by: uid, content, records)
             guard isBorn, hasName else { return [] }
             let places = try records.entriesNaming(node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
             for place in places {
@@ -34,7 +33,6 @@ extension AssetLibrary {
             }
             return places
         }
-        log.notice("Refused \(place.rules.path(of: place.name)): \(refusal.sentence)")
         upload.refusal = refusal
         upload.isDirty = false
         upload.isOnlyTruncated = false
@@ -97,14 +95,10 @@ extension AssetLibrary {
     /// Refuses a name at once, before there is any content.
     func refuseName(_ name: EntryName, in parent: NodeID, by uid: UInt32) throws(LibraryError) {
         if rulebook.isPlain { return }
-        let refused = try write { records -> Refusal? in
-            let place = try rulebook.place(name, in: parent, records)
-            guard place.rules.nameClass(of: name) == .final, let refusal = nameRefusal(at: place) else { return nil }
-            try records.append(refusal, at: place, by: uid, nil)
-            log.notice("Refused \(place.rules.path(of: name)): \(refusal.sentence)")
-            return refusal
-        }
-        if let refused { throw .refused(refused) }
+        let place = try read { try rulebook.place(name, in: parent, $0) }
+        guard place.isFinal, let refusal = nameRefusal(at: place) else { return }
+        try write { try note(refusal, at: place, by: uid, nil, $0) }
+        throw .refused(refusal)
     }
 
     // MARK: Limits
@@ -114,13 +108,7 @@ extension AssetLibrary {
         if rulebook.isPlain { return }
         let aim = upload.aim
         upload.limit = try read { records in
-            let place: Place?
-            if let aim {
-                place = try rulebook.place(aim.name, in: aim.parent, records)
-            } else {
-                place = try records.node(id).flatMap { try placeToPublish($0, records) }
-            }
-            guard let rules = place?.rules else { return nil }
+            guard let rules = try destination(of: id, aim, records)?.rules else { return nil }
             let own = try aim == nil ? records.node(id)?.size ?? 0 : 0
             var limit = rules.policy.maxSize.map { ($0.bytes, Refusal.tooLarge($0)) }
             for quota in rules.quotas {

@@ -14,10 +14,12 @@ extension AssetLibrary {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id] != nil }
             // What has no name is always asked for one.
             let isJudged = aim != nil || !isAnswered && !rulebook.isPlain
-            let place = isJudged ? try read { try judgedPlace(of: node.id, aim, $0) } : nil
+            // What is written to a file that was put aside is nobody's upload.
+            let place =
+                isJudged ? try read { try destination(of: node.id, aim, $0) }.flatMap { $0.isFinal ? $0 : nil } : nil
             // The folder that it was to come to is gone, and with it all that was in it.
             if aim != nil, place == nil { throw LibraryError.notFound }
-            var (candidate, sealed) = try seal(&upload, of: node, size: size)
+            let (candidate, sealed) = try seal(&upload, of: node, size: size)
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
             if let place {
@@ -31,7 +33,8 @@ extension AssetLibrary {
             if let place, let refusal = try foreseenRefusal(content, of: node.id, at: place, aim, uploader) {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
-            let isGivenAway = try adopt(&candidate, sealed) && !upload.isBound
+            let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
+            let isGivenAway = adopted.wasNew && !upload.isBound
             var isShown = false
             defer {
                 // The file has a blob's name now: whatever becomes of the row, the next change gets a copy of it.
@@ -46,8 +49,9 @@ extension AssetLibrary {
                 modified = node.shown.withLock { $0.modified }
                 guard let record = try records.node(node.id), record.links > 0 || aim != nil else { return .lost }
                 var place = try destination(of: node.id, aim, records)
+                if aim != nil, place == nil { throw LibraryError.notFound }
                 var (judgement, requested) = (Judgement.accept, EntryName?.none)
-                if isJudged, let place = try judgedPlace(of: node.id, aim, records) {
+                if isJudged, let place, place.isFinal {
                     judgement = try judge(
                         submission(content, of: record, at: place, aim, uploader, records),
                         records
@@ -165,11 +169,6 @@ extension AssetLibrary {
         return (candidate, try Seal(candidate, upload.digest, size: size))
     }
 
-    private func adopt(_ candidate: inout StagedFile?, _ sealed: Seal) throws(BlobStoreError) -> Bool {
-        guard let candidate else { return false }
-        return try Adopt(sealed, from: candidate, into: blobs, catalog: catalog).wasNew
-    }
-
     /// Where a file's content is to be published; nil while the file has only temporary names, or junk's.
     func destination(of id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
         if let aim {
@@ -179,11 +178,6 @@ extension AssetLibrary {
         return try records.node(id).flatMap { try placeToPublish($0, records) }
     }
 
-    /// The same where a policy is asked: what is written to a file that was put aside is nobody's upload.
-    private func judgedPlace(of id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
-        try destination(of: id, aim, records).flatMap { $0.rules.nameClass(of: $0.name) == .final ? $0 : nil }
-    }
-
     /// The name under which a file's content is an asset's; nil while the file has only temporary names, or junk's.
     func placeToPublish(_ node: NodeRecord, _ records: Records) throws -> Place? {
         if node.asset != nil {
@@ -191,7 +185,7 @@ extension AssetLibrary {
         }
         for entry in try records.entriesNaming(node.id) {
             let place = try rulebook.place(entry.name, in: entry.parent, records)
-            if place.rules.nameClass(of: place.name) == .final { return place }
+            if place.isFinal { return place }
         }
         return nil
     }
@@ -240,23 +234,5 @@ extension AssetLibrary {
         try records.insertEntry(place.name, in: place.parent, node: node.id)
         try records.addLinks(1, to: node.id, at: now)
         try records.touchFolder(place.parent, at: now)
-    }
-}
-
-extension Records {
-    /// An upload that made no version leaves a receipt.
-    func append(
-        _ outcome: Outcome,
-        of asset: AssetID,
-        at place: Place,
-        by uid: UInt32,
-        _ content: Content,
-        _ requested: EntryName? = nil
-    ) throws {
-        var receipt = Receipt(outcome, place, by: uid)
-        (receipt.asset, receipt.size, receipt.digest, receipt.requested) = (
-            asset, content.size, content.digest, requested
-        )
-        try append(receipt)
     }
 }

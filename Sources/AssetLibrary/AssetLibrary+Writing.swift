@@ -103,7 +103,6 @@ extension AssetLibrary {
                     throw error
                 }
                 upload.isDirty = true
-                upload.stands = nil
                 upload.isOnlyTruncated = isOnlyTruncated ?? false
                 node.shown.withLock {
                     $0.size = resize($0.size)

@@ -70,10 +70,12 @@ extension AssetLibrary {
         return try read { try rulebook.of(folder, $0).policy.mayRefuseOrRename }
     }
 
-    /// Whether a file's name in a folder is not a final one, so that what it comes to be called may be another's name.
-    public func isTemporary(_ name: EntryName, in folder: NodeID) throws(LibraryError) -> Bool {
+    /// Whether a file may lose its name by itself, or have another's when the kernel believes that it has moved it: while it is
+    /// written, and under a temporary name.
+    public func mayChangeName(_ name: EntryName, of id: NodeID, in folder: NodeID) throws(LibraryError) -> Bool {
         if rulebook.isPlain { return false }
-        return try read { try rulebook.nameClass(of: name, in: folder, $0) != .final }
+        let place = try read { try rulebook.place(name, in: folder, $0) }
+        return place.rules.policy.mayRefuseOrRename && (!place.isFinal || isBeingWritten(id))
     }
 
     /// Whether anybody may write to a file at the moment.

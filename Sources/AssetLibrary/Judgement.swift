@@ -115,8 +115,7 @@ extension AssetLibrary {
     private func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         func allows(_ node: NodeRecord, _ bit: UInt32) -> Bool {
-            let shift: UInt32 = node.uid == uploader.uid ? 6 : node.gid == uploader.gid ? 3 : 0
-            return node.mode >> shift & bit != 0
+            node.permissions(of: uploader.uid) { $0 == uploader.gid } & bit != 0
         }
         guard let file = try records.node(node), allows(file, 4) else { return false }
         return try records.entriesNaming(node).contains { entry in
@@ -147,13 +146,24 @@ extension AssetLibrary {
         return nil
     }
 
-    /// Whether a folder would hold more than it may.
+    /// Whether an upload would make a folder hold more than it may.
     private func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
         guard submission.growth > 0 else { return nil }
-        for quota in submission.place.rules.quotas {
-            let isCounted = submission.countedIn?.quotas.contains { $0.folder == quota.folder } ?? false
-            let held = try usage.of(quota.folder, records) - (isCounted ? submission.content.size : 0)
-            guard held + submission.growth > quota.limit.bytes else { continue }
+        return try exceededQuota(of: submission.place.rules, records) { quota in
+            submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
+        }
+    }
+
+    /// The first quota of a folder, or one above it, that would be exceeded by what `growth` says it gains; nil for nothing.
+    func exceededQuota(
+        of rules: FolderRules,
+        _ records: Records,
+        _ growth: (FolderRules.Quota) -> Int64?
+    ) throws -> Refusal? {
+        for quota in rules.quotas {
+            guard let bytes = growth(quota), try usage.of(quota.folder, records) + bytes > quota.limit.bytes else {
+                continue
+            }
             return .quota(quota.limit, of: try rulebook.of(quota.folder, records).path)
         }
         return nil

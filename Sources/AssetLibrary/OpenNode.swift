@@ -60,8 +60,6 @@ public final class OpenNode: Sendable {
         /// The name that the content is to have, which the file has not: that of another file, which stays as it is, or one that a
         /// refused upload has lost.
         var aim: Aim?
-        /// The file that has the name, and stays; nil once there is other content.
-        var stands: NodeID?
         /// Whether the file was made by an open that lasts.
         var isBorn = false
         /// What the file was when the upload began.

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import Logging
 
 /// What became of an upload: a line of `uploads/receipts.jsonl`, described in docs/SEMANTICS.md.
 struct Receipt {
@@ -28,7 +29,7 @@ struct Receipt {
         line.add("node", node?.rawValue)
         line.add("folder", place.parent.rawValue)
         line.add("name", place.name)
-        line.add("path", place.rules.path(of: place.name))
+        line.add("path", place.path)
         line.add("requested", requested)
         line.add("size", size)
         line.add("sha256", digest?.description)
@@ -46,7 +47,7 @@ extension Records {
     func append(_ receipt: Receipt) throws { try appendReceipt(receipt.line) }
 
     /// A refused upload leaves a receipt, and its reason on the folder.
-    func append(
+    fileprivate func append(
         _ refusal: Refusal,
         at place: Place,
         by uid: UInt32,
@@ -56,5 +57,29 @@ extension Records {
         (receipt.size, receipt.digest, receipt.refusal) = (content?.size, content?.digest, refusal)
         try append(receipt)
         try setExtendedAttribute(AttributeName.error, of: place.parent, to: Array(refusal.sentence.utf8))
+    }
+
+    /// An upload that made no version leaves a receipt.
+    func append(
+        _ outcome: Outcome,
+        of asset: AssetID,
+        at place: Place,
+        by uid: UInt32,
+        _ content: Content,
+        _ requested: EntryName? = nil
+    ) throws {
+        var receipt = Receipt(outcome, place, by: uid)
+        (receipt.asset, receipt.size, receipt.digest, receipt.requested) = (
+            asset, content.size, content.digest, requested
+        )
+        try append(receipt)
+    }
+}
+
+extension AssetLibrary {
+    /// A refused upload leaves a receipt, its reason on the folder, and a line in the log.
+    func note(_ refusal: Refusal, at place: Place, by uid: UInt32, _ content: Content?, _ records: Records) throws {
+        try records.append(refusal, at: place, by: uid, content)
+        log.notice("Refused \(place.path): \(refusal.sentence)")
     }
 }

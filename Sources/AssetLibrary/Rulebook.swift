@@ -60,6 +60,9 @@ final class FolderRules: Sendable {
         return policy.temporaryNames.contains { $0.matches(name) } ? .temporary : .final
     }
 
+    /// Whether a quota is this folder's, or of one above it.
+    func holds(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder } }
+
     /// The path of something in this folder.
     func path(of name: EntryName) -> String { path.isEmpty ? name.description : "\(path)/\(name)" }
 }
@@ -69,6 +72,10 @@ struct Place {
     let name: EntryName
     let rules: FolderRules
     var parent: NodeID { rules.folder }
+    /// Whether what is written there is an upload.
+    var isFinal: Bool { rules.nameClass(of: name) == .final }
+    /// For people.
+    var path: String { rules.path(of: name) }
 }
 
 /// The rules of folders: asked for at every upload, and changed only when a folder gets another name or says something else.

@@ -51,6 +51,11 @@ public struct NodeRecord: Sendable {
         links = isFolder ? 2 : 1
     }
 
+    /// The permission bits of the one class, owner, group or others, that somebody is of.
+    public func permissions(of uid: UInt32, isMember: (_ group: UInt32) -> Bool) -> UInt32 {
+        mode >> (uid == self.uid ? 6 : isMember(gid) ? 3 : 0) & 7
+    }
+
     /// Whether it is a folder.
     public var isFolder: Bool { mode & 0o170000 == 0o040000 }
     /// Whether it is a regular file.
