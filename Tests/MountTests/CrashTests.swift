@@ -64,4 +64,62 @@ struct CrashTests {
             try checkLibrary(library)
         }
     }
+
+    /// Uploads into folders that refuse, number, share and count, until the mount is gone; what fsync has acknowledged is noted outside.
+    private let policies = """
+        import os, random, sys
+        chosen = random.Random(int(sys.argv[1])); noted = open(sys.argv[2], "w")
+        for folder, key, value in [("K", "overwrite", "false"), ("J", "duplicates", "REJECT"), ("R", "duplicates", "RETURN_EXISTING"), ("Q", "quota", "1M")]:
+            os.mkdir(folder); os.setxattr(folder, "user.policy." + key, value.encode())
+            with open(folder + "/keep", "w") as f: f.write("keep")
+        os.fsync(os.open(".", os.O_RDONLY)); print("ready", flush=True)
+        number = 0
+        while True:
+            number += 1
+            folder = chosen.choice("KJRQ"); name = chosen.choice([f"{folder}/keep" if folder == "K" else f"{folder}/a", f"{folder}/n{number % 40}"])
+            text = f"{folder} {chosen.choice([number, number % 7])}"
+            try:
+                if chosen.random() < 0.3:
+                    temporary = f"{folder}/.x.Ab12Cd"
+                    with open(temporary, "w") as f: f.write(text)
+                    os.rename(temporary, name); continue
+                fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                try:
+                    os.write(fd, text.encode() * chosen.choice([1, 5000]))
+                    if folder == "K" and chosen.random() < 0.2: os.fsync(fd); noted.write(text + "\\n"); noted.flush()
+                finally: os.close(fd)
+                if chosen.random() < 0.1: os.unlink(name) if folder != "K" else None
+            except FileExistsError: pass
+            except OSError as error:
+                if error.errno == 107: break
+        """
+
+    @Test(arguments: [1, 2, 3])
+    func `names that stay do, what fsync acknowledged is there, and nothing is left behind`(seed: Int) throws {
+        try withScratch("crash-policies") { scratch in
+            let (root, library) = (scratch + "/mount", scratch + "/library")
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+            try run(assetfs, "mount", library, root).check()
+            try policies.write(toFile: scratch + "/uploader.py", atomically: false, encoding: .utf8)
+            let output = try shell(
+                """
+                (cd \(root)/folders && exec python3 \(scratch)/uploader.py \(seed) \(scratch)/noted) & sleep \(1.6 + Double(seed) / 5)
+                pkill -9 -f "[a]ssetfs mount \(library)"; wait; umount -l \(root)
+                """
+            ).check().output
+            #expect(output == "ready\n")
+            let check = """
+                import os
+                assert open("K/keep").read() == "keep"
+                found = {open("K/" + name).read() for name in os.listdir("K") if not name.startswith(".")}
+                noted = open("\(scratch)/noted").read().splitlines()
+                assert len(noted) > 5 and all(any(text.startswith(line) and text == line * (len(text) // len(line)) for text in found) for line in noted)
+                assert sum(os.stat("Q/" + name).st_size for name in os.listdir("Q")) <= 1 << 20
+                """
+            try remount(library, on: root, scratch: scratch) { mount in
+                try run(["python3", "-c", check], in: mount.folders).check()
+            }
+            try checkLibrary(library)
+        }
+    }
 }
