@@ -11,6 +11,7 @@ BINARY := .build/release/assetfs
 build:
 	scripts/install-dependencies build
 	swift build -c release --static-swift-stdlib --product assetfs
+	swift build -c release --static-swift-stdlib --product assetfs-worker
 
 mount: build
 	mkdir -p "$(MOUNTPOINT)"
@@ -62,6 +63,7 @@ format:
 
 install: build
 	install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/assetfs"
+	install -D -m 755 $(BINARY)-worker "$(DESTDIR)$(PREFIX)/lib/assetfs/assetfs-worker"
 	install -D -m 755 mount-helpers/mount.assetfs "$(DESTDIR)/sbin/mount.assetfs"
 	install -D -m 644 mount-helpers/assetfs@.service "$(DESTDIR)/lib/systemd/system/assetfs@.service"
 	install -D -m 644 docs/assetfs.1 "$(DESTDIR)$(PREFIX)/share/man/man1/assetfs.1"

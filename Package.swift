@@ -16,7 +16,10 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 
 let package = Package(
     name: "assetfs",
-    products: [.executable(name: "assetfs", targets: ["assetfs"])],
+    products: [
+        .executable(name: "assetfs", targets: ["assetfs"]),
+        .executable(name: "assetfs-worker", targets: ["assetfs-worker"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -34,10 +37,21 @@ let package = Package(
             dependencies: ["AssetModel", "CLinux", "COpenSSL", system],
             swiftSettings: settings
         ),
+        // Beside the daemon, which does not link what reads other people's files.
+        .executableTarget(
+            name: "assetfs-worker",
+            linkerSettings: ["avformat", "avcodec", "avutil", "magic", "seccomp"].map { .linkedLibrary($0) }
+        ),
+        .target(
+            name: "MetadataExtraction",
+            dependencies: ["AssetModel", "CLinux", system],
+            resources: [.embedInCode("exiftool-worker.pl")],
+            swiftSettings: settings
+        ),
         .target(name: "Catalog", dependencies: ["AssetModel"] + grdb, swiftSettings: settings),
         .target(
             name: "AssetLibrary",
-            dependencies: ["Catalog", "BlobStore", "AssetModel", system, logging],
+            dependencies: ["Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", system, logging],
             swiftSettings: settings
         ),
         .target(
@@ -48,7 +62,9 @@ let package = Package(
         .executableTarget(
             name: "assetfs",
             dependencies: [
-                "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", argumentParser, logging, system,
+                "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", argumentParser,
+                logging,
+                system,
             ],
             swiftSettings: settings
         ),

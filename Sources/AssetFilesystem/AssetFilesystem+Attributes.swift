@@ -126,23 +126,29 @@ extension AssetFilesystem {
     }
 
     func attributes(of view: View) throws(OperationFailure) -> (Attributes, Duration) {
-        let size = view == .receipts ? try reading { try $0.receiptsSize() } : 4096
+        let size: Int64
+        switch view {
+        case .receipts: size = try reading { try $0.receiptsSize() }
+        case .job(let asset):
+            guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
+            size = Int64(job.count)
+        case .root, .uploads, .jobs: size = 4096
+        }
         let subdirectories = view.entries.count { View($0.node)?.isDirectory ?? true }
         let attributes = Attributes(
             inode: view.id.inode,
-            // The receipts name files in folders that not everybody may read.
-            mode: view.isDirectory ? 0o040755 : 0o100600,
+            // Receipts and jobs name files in folders that not everybody may read.
+            mode: view.isDirectory ? (view == .jobs ? 0o040700 : 0o040755) : 0o100600,
             linkCount: view.isDirectory ? UInt32(2 + subdirectories) : 1,
             uid: owner.uid,
             gid: owner.gid,
             size: size,
             blocks: (size + 511) / 512,
             accessed: mounted.rawValue,
-            modified: view == .receipts ? Timestamp.now.rawValue : mounted.rawValue,
+            modified: view.changesByItself ? Timestamp.now.rawValue : mounted.rawValue,
             changed: mounted.rawValue
         )
-        // The receipts grow behind the kernel's back.
-        return (attributes, view == .receipts ? .zero : Self.lifetime)
+        return (attributes, view.changesByItself ? .zero : Self.lifetime)
     }
 }
 

@@ -9,7 +9,8 @@ extension AssetFilesystem {
     /// The kernel may keep its listing: it sees every change.
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
         var opened = Opened(OpenViewHandle())
-        opened.keepsCache = !mayChangeNames(in: node(inode))
+        let id = node(inode)
+        opened.keepsCache = View(id).map { !$0.changesByItself } ?? !mayChangeNames(in: id)
         return opened
     }
 
@@ -24,7 +25,7 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer)
         if let view = View(id) {
-            for entry in entries(of: view, after: cookie) {
+            for entry in try entries(of: view, after: cookie) {
                 let mode: UInt32 = View(entry.node)?.isDirectory ?? true ? 0o040000 : 0o100000
                 guard buffer.append(entry.name, inode: entry.node.inode, mode: mode, cookie: entry.cookie) else {
                     return
@@ -53,8 +54,9 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
         if let view = View(id) {
-            for entry in entries(of: view, after: cookie) {
-                let answer = try self.entry(of: entry.node)
+            for entry in try entries(of: view, after: cookie) {
+                // Work that has ended meanwhile is not shown.
+                guard let answer = try? self.entry(of: entry.node) else { continue }
                 guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else { return }
             }
             return
@@ -84,8 +86,22 @@ extension AssetFilesystem {
     private static let firstCookie: Int64 = 3
     private static let entryCookies: Int64 = 2
 
-    private func entries(of view: View, after cookie: Int64) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
-        view.entries.enumerated().map { (Array($1.name.utf8), $1.node, Int64($0) + Self.firstCookie) }
+    /// Jobs are many: a thousand at a time, and the kernel asks again.
+    private func entries(
+        of view: View,
+        after cookie: Int64
+    ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+        if view == .jobs {
+            let last = AssetID(rawValue: max(0, cookie - Self.firstCookie))
+            let jobs = try refusing { () throws(LibraryError) in try library.jobs(after: last, limit: 1000) }
+            return jobs.map {
+                (
+                    Array("\($0.token)\(View.jobSuffix)".utf8), View.job($0.asset).id,
+                    $0.asset.rawValue + Self.firstCookie
+                )
+            }
+        }
+        return view.entries.enumerated().map { (Array($1.name.utf8), $1.node, Int64($0) + Self.firstCookie) }
             .filter { $0.cookie > cookie }
     }
 
@@ -107,7 +123,7 @@ extension AssetFilesystem {
     }
 
     func parent(of id: NodeID) throws(OperationFailure) -> NodeID {
-        guard View(id) == nil, id != .folders else { return View.root.id }
+        guard View(id) == nil, id != .folders else { return View(id) == .jobs ? View.uploads.id : View.root.id }
         return try reading { try $0.parent(of: id) } ?? id
     }
 

@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 public import FUSE
+internal import Synchronization
 internal import SystemPackage
 
 extension AssetFilesystem {
@@ -26,15 +27,36 @@ extension AssetFilesystem {
             mayKeepSetgid = caller.isMember(of: try record(id).gid)
         }
         try refusing { () throws(LibraryError) in
-            try library.setExtendedAttribute(name.bytes, of: id, to: value, presence, mayKeepSetgid: mayKeepSetgid)
+            try library.setExtendedAttribute(
+                name.bytes,
+                of: id,
+                to: value,
+                presence,
+                mayKeepSetgid: mayKeepSetgid,
+                by: Uploader(uid: caller.uid, gid: caller.gid)
+            )
         }
+        // Turned, the file has another content and size, of which the kernel knows nothing.
+        if library.changesContent(name.bytes) { kernel.withLock { $0 }?.invalidate(inode) }
+    }
+
+    /// What a file says itself may not be known yet.
+    public func awaitAttribute(
+        _ name: Name,
+        of inode: InodeNumber,
+        isReady: @escaping @Sendable () -> Void
+    ) -> Bool {
+        let id = node(inode)
+        return View(id) == nil && library.awaitExtraction(for: name.bytes, of: id, isReady: isReady)
     }
 
     /// Reads an extended attribute.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
-        return try refusing { () throws(LibraryError) in try library.extendedAttribute(name.bytes, of: id) }
+        return try refusing { () throws(LibraryError) in
+            try library.extendedAttribute(name.bytes, of: id, for: Uploader(uid: caller.uid, gid: caller.gid))
+        }
     }
 
     /// Names of what was set.

@@ -35,8 +35,10 @@ extension AssetFilesystem {
         let id = node(inode)
         let isWriting = flags & O_ACCMODE != O_RDONLY
         if let view = View(id) {
-            guard !isWriting, view == .receipts else { throw OperationFailure(LibraryError.readOnly) }
-            var opened = Opened(OpenViewHandle())
+            guard !isWriting, !view.isDirectory else { throw OperationFailure(LibraryError.readOnly) }
+            var content: [UInt8]?
+            if case .job(let asset) = view { content = try job(asset) ?? [] }
+            var opened = Opened(OpenViewHandle(content))
             opened.isDirect = true
             opened.needsNoFlush = true
             return opened
@@ -102,6 +104,9 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> ReadReply {
         guard let open = handle.object as? OpenFileHandle else {
+            if let content = (handle.object as? OpenViewHandle)?.content {
+                return .bytes(offset < content.count ? Array(content[Int(offset)...].prefix(count)) : [])
+            }
             return .bytes(try reading { try $0.receipts(from: offset, count: count) })
         }
         let shared = try refusing { () throws(LibraryError) in

@@ -20,8 +20,12 @@ extension AssetFilesystem {
         if name.bytes == [0x2E, 0x2E] { return try entry(of: self.parent(of: parent)) }
         let name = try entryName(name)
         if let view = View(parent) {
-            guard let found = view.node(named: name) else { return nil }
-            return try entry(of: found)
+            guard let found = view.node(named: name), let entry = try existing(found) else {
+                // What comes by itself may come at any moment.
+                if view.changesByItself { throw .missingForNow }
+                return nil
+            }
+            return entry
         }
         let count = library.verdictCount
         guard let record = try reading({ try $0.node(named: name, in: parent) }) else {
@@ -87,7 +91,22 @@ extension AssetFilesystem {
     func entry(of id: NodeID) throws(OperationFailure) -> Entry {
         guard let view = View(id) else { return entry(try record(id)) }
         let (attributes, lifetime) = try attributes(of: view)
-        return Entry(attributes: attributes, nameLifetime: Self.lifetime, attributesLifetime: lifetime)
+        return Entry(
+            attributes: attributes,
+            nameLifetime: view.changesByItself ? .zero : Self.lifetime,
+            attributesLifetime: lifetime
+        )
+    }
+
+    /// The answer for a view's node, if there is such a one.
+    private func existing(_ id: NodeID) throws(OperationFailure) -> Entry? {
+        if case .job(let asset) = View(id), try job(asset) == nil { return nil }
+        return try entry(of: id)
+    }
+
+    /// The state of the work on an asset.
+    func job(_ asset: AssetID) throws(OperationFailure) -> [UInt8]? {
+        try refusing { () throws(LibraryError) in try library.job(of: asset) }
     }
 }
 

@@ -15,5 +15,10 @@ final class OpenFileHandle: Sendable {
     }
 }
 
-/// One open directory, or the receipts.
-final class OpenViewHandle: Sendable {}
+/// One open directory, or file of a view.
+final class OpenViewHandle: Sendable {
+    /// What a reader is shown; nil for the receipts, which grow.
+    let content: [UInt8]?
+
+    init(_ content: [UInt8]? = nil) { self.content = content }
+}

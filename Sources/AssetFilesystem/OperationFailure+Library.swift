@@ -23,8 +23,11 @@ extension OperationFailure {
         case .readOnly: self.init(.notPermitted)
         case .noSuchAttribute: self.init(.attributeNotFound)  // getxattr(2): ENODATA
         case .attributeExists: self.init(.fileExists)  // setxattr(2) with XATTR_CREATE
-        case .valueTooLong: self.init(.argListTooLong)  // setxattr(2): E2BIG
+        case .tooLong(let reason): self.init(.argListTooLong, cause: reason)  // setxattr(2): E2BIG
+        case .outOfRange(let reason): self.init(.outOfRange, cause: reason)  // setxattr(2): ERANGE
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
+        case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
+        case .busy(let reason): self.init(.resourceBusy, cause: reason)
         case .noSpace(let reason): self.init(.noSpace, cause: reason)
         case .refused(let refusal): self.init(Errno(refusal.kind))
         // write(2), truncate(2) and fallocate(2): what the disk below refuses in principle is no failure of ours.

@@ -3,27 +3,65 @@ internal import AssetModel
 internal import FUSE
 
 /// The directories and files of the mount that no one made: the root and the views.
-enum View: Int64, CaseIterable, Sendable {
-    case root = 1
-    case uploads = 3
-    case receipts = 4
+enum View: Hashable, Sendable {
+    case root
+    case uploads
+    case receipts
+    case jobs
+    /// The state of the work on an asset.
+    case job(AssetID)
 
-    init?(_ node: NodeID) { self.init(rawValue: node.rawValue) }
+    /// Nodes above this number are jobs'; the catalog never comes as far.
+    private static let firstJob: Int64 = 1 << 60
 
-    var id: NodeID { NodeID(rawValue: rawValue) }
-
-    var isDirectory: Bool { self != .receipts }
-
-    /// What a directory of the views shows, in order; the position, counted from 1, is the cookie.
-    var entries: [(name: String, node: NodeID)] {
-        switch self {
-        case .root: [("folders", .folders), ("uploads", View.uploads.id)]
-        case .uploads: [("receipts.jsonl", View.receipts.id)]
-        case .receipts: []
+    init?(_ node: NodeID) {
+        switch node.rawValue {
+        case 1: self = .root
+        case 3: self = .uploads
+        case 4: self = .receipts
+        case 5: self = .jobs
+        case let number where number > Self.firstJob: self = .job(AssetID(rawValue: number - Self.firstJob))
+        default: return nil
         }
     }
 
+    var id: NodeID {
+        switch self {
+        case .root: NodeID(rawValue: 1)
+        case .uploads: NodeID(rawValue: 3)
+        case .receipts: NodeID(rawValue: 4)
+        case .jobs: NodeID(rawValue: 5)
+        case .job(let asset): NodeID(rawValue: Self.firstJob + asset.rawValue)
+        }
+    }
+
+    var isDirectory: Bool {
+        switch self {
+        case .root, .uploads, .jobs: true
+        case .receipts, .job: false
+        }
+    }
+
+    /// Whether what it shows changes without anybody having asked for that through the kernel.
+    var changesByItself: Bool { self != .root && self != .uploads }
+
+    /// What a directory of the views always shows, in order; the position, counted from 1, is the cookie.
+    var entries: [(name: String, node: NodeID)] {
+        switch self {
+        case .root: [("folders", .folders), ("uploads", View.uploads.id)]
+        case .uploads: [("receipts.jsonl", View.receipts.id), ("jobs", View.jobs.id)]
+        case .receipts, .jobs, .job: []
+        }
+    }
+
+    static let jobSuffix = ".json"
+
     func node(named name: EntryName) -> NodeID? {
-        entries.first { Array($0.name.utf8) == name.bytes }?.node
+        if self == .jobs {
+            let text = String(decoding: name.bytes, as: UTF8.self)
+            guard text.hasSuffix(Self.jobSuffix) else { return nil }
+            return AssetLibrary.asset(ofJob: String(text.dropLast(Self.jobSuffix.count))).map { View.job($0).id }
+        }
+        return entries.first { Array($0.name.utf8) == name.bytes }?.node
     }
 }

@@ -13,11 +13,15 @@ extension AssetLibrary {
         case present
     }
 
-    /// The value of an extended attribute.
+    /// The value of an extended attribute, as `reader` may see it.
     ///
     /// What the kernel asks of every file, and hardly one has, is answered without the catalog.
     /// - Throws: `.noSuchAttribute` where there is none, `.unsupportedAttribute` where there can be none.
-    public func extendedAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) -> [UInt8] {
+    public func extendedAttribute(
+        _ name: [UInt8],
+        of id: NodeID,
+        for reader: Uploader = Uploader()
+    ) throws(LibraryError) -> [UInt8] {
         let text = String(decoding: name, as: UTF8.self)
         guard kernelAttributes.mayHave(text, id) else { throw .noSuchAttribute }
         let value: [UInt8]?
@@ -25,63 +29,77 @@ extension AssetLibrary {
         case .unsupported: throw .unsupportedAttribute(text)
         case .policy(let key): value = try policy(key, of: id).map { Array($0.utf8) }
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
-        case .computed(let key): value = try computed(key, of: id).map { Array($0.utf8) }
+        case .computed(let key): value = try computed(key, of: id, for: reader).map { Array($0.utf8) }
+        case .action: value = nil
         case .free, .accessList, .defaultList: value = try read { try $0.extendedAttribute(name, of: id) }
-        case .field(let field): value = try read { try $0.fieldValue(field, of: id) }
+        case .field, .rating, .mediaType: value = try fieldAttribute(name, of: id)
         }
         guard let value else { throw .noSuchAttribute }
         return value
     }
 
-    /// Names of the extended attributes that have been set.
+    /// Names of the extended attributes that have been set, and of the fields that the file itself has.
     ///
     /// What is computed is not among them: copying tools would try to set it.
     public func extendedAttributeNames(of id: NodeID) throws(LibraryError) -> [[UInt8]] {
         try read { records in
             let own = try records.extendedAttributeNames(of: id).filter { $0 != AttributeName.error }
-            if try records.node(id)?.isFolder == true {
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            if node.isFolder {
                 return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
             }
-            guard let asset = try records.node(id)?.asset else { return own }
-            return own + (try records.fields(of: asset).map { AttributeName.bytes(of: $0.field) })
+            guard let asset = node.asset else { return own }
+            let fields = try records.fields(of: asset).filter { $0.isOwn || $0.field.isListedWhenExtracted }
+            return own + fields.map { AttributeName.bytes(of: $0.field) }
         }
     }
 
     /// Sets an extended attribute of up to 64 KiB.
     ///
     /// `mayKeepSetgid` says whether the caller may keep the set-group-ID bit of a file whose access list changes.
+    /// - Throws: the reason too stands in `user.asset.error` of the file until something of it is set.
     public func setExtendedAttribute(
         _ name: [UInt8],
         of id: NodeID,
         to value: [UInt8],
         _ presence: Presence = .any,
-        mayKeepSetgid: Bool = true
+        mayKeepSetgid: Bool = true,
+        by uploader: Uploader = Uploader()
     ) throws(LibraryError) {
-        guard value.count <= 65_536 else { throw .valueTooLong(value.count) }
+        do throws(LibraryError) {
+            try set(name, of: id, to: value, presence, mayKeepSetgid: mayKeepSetgid, by: uploader)
+            refusedAttributes.forget(id)
+        } catch {
+            refusedAttributes.note(error, of: id)
+            throw error
+        }
+    }
+
+    private func set(
+        _ name: [UInt8],
+        of id: NodeID,
+        to value: [UInt8],
+        _ presence: Presence,
+        mayKeepSetgid: Bool,
+        by uploader: Uploader
+    ) throws(LibraryError) {
+        guard value.count <= 65_536 else { throw .tooLong("The value has \(value.count) bytes; 65536 are allowed.") }
         let text = String(decoding: name, as: UTF8.self)
         let attribute = AttributeName(name)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .policy(let key): return try setPolicy(key, of: id, to: value, presence)
         case .flag(let flag): return try setFlag(flag, text, of: id, to: value)
-        case .computed(let key): return try setComputed(key, text, of: id, to: value)
-        case .field:
-            try settle(id)
-            if let objection = Field.objection(to: value) {
-                throw .invalid("\(text) cannot have this value: \(objection).")
-            }
-        case .free, .accessList, .defaultList: break
+        case .computed(let key): return try setComputed(key, text, of: id, to: value, for: uploader)
+        case .action(let action): return try perform(action, text, on: id, value, by: uploader)
+        case .field, .rating: return try setFieldAttribute(name, of: id, to: value, presence)
+        case .free, .mediaType, .accessList, .defaultList: break
         }
         try space.take(Int64(value.count))
         try write { records in
-            let isThere = try records.value(attribute, name, of: id) != nil
-            if isThere, presence == .absent { throw LibraryError.attributeExists }
-            if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            try presence.check(try records.extendedAttribute(name, of: id) != nil)
             switch attribute {
-            case .field(let field):
-                try records.separateForeign(&node)
-                try records.setFieldValue(field, of: node, to: value)
             case .accessList: try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, records)
             case .defaultList:
                 guard AccessControlList(value) != nil else {
@@ -96,34 +114,46 @@ extension AssetLibrary {
         }
     }
 
+    /// Whether setting an attribute changes the file's content.
+    public func changesContent(_ name: [UInt8]) -> Bool {
+        if case .action(.rotate) = AttributeName(name) { true } else { false }
+    }
+
     /// Removes an extended attribute.
     public func removeExtendedAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) {
         let attribute = AttributeName(name)
-        if case .unsupported = attribute { throw .unsupportedAttribute(String(decoding: name, as: UTF8.self)) }
-        if case .policy(let key) = attribute { return try removePolicy(key, of: id) }
+        switch attribute {
+        case .unsupported: throw .unsupportedAttribute(String(decoding: name, as: UTF8.self))
+        case .policy(let key): return try removePolicy(key, of: id)
+        case .field, .rating: return try removeFieldAttribute(name, of: id)
+        case .free, .mediaType, .accessList, .defaultList, .computed, .flag, .action: break
+        }
         try write { records in
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
-            if try records.value(attribute, name, of: id) == nil {
+            guard try records.node(id) != nil else { throw LibraryError.notFound }
+            guard try records.extendedAttribute(name, of: id) != nil else {
                 // A list that says no more than the mode is not stored, and yet it is there to be removed.
                 switch attribute {
                 case .accessList, .defaultList: return
                 default: throw LibraryError.noSuchAttribute
                 }
             }
-            if case .field = attribute { try records.separateForeign(&node) }
-            if case .field(let field) = attribute, let asset = node.asset {
-                try records.deleteField(field, of: asset)
-            } else {
-                try records.deleteExtendedAttribute(name, of: id)
-            }
+            try records.deleteExtendedAttribute(name, of: id)
             try records.addLinks(0, to: id, at: .now)
         }
     }
 
     /// Copying tools set what they have read: that is accepted when it says what is so.
-    private func setComputed(_ key: String, _ name: String, of id: NodeID, to value: [UInt8]) throws(LibraryError) {
+    private func setComputed(
+        _ key: String,
+        _ name: String,
+        of id: NodeID,
+        to value: [UInt8],
+        for reader: Uploader
+    ) throws(LibraryError) {
         guard Self.computedKeys.contains(key) else { throw .invalid("There is no such key: \(name).") }
-        guard try computed(key, of: id).map({ Array($0.utf8) }) == value else { throw .unsupportedAttribute(name) }
+        guard try computed(key, of: id, for: reader).map({ Array($0.utf8) }) == value else {
+            throw .unsupportedAttribute(name)
+        }
     }
 
     // MARK: Access control lists
@@ -198,24 +228,10 @@ extension AssetLibrary {
     public func mayHaveCapabilities(_ id: NodeID) -> Bool { kernelAttributes.mayHave(KernelAttributes.capability, id) }
 }
 
-extension Records {
-    fileprivate func value(_ attribute: AttributeName, _ name: [UInt8], of node: NodeID) throws -> [UInt8]? {
-        if case .field(let field) = attribute { return try fieldValue(field, of: node) }
-        return try extendedAttribute(name, of: node)
-    }
-
-    /// A field of the asset that a file shows; of a file that is no asset, what was set for it to be one day.
-    fileprivate func fieldValue(_ field: Field, of id: NodeID) throws -> [UInt8]? {
-        guard let asset = try node(id)?.asset else {
-            return try extendedAttribute(AttributeName.bytes(of: field), of: id)
-        }
-        return try self.field(field, of: asset).map { Array($0.utf8) }
-    }
-
-    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8]) throws {
-        guard let asset = node.asset else {
-            return try setExtendedAttribute(AttributeName.bytes(of: field), of: node.id, to: value)
-        }
-        try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
+extension AssetLibrary.Presence {
+    /// - Throws: `.attributeExists` or `.noSuchAttribute` where what is there is not as demanded.
+    func check(_ isThere: Bool) throws(LibraryError) {
+        if isThere, self == .absent { throw .attributeExists }
+        if !isThere, self == .present { throw .noSuchAttribute }
     }
 }

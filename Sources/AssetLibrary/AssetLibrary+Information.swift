@@ -10,57 +10,173 @@ extension AssetLibrary {
         do throws(BlobStoreError) { return try blobs.statistics() } catch { throw LibraryError(error) }
     }
 
-    /// What `computed` knows.
-    static let computedKeys: Set<String> = [
-        "id", "filename", "original_filename", "created", "uploaded", "user_id", "sha256", "versions", "info", "error",
-        "status", "expires", "md5_at_upload", "md5_now",
+    /// What is found out by looking into the file.
+    static let foundKeys: Set<String> = [
+        "mime_type", "encoding", "width", "height", "orientation", "duration", "contains_audio", "contains_video",
+        "pages",
+        "image_info", "video_info", "content_info",
     ]
+
+    /// What `computed` knows.
+    static let computedKeys = foundKeys.union([
+        "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
+        "versions",
+        "info", "error", "status", "expires", "md5_at_upload", "md5_now", "duplicates", "rotation_since_upload", "job",
+    ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
     /// - Returns: nil where there is none of that name, or the file has no asset.
-    public func computed(_ key: String, of id: NodeID) throws(LibraryError) -> String? {
+    public func computed(
+        _ key: String,
+        of id: NodeID,
+        for reader: Uploader = Uploader()
+    ) throws(LibraryError) -> String? {
         try settle(id)
         if key.hasPrefix("md5_") { return try md5(of: id, isFirst: key == "md5_at_upload") }
         return try read { records in
-            if key == "error", let reason = try records.extendedAttribute(AttributeName.error, of: id) {
-                return String(decoding: reason, as: UTF8.self)
+            if key == "error" {
+                if let reason = refusedAttributes.sentence(of: id) { return reason }
+                if let reason = try records.extendedAttribute(AttributeName.error, of: id) {
+                    return String(decoding: reason, as: UTF8.self)
+                }
             }
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {
                 return nil
             }
-            let versions = try records.versions(of: assetID)
-            let name = try records.anyEntry(of: id)?.name
+            if Self.foundKeys.contains(key) {
+                return try records.finding(named: key, of: assetID) ?? Self.found(key, ofNothing: node)
+            }
+            let newest = try records.versions(of: assetID)
             switch key {
             case "id": return "\(assetID)"
-            case "filename": return name?.description
+            case "uuid": return asset.uuidText
+            case "filename": return try records.anyEntry(of: id)?.name.description
             case "original_filename": return String(decoding: asset.originalName, as: UTF8.self)
             case "created": return asset.created.description
-            case "uploaded": return versions.first?.created.description
+            case "uploaded": return newest.first?.created.description
+            case "updated": return node.changed.description
             case "user_id": return "\(asset.uid)"
-            case "sha256": return versions.first?.digest?.description
-            case "versions": return "\(versions.count)"
-            case "status": return asset.infection == nil ? "ready" : "infected"
-            case "error": return asset.infection.map { "The file is infected: \($0)." }
+            case "sha256": return newest.first?.digest?.description
+            case "versions": return "\(newest.count)"
+            case "rotation_since_upload": return "\(newest.first?.rotation ?? 0)"
+            case "status": return try records.status(of: asset)
+            case "error": return try records.error(of: asset)
+            case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
             case "expires": return asset.expires?.description
-            case "info":
-                var info = JSONObject()
-                info.add("id", assetID.rawValue)
-                info.add("node", id.rawValue)
-                info.add("filename", name)
-                info.add("original_filename", try? EntryName(asset.originalName))
-                info.add("size", node.size)
-                info.add("sha256", versions.first?.digest?.description)
-                info.add("created", asset.created.description)
-                info.add("uploaded", versions.first?.created.description)
-                info.add("user_id", Int64(asset.uid))
-                info.add("versions", Int64(versions.count))
-                info.add("status", asset.infection == nil ? "ready" : "infected")
-                info.add("expires", asset.expires?.description)
-                for (field, value) in try records.fields(of: assetID) { info.add(field.rawValue, value) }
-                return String(decoding: info.bytes, as: UTF8.self)
+            case "duplicates":
+                return try duplicates(of: assetID, for: reader, records).map(String.init).joined(separator: ",")
+            case "info": return String(decoding: try information(of: node, asset, records).bytes, as: UTF8.self)
             default: return nil
             }
         }
+    }
+
+    /// What is known of an empty file without a look into it, and what holds where nothing was found.
+    private static func found(_ key: String, ofNothing node: NodeRecord) -> String? {
+        switch key {
+        case "mime_type": node.size == 0 ? "inode/x-empty" : nil
+        case "contains_audio", "contains_video": node.size == 0 ? "0" : nil
+        default: nil
+        }
+    }
+
+    /// The ids of other assets that have the same content and that somebody may read, at most a hundred.
+    private func duplicates(
+        of asset: AssetID,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> [Int64] {
+        guard let blob = try records.currentBlob(of: asset) else { return [] }
+        var found: Set<Int64> = []
+        try records.holders(of: blob) { holder in
+            if holder.asset != asset, try mayRead(holder.node, reader, records) { found.insert(holder.asset.rawValue) }
+            return found.count < 100
+        }
+        return found.sorted()
+    }
+
+    /// All that is known of an asset; docs/SEMANTICS.md has the shape.
+    private func information(of node: NodeRecord, _ asset: AssetRecord, _ records: Records) throws -> JSONObject {
+        let versions = try records.versions(of: asset.id)
+        let findings = try records.findings(of: asset.id)
+        let found = Dictionary(findings.map { ($0.name, $0.json) }, uniquingKeysWith: { $1 })
+        var info = JSONObject()
+        info.add("id", asset.id.rawValue)
+        info.add("uuid", asset.uuidText)
+        info.add("node", node.id.rawValue)
+        info.add("filename", try records.anyEntry(of: node.id)?.name)
+        info.add("original_filename", try? EntryName(asset.originalName))
+        info.add("size", node.size)
+        info.add("sha256", versions.first?.digest?.description)
+        info.add("created", asset.created.description)
+        info.add("uploaded", versions.first?.created.description)
+        info.add("updated", node.changed.description)
+        info.add("user_id", Int64(asset.uid))
+        info.add("versions", Int64(versions.count))
+        info.add("rotation_since_upload", versions.first?.rotation)
+        info.add("status", try records.status(of: asset))
+        info.add("error", try records.error(of: asset))
+        info.add("expires", asset.expires?.description)
+        info.add("is_stored", asset.expires == nil)
+        info.add("is_ready", try records.extraction(of: asset.id)?.state != .waiting)
+        info.add("is_image", found["mime_type"]?.hasPrefix("\"image/") ?? false)
+        for key in Self.foundKeys.sorted() {
+            if let json = found[key] {
+                info.add(key, json: json)
+            } else if let value = Self.found(key, ofNothing: node) {
+                info.add(key, json: value == "0" ? "false" : "\"\(value)\"")
+            }
+        }
+        var fields = JSONObject()
+        var metadata = JSONObject()
+        var said: [String] = []
+        for (field, value, isOwn) in try records.fields(of: asset.id) {
+            if field.isMetadata {
+                metadata.add(String(field.name.dropFirst(Field.metadataPrefix.count)), value)
+            } else {
+                fields.add(field.name, value)
+                if isOwn { said.append(field.name) }
+            }
+        }
+        info.add("fields", fields)
+        info.add("set_by_person", said)
+        info.add("removed_by_person", try records.removedFields(of: asset.id).map(\.name))
+        info.add("metadata", metadata)
+        if let tags = found["tags"], try !records.ignoresEmbedded(asset.id) { info.add("tags", json: tags) }
+        return info
+    }
+}
+
+extension AssetRecord {
+    /// RFC 9562's text of a random identifier (version 4).
+    fileprivate var uuidText: String? {
+        guard uuid.count == 16 else { return nil }
+        var bytes = uuid
+        bytes[6] = bytes[6] & 0x0F | 0x40
+        bytes[8] = bytes[8] & 0x3F | 0x80
+        let digits = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if [8, 12, 16, 20].contains(index) { text.append("-") }
+            text.append(digit)
+        }
+        return text
+    }
+}
+
+extension Records {
+    fileprivate func status(of asset: AssetRecord) throws -> String {
+        if asset.infection != nil { return "infected" }
+        switch try extraction(of: asset.id)?.state {
+        case .waiting: return "processing"
+        case .failed: return "failed"
+        case .ready, nil: return "ready"
+        }
+    }
+
+    fileprivate func error(of asset: AssetRecord) throws -> String? {
+        if let infection = asset.infection { return "The file is infected: \(infection)." }
+        return try extraction(of: asset.id)?.error
     }
 }

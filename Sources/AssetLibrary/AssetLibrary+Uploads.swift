@@ -112,6 +112,8 @@ extension AssetLibrary {
             return found.handles == 1
         }
         guard isLast else { return }
+        // Its content may be looked into now.
+        extraction.wake()
         // Nobody has the node any more, so nobody waits for this lock.
         let bound = node.upload.withLock { upload in
             upload.isBound && upload.staged == nil ? node.shown.withLock { $0.digest } : nil

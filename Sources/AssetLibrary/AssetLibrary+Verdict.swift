@@ -9,7 +9,7 @@ extension AssetLibrary {
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         if node.isUnlinked.load(ordering: .relaxed) { return }
         let size = node.content.size
-        let (uploader, present, aim) = (upload.uploader, upload.version, upload.aim)
+        let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
         do {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id] != nil }
             // What has no name is always asked for one.
@@ -90,6 +90,7 @@ extension AssetLibrary {
                     digest: sealed.digest,
                     requested: requested,
                     infection: infection,
+                    rotation: rotation,
                     records
                 )
                 return .published(publish.version, renamed: aim != nil ? place : nil)

@@ -3,6 +3,7 @@ internal import BlobStore
 internal import Glibc
 public import Catalog
 public import Logging
+internal import MetadataExtraction
 internal import Synchronization
 
 /// An open library: the tree, the assets and the upload pipeline, without a kernel.
@@ -30,7 +31,10 @@ public final class AssetLibrary: Sendable {
     let herald = Herald()
     /// The last refusal of a rename: what, and to where.
     let lastRefusal = Mutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(nil)
-    let typeDetector = TypeDetector()
+    let typeDetector = Examiner()
+    let editor = Editor()
+    let extraction = ExtractionQueue()
+    let refusedAttributes = RefusedAttributes()
     let scanner: MalwareScanner
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
@@ -98,6 +102,7 @@ public final class AssetLibrary: Sendable {
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
         }
         for worker in [expirer, md5Worker] { worker.wake() }
+        startExtraction()
     }
 
     /// The library's folder.
@@ -109,7 +114,10 @@ public final class AssetLibrary: Sendable {
     /// Grows with each verdict: who has read a record, and finds the file open no more, has to read again if this has grown.
     public var verdictCount: Int { verdicts.load(ordering: .acquiring) }
 
-    func noteVerdict() { verdicts.wrappingAdd(1, ordering: .releasing) }
+    func noteVerdict() {
+        verdicts.wrappingAdd(1, ordering: .releasing)
+        extraction.wake()
+    }
 
     /// Asks for a commit soon, for a change that the catalog does not see.
     func commitSoon() { committer.wake() }

@@ -8,8 +8,14 @@ enum AttributeName {
     case accessList
     /// The access control list that a folder hands down.
     case defaultList
-    /// A field of the asset.
+    /// A field of the asset, by its own name or by one that desktops use.
     case field(Field)
+    /// The rank, where it is one that desktops show.
+    case rating
+    /// What a program says the type is; where none does, what it is.
+    case mediaType
+    /// What has the asset worked on.
+    case action(Action)
     /// A switch of the asset.
     case flag(AssetFlag)
     /// Any other name in `user.asset.`, with what follows that.
@@ -27,14 +33,36 @@ enum AttributeName {
         case noEXIF = "no_exif"
     }
 
+    /// What setting an attribute does, which has no value to be read.
+    enum Action: String {
+        /// Turns the picture clockwise.
+        case rotate = "rotate_degrees"
+        /// Goes back to what the file says itself.
+        case reprocess
+    }
+
+    /// Names that desktops, browsers and KDE's Baloo give to fields: freedesktop.org's CommonExtendedAttributes.
+    private static let aliases: [String: AttributeName] = [
+        "user.xdg.comment": .field(.caption), "user.xdg.tags": .field(.keywords),
+        "user.xdg.origin.url": .field(.sourceURL), "user.xdg.language": .field(.language),
+        "user.dublincore.title": .field(.title), "user.dublincore.creator": .field(.photographer),
+        "user.dublincore.rights": .field(.copyrightNotice), "user.dublincore.description": .field(.description),
+        "user.dublincore.subject": .field(.keywords), "user.dublincore.date": .field(.capturedAt),
+        "user.charset": .field(.charset), "user.baloo.rating": .rating, "user.mime_type": .mediaType,
+    ]
+
     init(_ name: [UInt8]) {
         func rest(_ prefix: String) -> String? {
             name.starts(with: prefix.utf8) ? String(decoding: name.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
         }
         if let key = rest(Self.assetPrefix) {
-            self = Field(rawValue: key).map(Self.field) ?? AssetFlag(rawValue: key).map(Self.flag) ?? .computed(key)
+            self =
+                Field(key).map(Self.field) ?? AssetFlag(rawValue: key).map(Self.flag)
+                ?? Action(rawValue: key).map(Self.action) ?? .computed(key)
         } else if let key = rest("user.policy.") {
             self = .policy(key)
+        } else if let alias = Self.aliases[String(decoding: name, as: UTF8.self)] {
+            self = alias
         } else if rest("user.") != nil || rest("trusted.") != nil || rest("security.") != nil {
             self = .free
         } else if rest(KernelAttributes.accessList) == "" {
@@ -52,5 +80,5 @@ enum AttributeName {
     private static let assetPrefix = "user.asset."
 
     /// A field's name.
-    static func bytes(of field: Field) -> [UInt8] { Array((assetPrefix + field.rawValue).utf8) }
+    static func bytes(of field: Field) -> [UInt8] { Array((assetPrefix + field.name).utf8) }
 }

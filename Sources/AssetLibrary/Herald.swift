@@ -53,8 +53,12 @@ extension AssetLibrary {
     /// Has an observer told of names that change by themselves; it is not kept alive.
     public func observeNames(_ observer: any NameObserver) { herald.start(observer) }
 
-    /// Returns when the observer is told nothing any more.
-    public func stopObserving() { herald.stop() }
+    /// Returns when the observer is told nothing any more, and nobody waits.
+    public func stopObserving() {
+        isClosing.store(true, ordering: .relaxed)
+        extraction.stop()
+        herald.stop()
+    }
 
     func tellOfName(_ name: EntryName, in folder: NodeID) {
         freeNumbers.free(name, in: folder)

@@ -127,7 +127,7 @@ extension Records {
         }?.name
         guard let name else {
             try setAsset(of: node.id, to: nil)
-            for (field, value) in try fields(of: former) {
+            for (field, value) in try ownFields(of: former) {
                 try setExtendedAttribute(AttributeName.bytes(of: field), of: node.id, to: Array(value.utf8))
             }
             return
@@ -144,8 +144,8 @@ extension Records {
         guard former.asset == nil, former.isFile, node.isFile else { return }
         for (field, name, value) in try waitingFields(of: former.id) {
             if let asset = node.asset {
-                if try self.field(field, of: asset) != nil { continue }
-                try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
+                if try ownFields(of: asset).contains(where: { $0.field == field }) { continue }
+                try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
             } else if try extendedAttribute(name, of: node.id) == nil {
                 try setExtendedAttribute(name, of: node.id, to: value)
             }
@@ -155,7 +155,7 @@ extension Records {
     /// Fields that were set on a file before it was an asset are the asset's.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID) throws {
         for (field, name, value) in try waitingFields(of: node) {
-            try setField(field, of: asset, to: String(decoding: value, as: UTF8.self), by: .person)
+            try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
             try deleteExtendedAttribute(name, of: node)
         }
     }

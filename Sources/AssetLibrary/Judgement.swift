@@ -27,9 +27,15 @@ struct Content {
 }
 
 /// Who uploads.
-struct Uploader {
-    var uid: UInt32 = 0
-    var gid: UInt32 = 0
+public struct Uploader: Sendable {
+    var uid: UInt32
+    var gid: UInt32
+
+    /// A user and their group; root, if nobody else is meant.
+    public init(uid: UInt32 = 0, gid: UInt32 = 0) {
+        self.uid = uid
+        self.gid = gid
+    }
 }
 
 /// What becomes of it.
@@ -112,7 +118,7 @@ extension AssetLibrary {
     /// Whether somebody may read a file, by its mode and those of the folders it is in.
     ///
     /// Supplementary groups are not known here: who has the right by one of them alone is told less than they might be.
-    private func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
+    func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         func allows(_ node: NodeRecord, _ bit: UInt32) -> Bool {
             node.permissions(of: uploader.uid) { $0 == uploader.gid } & bit != 0

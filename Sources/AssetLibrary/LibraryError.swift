@@ -28,8 +28,14 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case noSuchAttribute
     /// There is an extended attribute of that name already.
     case attributeExists
-    /// An extended attribute's value has more than 64 KiB; the count.
-    case valueTooLong(Int)
+    /// A value, or all of them together, are more than what is kept.
+    case tooLong(String)
+    /// It cannot be done to this file.
+    case unsupported(String)
+    /// Something else is being done to the file.
+    case busy(String)
+    /// A number beyond what there is.
+    case outOfRange(String)
     /// Extended attributes of that namespace are not kept.
     case unsupportedAttribute(String)
     /// The disk is full, or nearly so: what is left is kept for the catalog.
@@ -65,11 +71,12 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .folderNotEmpty(let name): "The folder “\(name)” is not empty."
         case .intoItself: "A folder cannot be moved into itself."
         case .nameTooLong(let count): "The name has \(count) bytes; 255 are allowed."
-        case .invalid(let reason), .notPermitted(let reason), .noSpace(let reason): reason
+        case .invalid(let reason), .notPermitted(let reason), .noSpace(let reason), .tooLong(let reason),
+            .outOfRange(let reason), .unsupported(let reason), .busy(let reason):
+            reason
         case .readOnly: "This place is a view and cannot be written to."
         case .noSuchAttribute: "There is no extended attribute of that name."
         case .attributeExists: "There is an extended attribute of that name already."
-        case .valueTooLong(let count): "The value has \(count) bytes; 65,536 are allowed."
         case .unsupportedAttribute(let name): "Extended attributes such as “\(name)” are not kept."
         case .refused(let refusal): refusal.sentence
         case .blobs(let error): error.description

@@ -53,6 +53,8 @@ public final class OpenNode: Sendable {
         /// The version that this upload made: a later commit replaces it, however many descriptors are closed.
         var version: VersionID?
         var digest = SequentialDigest()
+        /// By how many degrees the content is turned against what was uploaded, where that is all that has changed.
+        var rotation: Int64?
         /// Whether the kernel reads the working file itself.
         var isBound = false
         /// Who writes.

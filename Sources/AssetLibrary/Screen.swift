@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Logging
+internal import MetadataExtraction
 internal import SystemPackage
 
 // Stage 2 of an upload: what a folder does not take, whatever else there is. In the order of the cost of finding out.
@@ -48,10 +49,13 @@ extension AssetLibrary {
         let mustKnow = policy.forbiddenTypes.needsContent || !isAllowedByName
         guard mustKnow else { return }
         let type: String
-        do throws(TypeDetector.Failure) {
+        do throws(Examiner.Failure) {
             type = try typeDetector.type(of: file.descriptor)
         } catch {
-            throw .forbidden("The type of the file could not be told: \(error.sentence)")
+            switch error {
+            case .file(let reason), .unavailable(let reason):
+                throw .forbidden("The type of the file could not be told: \(reason)")
+            }
         }
         if policy.forbiddenTypes.contains(type: type) {
             throw .forbidden("Files of the type \(type) are forbidden here.")

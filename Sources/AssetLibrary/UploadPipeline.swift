@@ -98,6 +98,7 @@ struct Publish {
         digest: Digest?,
         requested: EntryName? = nil,
         infection: String? = nil,
+        rotation: Int64? = nil,
         _ records: Records
     ) throws {
         let now = Timestamp.now
@@ -148,6 +149,7 @@ struct Publish {
         }
         if outcome != .unchanged {
             try records.leaveDuplicatesBehind(of: asset, by: node, at: now)
+            if let version, let rotation { try records.setRotation(of: version, to: rotation) }
             if policy.scan != .off { try records.setInfection(of: asset, to: infection) }
         }
         var receipt = Receipt(outcome, place, by: uid)

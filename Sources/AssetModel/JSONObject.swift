@@ -19,6 +19,43 @@ public struct JSONObject: Sendable {
         members += Array(String(value).utf8)
     }
 
+    /// Adds true or false; nil adds nothing.
+    public mutating func add(_ key: String, _ value: Bool?) {
+        guard let value else { return }
+        begin(key)
+        members += Array((value ? "true" : "false").utf8)
+    }
+
+    /// Adds a finite number; nil adds nothing.
+    public mutating func add(_ key: String, number value: Double?) {
+        guard let value, value.isFinite else { return }
+        begin(key)
+        members += Array((value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)).utf8)
+    }
+
+    /// Adds null.
+    public mutating func addNull(_ key: String) {
+        begin(key)
+        members += Array("null".utf8)
+    }
+
+    /// Adds what is JSON already.
+    public mutating func add(_ key: String, json: String) {
+        begin(key)
+        members += Array(json.utf8)
+    }
+
+    /// Adds an array of objects.
+    public mutating func add(_ key: String, _ objects: [JSONObject]) {
+        begin(key)
+        members.append(0x5B)
+        for (index, object) in objects.enumerated() {
+            if index > 0 { members.append(0x2C) }
+            members += object.bytes
+        }
+        members.append(0x5D)
+    }
+
     /// Adds an array of strings.
     public mutating func add(_ key: String, _ values: [String]) {
         begin(key)
@@ -50,6 +87,9 @@ public struct JSONObject: Sendable {
         guard Array(text.utf8) != name.bytes else { return }
         add(key + "_hex", name.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
     }
+
+    /// Whether it has no member.
+    public var isEmpty: Bool { members.count == 1 }
 
     /// The object's text, without a newline at the end.
     public var bytes: [UInt8] { members + [0x7D] }

@@ -16,6 +16,8 @@ public struct VersionRecord: Sendable {
     public var uid: UInt32
     /// The name it was uploaded under.
     public var name: [UInt8]
+    /// By how many degrees it is turned clockwise against what was uploaded.
+    public var rotation: Int64
 }
 
 /// The thing with a history.
@@ -34,6 +36,8 @@ public struct AssetRecord: Sendable {
     public let expires: Timestamp?
     /// What a scanner found in it.
     public let infection: String?
+    /// Its identifier that is unique everywhere, 16 random bytes.
+    public let uuid: [UInt8]
 }
 
 extension Records {
@@ -56,6 +60,11 @@ extension Records {
         try first("SELECT digest FROM blob WHERE id = ?", [blob.value]) { Digest($0.bytes(0)) } ?? nil
     }
 
+    /// A blob's size in bytes.
+    public func size(of blob: BlobID) throws -> Int64? {
+        try first("SELECT size FROM blob WHERE id = ?", [blob.value]) { $0.integer(0) }
+    }
+
     /// Blobs with their sizes, in the order of their rows, behind one of them.
     public func blobs(after blob: BlobID, limit: Int) throws -> [(id: BlobID, digest: Digest?, size: Int64)] {
         try all(
@@ -69,7 +78,7 @@ extension Records {
     /// Records an asset.
     public func insertAsset(uid: UInt32, name: EntryName, at now: Timestamp) throws -> AssetID {
         try run(
-            "INSERT INTO asset (created, uid, original_name) VALUES (?, ?, ?)",
+            "INSERT INTO asset (created, uid, original_name, uuid) VALUES (?, ?, ?, randomblob(16))",
             [now.value, .integer(Int64(uid)), name.value]
         )
         return AssetID(rawValue: lastRow)
@@ -77,8 +86,10 @@ extension Records {
 
     /// Finds an asset.
     public func asset(_ id: AssetID) throws -> AssetRecord? {
-        try first("SELECT created, uid, original_name, trashed, expires, infection FROM asset WHERE id = ?", [id.value])
-        {
+        try first(
+            "SELECT created, uid, original_name, trashed, expires, infection, uuid FROM asset WHERE id = ?",
+            [id.value]
+        ) {
             AssetRecord(
                 id: id,
                 created: $0.timestamp(0),
@@ -86,7 +97,8 @@ extension Records {
                 originalName: $0.bytes(2),
                 trashed: $0.optionalTimestamp(3),
                 expires: $0.optionalTimestamp(4),
-                infection: $0.bytes(5).isEmpty ? nil : $0.text(5)
+                infection: $0.bytes(5).isEmpty ? nil : $0.text(5),
+                uuid: $0.bytes(6)
             )
         }
     }
@@ -143,7 +155,9 @@ extension Records {
                 name.value,
             ]
         )
-        return VersionID(rawValue: lastRow)
+        let id = VersionID(rawValue: lastRow)
+        try queueExtraction(of: blob, at: now)
+        return id
     }
 
     /// Gives a version another content, within the upload that made it.
@@ -152,6 +166,7 @@ extension Records {
             "UPDATE version SET blob = ?, size = ?, created = ? WHERE id = ?",
             [SQLValue(blob?.rawValue), .integer(size), now.value, id.value]
         )
+        try queueExtraction(of: blob, at: now)
     }
 
     /// Removes a version.
@@ -169,7 +184,7 @@ extension Records {
     public func versions(of asset: AssetID) throws -> [VersionRecord] {
         try all(
             """
-            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name FROM version v LEFT JOIN blob b ON b.id = v.blob
+            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name, v.rotation FROM version v LEFT JOIN blob b ON b.id = v.blob
             WHERE v.asset = ? ORDER BY v.number DESC
             """,
             [asset.value]
@@ -181,8 +196,14 @@ extension Records {
                 size: $0.integer(3),
                 created: $0.timestamp(4),
                 uid: $0.unsigned(5),
-                name: $0.bytes(6)
+                name: $0.bytes(6),
+                rotation: $0.integer(7)
             )
         }
+    }
+
+    /// Records by how many degrees a version is turned against what was uploaded.
+    public func setRotation(of id: VersionID, to degrees: Int64) throws {
+        try run("UPDATE version SET rotation = ? WHERE id = ?", [.integer(degrees), id.value])
     }
 }

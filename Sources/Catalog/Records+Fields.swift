@@ -1,40 +1,112 @@
 public import AssetModel
 
-/// Who gave a field its value.
+/// What a field's row says.
 public enum FieldSource: String, Sendable {
-    /// Somebody set it.
+    /// Somebody set the value.
     case person
+    /// Somebody removed the value that the file itself has.
+    case removed
 }
 
+/// How far it is known what an asset's file says itself.
+public enum ExtractionState: String, Sendable {
+    /// Nobody has looked yet.
+    case waiting
+    /// It is known.
+    case ready
+    /// It could not be found out, or not all of it.
+    case failed
+}
+
+// An asset's fields: what people have set, and below that what the newest version's content says itself.
 extension Records {
-    /// A field's value.
+    /// A field's value: a person's, or else the file's own, unless that is to be left alone.
     public func field(_ field: Field, of asset: AssetID) throws -> String? {
-        try first("SELECT value FROM field WHERE asset = ? AND name = ?", [asset.value, .text(field.rawValue)]) {
-            $0.text(0)
+        let own = try first(
+            "SELECT value, source FROM field WHERE asset = ? AND name = ?",
+            [asset.value, .text(field.name)]
+        ) {
+            ($0.text(0), FieldSource(rawValue: $0.text(1)))
         }
+        if let own { return own.1 == .removed ? nil : own.0 }
+        return try extractedField(field, of: asset)
     }
 
-    /// The fields of an asset that have a value.
-    public func fields(of asset: AssetID) throws -> [(field: Field, value: String)] {
-        try all("SELECT name, value FROM field WHERE asset = ? ORDER BY name", [asset.value]) {
-            (Field(rawValue: $0.text(0)), $0.text(1))
+    /// What the file says itself of a field.
+    public func extractedField(_ field: Field, of asset: AssetID) throws -> String? {
+        guard field.isExtracted, try !ignoresEmbedded(asset) else { return nil }
+        return try finding(Field.isTag(field.name) ? "tags" : "fields", field.name, of: asset)
+    }
+
+    /// The fields of an asset that have a value, tags but those that a person has set left out.
+    public func fields(of asset: AssetID) throws -> [(field: Field, value: String, isOwn: Bool)] {
+        let own = try all(
+            "SELECT name, value, source FROM field WHERE asset = ? ORDER BY name",
+            [asset.value]
+        ) {
+            (name: $0.text(0), value: $0.text(1), isRemoved: $0.text(2) == FieldSource.removed.rawValue)
+        }
+        var result = own.compactMap { row in
+            row.isRemoved ? nil : Field(row.name).map { (field: $0, value: row.value, isOwn: true) }
+        }
+        guard try !ignoresEmbedded(asset) else { return result }
+        let said = try all(
+            """
+            SELECT j.key, j.value FROM extraction x, json_each(x.findings, '$.fields') j
+            WHERE x.blob = \(Self.newestBlob) AND x.findings IS NOT NULL
+            """,
+            [asset.value]
+        ) { ($0.text(0), $0.text(1)) }
+        for (name, value) in said where !own.contains(where: { $0.name == name }) {
+            if let field = Field(name) { result.append((field, value, false)) }
+        }
+        return result
+    }
+
+    /// Fields that people have set.
+    public func ownFields(of asset: AssetID) throws -> [(field: Field, value: String)] {
+        try all(
+            "SELECT name, value FROM field WHERE asset = ? AND source = 'person' ORDER BY name",
+            [asset.value]
+        ) {
+            (Field($0.text(0)), $0.text(1))
         }.compactMap { name, value in name.map { ($0, value) } }
     }
 
-    /// Records a field's value.
-    public func setField(_ field: Field, of asset: AssetID, to value: String, by source: FieldSource) throws {
+    /// Fields that the file has and that people have removed.
+    public func removedFields(of asset: AssetID) throws -> [Field] {
+        try all(
+            "SELECT name FROM field WHERE asset = ? AND source = 'removed' ORDER BY name",
+            [asset.value]
+        ) { Field($0.text(0)) }.compactMap(\.self)
+    }
+
+    /// How many keys of free metadata an asset has.
+    public func metadataCount(of asset: AssetID) throws -> Int {
+        try ownFields(of: asset).count { $0.field.isMetadata }
+    }
+
+    /// Records the value that a person gives a field.
+    public func setField(_ field: Field, of asset: AssetID, to value: String) throws {
+        try setRow(field, of: asset, to: value, .person)
+    }
+
+    /// Removes a field's value; what the file says itself stays removed.
+    public func deleteField(_ field: Field, of asset: AssetID) throws {
+        guard try extractedField(field, of: asset) != nil else {
+            return try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(field.name)])
+        }
+        try setRow(field, of: asset, to: "", .removed)
+    }
+
+    private func setRow(_ field: Field, of asset: AssetID, to value: String, _ source: FieldSource) throws {
         try run(
             "INSERT OR REPLACE INTO field (asset, name, value, source) VALUES (?, ?, ?, ?)",
-            [asset.value, .text(field.rawValue), .text(value), .text(source.rawValue)]
+            [asset.value, .text(field.name), .text(value), .text(source.rawValue)]
         )
     }
 
-    /// Removes a field's value.
-    public func deleteField(_ field: Field, of asset: AssetID) throws {
-        try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(field.rawValue)])
-    }
-
-    /// Gives one asset the fields of another, which win over its own.
+    /// Gives one asset what people have set of another, which wins over its own.
     public func copyFields(of source: AssetID, to asset: AssetID) throws {
         try run(
             "INSERT OR REPLACE INTO field SELECT ?, name, value, source FROM field WHERE asset = ?",

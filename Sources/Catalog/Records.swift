@@ -141,6 +141,8 @@ struct Columns {
         unsafe sqlite3_column_type(statement, index) == SQLITE_NULL ? nil : integer(index)
     }
 
+    func isNull(_ index: Int32) -> Bool { unsafe sqlite3_column_type(statement, index) == SQLITE_NULL }
+
     func unsigned(_ index: Int32) -> UInt32 { UInt32(truncatingIfNeeded: integer(index)) }
 
     func timestamp(_ index: Int32) -> Timestamp { Timestamp(rawValue: integer(index)) }

@@ -141,6 +141,8 @@ public protocol Filesystem: Sendable {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure)
+    /// Whether an extended attribute's value is yet to come: `isReady` is then called when it may be read, once, on any thread.
+    func awaitAttribute(_ name: Name, of inode: InodeNumber, isReady: @escaping @Sendable () -> Void) -> Bool
     /// Reads an extended attribute.
     func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8]
     /// Names of the extended attributes.

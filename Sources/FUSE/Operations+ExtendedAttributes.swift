@@ -17,11 +17,19 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe getxattr = { request, number, name, size in
-            unsafe answer(request, "getxattr") { (fs, caller) throws(OperationFailure) in
-                try unsafe fitting(try fs.getxattr(inode(number), name: Name(name), for: caller), size)
-            } reply: {
-                unsafe replySized($0, $1, size)
+            // No other thread touches the request before this one has let go of it.
+            nonisolated(unsafe) let request = unsafe request
+            let name = unsafe Name(name)
+            let reply: @Sendable () -> Void = {
+                unsafe answer(request, "getxattr") { (fs, caller) throws(OperationFailure) in
+                    try fitting(try fs.getxattr(inode(number), name: name, for: caller), size)
+                } reply: {
+                    unsafe replySized($0, $1, size)
+                }
             }
+            // This thread serves others while somebody waits.
+            let filesystem = unsafe Dispatcher.serving(request)?.filesystem
+            if filesystem?.awaitAttribute(name, of: inode(number), isReady: reply) != true { reply() }
         }
         unsafe listxattr = { request, number, size in
             unsafe answer(request, "listxattr") { (fs, caller) throws(OperationFailure) in

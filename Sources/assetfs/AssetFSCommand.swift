@@ -14,8 +14,8 @@ struct AssetFSCommand: ParsableCommand {
             """,
         version: "assetfs 0.1.0",
         subcommands: [
-            MountCommand.self, UmountCommand.self, InfoCommand.self, PolicyCommand.self,
-            ExplainCommand.self, ReceiptsCommand.self,
+            MountCommand.self, UmountCommand.self, InfoCommand.self, DescribeCommand.self, ExportCommand.self,
+            PolicyCommand.self, ExplainCommand.self, ReceiptsCommand.self, JobsCommand.self,
         ]
     )
 }

@@ -26,10 +26,17 @@ enum ExtendedAttribute {
 
     /// What the last call that failed means.
     private static func failure(_ path: String) -> ExitCode {
-        switch errno {
+        let number = errno
+        // The mount says in words what the number means.
+        if [EINVAL, ERANGE, E2BIG, EPERM, EOPNOTSUPP].contains(number),
+            let reason = try? read("user.asset.error", of: path)
+        {
+            return ExitStatus.failed.because("\(path): \(reason)")
+        }
+        return switch number {
         case ENOENT: ExitStatus.failed.because("\(path) does not exist.")
         case EOPNOTSUPP: ExitStatus.failed.because("\(path) is not below an assetfs mount.")
-        case let number: ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(number))).")
+        default: ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(number))).")
         }
     }
 }

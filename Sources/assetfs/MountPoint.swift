@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 
 /// What /proc/self/mountinfo says of the mounts of this process.
@@ -17,6 +18,17 @@ struct MountPoint {
             guard let dash = parts.firstIndex(of: "-"), dash + 2 < parts.count, parts.count > 4 else { return nil }
             return MountPoint(path: unescaped(parts[4]), type: parts[dash + 1], source: unescaped(parts[dash + 2]))
         }
+    }
+
+    /// The mount that is meant, which need not be said where there is only one of ours.
+    static func only(_ mountpoint: String?) throws -> String {
+        if let mountpoint { return resolved(mountpoint) }
+        let mounts = all().filter { $0.type == "fuse.assetfs" }
+        guard let only = mounts.first else { throw ExitStatus.notMounted.because("No assetfs is mounted.") }
+        guard mounts.count == 1 else {
+            throw ValidationError("Say which mount is meant: \(mounts.map(\.path).joined(separator: ", ")).")
+        }
+        return only.path
     }
 
     /// Whether the daemon behind it is gone, as after kill -9.

@@ -19,7 +19,7 @@ struct ReceiptsCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let path = try root() + "/uploads/receipts.jsonl"
+        let path = try MountPoint.only(mountpoint) + "/uploads/receipts.jsonl"
         let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
             throw ExitStatus.failed.because(
@@ -34,16 +34,6 @@ struct ReceiptsCommand: ParsableCommand {
             guard follow else { return }
             usleep(300_000)
         }
-    }
-
-    private func root() throws -> String {
-        if let mountpoint { return MountPoint.resolved(mountpoint) }
-        let mounts = MountPoint.all().filter { $0.type == "fuse.assetfs" }
-        guard let only = mounts.first else { throw ExitStatus.notMounted.because("No assetfs is mounted.") }
-        guard mounts.count == 1 else {
-            throw ValidationError("Say which mount is meant: \(mounts.map(\.path).joined(separator: ", ")).")
-        }
-        return only.path
     }
 
     /// When a while ago was, as the receipts write it.

@@ -422,6 +422,8 @@ struct PolicyTests {
             let synced = try run("rsync", "-a", mount.scratch + "/eicar", "/etc/hostname", mount.path("reject/"))
             #expect(synced.status == 23)
             try run("cp", "/etc/hostname", mount.path("flag/x")).check()
+            // To be asked for what the file is, it has to be looked into.
+            _ = try mount.attribute("user.asset.mime_type", of: "flag/x")
             #expect(try mount.attribute("user.asset.status", of: "flag/x") == "ready")
             #expect(try shell("ls -A reject", in: mount.folders).output == "hostname\n")
 

@@ -1,0 +1,237 @@
+public import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+internal import Logging
+internal import MetadataExtraction
+internal import Synchronization
+
+// What files say themselves: found out when their uploads have ended, in the order of those, or when somebody asks.
+extension AssetLibrary {
+    func startExtraction() {
+        for (thread, examiner) in zip(extraction.threads, extraction.examiners) {
+            thread.start(delay: .zero) { [weak self] in
+                // This thread alone: uploads and readers come first.
+                _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+                self?.extractAll(by: examiner)
+            }
+        }
+        extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
+        extraction.wake()
+        extraction.sweeper.wake()
+    }
+
+    /// Looks into contents until there is none that is due.
+    private func extractAll(by examiner: Examiner) {
+        while !isClosing.load(ordering: .relaxed), extraction.state.withLock({ $0.unavailable == nil }) {
+            do throws(LibraryError) {
+                guard let record = try takeDue() else { return }
+                extraction.state.withLock { $0.busy = .now }
+                // Who waits for it is answered also where nothing could be found out.
+                defer {
+                    extraction.state.withLock { _ = $0.running.remove(record.blob) }
+                    extraction.answer { blob, _ in blob == record.blob }
+                }
+                try extract(record, by: examiner)
+            } catch {
+                log.error("What files say could not be recorded: \(error)")
+                return
+            }
+        }
+    }
+
+    /// From so many on they are looked into at once.
+    private static let many = 8
+
+    /// The next content that is due, which nobody is looking into and nobody writes to.
+    private func takeDue() throws(LibraryError) -> ExtractionRecord? {
+        try read { records in
+            // Those that others are looking into come first, and a few may be open.
+            let due = try records.dueExtractions(by: .now, limit: 20)
+            // For a few files one worker is enough, which takes half a second to begin.
+            if due.count >= Self.many { extraction.wake(all: true) }
+            for record in due {
+                // Somebody waits for the ones that are due since ever.
+                let isHurried = record.due?.rawValue == 0
+                if !isHurried, try isBeingWritten(record.blob, records) { continue }
+                if extraction.state.withLock({ $0.running.insert(record.blob).inserted }) { return record }
+            }
+            return nil
+        }
+    }
+
+    private func isBeingWritten(_ blob: BlobID, _ records: Records) throws -> Bool {
+        for (asset, _) in try records.assets(showing: blob) {
+            for id in try records.nodes(showing: asset) {
+                // A lock that somebody holds is one who is writing; it must not be waited for in here.
+                guard let node = openNode(id) else { continue }
+                if node.upload.withLockIfAvailable({ $0.writers > 0 }) ?? true { return true }
+            }
+        }
+        return false
+    }
+
+    private func extract(_ record: ExtractionRecord, by examiner: Examiner) throws(LibraryError) {
+        let found = try read { records in
+            (
+                try records.assets(showing: record.blob), try records.digest(of: record.blob),
+                try records.size(of: record.blob)
+            )
+        }
+        guard let name = found.0.first?.name, let digest = found.1, let size = found.2 else {
+            // What is no asset's content any more is nobody's to wait for; it is queued again when it comes back.
+            return try write { try $0.deleteExtraction(of: record.blob) }
+        }
+        do throws(Examiner.Failure) {
+            let file: OpenFile
+            do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
+            let findings = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
+            // A program may have changed it under us, in which case it is no blob any more.
+            guard let again = try? openBlob(digest, size: size), (try? file.isSame(as: again)) == true else { return }
+            try? record.finish(findings, findings.problem, in: self)
+        } catch {
+            switch error {
+            case .file(let reason): try record.finish(nil, reason, in: self)
+            case .unavailable(let reason): noteUnavailable(reason)
+            }
+        }
+    }
+
+    private func openBlob(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile {
+        try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: size) }
+    }
+
+    static func `extension`(of name: [UInt8]) -> String {
+        guard let dot = name.lastIndex(of: 0x2E) else { return "" }
+        return String(decoding: name[(dot + 1)...], as: UTF8.self)
+    }
+
+    private func noteUnavailable(_ reason: String) {
+        let isNew = extraction.state.withLock { state in
+            defer { state.unavailable = (.now, reason) }
+            return state.unavailable == nil
+        }
+        guard isNew else { return }
+        log.error("No file can be looked into, so that descriptions stay what people have said: \(reason)")
+        extraction.answer { _, _ in true }
+    }
+
+    /// Lets go those who have waited long enough, and idle workers; has what is due later done then.
+    private func sweepExtraction() {
+        let now = ContinuousClock.now
+        extraction.answer { _, waiter in waiter.deadline <= now }
+        let (isIdle, isWaitedFor, mayRetry) = extraction.state.withLock { state in
+            let mayRetry = state.unavailable.map { now - $0.since > ExtractionQueue.pause } ?? false
+            if mayRetry { state.unavailable = nil }
+            return (state.running.isEmpty && now - state.busy > ExtractionQueue.rest, !state.waiters.isEmpty, mayRetry)
+        }
+        if isIdle {
+            for examiner in extraction.examiners + [typeDetector] { examiner.rest() }
+            editor.rest()
+        }
+        let next = try? read { try $0.nextExtraction() }
+        if mayRetry || next.flatMap({ $0 })?.rawValue ?? .max <= Timestamp.now.rawValue { extraction.wake() }
+        if !isIdle || isWaitedFor || (next.flatMap { $0 }) != nil { extraction.sweeper.wake() }
+    }
+
+    // MARK: Waiting
+
+    /// Has `isReady` called when it is known what an attribute's value is, or after ten seconds; the file comes before all others.
+    /// - Returns: false where it is known already, and `isReady` is not called.
+    public func awaitExtraction(for name: [UInt8], of id: NodeID, isReady: @escaping @Sendable () -> Void) -> Bool {
+        guard isExtracted(name), !isClosing.load(ordering: .relaxed) else { return false }
+        do throws(LibraryError) {
+            guard let blob = try read({ records in try records.waitingBlob(of: id) }) else { return false }
+            guard extraction.state.withLock({ $0.unavailable == nil }) else { return false }
+            let waiter = ExtractionQueue.Waiter(deadline: .now + ExtractionQueue.patience, isReady: isReady)
+            extraction.state.withLock { $0.waiters[blob, default: []].append(waiter) }
+            // Looked at again, because it may have become known before anybody knew that somebody waits.
+            let isWaiting = try write { records in
+                guard try records.waitingBlob(of: id) == blob else { return false }
+                try records.hurryExtraction(of: blob, at: .now)
+                return true
+            }
+            guard isWaiting else {
+                extraction.answer { $0 == blob && $1.deadline <= waiter.deadline }
+                return true
+            }
+            extraction.wake(all: true)
+            extraction.sweeper.wake()
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Whether an attribute may be what the file says itself.
+    private func isExtracted(_ name: [UInt8]) -> Bool {
+        switch AttributeName(name) {
+        case .field(let field): field.isExtracted || field == .charset
+        case .rating, .mediaType: true
+        case .computed(let key): Self.foundKeys.contains(key) || key == "info"
+        default: false
+        }
+    }
+
+    // MARK: Beginning again
+
+    /// Goes back to what the file says itself: looks into it once more, and then forgets what people have said.
+    func reprocess(_ id: NodeID, _ name: String, _ value: [UInt8]) throws(LibraryError) {
+        guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
+        try settle(id)
+        try write { records in
+            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard node.asset != nil else { throw LibraryError.invalid("\(name) is for files that are assets.") }
+            try records.separateForeign(&node)
+            guard let asset = node.asset else { return }
+            guard let blob = try records.currentBlob(of: asset) else {
+                // Of nothing there is nothing to be found out.
+                return try records.revertFields(of: asset)
+            }
+            try records.setReverts(true, of: asset)
+            try records.hurryExtraction(of: blob, again: true, at: .now)
+            try records.addLinks(0, to: id, at: .now)
+        }
+        extraction.wake()
+        extraction.sweeper.wake()
+    }
+}
+
+extension ExtractionRecord {
+    /// When a failure is tried again; a file that has failed so often is left alone until somebody asks for it.
+    private static let delays: [Int64] = [60, 600, 3600, 86_400]
+
+    /// Records what was found, in one transaction with what follows from it.
+    fileprivate func finish(_ findings: Findings?, _ problem: String?, in library: AssetLibrary) throws(LibraryError) {
+        let now = Timestamp.now
+        let delay = problem == nil || attempts >= Self.delays.count ? nil : Self.delays[Int(attempts)]
+        let text = findings.map { String(decoding: $0.json.bytes, as: UTF8.self) }
+        try library.write { records in
+            let assets = try records.assets(showing: blob)
+            try records.setFindings(
+                of: blob,
+                text,
+                error: problem,
+                retry: delay.map { now.advanced(bySeconds: $0) },
+                at: now
+            )
+            for (asset, _) in assets where try records.reverts(asset) {
+                // What people have said is kept where nothing has come in its place.
+                if problem == nil { try records.revertFields(of: asset) }
+                try records.setReverts(false, of: asset)
+            }
+        }
+        if let problem, attempts == 0 {
+            library.log.notice("What the content \(blob.rawValue) says could not be read: \(problem)")
+        }
+    }
+}
+
+extension Records {
+    /// The blob that a file shows, if it is yet to be looked into.
+    fileprivate func waitingBlob(of id: NodeID) throws -> BlobID? {
+        guard let asset = try node(id)?.asset, let blob = try currentBlob(of: asset) else { return nil }
+        // Without a row it has come back from where nobody looks.
+        return try extraction(of: asset).map { $0.state == .waiting } ?? true ? blob : nil
+    }
+}

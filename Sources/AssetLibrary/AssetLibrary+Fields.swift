@@ -1,0 +1,155 @@
+internal import AssetModel
+internal import Catalog
+internal import Synchronization
+
+// An asset's fields as extended attributes, under their own names and those that desktops use.
+extension AssetLibrary {
+    func fieldAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) -> [UInt8]? {
+        try read { records in
+            // What was set under a desktop's name when that was no field's.
+            let stored = try records.extendedAttribute(name, of: id)
+            switch AttributeName(name) {
+            case .field(let field):
+                if let value = try records.fieldValue(field, of: id) { return value }
+                if let stored { return stored }
+                return name == AttributeName.bytes(of: field) ? nil : try records.substitute(for: field, of: id)
+            case .rating:
+                guard let value = try records.fieldValue(.rank, of: id) else { return stored }
+                let rank = Int(String(decoding: value, as: UTF8.self))
+                return rank.map { (0...10).contains($0) } ?? false ? value : nil
+            default:
+                if let stored { return stored }
+                return try records.node(id)?.asset.flatMap { asset in
+                    try records.finding(named: "mime_type", of: asset).map { Array($0.utf8) }
+                }
+            }
+        }
+    }
+
+    func setFieldAttribute(
+        _ name: [UInt8],
+        of id: NodeID,
+        to value: [UInt8],
+        _ presence: Presence
+    ) throws(LibraryError) {
+        let text = String(decoding: name, as: UTF8.self)
+        let field: Field
+        if case .field(let some) = AttributeName(name) {
+            field = some
+        } else {
+            field = .rank
+            guard let rating = Int(String(decoding: value, as: UTF8.self)) else {
+                throw .invalid("\(text) cannot be “\(value.shown)”: it is not a whole number.")
+            }
+            guard (0...10).contains(rating) else {
+                throw .outOfRange("\(text) cannot be \(rating): ratings are from 0 to 10, half stars.")
+            }
+        }
+        if let objection = field.objection(to: value) {
+            let sentence = "\(text) cannot be “\(value.shown)”: \(objection.reason)."
+            switch objection {
+            case .invalid: throw .invalid(sentence)
+            case .outOfRange: throw .outOfRange(sentence)
+            case .tooLong: throw .tooLong("\(text) cannot have this value: \(objection.reason).")
+            }
+        }
+        try settle(id)
+        try space.take(Int64(value.count))
+        try write { records in
+            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            let former = try records.fieldValue(field, of: id)
+            try presence.check(former != nil)
+            if field.isMetadata, former == nil, try records.metadataCount(ofNode: node) >= Field.metadataLimit {
+                throw LibraryError.tooLong(
+                    "\(text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
+                )
+            }
+            try records.separateForeign(&node)
+            try records.setFieldValue(field, of: node, to: value)
+            let canonical = AttributeName.bytes(of: field)
+            if name != canonical, node.asset != nil { try records.deleteExtendedAttribute(name, of: id) }
+            try records.addLinks(0, to: id, at: .now)
+        }
+    }
+
+    func removeFieldAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) {
+        var field = Field.rank
+        if case .field(let some) = AttributeName(name) { field = some }
+        try settle(id)
+        try write { records in
+            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            let isStored = try records.extendedAttribute(name, of: id) != nil
+            guard try isStored || records.fieldValue(field, of: id) != nil else { throw LibraryError.noSuchAttribute }
+            try records.separateForeign(&node)
+            if let asset = node.asset { try records.deleteField(field, of: asset) }
+            for stored in [name, AttributeName.bytes(of: field)] {
+                try records.deleteExtendedAttribute(stored, of: id)
+            }
+            try records.addLinks(0, to: id, at: .now)
+        }
+    }
+}
+
+extension Records {
+    /// A field of the asset that a file shows; of a file that is no asset, what was set for it to be one day.
+    func fieldValue(_ field: Field, of id: NodeID) throws -> [UInt8]? {
+        guard let asset = try node(id)?.asset else {
+            return try extendedAttribute(AttributeName.bytes(of: field), of: id)
+        }
+        return try self.field(field, of: asset).map { Array($0.utf8) }
+    }
+
+    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8]) throws {
+        guard let asset = node.asset else {
+            return try setExtendedAttribute(AttributeName.bytes(of: field), of: node.id, to: value)
+        }
+        try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
+    }
+
+    fileprivate func metadataCount(ofNode node: NodeRecord) throws -> Int {
+        if let asset = node.asset { return try metadataCount(of: asset) }
+        return try extendedAttributeNames(of: node.id).count { $0.starts(with: Array("user.asset.meta.".utf8)) }
+    }
+
+    /// What a desktop is shown where a field has no value.
+    fileprivate func substitute(for field: Field, of id: NodeID) throws -> [UInt8]? {
+        guard let asset = try node(id)?.asset else { return nil }
+        switch field {
+        case .description: return try self.field(.caption, of: asset).map { Array($0.utf8) }
+        case .charset: return try finding(named: "encoding", of: asset).map { Array($0.utf8) }
+        default: return nil
+        }
+    }
+}
+
+/// Why attributes of files could not be set: the program that tried saw a number only.
+///
+/// ## Concurrency
+/// `sentences` is held for a moment only.
+final class RefusedAttributes: Sendable {
+    private let sentences = Mutex<[NodeID: String]>([:])
+    private static let limit = 1000
+
+    func note(_ error: LibraryError, of id: NodeID) {
+        switch error {
+        case .invalid, .tooLong, .outOfRange, .notPermitted:
+            sentences.withLock {
+                if $0.count >= Self.limit { $0 = [:] }
+                $0[id] = error.description
+            }
+        default: break
+        }
+    }
+
+    func forget(_ id: NodeID) { sentences.withLock { _ = $0.removeValue(forKey: id) } }
+
+    func sentence(of id: NodeID) -> String? { sentences.withLock { $0[id] } }
+}
+
+extension [UInt8] {
+    /// The beginning of a value, for a message.
+    fileprivate var shown: String {
+        let text = String(decoding: self, as: UTF8.self)
+        return text.count > 60 ? text.prefix(60) + "…" : text
+    }
+}

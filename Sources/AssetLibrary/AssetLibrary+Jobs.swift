@@ -1,0 +1,54 @@
+public import AssetModel
+internal import Catalog
+internal import Synchronization
+
+// Background work as people see it: each piece has a token, under which `uploads/jobs/` shows its state.
+extension AssetLibrary {
+    private static let tokenPrefix = "extraction-"
+
+    static func jobToken(of asset: AssetID) -> String { tokenPrefix + "\(asset)" }
+
+    /// The asset of a job's token; nil for what is none.
+    public static func asset(ofJob token: String) -> AssetID? {
+        guard token.hasPrefix(tokenPrefix) else { return nil }
+        let digits = token.dropFirst(tokenPrefix.count)
+        guard let number = Int64(digits), number > 0, String(number) == digits else { return nil }
+        return AssetID(rawValue: number)
+    }
+
+    /// Tokens of the work that waits, goes on or has failed, behind one of them, in the order of the assets.
+    public func jobs(after asset: AssetID, limit: Int) throws(LibraryError) -> [(asset: AssetID, token: String)] {
+        try read { records in
+            try records.unfinishedExtractions(after: asset, limit: limit).map {
+                ($0.asset, Self.jobToken(of: $0.asset))
+            }
+        }
+    }
+
+    /// The state of the work on an asset, a JSON object on one line, with the words of Uploadcare's: `waiting`, `progress`,
+    /// `success`, `error`; nil where there never was any.
+    public func job(of asset: AssetID) throws(LibraryError) -> [UInt8]? {
+        try read { records in
+            guard let record = try records.extraction(of: asset), let known = try records.asset(asset) else {
+                return nil
+            }
+            let isRunning = extraction.state.withLock { $0.running.contains(record.blob) }
+            var job = JSONObject()
+            job.add("token", Self.jobToken(of: asset))
+            job.add("kind", "extraction")
+            switch record.state {
+            case .waiting: job.add("status", isRunning ? "progress" : "waiting")
+            case .ready: job.add("status", "success")
+            case .failed: job.add("status", "error")
+            }
+            job.add("error", record.error)
+            job.add("asset", asset.rawValue)
+            let name = try records.nodes(showing: asset).first.flatMap { try records.anyEntry(of: $0)?.name }
+            job.add("filename", try name ?? EntryName(known.originalName))
+            job.add("attempts", record.attempts)
+            if record.updated.rawValue > 0 { job.add("updated", record.updated.description) }
+            if record.state == .failed { job.add("retry", record.due?.description) }
+            return job.bytes + [0x0A]
+        }
+    }
+}

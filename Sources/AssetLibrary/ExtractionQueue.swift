@@ -1,0 +1,69 @@
+internal import AssetModel
+internal import Catalog
+internal import MetadataExtraction
+internal import Synchronization
+
+/// Looks into contents when their uploads have ended, several at once, and knows who waits for which.
+///
+/// What is to be done stands in the catalog; this is only what a running library needs besides.
+///
+/// ## Concurrency
+/// `state` is held for a moment only. No thread of a request ever waits in here.
+final class ExtractionQueue: Sendable {
+    /// Somebody who waits for what a content says.
+    struct Waiter {
+        let deadline: ContinuousClock.Instant
+        let isReady: @Sendable () -> Void
+    }
+
+    struct State {
+        /// Contents that are being looked into.
+        var running: Set<BlobID> = []
+        var waiters: [BlobID: [Waiter]] = [:]
+        /// When there was last something to do.
+        var busy = ContinuousClock.now
+        /// Since when no file can be looked into, and why.
+        var unavailable: (since: ContinuousClock.Instant, reason: String)?
+    }
+
+    /// How many contents are looked into at once: as many as there are processors on a small machine.
+    static let width = 2
+    /// How long a reader waits for a value.
+    static let patience = Duration.seconds(9)
+    /// How long idle workers stay.
+    static let rest = Duration.seconds(60)
+    /// How long until workers that could not be started are tried again.
+    static let pause = Duration.seconds(60)
+
+    let state = Mutex(State())
+    let threads = (0..<width).map { _ in Worker() }
+    let examiners = (0..<width).map { _ in Examiner() }
+    let sweeper = Worker()
+
+    /// There may be something to do: for one thread, or for `all`.
+    func wake(all: Bool = false) {
+        for thread in all ? threads[...] : threads.prefix(1) { thread.wake() }
+    }
+
+    func stop() {
+        for thread in threads + [sweeper] { thread.stop() }
+        for examiner in examiners { examiner.rest() }
+        answer { _, _ in true }
+    }
+
+    /// Lets go those who wait and of whom `isDone` says so.
+    func answer(where isDone: (BlobID, Waiter) -> Bool) {
+        let ready = state.withLock { state in
+            var ready: [Waiter] = []
+            for (blob, waiters) in state.waiters {
+                let done = waiters.filter { isDone(blob, $0) }
+                guard !done.isEmpty else { continue }
+                ready += done
+                let left = waiters.filter { !isDone(blob, $0) }
+                state.waiters[blob] = left.isEmpty ? nil : left
+            }
+            return ready
+        }
+        for waiter in ready { waiter.isReady() }
+    }
+}

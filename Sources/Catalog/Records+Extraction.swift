@@ -1,0 +1,193 @@
+public import AssetModel
+
+/// A content that is to be looked into, or has been.
+public struct ExtractionRecord: Sendable {
+    /// The content.
+    public let blob: BlobID
+    /// How far it is known.
+    public let state: ExtractionState
+    /// When it is to be looked into, again if need be; nil where there is nothing to do.
+    public let due: Timestamp?
+    /// How often that has failed.
+    public let attempts: Int64
+    /// When that was last.
+    public let updated: Timestamp
+    /// Why it failed.
+    public let error: String?
+
+    fileprivate static let columns = "x.blob, x.state, x.due, x.attempts, x.updated, x.error"
+
+    fileprivate init(_ row: Columns, from first: Int32 = 0) {
+        blob = BlobID(rawValue: row.integer(first))
+        state = ExtractionState(rawValue: row.text(first + 1)) ?? .failed
+        due = row.optionalTimestamp(first + 2)
+        attempts = row.integer(first + 3)
+        updated = row.timestamp(first + 4)
+        error = row.bytes(first + 5).isEmpty ? nil : row.text(first + 5)
+    }
+}
+
+// What contents say themselves, and the queue of those that nobody has looked into: the queue is the table, so that no crash loses it.
+extension Records {
+    /// The blob of an asset's newest version, as an SQL expression with the asset as its one value.
+    static let newestBlob = "(SELECT v.blob FROM version v WHERE v.asset = ? ORDER BY v.number DESC LIMIT 1)"
+
+    /// Has a content looked into, if that has not been done.
+    public func queueExtraction(of blob: BlobID?, at now: Timestamp) throws {
+        guard let blob else { return }
+        try run(
+            "INSERT OR IGNORE INTO extraction (blob, state, due, updated) VALUES (?, 'waiting', ?, ?)",
+            [blob.value, now.value, now.value]
+        )
+    }
+
+    /// Has a content looked into, before all others; once more, if `again`.
+    public func hurryExtraction(of blob: BlobID, again: Bool = false, at now: Timestamp) throws {
+        try queueExtraction(of: blob, at: now)
+        let condition = again ? "" : " AND state = 'waiting'"
+        try run(
+            "UPDATE extraction SET due = 0, state = 'waiting' WHERE blob = ?\(condition)",
+            [blob.value]
+        )
+    }
+
+    /// What is known of an asset's present content; nil where it is empty, or nobody has been asked to look.
+    public func extraction(of asset: AssetID) throws -> ExtractionRecord? {
+        try first(
+            "SELECT \(ExtractionRecord.columns) FROM extraction x WHERE x.blob = \(Self.newestBlob)",
+            [asset.value]
+        ) { ExtractionRecord($0) }
+    }
+
+    /// The blob of an asset's present content.
+    public func currentBlob(of asset: AssetID) throws -> BlobID? {
+        try first("SELECT \(Self.newestBlob)", [asset.value]) { $0.optionalInteger(0).map(BlobID.init) } ?? nil
+    }
+
+    /// The next contents to look into.
+    public func dueExtractions(by now: Timestamp, limit: Int) throws -> [ExtractionRecord] {
+        try all(
+            "SELECT \(ExtractionRecord.columns) FROM extraction x WHERE x.due <= ? ORDER BY x.due, x.blob LIMIT ?",
+            [now.value, .integer(Int64(limit))]
+        ) { ExtractionRecord($0) }
+    }
+
+    /// When the next content is to be looked into.
+    public func nextExtraction() throws -> Timestamp? {
+        try first("SELECT due FROM extraction WHERE due IS NOT NULL ORDER BY due LIMIT 1", []) { $0.timestamp(0) }
+    }
+
+    /// The assets whose present content a blob is, with the name that it was uploaded under; those in the trash left out.
+    public func assets(showing blob: BlobID) throws -> [(asset: AssetID, name: [UInt8])] {
+        try all(
+            """
+            SELECT v.asset, v.name FROM version v JOIN asset a ON a.id = v.asset WHERE v.blob = ? AND a.trashed IS NULL
+            AND NOT EXISTS (SELECT 1 FROM version w WHERE w.asset = v.asset AND w.number > v.number)
+            """,
+            [blob.value]
+        ) { (AssetID(rawValue: $0.integer(0)), $0.bytes(1)) }
+    }
+
+    /// Records what was found in a content, or why not all of it could be, and when that is tried again.
+    public func setFindings(
+        of blob: BlobID,
+        _ findings: String?,
+        error: String?,
+        retry: Timestamp?,
+        at now: Timestamp
+    ) throws {
+        try run(
+            """
+            UPDATE extraction SET state = ?, due = ?, attempts = attempts + ?, updated = ?, error = ?,
+            findings = coalesce(?, findings) WHERE blob = ?
+            """,
+            [
+                .text(error == nil ? "ready" : "failed"), SQLValue(retry?.rawValue), error == nil ? 0 : 1, now.value,
+                error.map(SQLValue.text) ?? nil, findings.map(SQLValue.text) ?? nil, blob.value,
+            ]
+        )
+    }
+
+    /// Forgets that a content was to be looked into.
+    public func deleteExtraction(of blob: BlobID) throws {
+        try run("DELETE FROM extraction WHERE blob = ?", [blob.value])
+    }
+
+    // MARK: Findings
+
+    /// A member of an object in what is known of an asset's content, as text.
+    func finding(_ object: String, _ name: String, of asset: AssetID) throws -> String? {
+        try finding("$.\(object).\"\(name)\"", of: asset)
+    }
+
+    /// What is known of an asset's content under a name, such as `width`, as text; 1 for true and 0 for false.
+    public func finding(named name: String, of asset: AssetID) throws -> String? {
+        try finding("$.\"\(name)\"", of: asset)
+    }
+
+    private func finding(_ path: String, of asset: AssetID) throws -> String? {
+        try first(
+            "SELECT CAST(json_extract(x.findings, ?) AS TEXT) FROM extraction x WHERE x.blob = \(Self.newestBlob)",
+            [.text(path), asset.value]
+        ) { $0.isNull(0) ? nil : $0.text(0) } ?? nil
+    }
+
+    /// All that is known of an asset's content, member by member, each as JSON.
+    public func findings(of asset: AssetID) throws -> [(name: String, json: String)] {
+        try all(
+            """
+            SELECT j.key, x.findings -> ('$."' || j.key || '"') FROM extraction x, json_each(x.findings) j
+            WHERE x.blob = \(Self.newestBlob) AND x.findings IS NOT NULL
+            """,
+            [asset.value]
+        ) { ($0.text(0), $0.text(1)) }
+    }
+
+    // MARK: Beginning again
+
+    /// Records whether an asset is to go back to what its file says itself when that is known.
+    public func setReverts(_ reverts: Bool, of asset: AssetID) throws {
+        try run("UPDATE asset SET reverts = ? WHERE id = ?", [reverts ? 1 : 0, asset.value])
+    }
+
+    /// Whether an asset is to go back to what its file says itself.
+    public func reverts(_ asset: AssetID) throws -> Bool {
+        try first("SELECT reverts FROM asset WHERE id = ?", [asset.value]) { $0.integer(0) != 0 } ?? false
+    }
+
+    /// Forgets what people have said of what a file may say itself.
+    public func revertFields(of asset: AssetID) throws {
+        let rows = try all("SELECT name FROM field WHERE asset = ?", [asset.value]) { $0.text(0) }
+        for name in rows where Field(name)?.isExtracted ?? false {
+            try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(name)])
+        }
+    }
+
+    // MARK: Jobs
+
+    /// Assets whose content nobody has looked into yet, or in vain, behind one of them.
+    public func unfinishedExtractions(
+        after asset: AssetID,
+        limit: Int
+    ) throws -> [(asset: AssetID, record: ExtractionRecord)] {
+        try all(
+            """
+            SELECT v.asset, \(ExtractionRecord.columns) FROM extraction x JOIN version v ON v.blob = x.blob
+            JOIN asset a ON a.id = v.asset WHERE x.state <> 'ready' AND v.asset > ? AND a.trashed IS NULL
+            AND NOT EXISTS (SELECT 1 FROM version w WHERE w.asset = v.asset AND w.number > v.number)
+            ORDER BY v.asset LIMIT ?
+            """,
+            [asset.value, .integer(Int64(limit))]
+        ) { (AssetID(rawValue: $0.integer(0)), ExtractionRecord($0, from: 1)) }
+    }
+
+    /// How many contents are waiting, and how many could not be looked into.
+    public func unfinishedExtractionCounts() throws -> (waiting: Int64, failed: Int64) {
+        try first(
+            """
+            SELECT coalesce(sum(state = 'waiting'), 0), coalesce(sum(state = 'failed'), 0) FROM extraction WHERE state <> 'ready'
+            """,
+            []
+        ) { ($0.integer(0), $0.integer(1)) } ?? (0, 0)
+    }
+}

@@ -1,0 +1,150 @@
+internal import AssetModel
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// Writes what people say of files into copies of them, and finds out how a picture is turned without touching its pixels, in a
+/// process of its own.
+///
+/// ## Concurrency
+/// The worker is held while it works on a file: one at a time.
+public final class Editor: Sendable {
+    /// How a picture of some type is turned.
+    public enum Turning: Equatable, Sendable {
+        /// By other values at these places of the file, and nothing else.
+        case patch([Patch])
+        /// By a tag with this value, which ExifTool writes into a copy.
+        case tag(String)
+    }
+
+    /// Bytes that take the place of others.
+    public struct Patch: Equatable, Sendable {
+        /// From the start of the file.
+        public let offset: Int64
+        /// As many as there were.
+        public let bytes: [UInt8]
+    }
+
+    private let worker = Mutex<(process: WorkerProcess, limit: Int64)?>(nil)
+
+    /// Makes an editor; its worker begins with the first file.
+    public init() {}
+
+    /// Ends the worker until the next file comes.
+    public func rest() { worker.withLock { $0 = nil } }
+
+    /// How to turn a file by some degrees clockwise.
+    ///
+    /// `orientation` is EXIF's 1 to 8, as it was found in it.
+    /// - Throws: `.file` where files of the type cannot be turned without a loss.
+    public func turning(
+        _ file: FileDescriptor,
+        type: String,
+        orientation: Int64,
+        by degrees: Int64
+    ) throws(Examiner.Failure) -> Turning {
+        let clockwise: [Int64: Int64] = [1: 0, 6: 90, 3: 180, 8: 270]
+        switch type {
+        case "image/heic", "image/heif", "image/avif":
+            // irot counts against the clock: ISO/IEC 23008-12, 6.5.10.
+            guard let turned = clockwise[orientation] else {
+                throw .file("A mirrored picture of this type cannot be turned.")
+            }
+            return .tag("QuickTime:Rotation=\((720 - turned - degrees) % 360)")
+        case "video/mp4", "video/quicktime":
+            guard let turned = clockwise[orientation] else { throw .file("A mirrored film cannot be turned.") }
+            return .tag("Composite:Rotation=\((turned + degrees) % 360)")
+        case "image/png", "image/webp", "image/jp2", "image/jxl":
+            return .tag("IFD0:Orientation=\(Orientation.turned(orientation, by: degrees))")
+        case let type where Self.hasDirectories(type):
+            let places = try orientations(in: file)
+            guard !places.isEmpty else { return .tag("IFD0:Orientation=\(Orientation.turned(1, by: degrees))") }
+            return .patch(
+                places.map { place in
+                    let value = UInt8(Orientation.turned(place.value, by: degrees))
+                    return Patch(offset: place.offset, bytes: place.isLittleEndian ? [value, 0] : [0, value])
+                }
+            )
+        default:
+            throw .file(
+                "Files of the type \(type) have no place for an orientation, and are not turned by changing their pixels."
+            )
+        }
+    }
+
+    /// JPEG and what is built like TIFF, as most cameras' raw pictures are.
+    private static func hasDirectories(_ type: String) -> Bool {
+        let raw = [
+            "image/x-adobe-dng", "image/x-nikon-nef", "image/x-nikon-nrw", "image/x-sony-arw", "image/x-sony-sr2",
+            "image/x-canon-cr2", "image/x-pentax-pef", "image/x-olympus-orf", "image/x-panasonic-rw2",
+            "image/x-samsung-srw",
+            "image/x-hasselblad-3fr", "image/x-epson-erf", "image/x-kodak-dcr", "image/x-kodak-kdc",
+        ]
+        return type == "image/jpeg" || type == "image/tiff" || raw.contains(type)
+    }
+
+    private func orientations(
+        in file: FileDescriptor
+    ) throws(Examiner.Failure) -> [(offset: Int64, isLittleEndian: Bool, value: Int64)] {
+        var status = stat()
+        guard unsafe fstat(file.rawValue, &status) == 0 else { throw .file("The file cannot be measured.") }
+        let fields = try ask(["orientations", ""], [file], outputBytes: 0)
+        var places: [(Int64, Bool, Int64)] = []
+        for index in stride(from: 0, to: fields.count - 2, by: 3) {
+            guard let offset = Int64(fields[index]), (2...Int64(status.st_size) - 2).contains(offset),
+                let value = Int64(fields[index + 2])
+            else { throw .file("What the worker said of the file's orientation is no answer.") }
+            // What is no orientation counts as upright.
+            places.append((offset, fields[index + 1] == "little", (1...8).contains(value) ? value : 1))
+        }
+        return places
+    }
+
+    /// Writes tags, each `NAME=VALUE`, or `NAME+=VALUE` for one value of a list, into a copy of a file.
+    ///
+    /// The copy is empty and open for reading and writing.
+    public func embed(
+        _ tags: [String],
+        from file: FileDescriptor,
+        into copy: FileDescriptor,
+        extension: String
+    ) throws(Examiner.Failure) {
+        var status = stat()
+        guard unsafe fstat(file.rawValue, &status) == 0 else { throw .file("The file cannot be measured.") }
+        // What is written besides the file itself is a few texts; 64 MiB are more than ExifTool ever needs.
+        let limit = Int64(status.st_size) + 64 << 20
+        let answer = try ask(["embed", `extension`] + tags, [file, copy], outputBytes: limit)
+        guard answer.first == "changed" else { throw .file("ExifTool found nothing to change in it.") }
+        guard unsafe fstat(copy.rawValue, &status) == 0, status.st_size > 0 else {
+            throw .file("ExifTool wrote nothing, and did not say why.")
+        }
+    }
+
+    /// Writes tags into an XMP file of its own, which is empty and open for reading and writing.
+    public func writeSidecar(_ tags: [String], into file: FileDescriptor) throws(Examiner.Failure) {
+        _ = try ask(["sidecar", ""] + tags, [file], outputBytes: 1 << 20)
+    }
+
+    /// Asks, and gives the fields of the answer behind its `ok`.
+    private func ask(
+        _ request: [String],
+        _ files: [FileDescriptor],
+        outputBytes: Int64
+    ) throws(Examiner.Failure) -> [String] {
+        let bytes = request.flatMap { Array($0.utf8.filter { $0 != 0 }) + [0] }
+        guard bytes.count < 65_536 else { throw .file("All that is to be written is more than 64 KiB.") }
+        for file in files { _ = lseek(file.rawValue, 0, SEEK_SET) }
+        let answer = try worker.withLock { worker throws(Examiner.Failure) in
+            // One that may write too little is of no use, and one that may write far more is no longer bounded.
+            let isFit = worker.map { $0.limit >= outputBytes } ?? false
+            let limit = max(outputBytes, 256 << 20)
+            var process = isFit ? worker?.process : nil
+            defer { worker = process.map { ($0, isFit ? worker?.limit ?? limit : limit) } }
+            return try Examiner.ask(&process, .exiftool(outputBytes: limit), bytes, files)
+        }
+        let fields = answer.split(separator: 0, omittingEmptySubsequences: false).dropLast()
+            .map { String(decoding: $0, as: UTF8.self) }
+        guard fields.first == "ok" else { throw .file(fields.dropFirst().first ?? "The worker gave no reason.") }
+        return Array(fields.dropFirst())
+    }
+}

@@ -1,0 +1,113 @@
+public import AssetModel
+
+/// Which tags of a copy say what people have said of the file: the Metadata Working Group's for pictures, which keep EXIF, IPTC and
+/// XMP the same; each format's own besides XMP for the rest.
+public enum Embedding {
+    /// What a copy of a file of some type is to say, for `Editor.embed`; an empty value removes what is there.
+    public static func tags(for fields: [(field: Field, value: String)], type: String) -> [String] {
+        fields.flatMap { tags(for: $0.field, $0.value, kind: Kind(type)) }
+    }
+
+    /// The same for a file of its own beside the copy.
+    public static func sidecarTags(for fields: [(field: Field, value: String)]) -> [String] {
+        fields.flatMap { tags(for: $0.field, $0.value, kind: .sidecar) }
+    }
+
+    private enum Kind {
+        case picture, film, document, sidecar
+
+        init(_ type: String) {
+            switch type {
+            case let type where type.hasPrefix("image/"): self = .picture
+            case let type where type.hasPrefix("video/") || type == "audio/mp4": self = .film
+            case "application/pdf": self = .document
+            default: self = .sidecar
+            }
+        }
+    }
+
+    private static func tags(for field: Field, _ value: String, kind: Kind) -> [String] {
+        func list(_ name: String, _ separator: Character) -> [String] {
+            let values = value.split(separator: separator).map { String($0).trimmingSpaces }.filter { !$0.isEmpty }
+            return values.isEmpty ? ["\(name)="] : values.map { "\(name)+=\($0)" }
+        }
+        let isPicture = kind == .picture
+        switch field.name {
+        case "caption":
+            return isPicture
+                ? ["MWG:Description=\(value)"]
+                : ["XMP-dc:Description=\(value)"] + (kind == .film ? ["Keys:Description=\(value)"] : [])
+        case "title":
+            switch kind {
+            case .film: return ["XMP-dc:Title=\(value)", "Keys:Title=\(value)"]
+            case .document: return ["XMP-dc:Title=\(value)", "PDF:Title=\(value)"]
+            case .picture, .sidecar: return ["XMP-dc:Title=\(value)"]
+            }
+        case "description":
+            return ["XMP-iptcCore:ExtDescrAccessibility=\(value)"] + (kind == .document ? ["PDF:Subject=\(value)"] : [])
+        case "alternative_text": return ["XMP-iptcCore:AltTextAccessibility=\(value)"]
+        case "keywords":
+            return list(isPicture ? "MWG:Keywords" : "XMP-dc:Subject", ",")
+                + (kind == .document ? list("PDF:Keywords", ",") : [])
+        case "photographer":
+            let names = list(isPicture ? "MWG:Creator" : "XMP-dc:Creator", ";")
+            return names + (kind == .film ? ["Keys:Author=\(value)"] : kind == .document ? ["PDF:Author=\(value)"] : [])
+        case "copyright_notice": return [(isPicture ? "MWG:Copyright" : "XMP-dc:Rights") + "=\(value)"]
+        case "copyright_holder": return ["XMP-plus:CopyrightOwnerName=\(value)"]
+        case "rank":
+            // Half stars are rounded up.
+            guard let rank = Int(value), (0...10).contains(rank) else {
+                return value.isEmpty ? ["XMP-xmp:Rating="] : []
+            }
+            return [(isPicture ? "MWG:Rating" : "XMP-xmp:Rating") + "=\((rank + 1) / 2)"]
+        case "captured_at": return time(value, isPicture: isPicture)
+        case "gps": return position(value, isPicture: isPicture)
+        case "language": return ["XMP-dc:Language=\(value)"]
+        case "camera_make": return [(isPicture ? "IFD0:Make" : "XMP-tiff:Make") + "=\(value)"]
+        case "camera_model": return [(isPicture ? "IFD0:Model" : "XMP-tiff:Model") + "=\(value)"]
+        case "lens": return [(isPicture ? "ExifIFD:LensModel" : "XMP-aux:Lens") + "=\(value)"]
+        default: return tag(field.name, value)
+        }
+    }
+
+    /// A tag that somebody has set by its own name, where ExifTool writes its group.
+    private static func tag(_ name: String, _ value: String) -> [String] {
+        let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+        let groups = ["exif": "EXIF", "iptc": "IPTC", "xmp": "XMP"]
+        guard parts.count == 2, let group = groups[parts[0]] else { return [] }
+        return ["\(group):\(parts[1])=\(value)"]
+    }
+
+    private static func time(_ value: String, isPicture: Bool) -> [String] {
+        guard let time = CapturedTime(value) else { return value.isEmpty ? ["XMP-photoshop:DateCreated="] : [] }
+        // EXIF has colons in its dates, and needs the time.
+        let text = time.description
+        let exif =
+            text.prefix(10).map { $0 == "-" ? ":" : String($0) }.joined()
+            + text.dropFirst(10).map { $0 == "T" ? " " : String($0) }.joined().replacingZulu
+        guard isPicture, time.time != nil else { return ["XMP-photoshop:DateCreated=\(exif)"] }
+        return ["MWG:DateTimeOriginal=\(exif)"]
+    }
+
+    private static func position(_ value: String, isPicture: Bool) -> [String] {
+        guard isPicture else {
+            guard let position = Position(value) else { return ["XMP-exif:GPSLatitude=", "XMP-exif:GPSLongitude="] }
+            return ["XMP-exif:GPSLatitude=\(position.latitude)", "XMP-exif:GPSLongitude=\(position.longitude)"]
+        }
+        let names = [
+            "GPSLatitude", "GPSLatitudeRef", "GPSLongitude", "GPSLongitudeRef", "GPSAltitude", "GPSAltitudeRef",
+        ]
+        guard let position = Position(value) else { return names.map { "EXIF:\($0)=" } }
+        var values = [
+            "\(abs(position.latitude))", position.latitude < 0 ? "S" : "N", "\(abs(position.longitude))",
+            position.longitude < 0 ? "W" : "E",
+        ]
+        if let altitude = position.altitude { values += ["\(abs(altitude))", altitude < 0 ? "1" : "0"] }
+        return zip(names, values).map { "EXIF:\($0)=\($1)" }
+    }
+}
+
+extension String {
+    /// EXIF writes a zone in digits.
+    fileprivate var replacingZulu: String { hasSuffix("Z") ? dropLast() + "+00:00" : self }
+}

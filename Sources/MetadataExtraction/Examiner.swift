@@ -1,0 +1,143 @@
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// Looks into files: what they are by libmagic and libavformat, and what is embedded in them by ExifTool, each in a process of its
+/// own that is begun when it is needed.
+///
+/// ## Concurrency
+/// Each worker is held while it looks into a file: one at a time. Have several examiners to look into several at once.
+public final class Examiner: Sendable {
+    /// Why a file could not be looked into.
+    public enum Failure: Error {
+        /// No file can be looked into: what a person has to know.
+        case unavailable(String)
+        /// This file cannot be looked into: what is wrong with it.
+        case file(String)
+
+        init(_ failure: WorkerProcess.Failure) {
+            switch failure {
+            case .unavailable(let reason): self = .unavailable(reason)
+            case .lost(let reason): self = .file(reason)
+            }
+        }
+    }
+
+    private let probe = Mutex<WorkerProcess?>(nil)
+    private let exiftool = Mutex<WorkerProcess?>(nil)
+
+    /// Makes an examiner; its workers begin with the first file.
+    public init() {}
+
+    /// Ends the workers until the next file comes.
+    public func rest() {
+        probe.withLock { $0 = nil }
+        exiftool.withLock { $0 = nil }
+    }
+
+    /// The MIME type of a file's content.
+    public func type(of file: FileDescriptor) throws(Failure) -> String {
+        let answer = try probe.withLock { worker throws(Failure) in
+            try Self.ask(&worker, .probe, Array("t".utf8), [file])
+        }
+        guard let type = ProbedFacts(answer)?.type else { throw .file("libmagic gave no type.") }
+        return type
+    }
+
+    /// Looks into a file, whose name had an extension.
+    ///
+    /// What one worker found stays where the other did not survive the file.
+    public func examine(_ file: FileDescriptor, extension: String) throws(Failure) -> Findings {
+        try probe.withLock { probe throws(Failure) -> Findings in
+            try exiftool.withLock { exiftool throws(Failure) -> Findings in
+                let second = try reopened(file)
+                defer { _ = close(second.rawValue) }
+                let request = Array("extract\0\(`extension`)\0".utf8)
+                // Both at once: they share nothing.
+                let hasBegun = Self.begin(&exiftool, .exiftool(outputBytes: 0), request, [second])
+                var problem: String?
+                var probed = ProbedFacts()
+                do throws(Failure) {
+                    let answer = try Self.ask(&probe, .probe, Array("a".utf8), [file])
+                    if let facts = ProbedFacts(answer) {
+                        probed = facts
+                    } else {
+                        problem = "The probe's answer is malformed."
+                    }
+                } catch .file(let reason) {
+                    problem = reason
+                }
+                var embedded = EmbeddedFacts()
+                do throws(Failure) {
+                    var answer = hasBegun ? Self.end(&exiftool) : nil
+                    if answer == nil {
+                        answer = try Self.ask(&exiftool, .exiftool(outputBytes: 0), request, [second])
+                    }
+                    embedded = try EmbeddedFacts(answer ?? [])
+                } catch .file(let reason) {
+                    problem = reason
+                }
+                return Findings(probed, embedded, problem: problem)
+            }
+        }
+    }
+
+    /// A descriptor with a position of its own.
+    private func reopened(_ file: FileDescriptor) throws(Failure) -> FileDescriptor {
+        let copy = unsafe open("/proc/self/fd/\(file.rawValue)", O_RDONLY | O_CLOEXEC)
+        guard copy >= 0 else { throw .file("The file could not be opened again (\(Errno(rawValue: errno))).") }
+        return FileDescriptor(rawValue: copy)
+    }
+
+    /// Asks, and answers whether there is something to wait for.
+    private static func begin(
+        _ worker: inout WorkerProcess?,
+        _ kind: WorkerProcess.Kind,
+        _ request: [UInt8],
+        _ files: [FileDescriptor]
+    ) -> Bool {
+        do throws(WorkerProcess.Failure) {
+            let current: WorkerProcess
+            if let present = worker { current = present } else { current = try WorkerProcess(kind) }
+            worker = current
+            try current.ask(request, files)
+            return true
+        } catch {
+            worker = nil
+            return false
+        }
+    }
+
+    /// The answer to what has been asked; nil where it has to be asked once more.
+    private static func end(_ worker: inout WorkerProcess?) -> [UInt8]? {
+        guard let current = worker, let answer = try? current.answer() else {
+            worker = nil
+            return nil
+        }
+        if current.isLarge { worker = nil }
+        return answer
+    }
+
+    /// Asks a worker; a second one, new, where the first has ended: that may have been for another reason.
+    static func ask(
+        _ worker: inout WorkerProcess?,
+        _ kind: WorkerProcess.Kind,
+        _ request: [UInt8],
+        _ files: [FileDescriptor]
+    ) throws(Failure) -> [UInt8] {
+        let wasThere = worker != nil
+        do throws(WorkerProcess.Failure) {
+            let current: WorkerProcess
+            if let present = worker { current = present } else { current = try WorkerProcess(kind) }
+            worker = current
+            try current.ask(request, files)
+            let answer = try current.answer()
+            if current.isLarge { worker = nil }
+            return answer
+        } catch {
+            worker = nil
+            guard wasThere else { throw Failure(error) }
+        }
+        return try ask(&worker, kind, request, files)
+    }
+}

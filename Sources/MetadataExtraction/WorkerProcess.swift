@@ -1,0 +1,210 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// A process that looks into files that nobody vouches for: `assetfs-worker`, which sees to its own confinement.
+///
+/// It is asked for one file after another over a socket, and killed with this object.
+final class WorkerProcess: Sendable {
+    /// Which worker.
+    enum Kind {
+        /// Type and streams.
+        case probe
+        /// What is embedded; and, into copies of up to so many bytes, writing it.
+        case exiftool(outputBytes: Int64)
+    }
+
+    /// Why there is no answer.
+    enum Failure: Error {
+        /// The worker cannot be started here.
+        case unavailable(String)
+        /// The worker did not survive the file, or took too long for it; it is gone.
+        case lost(String)
+    }
+
+    private let process: pid_t
+    private let socket: Int32
+
+    /// How much of a processor's time one file may take, in seconds.
+    private static let processorTime = 10
+    /// How long one file may take, in milliseconds: a disk that is slow is no fault of the file.
+    private static let patience: Int32 = 30_000
+    /// The most bytes that one answer may have.
+    private static let answerLimit = 1 << 20
+    /// A worker that has grown to more than this, in bytes, is begun anew.
+    private static let memoryLimit = 400 << 20
+
+    /// Starts a worker and waits until it can be asked.
+    init(_ kind: Kind) throws(Failure) {
+        guard let program = Self.program else {
+            throw .unavailable("assetfs-worker is missing; it belongs beside assetfs or into ../lib/assetfs.")
+        }
+        var ends: (Int32, Int32) = (-1, -1)
+        let made = unsafe withUnsafeMutableBytes(of: &ends) {
+            unsafe socketpair(
+                AF_UNIX,
+                Int32(SOCK_SEQPACKET.rawValue) | O_CLOEXEC,
+                0,
+                $0.baseAddress?.assumingMemoryBound(to: Int32.self)
+            )
+        }
+        guard made == 0 else { throw .unavailable("no socket could be made (\(Errno(rawValue: errno)))") }
+        defer { _ = close(ends.1) }
+        do throws(Failure) {
+            process = try Self.start(kind, program, socket: ends.1)
+        } catch {
+            _ = close(ends.0)
+            throw error
+        }
+        socket = ends.0
+        // deinit does not run for what is not complete: nothing throws but what comes from here on.
+        let greeting = Self.receive(socket, patience: Self.patience) ?? []
+        guard greeting == Array("ready".utf8) else {
+            let reason =
+                greeting.first == 0x21 ? String(decoding: greeting.dropFirst(), as: UTF8.self) : "it ended at once"
+            throw .unavailable("\(program) cannot work: \(reason)")
+        }
+    }
+
+    deinit {
+        _ = close(socket)
+        _ = kill(process, SIGKILL)
+        _ = waitpid(process, nil, 0)
+    }
+
+    /// `assetfs-worker` beside this program or where `make install` puts it.
+    private static let program: String? = {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
+        guard count > 0 else { return nil }
+        let own = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = own.split(separator: "/").dropLast().map { "/" + $0 }.joined()
+        return ["\(folder)/assetfs-worker", "\(folder)/../lib/assetfs/assetfs-worker"].first {
+            unsafe access($0, X_OK) == 0
+        }
+    }()
+
+    private static func start(_ kind: Kind, _ program: String, socket: Int32) throws(Failure) -> pid_t {
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
+        for descriptor in [STDIN_FILENO, STDOUT_FILENO] {
+            unsafe posix_spawn_file_actions_adddup2(&actions, socket, descriptor)
+        }
+        unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+        let arguments: [String]
+        var script: Int32 = -1
+        defer { if script >= 0 { _ = close(script) } }
+        switch kind {
+        case .probe: arguments = [program, "probe"]
+        case .exiftool(let bytes):
+            arguments = [program, "exiftool", String(bytes)]
+            script = unsafe memfd_create("exiftool-worker.pl", 1 /* MFD_CLOEXEC */)
+            let text = PackageResources.exiftool_worker_pl
+            guard script >= 0, unsafe write(script, text, text.count) == text.count, lseek(script, 0, SEEK_SET) == 0
+            else {
+                throw .unavailable("there is no memory for the worker's program (\(Errno(rawValue: errno)))")
+            }
+            unsafe posix_spawn_file_actions_adddup2(&actions, script, 3)
+        }
+        unsafe posix_spawn_file_actions_addclosefrom_np(&actions, script >= 0 ? 4 : 3)
+        var process = pid_t()
+        let result = unsafe withPointers(to: arguments) { arguments in
+            unsafe withPointers(to: []) { unsafe posix_spawn(&process, program, &actions, nil, arguments, $0) }
+        }
+        guard result == 0 else { throw .unavailable("\(program) could not be started (\(Errno(rawValue: result)))") }
+        // What people wait for comes first.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process), 10)
+        return process
+    }
+
+    /// Asks, with the descriptors of files; `answer` waits for what it says to that.
+    func ask(_ request: [UInt8], _ files: [FileDescriptor]) throws(Failure) {
+        limitTime()
+        let numbers = files.map(\.rawValue)
+        guard unsafe linux_send(socket, request, request.count, numbers, Int32(numbers.count)) == 1 else {
+            throw .lost("The worker had ended before it was asked.")
+        }
+    }
+
+    /// What the worker says to the last request.
+    func answer() throws(Failure) -> [UInt8] {
+        var answer: [UInt8] = []
+        while true {
+            guard let part = Self.receive(socket, patience: Self.patience), let first = part.first else {
+                throw .lost(whyEnded())
+            }
+            answer += part.dropFirst()
+            if first == 0x2E { return answer }
+            guard first == 0x2B, answer.count <= Self.answerLimit else {
+                throw .lost("What the worker said of the file is no answer, or has no end.")
+            }
+        }
+    }
+
+    /// Whether it has grown so much that a new one is better.
+    var isLarge: Bool {
+        let file = unsafe open("/proc/\(process)/statm", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return true }
+        defer { _ = close(file) }
+        var buffer = [UInt8](repeating: 0, count: 100)
+        let count = unsafe read(file, &buffer, buffer.count)
+        let fields = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self).split(separator: " ")
+        return (fields.count > 1 ? Int(fields[1]) ?? .max : .max) > Self.memoryLimit / Int(getpagesize())
+    }
+
+    /// > RLIMIT_CPU: When the process reaches the soft limit, it is sent a SIGXCPU signal — setrlimit(2)
+    private func limitTime() {
+        var clock = clockid_t()
+        var used = timespec()
+        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &used) == 0 else { return }
+        var limit = rlimit(rlim_cur: rlim_t(used.tv_sec + Self.processorTime), rlim_max: .max)
+        unsafe _ = prlimit(process, Int32(RLIMIT_CPU.rawValue), &limit, nil)
+    }
+
+    private func whyEnded() -> String {
+        // It is dead, or is now: a moment later it has told why.
+        for _ in 0..<20 {
+            switch linux_end_of(process) {
+            case -1: usleep(5000)
+            case SIGXCPU: return "Reading the file took more than \(Self.processorTime) seconds of computing."
+            case SIGXFSZ: return "What would be written has more bytes than it may."
+            case let status: return "Reading the file ended the worker (signal or status \(status))."
+            }
+        }
+        return "Reading the file took longer than \(Self.patience / 1000) seconds."
+    }
+
+    /// - Returns: nil when the worker has ended, or takes too long.
+    private static func receive(_ socket: Int32, patience: Int32) -> [UInt8]? {
+        var event = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        let end = ContinuousClock.now + .milliseconds(Int64(patience))
+        while true {
+            let left = (end - .now).components
+            let count = unsafe poll(
+                &event,
+                1,
+                Int32(max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000))
+            )
+            if count == 1 { break }
+            guard count < 0, errno == EINTR else { return nil }
+        }
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe recv(socket, &buffer, buffer.count, 0)
+        return count > 0 ? Array(buffer.prefix(count)) : nil
+    }
+}
+
+/// Runs `body` with C's array of strings.
+func withPointers<Result>(
+    to strings: [String],
+    _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
+) -> Result {
+    var copies = unsafe strings.map { unsafe strdup($0) } + [nil]
+    let all = unsafe copies
+    defer { unsafe all.forEach { unsafe free($0) } }
+    return unsafe copies.withUnsafeMutableBufferPointer { buffer in
+        // An array with at least its nil in it has an address.
+        unsafe body(buffer.baseAddress.unsafelyUnwrapped)
+    }
+}

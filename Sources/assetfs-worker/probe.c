@@ -1,0 +1,165 @@
+/* The type of a file by libmagic, and what streams it has by libavformat. Neither sees a name: only an open descriptor. */
+#define _GNU_SOURCE
+#include "worker.h"
+#include <errno.h>
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/display.h>
+#include <magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What is read of a file at most: of a hostile one everything would be read over and over. */
+static const int64_t readingLimit = 64 << 20;
+
+struct source { int file; int64_t position, size, left; };
+
+static int source_read(void *opaque, uint8_t *buffer, int count) {
+    struct source *source = opaque;
+    if ((source->left -= count) < 0) return AVERROR(EIO);
+    ssize_t got = pread(source->file, buffer, (size_t)count, source->position);
+    if (got < 0) return AVERROR(EIO);
+    if (got == 0) return AVERROR_EOF;
+    source->position += got;
+    return (int)got;
+}
+
+static int64_t source_seek(void *opaque, int64_t offset, int whence) {
+    struct source *source = opaque;
+    whence &= ~AVSEEK_FORCE;
+    if (whence == AVSEEK_SIZE) return source->size;
+    if (whence == SEEK_CUR) offset += source->position;
+    if (whence == SEEK_END) offset += source->size;
+    if (offset < 0) return -1;
+    return source->position = offset;
+}
+
+/* A fact: its name and its value, each with a NUL behind it. */
+static void tell(FILE *reply, const char *name, const char *value) {
+    fwrite(name, 1, strlen(name) + 1, reply);
+    fwrite(value, 1, strnlen(value, 200), reply);
+    fputc(0, reply);
+}
+
+static void tell_number(FILE *reply, const char *name, double value) {
+    char text[40];
+    snprintf(text, sizeof text, value == (double)(int64_t)value ? "%.0f" : "%.3f", value);
+    tell(reply, name, text);
+}
+
+/* Demuxers of what people keep; the players of old games' music are not among them, nor is any that opens a second file. */
+static const char formats[] =
+    "mov,mp4,m4a,matroska,webm,mp3,ogg,flac,wav,w64,aiff,avi,asf,flv,live_flv,mpegts,mpeg,mpegvideo,h264,hevc,m4v,aac,ac3,eac3,dts,"
+    "ape,wv,mpc,mpc8,tak,tta,dsf,caf,amr,au,mxf,dv,rm,wtv,swf,aa,rawvideo";
+
+static void tell_stream(FILE *reply, const AVStream *stream, const char *kind) {
+    const AVCodecParameters *parameters = stream->codecpar;
+    tell(reply, kind, avcodec_get_name(parameters->codec_id));
+    if (parameters->bit_rate > 0) tell_number(reply, "bitrate", (double)parameters->bit_rate);
+    const char *profile = avcodec_profile_name(parameters->codec_id, parameters->profile);
+    if (profile) tell(reply, "profile", profile);
+    if (parameters->codec_type == AVMEDIA_TYPE_AUDIO) {
+        tell_number(reply, "sample_rate", parameters->sample_rate);
+        tell_number(reply, "channels", parameters->ch_layout.nb_channels);
+        return;
+    }
+    tell_number(reply, "width", parameters->width);
+    tell_number(reply, "height", parameters->height);
+    if (stream->avg_frame_rate.num && stream->avg_frame_rate.den) tell_number(reply, "frame_rate", av_q2d(stream->avg_frame_rate));
+    int32_t *matrix = (int32_t *)av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
+    if (matrix) tell_number(reply, "rotation", (double)(((int)-av_display_rotation_get(matrix) + 360) % 360));
+}
+
+static void tell_streams(FILE *reply, int file, int64_t size, int isMedia) {
+    struct source source = {file, 0, size, readingLimit};
+    AVFormatContext *format = avformat_alloc_context();
+    unsigned char *buffer = av_malloc(65536);
+    AVIOContext *io = buffer ? avio_alloc_context(buffer, 65536, 0, &source, source_read, NULL, source_seek) : NULL;
+    if (!format || !io) _exit(1);
+    format->pb = io;
+    format->flags |= AVFMT_FLAG_CUSTOM_IO;
+    AVDictionary *options = NULL;
+    av_dict_set(&options, "probesize", "5000000", 0);
+    av_dict_set(&options, "analyzeduration", "2000000", 0);
+    av_dict_set(&options, "max_streams", "64", 0);
+    av_dict_set(&options, "protocol_whitelist", "none", 0);
+    av_dict_set(&options, "format_whitelist", formats, 0);
+    int opened = avformat_open_input(&format, "", NULL, &options);
+    av_dict_free(&options);
+    /* A weak guess is believed only where libmagic says the same. */
+    if (opened == 0 && (isMedia || format->probe_score > AVPROBE_SCORE_EXTENSION / 2)) {
+        avformat_find_stream_info(format, NULL);
+        tell(reply, "container", format->iformat->name);
+        if (format->duration != AV_NOPTS_VALUE && format->duration > 0) tell_number(reply, "duration", format->duration / 1e6);
+        if (format->bit_rate > 0) tell_number(reply, "bitrate", (double)format->bit_rate);
+        for (unsigned i = 0; i < format->nb_streams && i < 64; i++) {
+            const AVStream *stream = format->streams[i];
+            /* The picture on a record's sleeve is no film. */
+            if (stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO) tell_stream(reply, stream, "audio");
+            else if (stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC))
+                tell_stream(reply, stream, "video");
+        }
+    }
+    avformat_close_input(&format);
+    av_freep(&io->buffer);
+    avio_context_free(&io);
+}
+
+static int has_no_streams(const char *type) {
+    static const char *const beginnings[] = {"image/", "text/", "font/", "application/pdf", "application/zip", NULL};
+    for (int i = 0; beginnings[i]; i++)
+        if (strncmp(type, beginnings[i], strlen(beginnings[i])) == 0) return 1;
+    return strstr(type, "officedocument") || strstr(type, "opendocument") || strstr(type, "executable");
+}
+
+static void examine(FILE *reply, magic_t magic, int file, int isTypeOnly) {
+    struct stat status;
+    if (fstat(file, &status)) return;
+    const char *answer = magic_descriptor(magic, file);
+    char type[256];
+    snprintf(type, sizeof type, "%s", answer ? answer : "application/octet-stream");
+    char *charset = strstr(type, "; charset=");
+    if (charset) *charset = 0;
+    tell(reply, "type", type);
+    if (charset) tell(reply, "charset", charset + strlen("; charset="));
+    if (isTypeOnly || has_no_streams(type)) return;
+    tell_streams(reply, file, status.st_size, strncmp(type, "audio/", 6) == 0 || strncmp(type, "video/", 6) == 0);
+}
+
+/* Receives a request and the descriptor that comes with it; -1 when there is nobody any more. */
+static int receive(char *kind) {
+    union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control;
+    struct iovec part = {kind, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    if (recvmsg(0, &message, MSG_CMSG_CLOEXEC) <= 0) return -1;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (!header || header->cmsg_type != SCM_RIGHTS) return -1;
+    int file;
+    memcpy(&file, CMSG_DATA(header), sizeof file);
+    return file;
+}
+
+void probe_serve(void) {
+    av_log_set_level(AV_LOG_QUIET);
+    magic_t magic = magic_open(MAGIC_MIME | MAGIC_NO_CHECK_COMPRESS);
+    if (!magic || magic_load(magic, NULL)) worker_fail("libmagic has no database");
+    sandbox_enter(0);
+    sandbox_confine(NULL, NULL);
+    sandbox_filter(0);
+    send(0, "ready", 5, 0);
+    static char reply[65536];
+    char kind;
+    for (int file; (file = receive(&kind)) >= 0; close(file)) {
+        FILE *stream = fmemopen(reply, sizeof reply - 1, "w");
+        if (!stream) _exit(1);
+        setvbuf(stream, NULL, _IONBF, 0);
+        fputc('.', stream);
+        examine(stream, magic, file, kind == 't');
+        long length = ftell(stream);
+        fclose(stream);
+        send(0, reply, (size_t)length, 0);
+    }
+}

@@ -1,0 +1,210 @@
+import ArgumentParser
+import AssetModel
+import CLinux
+import Foundation
+import MetadataExtraction
+import SystemPackage
+
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Copies files out of a mount, with what people have said of them if that is asked for.",
+        discussion: """
+            With --embed it is written into the copies, as EXIF, IPTC and XMP have it; files of a kind that cannot hold it get a sidecar. \
+            The files in the mount stay as they are.
+            """
+    )
+
+    @Argument(
+        help:
+            "Files and folders below a mount, and at the end where to: an existing folder, or the name of the one copy."
+    )
+    var paths: [String]
+    @Flag(help: "Write the fields into the copies.") var embed = false
+    @Flag(help: "Write the fields into a file NAME.xmp beside each copy.") var sidecar = false
+    @Flag(name: .shortAndLong, help: "Replace what is there.") var force = false
+
+    func validate() throws {
+        guard paths.count >= 2 else { throw ValidationError("Say what to copy, and then where to.") }
+    }
+
+    func run() throws {
+        let destination = paths[paths.count - 1]
+        let copies = try Self.copies(of: Array(paths.dropLast()), to: destination)
+        let editor = Editor()
+        var bar = ProgressBar(total: copies.count)
+        var failed = 0
+        for (source, target) in copies {
+            do {
+                try copy(source, to: target, editor)
+            } catch {
+                failed += 1
+            }
+            bar.advance((source as NSString).lastPathComponent)
+        }
+        bar.clear()
+        print("\(copies.count - failed) of \(copies.count) files exported.")
+        if failed > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
+    }
+
+    /// What goes where, folders with all that is in them.
+    private static func copies(of sources: [String], to destination: String) throws -> [(String, String)] {
+        var isFolder: ObjCBool = false
+        let exists = unsafe FileManager.default.fileExists(atPath: destination, isDirectory: &isFolder)
+        guard exists && isFolder.boolValue || sources.count == 1 else {
+            throw ExitStatus.failed.because("\(destination) is no folder, so that only one file can be copied to it.")
+        }
+        var result: [(String, String)] = []
+        for source in sources {
+            let name = (source as NSString).lastPathComponent
+            let target = exists && isFolder.boolValue ? destination + "/" + name : destination
+            for file in try FileList.files(in: [source], recursive: true) {
+                result.append((file, target + file.dropFirst(source.count)))
+            }
+        }
+        return result
+    }
+
+    private func copy(_ source: String, to target: String, _ editor: Editor) throws {
+        if !force, unsafe access(target, F_OK) == 0 {
+            throw ExitStatus.failed.because("\(target) is there already; --force replaces it.")
+        }
+        let folder = (target as NSString).deletingLastPathComponent
+        if !folder.isEmpty {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        }
+        let said = embed || sidecar ? try Said(of: source) : Said()
+        // Under another name until it is complete, so that no half of a file is ever taken for one.
+        let partial = target + ".part"
+        defer { _ = unsafe unlink(partial) }
+        var isEmbedded = false
+        if embed, !said.isEmpty {
+            do throws(Examiner.Failure) {
+                try write(source, to: partial) { (file, copy) throws(Examiner.Failure) in
+                    let tags = Embedding.tags(for: said.fields, type: said.type)
+                    guard !tags.isEmpty else { return }
+                    try editor.embed(tags, from: file, into: copy, extension: (source as NSString).pathExtension)
+                }
+                isEmbedded = true
+            } catch {
+                guard case .file(let reason) = error else { throw Self.failure(source, error) }
+                note("\(source): \(reason) What people have said is in \(target).xmp instead.")
+            }
+        }
+        if !isEmbedded { try copyBytes(source, to: partial) }
+        try finish(partial, like: source, as: target)
+        if !said.isEmpty, sidecar || embed && !isEmbedded { try writeSidecar(said, for: target, editor) }
+    }
+
+    /// Opens both files for `body`.
+    private func write(
+        _ source: String,
+        to partial: String,
+        _ body: (FileDescriptor, FileDescriptor) throws(Examiner.Failure) -> Void
+    ) throws(Examiner.Failure) {
+        let file = unsafe open(source, O_RDONLY | O_CLOEXEC)
+        defer { if file >= 0 { _ = close(file) } }
+        let copy = unsafe open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        defer { if copy >= 0 { _ = close(copy) } }
+        guard file >= 0, copy >= 0 else { throw .unavailable(unsafe String(cString: strerror(errno))) }
+        try body(FileDescriptor(rawValue: file), FileDescriptor(rawValue: copy))
+        guard fsync(copy) == 0 else { throw .unavailable(unsafe String(cString: strerror(errno))) }
+    }
+
+    private func copyBytes(_ source: String, to partial: String) throws {
+        do throws(Examiner.Failure) {
+            try write(source, to: partial) { (file, copy) throws(Examiner.Failure) in
+                while true {
+                    let count = copy_file_range(file.rawValue, nil, copy.rawValue, nil, 1 << 30, 0)
+                    if count == 0 { return }
+                    guard count < 0 else { continue }
+                    // Not between these two filesystems: as cp(1) does.
+                    try Self.copyThroughMemory(file.rawValue, copy.rawValue)
+                    return
+                }
+            }
+        } catch {
+            throw Self.failure(source, error)
+        }
+    }
+
+    private static func copyThroughMemory(_ file: Int32, _ copy: Int32) throws(Examiner.Failure) {
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = unsafe read(file, &buffer, buffer.count)
+            if count == 0 { return }
+            var done = 0
+            while done < count {
+                let written = unsafe buffer.withUnsafeBytes {
+                    unsafe Glibc.write(copy, $0.baseAddress?.advanced(by: done), count - done)
+                }
+                guard written > 0 else { throw .unavailable(unsafe String(cString: strerror(errno))) }
+                done += written
+            }
+            guard count > 0 else { throw .unavailable(unsafe String(cString: strerror(errno))) }
+        }
+    }
+
+    /// The copy gets the times and permissions of the file, and its name.
+    private func finish(_ partial: String, like source: String, as target: String) throws {
+        var status = stat()
+        guard unsafe stat(source, &status) == 0 else { throw Self.failure(source, nil) }
+        _ = unsafe chmod(partial, status.st_mode & 0o777)
+        let times = [status.st_atim, status.st_mtim]
+        _ = unsafe utimensat(AT_FDCWD, partial, times, 0)
+        guard unsafe rename(partial, target) == 0 else { throw Self.failure(target, nil) }
+    }
+
+    private func writeSidecar(_ said: Said, for target: String, _ editor: Editor) throws {
+        let path = target + ".xmp"
+        if !force, unsafe access(path, F_OK) == 0 {
+            throw ExitStatus.failed.because("\(path) is there already; --force replaces it.")
+        }
+        let tags = Embedding.sidecarTags(for: said.fields.filter { !$0.value.isEmpty })
+        guard !tags.isEmpty else { return }
+        let partial = path + ".part"
+        defer { _ = unsafe unlink(partial) }
+        let file = unsafe open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw Self.failure(path, nil) }
+        defer { _ = close(file) }
+        do throws(Examiner.Failure) {
+            try editor.writeSidecar(tags, into: FileDescriptor(rawValue: file))
+        } catch {
+            throw Self.failure(path, error)
+        }
+        guard unsafe rename(partial, path) == 0 else { throw Self.failure(path, nil) }
+    }
+
+    private func note(_ sentence: String) { FileHandle.standardError.write(Data("assetfs: \(sentence)\n".utf8)) }
+
+    private static func failure(_ path: String, _ failure: Examiner.Failure?) -> ExitCode {
+        switch failure {
+        case nil: ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(errno))).")
+        case .file(let reason), .unavailable(let reason): ExitStatus.failed.because("\(path): \(reason)")
+        }
+    }
+}
+
+/// What people have said of a file, from its `user.asset.info`; an empty value is what they have removed.
+private struct Said {
+    var fields: [(field: Field, value: String)] = []
+    var type = ""
+
+    var isEmpty: Bool { fields.isEmpty }
+
+    init() {}
+
+    init(of path: String) throws {
+        guard let text = try ExtendedAttribute.read("user.asset.info", of: path),
+            let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        else { return }
+        type = info["mime_type"] as? String ?? ""
+        let values = info["fields"] as? [String: String] ?? [:]
+        for name in info["set_by_person"] as? [String] ?? [] {
+            if let field = Field(name), let value = values[name] { fields.append((field, value)) }
+        }
+        for name in info["removed_by_person"] as? [String] ?? [] {
+            if let field = Field(name) { fields.append((field, "")) }
+        }
+    }
+}

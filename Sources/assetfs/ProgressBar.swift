@@ -1,0 +1,57 @@
+import Foundation
+
+/// How far a command is with many files: a line on the terminal that is written again and again; nothing where stderr is none.
+struct ProgressBar {
+    private let total: Int
+    private var done = 0
+    private let isShown = isatty(STDERR_FILENO) == 1
+    private var last = Date.distantPast
+    private static let width = 30
+
+    init(total: Int) { self.total = total }
+
+    /// One file more is done.
+    mutating func advance(_ name: String) {
+        done += 1
+        guard isShown, done == total || Date().timeIntervalSince(last) > 0.1 else { return }
+        last = Date()
+        let filled = Self.width * done / max(1, total)
+        let bar = String(repeating: "#", count: filled) + String(repeating: " ", count: Self.width - filled)
+        // To the end of the line, so that nothing of a longer name is left: ECMA-48's EL.
+        write("\r[\(bar)] \(done)/\(total) \(name.prefix(40))\u{1B}[K")
+    }
+
+    /// The line is free for something else.
+    func clear() { if isShown { write("\r\u{1B}[K") } }
+
+    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+}
+
+/// Files that a command is given, those in folders among them.
+enum FileList {
+    /// Regular files below some paths, in the order of their names; folders are gone through where that is asked for.
+    static func files(in paths: [String], recursive: Bool) throws -> [String] {
+        var result: [String] = []
+        for path in paths {
+            var status = stat()
+            guard unsafe lstat(path, &status) == 0 else {
+                throw ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(errno))).")
+            }
+            guard status.st_mode & S_IFMT == S_IFDIR else {
+                result.append(path)
+                continue
+            }
+            guard recursive else {
+                throw ExitStatus.failed.because("\(path) is a folder; with --recursive all files below it are meant.")
+            }
+            let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+            result += try files(in: names.map { path + "/" + $0 }, recursive: true).filter { isFile($0) }
+        }
+        return result
+    }
+
+    private static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+}
