@@ -72,7 +72,9 @@ enum Schema {
         CREATE INDEX blob_without_md5 ON blob (id) WHERE md5 IS NULL;
         """
 
-    /// What files say themselves: kept by content, so that equal ones are looked into once. `due` is when that is to be done, or done
+    /// What files say themselves: kept by content, so that equal ones are looked into once.
+    ///
+    /// `due` is when that is to be done, or done
     /// again; NULL where there is nothing to do.
     private static let metadata = """
         CREATE TABLE extraction (

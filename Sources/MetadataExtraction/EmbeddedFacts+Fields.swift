@@ -121,7 +121,7 @@ extension EmbeddedFacts {
         let beginnings = [
             "dcim\\", "created with gimp", "created with the gimp", "created by gimp", "created by the gimp",
             "creator: gd-jpeg",
-            "<metadata>",
+            "<metadata>", "(itun", "(xxx)",
         ]
         if whole.contains(text) || beginnings.contains(where: { text.hasPrefix($0) }) { return true }
         return text.hasPrefix("<") && text.hasSuffix(">")

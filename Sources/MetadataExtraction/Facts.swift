@@ -56,7 +56,7 @@ struct EmbeddedFacts {
     }
 
     private(set) var tags: [Tag] = []
-    private var index: [String: Int] = [:]
+    private var index: [String: [Int]] = [:]
 
     init() {}
 
@@ -82,17 +82,19 @@ struct EmbeddedFacts {
                 name: String(name[name.index(after: colon)...]),
                 values: values
             )
-            index[name] = tags.count
+            index[name, default: []].append(tags.count)
             tags.append(tag)
         }
     }
 
     private static var malformed: Examiner.Failure { .file("What ExifTool's worker said of the file is no answer.") }
 
-    /// The values of a tag, such as `IFD0:Model`, that are more than blanks.
+    /// The values of a tag, such as `IFD0:Model`, that are more than blanks, the one to be believed first.
     subscript(name: String) -> [String] {
-        guard let position = index[name] else { return [] }
-        return tags[position].values.map(\.trimmingSpaces).filter { !$0.isEmpty }
+        var result: [String] = []
+        for value in (index[name] ?? []).flatMap({ tags[$0].values }).map(\.trimmingSpaces)
+        where !value.isEmpty && !result.contains(value) { result.append(value) }
+        return result
     }
 
     /// The first of some tags that says something; `ID3` and `ID3v1` stand for themselves, `ID3*` for all newer versions.

@@ -8,7 +8,9 @@ public struct Findings: Sendable {
     public let orientation: Int64?
     /// Why not all of it could be found out; nil where it could.
     public let problem: String?
-    /// All of it, as a JSON object: `mime_type` and its like, `fields`, and `tags`. docs/FORMAT.md has its shape.
+    /// All of it, as a JSON object: `mime_type` and its like, `fields`, and `tags`.
+    ///
+    /// docs/FORMAT.md has its shape.
     public let json: JSONObject
 
     init(_ probed: ProbedFacts, _ embedded: EmbeddedFacts, problem: String?) {

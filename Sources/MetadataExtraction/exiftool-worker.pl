@@ -104,12 +104,14 @@ sub extract {
     eval { $tool->ExtractInfo(); 1 } or return ('error', text($@));
     my (@reply, %seen);
     my $left = 400_000;
-    for my $tag ($tool->GetFoundTags('File')) {
+    my @tags = $tool->GetFoundTags('File');
+    # Of several of one name the first is the one that ExifTool believes, which is the one without a number.
+    for my $tag ((grep { !/\(/ } @tags), (grep { /\(/ } @tags)) {
         my ($outer, $inner) = ($tool->GetGroup($tag, 0), $tool->GetGroup($tag, 1));
         # The camera's private notes have served their purpose when the composite tags are there; IFD1 is about the thumbnail.
         next if $outer eq 'MakerNotes' or $outer eq 'ICC_Profile' or $inner eq 'System' or $inner eq 'IFD1';
         (my $name = $tag) =~ s/ \(\d+\)$//;
-        next if $seen{"$inner:$name"}++;
+        next if $seen{"$inner:$name"}++ > 20;
         my $value = $tool->GetValue($tag, $name =~ /^Lens(ID|Type)$/ ? 'PrintConv' : 'ValueConv');
         my @values = grep { defined and !ref } ref $value eq 'ARRAY' ? @$value : $value;
         splice @values, 1000 if @values > 1000;

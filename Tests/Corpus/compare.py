@@ -110,11 +110,11 @@ def main():
     binary, corpus = os.path.abspath(options.binary), os.path.abspath(options.corpus)
     names = sorted(os.listdir(corpus))
     exiftool = ["exiftool", "-j", "-a", "-G1", "-n", "-use", "MWG", "-api", "largefilesupport=1", "-api", "quicktimeutc=1",
-                "-charset", "exif=UTF8", "-struct"]
+                "-charset", "exif=UTF8", "-struct", "-ext", "*"]
     environment = dict(os.environ, TZ="UTC")
 
     start = time.monotonic()
-    subprocess.run(["exiftool", "-j", "-r", corpus], capture_output=True)
+    subprocess.run(["exiftool", "-j", "-ext", "*", "-r", corpus], capture_output=True)
     reference = time.monotonic() - start
     mount = Mount(binary)
     try:
