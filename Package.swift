@@ -76,6 +76,11 @@ let package = Package(
         ),
         .testTarget(name: "AssetModelTests", dependencies: ["AssetModel"], swiftSettings: settings),
         .testTarget(name: "BlobStoreTests", dependencies: ["BlobStore", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "MetadataExtractionTests",
+            dependencies: ["AssetModel", "MetadataExtraction", "TestSupport", system],
+            swiftSettings: settings
+        ),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "AssetLibraryTests",

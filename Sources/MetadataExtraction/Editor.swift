@@ -133,7 +133,6 @@ public final class Editor: Sendable {
     ) throws(Examiner.Failure) -> [String] {
         let bytes = request.flatMap { Array($0.utf8.filter { $0 != 0 }) + [0] }
         guard bytes.count < 65_536 else { throw .file("All that is to be written is more than 64 KiB.") }
-        for file in files { _ = lseek(file.rawValue, 0, SEEK_SET) }
         let answer = try worker.withLock { worker throws(Examiner.Failure) in
             // One that may write too little is of no use, and one that may write far more is no longer bounded.
             let isFit = worker.map { $0.limit >= outputBytes } ?? false

@@ -168,9 +168,13 @@ extension EmbeddedFacts {
         }
         let years = rest.prefix { $0.isASCII && $0.isNumber || " ,-–:".contains($0) }
         guard hasMark, years.contains(where: \.isNumber) || years.isEmpty else { return nil }
-        rest = rest.dropFirst(years.count)
-        if let end = rest.lowercased().range(of: "all rights reserved") { rest = rest[..<end.lowerBound] }
-        let name = String(rest).trimmingSpaces.trimming { ".,;".contains($0) }
+        var holder = String(rest.dropFirst(years.count))
+        // In lower case a text may have other indices: where it has, the whole is the name.
+        let lower = holder.lowercased()
+        if lower.utf8.count == holder.utf8.count, let end = lower.range(of: "all rights reserved") {
+            holder = String(decoding: holder.utf8.prefix(lower.utf8.distance(from: lower.startIndex, to: end.lowerBound)), as: UTF8.self)
+        }
+        let name = holder.trimmingSpaces.trimming { ".,;".contains($0) }
         return name.isEmpty ? nil : name
     }
 

@@ -25,17 +25,30 @@ final class WorkerProcess: Sendable {
     private let process: pid_t
     private let socket: Int32
 
-    /// How much of a processor's time one file may take, in seconds.
-    private static let processorTime = 10
-    /// How long one file may take, in milliseconds: a disk that is slow is no fault of the file.
-    private static let patience: Int32 = 30_000
+    private let limits: Limits
+
+    /// What one file may take.
+    struct Limits {
+        /// Of a processor's time, in seconds.
+        var processorTime = 10
+        /// Altogether, in milliseconds: a disk that is slow is no fault of the file.
+        var patience: Int32 = 30_000
+    }
+
     /// The most bytes that one answer may have.
     private static let answerLimit = 1 << 20
     /// A worker that has grown to more than this, in bytes, is begun anew.
     private static let memoryLimit = 400 << 20
 
     /// Starts a worker and waits until it can be asked.
-    init(_ kind: Kind) throws(Failure) {
+    ///
+    /// `script` is what ExifTool's worker runs.
+    init(
+        _ kind: Kind,
+        limits: Limits = Limits(),
+        script: [UInt8] = PackageResources.exiftool_worker_pl
+    ) throws(Failure) {
+        self.limits = limits
         guard let program = Self.program else {
             throw .unavailable("assetfs-worker is missing; it belongs beside assetfs or into ../lib/assetfs.")
         }
@@ -51,14 +64,14 @@ final class WorkerProcess: Sendable {
         guard made == 0 else { throw .unavailable("no socket could be made (\(Errno(rawValue: errno)))") }
         defer { _ = close(ends.1) }
         do throws(Failure) {
-            process = try Self.start(kind, program, socket: ends.1)
+            process = try Self.start(kind, program, script, socket: ends.1)
         } catch {
             _ = close(ends.0)
             throw error
         }
         socket = ends.0
-        // deinit does not run for what is not complete: nothing throws but what comes from here on.
-        let greeting = Self.receive(socket, patience: Self.patience) ?? []
+        var greeting: [UInt8] = []
+        if case .message(let bytes) = Self.receive(socket, patience: 30_000) { greeting = bytes }
         guard greeting == Array("ready".utf8) else {
             let reason =
                 greeting.first == 0x21 ? String(decoding: greeting.dropFirst(), as: UTF8.self) : "it ended at once"
@@ -84,7 +97,12 @@ final class WorkerProcess: Sendable {
         }
     }()
 
-    private static func start(_ kind: Kind, _ program: String, socket: Int32) throws(Failure) -> pid_t {
+    private static func start(
+        _ kind: Kind,
+        _ program: String,
+        _ text: [UInt8],
+        socket: Int32
+    ) throws(Failure) -> pid_t {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
@@ -100,7 +118,6 @@ final class WorkerProcess: Sendable {
         case .exiftool(let bytes):
             arguments = [program, "exiftool", String(bytes)]
             script = unsafe memfd_create("exiftool-worker.pl", 1 /* MFD_CLOEXEC */)
-            let text = PackageResources.exiftool_worker_pl
             guard script >= 0, unsafe write(script, text, text.count) == text.count, lseek(script, 0, SEEK_SET) == 0
             else {
                 throw .unavailable("there is no memory for the worker's program (\(Errno(rawValue: errno)))")
@@ -108,9 +125,17 @@ final class WorkerProcess: Sendable {
             unsafe posix_spawn_file_actions_adddup2(&actions, script, 3)
         }
         unsafe posix_spawn_file_actions_addclosefrom_np(&actions, script >= 0 ? 4 : 3)
+        // A signal that this thread blocks has to end the worker all the same: SIGXCPU.
+        var attributes = posix_spawnattr_t()
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var process = pid_t()
         let result = unsafe withPointers(to: arguments) { arguments in
-            unsafe withPointers(to: []) { unsafe posix_spawn(&process, program, &actions, nil, arguments, $0) }
+            unsafe withPointers(to: []) { unsafe posix_spawn(&process, program, &actions, &attributes, arguments, $0) }
         }
         guard result == 0 else { throw .unavailable("\(program) could not be started (\(Errno(rawValue: result)))") }
         // What people wait for comes first.
@@ -119,8 +144,10 @@ final class WorkerProcess: Sendable {
     }
 
     /// Asks, with the descriptors of files; `answer` waits for what it says to that.
+    ///
+    /// The files are read from their start: a worker that has died may have left them elsewhere.
     func ask(_ request: [UInt8], _ files: [FileDescriptor]) throws(Failure) {
-        limitTime()
+        for file in files { _ = lseek(file.rawValue, 0, SEEK_SET) }
         let numbers = files.map(\.rawValue)
         guard unsafe linux_send(socket, request, request.count, numbers, Int32(numbers.count)) == 1 else {
             throw .lost("The worker had ended before it was asked.")
@@ -129,14 +156,14 @@ final class WorkerProcess: Sendable {
 
     /// What the worker says to the last request.
     func answer() throws(Failure) -> [UInt8] {
+        let end = ContinuousClock.now + .milliseconds(Int64(limits.patience))
+        let most = used + limits.processorTime
         var answer: [UInt8] = []
         while true {
-            guard let part = Self.receive(socket, patience: Self.patience), let first = part.first else {
-                throw .lost(whyEnded())
-            }
+            let part = try next(until: end, processorTime: most)
             answer += part.dropFirst()
-            if first == 0x2E { return answer }
-            guard first == 0x2B, answer.count <= Self.answerLimit else {
+            if part.first == 0x2E { return answer }
+            guard part.first == 0x2B, answer.count <= Self.answerLimit else {
                 throw .lost("What the worker said of the file is no answer, or has no end.")
             }
         }
@@ -153,13 +180,35 @@ final class WorkerProcess: Sendable {
         return (fields.count > 1 ? Int(fields[1]) ?? .max : .max) > Self.memoryLimit / Int(getpagesize())
     }
 
-    /// > RLIMIT_CPU: When the process reaches the soft limit, it is sent a SIGXCPU signal — setrlimit(2)
-    private func limitTime() {
+    /// Seconds of a processor that the worker has used.
+    private var used: Int {
         var clock = clockid_t()
-        var used = timespec()
-        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &used) == 0 else { return }
-        var limit = rlimit(rlim_cur: rlim_t(used.tv_sec + Self.processorTime), rlim_max: .max)
-        unsafe _ = prlimit(process, Int32(RLIMIT_CPU.rawValue), &limit, nil)
+        var time = timespec()
+        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &time) == 0 else { return 0 }
+        return time.tv_sec
+    }
+
+    /// One message; nil when the worker has ended, or takes too long: then it is ended.
+    ///
+    /// The kernel could watch over the time of a processor, but not for us: prlimit(2) of another user's process takes a capability that a
+    /// container may not have.
+    private func next(until end: ContinuousClock.Instant, processorTime: Int) throws(Failure) -> [UInt8] {
+        while true {
+            let left = end - .now
+            guard left > .zero else {
+                kill(process, SIGKILL)
+                throw .lost("Reading the file took longer than \(limits.patience / 1000) seconds.")
+            }
+            let slice = Int32(min(left / .milliseconds(1), 500)) + 1
+            switch Self.receive(socket, patience: slice) {
+            case .message(let bytes): return bytes
+            case .ended: throw .lost(whyEnded())
+            case .nothing where used > processorTime:
+                kill(process, SIGKILL)
+                throw .lost("Reading the file took more than \(limits.processorTime) seconds of computing.")
+            case .nothing: break
+            }
+        }
     }
 
     private func whyEnded() -> String {
@@ -167,31 +216,25 @@ final class WorkerProcess: Sendable {
         for _ in 0..<20 {
             switch linux_end_of(process) {
             case -1: usleep(5000)
-            case SIGXCPU: return "Reading the file took more than \(Self.processorTime) seconds of computing."
             case SIGXFSZ: return "What would be written has more bytes than it may."
             case let status: return "Reading the file ended the worker (signal or status \(status))."
             }
         }
-        return "Reading the file took longer than \(Self.patience / 1000) seconds."
+        return "The worker has closed its socket."
     }
 
-    /// - Returns: nil when the worker has ended, or takes too long.
-    private static func receive(_ socket: Int32, patience: Int32) -> [UInt8]? {
+    private enum Received {
+        case message([UInt8])
+        case nothing
+        case ended
+    }
+
+    private static func receive(_ socket: Int32, patience: Int32) -> Received {
         var event = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-        let end = ContinuousClock.now + .milliseconds(Int64(patience))
-        while true {
-            let left = (end - .now).components
-            let count = unsafe poll(
-                &event,
-                1,
-                Int32(max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000))
-            )
-            if count == 1 { break }
-            guard count < 0, errno == EINTR else { return nil }
-        }
+        guard unsafe poll(&event, 1, patience) == 1 else { return .nothing }
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = unsafe recv(socket, &buffer, buffer.count, 0)
-        return count > 0 ? Array(buffer.prefix(count)) : nil
+        return count > 0 ? .message(Array(buffer.prefix(count))) : .ended
     }
 }
 

@@ -1,0 +1,136 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import MetadataExtraction
+
+/// What a worker can do that has been taken over by a file: the same sandbox, and a program that means harm.
+@Suite(.serialized)
+struct WorkerTests {
+    /// How the worker receives and answers; `%@` is what it does with a file.
+    private let frame = """
+        use POSIX (); my $recvmsg = shift @ARGV;
+        sub receive {
+            my $t = "\\0" x 65536; my $p = pack 'P65536 Q', $t, 65536; my $c = "\\0" x 24;
+            my $m = pack 'Q L x4 P16 Q P24 Q L x4', 0, 0, $p, 1, $c, 24, 0;
+            exit 0 if syscall($recvmsg, 0, $m, 0x40000000) <= 0; return (unpack 'Q l l l', $c)[3];
+        }
+        sub answer { syswrite STDOUT, '.' . join '', map { "$_\\0" } @_ }
+        syswrite STDOUT, 'ready';
+        while (1) { my $file = receive(); %@; POSIX::close($file) }
+        """
+
+    private func worker(_ action: String, _ limits: WorkerProcess.Limits = .init()) throws -> WorkerProcess {
+        let script = frame.replacingOccurrences(of: "%@", with: action)
+        return try WorkerProcess(.exiftool(outputBytes: 0), limits: limits, script: Array(script.utf8))
+    }
+
+    private func ask(_ worker: WorkerProcess, _ request: String = "x") throws -> [String] {
+        let file = try opened("/dev/null")
+        defer { try? file.close() }
+        try worker.ask(Array(request.utf8), [file])
+        return String(decoding: try worker.answer(), as: UTF8.self).split(separator: "\0").map(String.init)
+    }
+
+    @Test func `a worker that means harm can do none`() throws {
+        // Each is the errno that it got, or what came of it. The numbers are of x86-64, as is the machine of these tests.
+        let attempts = [
+            ("read a file", "open(my $h, '<', '/etc/passwd') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
+            ("read its environment", "open(my $h, '<', '/proc/self/environ') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
+            ("read the daemon's memory", "open(my $h, '<', '/proc/' . getppid . '/mem') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
+            ("write a file", "open(my $h, '>', '/tmp/harm') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
+            ("write what it was given", "open(my $h, '>&=', $file) && syswrite($h, 'x') ? 'written' : 'EBADF'"),
+            ("list a folder", "opendir(my $h, '/home') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
+            ("remove a file", "unlink('/tmp/assetfs-harm') ? 'gone' : $!{EPERM} ? 'EPERM' : $!"),
+            ("make a folder", "mkdir('/tmp/harm') ? 'made' : $!{EPERM} ? 'EPERM' : $!"),
+            ("make a socket", "syscall(41, 2, 1, 0) >= 0 ? 'socket' : $!{EPERM} ? 'EPERM' : $!"),
+            ("connect", "syscall(42, 0, $x, 1) >= 0 ? 'connected' : $!{EPERM} ? 'EPERM' : $!"),
+            ("run a program", "exec('/bin/true') || ($!{EACCES} ? 'EACCES' : $!)"),
+            ("run a shell", "system('/bin/sh', '-c', 'true') == -1 && ($!{EPERM} || $!{EACCES}) ? 'EPERM' : 'ran'"),
+            ("fork", "defined fork ? 'forked' : $!{EPERM} ? 'EPERM' : $!"),
+            ("signal the daemon", "kill(9, getppid) ? 'sent' : $!{EPERM} ? 'EPERM' : $!"),
+            ("trace", "syscall(101, 16, getppid, 0, 0) >= 0 ? 'traced' : $!{EPERM} ? 'EPERM' : $!"),
+            ("make a file in memory", "syscall(319, $x, 0) >= 0 ? 'made' : $!{EPERM} ? 'EPERM' : $!"),
+            ("become root", "syscall(105, 0) >= 0 ? 'root' : $!{EPERM} ? 'EPERM' : $!"),
+            ("mount", "syscall(165, $x, $x, $x, 0, 0) >= 0 ? 'mounted' : $!{EPERM} ? 'EPERM' : $!"),
+            ("raise its memory", "syscall(302, 0, 9, $x, 0) >= 0 ? 'raised' : 'EPERM'"),
+        ]
+        let action = "answer(" + attempts.map { "scalar(\($0.1))" }.joined(separator: ", ") + ")"
+        _ = try put([], "/tmp", as: "assetfs-harm")
+        defer { try? FileManager.default.removeItem(atPath: "/tmp/assetfs-harm") }
+        let answers = try ask(worker("use Errno; my $x = '/tmp' . chr(0) x 16; \(action)"))
+        let expected = ["EACCES", "EACCES", "EACCES", "EACCES", "EBADF", "EACCES"] + [String](repeating: "EPERM", count: 13)
+        for ((what, _), (answer, wanted)) in zip(attempts, zip(answers, expected)) {
+            #expect(answer == wanted || what == "run a program" && answer == "EACCES", "\(what): \(answer)")
+        }
+        #expect(answers.count == attempts.count)
+    }
+
+    @Test func `the worker of every day opens nothing any more, not even what it was made of`() throws {
+        let text = String(decoding: PackageResources.exiftool_worker_pl, as: UTF8.self)
+        let harmful = text.replacingOccurrences(
+            of: "    if ($verb eq 'extract'",
+            with: """
+                    if ($verb eq 'harm') {
+                        my @opened = grep { open my $h, '<', $_ } qw(/etc/passwd /usr/share/perl5/Image/ExifTool.pm /usr/bin/perl /dev/null);
+                        answer(scalar @opened, exec('/usr/bin/perl') ? 'ran' : 'refused');
+                    } elsif ($verb eq 'extract'
+                """
+        )
+        let worker = try WorkerProcess(.exiftool(outputBytes: 0), script: Array(harmful.utf8))
+        #expect(try ask(worker, "harm\0\0") == ["0", "refused"])
+    }
+
+    @Test func `a worker that loops, grows, floods, falls silent or dies is ended, and says why`() throws {
+        let quick = WorkerProcess.Limits(processorTime: 1, patience: 3000)
+        for (action, reason, limits) in [
+            ("1 while 1", "more than 1 seconds of computing", quick),
+            ("my @a; push @a, 'x' x 10_000_000 while 1", "ended the worker (signal or status 1)", .init()),
+            ("syswrite STDOUT, '+' . 'x' x 50_000 while 1", "has no end", quick),
+            ("syswrite STDOUT, 'no answer'", "is no answer", quick),
+            ("sleep 100", "took longer than 3 seconds", quick),
+            ("kill 11, $$; POSIX::_exit(7)", "status 7", quick),
+        ] {
+            let worker = try worker(action, limits)
+            let said = (try? ask(worker)).map { $0.joined() } ?? ""
+            #expect(said.isEmpty)
+            let again = try self.worker(action, limits)
+            #expect {
+                _ = try ask(again)
+            } throws: { error in
+                guard case WorkerProcess.Failure.lost(let text) = error else { return false }
+                return text.contains(reason)
+            }
+        }
+    }
+
+    @Test func `a worker that has died is begun anew for the next file`() throws {
+        try withScratch("examiner") { scratch in
+            let file = try opened(put(MediaFile.jpeg(width: 3, height: 2), scratch))
+            defer { try? file.close() }
+            let examiner = Examiner()
+            for _ in 0..<2 {
+                #expect(try examiner.examine(file, extension: "jpg").mediaType == "image/jpeg")
+                try run("pkill", "-9", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").check()
+                usleep(100_000)
+            }
+            examiner.rest()
+            #expect(try run("pgrep", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").status == 1)
+        }
+    }
+}
+
+/// Puts bytes into a file of a folder, and gives its path.
+func put(_ bytes: [UInt8], _ folder: String, as name: String = "file") throws -> String {
+    let path = folder + "/" + name
+    guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else { throw TestFailure("no \(path)") }
+    return path
+}
+
+/// Opens a file; for writing, a new one.
+func opened(_ path: String, forWriting: Bool = false) throws -> FileDescriptor {
+    let number = unsafe open(path, forWriting ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0o600)
+    guard number >= 0 else { throw TestFailure("\(path) cannot be opened") }
+    return FileDescriptor(rawValue: number)
+}
