@@ -172,7 +172,10 @@ extension EmbeddedFacts {
         // In lower case a text may have other indices: where it has, the whole is the name.
         let lower = holder.lowercased()
         if lower.utf8.count == holder.utf8.count, let end = lower.range(of: "all rights reserved") {
-            holder = String(decoding: holder.utf8.prefix(lower.utf8.distance(from: lower.startIndex, to: end.lowerBound)), as: UTF8.self)
+            holder = String(
+                decoding: holder.utf8.prefix(lower.utf8.distance(from: lower.startIndex, to: end.lowerBound)),
+                as: UTF8.self
+            )
         }
         let name = holder.trimmingSpaces.trimming { ".,;".contains($0) }
         return name.isEmpty ? nil : name

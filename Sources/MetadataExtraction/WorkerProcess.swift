@@ -184,7 +184,9 @@ final class WorkerProcess: Sendable {
     private var used: Int {
         var clock = clockid_t()
         var time = timespec()
-        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &time) == 0 else { return 0 }
+        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &time) == 0 else {
+            return 0
+        }
         return time.tv_sec
     }
 

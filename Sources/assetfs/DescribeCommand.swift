@@ -72,6 +72,7 @@ struct DescribeCommand: ParsableCommand {
     }
 
     private func describe(_ file: String, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {
+        guard MountPoint.isOurs(file) else { throw ExitStatus.failed.because("\(file) is not below an assetfs mount.") }
         // First, so that what is said here is not forgotten with it.
         if reprocess { try ExtendedAttribute.set("user.asset.reprocess", of: file, to: "1") }
         for (field, value) in values { try ExtendedAttribute.set("user.asset.\(field.name)", of: file, to: value) }

@@ -75,14 +75,16 @@ struct ExportCommand: ParsableCommand {
         }
         let said = embed || sidecar ? try Said(of: source) : Said()
         // Under another name until it is complete, so that no half of a file is ever taken for one.
-        let partial = target + ".part"
-        defer { _ = unsafe unlink(partial) }
+        let (partial, embedded) = (target + ".part", target + ".embedded.part")
+        defer { for path in [partial, embedded] { _ = unsafe unlink(path) } }
+        try copyBytes(source, to: partial)
         var isEmbedded = false
         if embed, !said.isEmpty {
             do throws(Examiner.Failure) {
-                try write(source, to: partial) { (file, copy) throws(Examiner.Failure) in
+                // Out of the copy: the worker is another user, whom the mount does not let in.
+                try write(partial, to: embedded) { (file, copy) throws(Examiner.Failure) in
                     let tags = Embedding.tags(for: said.fields, type: said.type)
-                    guard !tags.isEmpty else { return }
+                    guard !tags.isEmpty else { throw .file("Nothing of it has a place in the file.") }
                     try editor.embed(tags, from: file, into: copy, extension: (source as NSString).pathExtension)
                 }
                 isEmbedded = true
@@ -91,8 +93,7 @@ struct ExportCommand: ParsableCommand {
                 note("\(source): \(reason) What people have said is in \(target).xmp instead.")
             }
         }
-        if !isEmbedded { try copyBytes(source, to: partial) }
-        try finish(partial, like: source, as: target)
+        try finish(isEmbedded ? embedded : partial, like: source, as: target)
         if !said.isEmpty, sidecar || embed && !isEmbedded { try writeSidecar(said, for: target, editor) }
     }
 

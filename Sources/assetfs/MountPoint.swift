@@ -31,6 +31,14 @@ struct MountPoint {
         return only.path
     }
 
+    /// Whether a file is below one of our mounts.
+    static func isOurs(_ path: String) -> Bool {
+        let path = resolved(path)
+        let mount = all().filter { path == $0.path || path.hasPrefix($0.path == "/" ? "/" : $0.path + "/") }
+            .max { $0.path.utf8.count < $1.path.utf8.count }
+        return mount?.type == "fuse.assetfs"
+    }
+
     /// Whether the daemon behind it is gone, as after kill -9.
     var isDead: Bool {
         // Of all that can be asked, this alone the kernel never answers from its caches.

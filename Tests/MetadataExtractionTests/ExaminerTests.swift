@@ -20,7 +20,9 @@ struct ExaminerTests {
         return try JSONSerialization.jsonObject(with: Data(findings.json.bytes)) as? [String: Any] ?? [:]
     }
 
-    private func fields(_ path: String) throws -> [String: String] { try find(path)["fields"] as? [String: String] ?? [:] }
+    private func fields(_ path: String) throws -> [String: String] {
+        try find(path)["fields"] as? [String: String] ?? [:]
+    }
 
     /// A JPEG with some tags.
     private func jpeg(_ folder: String, _ tags: String...) throws -> String {
@@ -33,16 +35,37 @@ struct ExaminerTests {
     @Test func `a picture says who took what, when, where and with what`() throws {
         try withScratch("picture") { scratch in
             let path = try jpeg(
-                scratch, "-IFD0:ImageDescription=Bäume\r\nim Park", "-XMP-dc:Title=Trees", "-IPTC:Keywords=oak",
-                "-IPTC:Keywords=a, b", "-XMP-dc:Subject=oak", "-XMP-dc:Subject=Elm", "-XMP-lr:HierarchicalSubject=plants|elm",
-                "-XMP-lr:HierarchicalSubject=plants|ash", "-IFD0:Artist=Jane Doe; Max Roe",
-                "-IFD0:Copyright=© 2020-2024 Jane Doe. All rights reserved.", "-XMP-xmp:Rating=3",
-                "-ExifIFD:DateTimeOriginal=2024:05:17 14:03:09", "-ExifIFD:SubSecTimeOriginal=25",
-                "-ExifIFD:OffsetTimeOriginal=+02:00", "-GPSLatitude=48.2082", "-GPSLatitudeRef=N", "-GPSLongitude=16.3738",
-                "-GPSLongitudeRef=W", "-GPSAltitude=151", "-GPSAltitudeRef=1", "-IFD0:Make=Canon", "-IFD0:Model=Canon  EOS R6",
-                "-ExifIFD:LensModel=RF 70-200mm", "-ExifIFD:ExposureTime=0.005", "-ExifIFD:FNumber=2.8", "-ExifIFD:ISO=400",
-                "-ExifIFD:FocalLength=135", "-IFD0:Orientation=6",
-                "-XMP-iptcCore:AltTextAccessibility=Two trees", "-XMP-iptcCore:ExtDescrAccessibility=Two old trees in a park"
+                scratch,
+                "-IFD0:ImageDescription=Bäume\r\nim Park",
+                "-XMP-dc:Title=Trees",
+                "-IPTC:Keywords=oak",
+                "-IPTC:Keywords=a, b",
+                "-XMP-dc:Subject=oak",
+                "-XMP-dc:Subject=Elm",
+                "-XMP-lr:HierarchicalSubject=plants|elm",
+                "-XMP-lr:HierarchicalSubject=plants|ash",
+                "-IFD0:Artist=Jane Doe; Max Roe",
+                "-IFD0:Copyright=© 2020-2024 Jane Doe. All rights reserved.",
+                "-XMP-xmp:Rating=3",
+                "-ExifIFD:DateTimeOriginal=2024:05:17 14:03:09",
+                "-ExifIFD:SubSecTimeOriginal=25",
+                "-ExifIFD:OffsetTimeOriginal=+02:00",
+                "-GPSLatitude=48.2082",
+                "-GPSLatitudeRef=N",
+                "-GPSLongitude=16.3738",
+                "-GPSLongitudeRef=W",
+                "-GPSAltitude=151",
+                "-GPSAltitudeRef=1",
+                "-IFD0:Make=Canon",
+                "-IFD0:Model=Canon  EOS R6",
+                "-ExifIFD:LensModel=RF 70-200mm",
+                "-ExifIFD:ExposureTime=0.005",
+                "-ExifIFD:FNumber=2.8",
+                "-ExifIFD:ISO=400",
+                "-ExifIFD:FocalLength=135",
+                "-IFD0:Orientation=6",
+                "-XMP-iptcCore:AltTextAccessibility=Two trees",
+                "-XMP-iptcCore:ExtDescrAccessibility=Two old trees in a park"
             )
             let fields = try fields(path)
             let expected = [
@@ -50,7 +73,8 @@ struct ExaminerTests {
                 "photographer": "Jane Doe; Max Roe", "copyright_holder": "Jane Doe",
                 "copyright_notice": "© 2020-2024 Jane Doe. All rights reserved.", "rank": "6",
                 "captured_at": "2024-05-17T14:03:09.25+02:00", "gps": "48.2082,-16.3738,-151", "camera_make": "Canon",
-                "camera_model": "EOS R6", "lens": "RF 70-200mm", "exposure_time": "0.005", "f_number": "2.8", "iso": "400",
+                "camera_model": "EOS R6", "lens": "RF 70-200mm", "exposure_time": "0.005", "f_number": "2.8",
+                "iso": "400",
                 "focal_length": "135", "alternative_text": "Two trees", "description": "Two old trees in a park",
             ]
             for (name, value) in expected where name != "keywords" { #expect(fields[name] == value, "\(name)") }
@@ -73,7 +97,12 @@ struct ExaminerTests {
             for text in ["OLYMPUS DIGITAL CAMERA", "  SONY DSC ", "Exif_JPEG_PICTURE", "<MetaData> x", "untitled"] {
                 #expect(try fields(jpeg(scratch, "-IFD0:ImageDescription=\(text)"))["caption"] == nil)
             }
-            let path = try jpeg(scratch, "-IFD0:ImageDescription=SAMSUNG", "-XMP-dc:Description=Real", "-IFD0:XPTitle=untitled")
+            let path = try jpeg(
+                scratch,
+                "-IFD0:ImageDescription=SAMSUNG",
+                "-XMP-dc:Description=Real",
+                "-IFD0:XPTitle=untitled"
+            )
             #expect(try fields(path)["caption"] == "Real")
             #expect(try fields(path)["title"] == nil)
             for tags in [
@@ -90,7 +119,10 @@ struct ExaminerTests {
     @Test func `the zone is the satellites' where the camera says none`() throws {
         try withScratch("zone") { scratch in
             let path = try jpeg(
-                scratch, "-ExifIFD:DateTimeOriginal=2019:12:24 23:48:46", "-GPSDateStamp=2019:12:25", "-GPSTimeStamp=02:48:42"
+                scratch,
+                "-ExifIFD:DateTimeOriginal=2019:12:24 23:48:46",
+                "-GPSDateStamp=2019:12:25",
+                "-GPSTimeStamp=02:48:42"
             )
             #expect(try fields(path)["captured_at"] == "2019-12-24T23:48:46-03:00")
             let without = try jpeg(scratch, "-ExifIFD:DateTimeOriginal=2019:12:24 23:48:46")
@@ -143,9 +175,11 @@ struct ExaminerTests {
     @Test func `what people say is written into copies, and read again`() throws {
         try withScratch("embed") { scratch in
             let fields = try [
-                ("caption", "Ein Baum – ein „Wort“"), ("title", "Tree"), ("keywords", "oak,elm"), ("photographer", "Jane; Max"),
+                ("caption", "Ein Baum – ein „Wort“"), ("title", "Tree"), ("keywords", "oak,elm"),
+                ("photographer", "Jane; Max"),
                 ("copyright_notice", "© 2026 Jane"), ("copyright_holder", "ACME"), ("rank", "7"),
-                ("captured_at", "2024-05-17T14:03:09+02:00"), ("gps", "-33.5,151.25,12"), ("alternative_text", "A tree"),
+                ("captured_at", "2024-05-17T14:03:09+02:00"), ("gps", "-33.5,151.25,12"),
+                ("alternative_text", "A tree"),
             ].map { (try #require(Field($0)), $1) }
             let editor = Editor()
             for source in [try jpeg(scratch), try jpeg(scratch, "-IPTC:Caption-Abstract=old", "-XMP-dc:Subject=old")] {
@@ -159,7 +193,9 @@ struct ExaminerTests {
                 try editor.writeSidecar(Embedding.sidecarTags(for: fields), into: file)
                 try file.close()
                 #expect(try run("exiftool", "-s3", "-XMP-dc:Subject", sidecar).check().output == "oak, elm\n")
-                #expect(try run("exiftool", "-s3", "-XMP-dc:Description", sidecar).check().output.hasPrefix("Ein Baum – "))
+                #expect(
+                    try run("exiftool", "-s3", "-XMP-dc:Description", sidecar).check().output.hasPrefix("Ein Baum – ")
+                )
             }
             // Text has no place for it.
             #expect(throws: Examiner.Failure.self) {
@@ -188,7 +224,8 @@ struct ExaminerTests {
             guard case .patch(let patches) = turning else { throw TestFailure("\(turning)") }
             var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
             for patch in patches { bytes.replaceSubrange(Int(patch.offset)..<Int(patch.offset) + 2, with: patch.bytes) }
-            let said = try run("exiftool", "-n", "-s3", "-IFD0:Orientation", put(bytes, scratch, as: "turned.jpg")).check().output
+            let said = try run("exiftool", "-n", "-s3", "-IFD0:Orientation", put(bytes, scratch, as: "turned.jpg"))
+                .check().output
             #expect(said == "\(Orientation.turned(value, by: 90))\n")
             #expect(patches.count == 1)
         }

@@ -38,7 +38,10 @@ struct WorkerTests {
         let attempts = [
             ("read a file", "open(my $h, '<', '/etc/passwd') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
             ("read its environment", "open(my $h, '<', '/proc/self/environ') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
-            ("read the daemon's memory", "open(my $h, '<', '/proc/' . getppid . '/mem') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
+            (
+                "read the daemon's memory",
+                "open(my $h, '<', '/proc/' . getppid . '/mem') ? 'open' : $!{EACCES} ? 'EACCES' : $!"
+            ),
             ("write a file", "open(my $h, '>', '/tmp/harm') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
             ("write what it was given", "open(my $h, '>&=', $file) && syswrite($h, 'x') ? 'written' : 'EBADF'"),
             ("list a folder", "opendir(my $h, '/home') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
@@ -60,7 +63,8 @@ struct WorkerTests {
         _ = try put([], "/tmp", as: "assetfs-harm")
         defer { try? FileManager.default.removeItem(atPath: "/tmp/assetfs-harm") }
         let answers = try ask(worker("use Errno; my $x = '/tmp' . chr(0) x 16; \(action)"))
-        let expected = ["EACCES", "EACCES", "EACCES", "EACCES", "EBADF", "EACCES"] + [String](repeating: "EPERM", count: 13)
+        let expected =
+            ["EACCES", "EACCES", "EACCES", "EACCES", "EBADF", "EACCES"] + [String](repeating: "EPERM", count: 13)
         for ((what, _), (answer, wanted)) in zip(attempts, zip(answers, expected)) {
             #expect(answer == wanted || what == "run a program" && answer == "EACCES", "\(what): \(answer)")
         }

@@ -13,7 +13,8 @@ public enum MediaFile {
     /// A WAV file of silence: 8,000 samples a second, mono.
     public static func wav(seconds: Int) -> [UInt8] {
         let count = 8000 * seconds
-        return Array("RIFF".utf8) + little(36 + count) + Array("WAVEfmt ".utf8) + little(16) + [1, 0, 1, 0] + little(8000)
+        return Array("RIFF".utf8) + little(36 + count) + Array("WAVEfmt ".utf8) + little(16) + [1, 0, 1, 0]
+            + little(8000)
             + little(8000) + [1, 0, 8, 0] + Array("data".utf8) + little(count) + [UInt8](repeating: 0x80, count: count)
     }
 
@@ -33,7 +34,8 @@ public enum MediaFile {
             text += "\(index + 1) 0 obj\n\(object)\nendobj\n"
         }
         let start = text.utf8.count
-        text += "xref\n0 \(objects.count + 1)\n\(table)trailer\n<< /Size \(objects.count + 1) /Root 1 0 R /Info 3 0 R >>\n"
+        text +=
+            "xref\n0 \(objects.count + 1)\n\(table)trailer\n<< /Size \(objects.count + 1) /Root 1 0 R /Info 3 0 R >>\n"
         return Array("\(text)startxref\n\(start)\n%%EOF\n".utf8)
     }
 
