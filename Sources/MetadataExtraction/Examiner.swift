@@ -23,11 +23,14 @@ public final class Examiner: Sendable {
         }
     }
 
+    private let isCancelled: @Sendable () -> Bool
     private let probe = Mutex<WorkerProcess?>(nil)
     private let exiftool = Mutex<WorkerProcess?>(nil)
 
     /// Makes an examiner; its workers begin with the first file.
-    public init() {}
+    ///
+    /// When `isCancelled`, which is asked twice a second, the file at hand is given up.
+    public init(isCancelled: @escaping @Sendable () -> Bool = { false }) { self.isCancelled = isCancelled }
 
     /// Ends the workers until the next file comes.
     public func rest() {
@@ -54,11 +57,11 @@ public final class Examiner: Sendable {
                 defer { _ = close(second.rawValue) }
                 let request = Array("extract\0\(`extension`)\0".utf8)
                 // Both at once: they share nothing.
-                let hasBegun = Self.begin(&exiftool, .exiftool(outputBytes: 0), request, [second])
+                let hasBegun = begin(&exiftool, .exiftool(outputBytes: 0), request, [second])
                 var problem: String?
                 var probed = ProbedFacts()
                 do throws(Failure) {
-                    let answer = try Self.ask(&probe, .probe, Array("a".utf8), [file])
+                    let answer = try Self.ask(&probe, .probe, Array("a".utf8), [file], isCancelled: isCancelled)
                     if let facts = ProbedFacts(answer) {
                         probed = facts
                     } else {
@@ -71,7 +74,13 @@ public final class Examiner: Sendable {
                 do throws(Failure) {
                     var answer = hasBegun ? Self.end(&exiftool) : nil
                     if answer == nil {
-                        answer = try Self.ask(&exiftool, .exiftool(outputBytes: 0), request, [second])
+                        answer = try Self.ask(
+                            &exiftool,
+                            .exiftool(outputBytes: 0),
+                            request,
+                            [second],
+                            isCancelled: isCancelled
+                        )
                     }
                     embedded = try EmbeddedFacts(answer ?? [])
                 } catch .file(let reason) {
@@ -90,7 +99,7 @@ public final class Examiner: Sendable {
     }
 
     /// Asks, and answers whether there is something to wait for.
-    private static func begin(
+    private func begin(
         _ worker: inout WorkerProcess?,
         _ kind: WorkerProcess.Kind,
         _ request: [UInt8],
@@ -98,7 +107,7 @@ public final class Examiner: Sendable {
     ) -> Bool {
         do throws(WorkerProcess.Failure) {
             let current: WorkerProcess
-            if let present = worker { current = present } else { current = try WorkerProcess(kind) }
+            if let present = worker { current = present } else { current = try WorkerProcess(kind, isCancelled: isCancelled) }
             worker = current
             try current.ask(request, files)
             return true
@@ -123,12 +132,13 @@ public final class Examiner: Sendable {
         _ worker: inout WorkerProcess?,
         _ kind: WorkerProcess.Kind,
         _ request: [UInt8],
-        _ files: [FileDescriptor]
+        _ files: [FileDescriptor],
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(Failure) -> [UInt8] {
         let wasThere = worker != nil
         do throws(WorkerProcess.Failure) {
             let current: WorkerProcess
-            if let present = worker { current = present } else { current = try WorkerProcess(kind) }
+            if let present = worker { current = present } else { current = try WorkerProcess(kind, isCancelled: isCancelled) }
             worker = current
             try current.ask(request, files)
             let answer = try current.answer()
@@ -136,8 +146,8 @@ public final class Examiner: Sendable {
             return answer
         } catch {
             worker = nil
-            guard wasThere else { throw Failure(error) }
+            guard wasThere, !isCancelled() else { throw Failure(error) }
         }
-        return try ask(&worker, kind, request, files)
+        return try ask(&worker, kind, request, files, isCancelled: isCancelled)
     }
 }

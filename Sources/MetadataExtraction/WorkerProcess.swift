@@ -26,6 +26,7 @@ final class WorkerProcess: Sendable {
     private let socket: Int32
 
     private let limits: Limits
+    private let isCancelled: @Sendable () -> Bool
 
     /// What one file may take.
     struct Limits {
@@ -46,9 +47,11 @@ final class WorkerProcess: Sendable {
     init(
         _ kind: Kind,
         limits: Limits = Limits(),
+        isCancelled: @escaping @Sendable () -> Bool = { false },
         script: [UInt8] = PackageResources.exiftool_worker_pl
     ) throws(Failure) {
         self.limits = limits
+        self.isCancelled = isCancelled
         guard let program = Self.program else {
             throw .unavailable("assetfs-worker is missing; it belongs beside assetfs or into ../lib/assetfs.")
         }
@@ -205,6 +208,9 @@ final class WorkerProcess: Sendable {
             switch Self.receive(socket, patience: slice) {
             case .message(let bytes): return bytes
             case .ended: throw .lost(whyEnded())
+            case .nothing where isCancelled():
+                kill(process, SIGKILL)
+                throw .lost("Nobody waits for it any more.")
             case .nothing where used > processorTime:
                 kill(process, SIGKILL)
                 throw .lost("Reading the file took more than \(limits.processorTime) seconds of computing.")

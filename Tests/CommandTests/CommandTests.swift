@@ -28,7 +28,7 @@ struct CommandTests {
             try run(assetfs, "mount", path + "/lib", path + "/one").check()
             try run("cp", "/etc/hostname", path + "/one/folders/").check()
             let info = try run(assetfs, "info", path + "/one/folders/hostname").check().output
-            #expect(info.contains("SHA-256") && info.contains("Asset           1"))
+            #expect(info.contains("SHA-256") && info.contains("Asset               1"))
             #expect(try run(assetfs, "info", "--json", path + "/one/folders/hostname").output.hasPrefix("{\"id\":1,"))
             try run(assetfs, "umount", path + "/one").check()
             try checkLibrary(path + "/lib")
