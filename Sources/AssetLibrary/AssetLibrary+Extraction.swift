@@ -12,7 +12,7 @@ extension AssetLibrary {
         for (thread, examiner) in zip(extraction.threads, extraction.examiners) {
             thread.start(delay: .zero) { [weak self] in
                 // This thread alone: uploads and readers come first.
-                _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+                _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
                 self?.extractAll(by: examiner)
             }
         }

@@ -142,7 +142,7 @@ final class WorkerProcess: Sendable {
         }
         guard result == 0 else { throw .unavailable("\(program) could not be started (\(Errno(rawValue: result)))") }
         // What people wait for comes first.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process), 10)
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process), 19)
         return process
     }
 
