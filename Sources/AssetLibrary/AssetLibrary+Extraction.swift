@@ -183,10 +183,7 @@ extension AssetLibrary {
         guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
         try settle(id)
         try write { records in
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
-            guard node.asset != nil else { throw LibraryError.invalid("\(name) is for files that are assets.") }
-            try records.separateForeign(&node)
-            guard let asset = node.asset else { return }
+            let asset = try records.assetToChange(of: id, for: name)
             guard let blob = try records.currentBlob(of: asset) else {
                 // Of nothing there is nothing to be found out.
                 return try records.revertFields(of: asset)

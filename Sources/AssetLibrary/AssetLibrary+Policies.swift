@@ -71,10 +71,7 @@ extension AssetLibrary {
         let isOn = value == [0x31]
         try settle(id)
         try write { records in
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
-            guard node.asset != nil else { throw LibraryError.invalid("\(name) is for files that are assets.") }
-            try records.separateForeign(&node)
-            guard let asset = node.asset else { return }
+            let asset = try records.assetToChange(of: id, for: name)
             switch flag {
             case .stored:
                 // What has a time to go keeps it.
@@ -89,6 +86,14 @@ extension AssetLibrary {
 }
 
 extension Records {
+    /// The asset of which somebody says something through a file.
+    func assetToChange(of id: NodeID, for name: String) throws -> AssetID {
+        guard var node = try node(id) else { throw LibraryError.notFound }
+        guard let shown = node.asset else { throw LibraryError.invalid("\(name) is for files that are assets.") }
+        try separateForeign(&node)
+        return node.asset ?? shown
+    }
+
     func flag(_ flag: AttributeName.AssetFlag, of id: NodeID) throws -> Bool? {
         guard let asset = try node(id)?.asset else { return nil }
         switch flag {

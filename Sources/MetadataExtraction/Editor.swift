@@ -114,7 +114,9 @@ public final class Editor: Sendable {
         // What is written besides the file itself is a few texts; 64 MiB are more than ExifTool ever needs.
         let limit = Int64(status.st_size) + 64 << 20
         let answer = try ask(["embed", `extension`] + tags, [file, copy], outputBytes: limit)
-        guard answer.first == "changed" else { throw .file("ExifTool found nothing to change in it.") }
+        guard answer.first == "changed" else {
+            throw .file("ExifTool finds no place for it in the file, or it is there already.")
+        }
         guard unsafe fstat(copy.rawValue, &status) == 0, status.st_size > 0 else {
             throw .file("ExifTool wrote nothing, and did not say why.")
         }

@@ -98,6 +98,18 @@ public final class Examiner: Sendable {
         return FileDescriptor(rawValue: copy)
     }
 
+    /// The worker, begun if there is none.
+    private static func running(
+        _ worker: inout WorkerProcess?,
+        _ kind: WorkerProcess.Kind,
+        _ isCancelled: @escaping @Sendable () -> Bool
+    ) throws(WorkerProcess.Failure) -> WorkerProcess {
+        if let present = worker { return present }
+        let new = try WorkerProcess(kind, isCancelled: isCancelled)
+        worker = new
+        return new
+    }
+
     /// Asks, and answers whether there is something to wait for.
     private func begin(
         _ worker: inout WorkerProcess?,
@@ -106,10 +118,7 @@ public final class Examiner: Sendable {
         _ files: [FileDescriptor]
     ) -> Bool {
         do throws(WorkerProcess.Failure) {
-            let current: WorkerProcess
-            if let present = worker { current = present } else { current = try WorkerProcess(kind, isCancelled: isCancelled) }
-            worker = current
-            try current.ask(request, files)
+            try Self.running(&worker, kind, isCancelled).ask(request, files)
             return true
         } catch {
             worker = nil
@@ -137,9 +146,7 @@ public final class Examiner: Sendable {
     ) throws(Failure) -> [UInt8] {
         let wasThere = worker != nil
         do throws(WorkerProcess.Failure) {
-            let current: WorkerProcess
-            if let present = worker { current = present } else { current = try WorkerProcess(kind, isCancelled: isCancelled) }
-            worker = current
+            let current = try running(&worker, kind, isCancelled)
             try current.ask(request, files)
             let answer = try current.answer()
             if current.isLarge { worker = nil }

@@ -51,7 +51,7 @@ struct MediaFacts {
             guard let turned = embedded["QuickTime:Rotation"].first.flatMap(Double.init) else { return 1 }
             return clockwise[(360 - Int(turned) % 360) % 360] ?? 1
         }
-        for name in ["MWG:Orientation", "IFD0:Orientation", "XMP-tiff:Orientation"] {
+        for name in ["IFD0:Orientation", "MWG:Orientation", "XMP-tiff:Orientation"] {
             if let value = embedded[name].first.flatMap(Int64.init), (1...8).contains(value) { return value }
         }
         return nil
