@@ -40,6 +40,12 @@ extension AssetFilesystem {
         if library.changesContent(name.bytes) { kernel.withLock { $0 }?.invalidate(inode) }
     }
 
+    /// Turning a picture may take seconds.
+    public func setsLater(_ name: Name, _ work: @escaping @Sendable () -> Void) -> Bool {
+        guard library.changesContent(name.bytes) else { return false }
+        return library.runErrand(work)
+    }
+
     /// What a file says itself may not be known yet.
     public func awaitAttribute(
         _ name: Name,

@@ -17,13 +17,14 @@ extension AssetLibrary {
             }
         }
         extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
+        errands.start()
         extraction.wake()
         extraction.sweeper.wake()
     }
 
     /// Looks into contents until there is none that is due.
     private func extractAll(by examiner: Examiner) {
-        while !isClosing.load(ordering: .relaxed), extraction.state.withLock({ $0.unavailable == nil }) {
+        while !isClosing.isSet, extraction.state.withLock({ $0.unavailable == nil }) {
             do throws(LibraryError) {
                 guard let record = try takeDue() else { return }
                 extraction.state.withLock { $0.busy = .now }
@@ -34,7 +35,9 @@ extension AssetLibrary {
                 }
                 try extract(record, by: examiner)
             } catch {
-                log.error("What files say could not be recorded: \(error)")
+                log.error("What files say could not be recorded; it is tried again in a minute: \(error)")
+                extraction.state.withLock { $0.unavailable = (.now, "\(error)") }
+                extraction.sweeper.wake()
                 return
             }
         }
@@ -87,20 +90,20 @@ extension AssetLibrary {
             do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
             let findings = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
             // What has been given up is looked into by the next mount.
-            guard !isClosing.load(ordering: .relaxed) || findings.problem == nil else { return }
+            guard !isClosing.isSet || findings.problem == nil else { return }
             // A program may have changed it under us, in which case it is no blob any more.
             guard let again = try? openBlob(digest, size: size), (try? file.isSame(as: again)) == true else { return }
             try? record.finish(findings, findings.problem, in: self)
         } catch {
             switch error {
-            case .file where isClosing.load(ordering: .relaxed): return
+            case .file where isClosing.isSet: return
             case .file(let reason): try record.finish(nil, reason, in: self)
             case .unavailable(let reason): noteUnavailable(reason)
             }
         }
     }
 
-    private func openBlob(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile {
+    func openBlob(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile {
         try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: size) }
     }
 
@@ -122,7 +125,7 @@ extension AssetLibrary {
     /// Lets go those who have waited long enough, and idle workers; has what is due later done then.
     private func sweepExtraction() {
         let now = ContinuousClock.now
-        extraction.answer { _, waiter in waiter.deadline <= now }
+        extraction.giveUp(now)
         let (isIdle, isWaitedFor, mayRetry) = extraction.state.withLock { state in
             let mayRetry = state.unavailable.map { now - $0.since > ExtractionQueue.pause } ?? false
             if mayRetry { state.unavailable = nil }
@@ -142,10 +145,18 @@ extension AssetLibrary {
     /// Has `isReady` called when it is known what an attribute's value is, or after ten seconds; the file comes before all others.
     /// - Returns: false where it is known already, and `isReady` is not called.
     public func awaitExtraction(for name: [UInt8], of id: NodeID, isReady: @escaping @Sendable () -> Void) -> Bool {
-        guard isExtracted(name), !isClosing.load(ordering: .relaxed) else { return false }
+        guard isExtracted(name), !isClosing.isSet else { return false }
         do throws(LibraryError) {
-            guard let blob = try read({ records in try records.waitingBlob(of: id) }) else { return false }
-            guard extraction.state.withLock({ $0.unavailable == nil }) else { return false }
+            let found = try read { records -> BlobID? in
+                // What a person has said is known.
+                if let field = Self.field(name), let asset = try records.node(id)?.asset,
+                    try records.isSaid(field, of: asset)
+                {
+                    return nil
+                }
+                return try records.waitingBlob(of: id)
+            }
+            guard let blob = found, extraction.mayBeAwaited(blob) else { return false }
             let waiter = ExtractionQueue.Waiter(deadline: .now + ExtractionQueue.patience, isReady: isReady)
             extraction.state.withLock { $0.waiters[blob, default: []].append(waiter) }
             // Looked at again, because it may have become known before anybody knew that somebody waits.
@@ -176,6 +187,14 @@ extension AssetLibrary {
         }
     }
 
+    private static func field(_ name: [UInt8]) -> Field? {
+        switch AttributeName(name) {
+        case .field(let field): field
+        case .rating: .rank
+        default: nil
+        }
+    }
+
     // MARK: Beginning again
 
     /// Goes back to what the file says itself: looks into it once more, and then forgets what people have said.
@@ -183,11 +202,14 @@ extension AssetLibrary {
         guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
         try settle(id)
         try write { records in
-            let asset = try records.assetToChange(of: id, for: name)
-            guard let blob = try records.currentBlob(of: asset) else {
-                // Of nothing there is nothing to be found out.
-                return try records.revertFields(of: asset)
+            if let asset = try records.node(id)?.asset, try records.ignoresEmbedded(asset) {
+                throw LibraryError.invalid(
+                    "\(name): user.asset.no_exif is 1, so that what the file says itself is left alone; set that to 0 first."
+                )
             }
+            let asset = try records.assetToChange(of: id, for: name)
+            // Of nothing there is nothing to be found out.
+            guard let blob = try records.currentBlob(of: asset) else { return }
             try records.setReverts(true, of: asset)
             try records.hurryExtraction(of: blob, again: true, at: .now)
             try records.addLinks(0, to: id, at: .now)

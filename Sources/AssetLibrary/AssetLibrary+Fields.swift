@@ -10,6 +10,10 @@ extension AssetLibrary {
             let stored = try records.extendedAttribute(name, of: id)
             switch AttributeName(name) {
             case .field(let field):
+                // A person's word first, in whichever way it was said.
+                if let stored, let asset = try records.node(id)?.asset, try !records.isSaid(field, of: asset) {
+                    return stored
+                }
                 if let value = try records.fieldValue(field, of: id) { return value }
                 if let stored { return stored }
                 return name == AttributeName.bytes(of: field) ? nil : try records.substitute(for: field, of: id)

@@ -59,8 +59,8 @@ extension AssetLibrary {
             var computed: [(BlobID, [UInt8])] = []
             for (id, digest, size) in some {
                 last = id
-                guard !isClosing.load(ordering: .relaxed) else { return true }
-                let isCancelled = { self.isClosing.load(ordering: .relaxed) || self.verdictCount != count }
+                guard !isClosing.isSet else { return true }
+                let isCancelled = { self.isClosing.isSet || self.verdictCount != count }
                 // What cannot be read now is tried again, and whoever asks for it hears why.
                 guard let digest, let md5 = try? md5(of: digest, size: size, isCancelled: isCancelled)
                 else { continue }

@@ -25,30 +25,36 @@ extension AssetLibrary {
     }
 
     /// Turns a picture or film clockwise, without a loss: a new version whose pixels are the same.
+    ///
+    /// What takes time comes before the file is locked, so that others may open it meanwhile.
     private func rotate(_ id: NodeID, by degrees: Int64, _ uploader: Uploader) throws(LibraryError) {
         let node = try open(id, forWriting: true, uid: uploader.uid, gid: uploader.gid)
         defer { close(node, wasWriting: true) }
         try node.upload.withLock { upload throws(LibraryError) in
-            guard upload.writers == 1 else {
-                throw LibraryError.busy("The file is being written to; it can be turned when that has ended.")
-            }
+            guard upload.writers == 1 else { throw Self.isWritten }
             try finish(&upload, of: node)
-            guard degrees != 0 else { return }
-            let (former, type, orientation) = try shownAs(node)
-            guard let file = node.content.file else { throw LibraryError.invalid("An empty file cannot be turned.") }
-            let turning: Editor.Turning
-            do throws(Examiner.Failure) {
-                turning = try editor.turning(file.descriptor, type: type, orientation: orientation, by: degrees)
-            } catch {
-                throw LibraryError(error, "The file cannot be turned")
+        }
+        let (size, digest) = node.shown.withLock { ($0.size, $0.digest) }
+        guard let digest else { throw .invalid("An empty file cannot be turned.") }
+        guard degrees != 0 else { return }
+        let turned: Turned
+        do {
+            let blob = try openBlob(digest, size: size)
+            turned = try turn(blob, node, by: degrees)
+        } catch {
+            throw LibraryError(error)
+        }
+        try node.upload.withLock { upload throws(LibraryError) in
+            guard upload.writers == 1, !upload.isDirty, node.shown.withLock({ $0.digest }) == digest else {
+                throw Self.isWritten
             }
-            switch turning {
-            case .patch(let patches): try patch(patches, &upload, of: node)
-            case .tag(let tag): try rewrite(with: tag, from: file, &upload, of: node)
+            switch turned.content {
+            case .patches(let patches): try patch(patches, &upload, of: node)
+            case .copy(let copy): try take(copy, &upload, of: node)
             }
             // A version of its own, also where one was made a moment ago.
             upload.version = nil
-            upload.rotation = (former + degrees) % 360
+            upload.rotation = turned.rotation
             // It is no upload: what the folder says of those does not apply.
             upload.isAnswered = true
             defer { (upload.rotation, upload.isAnswered) = (nil, false) }
@@ -56,23 +62,75 @@ extension AssetLibrary {
         }
     }
 
+    private static var isWritten: LibraryError {
+        .busy("The file is being written to; it can be turned when that has ended.")
+    }
+
+    private struct Turned {
+        enum Content {
+            case patches([Editor.Patch])
+            case copy(StagedFile)
+        }
+        let content: Content
+        /// By how much it is turned then since it was uploaded.
+        let rotation: Int64
+    }
+
+    private func turn(_ blob: OpenFile, _ node: OpenNode, by degrees: Int64) throws -> Turned {
+        let known = try shownAs(node, blob)
+        let rotation = (known.rotation + degrees) % 360
+        do throws(Examiner.Failure) {
+            let turning = try editor.turning(
+                blob.descriptor,
+                type: known.type,
+                orientation: known.orientation,
+                isInXMP: known.isInXMP,
+                by: degrees
+            )
+            switch turning {
+            case .patch(let patches): return Turned(content: .patches(patches), rotation: rotation)
+            case .tags(let tags):
+                let copy: StagedFile
+                do throws(BlobStoreError) {
+                    try takeSpace(blob.measure().size)
+                    copy = try blobs.stage()
+                } catch {
+                    throw .unavailable("\(error)")
+                }
+                try editor.embed(
+                    tags,
+                    from: blob.descriptor,
+                    into: copy.file.descriptor,
+                    extension: "",
+                    mustBeExact: true
+                )
+                return Turned(content: .copy(copy), rotation: rotation)
+            }
+        } catch {
+            throw LibraryError(error, "The file cannot be turned")
+        }
+    }
+
     /// By how much a file's version is turned already, what it is, and how it is shown.
-    private func shownAs(_ node: OpenNode) throws(LibraryError) -> (rotation: Int64, type: String, orientation: Int64) {
-        let known = try read { records -> (rotation: Int64, blob: BlobID?, type: String?, orientation: Int64?)? in
+    private func shownAs(
+        _ node: OpenNode,
+        _ blob: OpenFile
+    ) throws(LibraryError) -> (rotation: Int64, type: String, orientation: Int64, isInXMP: Bool) {
+        let known = try read { records -> (rotation: Int64, type: String?, orientation: Int64?, isInXMP: Bool)? in
             guard let asset = try records.node(node.id)?.asset else { return nil }
             let isKnown = try records.extraction(of: asset)?.state == .ready
             return (
-                try records.versions(of: asset).first?.rotation ?? 0, try records.currentBlob(of: asset),
+                try records.versions(of: asset).first?.rotation ?? 0,
                 isKnown ? try records.finding(named: "mime_type", of: asset) : nil,
-                try records.finding(named: "orientation", of: asset).flatMap { Int64($0) }
+                try records.finding(named: "orientation", of: asset).flatMap { Int64($0) },
+                try records.hasTag("xmp.Orientation", asset)
             )
         }
         guard let known else { throw .invalid("A file that is no asset cannot be turned.") }
-        if let type = known.type { return (known.rotation, type, known.orientation ?? 1) }
-        guard let file = node.content.file else { throw .invalid("An empty file cannot be turned.") }
+        if let type = known.type { return (known.rotation, type, known.orientation ?? 1, known.isInXMP) }
         do throws(Examiner.Failure) {
-            let findings = try typeDetector.examine(file.descriptor, extension: "")
-            return (known.rotation, findings.mediaType, findings.orientation ?? 1)
+            let findings = try typeDetector.examine(blob.descriptor, extension: "")
+            return (known.rotation, findings.mediaType, findings.orientation ?? 1, findings.hasTag("xmp.Orientation"))
         } catch {
             throw LibraryError(error, "The file cannot be turned")
         }
@@ -99,21 +157,13 @@ extension AssetLibrary {
         node.shown.withLock { ($0.modified, $0.written) = (.now, .now) }
     }
 
-    /// Has ExifTool write a tag into a copy, and gives the file the copy's bytes.
-    private func rewrite(
-        with tag: String,
-        from file: OpenFile,
+    /// Gives the file the bytes of a copy.
+    private func take(
+        _ copy: StagedFile,
         _ upload: inout OpenNode.Upload,
         of node: OpenNode
     ) throws(LibraryError) {
         do {
-            try takeSpace(node.content.size)
-            let copy = try blobs.stage()
-            do throws(Examiner.Failure) {
-                try editor.embed([tag], from: file.descriptor, into: copy.file.descriptor, extension: "")
-            } catch {
-                throw LibraryError(error, "The file cannot be turned")
-            }
             let size = try copy.file.measure().size
             if upload.isBound {
                 try takeSpace(size)

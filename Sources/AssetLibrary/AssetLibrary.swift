@@ -32,8 +32,9 @@ public final class AssetLibrary: Sendable {
     /// The last refusal of a rename: what, and to where.
     let lastRefusal = Mutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(nil)
     let typeDetector = Examiner()
-    let editor = Editor()
-    let extraction = ExtractionQueue()
+    let editor: Editor
+    let errands = Errands()
+    let extraction: ExtractionQueue
     let refusedAttributes = RefusedAttributes()
     let scanner: MalwareScanner
     let vacancies: Vacancies
@@ -45,7 +46,7 @@ public final class AssetLibrary: Sendable {
     /// Removes what goes by itself.
     let expirer = Worker()
     private let md5Worker = Worker()
-    let isClosing = Atomic(false)
+    let isClosing: Flag
     private let layout: LibraryLayout
     private let groupCommit: GroupCommit
     private let committer: Worker
@@ -65,6 +66,10 @@ public final class AssetLibrary: Sendable {
         scanner socket: String = "/run/clamav/clamd.ctl"
     ) throws(OpenLibraryError) {
         self.log = log
+        let isClosing = Flag()
+        self.isClosing = isClosing
+        extraction = ExtractionQueue(isStopped: isClosing)
+        editor = Editor { isClosing.isSet }
         vacancies = Vacancies(window: saving)
         scanner = MalwareScanner(socketPath: socket)
         let layout = try LibraryLayout(path: path)
@@ -130,7 +135,7 @@ public final class AssetLibrary: Sendable {
 
     /// Ends all uploads, makes everything durable and lets go of the library.
     public func close() throws(LibraryError) {
-        isClosing.store(true, ordering: .relaxed)
+        isClosing.set()
         stopObserving()
         for worker in [expirer, md5Worker, settler, committer] { worker.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {

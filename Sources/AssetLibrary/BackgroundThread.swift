@@ -71,13 +71,15 @@ private final class Start: Sendable {
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }
 
-/// A pipe with two messages: 1, there is work; 0, stop.
+/// A pipe with two messages: 1, there is work, of which there is never a second; 0, stop.
 ///
 /// Both ends are closed with the last reference.
 private final class Wakeups: Sendable {
     enum Event { case woken, stopped, timedOut }
     private let reading: Int32
     private let writing: Int32
+    /// Whether a 1 is in the pipe: a pipe full of them would have no room for the 0.
+    private let isWoken = Atomic(false)
 
     init() {
         var ends: (Int32, Int32) = (-1, -1)
@@ -94,8 +96,8 @@ private final class Wakeups: Sendable {
         _ = close(writing)
     }
 
-    /// A full pipe holds work enough already, so a message that does not fit may be lost.
     func send(_ message: UInt8) {
+        if message == 1, isWoken.exchange(true, ordering: .acquiringAndReleasing) { return }
         var message = message
         unsafe _ = write(writing, &message, 1)
     }
@@ -110,6 +112,7 @@ private final class Wakeups: Sendable {
             if count == 0 { return .timedOut }
             var message: UInt8 = 0
             guard count > 0, unsafe read(reading, &message, 1) == 1 else { continue }
+            if message == 1 { isWoken.store(false, ordering: .releasing) }
             if message == 0 {
                 if untilStopped { send(0) }
                 return .stopped

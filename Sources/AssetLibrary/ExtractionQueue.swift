@@ -20,6 +20,8 @@ final class ExtractionQueue: Sendable {
         /// Contents that are being looked into.
         var running: Set<BlobID> = []
         var waiters: [BlobID: [Waiter]] = [:]
+        /// Contents that somebody has waited for in vain, and when: a program that asks for the size first waits once.
+        var givenUp: [BlobID: ContinuousClock.Instant] = [:]
         /// When there was last something to do.
         var busy = ContinuousClock.now
         /// Since when no file can be looked into, and why.
@@ -40,15 +42,10 @@ final class ExtractionQueue: Sendable {
     let examiners: [Examiner]
     let sweeper = Worker()
 
-    init() {
-        let isStopped = self.isStopped
-        examiners = (0..<Self.width).map { _ in Examiner { isStopped.value.load(ordering: .relaxed) } }
+    /// What is being looked into when `isStopped` is set is given up.
+    init(isStopped: Flag) {
+        examiners = (0..<Self.width).map { _ in Examiner { isStopped.isSet } }
     }
-
-    /// Whether what goes on is to be given up.
-    private let isStopped = Flag()
-
-    private final class Flag: Sendable { let value = Atomic(false) }
 
     /// There may be something to do: for one thread, or for `all`.
     func wake(all: Bool = false) {
@@ -56,10 +53,28 @@ final class ExtractionQueue: Sendable {
     }
 
     func stop() {
-        isStopped.value.store(true, ordering: .relaxed)
         for thread in threads + [sweeper] { thread.stop() }
         for examiner in examiners { examiner.rest() }
         answer { _, _ in true }
+    }
+
+    /// Whether it makes sense to wait for a content.
+    func mayBeAwaited(_ blob: BlobID) -> Bool {
+        state.withLock { state in
+            if let since = state.givenUp[blob], .now - since < Self.pause { return false }
+            return state.unavailable == nil
+        }
+    }
+
+    /// Lets go those who have waited long enough.
+    func giveUp(_ now: ContinuousClock.Instant) {
+        state.withLock { state in
+            state.givenUp = state.givenUp.filter { now - $0.value < Self.pause }
+            for (blob, waiters) in state.waiters where waiters.contains(where: { $0.deadline <= now }) {
+                state.givenUp[blob] = now
+            }
+        }
+        answer { _, waiter in waiter.deadline <= now }
     }
 
     /// Lets go those who wait and of whom `isDone` says so.
@@ -77,4 +92,13 @@ final class ExtractionQueue: Sendable {
         }
         for waiter in ready { waiter.isReady() }
     }
+}
+
+/// Something that is so from some moment on.
+final class Flag: Sendable {
+    private let value = Atomic(false)
+
+    var isSet: Bool { value.load(ordering: .relaxed) }
+
+    func set() { value.store(true, ordering: .relaxed) }
 }

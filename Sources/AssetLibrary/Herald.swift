@@ -55,8 +55,9 @@ extension AssetLibrary {
 
     /// Returns when the observer is told nothing any more, and nobody waits.
     public func stopObserving() {
-        isClosing.store(true, ordering: .relaxed)
+        isClosing.set()
         extraction.stop()
+        errands.stop()
         herald.stop()
     }
 

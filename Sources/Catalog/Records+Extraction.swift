@@ -120,6 +120,11 @@ extension Records {
         try finding("$.\(object).\"\(name)\"", of: asset)
     }
 
+    /// Whether a tag, such as `exif.FNumber`, is in an asset's content.
+    public func hasTag(_ name: String, _ asset: AssetID) throws -> Bool {
+        try finding("tags", name, of: asset) != nil
+    }
+
     /// What is known of an asset's content under a name, such as `width`, as text; 1 for true and 0 for false.
     public func finding(named name: String, of asset: AssetID) throws -> String? {
         try finding("$.\"\(name)\"", of: asset)
@@ -146,8 +151,11 @@ extension Records {
     // MARK: Beginning again
 
     /// Records whether an asset is to go back to what its file says itself when that is known.
+    ///
+    /// What people say from here on is no part of that.
     public func setReverts(_ reverts: Bool, of asset: AssetID) throws {
         try run("UPDATE asset SET reverts = ? WHERE id = ?", [reverts ? 1 : 0, asset.value])
+        try run("UPDATE field SET reverts = ? WHERE asset = ?", [reverts ? 1 : 0, asset.value])
     }
 
     /// Whether an asset is to go back to what its file says itself.
@@ -155,11 +163,11 @@ extension Records {
         try first("SELECT reverts FROM asset WHERE id = ?", [asset.value]) { $0.integer(0) != 0 } ?? false
     }
 
-    /// Forgets what people have said of what a file may say itself.
+    /// Forgets what people had said, when that was asked for, of what the file says itself.
     public func revertFields(of asset: AssetID) throws {
-        let rows = try all("SELECT name FROM field WHERE asset = ?", [asset.value]) { $0.text(0) }
-        for name in rows where Field(name)?.isExtracted ?? false {
-            try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(name)])
+        let rows = try all("SELECT name FROM field WHERE asset = ? AND reverts <> 0", [asset.value]) { $0.text(0) }
+        for field in rows.compactMap({ Field($0) }) where try extractedField(field, of: asset) != nil {
+            try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(field.name)])
         }
     }
 

@@ -32,6 +32,14 @@ extension Records {
         return try extractedField(field, of: asset)
     }
 
+    /// Whether a person has set or removed a field's value, and nobody has asked for what the file says since.
+    public func isSaid(_ field: Field, of asset: AssetID) throws -> Bool {
+        try first(
+            "SELECT 1 FROM field WHERE asset = ? AND name = ? AND reverts = 0",
+            [asset.value, .text(field.name)]
+        ) { _ in true } ?? false
+    }
+
     /// What the file says itself of a field.
     public func extractedField(_ field: Field, of asset: AssetID) throws -> String? {
         guard field.isExtracted, try !ignoresEmbedded(asset) else { return nil }
@@ -91,9 +99,10 @@ extension Records {
         try setRow(field, of: asset, to: value, .person)
     }
 
-    /// Removes a field's value; what the file says itself stays removed.
+    /// Removes a field's value; what the file says itself, or may say when that is known, stays removed.
     public func deleteField(_ field: Field, of asset: AssetID) throws {
-        guard try extractedField(field, of: asset) != nil else {
+        let isUnknown = try field.isExtracted && extraction(of: asset).map { $0.state != .ready } ?? false
+        guard try isUnknown || extractedField(field, of: asset) != nil else {
             return try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(field.name)])
         }
         try setRow(field, of: asset, to: "", .removed)
@@ -109,7 +118,7 @@ extension Records {
     /// Gives one asset what people have set of another, which wins over its own.
     public func copyFields(of source: AssetID, to asset: AssetID) throws {
         try run(
-            "INSERT OR REPLACE INTO field SELECT ?, name, value, source FROM field WHERE asset = ?",
+            "INSERT OR REPLACE INTO field (asset, name, value, source) SELECT ?, name, value, source FROM field WHERE asset = ?",
             [asset.value, source.value]
         )
     }

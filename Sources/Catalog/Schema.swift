@@ -86,6 +86,7 @@ enum Schema {
         UPDATE asset SET uuid = randomblob(16);
         ALTER TABLE asset ADD COLUMN reverts INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE version ADD COLUMN rotation INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE field ADD COLUMN reverts INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX asset_reverts ON asset (id) WHERE reverts <> 0;
         INSERT INTO extraction (blob, state, due, updated)
             SELECT DISTINCT v.blob, 'waiting', 1, 0 FROM version v JOIN asset a ON a.id = v.asset

@@ -133,6 +133,8 @@ public protocol Filesystem: Sendable {
     /// Closes a directory.
     func releasedir(_ handle: FileHandle)
 
+    /// Whether setting an attribute may take long: `work`, which sets it, is then called on another thread, once.
+    func setsLater(_ name: Name, _ work: @escaping @Sendable () -> Void) -> Bool
     /// Sets an extended attribute; `flags` are setxattr(2)'s.
     func setxattr(
         _ inode: InodeNumber,

@@ -4,17 +4,18 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func serveExtendedAttributes() {
         unsafe setxattr = { request, number, name, value, size, flags in
-            unsafe answer(request, "setxattr") { (fs, caller) throws(OperationFailure) in
-                try unsafe fs.setxattr(
-                    inode(number),
-                    name: Name(name),
-                    value: unsafe Array(UnsafeRawBufferPointer(start: value, count: size)),
-                    flags: flags,
-                    for: caller
-                )
-            } reply: {
-                unsafe replyEmpty($0, $1)
+            // As below.
+            nonisolated(unsafe) let request = unsafe request
+            let name = unsafe Name(name)
+            let bytes = unsafe Array(UnsafeRawBufferPointer(start: value, count: size))
+            let work: @Sendable () -> Void = {
+                unsafe answer(request, "setxattr") { (fs, caller) throws(OperationFailure) in
+                    try fs.setxattr(inode(number), name: name, value: bytes, flags: flags, for: caller)
+                } reply: {
+                    unsafe replyEmpty($0, $1)
+                }
             }
+            if unsafe Dispatcher.serving(request)?.filesystem.setsLater(name, work) != true { work() }
         }
         unsafe getxattr = { request, number, name, size in
             // No other thread touches the request before this one has let go of it.

@@ -34,23 +34,35 @@ public enum Embedding {
         let isPicture = kind == .picture
         switch field.name {
         case "caption":
+            // What has it besides says the same, where it is there.
+            let others = ["ExifIFD:UserComment", "IFD0:XPComment", "File:Comment", "PNG:Description", "PNG:Comment"]
             return isPicture
-                ? ["MWG:Description=\(value)"]
+                ? ["MWG:Description=\(value)"] + others.map { "\($0)?=\(value)" }
                 : ["XMP-dc:Description=\(value)"] + (kind == .film ? ["Keys:Description=\(value)"] : [])
         case "title":
+            let others = [
+                "IPTC:ObjectName", "IFD0:XPTitle", "PNG:Title", "ItemList:Title", "UserData:Title", "Keys:DisplayName",
+            ]
             switch kind {
-            case .film: return ["XMP-dc:Title=\(value)", "Keys:Title=\(value)"]
+            case .film: return ["XMP-dc:Title=\(value)", "Keys:Title=\(value)"] + others.map { "\($0)?=\(value)" }
             case .document: return ["XMP-dc:Title=\(value)", "PDF:Title=\(value)"]
-            case .picture, .sidecar: return ["XMP-dc:Title=\(value)"]
+            case .picture: return ["XMP-dc:Title=\(value)"] + others.map { "\($0)?=\(value)" }
+            case .sidecar: return ["XMP-dc:Title=\(value)"]
             }
         case "description":
             return ["XMP-iptcCore:ExtDescrAccessibility=\(value)"] + (kind == .document ? ["PDF:Subject=\(value)"] : [])
         case "alternative_text": return ["XMP-iptcCore:AltTextAccessibility=\(value)"]
         case "keywords":
+            // The paths that others keep would bring back what has been removed.
+            let paths = [
+                "XMP-lr:HierarchicalSubject=", "XMP-digiKam:TagsList=", "XMP-microsoft:LastKeywordXMP=",
+                "IFD0:XPKeywords=",
+            ]
             return list(isPicture ? "MWG:Keywords" : "XMP-dc:Subject", ",")
-                + (kind == .document ? list("PDF:Keywords", ",") : [])
+                + (kind == .document ? list("PDF:Keywords", ",") + ["XMP-pdf:Keywords="] : isPicture ? paths : [])
         case "photographer":
-            let names = list(isPicture ? "MWG:Creator" : "XMP-dc:Creator", ";")
+            let names =
+                list(isPicture ? "MWG:Creator" : "XMP-dc:Creator", ";") + (isPicture ? ["IFD0:XPAuthor?=\(value)"] : [])
             return names + (kind == .film ? ["Keys:Author=\(value)"] : kind == .document ? ["PDF:Author=\(value)"] : [])
         case "copyright_notice": return [(isPicture ? "MWG:Copyright" : "XMP-dc:Rights") + "=\(value)"]
         case "copyright_holder": return ["XMP-plus:CopyrightOwnerName=\(value)"]
@@ -60,8 +72,8 @@ public enum Embedding {
                 return value.isEmpty ? ["XMP-xmp:Rating="] : []
             }
             return [(isPicture ? "MWG:Rating" : "XMP-xmp:Rating") + "=\((rank + 1) / 2)"]
-        case "captured_at": return time(value, isPicture: isPicture)
-        case "gps": return position(value, isPicture: isPicture)
+        case "captured_at": return time(value, kind)
+        case "gps": return position(value, kind)
         case "language": return ["XMP-dc:Language=\(value)"]
         case "camera_make": return [(isPicture ? "IFD0:Make" : "XMP-tiff:Make") + "=\(value)"]
         case "camera_model": return [(isPicture ? "IFD0:Model" : "XMP-tiff:Model") + "=\(value)"]
@@ -78,32 +90,55 @@ public enum Embedding {
         return ["\(group):\(parts[1])=\(value)"]
     }
 
-    private static func time(_ value: String, isPicture: Bool) -> [String] {
-        guard let time = CapturedTime(value) else { return value.isEmpty ? ["XMP-photoshop:DateCreated="] : [] }
+    private static func time(_ value: String, _ kind: Kind) -> [String] {
+        let all: [String] =
+            switch kind {
+            case .picture:
+                ["MWG:DateTimeOriginal", "XMP-exif:DateTimeOriginal", "XMP-photoshop:DateCreated", "MWG:CreateDate"]
+            case .film: ["Keys:CreationDate", "XMP-photoshop:DateCreated", "XMP-exif:DateTimeOriginal"]
+            case .document, .sidecar: ["XMP-photoshop:DateCreated"]
+            }
+        guard let time = CapturedTime(value) else { return value.isEmpty ? all.map { "\($0)=" } : [] }
         // EXIF has colons in its dates, and needs the time.
         let text = time.description
         let exif =
             text.prefix(10).map { $0 == "-" ? ":" : String($0) }.joined()
             + text.dropFirst(10).map { $0 == "T" ? " " : String($0) }.joined().replacingZulu
-        guard isPicture, time.time != nil else { return ["XMP-photoshop:DateCreated=\(exif)"] }
-        return ["MWG:DateTimeOriginal=\(exif)"]
+        guard time.time != nil else { return ["XMP-photoshop:DateCreated=\(exif)"] }
+        switch kind {
+        case .picture: return ["MWG:DateTimeOriginal=\(exif)", "XMP-exif:DateTimeOriginal?=\(exif)"]
+        case .film: return ["Keys:CreationDate=\(exif)", "XMP-photoshop:DateCreated=\(exif)"]
+        case .document, .sidecar: return ["XMP-photoshop:DateCreated=\(exif)"]
+        }
     }
 
-    private static func position(_ value: String, isPicture: Bool) -> [String] {
-        guard isPicture else {
-            guard let position = Position(value) else { return ["XMP-exif:GPSLatitude=", "XMP-exif:GPSLongitude="] }
-            return ["XMP-exif:GPSLatitude=\(position.latitude)", "XMP-exif:GPSLongitude=\(position.longitude)"]
+    /// First all that says a place goes, whoever wrote it: a place that somebody has removed must not leave the house.
+    private static func position(_ value: String, _ kind: Kind) -> [String] {
+        let position = Position(value)
+        var tags = ["XMP-exif:GPS*="]
+        switch kind {
+        case .picture:
+            tags.append("GPS:all=")
+            guard let position else { return tags }
+            tags += [
+                "GPS:GPSLatitude=\(abs(position.latitude))", "GPS:GPSLatitudeRef=\(position.latitude < 0 ? "S" : "N")",
+                "GPS:GPSLongitude=\(abs(position.longitude))",
+                "GPS:GPSLongitudeRef=\(position.longitude < 0 ? "W" : "E")",
+            ]
+            guard let altitude = position.altitude else { return tags }
+            return tags + ["GPS:GPSAltitude=\(abs(altitude))", "GPS:GPSAltitudeRef=\(altitude < 0 ? 1 : 0)"]
+        case .film:
+            tags += ["UserData:GPSCoordinates=", "ItemList:GPSCoordinates=", "Keys:GPSCoordinates="]
+            guard let position else { return tags }
+            let altitude = position.altitude.map { " \($0)" } ?? ""
+            return tags.dropLast() + ["Keys:GPSCoordinates=\(position.latitude) \(position.longitude)\(altitude)"]
+        case .document, .sidecar:
+            if kind == .sidecar { tags = [] }
+            guard let position else { return tags }
+            tags += ["XMP-exif:GPSLatitude=\(position.latitude)", "XMP-exif:GPSLongitude=\(position.longitude)"]
+            guard let altitude = position.altitude else { return tags }
+            return tags + ["XMP-exif:GPSAltitude=\(abs(altitude))", "XMP-exif:GPSAltitudeRef=\(altitude < 0 ? 1 : 0)"]
         }
-        let names = [
-            "GPSLatitude", "GPSLatitudeRef", "GPSLongitude", "GPSLongitudeRef", "GPSAltitude", "GPSAltitudeRef",
-        ]
-        guard let position = Position(value) else { return names.map { "EXIF:\($0)=" } }
-        var values = [
-            "\(abs(position.latitude))", position.latitude < 0 ? "S" : "N", "\(abs(position.longitude))",
-            position.longitude < 0 ? "W" : "E",
-        ]
-        if let altitude = position.altitude { values += ["\(abs(altitude))", altitude < 0 ? "1" : "0"] }
-        return zip(names, values).map { "EXIF:\($0)=\($1)" }
     }
 }
 

@@ -41,7 +41,7 @@ public final class Examiner: Sendable {
     /// The MIME type of a file's content.
     public func type(of file: FileDescriptor) throws(Failure) -> String {
         let answer = try probe.withLock { worker throws(Failure) in
-            try Self.ask(&worker, .probe, Array("t".utf8), [file])
+            try Self.ask(&worker, .probe, Array("t".utf8), file)
         }
         guard let type = ProbedFacts(answer)?.type else { throw .file("libmagic gave no type.") }
         return type
@@ -53,15 +53,13 @@ public final class Examiner: Sendable {
     public func examine(_ file: FileDescriptor, extension: String) throws(Failure) -> Findings {
         try probe.withLock { probe throws(Failure) -> Findings in
             try exiftool.withLock { exiftool throws(Failure) -> Findings in
-                let second = try reopened(file)
-                defer { _ = close(second.rawValue) }
                 let request = Array("extract\0\(`extension`)\0".utf8)
                 // Both at once: they share nothing.
-                let hasBegun = begin(&exiftool, .exiftool(outputBytes: 0), request, [second])
+                let hasBegun = begin(&exiftool, .exiftool(outputBytes: 0), request, file)
                 var problem: String?
                 var probed = ProbedFacts()
                 do throws(Failure) {
-                    let answer = try Self.ask(&probe, .probe, Array("a".utf8), [file], isCancelled: isCancelled)
+                    let answer = try Self.ask(&probe, .probe, Array("a".utf8), file, isCancelled: isCancelled)
                     if let facts = ProbedFacts(answer) {
                         probed = facts
                     } else {
@@ -78,7 +76,7 @@ public final class Examiner: Sendable {
                             &exiftool,
                             .exiftool(outputBytes: 0),
                             request,
-                            [second],
+                            file,
                             isCancelled: isCancelled
                         )
                     }
@@ -89,13 +87,6 @@ public final class Examiner: Sendable {
                 return Findings(probed, embedded, problem: problem)
             }
         }
-    }
-
-    /// A descriptor with a position of its own.
-    private func reopened(_ file: FileDescriptor) throws(Failure) -> FileDescriptor {
-        let copy = unsafe open("/proc/self/fd/\(file.rawValue)", O_RDONLY | O_CLOEXEC)
-        guard copy >= 0 else { throw .file("The file could not be opened again (\(Errno(rawValue: errno))).") }
-        return FileDescriptor(rawValue: copy)
     }
 
     /// The worker, begun if there is none.
@@ -115,10 +106,10 @@ public final class Examiner: Sendable {
         _ worker: inout WorkerProcess?,
         _ kind: WorkerProcess.Kind,
         _ request: [UInt8],
-        _ files: [FileDescriptor]
+        _ file: FileDescriptor
     ) -> Bool {
         do throws(WorkerProcess.Failure) {
-            try Self.running(&worker, kind, isCancelled).ask(request, files)
+            try Self.running(&worker, kind, isCancelled).ask(request, file)
             return true
         } catch {
             worker = nil
@@ -141,20 +132,22 @@ public final class Examiner: Sendable {
         _ worker: inout WorkerProcess?,
         _ kind: WorkerProcess.Kind,
         _ request: [UInt8],
-        _ files: [FileDescriptor],
+        _ file: FileDescriptor?,
+        writing copy: FileDescriptor? = nil,
+        mayRetry: Bool = true,
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(Failure) -> [UInt8] {
         let wasThere = worker != nil
         do throws(WorkerProcess.Failure) {
             let current = try running(&worker, kind, isCancelled)
-            try current.ask(request, files)
+            try current.ask(request, file, writing: copy)
             let answer = try current.answer()
             if current.isLarge { worker = nil }
             return answer
         } catch {
             worker = nil
-            guard wasThere, !isCancelled() else { throw Failure(error) }
+            guard wasThere, mayRetry, !isCancelled() else { throw Failure(error) }
         }
-        return try ask(&worker, kind, request, files, isCancelled: isCancelled)
+        return try ask(&worker, kind, request, file, writing: copy, isCancelled: isCancelled)
     }
 }

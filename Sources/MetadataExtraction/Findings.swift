@@ -6,6 +6,7 @@ public struct Findings: Sendable {
     public let mediaType: String
     /// EXIF's 1 to 8, where it has one.
     public let orientation: Int64?
+    private let tagNames: Set<String>
     /// Why not all of it could be found out; nil where it could.
     public let problem: String?
     /// All of it, as a JSON object: `mime_type` and its like, `fields`, and `tags`.
@@ -25,10 +26,17 @@ public struct Findings: Sendable {
         for (field, value) in fields { fieldsJSON.add(field.name, value) }
         json.add("fields", fieldsJSON)
         var tags = JSONObject()
-        for (name, value) in embedded.namedTags { tags.add(name, value) }
+        let named = embedded.namedTags
+        for (name, value) in named { tags.add(name, value) }
+        tagNames = Set(named.map(\.name))
         json.add("tags", tags)
         self.json = json
     }
+}
+
+extension Findings {
+    /// Whether a tag, such as `exif.FNumber`, is in it.
+    public func hasTag(_ name: String) -> Bool { tagNames.contains(name) }
 }
 
 extension EmbeddedFacts {

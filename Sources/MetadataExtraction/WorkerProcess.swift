@@ -146,12 +146,24 @@ final class WorkerProcess: Sendable {
         return process
     }
 
-    /// Asks, with the descriptors of files; `answer` waits for what it says to that.
+    /// Asks, with the descriptor of a file, and that of a copy to be written; `answer` waits for what it says to that.
     ///
-    /// The files are read from their start: a worker that has died may have left them elsewhere.
-    func ask(_ request: [UInt8], _ files: [FileDescriptor]) throws(Failure) {
-        for file in files { _ = lseek(file.rawValue, 0, SEEK_SET) }
-        let numbers = files.map(\.rawValue)
+    /// The worker gets the file for reading alone, whatever for we have it open: what it could write to may be somebody's only copy.
+    func ask(_ request: [UInt8], _ file: FileDescriptor?, writing copy: FileDescriptor? = nil) throws(Failure) {
+        var numbers: [Int32] = []
+        defer { if file != nil, let first = numbers.first { _ = close(first) } }
+        if let file {
+            let readable = unsafe open("/proc/self/fd/\(file.rawValue)", O_RDONLY | O_CLOEXEC)
+            guard readable >= 0 else {
+                throw .lost("The file could not be opened again (\(Errno(rawValue: errno))).")
+            }
+            numbers.append(readable)
+        }
+        if let copy {
+            _ = ftruncate(copy.rawValue, 0)
+            _ = lseek(copy.rawValue, 0, SEEK_SET)
+            numbers.append(copy.rawValue)
+        }
         guard unsafe linux_send(socket, request, request.count, numbers, Int32(numbers.count)) == 1 else {
             throw .lost("The worker had ended before it was asked.")
         }

@@ -24,10 +24,10 @@ my $recvmsg = shift @ARGV;
     my ($folder) = $INC{'Image/ExifTool.pm'} =~ /(.*)\.pm$/;
     for my $file (glob("$folder/*.pm"), glob("$folder/*.pl")) {
         (my $name = $file) =~ s{.*/}{Image/ExifTool/};
-        eval { require $name } unless $name =~ m{/(?:Geotag|Shortcuts|TagInfoXML|BuildTagLookup|TestLib)};
+        eval { require $name } unless $name =~ m{/(?:Geotag|TagInfoXML|BuildTagLookup|TestLib)};
     }
     eval "require $_" for qw(Archive::Zip Compress::Zlib Digest::MD5 Digest::SHA Encode IO::Compress::Bzip2 IO::Compress::RawDeflate
-        IO::Uncompress::Bunzip2 IO::Uncompress::RawInflate MIME::Base64 Time::Local);
+        IO::Uncompress::Bunzip2 IO::Uncompress::RawInflate MIME::Base64 Time::Local mro overload overloading utf8 re);
     for my $charset (qw(Arabic Baltic Cyrillic DOSCyrillic DOSLatin1 DOSLatinUS Greek Hebrew JIS Latin Latin2 MacArabic MacChineseCN
         MacChineseTW MacCroatian MacCyrillic MacGreek MacHebrew MacIceland MacJapanese MacKorean MacLatin2 MacRSymbol MacRoman
         MacRomanian MacThai MacTurkish PDFDoc ShiftJIS Symbol Thai Turkish Vietnam)) {
@@ -124,43 +124,50 @@ sub extract {
     return ('ok', @reply);
 }
 
-# ExifTool with new values for tags, given as NAME=VALUE or NAME+=VALUE; or what is wrong with them.
+# ExifTool with new values for tags, given as NAME=VALUE, NAME+=VALUE or NAME?=VALUE; and what it does not know.
 sub writer {
+    my ($isExact, @tags) = @_;
     my $tool = Image::ExifTool->new;
-    $tool->Options(%options, IgnoreMinorErrors => 1, CharsetIPTC => 'UTF8');
-    my %lists;
-    for my $tag (@_) {
+    $tool->Options(%options, IgnoreMinorErrors => $isExact ? 0 : 1, CharsetIPTC => 'UTF8');
+    my (@unknown, %lists);
+    my $set = sub {
+        my ($name, $value, @options) = @_;
+        my $error;
+        my $count = eval { (my $done, $error) = $tool->SetNewValue($name, $value, Protected => 1, @options); $done };
+        push @unknown, $name if not @options and ($error or not defined $count);
+    };
+    for my $tag (@tags) {
         my ($name, $value) = split /=/, $tag, 2;
+        $value = undef unless length $value;
         # A list is given value by value, and takes the place of the one that is there.
-        if ($name =~ s/\+$//) { push @{$lists{$name}}, $value; next }
-        my ($count, $error) = $tool->SetNewValue($name, length $value ? $value : undef, Protected => 1);
-        return (undef, "$name: $error") if $error;
+        if ($name =~ s/\+$//) { push @{$lists{$name}}, $value }
+        elsif ($name =~ s/\?$//) { $set->($name, $value, defined $value ? (EditOnly => 1) : (EditOnly => 0)) }
+        else { $set->($name, $value) }
     }
-    for my $name (sort keys %lists) {
-        my ($count, $error) = $tool->SetNewValue($name, $lists{$name}, Protected => 1);
-        return (undef, "$name: $error") if $error;
-    }
-    return $tool;
+    $set->($_, $lists{$_}) for sort keys %lists;
+    return ($tool, @unknown);
 }
 
 sub written {
-    my ($tool, $in, $out, $type) = @_;
+    my ($isExact, $tags, $in, $out, $extension, $type) = @_;
+    my ($tool, @unknown) = writer($isExact, @$tags);
+    return ('error', 'ExifTool cannot write ' . join ', ', @unknown) if @unknown and ($isExact or @unknown == @$tags);
+    $$tool{FILENAME} = "f.$extension" if $in;
     my $result = eval { $tool->WriteInfo($in, $out, $type) };
     return ('error', text($@)) unless defined $result;
     return ('error', text($tool->GetValue('Error') || 'ExifTool cannot write files of this kind')) unless $result;
-    return ('ok', $result == 1 ? 'changed' : 'same');
+    my $warning = $tool->GetValue('Warning');
+    return ('error', text($warning)) if $isExact and $warning;
+    return ('ok', $result == 1 ? 'changed' : 'same', map { text($_) } @unknown);
 }
 
 # Writes tags into a copy of a file.
 sub embed {
-    my ($file, $copy, $extension, @tags) = @_;
+    my ($isExact, $file, $copy, $extension, @tags) = @_;
     open my $in, '<&=', $file or return ('error', "$!");
     open my $out, '+<&=', $copy or return ('error', "$!");
     binmode $_ for $in, $out;
-    my ($tool, $error) = writer(@tags);
-    return ('error', $error) unless $tool;
-    $$tool{FILENAME} = "f.$extension";
-    return written($tool, $in, $out);
+    return written($isExact, \@tags, $in, $out, $extension);
 }
 
 # Writes tags into a file of their own.
@@ -168,8 +175,7 @@ sub sidecar {
     my ($file, @tags) = @_;
     open my $out, '+<&=', $file or return ('error', "$!");
     binmode $out;
-    my ($tool, $error) = writer(@tags);
-    return $tool ? written($tool, undef, $out, 'XMP') : ('error', $error);
+    return written(0, \@tags, undef, $out, '', 'XMP');
 }
 
 # Where a JPEG or TIFF file has its orientation: offsets of the values, with their byte order and what they are.
@@ -193,7 +199,8 @@ sub orientations {
         my ($magic, $next) = unpack "x2 S$order L$order", $head;
         # 42, and what Olympus and Panasonic write in its place.
         return unless grep { $magic == $_ } 42, 0x4F52, 0x5352, 0x55;
-        for (my $pages = 0; $next and $pages < 1000; $pages++) {
+        my %seen;
+        for (my $pages = 0; $next and $pages < 1000 and !$seen{$next}++; $pages++) {
             my $at = $base + $next;
             my $count = unpack "S$order", $bytes->($at, 2) || return;
             for my $index (0 .. $count - 1) {
@@ -201,6 +208,8 @@ sub orientations {
                 last if defined $end and $entry + 12 > $end;
                 my ($tag, $type, $values, $value) = unpack "S$order S$order L$order S$order", $bytes->($entry, 12) || return;
                 push @found, $entry + 8, $order eq '<' ? 'little' : 'big', $value if $tag == 0x112 and $type == 3 and $values == 1;
+                # TIFF 6.0 has one in each directory.
+                last if $tag >= 0x112;
             }
             last unless $all;
             $next = unpack "L$order", $bytes->($at + 2 + 12 * $count, 4) || return;
@@ -230,7 +239,8 @@ while (my ($fields, @files) = receive()) {
     if ($verb eq 'extract' and @files == 1) { answer(extract(@files, $extension)) }
     elsif ($verb eq 'orientations' and @files == 1) { answer(orientations(@files)) }
     elsif ($verb eq 'sidecar' and @files == 1) { answer(sidecar(@files, @arguments)) }
-    elsif ($verb eq 'embed' and @files == 2) { answer(embed(@files, $extension, @arguments)) }
+    elsif ($verb eq 'embed' and @files == 2) { answer(embed(0, @files, $extension, @arguments)) }
+    elsif ($verb eq 'turn' and @files == 2) { answer(embed(1, @files, $extension, @arguments)) }
     else { answer('error', 'no such request') }
     # What a handle of Perl's has not closed.
     POSIX::close($_) for @files;

@@ -85,7 +85,13 @@ struct ExportCommand: ParsableCommand {
                 try write(partial, to: embedded) { (file, copy) throws(Examiner.Failure) in
                     let tags = Embedding.tags(for: said.fields, type: said.type)
                     guard !tags.isEmpty else { throw .file("Nothing of it has a place in the file.") }
-                    try editor.embed(tags, from: file, into: copy, extension: (source as NSString).pathExtension)
+                    let unknown = try editor.embed(
+                        tags,
+                        from: file,
+                        into: copy,
+                        extension: (source as NSString).pathExtension
+                    )
+                    if !unknown.isEmpty { note("\(source): ExifTool cannot write \(unknown.joined(separator: ", ")).") }
                 }
                 isEmbedded = true
             } catch {

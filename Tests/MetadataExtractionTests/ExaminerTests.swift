@@ -204,6 +204,60 @@ struct ExaminerTests {
         }
     }
 
+    @Test func `a place that was removed or corrected is nowhere in the copy`() throws {
+        try withScratch("place") { scratch in
+            let source = try jpeg(
+                scratch,
+                "-GPSLatitude=48",
+                "-GPSLatitudeRef=N",
+                "-GPSLongitude=11",
+                "-GPSLongitudeRef=E",
+                "-GPSAltitude=500",
+                "-XMP-exif:GPSLatitude=48",
+                "-XMP-exif:GPSLongitude=11",
+                "-IPTC:ObjectName=secret",
+                "-XMP-dc:Title=secret",
+                "-XMP-lr:HierarchicalSubject=people|secret",
+                "-XMP-dc:Subject=secret"
+            )
+            let gps = Field.gps
+            let editor = Editor()
+            let removed: [(field: Field, value: String)] = [(gps, ""), (.title, ""), (.keywords, "")]
+            let copy = try embed(Embedding.tags(for: removed, type: "image/jpeg"), source, scratch, editor)
+            let said = try run("exiftool", "-a", "-G1", "-s", copy).check().output
+            #expect(!said.contains("GPS") && !said.contains("secret"), "\(said)")
+            let corrected = try embed(Embedding.tags(for: [(gps, "1,2")], type: "image/jpeg"), source, scratch, editor)
+            #expect(try fields(corrected)["gps"] == "1,2")
+            #expect(!(try run("exiftool", "-a", "-G1", "-s", corrected).check().output.contains("48 deg")))
+        }
+    }
+
+    @Test func `a document is written to, and a tag that there is not spoils nothing`() throws {
+        try withScratch("document") { scratch in
+            let editor = Editor()
+            let source = try put(MediaFile.pdf(pages: 2, title: "Old"), scratch, as: "d.pdf")
+            let said: [(field: Field, value: String)] = [
+                (.title, "New"), (.keywords, "a,b"), (try #require(Field("exif.Bogus")), "1"),
+            ]
+            let copy = try embed(Embedding.tags(for: said, type: "application/pdf"), source, scratch, editor)
+            let read = try fields(copy)
+            #expect(read["title"] == "New" && read["keywords"] == "a,b")
+        }
+    }
+
+    @Test func `a file that has its orientation a million times is soon done with`() throws {
+        try withScratch("many") { scratch in
+            // One directory of 65,000 orientations, whose next is itself.
+            var bytes: [UInt8] = [0x49, 0x49, 42, 0, 8, 0, 0, 0, 0xE8, 0xFD]
+            for _ in 0..<65_000 { bytes += [0x12, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0] }
+            let file = try opened(put(bytes + [8, 0, 0, 0], scratch, as: "t.tif"))
+            defer { try? file.close() }
+            let turning = try Editor().turning(file, type: "image/tiff", orientation: 1, isInXMP: false, by: 90)
+            guard case .patch(let patches) = turning else { throw TestFailure("\(turning)") }
+            #expect(patches.count == 1)
+        }
+    }
+
     private func embed(_ tags: [String], _ source: String, _ scratch: String, _ editor: Editor) throws -> String {
         let path = scratch + "/\(UUID().uuidString).jpg"
         let file = try opened(source)
@@ -220,7 +274,7 @@ struct ExaminerTests {
             let path = try jpeg(scratch, "-ExifByteOrder=\(order)", "-IFD0:Orientation=\(value)", "-IFD0:Make=Canon")
             let file = try opened(path)
             defer { try? file.close() }
-            let turning = try Editor().turning(file, type: "image/jpeg", orientation: value, by: 90)
+            let turning = try Editor().turning(file, type: "image/jpeg", orientation: value, isInXMP: false, by: 90)
             guard case .patch(let patches) = turning else { throw TestFailure("\(turning)") }
             var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
             for patch in patches { bytes.replaceSubrange(Int(patch.offset)..<Int(patch.offset) + 2, with: patch.bytes) }

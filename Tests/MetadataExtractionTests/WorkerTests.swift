@@ -29,7 +29,7 @@ struct WorkerTests {
     private func ask(_ worker: WorkerProcess, _ request: String = "x") throws -> [String] {
         let file = try opened("/dev/null")
         defer { try? file.close() }
-        try worker.ask(Array(request.utf8), [file])
+        try worker.ask(Array(request.utf8), file)
         return String(decoding: try worker.answer(), as: UTF8.self).split(separator: "\0").map(String.init)
     }
 
@@ -57,6 +57,7 @@ struct WorkerTests {
             ("make a file in memory", "syscall(319, $x, 0) >= 0 ? 'made' : $!{EPERM} ? 'EPERM' : $!"),
             ("become root", "syscall(105, 0) >= 0 ? 'root' : $!{EPERM} ? 'EPERM' : $!"),
             ("mount", "syscall(165, $x, $x, $x, 0, 0) >= 0 ? 'mounted' : $!{EPERM} ? 'EPERM' : $!"),
+            ("limit the daemon", "syscall(302, getppid, 0, $x, 0) >= 0 ? 'limited' : $!{EPERM} ? 'EPERM' : $!"),
             ("raise its memory", "syscall(302, 0, 9, $x, 0) >= 0 ? 'raised' : 'EPERM'"),
         ]
         let action = "answer(" + attempts.map { "scalar(\($0.1))" }.joined(separator: ", ") + ")"
@@ -64,11 +65,29 @@ struct WorkerTests {
         defer { try? FileManager.default.removeItem(atPath: "/tmp/assetfs-harm") }
         let answers = try ask(worker("use Errno; my $x = '/tmp' . chr(0) x 16; \(action)"))
         let expected =
-            ["EACCES", "EACCES", "EACCES", "EACCES", "EBADF", "EACCES"] + [String](repeating: "EPERM", count: 13)
+            ["EACCES", "EACCES", "EACCES", "EACCES", "EBADF", "EACCES"] + [String](repeating: "EPERM", count: 14)
         for ((what, _), (answer, wanted)) in zip(attempts, zip(answers, expected)) {
             #expect(answer == wanted || what == "run a program" && answer == "EACCES", "\(what): \(answer)")
         }
         #expect(answers.count == attempts.count)
+    }
+
+    @Test func `a worker cannot write to what is open for writing here`() throws {
+        try withScratch("writable") { scratch in
+            let file = try opened(scratch + "/file", forWriting: true)
+            defer { try? file.close() }
+            _ = try file.writeAll("content".utf8)
+            let attempts = [
+                "(open(my $h, '+<&=', $file) && syswrite($h, 'x')) ? 'written' : 'refused'",
+                "syscall(77, $file, 0) == 0 ? 'cut' : 'refused'",
+                "syscall(9, 0, 4096, 3, 1, $file, 0) > 0 ? 'mapped' : 'refused'",
+            ]
+            let worker = try worker("answer(" + attempts.joined(separator: ", ") + ")")
+            try worker.ask([0x78], file)
+            let answers = String(decoding: try worker.answer(), as: UTF8.self)
+            #expect(answers == "refused\0refused\0refused\0")
+            #expect(try String(contentsOfFile: scratch + "/file", encoding: .utf8) == "content")
+        }
     }
 
     @Test func `the worker of every day opens nothing any more, not even what it was made of`() throws {

@@ -87,6 +87,20 @@ struct MetadataTests {
             assert field("a.jpg", "exif.FNumber") == "2.8"
             assert field("a.jpg", "meta.client") == "ACME" and field("a.jpg", "category") == "trees"
             assert text("a.jpg") == text(MEDIA + "/tagged.jpg")
+            # What the file says nothing of stays, and so does what is said while the file is being looked into.
+            put("a.jpg", "alternative_text", "Two trees"); put("a.jpg", "reprocess", "1"); put("a.jpg", "caption", "Said later")
+            assert field("a.jpg", "width") == "30" and field("a.jpg", "caption") == "Said later" and field("a.jpg", "alternative_text") == "Two trees"
+            put("a.jpg", "no_exif", "1"); assert refused(put, "a.jpg", "reprocess", "1") == "EINVAL" and "no_exif" in attribute("a.jpg", "error")
+            assert field("a.jpg", "caption") == "Said later"
+            """
+        )
+    }
+
+    @Test func `what is said or removed before anybody has looked counts as afterwards`() throws {
+        try check(
+            """
+            upload("a.jpg"); put("a.jpg", "title", "mine"); os.removexattr("a.jpg", "user.asset.title")
+            assert field("a.jpg", "width") == "30" and field("a.jpg", "title") is None and field("a.jpg", "caption") == "Embedded"
             """
         )
     }
@@ -178,6 +192,10 @@ struct MetadataTests {
             # Without the tag it is added, and the pixels stay.
             os.close(reader); put("a.jpg", "rotate_degrees", "270"); assert field("a.jpg", "width") == "20" and field("a.jpg", "orientation") == "8"
             assert text("a.jpg").endswith(text(MEDIA + "/plain.jpg")[2:])
+            # XMP says it, too, and both are turned.
+            subprocess.run(["exiftool", "-q", "-n", "-o", MEDIA + "/xmp.jpg", "-XMP-tiff:Orientation=6", MEDIA + "/plain.jpg"], check=True)
+            upload("x.jpg", "xmp.jpg"); assert field("x.jpg", "width") == "20"; put("x.jpg", "rotate_degrees", "90")
+            assert field("x.jpg", "width") == "30" and field("x.jpg", "orientation") == "3" and field("x.jpg", "xmp.Orientation") == "3"
             upload("t.txt", "sound.wav"); assert refused(put, "t.txt", "rotate_degrees", "90") == "ENOTSUP" and "audio/wav" in attribute("t.txt", "error")
             writer = os.open("a.jpg", os.O_RDWR); assert refused(put, "a.jpg", "rotate_degrees", "90") == "EBUSY"; os.close(writer)
             """
