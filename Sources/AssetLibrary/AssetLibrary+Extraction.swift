@@ -11,8 +11,6 @@ extension AssetLibrary {
     func startExtraction() {
         for (thread, examiner) in zip(extraction.threads, extraction.examiners) {
             thread.start(delay: .zero) { [weak self] in
-                // This thread alone: uploads and readers come first.
-                _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
                 self?.extractAll(by: examiner)
             }
         }
@@ -88,7 +86,14 @@ extension AssetLibrary {
         do throws(Examiner.Failure) {
             let file: OpenFile
             do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
-            let findings = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
+            // Uploads and readers come first, unless one of them waits for this; a new worker is as its thread.
+            let niceness: Int32 = record.due?.rawValue == 0 ? 0 : 10
+            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+            let findings = try examiner.examine(
+                file.descriptor,
+                extension: Self.extension(of: name),
+                niceness: niceness
+            )
             // What has been given up is looked into by the next mount.
             guard !isClosing.isSet || findings.problem == nil else { return }
             // A program may have changed it under us, in which case it is no blob any more.

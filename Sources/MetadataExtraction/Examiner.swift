@@ -49,10 +49,17 @@ public final class Examiner: Sendable {
 
     /// Looks into a file, whose name had an extension.
     ///
-    /// What one worker found stays where the other did not survive the file.
-    public func examine(_ file: FileDescriptor, extension: String) throws(Failure) -> Findings {
+    /// What one worker found stays where the other did not survive the file. `niceness` is how much both stand back: 0 where somebody
+    /// waits.
+    public func examine(
+        _ file: FileDescriptor,
+        extension: String,
+        niceness: Int32 = 0
+    ) throws(Failure) -> Findings {
         try probe.withLock { probe throws(Failure) -> Findings in
             try exiftool.withLock { exiftool throws(Failure) -> Findings in
+                probe?.setNiceness(niceness)
+                exiftool?.setNiceness(niceness)
                 let request = Array("extract\0\(`extension`)\0".utf8)
                 // Both at once: they share nothing.
                 let hasBegun = begin(&exiftool, .exiftool(outputBytes: 0), request, file)

@@ -141,8 +141,6 @@ final class WorkerProcess: Sendable {
             unsafe withPointers(to: []) { unsafe posix_spawn(&process, program, &actions, &attributes, arguments, $0) }
         }
         guard result == 0 else { throw .unavailable("\(program) could not be started (\(Errno(rawValue: result)))") }
-        // What people wait for comes first.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process), 19)
         return process
     }
 
@@ -182,6 +180,11 @@ final class WorkerProcess: Sendable {
                 throw .lost("What the worker said of the file is no answer, or has no end.")
             }
         }
+    }
+
+    /// How much it stands back, as setpriority(2) counts; to stand back less takes a privilege, without which it goes on as it was.
+    func setNiceness(_ niceness: Int32) {
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process), niceness)
     }
 
     /// Whether it has grown so much that a new one is better.
