@@ -152,7 +152,7 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         guard Self.computedKeys.contains(key) else { throw .invalid("There is no such key: \(name).") }
         guard try computed(key, of: id, for: reader).map({ Array($0.utf8) }) == value else {
-            throw .unsupportedAttribute(name)
+            throw .unsupported("\(name) is computed, and cannot be set to what it is not.")
         }
     }
 

@@ -141,7 +141,8 @@ final class RefusedAttributes: Sendable {
                 if $0.count >= Self.limit { $0 = [:] }
                 $0[id] = error.description
             }
-        default: break
+        // What another attempt was told is no longer the reason of the last.
+        default: forget(id)
         }
     }
 

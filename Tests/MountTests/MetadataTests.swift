@@ -163,6 +163,7 @@ struct MetadataTests {
                 assert words in attribute("a.jpg", "error"), attribute("a.jpg", "error")
             # What is computed may be said again as it is, and not otherwise.
             for name in ("width", "id", "sha256", "mime_type"): put("a.jpg", name, attribute("a.jpg", name)); assert refused(put, "a.jpg", name, "7") == "ENOTSUP"
+            assert "user.asset.mime_type is computed" in attribute("a.jpg", "error")
             put("a.jpg", "caption", "fine"); assert field("a.jpg", "error") is None
             for number in range(50): put("a.jpg", f"meta.k{number}", "v")
             assert refused(put, "a.jpg", "meta.more", "v") == "E2BIG" and "50" in attribute("a.jpg", "error")
