@@ -56,43 +56,41 @@ public final class Examiner: Sendable {
         extension: String,
         niceness: Int32 = 0
     ) throws(Failure) -> Findings {
-        try probe.withLock { probe throws(Failure) -> Findings in
-            try exiftool.withLock { exiftool throws(Failure) -> Findings in
-                probe?.setNiceness(niceness)
-                exiftool?.setNiceness(niceness)
+        var problem: String?
+        var probed = ProbedFacts()
+        do throws(Failure) {
+            let answer = try ask(probe, .probe, Array("a".utf8), file, niceness)
+            if let facts = ProbedFacts(answer) { probed = facts } else { problem = "The probe's answer is malformed." }
+        } catch .file(let reason) {
+            problem = reason
+        }
+        var embedded = EmbeddedFacts()
+        if !hasNothingEmbedded(probed.type) {
+            do throws(Failure) {
                 let request = Array("extract\0\(`extension`)\0".utf8)
-                // Both at once: they share nothing.
-                let hasBegun = begin(&exiftool, .exiftool(outputBytes: 0), request, file)
-                var problem: String?
-                var probed = ProbedFacts()
-                do throws(Failure) {
-                    let answer = try Self.ask(&probe, .probe, Array("a".utf8), file, isCancelled: isCancelled)
-                    if let facts = ProbedFacts(answer) {
-                        probed = facts
-                    } else {
-                        problem = "The probe's answer is malformed."
-                    }
-                } catch .file(let reason) {
-                    problem = reason
-                }
-                var embedded = EmbeddedFacts()
-                do throws(Failure) {
-                    var answer = hasBegun ? Self.end(&exiftool) : nil
-                    if answer == nil {
-                        answer = try Self.ask(
-                            &exiftool,
-                            .exiftool(outputBytes: 0),
-                            request,
-                            file,
-                            isCancelled: isCancelled
-                        )
-                    }
-                    embedded = try EmbeddedFacts(answer ?? [])
-                } catch .file(let reason) {
-                    problem = reason
-                }
-                return Findings(probed, embedded, problem: problem)
+                embedded = try EmbeddedFacts(ask(exiftool, .exiftool(outputBytes: 0), request, file, niceness))
+            } catch .file(let reason) {
+                problem = reason
             }
+        }
+        return Findings(probed, embedded, problem: problem)
+    }
+
+    /// Notes, tables and programs' sources: of many files the most.
+    private func hasNothingEmbedded(_ type: String?) -> Bool {
+        type == "text/plain" || type == "text/csv" || type == "application/json" || type?.hasPrefix("text/x-") ?? false
+    }
+
+    private func ask(
+        _ worker: borrowing Mutex<WorkerProcess?>,
+        _ kind: WorkerProcess.Kind,
+        _ request: [UInt8],
+        _ file: FileDescriptor,
+        _ niceness: Int32
+    ) throws(Failure) -> [UInt8] {
+        try worker.withLock { worker throws(Failure) -> [UInt8] in
+            worker?.setNiceness(niceness)
+            return try Self.ask(&worker, kind, request, file, isCancelled: isCancelled)
         }
     }
 
@@ -106,32 +104,6 @@ public final class Examiner: Sendable {
         let new = try WorkerProcess(kind, isCancelled: isCancelled)
         worker = new
         return new
-    }
-
-    /// Asks, and answers whether there is something to wait for.
-    private func begin(
-        _ worker: inout WorkerProcess?,
-        _ kind: WorkerProcess.Kind,
-        _ request: [UInt8],
-        _ file: FileDescriptor
-    ) -> Bool {
-        do throws(WorkerProcess.Failure) {
-            try Self.running(&worker, kind, isCancelled).ask(request, file)
-            return true
-        } catch {
-            worker = nil
-            return false
-        }
-    }
-
-    /// The answer to what has been asked; nil where it has to be asked once more.
-    private static func end(_ worker: inout WorkerProcess?) -> [UInt8]? {
-        guard let current = worker, let answer = try? current.answer() else {
-            worker = nil
-            return nil
-        }
-        if current.isLarge { worker = nil }
-        return answer
     }
 
     /// Asks a worker; a second one, new, where the first has ended: that may have been for another reason.
