@@ -17,6 +17,7 @@ extension AssetLibrary {
         case .reprocess: try reprocess(id, name, value)
         case .rotate:
             let text = String(decoding: value, as: UTF8.self)
+            guard !isClosing.isSet else { throw .busy("The mount is being ended.") }
             guard let degrees = Int64(text), [0, 90, 180, 270].contains(degrees) else {
                 throw .invalid("\(name) cannot be “\(text)”: it is 0, 90, 180 or 270, clockwise.")
             }
@@ -52,6 +53,7 @@ extension AssetLibrary {
             case .patches(let patches): try patch(patches, &upload, of: node)
             case .copy(let copy): try take(copy, &upload, of: node)
             }
+            upload.uploader = uploader
             // A version of its own, also where one was made a moment ago.
             upload.version = nil
             upload.rotation = turned.rotation

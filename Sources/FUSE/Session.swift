@@ -1,6 +1,7 @@
 internal import CFuse
 internal import Glibc
 public import Logging
+internal import Synchronization
 
 /// Why a mount could not be made.
 public enum SessionError: Error, CustomStringConvertible, Sendable {
@@ -75,19 +76,79 @@ public final class Session {
         filesystem.start(unsafe Kernel(session: session, device: device))
     }
 
-    /// Serves requests on several threads until the filesystem is unmounted or SIGINT, SIGTERM or SIGHUP arrives.
+    /// Serves requests on several threads until the filesystem is unmounted or SIGINT, SIGTERM or SIGHUP arrives, and then has `ending` done.
     ///
-    /// Call on the main thread, and block the three signals in every other thread: the handler has to interrupt this one.
-    public func run() {
-        guard unsafe fuse_set_signal_handlers(session) == 0, let configuration = unsafe fuse_loop_cfg_create() else {
-            return
-        }
+    /// After a signal all requests are served while that goes on: what it tells the kernel may wait for a page that somebody reads, and
+    /// libfuse drops requests when its loop ends. Block the three signals in every thread before.
+    public func run(ending: @escaping @Sendable () -> Void) {
+        guard let configuration = unsafe fuse_loop_cfg_create() else { return ending() }
         defer { unsafe fuse_loop_cfg_destroy(configuration) }
         unsafe fuse_loop_cfg_set_max_threads(configuration, 8)
         unsafe fuse_loop_cfg_set_idle_threads(configuration, 8)
         unsafe fuse_loop_cfg_set_clone_fd(configuration, 0)
+        // Interrupts the loop's waiting, and does nothing else; without SA_RESTART.
+        var interrupt = sigaction()
+        unsafe interrupt.__sigaction_handler.sa_handler = { _ in }
+        unsafe _ = sigaction(SIGUSR1, &interrupt, nil)
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe sigaddset(&signals, SIGUSR1)
+        unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        let end = unsafe Ending(session, ending)
+        let thread = end.begin()
         unsafe fuse_session_loop_mt(session, configuration)
-        unsafe fuse_remove_signal_handlers(session)
+        end.isOver.store(true, ordering: .relaxed)
+        // Unmounted, nobody has sent a signal; the thread does the rest all the same.
+        _ = pthread_kill(thread, SIGTERM)
+        _ = pthread_join(thread, nil)
+    }
+
+    /// The thread that takes the signals that end a session.
+    ///
+    /// ## Concurrency
+    /// `session` is used while `run` waits for the thread; libfuse's exit flag may be set by any.
+    @safe
+    private final class Ending: @unchecked Sendable {
+        private let session: OpaquePointer
+        private let body: @Sendable () -> Void
+        private let main = pthread_self()
+        let isOver = Atomic(false)
+
+        init(_ session: OpaquePointer, _ body: @escaping @Sendable () -> Void) {
+            unsafe self.session = unsafe session
+            self.body = body
+        }
+
+        func begin() -> pthread_t {
+            var thread = pthread_t()
+            unsafe pthread_create(
+                &thread,
+                nil,
+                { argument in
+                    if let argument = unsafe argument {
+                        unsafe Unmanaged<Ending>.fromOpaque(argument).takeRetainedValue().wait()
+                    }
+                    return nil
+                },
+                unsafe Unmanaged.passRetained(self).toOpaque()
+            )
+            return thread
+        }
+
+        private func wait() {
+            var signals = sigset_t()
+            var signal: Int32 = 0
+            unsafe sigemptyset(&signals)
+            for each in [SIGINT, SIGTERM, SIGHUP] { unsafe sigaddset(&signals, each) }
+            unsafe sigwait(&signals, &signal)
+            body()
+            unsafe fuse_session_exit(session)
+            // Again, until the loop has seen it: it may not have come to wait yet.
+            while !isOver.load(ordering: .relaxed) {
+                _ = pthread_kill(main, SIGUSR1)
+                usleep(10_000)
+            }
+        }
     }
 
     deinit {

@@ -115,7 +115,7 @@ public enum Embedding {
     /// First all that says a place goes, whoever wrote it: a place that somebody has removed must not leave the house.
     private static func position(_ value: String, _ kind: Kind) -> [String] {
         let position = Position(value)
-        var tags = ["XMP-exif:GPS*="]
+        var tags = ["XMP-exif:GPS*=", "XMP-iptcExt:LocationCreated=", "XMP-iptcExt:LocationShown="]
         switch kind {
         case .picture:
             tags.append("GPS:all=")
@@ -128,7 +128,10 @@ public enum Embedding {
             guard let altitude = position.altitude else { return tags }
             return tags + ["GPS:GPSAltitude=\(abs(altitude))", "GPS:GPSAltitudeRef=\(altitude < 0 ? 1 : 0)"]
         case .film:
-            tags += ["UserData:GPSCoordinates=", "ItemList:GPSCoordinates=", "Keys:GPSCoordinates="]
+            tags += [
+                "UserData:GPSCoordinates=", "ItemList:GPSCoordinates=", "UserData:LocationInformation=",
+                "Keys:GPSCoordinates=",
+            ]
             guard let position else { return tags }
             let altitude = position.altitude.map { " \($0)" } ?? ""
             return tags.dropLast() + ["Keys:GPSCoordinates=\(position.latitude) \(position.longitude)\(altitude)"]

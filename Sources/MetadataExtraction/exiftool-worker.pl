@@ -157,7 +157,8 @@ sub written {
     return ('error', text($@)) unless defined $result;
     return ('error', text($tool->GetValue('Error') || 'ExifTool cannot write files of this kind')) unless $result;
     my $warning = $tool->GetValue('Warning');
-    return ('error', text($warning)) if $isExact and $warning;
+    # What ExifTool calls minor it has noticed, and left as it is.
+    return ('error', text($warning)) if $isExact and $warning and $warning !~ /^\[minor\]/i;
     return ('ok', $result == 1 ? 'changed' : 'same', map { text($_) } @unknown);
 }
 

@@ -87,22 +87,11 @@ enum Daemon {
         }
     }
 
-    private static var endingSignals: sigset_t {
+    /// No thread made from here on is interrupted by the signals that end the mount.
+    static func blockSignals() {
         var signals = sigset_t()
         unsafe sigemptyset(&signals)
         for signal in [SIGINT, SIGTERM, SIGHUP] { unsafe sigaddset(&signals, signal) }
-        return signals
-    }
-
-    /// Threads made from here on do not take the signals that end the mount.
-    static func blockSignals() {
-        var signals = endingSignals
         unsafe _ = pthread_sigmask(SIG_BLOCK, &signals, nil)
-    }
-
-    /// This thread takes them.
-    static func unblockSignals() {
-        var signals = endingSignals
-        unsafe _ = pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 }

@@ -96,6 +96,11 @@ struct ExportCommand: ParsableCommand {
                 isEmbedded = true
             } catch {
                 guard case .file(let reason) = error else { throw Self.failure(source, error) }
+                guard !said.mustNotLeave else {
+                    throw ExitStatus.failed.because(
+                        "\(source) is not exported: \(reason) The copy would say what has been removed; without --embed it is copied as it is."
+                    )
+                }
                 note("\(source): \(reason) What people have said is in \(target).xmp instead.")
             }
         }
@@ -198,6 +203,9 @@ private struct Said {
     var type = ""
 
     var isEmpty: Bool { fields.isEmpty }
+
+    /// Whether the file has something that a person has taken away, or a place that is another's now.
+    var mustNotLeave: Bool { fields.contains { $0.value.isEmpty || $0.field == .gps } }
 
     init() {}
 

@@ -60,7 +60,7 @@ struct MountCommand: ParsableCommand {
     }
 
     private func serve(_ path: String, on mountpoint: String, _ options: MountOptions) throws {
-        // Before any thread begins: only this one takes the signals that end the mount.
+        // Before any thread begins: the session alone takes the signals that end the mount.
         Daemon.blockSignals()
         let library: AssetLibrary
         let file = LogFile()
@@ -92,10 +92,8 @@ struct MountCommand: ParsableCommand {
             }
             log.notice("Mounted \(path) on \(mountpoint).")
             Daemon.reportReady()
-            Daemon.unblockSignals()
-            session.run()
-            // While the session is still there: what it tells the kernel goes through it.
-            withExtendedLifetime(session) { library.stopObserving() }
+            // While the session is still there: what the library tells the kernel goes through it.
+            session.run { library.stopObserving() }
         }
         try library.close()
         log.notice("Unmounted \(mountpoint).")

@@ -111,6 +111,11 @@ struct MetadataCommandTests {
             try run("cmp", out + "/s.wav", mount.path("s.wav")).check()
             #expect(done.errors.contains("s.wav.xmp"))
             #expect(try run("exiftool", "-s3", "-XMP-dc:Description", out + "/s.wav.xmp").check().output == "Grüße\n")
+            // A place must not leave with a file that it cannot be taken out of.
+            try run("setfattr", "-n", "user.asset.gps", "-v", "1,2", mount.path("s.wav")).check()
+            let kept = try run(assetfs, "export", "--embed", "--force", mount.path("s.wav"), out + "/no.wav")
+            #expect(kept.status == 1 && kept.errors.contains("is not exported"))
+            #expect(!FileManager.default.fileExists(atPath: out + "/no.wav"))
             let again = try run(assetfs, "export", picture, out)
             #expect(again.status == 1 && again.errors.contains("--force"))
             try run(assetfs, "export", "--force", "--sidecar", picture, out).check()

@@ -215,6 +215,7 @@ struct ExaminerTests {
                 "-GPSAltitude=500",
                 "-XMP-exif:GPSLatitude=48",
                 "-XMP-exif:GPSLongitude=11",
+                "-XMP-iptcExt:LocationShownGPSLatitude=48",
                 "-IPTC:ObjectName=secret",
                 "-XMP-dc:Title=secret",
                 "-XMP-lr:HierarchicalSubject=people|secret",

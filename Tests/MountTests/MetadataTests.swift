@@ -279,6 +279,53 @@ struct MetadataTests {
         )
     }
 
+    @Test func `a signal ends the mount while pictures are turned and read`() throws {
+        // To have the kernel forget a page waits for whoever reads it, who waits for us.
+        let program = """
+            import os, sys, threading, time
+            fd = os.open("a.png", os.O_RDONLY)
+            def read():
+                while True:
+                    try: os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED); os.pread(fd, 20000, 0)
+                    except OSError: return
+            def turn():
+                while True:
+                    try: os.setxattr("a.png", "user.asset.rotate_degrees", b"90")
+                    except OSError as error:
+                        if error.errno != 16: return
+            for task in (read, read, turn, turn): threading.Thread(target=task, daemon=True).start()
+            time.sleep(0.6); os.kill(int(sys.argv[1]), 15); time.sleep(0.5); os._exit(0)
+            """
+        try withScratch("signal") { scratch in
+            let (root, library) = (scratch + "/mount", scratch + "/library")
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+            for _ in 0..<6 {
+                try run(assetfs, "mount", library, root).check()
+                let daemon = try run("pgrep", "-f", "assetfs mount \(library)").check().output.trimmingCharacters(
+                    in: .whitespacesAndNewlines
+                )
+                try run(
+                    "python3",
+                    "-c",
+                    """
+                    import struct, zlib
+                    def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+                    rows = b"".join(b"\\0" + bytes((x * y) % 251 for x in range(120)) for y in range(150))
+                    open("a.png", "wb").write(b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 120, 150, 8, 0, 0, 0, 0))
+                        + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b""))
+                    """,
+                    in: root + "/folders"
+                ).check()
+                _ = try run("python3", "-c", program, daemon, in: root + "/folders")
+                for _ in 0..<200 where try run("pgrep", "-f", "assetfs mount \(library)").status == 0 { usleep(50_000) }
+                let isOver = try run("pgrep", "-f", "assetfs mount \(library)").status == 1
+                if !isOver { try run("umount", "-f", "-l", "-i", root).check() }
+                try #require(isOver)
+            }
+            try checkLibrary(library)
+        }
+    }
+
     @Test func `what was to be looked into is looked into after kill -9`() throws {
         try withScratch("kill") { scratch in
             let (root, library) = (scratch + "/mount", scratch + "/library")
