@@ -92,12 +92,12 @@ extension AssetFilesystem {
         after cookie: Int64
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
         if view == .jobs {
-            let last = AssetID(rawValue: max(0, cookie - Self.firstCookie))
+            let last = BlobID(rawValue: max(0, cookie - Self.firstCookie))
             let jobs = try refusing { () throws(LibraryError) in try library.jobs(after: last, limit: 1000) }
             return jobs.map {
                 (
                     Array("\($0.token)\(View.jobSuffix)".utf8), View.job($0.asset).id,
-                    $0.asset.rawValue + Self.firstCookie
+                    $0.blob.rawValue + Self.firstCookie
                 )
             }
         }

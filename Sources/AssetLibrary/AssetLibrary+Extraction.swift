@@ -47,15 +47,18 @@ extension AssetLibrary {
     /// The next content that is due, which nobody is looking into and nobody writes to.
     private func takeDue() throws(LibraryError) -> ExtractionRecord? {
         try read { records in
-            // Those that others are looking into come first, and a few may be open.
-            let due = try records.dueExtractions(by: .now, limit: 20)
-            // For a few files one worker is enough, which takes half a second to begin.
-            if due.count >= Self.many { extraction.wake(all: true) }
-            for record in due {
-                // Somebody waits for the ones that are due since ever.
-                let isHurried = record.due?.rawValue == 0
-                if !isHurried, try isBeingWritten(record.blob, records) { continue }
-                if extraction.state.withLock({ $0.running.insert(record.blob).inserted }) { return record }
+            // Those that others are looking into come first, and some may be open: rarely more than a few.
+            for limit in [20, 10_000] {
+                let due = try records.dueExtractions(by: .now, limit: limit)
+                // For a few files one worker is enough, which takes half a second to begin.
+                if due.count >= Self.many { extraction.wake(all: true) }
+                for record in due {
+                    // Somebody waits for the ones that are due since ever.
+                    let isHurried = record.due?.rawValue == 0
+                    if !isHurried, try isBeingWritten(record.blob, records) { continue }
+                    if extraction.state.withLock({ $0.running.insert(record.blob).inserted }) { return record }
+                }
+                if due.count < limit { break }
             }
             return nil
         }
@@ -81,31 +84,35 @@ extension AssetLibrary {
         }
         guard let name = found.0.first?.name, let digest = found.1, let size = found.2 else {
             // What is no asset's content any more is nobody's to wait for; it is queued again when it comes back.
-            return try write { try $0.deleteExtraction(of: record.blob) }
+            return try write { records in
+                if try records.assets(showing: record.blob).isEmpty { try records.deleteExtraction(of: record.blob) }
+            }
         }
+        let findings: Findings?
+        let problem: String?
         do throws(Examiner.Failure) {
             let file: OpenFile
             do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
             // Uploads and readers come first, unless one of them waits for this; a new worker is as its thread.
             let niceness: Int32 = record.due?.rawValue == 0 ? 0 : 10
             _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
-            let findings = try examiner.examine(
+            let found = try examiner.examine(
                 file.descriptor,
                 extension: Self.extension(of: name),
                 niceness: niceness
             )
-            // What has been given up is looked into by the next mount.
-            guard !isClosing.isSet || findings.problem == nil else { return }
             // A program may have changed it under us, in which case it is no blob any more.
             guard let again = try? openBlob(digest, size: size), (try? file.isSame(as: again)) == true else { return }
-            try? record.finish(findings, findings.problem, in: self)
+            (findings, problem) = (found, found.problem)
         } catch {
             switch error {
-            case .file where isClosing.isSet: return
-            case .file(let reason): try record.finish(nil, reason, in: self)
-            case .unavailable(let reason): noteUnavailable(reason)
+            case .file(let reason): (findings, problem) = (nil, reason)
+            case .unavailable(let reason): return noteUnavailable(reason)
             }
         }
+        // What has been given up is looked into by the next mount.
+        if problem != nil, isClosing.isSet { return }
+        try record.finish(findings, problem, in: self)
     }
 
     func openBlob(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile {
@@ -150,13 +157,19 @@ extension AssetLibrary {
     /// Has `isReady` called when it is known what an attribute's value is, or after ten seconds; the file comes before all others.
     /// - Returns: false where it is known already, and `isReady` is not called.
     public func awaitExtraction(for name: [UInt8], of id: NodeID, isReady: @escaping @Sendable () -> Void) -> Bool {
-        guard isExtracted(name), !isClosing.isSet else { return false }
+        let field: Field?
+        switch AttributeName(name) {
+        case .field(let some) where some.isExtracted || some == .charset: field = some
+        case .rating: field = .rank
+        case .mediaType: field = nil
+        case .computed(let key) where Self.foundKeys.contains(key) || key == "info": field = nil
+        default: return false
+        }
+        guard !isClosing.isSet else { return false }
         do throws(LibraryError) {
             let found = try read { records -> BlobID? in
                 // What a person has said is known.
-                if let field = Self.field(name), let asset = try records.node(id)?.asset,
-                    try records.isSaid(field, of: asset)
-                {
+                if let field, let asset = try records.node(id)?.asset, try records.isSaid(field, of: asset) {
                     return nil
                 }
                 return try records.waitingBlob(of: id)
@@ -179,24 +192,6 @@ extension AssetLibrary {
             return true
         } catch {
             return false
-        }
-    }
-
-    /// Whether an attribute may be what the file says itself.
-    private func isExtracted(_ name: [UInt8]) -> Bool {
-        switch AttributeName(name) {
-        case .field(let field): field.isExtracted || field == .charset
-        case .rating, .mediaType: true
-        case .computed(let key): Self.foundKeys.contains(key) || key == "info"
-        default: false
-        }
-    }
-
-    private static func field(_ name: [UInt8]) -> Field? {
-        switch AttributeName(name) {
-        case .field(let field): field
-        case .rating: .rank
-        default: nil
         }
     }
 

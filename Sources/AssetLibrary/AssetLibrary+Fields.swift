@@ -146,7 +146,9 @@ final class RefusedAttributes: Sendable {
         }
     }
 
-    func forget(_ id: NodeID) { sentences.withLock { _ = $0.removeValue(forKey: id) } }
+    /// - Returns: whether there was one.
+    @discardableResult
+    func forget(_ id: NodeID) -> Bool { sentences.withLock { $0.removeValue(forKey: id) } != nil }
 
     func sentence(of id: NodeID) -> String? { sentences.withLock { $0[id] } }
 }

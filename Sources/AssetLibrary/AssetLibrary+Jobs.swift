@@ -16,11 +16,14 @@ extension AssetLibrary {
         return AssetID(rawValue: number)
     }
 
-    /// Tokens of the work that waits, goes on or has failed, behind one of them, in the order of the assets.
-    public func jobs(after asset: AssetID, limit: Int) throws(LibraryError) -> [(asset: AssetID, token: String)] {
+    /// Tokens of the work that waits, goes on or has failed, behind a content; what several assets show is one piece of work.
+    public func jobs(
+        after blob: BlobID,
+        limit: Int
+    ) throws(LibraryError) -> [(blob: BlobID, asset: AssetID, token: String)] {
         try read { records in
-            try records.unfinishedExtractions(after: asset, limit: limit).map {
-                ($0.asset, Self.jobToken(of: $0.asset))
+            try records.unfinishedExtractions(after: blob, limit: limit).map {
+                ($0.blob, $0.asset, Self.jobToken(of: $0.asset))
             }
         }
     }

@@ -132,7 +132,7 @@ extension AssetLibrary {
         if let type = known.type { return (known.rotation, type, known.orientation ?? 1, known.isInXMP) }
         do throws(Examiner.Failure) {
             let findings = try typeDetector.examine(blob.descriptor, extension: "")
-            return (known.rotation, findings.mediaType, findings.orientation ?? 1, findings.hasTag("xmp.Orientation"))
+            return (known.rotation, findings.mediaType, findings.orientation ?? 1, findings.isOrientationInXMP)
         } catch {
             throw LibraryError(error, "The file cannot be turned")
         }

@@ -80,6 +80,8 @@ extension AssetLibrary {
     /// A refused upload leaves a receipt, its reason on the folder, and a line in the log.
     func note(_ refusal: Refusal, at place: Place, by uid: UInt32, _ content: Content?, _ records: Records) throws {
         try records.append(refusal, at: place, by: uid, content)
+        // This is the last reason, and not what was said of an attribute before.
+        refusedAttributes.forget(place.parent)
         log.notice("Refused \(place.path): \(refusal.sentence)")
     }
 }

@@ -139,10 +139,8 @@ extension Field {
         }
         switch name {
         case "rank":
-            guard text.first.map({ $0 == "-" || $0.isASCII && $0.isNumber }) == true else {
-                return .invalid("it is not a whole number")
-            }
-            guard text.dropFirst().allSatisfy({ $0.isASCII && $0.isNumber }), text != "-" else {
+            let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
+            guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }) else {
                 return .invalid("it is not a whole number")
             }
             return Int32(text) == nil ? .outOfRange("ranks are from -2147483648 to 2147483647") : nil

@@ -88,9 +88,6 @@ public struct JSONObject: Sendable {
         add(key + "_hex", name.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
     }
 
-    /// Whether it has no member.
-    public var isEmpty: Bool { members.count == 1 }
-
     /// The object's text, without a newline at the end.
     public var bytes: [UInt8] { members + [0x7D] }
 

@@ -17,13 +17,13 @@ public struct ExtractionRecord: Sendable {
 
     fileprivate static let columns = "x.blob, x.state, x.due, x.attempts, x.updated, x.error"
 
-    fileprivate init(_ row: Columns, from first: Int32 = 0) {
-        blob = BlobID(rawValue: row.integer(first))
-        state = ExtractionState(rawValue: row.text(first + 1)) ?? .failed
-        due = row.optionalTimestamp(first + 2)
-        attempts = row.integer(first + 3)
-        updated = row.timestamp(first + 4)
-        error = row.bytes(first + 5).isEmpty ? nil : row.text(first + 5)
+    fileprivate init(_ row: Columns) {
+        blob = BlobID(rawValue: row.integer(0))
+        state = ExtractionState(rawValue: row.text(1)) ?? .failed
+        due = row.optionalTimestamp(2)
+        attempts = row.integer(3)
+        updated = row.timestamp(4)
+        error = row.isNull(5) ? nil : row.text(5)
     }
 }
 
@@ -173,29 +173,19 @@ extension Records {
 
     // MARK: Jobs
 
-    /// Assets whose content nobody has looked into yet, or in vain, behind one of them.
-    public func unfinishedExtractions(
-        after asset: AssetID,
-        limit: Int
-    ) throws -> [(asset: AssetID, record: ExtractionRecord)] {
+    /// Contents that nobody has looked into yet, or in vain, behind one of them, each with the first asset that shows it.
+    public func unfinishedExtractions(after blob: BlobID, limit: Int) throws -> [(blob: BlobID, asset: AssetID)] {
         try all(
             """
-            SELECT v.asset, \(ExtractionRecord.columns) FROM extraction x JOIN version v ON v.blob = x.blob
-            JOIN asset a ON a.id = v.asset WHERE x.state <> 'ready' AND v.asset > ? AND a.trashed IS NULL
-            AND NOT EXISTS (SELECT 1 FROM version w WHERE w.asset = v.asset AND w.number > v.number)
-            ORDER BY v.asset LIMIT ?
+            SELECT blob, asset FROM (
+                SELECT x.blob, (
+                    SELECT min(v.asset) FROM version v JOIN asset a ON a.id = v.asset
+                    WHERE v.blob = x.blob AND a.trashed IS NULL
+                    AND NOT EXISTS (SELECT 1 FROM version w WHERE w.asset = v.asset AND w.number > v.number)) AS asset
+                FROM extraction x WHERE x.state <> 'ready' AND x.blob > ? ORDER BY x.blob)
+            WHERE asset IS NOT NULL LIMIT ?
             """,
-            [asset.value, .integer(Int64(limit))]
-        ) { (AssetID(rawValue: $0.integer(0)), ExtractionRecord($0, from: 1)) }
-    }
-
-    /// How many contents are waiting, and how many could not be looked into.
-    public func unfinishedExtractionCounts() throws -> (waiting: Int64, failed: Int64) {
-        try first(
-            """
-            SELECT coalesce(sum(state = 'waiting'), 0), coalesce(sum(state = 'failed'), 0) FROM extraction WHERE state <> 'ready'
-            """,
-            []
-        ) { ($0.integer(0), $0.integer(1)) } ?? (0, 0)
+            [blob.value, .integer(Int64(limit))]
+        ) { (BlobID(rawValue: $0.integer(0)), AssetID(rawValue: $0.integer(1))) }
     }
 }

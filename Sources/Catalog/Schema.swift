@@ -74,20 +74,18 @@ enum Schema {
 
     /// What files say themselves: kept by content, so that equal ones are looked into once.
     ///
-    /// `due` is when that is to be done, or done
-    /// again; NULL where there is nothing to do.
+    /// `due` is when that is to be done, or done again; NULL where there is nothing to do.
     private static let metadata = """
         CREATE TABLE extraction (
             blob INTEGER PRIMARY KEY, state TEXT NOT NULL, due INTEGER, attempts INTEGER NOT NULL DEFAULT 0,
             updated INTEGER NOT NULL, error TEXT, findings TEXT) STRICT;
         CREATE INDEX extraction_due ON extraction (due, blob) WHERE due IS NOT NULL;
-        CREATE INDEX extraction_unfinished ON extraction (state, blob) WHERE state <> 'ready';
+        CREATE INDEX extraction_unfinished ON extraction (blob) WHERE state <> 'ready';
         ALTER TABLE asset ADD COLUMN uuid BLOB;
         UPDATE asset SET uuid = randomblob(16);
         ALTER TABLE asset ADD COLUMN reverts INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE version ADD COLUMN rotation INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE field ADD COLUMN reverts INTEGER NOT NULL DEFAULT 0;
-        CREATE INDEX asset_reverts ON asset (id) WHERE reverts <> 0;
         INSERT INTO extraction (blob, state, due, updated)
             SELECT DISTINCT v.blob, 'waiting', 1, 0 FROM version v JOIN asset a ON a.id = v.asset
             WHERE v.blob IS NOT NULL AND a.trashed IS NULL;

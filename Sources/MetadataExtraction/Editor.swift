@@ -152,11 +152,11 @@ public final class Editor: Sendable {
         let bytes = request.flatMap { Array($0.utf8.filter { $0 != 0 }) + [0] }
         guard bytes.count < 65_536 else { throw .file("All that is to be written is more than 64 KiB.") }
         let answer = try worker.withLock { worker throws(Examiner.Failure) in
-            // One that may write too little is of no use, and one that may write far more is no longer bounded.
-            let isFit = worker.map { $0.limit >= outputBytes } ?? false
-            let limit = max(outputBytes, 256 << 20)
-            var process = isFit ? worker?.process : nil
-            defer { worker = process.map { ($0, isFit ? worker?.limit ?? limit : limit) } }
+            // One that may write too little is of no use.
+            if let present = worker, present.limit < outputBytes { worker = nil }
+            let limit = worker?.limit ?? max(outputBytes, 256 << 20)
+            var process = worker?.process
+            defer { worker = process.map { ($0, limit) } }
             // A file that has ended one worker does not get a second: somebody waits.
             return try Examiner.ask(
                 &process,

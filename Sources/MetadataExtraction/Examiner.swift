@@ -40,9 +40,7 @@ public final class Examiner: Sendable {
 
     /// The MIME type of a file's content.
     public func type(of file: FileDescriptor) throws(Failure) -> String {
-        let answer = try probe.withLock { worker throws(Failure) in
-            try Self.ask(&worker, .probe, Array("t".utf8), file)
-        }
+        let answer = try ask(probe, .probe, Array("t".utf8), file, 0)
         guard let type = ProbedFacts(answer)?.type else { throw .file("libmagic gave no type.") }
         return type
     }

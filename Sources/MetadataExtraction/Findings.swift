@@ -6,7 +6,8 @@ public struct Findings: Sendable {
     public let mediaType: String
     /// EXIF's 1 to 8, where it has one.
     public let orientation: Int64?
-    private let tagNames: Set<String>
+    /// Whether XMP has it, too.
+    public let isOrientationInXMP: Bool
     /// Why not all of it could be found out; nil where it could.
     public let problem: String?
     /// All of it, as a JSON object: `mime_type` and its like, `fields`, and `tags`.
@@ -18,6 +19,7 @@ public struct Findings: Sendable {
         let media = MediaFacts(probed, embedded)
         mediaType = media.type
         orientation = media.orientation
+        isOrientationInXMP = !embedded["XMP-tiff:Orientation"].isEmpty
         self.problem = problem
         var json = JSONObject()
         media.add(to: &json)
@@ -26,17 +28,10 @@ public struct Findings: Sendable {
         for (field, value) in fields { fieldsJSON.add(field.name, value) }
         json.add("fields", fieldsJSON)
         var tags = JSONObject()
-        let named = embedded.namedTags
-        for (name, value) in named { tags.add(name, value) }
-        tagNames = Set(named.map(\.name))
+        for (name, value) in embedded.namedTags { tags.add(name, value) }
         json.add("tags", tags)
         self.json = json
     }
-}
-
-extension Findings {
-    /// Whether a tag, such as `exif.FNumber`, is in it.
-    public func hasTag(_ name: String) -> Bool { tagNames.contains(name) }
 }
 
 extension EmbeddedFacts {
@@ -48,7 +43,7 @@ extension EmbeddedFacts {
         return tags.compactMap { tag in
             let name = "\(tag.outer.lowercased()).\(tag.name)"
             let text = tag.values.joined(separator: ", ")
-            guard Field.isTag(name), tag.group != "IFD1", !text.isEmpty, text.utf8.count <= 4096 else { return nil }
+            guard Field.isTag(name), !text.isEmpty, text.utf8.count <= 4096 else { return nil }
             return seen.insert(name).inserted ? (name, text) : nil
         }
     }

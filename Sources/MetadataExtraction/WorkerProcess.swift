@@ -24,7 +24,6 @@ final class WorkerProcess: Sendable {
 
     private let process: pid_t
     private let socket: Int32
-
     private let limits: Limits
     private let isCancelled: @Sendable () -> Bool
 
@@ -128,7 +127,7 @@ final class WorkerProcess: Sendable {
             unsafe posix_spawn_file_actions_adddup2(&actions, script, 3)
         }
         unsafe posix_spawn_file_actions_addclosefrom_np(&actions, script >= 0 ? 4 : 3)
-        // A signal that this thread blocks has to end the worker all the same: SIGXCPU.
+        // A signal that this thread blocks has to end the worker all the same: SIGXFSZ.
         var attributes = posix_spawnattr_t()
         var none = sigset_t()
         unsafe sigemptyset(&none)
@@ -208,7 +207,7 @@ final class WorkerProcess: Sendable {
         return time.tv_sec
     }
 
-    /// One message; nil when the worker has ended, or takes too long: then it is ended.
+    /// One message; `.lost` when the worker has ended, or takes too long: then it is ended.
     ///
     /// The kernel could watch over the time of a processor, but not for us: prlimit(2) of another user's process takes a capability that a
     /// container may not have.

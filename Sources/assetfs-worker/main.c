@@ -3,9 +3,8 @@
  *
  *   assetfs-worker probe                       type by libmagic, streams by libavformat
  *   assetfs-worker exiftool OUTPUT-BYTES       what is embedded, by the Perl program on descriptor 3
- *   assetfs-worker run OUTPUT-BYTES COMMAND…   a program that turns its standard input into its output
  *
- * The first two have a SOCK_SEQPACKET socket as their standard input and output: a request is one message with the descriptors
+ * Both have a SOCK_SEQPACKET socket as their standard input and output: a request is one message with the descriptors
  * of the files; a reply is one or more messages, each of which begins with “+” where more follow and “.” where none do.
  */
 #define _GNU_SOURCE
@@ -19,13 +18,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int isSocket = 1;
-
 void worker_fail(const char *what) {
     char line[200];
     int length = snprintf(line, sizeof line, "!%s: %s", what, strerror(errno));
-    if (isSocket) send(0, line, (size_t)length, 0);
-    else fprintf(stderr, "assetfs-worker: %s\n", line + 1);
+    send(0, line, (size_t)length, 0);
     _exit(126);
 }
 
@@ -35,11 +31,6 @@ static const char *const libraries[] = {
 
 /* The environment is not the user's: nothing in it that a library would follow. */
 static char *const environment[] = {"PATH=/nonexistent", "HOME=/nonexistent", "LC_ALL=C", "TZ=UTC", NULL};
-
-static _Noreturn void become(char **arguments) {
-    execve(arguments[0], arguments, environment);
-    worker_fail(arguments[0]);
-}
 
 int main(int count, char **arguments) {
     const char *kind = count > 1 ? arguments[1] : "";
@@ -57,15 +48,8 @@ int main(int count, char **arguments) {
         sandbox_enter(atol(arguments[2]));
         sandbox_confine(libraries, perl[0]);
         sandbox_filter(1);
-        become(perl);
-    }
-    if (strcmp(kind, "run") == 0 && count > 3) {
-        isSocket = 0;
-        close_range(3, ~0U, 0);
-        sandbox_enter(atol(arguments[2]));
-        sandbox_confine(libraries, arguments[3]);
-        sandbox_filter(1);
-        become(arguments + 3);
+        execve(perl[0], perl, environment);
+        worker_fail(perl[0]);
     }
     fprintf(stderr, "assetfs-worker is started by assetfs.\n");
     return 64;

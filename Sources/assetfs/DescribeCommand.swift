@@ -55,20 +55,7 @@ struct DescribeCommand: ParsableCommand {
             throw ValidationError("Say what is to be said, such as --caption “At the lake”.")
         }
         let files = try FileList.files(in: paths, recursive: recursive)
-        var bar = ProgressBar(total: files.count)
-        var failed = 0
-        for file in files {
-            do {
-                try describe(file, values, removed)
-            } catch {
-                // It has been said what is wrong; the others are described all the same.
-                failed += 1
-            }
-            bar.advance((file as NSString).lastPathComponent)
-        }
-        bar.clear()
-        print("\(files.count - failed) of \(files.count) files described.")
-        if failed > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
+        try ProgressBar.run(files, "described", name: { $0 }) { try describe($0, values, removed) }
     }
 
     private func describe(_ file: String, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {

@@ -32,19 +32,7 @@ struct ExportCommand: ParsableCommand {
         let destination = paths[paths.count - 1]
         let copies = try Self.copies(of: Array(paths.dropLast()), to: destination)
         let editor = Editor()
-        var bar = ProgressBar(total: copies.count)
-        var failed = 0
-        for (source, target) in copies {
-            do {
-                try copy(source, to: target, editor)
-            } catch {
-                failed += 1
-            }
-            bar.advance((source as NSString).lastPathComponent)
-        }
-        bar.clear()
-        print("\(copies.count - failed) of \(copies.count) files exported.")
-        if failed > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
+        try ProgressBar.run(copies, "exported", name: { $0.0 }) { try copy($0, to: $1, editor) }
     }
 
     /// What goes where, folders with all that is in them.
@@ -69,13 +57,16 @@ struct ExportCommand: ParsableCommand {
         if !force, unsafe access(target, F_OK) == 0 {
             throw ExitStatus.failed.because("\(target) is there already; --force replaces it.")
         }
+        if Self.isSame(source, target) {
+            throw ExitStatus.failed.because("\(target) is the file itself, which export never changes.")
+        }
         let folder = (target as NSString).deletingLastPathComponent
         if !folder.isEmpty {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         }
         let said = embed || sidecar ? try Said(of: source) : Said()
         // Under another name until it is complete, so that no half of a file is ever taken for one.
-        let (partial, embedded) = (target + ".part", target + ".embedded.part")
+        let (partial, embedded) = (Self.temporaryName(in: folder), Self.temporaryName(in: folder))
         defer { for path in [partial, embedded] { _ = unsafe unlink(path) } }
         try copyBytes(source, to: partial)
         var isEmbedded = false
@@ -108,6 +99,17 @@ struct ExportCommand: ParsableCommand {
         if !said.isEmpty, sidecar || embed && !isEmbedded { try writeSidecar(said, for: target, editor) }
     }
 
+    /// A name that nobody else has.
+    private static func temporaryName(in folder: String) -> String {
+        (folder.isEmpty ? "" : folder + "/") + ".assetfs-\(UUID().uuidString).part"
+    }
+
+    private static func isSame(_ one: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard unsafe stat(one, &first) == 0, unsafe stat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
     /// Opens both files for `body`.
     private func write(
         _ source: String,
@@ -116,7 +118,7 @@ struct ExportCommand: ParsableCommand {
     ) throws(Examiner.Failure) {
         let file = unsafe open(source, O_RDONLY | O_CLOEXEC)
         defer { if file >= 0 { _ = close(file) } }
-        let copy = unsafe open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        let copy = unsafe open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         defer { if copy >= 0 { _ = close(copy) } }
         guard file >= 0, copy >= 0 else { throw .unavailable(unsafe String(cString: strerror(errno))) }
         try body(FileDescriptor(rawValue: file), FileDescriptor(rawValue: copy))
@@ -174,9 +176,9 @@ struct ExportCommand: ParsableCommand {
         }
         let tags = Embedding.sidecarTags(for: said.fields.filter { !$0.value.isEmpty })
         guard !tags.isEmpty else { return }
-        let partial = path + ".part"
+        let partial = Self.temporaryName(in: (path as NSString).deletingLastPathComponent)
         defer { _ = unsafe unlink(partial) }
-        let file = unsafe open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let file = unsafe open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw Self.failure(path, nil) }
         defer { _ = close(file) }
         do throws(Examiner.Failure) {

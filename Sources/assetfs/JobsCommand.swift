@@ -18,9 +18,13 @@ struct JobsCommand: ParsableCommand {
     func run() throws {
         let folder = try MountPoint.only(mountpoint) + "/uploads/jobs"
         if wait {
-            while try jobs(in: folder).contains(where: { $0.status != "error" }) { usleep(100_000) }
+            // The first that is waiting is enough to know.
+            while try names(in: folder).contains(where: { job($0, in: folder).map { $0.status != "error" } ?? false }) {
+                usleep(100_000)
+            }
         }
-        let jobs = try jobs(in: folder)
+        let jobs = try names(in: folder).sorted { $0.localizedStandardCompare($1) == .orderedAscending }
+            .compactMap { job($0, in: folder) }
         for job in jobs { print(json ? job.line : job.text) }
         guard !json else { return }
         let failed = jobs.count { $0.status == "error" }
@@ -33,26 +37,26 @@ struct JobsCommand: ParsableCommand {
         let text: String
     }
 
-    private func jobs(in folder: String) throws -> [Job] {
-        let names: [String]
+    private func names(in folder: String) throws -> [String] {
         do {
-            names = try FileManager.default.contentsOfDirectory(atPath: folder)
+            return try FileManager.default.contentsOfDirectory(atPath: folder)
         } catch {
             throw ExitStatus.failed.because(
                 "\(folder) cannot be read; it is its owner's alone, and a mount with view=folders hides it."
             )
         }
-        return names.sorted { $0.localizedStandardCompare($1) == .orderedAscending }.compactMap { name in
-            // One that has ended meanwhile is none of them.
-            guard let line = try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8),
-                let job = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
-                let status = job["status"] as? String, status != "success"
-            else { return nil }
-            var text = status.padded(to: 10) + (job["token"] as? String ?? name).padded(to: 20)
-            text += job["filename"] as? String ?? ""
-            if let error = job["error"] as? String { text += ": \(error)" }
-            if let retry = job["retry"] as? String { text += " (again at \(retry.prefix(19))Z)" }
-            return Job(status: status, line: line.trimmingCharacters(in: .newlines), text: text)
-        }
+    }
+
+    /// A piece of work; nil for what has ended meanwhile.
+    private func job(_ name: String, in folder: String) -> Job? {
+        guard let line = try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8),
+            let job = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+            let status = job["status"] as? String, status != "success"
+        else { return nil }
+        var text = status.padded(to: 10) + (job["token"] as? String ?? name).padded(to: 20)
+        text += job["filename"] as? String ?? ""
+        if let error = job["error"] as? String { text += ": \(error)" }
+        if let retry = job["retry"] as? String { text += " (again at \(retry.prefix(19))Z)" }
+        return Job(status: status, line: line.trimmingCharacters(in: .newlines), text: text)
     }
 }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 
 /// How far a command is with many files: a line on the terminal that is written again and again; nothing where stderr is none.
@@ -8,10 +9,29 @@ struct ProgressBar {
     private var last = Date.distantPast
     private static let width = 30
 
-    init(total: Int) { self.total = total }
+    private init(total: Int) { self.total = total }
+
+    /// Does something to each of some files, and says of how many it could be done; `body` has said itself what was wrong.
+    /// - Throws: the status of a failure where it could not be done to all.
+    static func run<Item>(
+        _ items: [Item],
+        _ done: String,
+        name: (Item) -> String,
+        _ body: (Item) throws -> Void
+    ) throws {
+        var bar = ProgressBar(total: items.count)
+        var failed = 0
+        for item in items {
+            do { try body(item) } catch { failed += 1 }
+            bar.advance((name(item) as NSString).lastPathComponent)
+        }
+        bar.clear()
+        print("\(items.count - failed) of \(items.count) files \(done).")
+        if failed > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
+    }
 
     /// One file more is done.
-    mutating func advance(_ name: String) {
+    private mutating func advance(_ name: String) {
         done += 1
         guard isShown, done == total || Date().timeIntervalSince(last) > 0.1 else { return }
         last = Date()
@@ -22,7 +42,7 @@ struct ProgressBar {
     }
 
     /// The line is free for something else.
-    func clear() { if isShown { write("\r\u{1B}[K") } }
+    private func clear() { if isShown { write("\r\u{1B}[K") } }
 
     private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

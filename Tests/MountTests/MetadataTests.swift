@@ -241,6 +241,31 @@ struct MetadataTests {
         )
     }
 
+    @Test func `files that stay open keep no other from being looked into`() throws {
+        try check(
+            """
+            held = []
+            for number in range(30):
+                name = f"{number}.log"; held.append(os.open(name, os.O_WRONLY | os.O_CREAT)); os.write(held[-1], b"%d" % number); os.close(os.dup(held[-1]))
+            upload("a.jpg"); end = time.monotonic() + 20
+            while field("a.jpg", "status") != "ready": assert time.monotonic() < end; time.sleep(0.05)
+            assert field("0.log", "status") == "processing"
+            for fd in held: os.close(fd)
+            while any(field(f"{n}.log", "status") != "ready" for n in range(30)): assert time.monotonic() < end; time.sleep(0.05)
+            """
+        )
+    }
+
+    @Test func `a folder says why the last thing was refused, whatever that was`() throws {
+        try check(
+            """
+            say("r", duplicates="REJECT"); upload("r/a", "plain.jpg")
+            assert refused(os.setxattr, "r", "user.policy.max_size", b"5X") == "EINVAL" and "5X" in attribute("r", "error")
+            assert refused(upload, "r/b", "plain.jpg") == "EEXIST" and "matches resources" in attribute("r", "error")
+            """
+        )
+    }
+
     @Test func `described files lose nothing by cp, rsync and tar, through the disk and back`() throws {
         try check(
             """
