@@ -88,14 +88,16 @@ extension AssetFilesystem {
 
     /// The disk below the library.
     ///
-    /// Files are rows, so there is no limit of them to show; the disk's is shown.
+    /// Files are rows, so there is no limit of them to show; the disk's is shown. What makes room by itself when there is none, the
+    /// trash and former contents, counts as free.
     public func statfs(for caller: Caller) throws(OperationFailure) -> FilesystemStatistics {
         let disk = try refusing { () throws(LibraryError) in try library.diskStatistics() }
+        let reclaimable = UInt64(try reading { try $0.reclaimableBytes() }) / UInt64(max(1, disk.f_frsize))
         return FilesystemStatistics(
             blockSize: UInt64(disk.f_frsize),
             blocks: UInt64(disk.f_blocks),
-            freeBlocks: UInt64(disk.f_bfree),
-            availableBlocks: UInt64(disk.f_bavail),
+            freeBlocks: min(UInt64(disk.f_blocks), UInt64(disk.f_bfree) + reclaimable),
+            availableBlocks: min(UInt64(disk.f_blocks), UInt64(disk.f_bavail) + reclaimable),
             files: UInt64(disk.f_files),
             freeFiles: UInt64(disk.f_ffree)
         )
@@ -104,7 +106,7 @@ extension AssetFilesystem {
     func attributes(_ record: NodeRecord) -> Attributes {
         var result = Attributes(
             inode: record.id.inode,
-            mode: record.mode,
+            mode: record.effectiveMode,
             linkCount: UInt32(clamping: record.links),
             uid: record.uid,
             gid: record.gid,

@@ -10,7 +10,13 @@ extension AssetFilesystem {
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
         var opened = Opened(OpenViewHandle())
         let id = node(inode)
-        opened.keepsCache = View(id).map { !$0.changesByItself } ?? !mayChangeNames(in: id)
+        // What goes by itself, or is not for everybody to see, the kernel does not know of.
+        if let view = View(id) {
+            opened.keepsCache = !view.changesByItself
+        } else {
+            let isSpecial = try reading { try $0.isSpecial(id) }
+            opened.keepsCache = !isSpecial && !mayChangeNames(in: id)
+        }
         return opened
     }
 
@@ -33,7 +39,7 @@ extension AssetFilesystem {
             }
             return
         }
-        try list(id, from: cookie) { entry in
+        try list(id, from: cookie, for: caller) { entry in
             buffer.append(
                 entry.name,
                 inode: entry.node.id.inode,
@@ -62,7 +68,7 @@ extension AssetFilesystem {
             return
         }
         let count = library.verdictCount
-        try list(id, from: cookie) { (entry) throws(OperationFailure) in
+        try list(id, from: cookie, for: caller) { (entry) throws(OperationFailure) in
             let name = try? EntryName(entry.name)
             let answer = self.entry(try overlaid(entry.node, readAt: count), named: name, in: id)
             guard buffer.append(entry.name, entry: answer, cookie: entry.cookie + Self.entryCookies) else {
@@ -130,13 +136,18 @@ extension AssetFilesystem {
     private func list(
         _ id: NodeID,
         from cookie: Int64,
+        for caller: Caller,
         _ add: (EntryRecord) throws(OperationFailure) -> Bool
     ) throws(OperationFailure) {
         var position = max(0, cookie - Self.entryCookies)
+        let now = library.lifeTime
         while true {
             let entries = try reading { try $0.entries(of: id, after: position, limit: 128) }
             for entry in entries {
-                guard try add(entry) else { return }
+                let (node, uid) = (entry.node, caller.uid)
+                let isHidden = node.access?.isHidden == true && uid != 0 && uid != node.uid
+                let isShown = !isHidden && !node.isExpired(at: now)
+                if isShown, try !add(entry) { return }
                 position = entry.cookie
             }
             if entries.count < 128 { return }

@@ -38,6 +38,15 @@ extension AssetFilesystem {
         }
         // Turned, the file has another content and size, of which the kernel knows nothing.
         if library.changesContent(name.bytes) { kernel.withLock { $0 }?.invalidate(inode) }
+        try showAnew(id, after: name)
+    }
+
+    /// Who may see a file has changed, and with it the mode of all files that show the same asset.
+    private func showAnew(_ id: NodeID, after name: Name) throws(OperationFailure) {
+        guard library.changesVisibility(name.bytes), let kernel = kernel.withLock({ $0 }) else { return }
+        for file in try refusing({ () throws(LibraryError) in try library.filesSharing(id) }) {
+            kernel.invalidateAttributes(file.inode)
+        }
     }
 
     /// Turning a picture may take seconds.
@@ -77,7 +86,14 @@ extension AssetFilesystem {
     /// Removes an extended attribute.
     public func removexattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) {
         let id = try place(inode)
-        try refusing { () throws(LibraryError) in try library.removeExtendedAttribute(name.bytes, of: id) }
+        try refusing { () throws(LibraryError) in
+            try library.removeExtendedAttribute(
+                name.bytes,
+                of: id,
+                by: Uploader(uid: caller.uid, gid: caller.gid)
+            )
+        }
+        try showAnew(id, after: name)
     }
 
     private func place(_ inode: InodeNumber) throws(OperationFailure) -> NodeID {

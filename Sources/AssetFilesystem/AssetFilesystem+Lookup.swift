@@ -1,5 +1,5 @@
 public import AssetLibrary
-public import AssetModel
+internal import AssetModel
 internal import Catalog
 public import FUSE
 internal import Logging
@@ -28,9 +28,10 @@ extension AssetFilesystem {
             return entry
         }
         let count = library.verdictCount
-        guard let record = try reading({ try $0.node(named: name, in: parent) }) else {
+        let found = try reading({ try $0.node(named: name, in: parent) })
+        guard let record = found, !record.isExpired(at: library.lifeTime) else {
             // Where a name may come by itself, its absence is not for the kernel to remember.
-            if mayChangeNames(in: parent) { throw .missingForNow }
+            if found != nil || mayChangeNames(in: parent) { throw .missingForNow }
             return nil
         }
         if let other = try detoured(record, name, in: parent, for: caller) { return other }
@@ -62,11 +63,11 @@ extension AssetFilesystem {
         lookupCounts.add(record.id)
         var isUnsure = false
         if let name, let folder, record.isFile {
-            isUnsure = (try? library.mayChangeName(name, of: record.id, in: folder)) ?? true
+            isUnsure = (try? library.mayChangeName(name, of: record, in: folder)) ?? true
         }
         return Entry(
             attributes: attributes(record),
-            nameLifetime: isUnsure ? .zero : Self.lifetime,
+            nameLifetime: isUnsure ? .zero : nameLifetime(record),
             attributesLifetime: isUnsure ? .zero : attributesLifetime(record)
         )
     }
@@ -80,6 +81,13 @@ extension AssetFilesystem {
     /// How long the kernel may believe a node's attributes: a folder's change when names come and go by themselves.
     func attributesLifetime(_ record: NodeRecord) -> Duration {
         record.isFolder && mayChangeNames(in: record.id) ? .zero : Self.lifetime
+    }
+
+    /// How long the kernel may believe a node's name: not beyond the file's time, nor quite as long, since it counts in ticks.
+    private func nameLifetime(_ record: NodeRecord) -> Duration {
+        guard let expires = record.expires else { return Self.lifetime }
+        let left = Duration.nanoseconds(expires.rawValue - library.lifeTime.rawValue) - .milliseconds(10)
+        return min(max(left, .zero), Self.lifetime)
     }
 
     func mayChangeNames(in folder: NodeID) -> Bool {
@@ -110,11 +118,29 @@ extension AssetFilesystem {
     }
 }
 
-extension AssetFilesystem: NameObserver {
-    /// The kernel forgets a name, and what it has of the folder's listing.
-    public func nameChanged(_ name: EntryName, in folder: NodeID) {
+extension AssetFilesystem: Observer {
+    /// The kernel forgets names, and what it has of their folders' listings; each folder's once.
+    public func heard(_ happenings: [Happening]) {
         guard let kernel = kernel.withLock({ $0 }) else { return }
-        kernel.invalidate(inode(folder))
-        kernel.invalidate(name.bytes, in: inode(folder))
+        var folders: Set<NodeID> = []
+        for happening in happenings {
+            switch happening {
+            case .changed(let name, let folder):
+                if folders.insert(folder).inserted { kernel.invalidate(inode(folder)) }
+                kernel.invalidate(name.bytes, in: inode(folder))
+            case .removed(let name, let folder, let node):
+                if folders.insert(folder).inserted { kernel.invalidate(inode(folder)) }
+                kernel.delete(name.bytes, of: inode(node), in: inode(folder))
+                lose(node)
+            case .lost(let node): lose(node)
+            }
+        }
+    }
+
+    /// A node without a name goes with the kernel's last reference, or now where there is none.
+    private func lose(_ node: NodeID) {
+        removedNodes.withLock { _ = $0.insert(node) }
+        guard !lookupCounts.has(node), removedNodes.withLock({ $0.remove(node) }) != nil else { return }
+        forgetNow([node])
     }
 }

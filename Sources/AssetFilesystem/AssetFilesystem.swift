@@ -40,7 +40,7 @@ public final class AssetFilesystem: Filesystem {
     /// Keeps what the kernel can be told through.
     public func start(_ kernel: Kernel) {
         self.kernel.withLock { $0 = kernel }
-        library.observeNames(self)
+        library.observe(self)
     }
 
     /// A name is made known to the kernel when it comes to be, so that it may remember its absence as long.

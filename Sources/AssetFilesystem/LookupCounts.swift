@@ -12,6 +12,9 @@ final class LookupCounts: Sendable {
     /// The kernel is about to learn of a node.
     func add(_ node: NodeID) { counts.withLock { $0[node, default: 0] += 1 } }
 
+    /// Whether the kernel knows a node.
+    func has(_ node: NodeID) -> Bool { counts.withLock { $0[node] != nil } }
+
     /// Takes references away.
     /// - Returns: the nodes that the kernel knows no more.
     func subtract(_ forgotten: [Forgotten]) -> [NodeID] {

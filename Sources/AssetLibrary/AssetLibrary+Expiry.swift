@@ -3,26 +3,66 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-// Assets that go by themselves, because they were uploaded where files are temporary and nobody stored them.
+// Assets that go by themselves at their time: for good, with all their names. Whoever asks for a name whose time has come finds
+// none, also before the sweeper has come to it.
 extension AssetLibrary {
-    /// Removes the names of assets whose time has come, and comes back when the next one's has.
-    func removeExpired() {
+    /// How many assets are removed in one step of the catalog, so that nobody waits long behind it.
+    static let sweepBatch = 50
+
+    /// Removes what has a name, if its time has come.
+    func removeIfExpired(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> Bool {
+        let now = clock.now
+        guard let node = try read({ try $0.node(named: name, in: parent) }), node.isExpired(at: now),
+            let asset = node.asset
+        else { return false }
+        try removeNow([asset])
+        return true
+    }
+
+    /// Removes what is in a folder and has come to its time.
+    func removeExpired(in folder: NodeID) throws(LibraryError) {
+        let now = clock.now
+        let assets = try read { records -> [AssetID] in
+            guard try records.isSpecial(folder) else { return [] }
+            return try records.expiredAssets(in: folder, by: now)
+        }
+        if !assets.isEmpty { try removeNow(assets) }
+    }
+
+    /// Runs `body`, which makes a name, once more where the name was taken by what has come to its time.
+    func clearing<Value>(
+        _ name: EntryName,
+        in parent: NodeID,
+        _ body: () throws(LibraryError) -> Value
+    ) throws(LibraryError) -> Value {
         do throws(LibraryError) {
-            while try removeSome() {}
-            // Looked at again within a second, as long as there is anything to wait for.
-            if try read({ try $0.nextExpiry() }) != nil { expirer.wake() }
+            return try body()
         } catch {
-            log.error("Files whose time has come could not be removed: \(error)")
+            guard case .nameTaken = error, try removeIfExpired(name, in: parent) else { throw error }
+            return try body()
         }
     }
 
+    /// Removes everything whose time has come, when the library is opened.
+    func removeAllExpired() throws(LibraryError) {
+        while try removeSomeExpired() {}
+        try commit()
+    }
+
     /// - Returns: whether there may be more.
-    private func removeSome() throws(LibraryError) -> Bool {
+    func removeSomeExpired() throws(LibraryError) -> Bool {
+        let now = clock.now
+        let expired = try read { try $0.expired(by: now, limit: Self.sweepBatch) }
+        if !expired.isEmpty { try removeNow(expired) }
+        return expired.count == Self.sweepBatch
+    }
+
+    /// Removes assets for good, and all their names.
+    private func removeNow(_ assets: [AssetID]) throws(LibraryError) {
         let now = Timestamp.now
         let removed = try write { records in
-            var removed: [(Place, NodeRecord)] = []
-            let expired = try records.expired(by: now, limit: 100)
-            for asset in expired {
+            var removed: [(place: Place, node: NodeRecord)] = []
+            for asset in assets {
                 for id in try records.nodes(showing: asset) {
                     for entry in try records.entriesNaming(id) {
                         guard let node = try records.node(id) else { continue }
@@ -32,17 +72,17 @@ extension AssetLibrary {
                         removed.append((place, try records.dropLink(of: node, at: now)))
                         usage.add(-node.size, to: place.rules)
                     }
+                    try records.setAsset(of: id, to: nil)
                 }
-                guard let place = removed.last?.0 else { continue }
-                try records.trash(asset, parent: place.parent, name: place.name, at: now)
+                try records.deleteAsset(asset)
             }
             return removed
         }
         for (place, node) in removed {
             noteRemoval(node)
-            tellOfName(place.name, in: place.parent)
-            log.notice("Removed \(place.rules.path(of: place.name)), which was temporary and has not been stored.")
+            freeNumbers.free(place.name, in: place.parent)
+            herald.tell(.removed(place.name, in: place.parent, node: node.id))
+            log.notice("Removed \(place.path): its time had come.")
         }
-        return !removed.isEmpty
     }
 }

@@ -31,7 +31,13 @@ extension AssetLibrary {
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
         case .computed(let key): value = try computed(key, of: id, for: reader).map { Array($0.utf8) }
         case .action: value = nil
-        case .free, .accessList, .defaultList: value = try read { try $0.extendedAttribute(name, of: id) }
+        case .life(let attribute): value = try life(attribute, of: id).map { Array($0.utf8) }
+        case .accessList:
+            // Of a private file nobody but its owner has any rights, whatever its list says.
+            value = try read { records in
+                try records.node(id)?.access?.isPrivate == true ? nil : records.extendedAttribute(name, of: id)
+            }
+        case .free, .defaultList: value = try read { try $0.extendedAttribute(name, of: id) }
         case .field, .rating, .mediaType: value = try fieldAttribute(name, of: id)
         }
         guard let value else { throw .noSuchAttribute }
@@ -43,8 +49,11 @@ extension AssetLibrary {
     /// What is computed is not among them: copying tools would try to set it.
     public func extendedAttributeNames(of id: NodeID) throws(LibraryError) -> [[UInt8]] {
         try read { records in
-            let own = try records.extendedAttributeNames(of: id).filter { $0 != AttributeName.error }
             guard let node = try records.node(id) else { throw LibraryError.notFound }
+            let isPrivate = node.access?.isPrivate == true
+            let own = try records.extendedAttributeNames(of: id).filter {
+                $0 != AttributeName.error && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
+            } + lifeNames(of: node, records)
             if node.isFolder {
                 return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
             }
@@ -91,6 +100,7 @@ extension AssetLibrary {
         case .policy(let key): return try setPolicy(key, of: id, to: value, presence)
         case .flag(let flag): return try setFlag(flag, text, of: id, to: value)
         case .computed(let key): return try setComputed(key, text, of: id, to: value, for: uploader)
+        case .life(let attribute): return try setLife(attribute, text, of: id, to: value, presence, by: uploader)
         case .action(let action): return try perform(action, text, on: id, value, by: uploader)
         case .field, .rating: return try setFieldAttribute(name, of: id, to: value, presence)
         case .free, .mediaType, .accessList, .defaultList: break
@@ -120,10 +130,16 @@ extension AssetLibrary {
     }
 
     /// Removes an extended attribute.
-    public func removeExtendedAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) {
+    public func removeExtendedAttribute(
+        _ name: [UInt8],
+        of id: NodeID,
+        by uploader: Uploader = Uploader()
+    ) throws(LibraryError) {
         let attribute = AttributeName(name)
+        let text = String(decoding: name, as: UTF8.self)
         switch attribute {
-        case .unsupported: throw .unsupportedAttribute(String(decoding: name, as: UTF8.self))
+        case .unsupported: throw .unsupportedAttribute(text)
+        case .life(let attribute): return try removeLife(attribute, text, of: id, by: uploader)
         case .policy(let key): return try removePolicy(key, of: id)
         case .field, .rating: return try removeFieldAttribute(name, of: id)
         case .free, .mediaType, .accessList, .defaultList, .computed, .flag, .action: break

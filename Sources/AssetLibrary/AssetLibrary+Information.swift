@@ -21,7 +21,7 @@ extension AssetLibrary {
     static let computedKeys = foundKeys.union([
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
-        "info", "error", "status", "expires", "md5_at_upload", "md5_now", "duplicates", "rotation_since_upload", "job",
+        "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates", "rotation_since_upload", "job",
     ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
@@ -51,7 +51,7 @@ extension AssetLibrary {
             switch key {
             case "id": return "\(assetID)"
             case "uuid": return asset.uuidText
-            case "filename": return try records.anyEntry(of: id)?.name.description
+            case "filename": return try (records.anyEntry(of: id)?.name ?? records.trashedName(of: asset))?.description
             case "original_filename": return String(decoding: asset.originalName, as: UTF8.self)
             case "created": return asset.created.description
             case "uploaded": return newest.first?.created.description
@@ -63,7 +63,9 @@ extension AssetLibrary {
             case "status": return try records.status(of: asset)
             case "error": return try records.error(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
-            case "expires": return asset.expires?.description
+            case "path": return try path(of: id, asset, records)
+            case "trashed": return asset.trashed?.description
+            case "trashed_until": return try records.trashed(assetID)?.until.description
             case "duplicates":
                 return try duplicates(of: assetID, for: reader, records).map(String.init).joined(separator: ",")
             case "info": return String(decoding: try information(of: node, asset, records).bytes, as: UTF8.self)
@@ -79,6 +81,14 @@ extension AssetLibrary {
         case "contains_audio", "contains_video": node.size == 0 ? "0" : nil
         default: nil
         }
+    }
+
+    /// Where a file is below `folders/`, or was before it was removed.
+    private func path(of id: NodeID, _ asset: AssetRecord, _ records: Records) throws -> String? {
+        if let entry = try records.anyEntry(of: id) {
+            return try rulebook.place(entry.name, in: entry.parent, records).path
+        }
+        return try records.trashed(asset.id)?.path
     }
 
     /// The ids of other assets that have the same content and that somebody may read, at most a hundred.
@@ -105,7 +115,10 @@ extension AssetLibrary {
         info.add("id", asset.id.rawValue)
         info.add("uuid", asset.uuidText)
         info.add("node", node.id.rawValue)
-        info.add("filename", try records.anyEntry(of: node.id)?.name)
+        info.add("filename", try records.anyEntry(of: node.id)?.name ?? records.trashedName(of: asset))
+        info.add("path", try path(of: node.id, asset, records))
+        info.add("access", node.access?.name)
+        info.add("trashed", asset.trashed?.description)
         info.add("original_filename", try? EntryName(asset.originalName))
         info.add("size", node.size)
         info.add("sha256", versions.first?.digest?.description)
@@ -118,7 +131,8 @@ extension AssetLibrary {
         info.add("status", try records.status(of: asset))
         info.add("error", try records.error(of: asset))
         info.add("expires", asset.expires?.description)
-        info.add("is_stored", asset.expires == nil)
+        info.add("ttl", asset.life)
+        info.add("is_stored", asset.unstoredUntil == nil)
         info.add("is_ready", try records.extraction(of: asset.id)?.state != .waiting)
         info.add("is_image", found["mime_type"]?.hasPrefix("\"image/") ?? false)
         for key in Self.foundKeys.sorted() {
@@ -166,6 +180,10 @@ extension AssetRecord {
 }
 
 extension Records {
+    fileprivate func trashedName(of asset: AssetRecord) throws -> EntryName? {
+        asset.trashed == nil ? nil : try trashed(asset.id).flatMap { try? EntryName($0.name) }
+    }
+
     fileprivate func status(of asset: AssetRecord) throws -> String {
         if asset.infection != nil { return "infected" }
         switch try extraction(of: asset.id)?.state {

@@ -10,12 +10,15 @@ internal import Synchronization
 extension AssetLibrary {
     /// The MD5 of an asset's first content, or of its present one, in hexadecimal digits.
     func md5(of id: NodeID, isFirst: Bool) throws(LibraryError) -> String? {
+        var first: [UInt8]?
         let found = try read { records -> (BlobID?, Digest?, Int64)? in
             guard let asset = try records.node(id)?.asset else { return nil }
+            if isFirst { first = try records.firstMD5(of: asset) }
             let versions = try records.versions(of: asset)
             guard let version = isFirst ? versions.last : versions.first else { return nil }
             return (try version.digest.flatMap { try records.blob($0) }, version.digest, version.size)
         }
+        if let first { return first.hexadecimal }
         guard let (blob, digest, size) = found else { return nil }
         guard let blob, let digest else { return MD5.ofNothing }
         if let known = try read({ try $0.md5(of: blob) }) { return known.hexadecimal }

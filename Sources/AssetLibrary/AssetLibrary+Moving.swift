@@ -14,6 +14,7 @@ extension AssetLibrary {
         gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
         try refuseName(name, in: parent, by: uid)
+        _ = try removeIfExpired(name, in: parent)
         let isWaiting = try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             return try node.isFile && placeToPublish(node, records) == nil
@@ -89,7 +90,13 @@ extension AssetLibrary {
             )
             return (try records.node(named: name, in: parent), try records.node(named: newName, in: newParent), classes)
         }
-        guard let source else { throw .notFound }
+        let now = clock.now
+        guard let source, !source.isExpired(at: now) else { throw .notFound }
+        if let target, target.isExpired(at: now) {
+            _ = try removeIfExpired(newName, in: newParent)
+            return try move(name, in: parent, to: newName, in: newParent, collision, by: uid, gid: gid)
+        }
+        if target?.isFolder == true, let target { try removeExpired(in: target.id) }
         if source.isFile { try refuseName(newName, in: newParent, by: uid) }
         let uploader = Uploader(uid: uid, gid: gid)
         if collision == .exchange {
@@ -234,9 +241,12 @@ extension AssetLibrary {
             result.version = try records.arrive(source, arrival, heritage, rulebook)
         }
         if let replaced = result.replaced {
-            try records.trashIfLost(replaced, as: newName, in: newParent, at: now)
+            try rulebook.trashIfLost(replaced, as: newName, in: newParent, records)
         }
-        result.shown = try records.node(source.id)?.asset
+        let arrived = try records.node(source.id)
+        result.shown = arrived?.asset
+        // The kernel believes the name as long as it believed the former one.
+        if arrived?.expires != source.expires { herald.tell(.changed(newName, in: newParent)) }
         result.former = source.asset
         result.hasFormer = try source.asset.map { try records.asset($0) != nil } ?? false
         return result

@@ -70,18 +70,21 @@ extension AssetLibrary {
         guard value == [0x30] || value == [0x31] else { throw .invalid("\(name) is 0 or 1.") }
         let isOn = value == [0x31]
         try settle(id)
-        try write { records in
+        let end = clock.now.advanced(bySeconds: Policy.temporaryLife)
+        let nodes = try write { records -> [NodeID] in
             let asset = try records.assetToChange(of: id, for: name)
             switch flag {
             case .stored:
                 // What has a time to go keeps it.
-                if !isOn, try records.asset(asset)?.expires != nil { return }
-                try records.setExpiry(of: asset, to: isOn ? nil : .now.advanced(bySeconds: Policy.temporaryLife))
+                if !isOn, try records.asset(asset)?.expires != nil { return [] }
+                try records.setUnstored(of: asset, until: isOn ? nil : end)
             case .noEXIF: try records.setIgnoresEmbedded(isOn, of: asset)
             }
             try records.addLinks(0, to: id, at: .now)
+            return flag == .stored ? try records.nodes(showing: asset) : []
         }
-        expirer.wake()
+        try tellOfNames(of: nodes)
+        sweeper.wake()
     }
 }
 
@@ -97,7 +100,7 @@ extension Records {
     func flag(_ flag: AttributeName.AssetFlag, of id: NodeID) throws -> Bool? {
         guard let asset = try node(id)?.asset else { return nil }
         switch flag {
-        case .stored: return try self.asset(asset)?.expires == nil
+        case .stored: return try self.asset(asset)?.unstoredUntil == nil
         case .noEXIF: return try ignoresEmbedded(asset)
         }
     }

@@ -28,7 +28,7 @@ extension AssetLibrary {
                 try records.touchFolder(place.parent, at: now)
                 let left = try records.dropLink(of: record, at: now)
                 // An asset that had the name before, and what of this upload was one already, can come back.
-                try records.trashIfLost(left, as: place.name, in: place.parent, at: now)
+                try rulebook.trashIfLost(left, as: place.name, in: place.parent, records)
                 usage.add(-record.size, to: place.rules)
             }
             return places

@@ -16,10 +16,27 @@ extension AssetLibrary {
         umask: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
         try space.take(4096)
-        let made = try write { records in
+        let made = try clearing(name, in: parent) { () throws(LibraryError) in
+            try makeOnce(name, in: parent, node, umask: umask)
+        }
+        if made.isFile { vacancies.remove(name, in: parent) }
+        if made.isFolder { vacancies.takeFolder(name, in: parent, made.id) }
+        return made
+    }
+
+    private func makeOnce(
+        _ name: EntryName,
+        in parent: NodeID,
+        _ node: NodeRecord,
+        umask: UInt32
+    ) throws(LibraryError) -> NodeRecord {
+        try write { records in
             let folder = try records.folder(parent)
             guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
             var node = node
+            if node.isFile, !rulebook.isSilent, let access = try rulebook.of(parent, records).policy.access {
+                (node.access, node.isAccessInherited) = (access, true)
+            }
             let lists = try inheritedLists(from: parent, for: &node, umask: umask, records)
             // > If the directory's set-group-ID bit is set, the new file inherits its group — inode(7)
             if folder.mode & 0o2000 != 0 {
@@ -40,12 +57,10 @@ extension AssetLibrary {
                     savingBegan: vacancies.savingBegan
                 )
                 _ = try records.arrive(node, arrival, found, rulebook)
+                node = try records.node(node.id) ?? node
             }
             return node
         }
-        if made.isFile { vacancies.remove(name, in: parent) }
-        if made.isFolder { vacancies.takeFolder(name, in: parent, made.id) }
-        return made
     }
 
     // MARK: Removing
@@ -56,13 +71,15 @@ extension AssetLibrary {
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
         if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }) { trySettling(node.id) }
         let node = try write { records in
-            guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
+            guard let node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
+                throw LibraryError.notFound
+            }
             guard !node.isFolder else { throw LibraryError.isAFolder }
             let now = Timestamp.now
             try records.deleteEntry(name, in: parent)
             try records.touchFolder(parent, at: now)
             let left = try records.dropLink(of: node, at: now)
-            try records.trashIfLost(left, as: name, in: parent, at: now)
+            try rulebook.trashIfLost(left, as: name, in: parent, records)
             if !rulebook.isPlain { usage.add(-node.size, to: try rulebook.of(parent, records)) }
             return left
         }
@@ -74,6 +91,7 @@ extension AssetLibrary {
 
     /// Removes an empty folder.
     public func removeFolder(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
+        if let folder = try read({ try $0.node(named: name, in: parent) }) { try removeExpired(in: folder.id) }
         let removed = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             guard node.isFolder else { throw LibraryError.notAFolder }
@@ -178,10 +196,5 @@ extension Records {
         node.links -= dropped
         try addLinks(-dropped, to: node.id, at: now)
         return node
-    }
-
-    /// The asset of a node without a name goes to the trash, unless another node shows it.
-    func trashIfLost(_ node: NodeRecord, as name: EntryName, in parent: NodeID, at now: Timestamp) throws {
-        if node.links == 0, let asset = node.asset { try trash(asset, parent: parent, name: name, at: now) }
     }
 }

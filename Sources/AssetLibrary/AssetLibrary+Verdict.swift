@@ -33,6 +33,8 @@ extension AssetLibrary {
             if let place, let refusal = try foreseenRefusal(content, of: node.id, at: place, aim, uploader) {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
+            if let digest = sealed.digest { collection.beginUse(of: digest) }
+            defer { if let digest = sealed.digest { collection.endUse(of: digest) } }
             let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
             let isGivenAway = adopted.wasNew && !upload.isBound
             var isShown = false
@@ -78,7 +80,7 @@ extension AssetLibrary {
                 guard let show = try Show(sealed, in: node.id, modified, records) else { return .lost }
                 guard let place else { return .waiting }
                 if case .existing(let asset, _) = judgement {
-                    try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place)
+                    try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place, rulebook)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
                     return .published(nil, renamed: requested != nil ? place : nil)
                 }
@@ -91,6 +93,7 @@ extension AssetLibrary {
                     requested: requested,
                     infection: infection,
                     rotation: rotation,
+                    lifeFrom: clock.now,
                     records
                 )
                 return .published(publish.version, renamed: aim != nil ? place : nil)

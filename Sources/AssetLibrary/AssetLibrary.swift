@@ -43,8 +43,12 @@ public final class AssetLibrary: Sendable {
     /// Files whose verdict waits, and since when; each is kept open.
     let waiting = Mutex<[NodeID: Waiting]>([:])
     let settler = Worker()
+    /// By which lives are counted.
+    let clock: LifeClock
     /// Removes what goes by itself.
-    let expirer = Worker()
+    let sweeper = Worker()
+    let sweep = Sweep()
+    let collection = Collection()
     private let md5Worker = Worker()
     let isClosing: Flag
     private let layout: LibraryLayout
@@ -56,14 +60,16 @@ public final class AssetLibrary: Sendable {
 
     /// Opens a library and makes it if there is none; finishes or clears what a crash left.
     ///
-    /// `saving` is how long a name that was given up keeps its asset for a file that takes the name again.
+    /// `saving` is how long a name that was given up keeps its asset for a file that takes the name again;
+    /// `time` is what lives are counted by.
     /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
     public init(
         at path: String,
         log: Logger,
         saving: Duration = .seconds(15),
         policies: [(key: PolicyKey, value: String)] = [],
-        scanner socket: String = "/run/clamav/clamd.ctl"
+        scanner socket: String = "/run/clamav/clamd.ctl",
+        time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
         self.log = log
         let isClosing = Flag()
@@ -71,6 +77,8 @@ public final class AssetLibrary: Sendable {
         extraction = ExtractionQueue(isStopped: isClosing)
         editor = Editor { isClosing.isSet }
         vacancies = Vacancies(window: saving)
+        let clock = LifeClock(time)
+        self.clock = clock
         scanner = MalwareScanner(socketPath: socket)
         let layout = try LibraryLayout(path: path)
         self.layout = layout
@@ -82,11 +90,12 @@ public final class AssetLibrary: Sendable {
             space = SpaceReserve(blobs: blobs)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
-            rulebook = try catalog.read { try Rulebook(defaults: policies, $0) }
+            rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
             try makeFoldersNode()
             try groupCommit.commit()
             try layout.finish()
             try recover()
+            try removeAllExpired()
         } catch {
             layout.abandon()
             switch error {
@@ -102,11 +111,12 @@ public final class AssetLibrary: Sendable {
             try? self?.commitInBackground()
         }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
-        expirer.start(delay: .seconds(1)) { [weak self] in self?.removeExpired() }
+        space.reliever.withLock { $0 = { [weak self] in self?.makeRoom($0) ?? false } }
+        sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
         md5Worker.start(delay: .seconds(2)) { [weak self] in
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
         }
-        for worker in [expirer, md5Worker] { worker.wake() }
+        for worker in [sweeper, md5Worker] { worker.wake() }
         startExtraction()
     }
 
@@ -130,14 +140,14 @@ public final class AssetLibrary: Sendable {
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
         try groupCommit.commit()
-        for worker in [expirer, md5Worker] { worker.wake() }
+        for worker in [sweeper, md5Worker] { worker.wake() }
     }
 
     /// Ends all uploads, makes everything durable and lets go of the library.
     public func close() throws(LibraryError) {
         isClosing.set()
         stopObserving()
-        for worker in [expirer, md5Worker, settler, committer] { worker.stop() }
+        for worker in [sweeper, md5Worker, settler, committer] { worker.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)

@@ -18,6 +18,8 @@ enum AttributeName {
     case action(Action)
     /// A switch of the asset.
     case flag(AssetFlag)
+    /// Who may see the asset, or how long it lives.
+    case life(Life)
     /// Any other name in `user.asset.`, with what follows that.
     case computed(String)
     /// `user.policy.`, with the rest of the name.
@@ -31,6 +33,18 @@ enum AttributeName {
         case stored
         /// Whether its embedded metadata is left alone.
         case noEXIF = "no_exif"
+    }
+
+    /// What holds until somebody says otherwise; but for `ttl`, which begins anew with a copy, it is listed.
+    enum Life: String {
+        /// HubSpot's word for who may see it.
+        case access
+        /// OpenAsset's number for the same.
+        case accessLevel = "access_level"
+        /// How long from now.
+        case ttl
+        /// Until when.
+        case expires
     }
 
     /// What setting an attribute does, which has no value to be read.
@@ -58,7 +72,7 @@ enum AttributeName {
         if let key = rest(Self.assetPrefix) {
             self =
                 Field(key).map(Self.field) ?? AssetFlag(rawValue: key).map(Self.flag)
-                ?? Action(rawValue: key).map(Self.action) ?? .computed(key)
+                ?? Action(rawValue: key).map(Self.action) ?? Life(rawValue: key).map(Self.life) ?? .computed(key)
         } else if let key = rest("user.policy.") {
             self = .policy(key)
         } else if let alias = Self.aliases[String(decoding: name, as: UTF8.self)] {
@@ -76,6 +90,12 @@ enum AttributeName {
 
     /// Where a folder has the reason for which the last upload into it was refused.
     static let error = Array("user.asset.error".utf8)
+
+    /// Who may see a file.
+    static let access = Array("user.asset.access".utf8)
+
+    /// When a file goes; also kept under this name while it is no asset.
+    static let expires = Array("user.asset.expires".utf8)
 
     private static let assetPrefix = "user.asset."
 

@@ -8,15 +8,19 @@ final class BackgroundThread: Sendable {
 
     /// Starts a thread that runs `body` each time it is woken, `delay` later, so that much can be done at once, until it is
     /// stopped.
-    init(delay: Duration, body: @escaping @Sendable () -> Void) {
+    ///
+    /// `body` answers after what time it is to run again in any case; nil for only when it is woken.
+    init(delay: Duration, body: @escaping @Sendable () -> Duration?) {
         let wakeups = Wakeups()
         self.wakeups = wakeups
-        let milliseconds = Int32(delay.components.seconds * 1000 + delay.components.attoseconds / 1_000_000_000_000_000)
         let start = unsafe Unmanaged.passRetained(
             Start {
-                while wakeups.wait(milliseconds: -1) == .woken {
-                    _ = wakeups.wait(milliseconds: milliseconds, untilStopped: true)
-                    body()
+                var pause: Duration?
+                while true {
+                    let event = wakeups.wait(milliseconds: pause?.milliseconds ?? -1)
+                    if event == .stopped { break }
+                    if event == .woken { _ = wakeups.wait(milliseconds: delay.milliseconds, untilStopped: true) }
+                    pause = body()
                 }
             }
         )
@@ -55,6 +59,14 @@ final class Worker: Sendable {
 
     /// Begins, `delay` after each wake.
     func start(delay: Duration, body: @escaping @Sendable () -> Void) {
+        startRepeating(delay: delay) {
+            body()
+            return nil
+        }
+    }
+
+    /// The same for work that comes back by itself, after the time that it answers.
+    func startRepeating(delay: Duration, body: @escaping @Sendable () -> Duration?) {
         let new = BackgroundThread(delay: delay, body: body)
         thread.withLock { $0 = new }
     }
@@ -64,6 +76,11 @@ final class Worker: Sendable {
 
     /// Ends.
     func stop() { thread.withLock { $0.take() }?.stop() }
+}
+
+extension Duration {
+    /// Whole milliseconds, as poll(2) takes them.
+    fileprivate var milliseconds: Int32 { Int32(clamping: Int64(self / .milliseconds(1))) }
 }
 
 private final class Start: Sendable {

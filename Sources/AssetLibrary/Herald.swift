@@ -1,28 +1,39 @@
 public import AssetModel
+public import Catalog
 internal import Synchronization
 
-/// Hears of names that came, went or changed without anybody having asked for it by that name.
-public protocol NameObserver: AnyObject, Sendable {
+/// What happens without anybody having asked for it.
+public enum Happening: Sendable {
     /// Whatever is known of a name, or of its absence, may be wrong.
-    func nameChanged(_ name: EntryName, in folder: NodeID)
+    case changed(EntryName, in: NodeID)
+    /// A name is gone, and with it a file's.
+    case removed(EntryName, in: NodeID, node: NodeID)
+    /// A file without a name is not in the trash any more: it goes when nobody refers to it.
+    case lost(NodeID)
 }
 
-/// Tells an observer of names, on a thread of its own: the kernel takes a folder's lock to forget a name, and a request on that folder
-/// may hold it while it waits for us.
+/// Hears of what happens by itself.
+public protocol Observer: AnyObject, Sendable {
+    /// What has happened, in this order.
+    func heard(_ happenings: [Happening])
+}
+
+/// Tells an observer what happens, on a thread of its own: the kernel takes a folder's lock to forget a name, and a request on that
+/// folder may hold it while it waits for us.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Herald: Sendable {
     private struct State {
-        weak var observer: (any NameObserver)?
-        var names: [(NodeID, EntryName)] = []
+        weak var observer: (any Observer)?
+        var happenings: [Happening] = []
     }
 
     private let state = Mutex(State())
     private let worker = Worker()
 
     /// Begins.
-    func start(_ observer: any NameObserver) {
+    func start(_ observer: any Observer) {
         state.withLock { $0.observer = observer }
         worker.start(delay: .zero) { [weak self] in self?.tellAll() }
     }
@@ -30,28 +41,31 @@ final class Herald: Sendable {
     /// Ends.
     func stop() { worker.stop() }
 
-    /// A name came, went or changed.
-    func tell(_ name: EntryName, in folder: NodeID) {
+    /// Something has happened.
+    /// - Returns: whether anybody is told.
+    @discardableResult
+    func tell(_ happening: Happening) -> Bool {
         let hasObserver = state.withLock { state in
             guard state.observer != nil else { return false }
-            state.names.append((folder, name))
+            state.happenings.append(happening)
             return true
         }
         if hasObserver { worker.wake() }
+        return hasObserver
     }
 
     private func tellAll() {
-        let (observer, names) = state.withLock { state in
-            defer { state.names = [] }
-            return (state.observer, state.names)
+        let (observer, happenings) = state.withLock { state in
+            defer { state.happenings = [] }
+            return (state.observer, state.happenings)
         }
-        for (folder, name) in names { observer?.nameChanged(name, in: folder) }
+        observer?.heard(happenings)
     }
 }
 
 extension AssetLibrary {
-    /// Has an observer told of names that change by themselves; it is not kept alive.
-    public func observeNames(_ observer: any NameObserver) { herald.start(observer) }
+    /// Has an observer told of what happens by itself; it is not kept alive.
+    public func observe(_ observer: any Observer) { herald.start(observer) }
 
     /// Returns when the observer is told nothing any more, and nobody waits.
     public func stopObserving() {
@@ -63,7 +77,7 @@ extension AssetLibrary {
 
     func tellOfName(_ name: EntryName, in folder: NodeID) {
         freeNumbers.free(name, in: folder)
-        herald.tell(name, in: folder)
+        herald.tell(.changed(name, in: folder))
     }
 
     /// Whether any folder, or the mount, says anything about uploads.
@@ -77,10 +91,13 @@ extension AssetLibrary {
 
     /// Whether a file may lose its name by itself, or have another's when the kernel believes that it has moved it: while it is
     /// written, and under a temporary name.
-    public func mayChangeName(_ name: EntryName, of id: NodeID, in folder: NodeID) throws(LibraryError) -> Bool {
-        if rulebook.isPlain { return false }
+    public func mayChangeName(_ name: EntryName, of file: NodeRecord, in folder: NodeID) throws(LibraryError) -> Bool {
+        if rulebook.isSilent { return false }
         let place = try read { try rulebook.place(name, in: folder, $0) }
-        return place.rules.policy.mayRefuseOrRename && (!place.isFinal || isBeingWritten(id))
+        let policy = place.rules.policy
+        // With its verdict it comes to have an end.
+        if file.asset == nil, policy.life != nil || policy.isTemporary { return true }
+        return policy.mayRefuseOrRename && (!place.isFinal || isBeingWritten(file.id))
     }
 
     /// Whether anybody may write to a file at the moment.

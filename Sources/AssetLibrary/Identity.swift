@@ -55,7 +55,7 @@ extension Records {
         var node = node
         if let existing = arrival.existing {
             let place = arrival.place
-            try show(existing, by: node, insteadOf: heritage?.asset ?? node.asset, at: place)
+            try show(existing, by: node, insteadOf: heritage?.asset ?? node.asset, at: place, rulebook)
             let digest = try node.blob.flatMap { try self.digest(of: $0) }
             let content = Content(digest: digest, size: node.size)
             try append(.existing, of: existing, at: place, by: arrival.uid, content, arrival.requested)
@@ -74,7 +74,7 @@ extension Records {
             if let former = heritage.former, former.id != node.id, former.asset == heritage.asset, former.links > 0 {
                 try split(former, reusing: heritage.displaced, rulebook)
             }
-            try takeOver(heritage.asset, by: &node, named: arrival)
+            try takeOver(heritage.asset, by: &node, named: arrival, rulebook)
         } else if node.asset != nil || arrival.nameClass != .final {
             return nil
         }
@@ -91,12 +91,19 @@ extension Records {
             digest: digest,
             requested: arrival.requested,
             infection: arrival.infection,
+            lifeFrom: rulebook.clock.now,
             self
         ).version
     }
 
     /// Makes a file show an asset; what a person has set on the file wins.
-    private func takeOver(_ asset: AssetID, by node: inout NodeRecord, named arrival: Arrival) throws {
+    private func takeOver(
+        _ asset: AssetID,
+        by node: inout NodeRecord,
+        named arrival: Arrival,
+        _ rulebook: Rulebook
+    ) throws {
+        let said = node.isAccessInherited ? nil : node.access
         try restore(asset)
         try setAsset(of: node.id, to: asset)
         if let own = node.asset {
@@ -107,13 +114,14 @@ extension Records {
                     try deleteAsset(own)
                 } else {
                     let (parent, name) = arrival.formerly ?? (arrival.parent, arrival.name)
-                    try trash(own, parent: parent, name: name, at: .now)
+                    try rulebook.trash(own, nil, from: rulebook.place(name, in: parent, self), self)
                 }
             }
         } else {
             try moveAttributesToFields(of: node.id, to: asset)
         }
         node.asset = asset
+        if let said { try setAccess(of: node, to: said) }
     }
 
     /// Gives a file whose asset goes elsewhere one of its own, with the same fields; none where its name is not a final one.
@@ -133,7 +141,7 @@ extension Records {
             return
         }
         let reused = try displaced.flatMap { try self.asset($0) != nil && !isShown($0) ? $0 : nil }
-        let asset = try reused ?? insertAsset(uid: node.uid, name: name, at: now)
+        let asset = try reused ?? insertAsset(uid: node.uid, name: name, like: node, at: now)
         try reused == nil ? copyFields(of: former, to: asset) : restore(asset)
         try setAsset(of: node.id, to: asset)
         _ = try insertVersion(of: asset, blob: node.blob, size: node.size, uid: node.uid, name: name, at: now)
@@ -152,11 +160,16 @@ extension Records {
         }
     }
 
-    /// Fields that were set on a file before it was an asset are the asset's.
+    /// Fields, and the time to go, that were set on a file before it was an asset are the asset's.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID) throws {
         for (field, name, value) in try waitingFields(of: node) {
             try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
             try deleteExtendedAttribute(name, of: node)
+        }
+        if let value = try extendedAttribute(AttributeName.expires, of: node) {
+            try setUnstored(of: asset, until: nil)
+            try setDeadline(of: asset, to: Timestamp(String(decoding: value, as: UTF8.self)))
+            try deleteExtendedAttribute(AttributeName.expires, of: node)
         }
     }
 

@@ -108,7 +108,7 @@ extension AssetLibrary {
     /// Not what has expired; nor does what is uploaded to stay become what goes by itself.
     private func counts(_ asset: AssetID, _ policy: Policy, _ records: Records) throws -> Bool {
         guard let expires = try records.asset(asset)?.expires else { return true }
-        return expires > .now && (policy.duplicates == .reject || policy.isTemporary)
+        return expires > clock.now && (policy.duplicates == .reject || policy.isTemporary)
     }
 
     private func isBelow(_ folder: NodeID, _ node: NodeID, _ records: Records) throws -> Bool {

@@ -75,7 +75,7 @@ extension AssetLibrary {
         try records.deleteStaged(node.id)
         guard let place = try placeToPublish(node, records) else { return false }
         let digest = try node.blob.flatMap { try records.digest(of: $0) }
-        _ = try Publish(node, at: place, by: node.uid, digest: digest, records)
+        _ = try Publish(node, at: place, by: node.uid, digest: digest, lifeFrom: clock.now, records)
         return true
     }
 }

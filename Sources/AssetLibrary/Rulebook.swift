@@ -87,15 +87,37 @@ final class Rulebook: Sendable {
     private static let limit = 4096
     /// What the mount's options say.
     private let defaults: [(key: PolicyKey, value: String)]
-    private let isPlainNow: Atomic<Bool>
+    private let isPlainNow = Atomic(true)
+    private let isSilentNow = Atomic(true)
+    /// By which lives are counted.
+    let clock: LifeClock
+    /// How long a name that was given up keeps its asset.
+    let saving: Duration
 
-    init(defaults: [(key: PolicyKey, value: String)], _ records: Records) throws {
+    init(
+        defaults: [(key: PolicyKey, value: String)],
+        clock: LifeClock,
+        saving: Duration,
+        _ records: Records
+    ) throws {
         self.defaults = defaults
-        isPlainNow = Atomic(try defaults.isEmpty && !records.hasPolicies())
+        self.clock = clock
+        self.saving = saving
+        try readPolicies(records)
     }
 
-    /// Whether nobody has said anything, so that nothing need be asked.
+    /// Whether nobody has said anything that an upload may fail by or be filed by, so that nothing need be asked.
     var isPlain: Bool { isPlainNow.load(ordering: .relaxed) }
+
+    /// Whether nobody has said anything at all.
+    var isSilent: Bool { isSilentNow.load(ordering: .relaxed) }
+
+    private func readPolicies(_ records: Records) throws {
+        let ofLives: Set<PolicyKey> = [.access, .ttl, .versions, .trash]
+        let hasDefaults = defaults.contains { !ofLives.contains($0.key) }
+        isPlainNow.store(try !hasDefaults && !records.hasPolicies(ofUploads: true), ordering: .relaxed)
+        isSilentNow.store(try defaults.isEmpty && !records.hasPolicies(ofUploads: false), ordering: .relaxed)
+    }
 
     /// What holds in a folder.
     func of(_ folder: NodeID, _ records: Records) throws -> FolderRules {
@@ -145,7 +167,7 @@ final class Rulebook: Sendable {
             for (key, value) in said where key != .preset { apply(key, value, origin(nil)) }
         }
         if above == nil { applyAll(defaults) { _ in .mount } }
-        if !isPlain {
+        if !isSilent {
             let said = try records.policies(of: folder).compactMap { key, value in
                 PolicyKey(rawValue: key).map { (key: $0, value: value) }
             }
@@ -184,7 +206,33 @@ final class Rulebook: Sendable {
 
     /// A folder says something else.
     func forgetPolicies(_ records: Records) throws {
-        isPlainNow.store(try defaults.isEmpty && !records.hasPolicies(), ordering: .relaxed)
+        try readPolicies(records)
         forget()
+    }
+
+    /// The last name of an asset is removed: where it can be taken back from, and until when.
+    ///
+    /// At least as long as a program that saves may need it.
+    func trash(_ asset: AssetID, _ node: NodeID?, from place: Place, _ records: Records) throws {
+        let now = clock.now
+        let life = place.rules.policy.trashLife?.added(to: now) ?? now
+        try records.trash(
+            asset,
+            node,
+            parent: place.parent,
+            name: place.name,
+            path: place.path,
+            at: now,
+            until: max(life, now.advanced(by: saving))
+        )
+    }
+
+    /// Whether something in the trash is there to be taken back, and not only for a program that saves.
+    func isRestorable(_ record: TrashRecord) -> Bool { record.until > record.trashed.advanced(by: saving) }
+
+    /// The asset of a node without a name goes to the trash, unless another node shows it.
+    func trashIfLost(_ node: NodeRecord, as name: EntryName, in parent: NodeID, _ records: Records) throws {
+        guard node.links == 0, let asset = node.asset else { return }
+        try trash(asset, node.id, from: place(name, in: parent, records), records)
     }
 }

@@ -6,11 +6,13 @@ internal import Catalog
 extension Records {
     /// A file shows the asset that had its content before; `former`, which its name showed until now, goes to the trash, if nobody
     /// else shows it.
-    func show(_ asset: AssetID, by node: NodeRecord, insteadOf former: AssetID?, at place: Place) throws {
+    func show(_ asset: AssetID, by node: NodeRecord, insteadOf former: AssetID?, at place: Place, _ rulebook: Rulebook)
+        throws
+    {
         guard node.asset != asset else { return }
         try setAsset(of: node.id, to: asset, former: former ?? AssetID(rawValue: 0))
         for lost in Set([former, node.asset].compactMap { $0 }) where try self.asset(lost) != nil {
-            try trash(lost, parent: place.parent, name: place.name, at: .now)
+            try rulebook.trash(lost, nil, from: place, self)
         }
     }
 
@@ -43,7 +45,7 @@ extension Records {
             try restore(former)
             return former
         }
-        let own = try insertAsset(uid: node.uid, name: name, at: now)
+        let own = try insertAsset(uid: node.uid, name: name, like: node, at: now)
         try copyFields(of: shared, to: own)
         return own
     }
@@ -58,7 +60,7 @@ extension Records {
                 try setAsset(of: left.id, to: own, former: left.formerAsset)
                 continue
             }
-            let new = try insertAsset(uid: left.uid, name: name, at: now)
+            let new = try insertAsset(uid: left.uid, name: name, like: left, at: now)
             try copyFields(of: asset, to: new)
             try setAsset(of: left.id, to: new)
             _ = try insertVersion(of: new, blob: left.blob, size: left.size, uid: left.uid, name: name, at: now)

@@ -5,6 +5,8 @@ internal import Synchronization
 final class SpaceReserve: Sendable {
     private let blobs: BlobStore
     private let room = Atomic<Int64>(0)
+    /// Makes room where there is not enough, and says whether it has.
+    let reliever = Mutex<(@Sendable (Int64) -> Bool)?>(nil)
 
     /// What is kept, unless that is more than a sixteenth of the disk.
     private static let reserve: Int64 = 64 << 20
@@ -17,11 +19,17 @@ final class SpaceReserve: Sendable {
         // Clamped, so that several huge requests at once cannot wrap the counter round to plenty.
         let count = min(count, 1 << 56)
         if room.subtract(count) > 0 { return }
-        // Saturating: fallocate(2) may ask for more than 63 bits of bytes can say is missing.
-        let (difference, overflow) = try measure().subtractingReportingOverflow(count)
-        let left = overflow ? Int64.min : difference
+        var left = try measureLeft(behind: count)
+        if left <= 0, let relieve = reliever.withLock({ $0 }), relieve(count) { left = try measureLeft(behind: count) }
         room.store(max(left, 0), ordering: .relaxed)
         guard left > 0 else { throw .noSpace("The library's disk is full; what is left is kept for the catalog.") }
+    }
+
+    /// What is left for uploads when one has taken `count` bytes; negative where it cannot.
+    func measureLeft(behind count: Int64) throws(LibraryError) -> Int64 {
+        // Saturating: fallocate(2) may ask for more than 63 bits of bytes can say is missing.
+        let (left, overflow) = try measure().subtractingReportingOverflow(count)
+        return overflow ? .min : left
     }
 
     private func measure() throws(LibraryError) -> Int64 {

@@ -89,7 +89,7 @@ struct Publish {
     let version: VersionID?
 
     /// `present` is the version that the same upload made at an earlier verdict, and may make again; `requested` is the name that
-    /// was asked for, where that was taken.
+    /// was asked for, where that was taken; a new asset's life is counted from `lifeFrom`.
     init(
         _ node: NodeRecord,
         at place: Place,
@@ -99,6 +99,7 @@ struct Publish {
         requested: EntryName? = nil,
         infection: String? = nil,
         rotation: Int64? = nil,
+        lifeFrom: Timestamp,
         _ records: Records
     ) throws {
         let now = Timestamp.now
@@ -112,13 +113,18 @@ struct Publish {
         }
         let policy = place.rules.policy
         let isNew = node.asset == nil
-        let asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, at: now)
+        let asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, like: node, at: now)
         if isNew {
             try records.setAsset(of: node.id, to: asset)
-            try records.moveAttributesToFields(of: node.id, to: asset)
-            if policy.isTemporary {
-                try records.setExpiry(of: asset, to: now.advanced(bySeconds: Policy.temporaryLife))
+            if let life = policy.life {
+                let end = min(life.added(to: lifeFrom), Period.longestLife.added(to: lifeFrom))
+                try records.setDeadline(of: asset, to: end)
             }
+            if policy.isTemporary {
+                try records.setUnstored(of: asset, until: lifeFrom.advanced(bySeconds: Policy.temporaryLife))
+            }
+            // After what the folder says, so that what somebody has said of the file holds.
+            try records.moveAttributesToFields(of: node.id, to: asset)
             if policy.ignoresEmbeddedMetadata { try records.setIgnoresEmbedded(true, of: asset) }
         }
         let newest = isNew ? [] : try records.newestVersions(of: asset, limit: 2)
@@ -130,7 +136,7 @@ struct Publish {
         } else if let again, newest.count > 1, newest[1].blob == node.blob {
             // Back to what it was before this upload.
             outcome = .unchanged
-            try records.deleteVersion(again)
+            try records.deleteNewestVersion(again, of: asset)
             version = nil
         } else if let again {
             outcome = .replaced
@@ -146,6 +152,7 @@ struct Publish {
                 name: requested ?? place.name,
                 at: now
             )
+            if !newest.isEmpty { try records.retire(versionsOf: asset, keeping: policy.versions) }
         }
         if outcome != .unchanged {
             try records.leaveDuplicatesBehind(of: asset, by: node, at: now)

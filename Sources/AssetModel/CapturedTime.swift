@@ -31,7 +31,7 @@ public struct CapturedTime: Equatable, Sendable, CustomStringConvertible {
             guard let month = number(2), (1...12).contains(month) else { return nil }
             date.append(month)
             if skip(":-/") {
-                guard let day = number(2), (1...Self.days(in: month, of: year)).contains(day) else { return nil }
+                guard let day = number(2), (1...Int(CivilDate.days(in: Int64(month), of: Int64(year)))).contains(day) else { return nil }
                 date.append(day)
             }
         }
@@ -84,19 +84,12 @@ public struct CapturedTime: Equatable, Sendable, CustomStringConvertible {
     /// Seconds since 1970 by the clock on the wall, where the time is known.
     public var wallSeconds: Int64? {
         guard let time, date.count == 3 else { return nil }
-        // Days from a civil date, in years that begin on 1 March.
-        let (year, month) = (Int64(date[0]) - (date[1] <= 2 ? 1 : 0), Int64(date[1]))
-        let day = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + Int64(date[2]) - 1
-        let days = 365 * year + year / 4 - year / 100 + year / 400 + day - 719_468
-        return days * 86_400 + Int64(time[0] * 3600 + time[1] * 60 + time[2])
+        return daySeconds + Int64(time[0] * 3600 + time[1] * 60 + time[2])
     }
 
-    private static func days(in month: Int, of year: Int) -> Int {
-        switch month {
-        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
+    /// The same at the beginning of the day, which must be known.
+    var daySeconds: Int64 {
+        CivilDate(year: Int64(date[0]), month: Int64(date[1]), day: Int64(date[2])).daysSince1970 * 86_400
     }
 }
 

@@ -54,6 +54,14 @@ public struct Policy: Sendable {
     public var junkNames: [NamePattern] = []
     /// What becomes of malware.
     public var scan = Scan.off
+    /// Who may see new assets; nil says nothing.
+    public var access: Access?
+    /// How long new assets live; nil for ever.
+    public var life: Period?
+    /// Which former contents of an asset are kept.
+    public var versions = VersionRetention()
+    /// How long what was removed is kept; nil for not at all.
+    public var trashLife: Period? = Period.shortestLife
 
     /// How long a file stays that is not stored, in seconds.
     ///
@@ -72,7 +80,6 @@ public struct Policy: Sendable {
 
     /// Takes one setting.
     ///
-    /// Keys that say nothing about the moment of an upload are only checked.
     /// - Throws: `Objection` where the value cannot be meant.
     public mutating func apply(_ key: PolicyKey, _ value: String) throws(Objection) {
         switch key {
@@ -82,11 +89,16 @@ public struct Policy: Sendable {
         case .overwrite: overwrites = try Self.flag(value)
         case .duplicates: duplicates = try Self.choice(value)
         case .scope: scope = try Self.choice(value)
-        case .access: _ = try Self.access(value)
+        case .access:
+            guard let access = Access(value) else { throw Objection("it is \(Access.choices)") }
+            self.access = access
         case .ttl:
-            guard let days = Period(value)?.approximateDays, (1...366).contains(days) else {
-                throw Objection("it is an ISO 8601 period from P1D to P1Y, such as P3M")
+            // A year that has 366 days, so that what may be meant in any is taken.
+            let period = Period(value)
+            guard value == "none" || period?.endOfLife(from: Self.leapYear) != nil else {
+                throw Objection("it is an ISO 8601 period from P1D to P1Y, such as P3M, or none")
             }
+            life = period
         case .store:
             guard ["0", "1", "auto"].contains(value) else { throw Objection("it is 1, 0 or auto") }
             isTemporary = value == "0"
@@ -99,17 +111,13 @@ public struct Policy: Sendable {
         case .temporaryNames: temporaryNames += try NamePattern.list(value)
         case .junkNames: junkNames += try NamePattern.list(value)
         case .scan: scan = try Self.choice(value)
-        case .versions:
-            let parts = value.split(separator: ",").map(String.init)
-            let isCount = parts.first.map { $0 == "all" || Int($0).map { $0 >= 0 } ?? false } ?? false
-            let periods = isCount ? parts.dropFirst() : parts[...]
-            guard !parts.isEmpty, periods.count <= 1, periods.allSatisfy({ Period($0) != nil }) else {
-                throw Objection("it is how many, how long, or both: 20, P30D, “20,P30D”, or all")
-            }
+        case .versions: versions = try VersionRetention(value)
         case .trash:
-            guard value == "none" || Period(value) != nil else {
+            let period = Period(value)
+            guard value == "none" || period != nil else {
                 throw Objection("it is an ISO 8601 period such as P30D, or none")
             }
+            trashLife = period
         case .writeBack: _ = try Self.flag(value)
         }
     }
@@ -120,6 +128,8 @@ public struct Policy: Sendable {
         public let reason: String
         init(_ reason: String) { self.reason = reason }
     }
+
+    private static let leapYear = Timestamp(rawValue: 1_700_000_000_000_000_000)
 
     private static func flag(_ value: String) throws(Objection) -> Bool {
         switch value.lowercased() {
@@ -140,13 +150,40 @@ public struct Policy: Sendable {
         throw Objection("it is \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")")
     }
 
-    private static func access(_ value: String) throws(Objection) -> String {
-        let known = [
-            "PUBLIC_INDEXABLE", "PUBLIC_NOT_INDEXABLE", "PRIVATE", "HIDDEN_INDEXABLE", "HIDDEN_NOT_INDEXABLE",
-            "HIDDEN_PRIVATE", "HIDDEN_SENSITIVE", "SENSITIVE", "1", "2", "3",
-        ]
-        guard known.contains(value) else { throw Objection("it is \(known.joined(separator: ", "))") }
-        return value
+}
+
+/// Which former contents of an asset are kept: `20,P30D`, the default, the last 20 and none that was replaced more than 30 days ago.
+public struct VersionRetention: Hashable, Sendable {
+    /// How many; nil for any number.
+    public var count: Int? = 20
+    /// For how long after they were replaced; nil for ever.
+    public var period: Period? = Period("P30D")
+    /// How long one must have stood to be kept at all.
+    public var shortestStay = Period("PT1M")
+
+    /// What holds where nobody says anything.
+    public init() {}
+
+    /// Reads `all`, or up to three parts: how many, for how long, and how long one must have stood.
+    init(_ text: String) throws(Policy.Objection) {
+        if text == "all" {
+            (count, period, shortestStay) = (nil, nil, nil)
+            return
+        }
+        var parts = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        count = parts.first.flatMap { Int($0) }
+        if let count, count >= 0 { parts.removeFirst() }
+        period = parts.first.flatMap { Period($0) }
+        if period != nil { parts.removeFirst() }
+        if let last = parts.first, let stay = Period(last) {
+            shortestStay = stay
+            parts.removeFirst()
+        }
+        guard parts.isEmpty, count ?? 0 >= 0 else {
+            throw Policy.Objection(
+                "it is how many, for how long, or both, and how long one must have stood: 20, P30D, “20,P30D,PT0S”; or all"
+            )
+        }
     }
 }
 
@@ -180,44 +217,4 @@ public struct ByteCount: Hashable, Sendable, CustomStringConvertible {
         }
         self = count
     }
-}
-
-/// An ISO 8601 period: `P3M`, `P1Y6M`, `P2W`, `P1DT12H`.
-public struct Period: Hashable, Sendable {
-    /// How many of each, in the order years, months, weeks, days, hours, minutes, seconds.
-    let counts: [Int]
-
-    /// Reads a period.
-    public init?(_ text: String) {
-        guard text.first == "P" || text.first == "p" else { return nil }
-        var counts = [Int](repeating: 0, count: 7)
-        var next = 0
-        var number = ""
-        var isTime = false
-        var hasAny = false
-        for character in text.dropFirst().uppercased() {
-            if character.isASCII, character.isNumber {
-                number.append(character)
-                continue
-            }
-            if character == "T", number.isEmpty, !isTime {
-                (next, isTime, hasAny) = (4, true, false)
-                continue
-            }
-            let letters: [Character] = ["Y", "M", "W", "D", "H", "M", "S"]
-            let indices = isTime ? next..<7 : next..<4
-            guard let index = indices.first(where: { letters[$0] == character }),
-                let count = Int(number), count < 1_000_000
-            else { return nil }
-            counts[index] = count
-            next = index + 1
-            number = ""
-            hasAny = true
-        }
-        guard hasAny, number.isEmpty else { return nil }
-        self.counts = counts
-    }
-
-    /// About how many days; a year has 365, and twelve months are a year.
-    var approximateDays: Int { counts[0] * 365 + counts[1] * 365 / 12 + counts[2] * 7 + counts[3] + counts[4] / 24 }
 }

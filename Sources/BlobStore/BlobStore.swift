@@ -184,6 +184,16 @@ public final class BlobStore: Sendable {
         return bound
     }
 
+    /// Removes a blob's file, if it is there.
+    ///
+    /// The rows that named it must be durably gone.
+    public func remove(_ digest: Digest) throws(BlobStoreError) {
+        let path = Self.path(of: digest)
+        guard unsafe unlinkat(blobs, path, 0) != 0 else { return }
+        let number = Errno(rawValue: errno)
+        if number != .noSuchFileOrDirectory { throw BlobStoreError(number, during: "unlink blobs/\(path)") }
+    }
+
     private func notePending(_ digest: Digest) { pending.withLock { $0.append(digest) } }
 
     // MARK: Durability

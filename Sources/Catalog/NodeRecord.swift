@@ -36,6 +36,12 @@ public struct NodeRecord: Sendable {
     public var born: Timestamp
     /// A symbolic link's target.
     public var target: [UInt8] = []
+    /// Who may see a file; nil where nothing is said.
+    public var access: Access?
+    /// Whether nobody has said that but a folder: what somebody says of the asset that the file comes to show wins over it.
+    public var isAccessInherited = false
+    /// When a file goes by itself; nil where it stays.
+    public var expires: Timestamp?
 
     /// Describes a new object, all of whose times are `now`.
     public init(mode: UInt32, uid: UInt32, gid: UInt32, now: Timestamp) {
@@ -51,10 +57,16 @@ public struct NodeRecord: Sendable {
         links = isFolder ? 2 : 1
     }
 
+    /// The mode that holds: of a private file, group and others have nothing.
+    public var effectiveMode: UInt32 { access?.isPrivate == true ? mode & ~0o077 : mode }
+
     /// The permission bits of the one class, owner, group or others, that somebody is of.
     public func permissions(of uid: UInt32, isMember: (_ group: UInt32) -> Bool) -> UInt32 {
-        mode >> (uid == self.uid ? 6 : isMember(gid) ? 3 : 0) & 7
+        effectiveMode >> (uid == self.uid ? 6 : isMember(gid) ? 3 : 0) & 7
     }
+
+    /// Whether a file's time has come.
+    public func isExpired(at now: Timestamp) -> Bool { expires.map { $0 <= now } ?? false }
 
     /// Whether it is a folder.
     public var isFolder: Bool { mode & 0o170000 == 0o040000 }

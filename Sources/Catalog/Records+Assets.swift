@@ -34,6 +34,12 @@ public struct AssetRecord: Sendable {
     public let trashed: Timestamp?
     /// When it goes by itself; nil where it stays.
     public let expires: Timestamp?
+    /// When it goes because somebody said so, or its folder.
+    public let deadline: Timestamp?
+    /// When it goes because nobody has stored it.
+    public let unstoredUntil: Timestamp?
+    /// The life that it was given, an ISO 8601 period; nil where it has none, or was given a time.
+    public let life: String?
     /// What a scanner found in it.
     public let infection: String?
     /// Its identifier that is unique everywhere, 16 random bytes.
@@ -49,8 +55,8 @@ extension Records {
     /// Records a blob.
     public func insertBlob(_ digest: Digest, size: Int64, at now: Timestamp) throws -> BlobID {
         try run(
-            "INSERT INTO blob (digest, size, created) VALUES (?, ?, ?)",
-            [digest.value, .integer(size), now.value]
+            "INSERT INTO blob (digest, size, created, unused) VALUES (?, ?, ?, ?)",
+            [digest.value, .integer(size), now.value, now.value]
         )
         return BlobID(rawValue: lastRow)
     }
@@ -75,11 +81,11 @@ extension Records {
         }
     }
 
-    /// Records an asset.
-    public func insertAsset(uid: UInt32, name: EntryName, at now: Timestamp) throws -> AssetID {
+    /// Records an asset, which those may see who may see a file.
+    public func insertAsset(uid: UInt32, name: EntryName, like node: NodeRecord, at now: Timestamp) throws -> AssetID {
         try run(
-            "INSERT INTO asset (created, uid, original_name, uuid) VALUES (?, ?, ?, randomblob(16))",
-            [now.value, .integer(Int64(uid)), name.value]
+            "INSERT INTO asset (created, uid, original_name, access, uuid) VALUES (?, ?, ?, ?, randomblob(16))",
+            [now.value, .integer(Int64(uid)), name.value, node.accessValue]
         )
         return AssetID(rawValue: lastRow)
     }
@@ -87,7 +93,10 @@ extension Records {
     /// Finds an asset.
     public func asset(_ id: AssetID) throws -> AssetRecord? {
         try first(
-            "SELECT created, uid, original_name, trashed, expires, infection, uuid FROM asset WHERE id = ?",
+            """
+            SELECT created, uid, original_name, trashed, expires, infection, uuid, deadline, unstored_until, ttl
+            FROM asset WHERE id = ?
+            """,
             [id.value]
         ) {
             AssetRecord(
@@ -97,31 +106,13 @@ extension Records {
                 originalName: $0.bytes(2),
                 trashed: $0.optionalTimestamp(3),
                 expires: $0.optionalTimestamp(4),
+                deadline: $0.optionalTimestamp(7),
+                unstoredUntil: $0.optionalTimestamp(8),
+                life: $0.isNull(9) ? nil : $0.text(9),
                 infection: $0.bytes(5).isEmpty ? nil : $0.text(5),
                 uuid: $0.bytes(6)
             )
         }
-    }
-
-    /// Records that an asset lost its last name, and which it was.
-    ///
-    /// An asset that another node shows stays.
-    public func trash(_ id: AssetID, parent: NodeID, name: EntryName, at now: Timestamp) throws {
-        try run(
-            """
-            UPDATE asset SET trashed = ?, trashed_parent = ?, trashed_name = ?
-            WHERE id = ? AND NOT EXISTS (SELECT 1 FROM node WHERE asset = ? AND links > 0)
-            """,
-            [now.value, parent.value, name.value, id.value, id.value]
-        )
-    }
-
-    /// Takes an asset back from the trash.
-    public func restore(_ id: AssetID) throws {
-        try run(
-            "UPDATE asset SET trashed = NULL, trashed_parent = NULL, trashed_name = NULL WHERE id = ? AND trashed IS NOT NULL",
-            [id.value]
-        )
     }
 
     /// Whether a file shows an asset.
@@ -129,14 +120,14 @@ extension Records {
         try first("SELECT 1 FROM node WHERE asset = ? AND links > 0 LIMIT 1", [id.value]) { _ in true } ?? false
     }
 
-    /// Removes an asset that another has taken in, with its versions and fields; no file may show it.
+    /// Removes an asset with its versions and fields; no file that has a name may show it.
     public func deleteAsset(_ id: AssetID) throws {
         try run("DELETE FROM version WHERE asset = ?", [id.value])
         try run("DELETE FROM field WHERE asset = ?", [id.value])
         try run("DELETE FROM asset WHERE id = ?", [id.value])
     }
 
-    /// Records an asset's next version, and gives its row.
+    /// Records an asset's next version, and gives its row; the one before is superseded.
     public func insertVersion(
         of asset: AssetID,
         blob: BlobID?,
@@ -145,10 +136,12 @@ extension Records {
         name: EntryName,
         at now: Timestamp
     ) throws -> VersionID {
+        let newest = "(SELECT max(number) FROM version WHERE asset = ?)"
+        try run("UPDATE version SET superseded = ? WHERE asset = ? AND number = \(newest)", [now.value, asset.value, asset.value])
         try run(
             """
             INSERT INTO version (asset, number, blob, size, created, uid, name)
-            VALUES (?, 1 + coalesce((SELECT max(number) FROM version WHERE asset = ?), 0), ?, ?, ?, ?, ?)
+            VALUES (?, 1 + coalesce(\(newest), 0), ?, ?, ?, ?, ?)
             """,
             [
                 asset.value, asset.value, SQLValue(blob?.rawValue), .integer(size), now.value, .integer(Int64(uid)),
@@ -169,8 +162,14 @@ extension Records {
         try queueExtraction(of: blob, at: now)
     }
 
-    /// Removes a version.
-    public func deleteVersion(_ id: VersionID) throws { try run("DELETE FROM version WHERE id = ?", [id.value]) }
+    /// Removes the newest version of an asset: the one before is the present one again.
+    public func deleteNewestVersion(_ id: VersionID, of asset: AssetID) throws {
+        try run("DELETE FROM version WHERE id = ?", [id.value])
+        try run(
+            "UPDATE version SET superseded = NULL WHERE asset = ? AND number = (SELECT max(number) FROM version WHERE asset = ?)",
+            [asset.value, asset.value]
+        )
+    }
 
     /// The newest versions of an asset, at most `limit` of them: their rows and blobs.
     public func newestVersions(of asset: AssetID, limit: Int) throws -> [(id: VersionID, blob: BlobID?)] {

@@ -3,8 +3,16 @@ public import AssetModel
 extension NodeRecord {
     static let columns = """
         n.id, n.mode, n.links, n.uid, n.gid, n.device, n.size, n.blocks, n.blob, n.asset, n.accessed, n.modified, n.changed,
-        n.born, n.target, n.former_asset
+        n.born, n.target, n.former_asset, n.access, n.expires
         """
+
+    /// What is added to a value of access that only a folder has said.
+    private static let inheritedAccess: Int64 = 16
+
+    /// The column that says who may see a file.
+    var accessValue: SQLValue {
+        .integer(access.map { $0.rawValue | (isAccessInherited ? Self.inheritedAccess : 0) } ?? 0)
+    }
 
     init(_ row: Columns, from first: Int32 = 0) {
         self.init(
@@ -25,6 +33,10 @@ extension NodeRecord {
         changed = row.timestamp(first + 12)
         if isSymbolicLink { target = row.bytes(first + 14) }
         formerAsset = row.optionalInteger(first + 15).map(AssetID.init)
+        let said = row.integer(first + 16)
+        access = Access(rawValue: said & ~NodeRecord.inheritedAccess)
+        isAccessInherited = said & NodeRecord.inheritedAccess != 0
+        expires = row.optionalTimestamp(first + 17)
     }
 }
 
@@ -40,14 +52,14 @@ extension Records {
         var node = node
         try run(
             """
-            INSERT INTO node (id, mode, links, uid, gid, device, accessed, modified, changed, born, target)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO node (id, mode, links, uid, gid, device, accessed, modified, changed, born, target, access)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 node.id.rawValue == 0 ? nil : node.id.value, .integer(Int64(node.mode)), .integer(node.links),
                 .integer(Int64(node.uid)), .integer(Int64(node.gid)), .integer(Int64(bitPattern: node.device)),
                 node.accessed.value, node.modified.value, node.changed.value, node.born.value,
-                node.isSymbolicLink ? .blob(node.target) : nil,
+                node.isSymbolicLink ? .blob(node.target) : nil, node.accessValue,
             ]
         )
         node.id = NodeID(rawValue: lastRow)
@@ -99,18 +111,37 @@ extension Records {
 
     /// Removes a node that has no names, and all that hangs on it.
     ///
-    /// A node that has names stays.
+    /// A node that has names stays, and so does one whose asset is in the trash.
     public func deleteUnlinkedNode(_ id: NodeID) throws {
-        try run("DELETE FROM node WHERE id = ? AND links = 0", [id.value])
-        guard changedRows > 0 else { return }
+        try run("DELETE FROM node WHERE id = ? AND \(Self.isLost)", [id.value])
+        let isGone = changedRows > 0
+        // Its upload is over in any case.
+        try run("DELETE FROM staged WHERE node = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = staged.node AND links > 0)", [id.value])
+        guard isGone else { return }
         try run("DELETE FROM extended_attribute WHERE node = ?", [id.value])
         try run("DELETE FROM policy WHERE node = ?", [id.value])
-        try run("DELETE FROM staged WHERE node = ?", [id.value])
     }
 
-    /// Nodes without a name: what was open when the library was last left.
+    private static let isLost =
+        "links = 0 AND NOT EXISTS (SELECT 1 FROM asset a WHERE a.trashed_node = node.id)"
+
+    /// Nodes without a name that are not in the trash either: what was open when the library was last left.
     public func unlinkedNodes() throws -> [NodeID] {
-        try all("SELECT id FROM node WHERE links = 0", []) { NodeID(rawValue: $0.integer(0)) }
+        try all("SELECT id FROM node WHERE \(Self.isLost)", []) { NodeID(rawValue: $0.integer(0)) }
+    }
+
+    /// Whether any node has left the trash and may have no name.
+    public func hasLostNodes() throws -> Bool {
+        try first("SELECT 1 FROM lost_node LIMIT 1", []) { _ in true } ?? false
+    }
+
+    /// Takes nodes that have left the trash without a name from the list of them.
+    public func takeLostNodes(limit: Int) throws -> [NodeID] {
+        let nodes = try all("SELECT node FROM lost_node LIMIT ?", [.integer(Int64(limit))]) {
+            NodeID(rawValue: $0.integer(0))
+        }
+        for node in nodes { try run("DELETE FROM lost_node WHERE node = ?", [node.value]) }
+        return try nodes.filter { try self.node($0)?.links == 0 }
     }
 
     /// How many nodes there are.

@@ -16,9 +16,10 @@ extension Records {
         try all("SELECT key, value FROM policy WHERE node = ?", [folder.value]) { ($0.text(0), $0.text(1)) }
     }
 
-    /// Whether any folder says anything.
-    public func hasPolicies() throws -> Bool {
-        try first("SELECT 1 FROM policy LIMIT 1", []) { _ in true } ?? false
+    /// Whether any folder says anything; with `uploads`, anything that an upload may fail by, or be filed by.
+    public func hasPolicies(ofUploads uploads: Bool) throws -> Bool {
+        let condition = uploads ? " WHERE key NOT IN ('access', 'ttl', 'versions', 'trash')" : ""
+        return try first("SELECT 1 FROM policy\(condition) LIMIT 1", []) { _ in true } ?? false
     }
 
     /// Records what a folder says.
@@ -96,11 +97,6 @@ extension Records {
 
     // MARK: What policies make of assets
 
-    /// Records when an asset goes by itself; nil for never.
-    public func setExpiry(of asset: AssetID, to time: Timestamp?) throws {
-        try run("UPDATE asset SET expires = ? WHERE id = ?", [SQLValue(time?.rawValue), asset.value])
-    }
-
     /// Records that an asset's embedded metadata is to be left alone.
     public func setIgnoresEmbedded(_ ignores: Bool, of asset: AssetID) throws {
         try run("UPDATE asset SET no_exif = ? WHERE id = ?", [ignores ? 1 : 0, asset.value])
@@ -114,22 +110,6 @@ extension Records {
     /// Records what a scanner found in an asset's content; nil for nothing.
     public func setInfection(of asset: AssetID, to signature: String?) throws {
         try run("UPDATE asset SET infection = ? WHERE id = ?", [signature.map(SQLValue.text) ?? nil, asset.value])
-    }
-
-    /// Assets that are to go by a moment, and have not.
-    public func expired(by time: Timestamp, limit: Int) throws -> [AssetID] {
-        try all(
-            "SELECT id FROM asset WHERE expires IS NOT NULL AND expires <= ? AND trashed IS NULL ORDER BY expires LIMIT ?",
-            [time.value, .integer(Int64(limit))]
-        ) { AssetID(rawValue: $0.integer(0)) }
-    }
-
-    /// When the next asset goes.
-    public func nextExpiry() throws -> Timestamp? {
-        try first(
-            "SELECT expires FROM asset WHERE expires IS NOT NULL AND trashed IS NULL ORDER BY expires LIMIT 1",
-            []
-        ) { $0.timestamp(0) }
     }
 
     /// Files that show an asset.

@@ -11,6 +11,7 @@ enum Schema {
         migrator.registerMigration("2 kernel attributes") { try $0.execute(sql: kernelAttributes) }
         migrator.registerMigration("3 policies") { try $0.execute(sql: policies) }
         migrator.registerMigration("4 metadata") { try $0.execute(sql: metadata) }
+        migrator.registerMigration("5 lives") { try $0.execute(sql: lives) }
         return migrator
     }
 
@@ -89,5 +90,118 @@ enum Schema {
         INSERT INTO extraction (blob, state, due, updated)
             SELECT DISTINCT v.blob, 'waiting', 1, 0 FROM version v JOIN asset a ON a.id = v.asset
             WHERE v.blob IS NOT NULL AND a.trashed IS NULL;
+        """
+
+    /// Who may see an asset, and how long it, its former contents and what was removed stay.
+    ///
+    /// `access` is `Access`'s number, 0 for nothing, and 16 more where nobody has said it but a folder. `asset.expires` is the earlier of
+    /// `deadline`, which somebody set, and `unstored_until`. A node's `access` and `expires` are its asset's. What is derived is kept
+    /// right by triggers, whoever changes what it is derived from:
+    /// `lost_node` has files that were in the trash, are not any more, and may have no name;
+    /// `special_folder` has the folders that hold, or held, something that goes by itself or is hidden;
+    /// `blob.uses` counts versions and nodes, `blob.shown` nodes that have a name, `blob.unused` says since when there is no use;
+    /// `space.reclaimable` has the bytes of all blobs that no name shows.
+    private static let lives = """
+        ALTER TABLE asset ADD COLUMN access INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE asset ADD COLUMN deadline INTEGER;
+        ALTER TABLE asset ADD COLUMN unstored_until INTEGER;
+        ALTER TABLE asset ADD COLUMN ttl TEXT;
+        ALTER TABLE asset ADD COLUMN trashed_node INTEGER;
+        ALTER TABLE asset ADD COLUMN trashed_path TEXT;
+        ALTER TABLE asset ADD COLUMN trashed_until INTEGER;
+        ALTER TABLE asset ADD COLUMN first_md5 BLOB;
+        UPDATE asset SET unstored_until = expires;
+        UPDATE asset SET trashed_until = (unixepoch() + 86400) * 1000000000 WHERE trashed IS NOT NULL;
+        CREATE INDEX asset_trashed ON asset (id) WHERE trashed IS NOT NULL;
+        CREATE INDEX asset_trashed_until ON asset (trashed_until) WHERE trashed_until IS NOT NULL;
+        CREATE INDEX asset_trashed_node ON asset (trashed_node) WHERE trashed_node IS NOT NULL;
+        CREATE TABLE lost_node (node INTEGER PRIMARY KEY) STRICT;
+        CREATE TRIGGER asset_restored AFTER UPDATE OF trashed_node ON asset
+        WHEN OLD.trashed_node IS NOT NULL AND NEW.trashed_node IS NOT OLD.trashed_node BEGIN
+            INSERT OR IGNORE INTO lost_node VALUES (OLD.trashed_node);
+        END;
+        CREATE TRIGGER asset_gone AFTER DELETE ON asset WHEN OLD.trashed_node IS NOT NULL BEGIN
+            INSERT OR IGNORE INTO lost_node VALUES (OLD.trashed_node);
+        END;
+
+        ALTER TABLE node ADD COLUMN access INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE node ADD COLUMN expires INTEGER;
+        UPDATE node SET expires = (SELECT a.expires FROM asset a WHERE a.id = node.asset) WHERE asset IS NOT NULL;
+        CREATE TRIGGER asset_lives AFTER UPDATE OF access, expires ON asset BEGIN
+            UPDATE node SET access = NEW.access, expires = NEW.expires WHERE asset = NEW.id;
+        END;
+        CREATE TRIGGER node_shows AFTER UPDATE OF asset ON node WHEN NEW.asset IS NOT OLD.asset BEGIN
+            UPDATE node SET
+                access = coalesce((SELECT a.access FROM asset a WHERE a.id = NEW.asset), iif(NEW.access, NEW.access | 16, 0)),
+                expires = (SELECT a.expires FROM asset a WHERE a.id = NEW.asset)
+            WHERE id = NEW.id;
+        END;
+
+        CREATE TABLE special_folder (node INTEGER PRIMARY KEY) STRICT;
+        CREATE TRIGGER node_special AFTER UPDATE OF access, expires ON node
+        WHEN NEW.expires IS NOT NULL OR NEW.access & 15 BETWEEN 4 AND 7 BEGIN
+            INSERT OR IGNORE INTO special_folder SELECT parent FROM entry WHERE node = NEW.id;
+        END;
+        CREATE TRIGGER entry_special AFTER INSERT ON entry BEGIN
+            INSERT OR IGNORE INTO special_folder SELECT NEW.parent FROM node n
+            WHERE n.id = NEW.node AND (n.expires IS NOT NULL OR n.access & 15 BETWEEN 4 AND 7);
+        END;
+        CREATE TRIGGER entry_moved AFTER UPDATE OF parent, node ON entry BEGIN
+            INSERT OR IGNORE INTO special_folder SELECT NEW.parent FROM node n
+            WHERE n.id = NEW.node AND (n.expires IS NOT NULL OR n.access & 15 BETWEEN 4 AND 7);
+        END;
+        INSERT OR IGNORE INTO special_folder
+            SELECT e.parent FROM node n JOIN entry e ON e.node = n.id WHERE n.expires IS NOT NULL;
+
+        ALTER TABLE version ADD COLUMN superseded INTEGER;
+        UPDATE version SET superseded = (
+            SELECT w.created FROM version w WHERE w.asset = version.asset AND w.number > version.number
+            ORDER BY w.number LIMIT 1);
+        CREATE INDEX version_superseded ON version (superseded, id) WHERE superseded IS NOT NULL;
+
+        ALTER TABLE blob ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE blob ADD COLUMN shown INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE blob ADD COLUMN unused INTEGER;
+        CREATE INDEX node_blob ON node (blob) WHERE blob IS NOT NULL;
+        UPDATE blob SET
+            shown = (SELECT count(*) FROM node n WHERE n.blob = blob.id AND n.links > 0),
+            uses = (SELECT count(*) FROM node n WHERE n.blob = blob.id)
+                + (SELECT count(*) FROM version v WHERE v.blob = blob.id);
+        DROP INDEX node_blob;
+        UPDATE blob SET unused = unixepoch() * 1000000000 WHERE uses = 0;
+        CREATE INDEX blob_unused ON blob (unused) WHERE unused IS NOT NULL;
+        CREATE TABLE space (id INTEGER PRIMARY KEY, reclaimable INTEGER NOT NULL) STRICT;
+        INSERT INTO space VALUES (1, (SELECT coalesce(sum(size), 0) FROM blob WHERE shown = 0));
+        CREATE TRIGGER blob_made AFTER INSERT ON blob BEGIN
+            UPDATE space SET reclaimable = reclaimable + NEW.size;
+        END;
+        CREATE TRIGGER blob_gone AFTER DELETE ON blob WHEN OLD.shown = 0 BEGIN
+            UPDATE space SET reclaimable = reclaimable - OLD.size;
+        END;
+        CREATE TRIGGER blob_shown AFTER UPDATE OF shown ON blob WHEN (NEW.shown = 0) <> (OLD.shown = 0) BEGIN
+            UPDATE space SET reclaimable = reclaimable + iif(NEW.shown = 0, NEW.size, -NEW.size);
+        END;
+        CREATE TRIGGER version_made AFTER INSERT ON version WHEN NEW.blob IS NOT NULL BEGIN
+            UPDATE blob SET uses = uses + 1, unused = NULL WHERE id = NEW.blob;
+        END;
+        CREATE TRIGGER version_gone AFTER DELETE ON version WHEN OLD.blob IS NOT NULL BEGIN
+            UPDATE blob SET uses = uses - 1, unused = iif(uses = 1, unixepoch() * 1000000000, NULL) WHERE id = OLD.blob;
+        END;
+        CREATE TRIGGER version_changed AFTER UPDATE OF blob ON version WHEN NEW.blob IS NOT OLD.blob BEGIN
+            UPDATE blob SET uses = uses - 1, unused = iif(uses = 1, unixepoch() * 1000000000, NULL) WHERE id = OLD.blob;
+            UPDATE blob SET uses = uses + 1, unused = NULL WHERE id = NEW.blob;
+        END;
+        CREATE TRIGGER node_gone AFTER DELETE ON node BEGIN
+            UPDATE blob SET uses = uses - 1, shown = shown - (OLD.links > 0),
+                unused = iif(uses = 1, unixepoch() * 1000000000, NULL) WHERE id = OLD.blob;
+            DELETE FROM special_folder WHERE node = OLD.id;
+            DELETE FROM lost_node WHERE node = OLD.id;
+        END;
+        CREATE TRIGGER node_changed AFTER UPDATE OF blob, links ON node
+        WHEN NEW.blob IS NOT OLD.blob OR (NEW.links > 0) <> (OLD.links > 0) BEGIN
+            UPDATE blob SET uses = uses - 1, shown = shown - (OLD.links > 0),
+                unused = iif(uses = 1, unixepoch() * 1000000000, NULL) WHERE id = OLD.blob;
+            UPDATE blob SET uses = uses + 1, shown = shown + (NEW.links > 0), unused = NULL WHERE id = NEW.blob;
+        END;
         """
 }

@@ -289,7 +289,7 @@ struct OpeningTests {
         _ body: (AssetLibrary, NodeRecord, OpenNode, String) throws -> Void
     ) throws {
         try withScratch(name) { path in
-            let library = try AssetLibrary(at: path + "/one", log: quiet)
+            let library = try AssetLibrary(at: path + "/one", log: quiet, policies: keepingAll)
             let record = try library.upload("f", "before")
             let node = try library.open(record.id, forWriting: true, uid: 0)
             try library.put("after!", in: node)
@@ -337,7 +337,7 @@ struct OpeningTests {
             try run("cp", "-a", path + "/one", path + "/two").check()
             first.close(node, wasWriting: true)
             try first.close()
-            let second = try AssetLibrary(at: path + "/two", log: quiet)
+            let second = try AssetLibrary(at: path + "/two", log: quiet, policies: keepingAll)
             #expect(try second.versions(of: record.id).count == 2)
             #expect(try second.computed("sha256", of: record.id)?.prefix(8) == "f778dacc")
             try second.close()
@@ -354,9 +354,12 @@ struct OpeningTests {
             first.close(node, wasWriting: true)
             try first.close()
             #expect(try run("sqlite3", path + "/one/catalog.sqlite", "SELECT count(*) FROM staged").output == "0\n")
-            let second = try AssetLibrary(at: path + "/two", log: quiet)
+            let second = try AssetLibrary(at: path + "/two", log: quiet, policies: keepingAll)
+            // It is in the trash, with the content that it had before that upload.
             let gone = try second.read { try $0.node(record.id) }
-            #expect(gone == nil)
+            #expect(gone?.links == 0)
+            #expect(gone?.size == 6)
+            #expect(try second.read { try $0.trashed(try #require(gone?.asset)) }?.path == "f")
             try second.close()
             try checkLibrary(path + "/two")
         }
@@ -381,7 +384,7 @@ struct OpeningTests {
             // The catalog on the disk still says `staged`, and the bytes are a blob already.
             try run("cp", "-a", path + "/one", path + "/two").check()
             try first.close()
-            let second = try AssetLibrary(at: path + "/two", log: quiet)
+            let second = try AssetLibrary(at: path + "/two", log: quiet, policies: keepingAll)
             #expect(try second.computed("sha256", of: record.id)?.prefix(8) == "f778dacc")
             try second.close()
             try checkLibrary(path + "/two")

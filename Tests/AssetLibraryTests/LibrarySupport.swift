@@ -10,15 +10,26 @@ import Testing
 func withLibrary(
     _ name: String = #function,
     saving: Duration = .seconds(15),
+    policies: [(key: PolicyKey, value: String)] = keepingAll,
+    time: @escaping @Sendable () -> Timestamp = { .now },
     _ body: (AssetLibrary, String) throws -> Void
 ) throws {
     try withScratch(name) { path in
-        let library = try AssetLibrary(at: path + "/library", log: quiet, saving: saving)
+        let library = try AssetLibrary(
+            at: path + "/library",
+            log: quiet,
+            saving: saving,
+            policies: policies,
+            time: time
+        )
         try body(library, path + "/library")
         try library.close()
         try checkLibrary(path + "/library")
     }
 }
+
+/// Former contents are kept, however short they stood: tests are quick.
+let keepingAll: [(key: PolicyKey, value: String)] = [(.versions, "all")]
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 

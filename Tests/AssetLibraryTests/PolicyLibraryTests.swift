@@ -85,7 +85,7 @@ struct PolicyLibraryTests {
             let temporary = try library.upload("c", "four")
             try library.catalog.write { records in
                 let asset = try #require(try records.node(temporary.id)?.asset)
-                try records.setExpiry(of: asset, to: Timestamp(rawValue: 1))
+                try records.setDeadline(of: asset, to: Timestamp(rawValue: 1))
             }
             try say("duplicates", "REJECT", of: library)
             try say("scope", "ENTIRE_PORTAL", of: library)
@@ -104,7 +104,10 @@ struct PolicyLibraryTests {
             for file in files {
                 #expect(try library.extendedAttribute(Array("user.asset.stored".utf8), of: file.id) == [0x30])
             }
-            let expires = try #require(try library.computed("expires", of: files[0].id))
+            let expires = String(
+                decoding: try library.extendedAttribute(Array("user.asset.expires".utf8), of: files[0].id),
+                as: UTF8.self
+            )
             #expect(expires > Timestamp.now.advanced(bySeconds: 86_390).description)
             #expect(expires < Timestamp.now.advanced(bySeconds: 86_410).description)
             try set(files[1].id, "1")
@@ -115,7 +118,7 @@ struct PolicyLibraryTests {
                     guard let asset = try records.node(file.id)?.asset, try records.asset(asset)?.expires != nil else {
                         continue
                     }
-                    try records.setExpiry(of: asset, to: .now)
+                    try records.setDeadline(of: asset, to: .now)
                 }
             }
             for _ in 0..<100 where try names(in: library) != ["kept"] { usleep(100_000) }

@@ -13,13 +13,13 @@ struct RecoveryTests {
         _ name: String = #function
     ) throws {
         try withScratch(name) { scratch in
-            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet)
+            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             try body(library)
             // As the background does after half a second.
             for _ in 0..<60 where library.catalog.hasChanges { Thread.sleep(forTimeInterval: 0.05) }
             try run("cp", "-a", "\(scratch)/library", "\(scratch)/crashed").check()
             try library.close()
-            let found = try AssetLibrary(at: "\(scratch)/crashed", log: quiet)
+            let found = try AssetLibrary(at: "\(scratch)/crashed", log: quiet, policies: keepingAll)
             try check(found)
             try found.close()
             try checkLibrary("\(scratch)/crashed")
@@ -135,7 +135,7 @@ struct RecoveryTests {
         try withScratch { scratch in
             // Where the blob of “one” and a newline would be: a disk that refuses.
             let blob = "2c/8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"
-            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet)
+            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             _ = try library.upload("other", "other")
             let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
             try library.put("one\n", in: node)
@@ -145,7 +145,7 @@ struct RecoveryTests {
             try run("mkdir", "\(scratch)/crashed/blobs/\(blob)").check()
             for isMended in [false, false, true] {
                 if isMended { try run("rmdir", "\(scratch)/crashed/blobs/\(blob)").check() }
-                let opened = try AssetLibrary(at: "\(scratch)/crashed", log: quiet)
+                let opened = try AssetLibrary(at: "\(scratch)/crashed", log: quiet, policies: keepingAll)
                 let (a, other) = (try find("a", opened), try find("other", opened))
                 #expect(other.size == 5)
                 #expect(a.size == (isMended ? 4 : 0))
@@ -157,7 +157,7 @@ struct RecoveryTests {
 
     @Test func `a file whose verdict fails can be removed`() throws {
         try withScratch { scratch in
-            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet)
+            let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
             let half = [UInt8](repeating: 0x41, count: 1 << 20)
             for offset in [1 << 20, 0] as [Int64] {

@@ -87,7 +87,7 @@ struct WaitingTests {
     }
 
     private func opened<Value>(_ path: String, _ body: (AssetLibrary) throws -> Value) throws -> Value {
-        let library = try AssetLibrary(at: path, log: quiet)
+        let library = try AssetLibrary(at: path, log: quiet, policies: keepingAll)
         let value = try body(library)
         try library.close()
         return value

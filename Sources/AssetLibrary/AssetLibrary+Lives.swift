@@ -1,0 +1,150 @@
+public import AssetModel
+internal import Catalog
+
+// Who may see an asset, and how long it lives, as extended attributes. Of a file that is no asset yet they are kept until it is.
+extension AssetLibrary {
+    func life(_ attribute: AttributeName.Life, of id: NodeID) throws(LibraryError) -> String? {
+        try read { records in
+            guard let node = try records.node(id), node.isFile else { return nil }
+            let asset = try node.asset.flatMap { try records.asset($0) }
+            switch attribute {
+            case .access: return node.access?.name
+            case .accessLevel: return node.access.map { "\($0.level)" }
+            case .ttl: return asset?.life
+            case .expires: return try asset?.expires.map(\.description) ?? records.waitingExpiry(of: id)
+            }
+        }
+    }
+
+    func setLife(
+        _ attribute: AttributeName.Life,
+        _ name: String,
+        of id: NodeID,
+        to value: [UInt8],
+        _ presence: Presence,
+        by uploader: Uploader
+    ) throws(LibraryError) {
+        let text = String(decoding: value, as: UTF8.self)
+        let now = clock.now
+        var (access, deadline) = (Access?.none, Timestamp?.none)
+        switch attribute {
+        case .access, .accessLevel:
+            access = Access(text)
+            if access == nil { throw .invalid("\(name) cannot be “\(text)”: it is \(Access.choices).") }
+        case .ttl:
+            guard let period = Period(text) else {
+                throw .invalid("\(name) cannot be “\(text)”: it is an ISO 8601 period from P1D to P1Y, such as P3M.")
+            }
+            deadline = period.endOfLife(from: now)
+            if deadline == nil { throw .outOfRange("\(name) cannot be \(text): lives are from P1D to P1Y.") }
+        case .expires:
+            deadline = Timestamp(text)
+            guard let deadline else {
+                throw .invalid("\(name) cannot be “\(text)”: it is a time such as 2027-01-31T12:00:00Z.")
+            }
+            guard deadline > now else { throw .outOfRange("\(name) cannot be \(text): that has passed.") }
+        }
+        try settle(id)
+        try change(attribute, name, of: id, by: uploader, presence.check) { (node, records) in
+            guard let deadline else { return try records.setAccess(of: node, to: access) }
+            guard let asset = node.asset else {
+                let bytes = Array(deadline.description.utf8)
+                return try records.setExtendedAttribute(AttributeName.expires, of: id, to: bytes)
+            }
+            // Whoever says when it goes has decided, and it does not go before because nobody has stored it.
+            try records.setUnstored(of: asset, until: nil)
+            try records.setDeadline(of: asset, to: deadline, saidAs: attribute == .ttl ? text.uppercased() : nil)
+        }
+    }
+
+    func removeLife(
+        _ attribute: AttributeName.Life,
+        _ name: String,
+        of id: NodeID,
+        by uploader: Uploader
+    ) throws(LibraryError) {
+        try settle(id)
+        try change(attribute, name, of: id, by: uploader, Presence.present.check) { (node, records) in
+            switch attribute {
+            case .access, .accessLevel: try records.setAccess(of: node, to: nil)
+            case .ttl, .expires:
+                try records.deleteExtendedAttribute(AttributeName.expires, of: id)
+                guard let asset = node.asset else { return }
+                try records.setUnstored(of: asset, until: nil)
+                try records.setDeadline(of: asset, to: nil)
+            }
+        }
+    }
+
+    /// Changes what is said of a file, and tells of its names: the kernel believes them as long as they were to live.
+    private func change(
+        _ attribute: AttributeName.Life,
+        _ name: String,
+        of id: NodeID,
+        by uploader: Uploader,
+        _ check: (_ isSet: Bool) throws(LibraryError) -> Void,
+        _ body: (NodeRecord, Records) throws -> Void
+    ) throws(LibraryError) {
+        let names = try write { records in
+            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard node.isFile else {
+                let policy = attribute == .access || attribute == .accessLevel ? "access" : "ttl"
+                throw LibraryError.invalid("\(name) is for files; a folder says what new ones get with user.policy.\(policy).")
+            }
+            let isAccess = attribute == .access || attribute == .accessLevel
+            if isAccess, uploader.uid != 0, uploader.uid != node.uid {
+                throw LibraryError.notPermitted("\(name) is for the file's owner, and root, to say.")
+            }
+            let isSet =
+                try isAccess
+                ? node.access != nil
+                : node.asset.flatMap { try records.asset($0)?.expires } != nil || records.waitingExpiry(of: id) != nil
+            try check(isSet)
+            try records.separateForeign(&node)
+            try body(node, records)
+            try records.addLinks(0, to: id, at: .now)
+            return try node.asset.map { try records.nodes(showing: $0) } ?? [id]
+        }
+        try tellOfNames(of: names)
+        sweeper.wake()
+    }
+
+    /// Has the names of files looked up anew.
+    func tellOfNames(of nodes: [NodeID]) throws(LibraryError) {
+        for entry in try read({ records in try nodes.flatMap { try records.entriesNaming($0) } }) {
+            tellOfName(entry.name, in: entry.parent)
+        }
+    }
+
+    /// The attributes that are listed because somebody, or a folder, has said them.
+    ///
+    /// Not the end of what nobody has stored: a copy would have it for ever.
+    func lifeNames(of node: NodeRecord, _ records: Records) throws -> [[UInt8]] {
+        var names: [[UInt8]] = []
+        if node.access != nil { names.append(AttributeName.access) }
+        if node.expires != nil, let asset = node.asset, try records.asset(asset)?.deadline != nil {
+            names.append(AttributeName.expires)
+        }
+        return names
+    }
+
+    /// Whether setting an attribute changes what others see of a file.
+    public func changesVisibility(_ name: [UInt8]) -> Bool {
+        if case .life(let life) = AttributeName(name) { life == .access || life == .accessLevel } else { false }
+    }
+
+    /// A file and those that show the same asset.
+    public func filesSharing(_ id: NodeID) throws(LibraryError) -> [NodeID] {
+        try read { records in try records.node(id)?.asset.map { try records.nodes(showing: $0) } ?? [id] }
+    }
+
+    /// The time by which lives are counted.
+    public var lifeTime: Timestamp { clock.now }
+}
+
+extension Records {
+    /// When a file is to go that is no asset yet.
+    fileprivate func waitingExpiry(of id: NodeID) throws -> String? {
+        try extendedAttribute(AttributeName.expires, of: id).map { String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,222 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+internal import Logging
+internal import Synchronization
+
+// What goes by itself: expired assets, what has been in the trash for long enough, former contents, and contents that nobody uses.
+// Of all that removes, only `collect` removes bytes, and it looks once more whether they are used.
+extension AssetLibrary {
+    /// How long a content must have been of no use: whoever has just read a row still finds its bytes.
+    private static let youth = Duration.seconds(60)
+
+    /// Removes what is due.
+    /// - Returns: when to look again, if nobody asks before.
+    func sweepNow() -> Duration? {
+        do throws(LibraryError) {
+            while try removeSomeExpired() {
+                if isClosing.isSet { return nil }
+            }
+            while try purgeSome(by: clock.now) > 0, !isClosing.isSet {}
+            try forgetLostNodes()
+            try makeRequestedRoom()
+            let since = Timestamp.now.advanced(by: .zero - Self.youth)
+            while try collect(unusedSince: since) > 0, !isClosing.isSet {}
+            if sweep.beginRetirement() { try retireFormerVersions() }
+            let next = try read { [try $0.nextExpiry(), try $0.nextPurge()].compactMap { $0 }.min() }
+            guard let next else { return Sweep.retirementPause }
+            // The machine's clock may be set meanwhile.
+            return min(.seconds(1), .nanoseconds(max(0, next.rawValue - clock.now.rawValue)) + .milliseconds(1))
+        } catch {
+            if !isClosing.isSet { log.error("What is due could not be removed: \(error)") }
+            return .seconds(60)
+        }
+    }
+
+    // MARK: Trash
+
+    /// Removes assets from the trash for good; by nil all but those that a program that saves may still want.
+    /// - Returns: how many.
+    private func purgeSome(by time: Timestamp?) throws(LibraryError) -> Int {
+        let recent = clock.now.advanced(by: .zero - rulebook.saving)
+        let purged = try write { records in
+            let due = try records.purgeable(by: time, limit: Self.sweepBatch)
+                .filter { time != nil || $0.trashed < recent }
+            for record in due { try records.deleteAsset(record.asset) }
+            return due
+        }
+        for record in purged { log.notice("Removed \(record.path) from the trash for good.") }
+        return purged.count
+    }
+
+    /// Has files forgotten that have left the trash without a name.
+    func forgetLostNodes() throws(LibraryError) {
+        while true {
+            guard try read({ try $0.hasLostNodes() }) else { return }
+            let lost = try write { try $0.takeLostNodes(limit: Self.sweepBatch) }
+            for node in lost where !herald.tell(.lost(node)) && openNode(node) == nil { try forget([node]) }
+        }
+    }
+
+    // MARK: Former contents
+
+    /// Removes former contents that are older than their folders say.
+    private func retireFormerVersions() throws(LibraryError) {
+        var last: FormerVersionRecord?
+        let now = clock.now
+        while !isClosing.isSet {
+            let some = try write { records in
+                let some = try records.formerVersions(after: last, limit: 4 * Self.sweepBatch)
+                for version in some {
+                    // What is in the trash goes as a whole.
+                    guard let node = try records.nodes(showing: version.asset).first,
+                        let folder = try records.anyEntry(of: node)?.parent,
+                        let period = try rulebook.of(folder, records).policy.versions.period,
+                        period.added(to: version.superseded) <= now
+                    else { continue }
+                    try records.deleteFormerVersion(version.id, of: version.asset)
+                }
+                return some
+            }
+            guard let end = some.last else { return }
+            last = end
+        }
+    }
+
+    // MARK: Contents that nobody uses
+
+    /// Removes contents that neither a file nor a version has used since a moment: the rows first, and when those are durably gone
+    /// the bytes.
+    /// - Returns: how many.
+    private func collect(unusedSince time: Timestamp) throws(LibraryError) -> Int {
+        let unused = try read { try $0.unusedBlobs(since: time, limit: Self.sweepBatch) }
+        guard !unused.isEmpty else { return 0 }
+        let open = Set(openNodes.withLock { $0.values.map(\.node) }.compactMap { $0.shown.withLock { $0.digest } })
+        let bound = boundBlobs.withLock { $0 }
+        let free = collection.beginRemoval(of: unused.compactMap(\.digest).filter { !open.contains($0) && !bound.contains($0) })
+        defer { collection.endRemoval(of: free) }
+        let removed = try write { records in
+            try unused.compactMap { blob in
+                guard let digest = blob.digest, free.contains(digest), try records.deleteUnusedBlob(blob.id) else {
+                    return Digest?.none
+                }
+                return digest
+            }
+        }
+        try commit()
+        do throws(BlobStoreError) {
+            for digest in removed { try blobs.remove(digest) }
+        } catch {
+            throw LibraryError(error)
+        }
+        return removed.count
+    }
+
+    // MARK: Room
+
+    /// Makes room for an upload that there is no room for: the trash goes first, and then former contents, the oldest first.
+    ///
+    /// Called on the thread of a request, which waits until the sweeper has done it.
+    /// - Returns: whether there may be room now.
+    func makeRoom(_ count: Int64) -> Bool {
+        guard (try? read({ try $0.reclaimableBytes() })) ?? 0 > 0 else { return false }
+        let end = ContinuousClock.now + .seconds(10)
+        let turn = sweep.askForRoom(count)
+        sweeper.wake()
+        while !sweep.hasMadeRoom(since: turn) {
+            guard !isClosing.isSet, .now < end else { return false }
+            _ = usleep(2000)
+        }
+        return true
+    }
+
+    private func makeRequestedRoom() throws(LibraryError) {
+        guard let count = sweep.requestedRoom() else { return }
+        defer { sweep.noteRoom() }
+        func isEnough() throws(LibraryError) -> Bool {
+            while try collect(unusedSince: .now) > 0 {}
+            return try space.measureLeft(behind: count) > 0 || isClosing.isSet
+        }
+        while try !isEnough() {
+            let isTrashEmpty = try purgeSome(by: nil) == 0
+            try forgetLostNodes()
+            if isTrashEmpty { break }
+        }
+        while try !isEnough() {
+            let some = try write { records in
+                let some = try records.formerVersions(after: nil, limit: Self.sweepBatch)
+                for version in some { try records.deleteFormerVersion(version.id, of: version.asset) }
+                return some
+            }
+            if some.isEmpty { break }
+        }
+        log.notice("Made room by removing trash and former contents before their time: the library's disk was full.")
+    }
+}
+
+extension Records {
+    /// Removes former contents of an asset that has just got a new one: those that stood for too short a time, and those that are too
+    /// many.
+    func retire(versionsOf asset: AssetID, keeping retention: VersionRetention) throws {
+        guard retention.count != nil || retention.shortestStay != nil else { return }
+        var former = try formerVersions(of: asset)
+        if let newest = former.first, let stay = retention.shortestStay,
+            // Where the clock has been set back, nobody knows how long it stood.
+            newest.created <= newest.superseded, stay.added(to: newest.created) > newest.superseded
+        {
+            try deleteFormerVersion(newest.id, of: asset)
+            former.removeFirst()
+        }
+        for version in former.dropFirst(retention.count ?? .max) { try deleteFormerVersion(version.id, of: asset) }
+    }
+}
+
+/// What the sweeper is asked for besides its rounds.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Sweep: Sendable {
+    private struct State {
+        var retired: ContinuousClock.Instant?
+        /// The largest room that is asked for.
+        var room: Int64?
+        /// How many requests for room have been taken up, and answered.
+        var begun = 0
+        var done = 0
+    }
+
+    /// How often former contents are looked through.
+    static let retirementPause = Duration.seconds(3600)
+
+    private let state = Mutex(State())
+
+    /// Whether former contents are to be looked through now.
+    func beginRetirement() -> Bool {
+        state.withLock { state in
+            if let retired = state.retired, .now - retired < Self.retirementPause { return false }
+            state.retired = .now
+            return true
+        }
+    }
+
+    /// - Returns: what to ask `hasMadeRoom` with.
+    func askForRoom(_ count: Int64) -> Int {
+        state.withLock { state in
+            state.room = max(state.room ?? 0, count)
+            return state.begun
+        }
+    }
+
+    func hasMadeRoom(since turn: Int) -> Bool { state.withLock { $0.done > turn } }
+
+    func requestedRoom() -> Int64? {
+        state.withLock { state in
+            guard let room = state.room.take() else { return nil }
+            state.begun += 1
+            return room
+        }
+    }
+
+    func noteRoom() { state.withLock { $0.done = $0.begun } }
+}

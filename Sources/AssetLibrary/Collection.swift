@@ -1,0 +1,49 @@
+internal import AssetModel
+internal import Glibc
+internal import Synchronization
+
+/// Which contents are about to be used, and which about to be removed: no content is both.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Collection: Sendable {
+    private struct State {
+        var used: [Digest: Int] = [:]
+        var removed: Set<Digest> = []
+    }
+
+    private let state = Mutex(State())
+
+    /// An upload has found out that its content is this, and will name it; waits while the content is being removed, which takes
+    /// as long as a commit.
+    func beginUse(of digest: Digest) {
+        while !state.withLock({ state in
+            guard !state.removed.contains(digest) else { return false }
+            state.used[digest, default: 0] += 1
+            return true
+        }) {
+            _ = usleep(1000)
+        }
+    }
+
+    /// The content is named, or will not be.
+    func endUse(of digest: Digest) {
+        state.withLock { state in
+            let left = (state.used[digest] ?? 1) - 1
+            state.used[digest] = left > 0 ? left : nil
+        }
+    }
+
+    /// Begins to remove contents.
+    /// - Returns: those of them that nobody is about to use.
+    func beginRemoval(of digests: [Digest]) -> [Digest] {
+        state.withLock { state in
+            let free = digests.filter { state.used[$0] == nil }
+            state.removed.formUnion(free)
+            return free
+        }
+    }
+
+    /// They are gone, or stay.
+    func endRemoval(of digests: [Digest]) { state.withLock { $0.removed.subtract(digests) } }
+}

@@ -1,0 +1,67 @@
+/// Who may see an asset: HubSpot's values.
+public enum Access: Int64, CaseIterable, Sendable {
+    /// Everybody, and search engines.
+    case publicIndexable = 1
+    /// Everybody who knows of it.
+    case publicNotIndexable
+    /// Its owner.
+    case `private`
+    /// As `publicIndexable`, and not listed.
+    case hiddenIndexable
+    /// As `publicNotIndexable`, and not listed.
+    case hiddenNotIndexable
+    /// As `private`, and not listed.
+    case hiddenPrivate
+    /// As `sensitive`, and not listed.
+    case hiddenSensitive
+    /// Its owner; what is in it is personal data.
+    case sensitive
+
+    /// HubSpot's word for it.
+    public var name: String {
+        switch self {
+        case .publicIndexable: "PUBLIC_INDEXABLE"
+        case .publicNotIndexable: "PUBLIC_NOT_INDEXABLE"
+        case .private: "PRIVATE"
+        case .hiddenIndexable: "HIDDEN_INDEXABLE"
+        case .hiddenNotIndexable: "HIDDEN_NOT_INDEXABLE"
+        case .hiddenPrivate: "HIDDEN_PRIVATE"
+        case .hiddenSensitive: "HIDDEN_SENSITIVE"
+        case .sensitive: "SENSITIVE"
+        }
+    }
+
+    /// OpenAsset's access level, 1 to 3, which knows nothing of hidden and sensitive.
+    public var level: Int {
+        switch self {
+        case .publicIndexable, .hiddenIndexable: 1
+        case .publicNotIndexable, .hiddenNotIndexable: 2
+        case .private, .hiddenPrivate, .hiddenSensitive, .sensitive: 3
+        }
+    }
+
+    /// Reads HubSpot's word or OpenAsset's level.
+    public init?(_ text: String) {
+        if let level = Int64(text), (1...3).contains(level), text.utf8.count == 1 {
+            self.init(rawValue: level)
+        } else if let access = Access.allCases.first(where: { $0.name == text }) {
+            self = access
+        } else {
+            return nil
+        }
+    }
+
+    /// All that can be said, for a message.
+    public static let choices = (allCases.map(\.name) + ["1", "2", "3"]).joined(separator: ", ")
+
+    /// Whether group and others have no rights, whatever the mode says.
+    public var isPrivate: Bool { level == 3 }
+
+    /// Whether it is left out of listings.
+    public var isHidden: Bool {
+        switch self {
+        case .hiddenIndexable, .hiddenNotIndexable, .hiddenPrivate, .hiddenSensitive: true
+        case .publicIndexable, .publicNotIndexable, .private, .sensitive: false
+        }
+    }
+}
