@@ -134,13 +134,12 @@ extension AssetFilesystem {
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
             size = Int64(job.count)
-        case .root, .uploads, .jobs: size = 4096
+        case .root, .uploads, .jobs, .trash: size = 4096
         }
         let subdirectories = view.entries.count { View($0.node)?.isDirectory ?? true }
         let attributes = Attributes(
             inode: view.id.inode,
-            // Receipts and jobs name files in folders that not everybody may read.
-            mode: view.isDirectory ? (view == .jobs ? 0o040700 : 0o040755) : 0o100600,
+            mode: view.mode,
             linkCount: view.isDirectory ? UInt32(2 + subdirectories) : 1,
             uid: owner.uid,
             gid: owner.gid,

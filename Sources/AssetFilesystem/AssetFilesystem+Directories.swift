@@ -31,7 +31,7 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer)
         if let view = View(id) {
-            for entry in try entries(of: view, after: cookie) {
+            for entry in try entries(of: view, after: cookie, for: caller) {
                 let mode: UInt32 = View(entry.node)?.isDirectory ?? true ? 0o040000 : 0o100000
                 guard buffer.append(entry.name, inode: entry.node.inode, mode: mode, cookie: entry.cookie) else {
                     return
@@ -60,10 +60,15 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
         if let view = View(id) {
-            for entry in try entries(of: view, after: cookie) {
+            for entry in try entries(of: view, after: cookie, for: caller) {
                 // Work that has ended meanwhile is not shown.
-                guard let answer = try? self.entry(of: entry.node) else { continue }
-                guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else { return }
+                guard let answer = try? view == .trash ? unsure(record(entry.node)) : self.entry(of: entry.node) else {
+                    continue
+                }
+                guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else {
+                    if View(entry.node) == nil { forget([Forgotten(inode: entry.node.inode, count: 1)]) }
+                    return
+                }
             }
             return
         }
@@ -95,7 +100,8 @@ extension AssetFilesystem {
     /// Jobs are many: a thousand at a time, and the kernel asks again.
     private func entries(
         of view: View,
-        after cookie: Int64
+        after cookie: Int64,
+        for caller: Caller
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
         if view == .jobs {
             let last = BlobID(rawValue: max(0, cookie - Self.firstCookie))
@@ -106,6 +112,13 @@ extension AssetFilesystem {
                     $0.blob.rawValue + Self.firstCookie
                 )
             }
+        }
+        if view == .trash {
+            let last = AssetID(rawValue: max(0, cookie - Self.firstCookie))
+            let found = try refusing { () throws(LibraryError) in
+                try library.trashed(after: last, limit: 256, for: Uploader(uid: caller.uid, gid: caller.gid))
+            }
+            return found.map { ($0.name, $0.node.id, $0.record.asset.rawValue + Self.firstCookie) }
         }
         return view.entries.enumerated().map { (Array($1.name.utf8), $1.node, Int64($0) + Self.firstCookie) }
             .filter { $0.cookie > cookie }

@@ -19,6 +19,10 @@ extension AssetFilesystem {
         }
         if name.bytes == [0x2E, 0x2E] { return try entry(of: self.parent(of: parent)) }
         let name = try entryName(name)
+        if View(parent) == .trash {
+            guard let found = try trashed(name, for: caller) else { throw .missingForNow }
+            return unsure(found.node)
+        }
         if let view = View(parent) {
             guard let found = view.node(named: name), let entry = try existing(found) else {
                 // What comes by itself may come at any moment.
@@ -110,6 +114,13 @@ extension AssetFilesystem {
     private func existing(_ id: NodeID) throws(OperationFailure) -> Entry? {
         if case .job(let asset) = View(id), try job(asset) == nil { return nil }
         return try entry(of: id)
+    }
+
+    /// What a name in the trash means to somebody.
+    func trashed(_ name: EntryName, for caller: Caller) throws(OperationFailure) -> AssetLibrary.Trashed? {
+        try refusing { () throws(LibraryError) in
+            try library.trashed(named: name.bytes, for: Uploader(uid: caller.uid, gid: caller.gid))
+        }
     }
 
     /// The state of the work on an asset.

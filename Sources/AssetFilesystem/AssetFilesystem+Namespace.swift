@@ -82,10 +82,18 @@ extension AssetFilesystem {
         return entry(try overlaid(record, readAt: count))
     }
 
-    /// Removes a file's name.
+    /// Removes a file's name; in the trash, the file for good.
     ///
     /// What is open goes on working.
     public func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
+        if View(node(parent)) == .trash {
+            guard let found = try trashed(entryName(name), for: caller) else {
+                throw OperationFailure(LibraryError.notFound)
+            }
+            let purged = try refusing { () throws(LibraryError) in try library.purge(found.record.asset) }
+            if let purged { noteRemoval(purged) }
+            return
+        }
         let (parent, name) = try place(parent, name)
         noteRemoval(try refusing { () throws(LibraryError) in try library.remove(name, in: parent) })
     }
@@ -96,7 +104,7 @@ extension AssetFilesystem {
         noteRemoval(try refusing { () throws(LibraryError) in try library.removeFolder(name, in: parent) })
     }
 
-    /// Moves a name.
+    /// Moves a name; out of the trash, to one that is free.
     ///
     /// RENAME_WHITEOUT, which overlayfs would want, is EINVAL.
     public func rename(
@@ -107,6 +115,21 @@ extension AssetFilesystem {
         flags: UInt32,
         for caller: Caller
     ) throws(OperationFailure) {
+        if View(node(parent)) == .trash, View(node(newParent)) == nil {
+            guard flags < 2, let found = try trashed(entryName(name), for: caller) else {
+                throw OperationFailure(LibraryError.notFound)
+            }
+            let (newParent, newName) = try place(newParent, newName)
+            _ = try refusing { () throws(LibraryError) in
+                try library.restore(
+                    found.record.asset,
+                    as: newName,
+                    in: newParent,
+                    by: Uploader(uid: caller.uid, gid: caller.gid)
+                )
+            }
+            return
+        }
         let (parent, name) = try place(parent, name)
         let (newParent, newName) = try place(newParent, newName)
         let collision: AssetLibrary.Collision

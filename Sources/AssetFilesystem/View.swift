@@ -8,6 +8,8 @@ enum View: Hashable, Sendable {
     case uploads
     case receipts
     case jobs
+    /// What was removed and can be taken back.
+    case trash
     /// The state of the work on an asset.
     case job(AssetID)
 
@@ -20,6 +22,7 @@ enum View: Hashable, Sendable {
         case 3: self = .uploads
         case 4: self = .receipts
         case 5: self = .jobs
+        case 6: self = .trash
         case let number where number > Self.firstJob: self = .job(AssetID(rawValue: number - Self.firstJob))
         default: return nil
         }
@@ -31,13 +34,14 @@ enum View: Hashable, Sendable {
         case .uploads: NodeID(rawValue: 3)
         case .receipts: NodeID(rawValue: 4)
         case .jobs: NodeID(rawValue: 5)
+        case .trash: NodeID(rawValue: 6)
         case .job(let asset): NodeID(rawValue: Self.firstJob + asset.rawValue)
         }
     }
 
     var isDirectory: Bool {
         switch self {
-        case .root, .uploads, .jobs: true
+        case .root, .uploads, .jobs, .trash: true
         case .receipts, .job: false
         }
     }
@@ -48,9 +52,19 @@ enum View: Hashable, Sendable {
     /// What a directory of the views always shows, in order; the position, counted from 1, is the cookie.
     var entries: [(name: String, node: NodeID)] {
         switch self {
-        case .root: [("folders", .folders), ("uploads", View.uploads.id)]
+        case .root: [("folders", .folders), ("trash", View.trash.id), ("uploads", View.uploads.id)]
         case .uploads: [("receipts.jsonl", View.receipts.id), ("jobs", View.jobs.id)]
-        case .receipts, .jobs, .job: []
+        case .receipts, .jobs, .trash, .job: []
+        }
+    }
+
+    /// Permissions: receipts and jobs name files in folders that not everybody may read; from the trash everybody takes what is theirs.
+    var mode: UInt32 {
+        switch self {
+        case .root, .uploads: 0o040755
+        case .jobs: 0o040700
+        case .trash: 0o041777
+        case .receipts, .job: 0o100600
         }
     }
 

@@ -40,6 +40,7 @@ extension AssetLibrary {
                     return String(decoding: reason, as: UTF8.self)
                 }
             }
+            if key == "info", id == .folders { return String(decoding: try libraryInformation(records).bytes, as: UTF8.self) }
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {
                 return nil
@@ -81,6 +82,23 @@ extension AssetLibrary {
         case "contains_audio", "contains_video": node.size == 0 ? "0" : nil
         default: nil
         }
+    }
+
+    /// What the library holds: the value of `user.asset.info` of `folders/`.
+    private func libraryInformation(_ records: Records) throws -> JSONObject {
+        let counts = try records.counts()
+        let disk = try diskStatistics()
+        let block = Int64(clamping: disk.f_frsize)
+        var info = JSONObject()
+        info.add("library", path)
+        info.add("assets", counts.assets)
+        info.add("trashed", counts.trashed)
+        info.add("former_versions", counts.formerVersions)
+        info.add("bytes", counts.bytes - counts.reclaimable)
+        info.add("reclaimable_bytes", counts.reclaimable)
+        info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
+        info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
+        return info
     }
 
     /// Where a file is below `folders/`, or was before it was removed.

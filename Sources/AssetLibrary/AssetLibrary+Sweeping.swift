@@ -13,6 +13,7 @@ extension AssetLibrary {
 
     /// Removes what is due.
     /// - Returns: when to look again, if nobody asks before.
+    @discardableResult
     func sweepNow() -> Duration? {
         do throws(LibraryError) {
             while try removeSomeExpired() {
@@ -23,7 +24,7 @@ extension AssetLibrary {
             try makeRequestedRoom()
             let since = Timestamp.now.advanced(by: .zero - Self.youth)
             while try collect(unusedSince: since) > 0, !isClosing.isSet {}
-            if sweep.beginRetirement() { try retireFormerVersions() }
+            if sweep.beginRetirement(at: clock.now) { try retireFormerVersions() }
             let next = try read { [try $0.nextExpiry(), try $0.nextPurge()].compactMap { $0 }.min() }
             guard let next else { return Sweep.retirementPause }
             // The machine's clock may be set meanwhile.
@@ -151,7 +152,7 @@ extension AssetLibrary {
             }
             if some.isEmpty { break }
         }
-        log.notice("Made room by removing trash and former contents before their time: the library's disk was full.")
+        log.notice("The library's disk was full: trash and former contents made room before their time.")
     }
 }
 
@@ -178,7 +179,7 @@ extension Records {
 /// `state` is held for a moment only.
 final class Sweep: Sendable {
     private struct State {
-        var retired: ContinuousClock.Instant?
+        var retired: Timestamp?
         /// The largest room that is asked for.
         var room: Int64?
         /// How many requests for room have been taken up, and answered.
@@ -192,10 +193,10 @@ final class Sweep: Sendable {
     private let state = Mutex(State())
 
     /// Whether former contents are to be looked through now.
-    func beginRetirement() -> Bool {
+    func beginRetirement(at now: Timestamp) -> Bool {
         state.withLock { state in
-            if let retired = state.retired, .now - retired < Self.retirementPause { return false }
-            state.retired = .now
+            if let retired = state.retired, now < retired.advanced(by: Self.retirementPause) { return false }
+            state.retired = now
             return true
         }
     }

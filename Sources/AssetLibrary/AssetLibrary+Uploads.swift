@@ -48,7 +48,7 @@ extension AssetLibrary {
         let node = retain(id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
-                try load(node, &upload)
+                try load(node, &upload, forWriting: forWriting)
                 guard forWriting else { return }
                 try setLimit(&upload, of: id)
                 if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
@@ -64,7 +64,11 @@ extension AssetLibrary {
     /// Reads what the file is.
     ///
     /// It is in `openNodes` already, so that nobody can change it past us.
-    private func load(_ node: OpenNode, _ upload: inout OpenNode.Upload) throws(LibraryError) {
+    private func load(
+        _ node: OpenNode,
+        _ upload: inout OpenNode.Upload,
+        forWriting: Bool
+    ) throws(LibraryError) {
         guard !node.shown.withLock({ $0.isLoaded }) else { return }
         let (record, digest) = try read { records in
             guard let record = try records.node(node.id) else { throw LibraryError.notFound }
@@ -72,7 +76,11 @@ extension AssetLibrary {
         }
         guard record.isFile else { throw record.isFolder ? .isAFolder : .invalid("It is not a file.") }
         upload.isNew = record.asset == nil && record.blob == nil
-        if record.links == 0 { node.isUnlinked.store(true, ordering: .relaxed) }
+        if record.links == 0 {
+            // Nobody has it open, so that it can only have been found in the trash.
+            if forWriting, let asset = record.asset, try read({ try $0.trashed(asset) }) != nil { throw .readOnly }
+            node.isUnlinked.store(true, ordering: .relaxed)
+        }
         guard let digest else {
             node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: nil, size: record.size) }
             return

@@ -86,7 +86,7 @@ extension AssetLibrary {
     /// Whether names in a folder may change by themselves, because uploads may be refused or get another name when they are complete.
     public func mayChangeNames(in folder: NodeID) throws(LibraryError) -> Bool {
         if rulebook.isPlain { return false }
-        return try read { try rulebook.of(folder, $0).policy.mayRefuseOrRename }
+        return try read { try rulebook.of(folder, $0).mayChangeNames }
     }
 
     /// Whether a file may lose its name by itself, or have another's when the kernel believes that it has moved it: while it is
@@ -97,7 +97,7 @@ extension AssetLibrary {
         let policy = place.rules.policy
         // With its verdict it comes to have an end.
         if file.asset == nil, policy.life != nil || policy.isTemporary { return true }
-        return policy.mayRefuseOrRename && (!place.isFinal || isBeingWritten(file.id))
+        return place.rules.mayChangeNames && (!place.isFinal || isBeingWritten(file.id))
     }
 
     /// Whether anybody may write to a file at the moment.

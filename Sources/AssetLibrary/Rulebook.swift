@@ -63,6 +63,9 @@ final class FolderRules: Sendable {
     /// Whether a quota is this folder's, or of one above it.
     func holds(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder } }
 
+    /// Whether an upload may lose its name when it ends, or get another.
+    var mayChangeNames: Bool { policy.mayRefuseOrRename || !quotas.isEmpty }
+
     /// The path of something in this folder.
     func path(of name: EntryName) -> String { path.isEmpty ? name.description : "\(path)/\(name)" }
 }

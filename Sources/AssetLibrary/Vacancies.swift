@@ -86,6 +86,13 @@ final class Vacancies: Sendable {
         state.withLock { state in _ = state.vacancies.removeValue(forKey: state.key(name, in: parent)) }
     }
 
+    /// An asset was given a name by somebody who means just that.
+    func remove(_ asset: AssetID) {
+        state.withLock { state in
+            for (key, vacancy) in state.vacancies where vacancy.asset == asset { state.vacancies[key] = nil }
+        }
+    }
+
     /// A folder was removed.
     func addFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
         state.withLock { state in

@@ -132,6 +132,19 @@ extension Records {
         )
     }
 
+    /// Records which file an asset in the trash comes back as.
+    public func setTrashedNode(of id: AssetID, to node: NodeID) throws {
+        try run("UPDATE asset SET trashed_node = ? WHERE id = ?", [node.value, id.value])
+    }
+
+    /// An asset's present content, and when that was uploaded.
+    public func newestVersion(of asset: AssetID) throws -> (blob: BlobID?, size: Int64, created: Timestamp)? {
+        try first(
+            "SELECT blob, size, created FROM version WHERE asset = ? ORDER BY number DESC LIMIT 1",
+            [asset.value]
+        ) { ($0.optionalInteger(0).map(BlobID.init), $0.integer(1), $0.timestamp(2)) }
+    }
+
     /// Takes an asset out of the trash.
     public func restore(_ id: AssetID) throws {
         try run(

@@ -70,6 +70,74 @@ struct PolicyModelTests {
     ])
     func `others are refused`(text: String) { #expect(Period(text) == nil) }
 
+    @Test(
+        arguments: [
+            ("2026-01-31T10:00:00Z", "P1M", "2026-02-28T10:00:00"), ("2028-01-31T10:00:00Z", "P1M", "2028-02-29T10:00:00"),
+            ("2028-02-29T00:00:00Z", "P1Y", "2029-02-28T00:00:00"), ("2026-11-30T23:59:59Z", "P3M", "2027-02-28T23:59:59"),
+            ("2026-12-31T00:00:00Z", "P1Y2M", "2028-02-29T00:00:00"), ("2026-11-26T00:00:00Z", "P1DT12H", "2026-11-27T12:00:00"),
+            ("2026-12-15T00:00:00Z", "P13M", "2028-01-15T00:00:00"), ("2026-01-31T00:00:00Z", "P1M1D", "2026-03-01T00:00:00"),
+            ("1969-12-31T23:00:00Z", "PT2H", "1970-01-01T01:00:00"), ("1965-03-31T00:00:00Z", "P11M", "1966-02-28T00:00:00"),
+        ] as [(String, String, String)]
+    )
+    func `periods are added by the calendar`(start: String, period: String, end: String) throws {
+        let sum = try #require(Period(period)).added(to: try #require(Timestamp(start)))
+        #expect(sum.description == end + ".000000000Z")
+    }
+
+    @Test(
+        arguments: [
+            ("2026-03-01", "P1D", true), ("2026-03-01", "PT24H", true), ("2026-03-01", "P12M", true),
+            ("2026-03-01", "P1Y", true), ("2026-03-01", "P365D", true), ("2026-03-01", "P366D", false),
+            ("2027-03-01", "P366D", true), ("2027-03-01", "P367D", false), ("2026-03-01", "P52W", true),
+            ("2026-03-01", "P53W", false), ("2026-03-01", "P0D", false), ("2026-03-01", "PT23H59M59S", false),
+            ("2026-03-01", "P1Y1D", false), ("2026-03-01", "P999999Y", false),
+        ] as [(String, String, Bool)]
+    )
+    func `lives are from a day to a year`(start: String, period: String, isGood: Bool) throws {
+        let end = try #require(Period(period)).endOfLife(from: try #require(Timestamp(start)))
+        #expect((end != nil) == isGood)
+    }
+
+    @Test(
+        arguments: [
+            ("2027-01-31T12:00:00Z", "2027-01-31T12:00:00.000000000Z"), ("2027-01-31", "2027-01-31T00:00:00.000000000Z"),
+            ("2027-01-31T12:00:00.5+02:00", "2027-01-31T10:00:00.500000000Z"),
+            ("2027-01-31 12:00", "2027-01-31T12:00:00.000000000Z"), ("2027", nil), ("2027-02-30", nil), ("soon", nil),
+            ("2400-01-01T00:00:00Z", nil), ("2026-11-26T21:05:00.837704393Z", "2026-11-26T21:05:00.837704393Z"),
+        ] as [(String, String?)]
+    )
+    func `moments are read as people write them`(text: String, moment: String?) {
+        #expect(Timestamp(text)?.description == moment)
+    }
+
+    @Test func `access has HubSpot's words and OpenAsset's numbers`() {
+        for access in Access.allCases { #expect(Access(access.name) == access) }
+        #expect(["1", "2", "3"].map { Access($0)?.name } == ["PUBLIC_INDEXABLE", "PUBLIC_NOT_INDEXABLE", "PRIVATE"])
+        for text in ["", "0", "4", "01", "+1", "private", "HIDDEN"] { #expect(Access(text) == nil) }
+        #expect(Access.allCases.filter(\.isPrivate).map(\.rawValue) == [3, 6, 7, 8])
+        #expect(Access.allCases.filter(\.isHidden).map(\.rawValue) == [4, 5, 6, 7])
+    }
+
+    @Test(
+        arguments: [
+            ("20,P30D", 20, "P30D", "PT1M"), ("all", nil, nil, nil), ("5", 5, nil, "PT1M"), ("P1Y", nil, "P1Y", "PT1M"),
+            ("0,P1D,PT0S", 0, "P1D", "PT0S"),
+        ] as [(String, Int?, String?, String?)]
+    )
+    func `versions are kept by number and by age`(text: String, count: Int?, period: String?, stay: String?) throws {
+        var policy = Policy()
+        try policy.apply(.versions, text)
+        #expect(policy.versions.count == count)
+        #expect(policy.versions.period == period.flatMap { Period($0) })
+        #expect(policy.versions.shortestStay == stay.flatMap { Period($0) })
+    }
+
+    @Test(arguments: ["", "-1", "x", "20,", ",P1D", "20,P1D,PT0S,P1D", "P1D,20", "1.5"])
+    func `other values for versions are refused`(text: String) {
+        var policy = Policy()
+        #expect(throws: Policy.Objection.self) { try policy.apply(.versions, text) }
+    }
+
     @Test func `a list of types takes MIME types and extensions`() throws {
         var policy = Policy()
         try policy.apply(.forbiddenTypes, "image/*, .exe *.Php application/pdf")

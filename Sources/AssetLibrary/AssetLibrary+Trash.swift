@@ -1,0 +1,115 @@
+public import AssetModel
+public import Catalog
+internal import Synchronization
+
+// What was removed and can be taken back: each asset under its number and its name.
+extension AssetLibrary {
+    /// An asset in the trash, and its file.
+    public struct Trashed: Sendable {
+        /// What is known of it.
+        public let record: TrashRecord
+        /// The file, without a name.
+        public let node: NodeRecord
+
+        /// Its name in the trash, such as `8-photo.jpg`.
+        public var name: [UInt8] { Array("\(record.asset)-".utf8) + record.name }
+    }
+
+    /// What somebody may see of the trash, in the order of the assets' numbers, behind one of them: root all, others what is theirs.
+    public func trashed(
+        after asset: AssetID,
+        limit: Int,
+        for reader: Uploader
+    ) throws(LibraryError) -> [Trashed] {
+        var (found, last): ([Trashed], AssetID) = ([], asset)
+        while found.count < limit {
+            let records = try read { try $0.trashed(after: last, limit: limit) }
+            for record in records { if let trashed = try trashed(record, for: reader) { found.append(trashed) } }
+            guard records.count == limit, let end = records.last else { break }
+            last = end.asset
+        }
+        return found
+    }
+
+    /// What a name in the trash means, if somebody may see that.
+    public func trashed(named name: [UInt8], for reader: Uploader) throws(LibraryError) -> Trashed? {
+        guard let dash = name.firstIndex(of: UInt8(ascii: "-")),
+            let number = Int64(String(decoding: name[..<dash], as: UTF8.self)),
+            let record = try read({ try $0.trashed(AssetID(rawValue: number)) }),
+            let trashed = try trashed(record, for: reader), trashed.name == name
+        else { return nil }
+        return trashed
+    }
+
+    private func trashed(_ record: TrashRecord, for reader: Uploader) throws(LibraryError) -> Trashed? {
+        guard rulebook.isRestorable(record) else { return nil }
+        var node = try read { records in try record.node.flatMap { try records.node($0) } }
+        if node == nil { node = try write { try $0.makeTrashedNode(of: record.asset) } }
+        guard let node, !node.isExpired(at: clock.now), reader.uid == 0 || reader.uid == node.uid else { return nil }
+        return Trashed(record: record, node: node)
+    }
+
+    /// Takes an asset out of the trash, under a name that is free.
+    /// - Returns: its file.
+    public func restore(
+        _ asset: AssetID,
+        as name: EntryName,
+        in parent: NodeID,
+        by uploader: Uploader
+    ) throws(LibraryError) -> NodeRecord {
+        try refuseName(name, in: parent, by: uploader.uid)
+        let restored = try clearing(name, in: parent) { () throws(LibraryError) in
+            try write { records in
+                let place = try rulebook.place(name, in: parent, records)
+                _ = try records.folder(parent)
+                guard let record = try records.trashed(asset), let id = record.node, var node = try records.node(id)
+                else { throw LibraryError.notFound }
+                guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
+                if let refusal = try exceededQuota(of: place.rules, records, { _ in node.size }) {
+                    throw LibraryError.refused(refusal)
+                }
+                let now = Timestamp.now
+                try records.insertEntry(name, in: parent, node: id)
+                try records.addLinks(1, to: id, at: now)
+                try records.touchFolder(parent, at: now)
+                try records.restore(asset)
+                usage.add(node.size, to: place.rules)
+                node.links += 1
+                return node
+            }
+        }
+        openNode(restored.id)?.isUnlinked.store(false, ordering: .relaxed)
+        vacancies.remove(asset)
+        vacancies.remove(name, in: parent)
+        return restored
+    }
+
+    /// Removes an asset from the trash for good.
+    /// - Returns: its file, which goes when nobody refers to it.
+    public func purge(_ asset: AssetID) throws(LibraryError) -> NodeRecord? {
+        let node = try write { records in
+            guard let record = try records.trashed(asset) else { throw LibraryError.notFound }
+            let node = try record.node.flatMap { try records.node($0) }
+            try records.deleteAsset(asset)
+            if let node { try records.setAsset(of: node.id, to: nil) }
+            return node
+        }
+        sweeper.wake()
+        return node
+    }
+}
+
+extension Records {
+    /// A file for an asset in the trash that has none: its own came to show another asset.
+    fileprivate func makeTrashedNode(of id: AssetID) throws -> NodeRecord? {
+        guard let asset = try asset(id), let version = try newestVersion(of: id) else { return nil }
+        var node = NodeRecord(mode: 0o100644, uid: asset.uid, gid: 0, now: version.created)
+        node.links = 0
+        node = try insert(node)
+        (node.blob, node.size, node.blocks) = (version.blob, version.size, (version.size + 511) / 512)
+        try updateContent(of: node)
+        try setAsset(of: node.id, to: id)
+        try setTrashedNode(of: id, to: node.id)
+        return try self.node(node.id)
+    }
+}

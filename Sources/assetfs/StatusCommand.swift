@@ -1,0 +1,40 @@
+import ArgumentParser
+import Foundation
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Shows what a library holds, and what its disk has room for.",
+        discussion: """
+            Equal contents are kept and counted once. Trash and former contents go by themselves when there is no room, and so df(1) \
+            counts them as free.
+            """
+    )
+
+    @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
+    var mountpoint: String?
+    @Flag(help: "Print JSON: user.asset.info of the mount's folders/.")
+    var json = false
+
+    func run() throws {
+        let mount = try MountPoint.only(mountpoint)
+        let folders = FileManager.default.fileExists(atPath: mount + "/folders") ? mount + "/folders" : mount
+        guard let text = try ExtendedAttribute.read("user.asset.info", of: folders) else {
+            throw ExitStatus.failed.because("\(mount) is no assetfs mount.")
+        }
+        if json { return print(text) }
+        let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] ?? [:]
+        func bytes(_ key: String) -> String {
+            ByteCountFormatter.string(fromByteCount: Int64(info[key] as? Int ?? 0), countStyle: .binary)
+        }
+        let rows = [
+            ("Library", "\(info["library"] ?? "")"),
+            ("Assets", "\(info["assets"] ?? 0), \(bytes("bytes"))"),
+            ("In the trash", "\(info["trashed"] ?? 0)"),
+            ("Former contents", "\(info["former_versions"] ?? 0)"),
+            ("Kept for these", bytes("reclaimable_bytes")),
+            ("Free on the disk", "\(bytes("free_bytes")) of \(bytes("disk_bytes"))"),
+        ]
+        for (label, value) in rows { print(label.padded(to: 20) + value) }
+    }
+}
