@@ -2,6 +2,7 @@ public import AssetLibrary
 internal import AssetModel
 internal import Catalog
 public import FUSE
+internal import Glibc
 internal import Logging
 internal import Synchronization
 
@@ -33,6 +34,10 @@ extension AssetFilesystem {
         }
         let count = library.verdictCount
         let found = try reading({ try $0.node(named: name, in: parent) })
+        if let found, found.isExpired(at: library.lifeTime), library.isSweeper(caller.pid) {
+            sweeperLookups.add(1, ordering: .relaxed)
+            return unsure(found)
+        }
         guard let record = found, !record.isExpired(at: library.lifeTime) else {
             // Where a name may come by itself, its absence is not for the kernel to remember.
             if found != nil || mayChangeNames(in: parent) { throw .missingForNow }
@@ -146,6 +151,42 @@ extension AssetFilesystem: Observer {
             case .lost(let node): lose(node)
             }
         }
+    }
+
+    /// Removes names by unlink(2) on our own mount.
+    ///
+    /// No notification makes inotify(7) tell a folder's watchers of a name that has gone; a program's unlink does. A folder that the
+    /// path does not lead to, because another mount lies over ours or ours is detached, is left alone: a name there is touched only if
+    /// looking it up has been a request to us.
+    public func remove(_ names: [ExpiredName]) {
+        guard let mountpoint, kernel.withLock({ $0 }) != nil else { return }
+        var folder: (id: NodeID, descriptor: Int32)?
+        defer { if let folder { _ = Glibc.close(folder.descriptor) } }
+        for expired in names {
+            if folder?.id != expired.folder {
+                if let folder { _ = Glibc.close(folder.descriptor) }
+                folder = open(expired, below: mountpoint).map { (expired.folder, $0) }
+            }
+            guard let folder else { continue }
+            let name = expired.name.bytes.map { CChar(bitPattern: $0) } + [0]
+            let before = sweeperLookups.load(ordering: .relaxed)
+            var status = stat()
+            guard unsafe fstatat(folder.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
+                sweeperLookups.load(ordering: .relaxed) != before
+            else { continue }
+            unsafe _ = unlinkat(folder.descriptor, name, 0)
+        }
+    }
+
+    private func open(_ expired: ExpiredName, below mountpoint: String) -> Int32? {
+        guard expired.path.root == .folders else { return nil }
+        let names = (rootView == .all ? [Array("folders".utf8)] : []) + expired.path.names.map(\.bytes)
+        let path = names.reduce(Array(mountpoint.utf8)) { $0 + [UInt8(ascii: "/")] + $1 }
+        let descriptor = unsafe Glibc.open(
+            path.map { CChar(bitPattern: $0) } + [0],
+            0x200000 /* O_PATH */ | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW
+        )
+        return descriptor < 0 ? nil : descriptor
     }
 
     /// A node without a name goes with the kernel's last reference, or now where there is none.

@@ -95,7 +95,12 @@ extension AssetFilesystem {
             return
         }
         let (parent, name) = try place(parent, name)
-        noteRemoval(try refusing { () throws(LibraryError) in try library.remove(name, in: parent) })
+        let isSweeping = library.isSweeper(caller.pid)
+        noteRemoval(
+            try refusing { () throws(LibraryError) in
+                try library.remove(name, in: parent, isSweeping: isSweeping)
+            }
+        )
     }
 
     /// Removes an empty folder.

@@ -31,10 +31,16 @@ public final class AssetFilesystem: Filesystem {
     /// Names and attributes may be kept for long: whatever changes them comes through the kernel, or we tell it.
     static let lifetime = Duration.seconds(3600)
 
+    /// Where it is mounted, an absolute path.
+    let mountpoint: String?
+    /// How many names of the sweeper's have been looked up.
+    let sweeperLookups = Atomic(0)
+
     /// Shows a library.
-    public init(_ library: AssetLibrary, rootView: RootView) {
+    public init(_ library: AssetLibrary, rootView: RootView, mountpoint: String? = nil) {
         self.library = library
         self.rootView = rootView
+        self.mountpoint = mountpoint
     }
 
     /// Keeps what the kernel can be told through.

@@ -53,11 +53,20 @@ extension AssetLibrary {
     func removeSomeExpired() throws(LibraryError) -> Bool {
         let now = clock.now
         let expired = try read { try $0.expired(by: now, limit: Self.sweepBatch) }
+        if let observer = herald.observer, !expired.isEmpty { observer.remove(try names(of: expired)) }
         if !expired.isEmpty { try removeNow(expired) }
         return expired.count == Self.sweepBatch
     }
 
-    /// Removes assets for good, and all their names.
+    private func names(of assets: [AssetID]) throws(LibraryError) -> [ExpiredName] {
+        try read { records in
+            try assets.flatMap { try records.nodes(showing: $0) }.flatMap { try records.entriesNaming($0) }.map {
+                ExpiredName(name: $0.name, folder: $0.parent, path: try records.path(of: $0.parent))
+            }
+        }
+    }
+
+    /// Removes assets for good, and the names that they still have.
     private func removeNow(_ assets: [AssetID]) throws(LibraryError) {
         let now = Timestamp.now
         let removed = try write { records in
@@ -85,4 +94,22 @@ extension AssetLibrary {
             log.notice("Removed \(place.path): its time had come.")
         }
     }
+}
+
+extension Records {
+    /// The names that lead to a folder, from a folder that has none.
+    func path(of folder: NodeID) throws -> (root: NodeID, names: [EntryName]) {
+        var (names, current): ([EntryName], NodeID) = ([], folder)
+        while let entry = try anyEntry(of: current) {
+            names.append(entry.name)
+            current = entry.parent
+        }
+        return (current, names.reversed())
+    }
+}
+
+// The sweeper's thread, as the kernel's requests name it.
+extension AssetLibrary {
+    /// Whether a request is the sweeper's own, which finds what nobody else does any more.
+    public func isSweeper(_ thread: Int32) -> Bool { thread != 0 && sweep.thread.load(ordering: .relaxed) == thread }
 }

@@ -16,6 +16,19 @@ public enum Happening: Sendable {
 public protocol Observer: AnyObject, Sendable {
     /// What has happened, in this order.
     func heard(_ happenings: [Happening])
+    /// Removes names whose time has come, as far as that is possible, as a program would: so that those who watch a folder hear of
+    /// it. Called on the sweeper's thread, which alone finds such names.
+    func remove(_ names: [ExpiredName])
+}
+
+/// A name whose time has come.
+public struct ExpiredName: Sendable {
+    /// The name.
+    public let name: EntryName
+    /// The folder it is in.
+    public let folder: NodeID
+    /// The names that lead to the folder, and the folder that they begin in.
+    public let path: (root: NodeID, names: [EntryName])
 }
 
 /// Tells an observer what happens, on a thread of its own: the kernel takes a folder's lock to forget a name, and a request on that
@@ -53,6 +66,9 @@ final class Herald: Sendable {
         if hasObserver { worker.wake() }
         return hasObserver
     }
+
+    /// Who is told.
+    var observer: (any Observer)? { state.withLock { $0.observer } }
 
     private func tellAll() {
         let (observer, happenings) = state.withLock { state in

@@ -19,6 +19,7 @@ extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *
 extern int sync_file_range(int fd, off_t offset, off_t length, unsigned int flags);
 extern ssize_t copy_file_range(int from, off_t *fromOffset, int to, off_t *toOffset, size_t length, unsigned int flags);
 
+extern pid_t gettid(void);
 extern int memfd_create(const char *name, unsigned int flags);
 
 /* Sends bytes with up to two descriptors beside them (SCM_RIGHTS, unix(7)), whose macros Swift cannot use; whether all went. */

@@ -74,7 +74,7 @@ struct MountCommand: ParsableCommand {
             let session: Session
             do throws(SessionError) {
                 session = try Session(
-                    filesystem: AssetFilesystem(library, rootView: options.rootView),
+                    filesystem: AssetFilesystem(library, rootView: options.rootView, mountpoint: mountpoint),
                     mountpoint: mountpoint,
                     options: ["default_permissions", "subtype=assetfs", "fsname=\(Self.escaped(path))"]
                         + options.others,
