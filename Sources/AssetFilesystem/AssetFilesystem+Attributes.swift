@@ -26,7 +26,12 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
-        guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
+        if let view = View(id) {
+            // Copying tools give directories the times of what they have copied into them.
+            let isOnlyTimes = changes.mode == nil && changes.uid == nil && changes.gid == nil && changes.size == nil
+            guard isOnlyTimes, view.holdsFiles else { throw OperationFailure(LibraryError.readOnly) }
+            return try attributes(of: view)
+        }
         // To its own size a file need not be copied to be cut.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
@@ -128,13 +133,14 @@ extension AssetFilesystem {
     }
 
     func attributes(of view: View) throws(OperationFailure) -> (Attributes, Duration) {
+        if let attributes = try attributesOfAsset(view) { return (attributes, .zero) }
         let size: Int64
         switch view {
         case .receipts: size = try reading { try $0.receiptsSize() }
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
             size = Int64(job.count)
-        case .root, .uploads, .jobs, .trash: size = 4096
+        default: size = 4096
         }
         let subdirectories = view.entries.count { View($0.node)?.isDirectory ?? true }
         let attributes = Attributes(

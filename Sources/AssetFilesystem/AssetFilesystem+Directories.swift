@@ -32,7 +32,7 @@ extension AssetFilesystem {
         try addDots(id, from: cookie, into: &buffer)
         if let view = View(id) {
             for entry in try entries(of: view, after: cookie, for: caller) {
-                let mode: UInt32 = View(entry.node)?.isDirectory ?? true ? 0o040000 : 0o100000
+                let mode: UInt32 = View(entry.node)?.isDirectory ?? (view == .root) ? 0o040000 : 0o100000
                 guard buffer.append(entry.name, inode: entry.node.inode, mode: mode, cookie: entry.cookie) else {
                     return
                 }
@@ -62,9 +62,9 @@ extension AssetFilesystem {
         if let view = View(id) {
             for entry in try entries(of: view, after: cookie, for: caller) {
                 // Work that has ended meanwhile is not shown.
-                guard let answer = try? view == .trash ? unsure(record(entry.node)) : self.entry(of: entry.node) else {
-                    continue
-                }
+                guard let answer = try? View(entry.node) == nil && view != .root
+                    ? unsure(record(entry.node)) : self.entry(of: entry.node)
+                else { continue }
                 guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else {
                     if View(entry.node) == nil { forget([Forgotten(inode: entry.node.inode, count: 1)]) }
                     return
@@ -113,6 +113,11 @@ extension AssetFilesystem {
                 )
             }
         }
+        if view.isOfAssets {
+            return try entries(of: view, behind: max(0, cookie - Self.firstCookie), for: caller).map {
+                ($0.name, $0.node, $0.cookie + Self.firstCookie)
+            }
+        }
         if view == .trash {
             let last = AssetID(rawValue: max(0, cookie - Self.firstCookie))
             let found = try refusing { () throws(LibraryError) in
@@ -142,7 +147,13 @@ extension AssetFilesystem {
     }
 
     func parent(of id: NodeID) throws(OperationFailure) -> NodeID {
-        guard View(id) == nil, id != .folders else { return View(id) == .jobs ? View.uploads.id : View.root.id }
+        switch View(id) {
+        case .jobs: return View.uploads.id
+        case .resource: return View.resources.id
+        case .alternatives(let asset), .versions(let asset): return View.resource(asset).id
+        case nil where id != .folders: break
+        default: return View.root.id
+        }
         return try reading { try $0.parent(of: id) } ?? id
     }
 

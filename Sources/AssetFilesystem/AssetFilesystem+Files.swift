@@ -16,18 +16,31 @@ extension AssetFilesystem {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
-        let (parent, name) = try place(parent, name)
+        let spot = try spot(parent, name, makes: true, for: caller)
+        let uploaded = try entryName(name)
         let (record, node) = try refusing { () throws(LibraryError) in
-            try library.makeFile(
-                name,
-                in: parent,
+            if let replaced = spot.replaced {
+                return try library.makeReplacement(
+                    uploaded,
+                    for: replaced,
+                    mode: mode,
+                    umask: caller.umask,
+                    by: uploader(caller)
+                )
+            }
+            return try library.makeFile(
+                spot.name,
+                in: spot.folder,
                 mode: mode,
                 umask: caller.umask,
                 uid: caller.uid,
                 gid: caller.gid
             )
         }
-        return (entry(record, named: name, in: parent), try opened(node, isWriting: true, for: caller))
+        if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot) }
+        let isOfView = View(self.node(parent)) != nil
+        let answer = isOfView ? unsure(record) : entry(record, named: spot.name, in: spot.folder)
+        return (answer, try opened(node, isWriting: true, for: caller))
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -38,7 +51,13 @@ extension AssetFilesystem {
             guard !isWriting, !view.isDirectory else { throw OperationFailure(LibraryError.readOnly) }
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
-            var opened = Opened(OpenViewHandle(content))
+            if case .information(let asset) = view { content = try information(of: asset) }
+            var version: VersionRecord?
+            if case .version(let number) = view {
+                version = try reading { try $0.formerVersion(number)?.version }
+                if version == nil { throw .missingForNow }
+            }
+            var opened = Opened(OpenViewHandle(content, version))
             opened.isDirect = true
             opened.needsNoFlush = true
             return opened
@@ -104,7 +123,15 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> ReadReply {
         guard let open = handle.object as? OpenFileHandle else {
-            if let content = (handle.object as? OpenViewHandle)?.content {
+            let view = handle.object as? OpenViewHandle
+            if let version = view?.version {
+                return .bytes(
+                    try refusing { () throws(LibraryError) in
+                        try library.read(version, at: offset, count: count)
+                    }
+                )
+            }
+            if let content = view?.content {
                 return .bytes(offset < content.count ? Array(content[Int(offset)...].prefix(count)) : [])
             }
             return .bytes(try reading { try $0.receipts(from: offset, count: count) })

@@ -24,6 +24,7 @@ extension AssetFilesystem {
             guard let found = try trashed(name, for: caller) else { throw .missingForNow }
             return unsure(found.node)
         }
+        if let view = View(parent), view.isOfAssets { return try lookup(name, in: view, for: caller) }
         if let view = View(parent) {
             guard let found = view.node(named: name), let entry = try existing(found) else {
                 // What comes by itself may come at any moment.

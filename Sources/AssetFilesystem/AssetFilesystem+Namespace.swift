@@ -25,14 +25,15 @@ extension AssetFilesystem {
         return try make(name, in: parent, record, for: caller)
     }
 
-    /// Makes a folder.
+    /// Makes a folder; in `resources/`, an asset.
     public func mkdir(
         _ name: Name,
         in parent: InodeNumber,
         mode: UInt32,
         for caller: Caller
     ) throws(OperationFailure) -> Entry {
-        try make(
+        if View(node(parent)) == .resources { return try makeResource(name, mode: mode, for: caller) }
+        return try make(
             name,
             in: parent,
             NodeRecord(mode: 0o040000 | mode & 0o7777, uid: caller.uid, gid: caller.gid, now: .now),
@@ -58,12 +59,15 @@ extension AssetFilesystem {
         _ record: NodeRecord,
         for caller: Caller
     ) throws(OperationFailure) -> Entry {
-        let (parent, name) = try place(parent, name)
-        return entry(
-            try refusing { () throws(LibraryError) in
-                try library.make(name, in: parent, record, umask: caller.umask)
-            }
-        )
+        let spot = try spot(parent, name, makes: true, for: caller)
+        if spot.replaced != nil || View(node(parent)) != nil && record.isFolder {
+            throw OperationFailure(LibraryError.notPermitted("An asset's directory holds files alone."))
+        }
+        let made = try refusing { () throws(LibraryError) in
+            try library.make(spot.name, in: spot.folder, record, umask: caller.umask)
+        }
+        tell(spot)
+        return View(node(parent)) == nil ? entry(made) : unsure(made)
     }
 
     /// Makes a hard link.
@@ -73,13 +77,16 @@ extension AssetFilesystem {
         in parent: InodeNumber,
         for caller: Caller
     ) throws(OperationFailure) -> Entry {
-        let (parent, name) = try place(parent, name)
+        let spot = try spot(parent, name, makes: true, for: caller)
+        guard spot.replaced == nil else { throw OperationFailure(LibraryError.nameTaken(spot.name)) }
         let id = node(inode)
+        guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in
-            try library.link(id, as: name, in: parent, by: caller.uid, gid: caller.gid)
+            try library.link(id, as: spot.name, in: spot.folder, by: caller.uid, gid: caller.gid)
         }
-        return entry(try overlaid(record, readAt: count))
+        tell(spot)
+        return spot.isAlias ? unsure(try overlaid(record, readAt: count)) : entry(try overlaid(record, readAt: count))
     }
 
     /// Removes a file's name; in the trash, the file for good.
@@ -94,19 +101,28 @@ extension AssetFilesystem {
             if let purged { noteRemoval(purged) }
             return
         }
-        let (parent, name) = try place(parent, name)
+        let spot = try spot(parent, name, makes: false, for: caller)
         let isSweeping = library.isSweeper(caller.pid)
         noteRemoval(
             try refusing { () throws(LibraryError) in
-                try library.remove(name, in: parent, isSweeping: isSweeping)
+                try library.remove(spot.name, in: spot.folder, isSweeping: isSweeping)
             }
         )
+        tell(spot)
     }
 
-    /// Removes an empty folder.
+    /// Removes an empty folder; in `resources/`, an asset without a file.
     public func rmdir(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
-        let (parent, name) = try place(parent, name)
-        noteRemoval(try refusing { () throws(LibraryError) in try library.removeFolder(name, in: parent) })
+        if View(node(parent)) == .resources {
+            guard let id = Self.asset(named: try entryName(name)) else {
+                throw OperationFailure(LibraryError.notFound)
+            }
+            return try refusing { () throws(LibraryError) in try library.removeResource(id) }
+        }
+        let spot = try spot(parent, name, makes: false, for: caller)
+        noteRemoval(
+            try refusing { () throws(LibraryError) in try library.removeFolder(spot.name, in: spot.folder) }
+        )
     }
 
     /// Moves a name; out of the trash, to one that is free.
@@ -124,19 +140,19 @@ extension AssetFilesystem {
             guard flags < 2, let found = try trashed(entryName(name), for: caller) else {
                 throw OperationFailure(LibraryError.notFound)
             }
-            let (newParent, newName) = try place(newParent, newName)
+            let spot = try spot(newParent, newName, makes: true, for: caller)
             _ = try refusing { () throws(LibraryError) in
                 try library.restore(
                     found.record.asset,
-                    as: newName,
-                    in: newParent,
-                    by: Uploader(uid: caller.uid, gid: caller.gid)
+                    as: spot.name,
+                    in: spot.folder,
+                    by: uploader(caller)
                 )
             }
             return
         }
-        let (parent, name) = try place(parent, name)
-        let (newParent, newName) = try place(newParent, newName)
+        let source = try spot(parent, name, makes: false, for: caller)
+        let target = try spot(newParent, newName, makes: true, for: caller)
         let collision: AssetLibrary.Collision
         switch flags {
         case 0: collision = .replace
@@ -146,15 +162,16 @@ extension AssetFilesystem {
         }
         let replaced = try refusing { () throws(LibraryError) in
             try library.move(
-                name,
-                in: parent,
-                to: newName,
-                in: newParent,
+                source.name,
+                in: source.folder,
+                to: target.name,
+                in: target.folder,
                 collision,
                 by: caller.uid,
                 gid: caller.gid
             )
         }
+        for spot in [source, target] { tell(spot) }
         if let replaced { noteRemoval(replaced) }
     }
 
@@ -162,12 +179,5 @@ extension AssetFilesystem {
     func noteRemoval(_ record: NodeRecord) {
         guard record.links == 0 else { return }
         removedNodes.withLock { _ = $0.insert(record.id) }
-    }
-
-    /// Where something is made or removed: below `folders/`, never in a view.
-    func place(_ parent: InodeNumber, _ name: Name) throws(OperationFailure) -> (NodeID, EntryName) {
-        let parent = node(parent)
-        guard View(parent) == nil else { throw OperationFailure(LibraryError.readOnly) }
-        return (parent, try entryName(name))
     }
 }

@@ -1,4 +1,5 @@
 internal import AssetLibrary
+internal import Catalog
 internal import Synchronization
 
 /// One open file: what open(2) answered.
@@ -19,6 +20,11 @@ final class OpenFileHandle: Sendable {
 final class OpenViewHandle: Sendable {
     /// What a reader is shown; nil for the receipts, which grow.
     let content: [UInt8]?
+    /// The former content that a reader is shown.
+    let version: VersionRecord?
 
-    init(_ content: [UInt8]? = nil) { self.content = content }
+    init(_ content: [UInt8]? = nil, _ version: VersionRecord? = nil) {
+        self.content = content
+        self.version = version
+    }
 }

@@ -10,11 +10,30 @@ enum View: Hashable, Sendable {
     case jobs
     /// What was removed and can be taken back.
     case trash
+    /// All assets, by their numbers.
+    case resources
     /// The state of the work on an asset.
     case job(AssetID)
+    /// An asset: its file, and what belongs to it.
+    case resource(AssetID)
+    /// An asset's alternative files.
+    case alternatives(AssetID)
+    /// An asset's former contents.
+    case versions(AssetID)
+    /// All that is known of an asset, as JSON.
+    case information(AssetID)
+    /// A former content.
+    case version(VersionID)
 
-    /// Nodes above this number are jobs'; the catalog never comes as far.
-    private static let firstJob: Int64 = 1 << 60
+    /// What a view is of: above these bits of its number, whose asset or version it is of. The catalog never comes as far.
+    private enum Kind: Int64 {
+        case job = 0x10
+        case resource, alternatives, versions, information, version
+
+        static let shift: Int64 = 56
+
+        func id(_ rest: Int64) -> NodeID { NodeID(rawValue: rawValue << Self.shift | rest) }
+    }
 
     init?(_ node: NodeID) {
         switch node.rawValue {
@@ -23,7 +42,19 @@ enum View: Hashable, Sendable {
         case 4: self = .receipts
         case 5: self = .jobs
         case 6: self = .trash
-        case let number where number > Self.firstJob: self = .job(AssetID(rawValue: number - Self.firstJob))
+        case 7: self = .resources
+        case let number where number >> Kind.shift > 0:
+            let rest = number & (1 << Kind.shift - 1)
+            let asset = AssetID(rawValue: rest)
+            switch Kind(rawValue: number >> Kind.shift) {
+            case .job: self = .job(asset)
+            case .resource: self = .resource(asset)
+            case .alternatives: self = .alternatives(asset)
+            case .versions: self = .versions(asset)
+            case .information: self = .information(asset)
+            case .version: self = .version(VersionID(rawValue: rest))
+            case nil: return nil
+            }
         default: return nil
         }
     }
@@ -35,14 +66,36 @@ enum View: Hashable, Sendable {
         case .receipts: NodeID(rawValue: 4)
         case .jobs: NodeID(rawValue: 5)
         case .trash: NodeID(rawValue: 6)
-        case .job(let asset): NodeID(rawValue: Self.firstJob + asset.rawValue)
+        case .resources: NodeID(rawValue: 7)
+        case .job(let asset): Kind.job.id(asset.rawValue)
+        case .resource(let asset): Kind.resource.id(asset.rawValue)
+        case .alternatives(let asset): Kind.alternatives.id(asset.rawValue)
+        case .versions(let asset): Kind.versions.id(asset.rawValue)
+        case .information(let asset): Kind.information.id(asset.rawValue)
+        case .version(let version): Kind.version.id(version.rawValue)
         }
     }
 
     var isDirectory: Bool {
         switch self {
-        case .root, .uploads, .jobs, .trash: true
-        case .receipts, .job: false
+        case .root, .uploads, .jobs, .trash, .resources, .resource, .alternatives, .versions: true
+        case .receipts, .job, .information, .version: false
+        }
+    }
+
+    /// Whether it shows assets by their numbers.
+    var isOfAssets: Bool {
+        switch self {
+        case .resources, .resource, .alternatives, .versions, .information, .version: true
+        case .root, .uploads, .receipts, .jobs, .trash, .job: false
+        }
+    }
+
+    /// Whether files may be made in it.
+    var holdsFiles: Bool {
+        switch self {
+        case .resource, .alternatives: true
+        default: false
         }
     }
 
@@ -52,9 +105,13 @@ enum View: Hashable, Sendable {
     /// What a directory of the views always shows, in order; the position, counted from 1, is the cookie.
     var entries: [(name: String, node: NodeID)] {
         switch self {
-        case .root: [("folders", .folders), ("trash", View.trash.id), ("uploads", View.uploads.id)]
+        case .root:
+            [
+                ("folders", .folders), ("resources", View.resources.id), ("trash", View.trash.id),
+                ("uploads", View.uploads.id),
+            ]
         case .uploads: [("receipts.jsonl", View.receipts.id), ("jobs", View.jobs.id)]
-        case .receipts, .jobs, .trash, .job: []
+        default: []
         }
     }
 
@@ -63,8 +120,11 @@ enum View: Hashable, Sendable {
         switch self {
         case .root, .uploads: 0o040755
         case .jobs: 0o040700
-        case .trash: 0o041777
+        case .trash, .resources: 0o041777
         case .receipts, .job: 0o100600
+        // As those of the asset's file.
+        case .resource, .alternatives, .versions: 0o040755
+        case .information, .version: 0o100444
         }
     }
 

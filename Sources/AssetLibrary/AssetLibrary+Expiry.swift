@@ -83,7 +83,7 @@ extension AssetLibrary {
                     }
                     try records.setAsset(of: id, to: nil)
                 }
-                try records.deleteAsset(asset)
+                try records.deleteWithItsOwn(asset)
             }
             return removed
         }

@@ -84,6 +84,15 @@ extension AssetLibrary {
         }
     }
 
+    /// What `info.json` of an asset says, on one line.
+    public func information(of resource: Resource) throws(LibraryError) -> [UInt8] {
+        if let node = resource.node { try settle(node.id) }
+        return try read { records in
+            let node = try resource.node.flatMap { try records.node($0.id) } ?? resource.folder
+            return try information(of: node, resource.asset, records).bytes + [0x0A]
+        }
+    }
+
     /// What the library holds: the value of `user.asset.info` of `folders/`.
     private func libraryInformation(_ records: Records) throws -> JSONObject {
         let counts = try records.counts()

@@ -46,7 +46,7 @@ extension AssetLibrary {
         let purged = try write { records in
             let due = try records.purgeable(by: time, limit: Self.sweepBatch)
                 .filter { time != nil || $0.trashed < recent }
-            for record in due { try records.deleteAsset(record.asset) }
+            for record in due { try records.deleteWithItsOwn(record.asset) }
             return due
         }
         for record in purged { log.notice("Removed \(record.path) from the trash for good.") }

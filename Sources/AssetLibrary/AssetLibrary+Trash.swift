@@ -90,7 +90,7 @@ extension AssetLibrary {
         let node = try write { records in
             guard let record = try records.trashed(asset) else { throw LibraryError.notFound }
             let node = try record.node.flatMap { try records.node($0) }
-            try records.deleteAsset(asset)
+            try records.deleteWithItsOwn(asset)
             if let node { try records.setAsset(of: node.id, to: nil) }
             return node
         }

@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+internal import Logging
 internal import Synchronization
 
 // Folders, names and attributes. Every method checks first and changes then, in one step of the catalog.
@@ -84,7 +85,12 @@ extension AssetLibrary {
             try records.deleteEntry(name, in: parent)
             try records.touchFolder(parent, at: now)
             let left = try records.dropLink(of: node, at: now)
-            if !isSweeping { try rulebook.trashIfLost(left, as: name, in: parent, records) }
+            if isSweeping {
+                let path = try rulebook.place(name, in: parent, records).path
+                log.notice("Removed \(path): its time had come.")
+            } else {
+                try rulebook.trashIfLost(left, as: name, in: parent, records)
+            }
             if !rulebook.isPlain { usage.add(-node.size, to: try rulebook.of(parent, records)) }
             return left
         }

@@ -282,7 +282,7 @@ extension AssetLibrary {
 }
 
 extension OpenNode.Upload {
-    fileprivate mutating func addWriter(_ uploader: Uploader) {
+    mutating func addWriter(_ uploader: Uploader) {
         writers += 1
         self.uploader = uploader
         // What was refused before is nothing to the newcomer.

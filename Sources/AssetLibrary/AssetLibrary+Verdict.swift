@@ -46,6 +46,7 @@ extension AssetLibrary {
                 }
             }
             var modified: Timestamp?
+            var lost: NodeRecord?
             let verdict = try catalog.write { records -> Verdict in
                 // In here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
@@ -71,14 +72,29 @@ extension AssetLibrary {
                         place = Place(name: name, rules: asked.rules)
                     }
                 }
-                if aim != nil, let place { try give(place, to: record, records) }
+                let isReplacing = aim?.uploaded != nil
+                if aim != nil, !isReplacing, let place { try give(place, to: record, records) }
                 // Each of its names counts, wherever it is.
                 if record.links > 1 { usage.forget() }
                 if !rulebook.isPlain, let folder = try place?.parent ?? records.anyEntry(of: node.id)?.parent {
                     usage.add(size - (aim == nil ? record.size : 0), to: try rulebook.of(folder, records))
                 }
-                guard let show = try Show(sealed, in: node.id, modified, records) else { return .lost }
+                guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing, records) else {
+                    return .lost
+                }
                 guard let place else { return .waiting }
+                if isReplacing, let uploaded = aim?.uploaded {
+                    let (version, former) = try replace(
+                        at: place,
+                        with: show.node,
+                        uploaded,
+                        by: uploader,
+                        infection,
+                        records
+                    )
+                    if let former, former.links == 0 { lost = former }
+                    return .published(version, renamed: place)
+                }
                 if case .existing(let asset, _) = judgement {
                     try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place, rulebook)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
@@ -120,6 +136,10 @@ extension AssetLibrary {
                 upload.aim = nil
                 node.original.store(0, ordering: .relaxed)
                 if let renamed { tellOfName(renamed.name, in: renamed.parent) }
+                if let lost {
+                    noteRemoval(lost)
+                    herald.tell(.lost(lost.id))
+                }
             }
             isShown = true
             noteVerdict()
@@ -219,15 +239,26 @@ extension AssetLibrary {
         _ uploader: Uploader,
         _ records: Records
     ) throws -> Submission {
-        let isTaken = try aim != nil && records.node(named: place.name, in: place.parent) != nil
+        let isTaken = try aim != nil && aim?.uploaded == nil && records.node(named: place.name, in: place.parent) != nil
         return Submission(
             place: place,
             content: content,
             uploader: uploader,
-            own: node.asset.map { [$0] } ?? [],
+            own: try ownAssets(of: node, at: place, aim, records),
             isTaken: isTaken,
             growth: content.size - (aim == nil ? node.size : 0)
         )
+    }
+
+    /// The assets whose content it may be without being a duplicate.
+    private func ownAssets(
+        of node: NodeRecord,
+        at place: Place,
+        _ aim: OpenNode.Aim?,
+        _ records: Records
+    ) throws -> [AssetID] {
+        let replaced = try aim?.uploaded == nil ? nil : records.node(named: place.name, in: place.parent)
+        return [node.asset, replaced?.asset].compactMap { $0 }
     }
 
     /// Gives a file without a name the one that its upload has earned.

@@ -91,7 +91,7 @@ public final class AssetLibrary: Sendable {
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
             rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
-            try makeFoldersNode()
+            try makeRoots()
             try groupCommit.commit()
             try layout.finish()
             try recover()
@@ -176,12 +176,14 @@ public final class AssetLibrary: Sendable {
         layout.abandon()
     }
 
-    private func makeFoldersNode() throws {
+    private func makeRoots() throws {
         try catalog.write { records in
-            guard try records.node(.folders) == nil else { return }
-            var root = NodeRecord(mode: 0o040755, uid: UInt32(getuid()), gid: UInt32(getgid()), now: .now)
-            root.id = .folders
-            _ = try records.insert(root)
+            for id in NodeID.roots where try records.node(id) == nil {
+                let mode: UInt32 = id == .collections ? 0o041777 : 0o040755
+                var root = NodeRecord(mode: mode, uid: UInt32(getuid()), gid: UInt32(getgid()), now: .now)
+                root.id = id
+                _ = try records.insert(root)
+            }
         }
     }
 

@@ -91,7 +91,8 @@ extension AssetLibrary {
         herald.stop()
     }
 
-    func tellOfName(_ name: EntryName, in folder: NodeID) {
+    /// Whatever the kernel has of a name may be wrong.
+    public func tellOfName(_ name: EntryName, in folder: NodeID) {
         freeNumbers.free(name, in: folder)
         herald.tell(.changed(name, in: folder))
     }

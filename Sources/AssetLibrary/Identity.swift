@@ -192,6 +192,7 @@ extension AssetLibrary {
         for node: NodeRecord?,
         _ records: Records
     ) throws -> Heritage? {
+        if let asset = try withoutFile(name, in: parent, records) { return Heritage(asset: asset, former: nil) }
         guard let vacancy = vacancies.find(name, in: parent, forMoved: node != nil),
             try records.asset(vacancy.asset) != nil
         else {

@@ -66,7 +66,8 @@ extension AssetLibrary {
             return place.name.numbered(try freeNumbers.find(for: place.name, in: place.parent, records))
         }
         let policy = place.rules.policy
-        if policy.duplicates != .none, let blob {
+        // Alternative files are compared with nothing: ResourceSpace.
+        if policy.duplicates != .none, let blob, place.rules.root != .alternatives {
             let found = try holders(of: blob, submission, records)
             switch policy.duplicates {
             case .reject where found.count > 0: return .refuse(.duplicate(of: found.readable))
@@ -92,7 +93,7 @@ extension AssetLibrary {
         try records.holders(of: blob, in: rules.policy.scope == .exactFolder ? rules.folder : nil) { holder in
             guard !submission.own.contains(holder.asset), !readable.contains(holder.asset),
                 try rules.policy.scope != .subtree || isBelow(rules.scopeFolder, holder.node, records),
-                try counts(holder.asset, rules.policy, records)
+                try counts(holder.asset, rules.policy, records), try !isAlternative(holder.node, records)
             else { return true }
             if try mayRead(holder.node, submission.uploader, records) {
                 readable.append(holder.asset)
@@ -109,6 +110,10 @@ extension AssetLibrary {
     private func counts(_ asset: AssetID, _ policy: Policy, _ records: Records) throws -> Bool {
         guard let expires = try records.asset(asset)?.expires else { return true }
         return expires > clock.now && (policy.duplicates == .reject || policy.isTemporary)
+    }
+
+    private func isAlternative(_ node: NodeID, _ records: Records) throws -> Bool {
+        try records.anyEntry(of: node).map { try rulebook.of($0.parent, records).root == .alternatives } ?? false
     }
 
     private func isBelow(_ folder: NodeID, _ node: NodeID, _ records: Records) throws -> Bool {

@@ -52,6 +52,9 @@ final class FolderRules: Sendable {
         self.quotas = quotas
     }
 
+    /// Which of the folders that are in no other this one is, or is in.
+    var root: NodeID { ancestors.last ?? folder }
+
     /// The class of a file's name in this folder.
     func nameClass(of name: EntryName) -> NameClass {
         let own = NameClass(ofFile: name, isStrict: policy.mayRefuseOrRename)
@@ -151,7 +154,7 @@ final class Rulebook: Sendable {
         var settings = above?.settings ?? [:]
         var scopeFolder = above?.scopeFolder ?? folder
         var quotas = above?.quotas ?? []
-        let path = name.map { name in above.map { $0.path(of: name) } ?? name.description } ?? ""
+        let path = Self.path(of: folder, named: name, below: above)
         // A value that an older or newer version took and this one does not is as if it were not there.
         func apply(_ key: PolicyKey, _ value: String, _ origin: FolderRules.Origin) {
             guard (try? policy.apply(key, value)) != nil else { return }
@@ -192,6 +195,13 @@ final class Rulebook: Sendable {
             folders[folder] = rules
         }
         return rules
+    }
+
+    /// Where a folder is below `folders/`; or, beginning with a slash, in the mount.
+    private static func path(of folder: NodeID, named name: EntryName?, below above: FolderRules?) -> String {
+        guard let name else { return folder == .unfiled ? "/resources" : folder == .collections ? "/collections" : "" }
+        if above?.folder == .alternatives { return "/resources/\(name)/alternatives" }
+        return above?.path(of: name) ?? name.description
     }
 
     /// A name in a folder, with what holds there.

@@ -61,9 +61,16 @@ struct Show {
     /// The file as it is now.
     let node: NodeRecord
 
-    /// - Returns: nil when the file has lost its last name, so that there is nothing to show.
-    init?(_ sealed: Seal, in id: NodeID, _ modified: Timestamp?, _ records: Records) throws {
-        guard var node = try records.node(id), node.links > 0 else { return nil }
+    /// - Returns: nil when the file has lost its last name, so that there is nothing to show; unless `isNameless` says that it gets one
+    ///   only now.
+    init?(
+        _ sealed: Seal,
+        in id: NodeID,
+        _ modified: Timestamp?,
+        isNameless: Bool = false,
+        _ records: Records
+    ) throws {
+        guard var node = try records.node(id), isNameless || node.links > 0 else { return nil }
         let now = Timestamp.now
         node.size = sealed.size
         node.blocks = sealed.blocks
@@ -128,6 +135,8 @@ struct Publish {
             if policy.ignoresEmbeddedMetadata { try records.setIgnoresEmbedded(true, of: asset) }
         }
         let newest = isNew ? [] : try records.newestVersions(of: asset, limit: 2)
+        // An asset that was made without a file.
+        if newest.isEmpty, !isNew { try records.setOriginalName(of: asset, to: requested ?? place.name) }
         // A version of another asset, or one behind the newest, is history.
         let again = newest.first?.id == present ? present : nil
         if let top = newest.first, top.blob == node.blob {

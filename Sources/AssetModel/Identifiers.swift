@@ -10,6 +10,14 @@ public struct NodeID: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public var description: String { String(rawValue) }
     /// The folder that all others are in, shown as `folders/`.
     public static let folders = NodeID(rawValue: 2)
+    /// Where assets have their files that have no name in `folders/`: a folder for each asset, called by its number.
+    public static let unfiled = NodeID(rawValue: 8)
+    /// Where assets have their alternative files: a folder for each asset, called by its number.
+    public static let alternatives = NodeID(rawValue: 9)
+    /// The folder that all collections are in, shown as `collections/`.
+    public static let collections = NodeID(rawValue: 10)
+    /// The folders that are in no other.
+    public static let roots: [NodeID] = [folders, unfiled, alternatives, collections]
     /// Numbers below this one belong to the views; the catalog gives out none of them.
     public static let firstInCatalog: Int64 = 64
 }

@@ -81,13 +81,54 @@ extension Records {
         }
     }
 
-    /// Records an asset, which those may see who may see a file.
-    public func insertAsset(uid: UInt32, name: EntryName, like node: NodeRecord, at now: Timestamp) throws -> AssetID {
+    /// Records an asset, which those may see who may see a file; under a number of its own unless one is asked for.
+    public func insertAsset(
+        _ id: AssetID? = nil,
+        uid: UInt32,
+        name: EntryName,
+        like node: NodeRecord,
+        at now: Timestamp
+    ) throws -> AssetID {
         try run(
-            "INSERT INTO asset (created, uid, original_name, access, uuid) VALUES (?, ?, ?, ?, randomblob(16))",
-            [now.value, .integer(Int64(uid)), name.value, node.accessValue]
+            "INSERT INTO asset (id, created, uid, original_name, access, uuid) VALUES (?, ?, ?, ?, ?, randomblob(16))",
+            [SQLValue(id?.rawValue), now.value, .integer(Int64(uid)), name.value, node.accessValue]
         )
         return AssetID(rawValue: lastRow)
+    }
+
+    /// Records under which name an asset was first uploaded.
+    public func setOriginalName(of id: AssetID, to name: EntryName) throws {
+        try run("UPDATE asset SET original_name = ? WHERE id = ?", [name.value, id.value])
+    }
+
+    /// The highest number that an asset has had.
+    public func lastAsset() throws -> AssetID {
+        AssetID(rawValue: try first("SELECT seq FROM sqlite_sequence WHERE name = 'asset'", []) { $0.integer(0) } ?? 0)
+    }
+
+    /// Assets that are listed, in the order of their numbers, behind one of them: not what is in the trash or hidden, and no
+    /// alternative files.
+    public func listedAssets(after id: AssetID, limit: Int) throws -> [AssetID] {
+        try all(
+            """
+            SELECT a.id FROM asset a WHERE a.id > ? AND a.trashed IS NULL AND NOT a.access & 15 BETWEEN 4 AND 7
+            AND NOT EXISTS (
+                SELECT 1 FROM node n JOIN entry e ON e.node = n.id JOIN entry f ON f.node = e.parent
+                WHERE n.asset = a.id AND f.parent = ?)
+            ORDER BY a.id LIMIT ?
+            """,
+            [id.value, NodeID.alternatives.value, .integer(Int64(limit))]
+        ) { AssetID(rawValue: $0.integer(0)) }
+    }
+
+    /// A former content, and whose it is; nil where it is gone, or is a present one.
+    public func formerVersion(_ id: VersionID) throws -> (asset: AssetID, version: VersionRecord)? {
+        let asset = try first("SELECT asset FROM version WHERE id = ? AND superseded IS NOT NULL", [id.value]) {
+            AssetID(rawValue: $0.integer(0))
+        }
+        return try asset.flatMap { asset in
+            try versions(of: asset).first { $0.id == id }.map { (asset, $0) }
+        }
     }
 
     /// Finds an asset.

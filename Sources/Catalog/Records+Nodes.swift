@@ -135,6 +135,9 @@ extension Records {
         try first("SELECT 1 FROM lost_node LIMIT 1", []) { _ in true } ?? false
     }
 
+    /// Records that a node has no name, and that nobody may know.
+    public func noteLost(_ id: NodeID) throws { try run("INSERT OR IGNORE INTO lost_node VALUES (?)", [id.value]) }
+
     /// Takes nodes that have left the trash without a name from the list of them.
     public func takeLostNodes(limit: Int) throws -> [NodeID] {
         let nodes = try all("SELECT node FROM lost_node LIMIT ?", [.integer(Int64(limit))]) {

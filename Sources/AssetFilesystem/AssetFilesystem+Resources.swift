@@ -1,0 +1,233 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import Catalog
+internal import FUSE
+
+// `resources/<id>/`: an asset by its number. Its file is the one in `folders/`, and what is done to a name in here is done to that
+// file's name, or beside it: a program that saves through a temporary name does the same in both places. Any other name that is
+// written to is the asset's next content.
+extension AssetFilesystem {
+    static let alternativesName = "alternatives"
+    static let versionsName = "versions"
+    static let informationName = "info.json"
+    static let ownNames = [alternativesName, versionsName, informationName]
+
+    func uploader(_ caller: Caller) -> Uploader { Uploader(uid: caller.uid, gid: caller.gid) }
+
+    /// An asset that somebody may read.
+    func resource(_ id: AssetID, for caller: Caller? = nil) throws(OperationFailure) -> AssetLibrary.Resource {
+        let reader = caller.map(uploader) ?? Uploader()
+        let found = try refusing { () throws(LibraryError) in try library.resource(id, for: reader) }
+        guard let found else { throw .missingForNow }
+        return found
+    }
+
+    /// The asset that a name in `resources/` means: digits, as they are listed.
+    static func asset(named name: EntryName) -> AssetID? {
+        let text = name.description
+        guard let number = Int64(text), number > 0, String(number) == text else { return nil }
+        return AssetID(rawValue: number)
+    }
+
+    /// Whether a name in an asset's directory belongs to that directory itself.
+    static func isOwn(_ name: EntryName) -> Bool { ownNames.contains { name.bytes.elementsEqual($0.utf8) } }
+
+    // MARK: Looking up
+
+    /// Finds a name in one of the views of assets.
+    func lookup(_ name: EntryName, in view: View, for caller: Caller) throws(OperationFailure) -> Entry? {
+        switch view {
+        case .resources:
+            guard let id = Self.asset(named: name) else { return nil }
+            _ = try resource(id, for: caller)
+            return try entry(of: View.resource(id).id)
+        case .resource(let id):
+            switch name.description {
+            case Self.alternativesName: return try entry(of: View.alternatives(id).id)
+            case Self.versionsName: return try entry(of: View.versions(id).id)
+            case Self.informationName: return try entry(of: View.information(id).id)
+            default: break
+            }
+            let resource = try resource(id, for: caller)
+            var isSeen = resource.name == nil || resource.name == name
+            if !isSeen { isSeen = try !isFinal(name, resource.folder.id) }
+            guard isSeen, let record = try reading({ try $0.node(named: name, in: resource.folder.id) }) else {
+                throw .missingForNow
+            }
+            return unsure(try overlaid(record, readAt: library.verdictCount))
+        case .alternatives(let id):
+            guard let folder = try alternatives(of: id),
+                let record = try reading({ try $0.node(named: name, in: folder) })
+            else { throw .missingForNow }
+            return unsure(try self.record(record.id))
+        case .versions(let id):
+            guard let version = try formerVersions(of: id).first(where: { $0.fileName == name.bytes }) else {
+                throw .missingForNow
+            }
+            return try entry(of: View.version(version.id).id)
+        default: return nil
+        }
+    }
+
+    func isFinal(_ name: EntryName, _ folder: NodeID) throws(OperationFailure) -> Bool {
+        try refusing { () throws(LibraryError) in try library.isFinal(name, in: folder) }
+    }
+
+    func alternatives(of id: AssetID, makes: Bool = false) throws(OperationFailure) -> NodeID? {
+        try refusing { () throws(LibraryError) in try library.alternatives(of: id, makes: makes) }
+    }
+
+    func formerVersions(of id: AssetID) throws(OperationFailure) -> [VersionRecord] {
+        try refusing { () throws(LibraryError) in try library.formerVersions(of: id) }
+    }
+
+    // MARK: Listing
+
+    /// What is in one of the views of assets, behind a cookie.
+    func entries(
+        of view: View,
+        behind cookie: Int64,
+        for caller: Caller
+    ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+        switch view {
+        case .resources:
+            let ids = try refusing { () throws(LibraryError) in
+                try library.resources(after: AssetID(rawValue: cookie), limit: 256, for: uploader(caller))
+            }
+            return ids.map { (Array("\($0)".utf8), View.resource($0).id, $0.rawValue) }
+        case .resource(let id):
+            let resource = try resource(id, for: caller)
+            var all = [
+                (Array(Self.alternativesName.utf8), View.alternatives(id).id, Int64(1)),
+                (Array(Self.informationName.utf8), View.information(id).id, 2),
+            ]
+            if let name = resource.name, let node = resource.node { all.append((name.bytes, node.id, 3)) }
+            all.append((Array(Self.versionsName.utf8), View.versions(id).id, 4))
+            return all.filter { $0.2 > cookie }
+        case .alternatives(let id):
+            guard let folder = try alternatives(of: id) else { return [] }
+            let entries = try reading { try $0.entries(of: folder, after: cookie, limit: 256) }
+            return entries.map { ($0.name, $0.node.id, $0.cookie) }
+        case .versions(let id):
+            return try formerVersions(of: id).reversed().filter { $0.number > cookie }.map {
+                ($0.fileName, View.version($0.id).id, $0.number)
+            }
+        default: return []
+        }
+    }
+
+    // MARK: Attributes
+
+    /// Attributes of a view that has those of an asset's file; nil for one of the others.
+    func attributesOfAsset(_ view: View) throws(OperationFailure) -> Attributes? {
+        let (id, version): (AssetID, VersionRecord?)
+        switch view {
+        case .resource(let asset), .alternatives(let asset), .versions(let asset), .information(let asset):
+            (id, version) = (asset, nil)
+        case .version(let number):
+            let found = try refusing { () throws(LibraryError) in try library.read { try $0.formerVersion(number) } }
+            guard let found else { throw .missingForNow }
+            (id, version) = (found.asset, found.version)
+        default: return nil
+        }
+        let resource = try resource(id)
+        let node = resource.node ?? resource.folder
+        let changed = (version?.created ?? node.changed).rawValue
+        var attributes = Attributes(
+            inode: view.id.inode,
+            mode: 0o040000 | resource.folder.mode & 0o777,
+            linkCount: 2,
+            uid: resource.folder.uid,
+            gid: resource.folder.gid,
+            size: 4096,
+            blocks: 0,
+            accessed: changed,
+            modified: changed,
+            changed: changed
+        )
+        if case .versions = view { attributes.mode &= ~0o222 }
+        guard !view.isDirectory else { return attributes }
+        // Who may read the file may read this.
+        attributes.mode = 0o100000 | node.effectiveMode & 0o444
+        attributes.linkCount = 1
+        (attributes.uid, attributes.gid) = (node.uid, node.gid)
+        if let version {
+            attributes.size = version.size
+            if node.access?.isPrivate != true { attributes.uid = version.uid }
+        } else {
+            attributes.size = Int64(try information(of: id).count)
+        }
+        attributes.blocks = (attributes.size + 511) / 512
+        return attributes
+    }
+
+    /// What `info.json` says.
+    func information(of id: AssetID) throws(OperationFailure) -> [UInt8] {
+        let resource = try resource(id)
+        return try refusing { () throws(LibraryError) in try library.information(of: resource) }
+    }
+
+    // MARK: Names
+
+    /// Where something is done to a name.
+    struct Spot {
+        let folder: NodeID
+        let name: EntryName
+        /// Whether the kernel knows the name by a view only, so that what it has of the folder's must be told to be wrong.
+        var isAlias = false
+        /// The asset whose file is to be replaced by what is made under another name.
+        var replaced: AssetLibrary.Resource?
+    }
+
+    /// Where what is done to a name in a directory is done.
+    ///
+    /// `makes` says that the name is to come to be there.
+    func spot(
+        _ parent: InodeNumber,
+        _ name: Name,
+        makes: Bool,
+        for caller: Caller
+    ) throws(OperationFailure) -> Spot {
+        let name = try entryName(name)
+        let parent = node(parent)
+        switch View(parent) {
+        case nil: return Spot(folder: parent, name: name)
+        case .resource(let id):
+            guard !Self.isOwn(name) else { throw OperationFailure(LibraryError.readOnly) }
+            let resource = try resource(id, for: caller)
+            let folder = resource.folder.id
+            guard let own = resource.name, own != name, try isFinal(name, folder) else {
+                return Spot(folder: folder, name: name, isAlias: true)
+            }
+            guard makes else { throw OperationFailure(LibraryError.notFound) }
+            return Spot(folder: folder, name: own, isAlias: true, replaced: resource)
+        case .alternatives(let id):
+            _ = try resource(id, for: caller)
+            guard let folder = try alternatives(of: id, makes: makes) else {
+                throw OperationFailure(LibraryError.notFound)
+            }
+            return Spot(folder: folder, name: name)
+        default: throw OperationFailure(LibraryError.readOnly)
+        }
+    }
+
+    /// What the kernel has of a folder's name is wrong, because that was changed by a name in a view.
+    func tell(_ spot: Spot) { if spot.isAlias { library.tellOfName(spot.name, in: spot.folder) } }
+
+    /// `mkdir` of a number makes an asset without a file.
+    func makeResource(_ name: Name, mode: UInt32, for caller: Caller) throws(OperationFailure) -> Entry {
+        guard let id = Self.asset(named: try entryName(name)) else {
+            throw OperationFailure(LibraryError.invalid("What is made in resources/ is called by a number."))
+        }
+        let mode = mode & ~(caller.umask & 0o777)
+        _ = try refusing { () throws(LibraryError) in
+            try library.makeResource(id, mode: mode, by: uploader(caller))
+        }
+        return try entry(of: View.resource(id).id)
+    }
+}
+
+extension VersionRecord {
+    /// What it is called in `versions/`: `3-photo.jpg`, cut to what a name may have.
+    var fileName: [UInt8] { Array((Array("\(number)-".utf8) + name).prefix(255)) }
+}

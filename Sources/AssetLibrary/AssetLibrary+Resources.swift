@@ -1,0 +1,266 @@
+public import AssetModel
+internal import BlobStore
+public import Catalog
+internal import Synchronization
+
+// Assets by their numbers: what `resources/<id>/` shows.
+extension AssetLibrary {
+    /// What is known of an asset by its number.
+    public struct Resource: Sendable {
+        /// The asset.
+        public let asset: AssetRecord
+        /// The file that shows it; nil where it has none yet.
+        public let node: NodeRecord?
+        /// The file's name.
+        public let name: EntryName?
+        /// The folder that the file is in, or will be: who may replace the file is for that to say.
+        public let folder: NodeRecord
+    }
+
+    /// An asset by its number, as far as somebody may read its file; nil where there is none, or it is in the trash.
+    public func resource(_ id: AssetID, for reader: Uploader = Uploader()) throws(LibraryError) -> Resource? {
+        let now = clock.now
+        return try read { records in
+            guard let asset = try records.asset(id), asset.trashed == nil else { return nil }
+            guard let found = try records.nodes(showing: id).first, let node = try records.node(found),
+                let entry = try records.anyEntry(of: found), let folder = try records.node(entry.parent)
+            else {
+                guard let folder = try records.node(named: id.folderName, in: .unfiled) else { return nil }
+                return Resource(asset: asset, node: nil, name: nil, folder: folder)
+            }
+            guard !node.isExpired(at: now), try mayRead(found, reader, records) else { return nil }
+            return Resource(asset: asset, node: node, name: entry.name, folder: folder)
+        }
+    }
+
+    /// Numbers of the assets that somebody may read and that are listed, behind one of them.
+    public func resources(
+        after id: AssetID,
+        limit: Int,
+        for reader: Uploader
+    ) throws(LibraryError) -> [AssetID] {
+        var (found, last): ([AssetID], AssetID) = ([], id)
+        while found.count < limit {
+            let some = try read { try $0.listedAssets(after: last, limit: limit) }
+            for asset in some {
+                // Root may read all, and a name that leads nowhere does no harm.
+                if reader.uid == 0 {
+                    found.append(asset)
+                } else if try resource(asset, for: reader) != nil {
+                    found.append(asset)
+                }
+            }
+            guard some.count == limit, let end = some.last else { break }
+            last = end
+        }
+        return found
+    }
+
+    /// The highest number that may be asked for.
+    private static let highestResource: Int64 = 1 << 40
+
+    /// Makes an asset that has no file yet.
+    ///
+    /// ResourceSpace's `create_resource`. A number is given once: one that an asset has had is refused.
+    public func makeResource(_ id: AssetID, mode: UInt32, by uploader: Uploader) throws(LibraryError) -> Resource {
+        try space.take(4096)
+        try write { records in
+            guard try records.asset(id) == nil else { throw LibraryError.nameTaken(try id.folderName) }
+            guard try id.rawValue > records.lastAsset().rawValue else {
+                throw LibraryError.notPermitted("The number \(id) has been an asset's; a number is given once.")
+            }
+            guard id.rawValue <= Self.highestResource else {
+                throw LibraryError.invalid("The number \(id) is too high; up to \(Self.highestResource) there may be.")
+            }
+            let now = Timestamp.now
+            let mode = 0o040000 | mode & 0o777
+            let folder = try records.insert(NodeRecord(mode: mode, uid: uploader.uid, gid: uploader.gid, now: now))
+            _ = try records.insertAsset(id, uid: uploader.uid, name: id.folderName, like: folder, at: now)
+            try records.insertEntry(id.folderName, in: .unfiled, node: folder.id)
+            try records.touchFolder(.unfiled, subfolders: 1, at: now)
+        }
+        guard let made = try resource(id) else { throw .notFound }
+        return made
+    }
+
+    /// Removes an asset that has no file.
+    public func removeResource(_ id: AssetID) throws(LibraryError) {
+        try write { records in
+            guard try records.asset(id) != nil else { throw LibraryError.notFound }
+            guard try !records.isShown(id) else { throw LibraryError.folderNotEmpty(try id.folderName) }
+            try records.deleteWithItsOwn(id)
+        }
+        rulebook.forget()
+    }
+
+    /// The asset that has no file and whose first one a name in its folder is.
+    func withoutFile(_ name: EntryName, in parent: NodeID, _ records: Records) throws -> AssetID? {
+        let rules = try rulebook.of(parent, records)
+        guard rules.root == .unfiled, parent != .unfiled, rules.nameClass(of: name) == .final,
+            let entry = try records.anyEntry(of: parent), let number = Int64(entry.name.description)
+        else { return nil }
+        let id = AssetID(rawValue: number)
+        guard let asset = try records.asset(id), asset.trashed == nil, try !records.isShown(id) else { return nil }
+        return id
+    }
+
+    /// The folder of an asset's alternative files; made if there is none and `makes` says so.
+    public func alternatives(of id: AssetID, makes: Bool) throws(LibraryError) -> NodeID? {
+        let present = try read { try $0.node(named: id.folderName, in: .alternatives)?.id }
+        if present != nil || !makes { return present }
+        return try write { records in
+            let now = Timestamp.now
+            let folder = try records.insert(NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: now))
+            try records.insertEntry(id.folderName, in: .alternatives, node: folder.id)
+            try records.touchFolder(.alternatives, subfolders: 1, at: now)
+            return folder.id
+        }
+    }
+
+    /// Whether a name in a folder is a person's work: what is written under it is an upload.
+    public func isFinal(_ name: EntryName, in folder: NodeID) throws(LibraryError) -> Bool {
+        try read { try rulebook.place(name, in: folder, $0).isFinal }
+    }
+
+    // MARK: Replacing
+
+    /// Makes the file that replaces an asset's own when it is complete, whatever it is called: ResourceSpace's `upload_multipart`.
+    ///
+    /// It has no name until its verdict, and is gone when nothing has been written to it.
+    public func makeReplacement(
+        _ name: EntryName,
+        for resource: Resource,
+        mode: UInt32,
+        umask: UInt32,
+        by uploader: Uploader
+    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        guard let own = resource.name, let former = resource.node else { throw .notFound }
+        try refuseName(own, in: resource.folder.id, by: uploader.uid)
+        try space.take(4096)
+        let made = try write { records in
+            var node = NodeRecord(
+                mode: 0o100000 | mode & 0o7777 & ~(umask & 0o777),
+                uid: uploader.uid,
+                gid: resource.folder.mode & 0o2000 != 0 ? resource.folder.gid : uploader.gid,
+                now: .now
+            )
+            node.links = 0
+            return try records.insert(node)
+        }
+        let node = retain(made.id)
+        node.original.store(former.id.rawValue, ordering: .relaxed)
+        do throws(LibraryError) {
+            try node.upload.withLock { upload throws(LibraryError) in
+                node.shown.withLock { $0.isLoaded = true }
+                upload.aim = OpenNode.Aim(parent: resource.folder.id, name: own, uploaded: name)
+                upload.addWriter(uploader)
+                try setLimit(&upload, of: made.id)
+            }
+        } catch {
+            close(node, wasWriting: true)
+            throw error
+        }
+        return (made, node)
+    }
+
+    /// A file without a name takes the one of the file that it replaces.
+    ///
+    /// - Returns: the version that it is published as, and the file that lost the name.
+    func replace(
+        at place: Place,
+        with node: NodeRecord,
+        _ uploaded: EntryName,
+        by uploader: Uploader,
+        _ infection: String?,
+        _ records: Records
+    ) throws -> (version: VersionID?, former: NodeRecord?) {
+        let now = Timestamp.now
+        let target = try records.node(named: place.name, in: place.parent)
+        if target == nil {
+            try records.insertEntry(place.name, in: place.parent, node: node.id)
+        } else {
+            try records.updateEntry(place.name, in: place.parent, node: node.id)
+        }
+        try records.addLinks(1, to: node.id, at: now)
+        try records.touchFolder(place.parent, at: now)
+        let former = try target.map { try records.dropLink(of: $0, at: now) }
+        guard var node = try records.node(node.id) else { return (nil, former) }
+        var arrival = Arrival(
+            place: place,
+            uid: uploader.uid,
+            isUnderWay: false,
+            savingBegan: vacancies.savingBegan,
+            infection: infection
+        )
+        arrival.requested = uploaded == place.name ? nil : uploaded
+        if let former {
+            // Whoever could read the file still can.
+            (node.mode, node.uid, node.gid) = (former.mode, former.uid, former.gid)
+            try records.updateAttributes(of: node)
+            try records.passOnFields(of: former, to: node)
+        }
+        let heritage = former?.asset.map { Heritage(asset: $0, former: former) }
+        let version = try records.arrive(node, arrival, heritage, rulebook)
+        if let former { try rulebook.trashIfLost(former, as: place.name, in: place.parent, records) }
+        return (version, former)
+    }
+
+    // MARK: Former contents
+
+    /// Former contents of an asset, the newest first.
+    public func formerVersions(of id: AssetID) throws(LibraryError) -> [VersionRecord] {
+        try read { Array(try $0.versions(of: id).dropFirst()) }
+    }
+
+    /// A part of a former content.
+    public func read(
+        _ version: VersionRecord,
+        at offset: Int64,
+        count: Int
+    ) throws(LibraryError) -> [UInt8] {
+        let length = Int(max(0, min(Int64(count), version.size - offset)))
+        guard let digest = version.digest, length > 0 else { return [] }
+        do throws(BlobStoreError) {
+            // By its name each time: a program may be changing the file that had it a moment ago.
+            return try sharedBlobs.withLock { _ throws(BlobStoreError) in
+                let file = try blobs.open(digest, size: version.size)
+                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
+                defer { unsafe buffer.deallocate() }
+                let done = try unsafe file.read(into: buffer, at: offset)
+                return unsafe Array(buffer.prefix(done))
+            }
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+}
+
+extension AssetID {
+    /// What an asset's own folders are called.
+    var folderName: EntryName {
+        get throws(EntryName.Invalid) { try EntryName(Array(description.utf8)) }
+    }
+}
+
+extension Records {
+    /// Removes an asset for good, with its alternative files and the folder that it had for itself.
+    func deleteWithItsOwn(_ id: AssetID) throws {
+        try deleteAsset(id)
+        let now = Timestamp.now
+        for root in [NodeID.alternatives, .unfiled] {
+            guard let folder = try node(named: id.folderName, in: root) else { continue }
+            for entry in try entries(of: folder.id, after: 0, limit: .max) {
+                try deleteEntry(EntryName(entry.name), in: folder.id)
+                let left = try dropLink(of: entry.node, at: now)
+                if left.links == 0 { try noteLost(left.id) }
+                guard left.links == 0, let asset = entry.node.asset, try self.asset(asset)?.trashed == nil else { continue }
+                try setAsset(of: entry.node.id, to: nil)
+                try deleteAsset(asset)
+            }
+            try deleteEntry(id.folderName, in: root)
+            try touchFolder(root, subfolders: -1, at: now)
+            try addLinks(-folder.links, to: folder.id, at: now)
+            try deleteUnlinkedNode(folder.id)
+        }
+    }
+}
