@@ -136,6 +136,8 @@ extension AssetFilesystem {
         if let attributes = try attributesOfAsset(view) { return (attributes, .zero) }
         let size: Int64
         switch view {
+        case .group(let folder):
+            size = Int64(try refusing { () throws(LibraryError) in try library.groupInformation(folder) }.count)
         case .receipts: size = try reading { try $0.receiptsSize() }
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }

@@ -15,7 +15,7 @@ extension AssetFilesystem {
             opened.keepsCache = !view.changesByItself
         } else {
             let isSpecial = try reading { try $0.isSpecial(id) }
-            opened.keepsCache = !isSpecial && !mayChangeNames(in: id)
+            opened.keepsCache = !isSpecial && !library.isCollection(id) && !mayChangeNames(in: id)
         }
         return opened
     }
@@ -39,12 +39,20 @@ extension AssetFilesystem {
             }
             return
         }
-        try list(id, from: cookie, for: caller) { entry in
+        let isComplete = try list(id, from: cookie, for: caller) { entry in
             buffer.append(
                 entry.name,
                 inode: entry.node.id.inode,
                 mode: entry.node.mode,
                 cookie: entry.cookie + Self.entryCookies
+            )
+        }
+        if isComplete, cookie < Self.lastCookie, library.isSealed(id) {
+            _ = buffer.append(
+                Array(Self.informationName.utf8),
+                inode: View.group(id).id.inode,
+                mode: 0o100000,
+                cookie: Self.lastCookie
             )
         }
     }
@@ -73,7 +81,7 @@ extension AssetFilesystem {
             return
         }
         let count = library.verdictCount
-        try list(id, from: cookie, for: caller) { (entry) throws(OperationFailure) in
+        let isComplete = try list(id, from: cookie, for: caller) { (entry) throws(OperationFailure) in
             let name = try? EntryName(entry.name)
             let answer = self.entry(try overlaid(entry.node, readAt: count), named: name, in: id)
             guard buffer.append(entry.name, entry: answer, cookie: entry.cookie + Self.entryCookies) else {
@@ -82,6 +90,10 @@ extension AssetFilesystem {
                 return false
             }
             return true
+        }
+        if isComplete, cookie < Self.lastCookie, library.isSealed(id) {
+            let answer = try self.entry(of: View.group(id).id)
+            _ = buffer.append(Array(Self.informationName.utf8), entry: answer, cookie: Self.lastCookie)
         }
     }
 
@@ -96,6 +108,8 @@ extension AssetFilesystem {
     /// Cookies: 1 and 2 are `.` and `..`; the rest are the entries' own numbers, moved out of their way.
     private static let firstCookie: Int64 = 3
     private static let entryCookies: Int64 = 2
+    /// A group's `info.json`.
+    private static let lastCookie: Int64 = .max - 1
 
     /// Jobs are many: a thousand at a time, and the kernel asks again.
     private func entries(
@@ -151,18 +165,19 @@ extension AssetFilesystem {
         case .jobs: return View.uploads.id
         case .resource: return View.resources.id
         case .alternatives(let asset), .versions(let asset): return View.resource(asset).id
-        case nil where id != .folders: break
+        case nil where !NodeID.roots.contains(id): break
         default: return View.root.id
         }
         return try reading { try $0.parent(of: id) } ?? id
     }
 
+    /// - Returns: whether all of the rest was added.
     private func list(
         _ id: NodeID,
         from cookie: Int64,
         for caller: Caller,
         _ add: (EntryRecord) throws(OperationFailure) -> Bool
-    ) throws(OperationFailure) {
+    ) throws(OperationFailure) -> Bool {
         var position = max(0, cookie - Self.entryCookies)
         let now = library.lifeTime
         while true {
@@ -171,10 +186,10 @@ extension AssetFilesystem {
                 let (node, uid) = (entry.node, caller.uid)
                 let isHidden = node.access?.isHidden == true && uid != 0 && uid != node.uid
                 let isShown = !isHidden && !node.isExpired(at: now)
-                if isShown, try !add(entry) { return }
+                if isShown, try !add(entry) { return false }
                 position = entry.cookie
             }
-            if entries.count < 128 { return }
+            if entries.count < 128 { return true }
         }
     }
 }

@@ -51,6 +51,9 @@ extension AssetFilesystem {
             guard !isWriting, !view.isDirectory else { throw OperationFailure(LibraryError.readOnly) }
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
+            if case .group(let folder) = view {
+                content = try refusing { () throws(LibraryError) in try library.groupInformation(folder) }
+            }
             if case .information(let asset) = view { content = try information(of: asset) }
             var version: VersionRecord?
             if case .version(let number) = view {

@@ -40,8 +40,11 @@ extension AssetFilesystem {
             return unsure(found)
         }
         guard let record = found, !record.isExpired(at: library.lifeTime) else {
+            if library.isSealed(parent), name.bytes.elementsEqual(Self.informationName.utf8) {
+                return try entry(of: View.group(parent).id)
+            }
             // Where a name may come by itself, its absence is not for the kernel to remember.
-            if found != nil || mayChangeNames(in: parent) { throw .missingForNow }
+            if found != nil || library.isCollection(parent) || mayChangeNames(in: parent) { throw .missingForNow }
             return nil
         }
         if let other = try detoured(record, name, in: parent, for: caller) { return other }
@@ -72,7 +75,10 @@ extension AssetFilesystem {
     func entry(_ record: NodeRecord, named name: EntryName? = nil, in folder: NodeID? = nil) -> Entry {
         lookupCounts.add(record.id)
         var isUnsure = false
-        if let name, let folder, record.isFile {
+        if let folder, library.isCollection(folder) {
+            // A member's name goes with the asset when another file comes to show that.
+            isUnsure = true
+        } else if let name, let folder, record.isFile {
             isUnsure = (try? library.mayChangeName(name, of: record, in: folder)) ?? true
         }
         return Entry(

@@ -24,11 +24,13 @@ enum View: Hashable, Sendable {
     case information(AssetID)
     /// A former content.
     case version(VersionID)
+    /// What a group consists of, as JSON.
+    case group(NodeID)
 
     /// What a view is of: above these bits of its number, whose asset or version it is of. The catalog never comes as far.
     private enum Kind: Int64 {
         case job = 0x10
-        case resource, alternatives, versions, information, version
+        case resource, alternatives, versions, information, version, group
 
         static let shift: Int64 = 56
 
@@ -53,6 +55,7 @@ enum View: Hashable, Sendable {
             case .versions: self = .versions(asset)
             case .information: self = .information(asset)
             case .version: self = .version(VersionID(rawValue: rest))
+            case .group: self = .group(NodeID(rawValue: rest))
             case nil: return nil
             }
         default: return nil
@@ -73,13 +76,14 @@ enum View: Hashable, Sendable {
         case .versions(let asset): Kind.versions.id(asset.rawValue)
         case .information(let asset): Kind.information.id(asset.rawValue)
         case .version(let version): Kind.version.id(version.rawValue)
+        case .group(let folder): Kind.group.id(folder.rawValue)
         }
     }
 
     var isDirectory: Bool {
         switch self {
         case .root, .uploads, .jobs, .trash, .resources, .resource, .alternatives, .versions: true
-        case .receipts, .job, .information, .version: false
+        case .receipts, .job, .information, .version, .group: false
         }
     }
 
@@ -87,7 +91,7 @@ enum View: Hashable, Sendable {
     var isOfAssets: Bool {
         switch self {
         case .resources, .resource, .alternatives, .versions, .information, .version: true
-        case .root, .uploads, .receipts, .jobs, .trash, .job: false
+        case .root, .uploads, .receipts, .jobs, .trash, .job, .group: false
         }
     }
 
@@ -107,7 +111,7 @@ enum View: Hashable, Sendable {
         switch self {
         case .root:
             [
-                ("folders", .folders), ("resources", View.resources.id), ("trash", View.trash.id),
+                ("collections", .collections), ("folders", .folders), ("resources", View.resources.id), ("trash", View.trash.id),
                 ("uploads", View.uploads.id),
             ]
         case .uploads: [("receipts.jsonl", View.receipts.id), ("jobs", View.jobs.id)]
@@ -124,7 +128,7 @@ enum View: Hashable, Sendable {
         case .receipts, .job: 0o100600
         // As those of the asset's file.
         case .resource, .alternatives, .versions: 0o040755
-        case .information, .version: 0o100444
+        case .information, .version, .group: 0o100444
         }
     }
 

@@ -41,6 +41,7 @@ extension AssetLibrary {
                 }
             }
             if key == "info", id == .folders { return String(decoding: try libraryInformation(records).bytes, as: UTF8.self) }
+            if key == "id", collections.isSealed(id) { return try records.anyEntry(of: id)?.name.description }
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {
                 return nil
@@ -103,6 +104,7 @@ extension AssetLibrary {
         info.add("assets", counts.assets)
         info.add("trashed", counts.trashed)
         info.add("former_versions", counts.formerVersions)
+        info.add("next_id", try records.lastAsset().rawValue + 1)
         info.add("bytes", counts.bytes - counts.reclaimable)
         info.add("reclaimable_bytes", counts.reclaimable)
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
@@ -190,10 +192,12 @@ extension AssetLibrary {
 }
 
 extension AssetRecord {
-    /// RFC 9562's text of a random identifier (version 4).
-    fileprivate var uuidText: String? {
-        guard uuid.count == 16 else { return nil }
-        var bytes = uuid
+    /// Its identifier as text.
+    var uuidText: String? { uuid.count == 16 ? Self.uuidText(uuid) : nil }
+
+    /// RFC 9562's text of 16 random bytes (version 4).
+    static func uuidText(_ random: [UInt8]) -> String {
+        var bytes = random
         bytes[6] = bytes[6] & 0x0F | 0x40
         bytes[8] = bytes[8] & 0x3F | 0x80
         let digits = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -13,6 +13,7 @@ extension AssetLibrary {
         by uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
+        try refuseSealed(parent)
         try refuseName(name, in: parent, by: uid)
         _ = try removeIfExpired(name, in: parent)
         let isWaiting = try read { records in
@@ -44,7 +45,7 @@ extension AssetLibrary {
                     }
                 }
                 let now = Timestamp.now
-                try records.insertEntry(name, in: parent, node: id)
+                try records.insertEntry(name, in: parent, node: id, isOfCollection: collections.has(parent))
                 try records.addLinks(1, to: id, at: now)
                 try records.touchFolder(parent, at: now)
                 node.links += 1
@@ -92,11 +93,15 @@ extension AssetLibrary {
         }
         let now = clock.now
         guard let source, !source.isExpired(at: now) else { throw .notFound }
+        try refuseMoving(source, from: parent, to: newParent)
         if let target, target.isExpired(at: now) {
             _ = try removeIfExpired(newName, in: newParent)
             return try move(name, in: parent, to: newName, in: newParent, collision, by: uid, gid: gid)
         }
-        if target?.isFolder == true, let target { try removeExpired(in: target.id) }
+        if target?.isFolder == true, let target {
+            try refuseSealed(target.id)
+            try removeExpired(in: target.id)
+        }
         if source.isFile { try refuseName(newName, in: newParent, by: uid) }
         let uploader = Uploader(uid: uid, gid: gid)
         if collision == .exchange {
@@ -239,6 +244,8 @@ extension AssetLibrary {
         if source.asset == nil || !isAside {
             let heritage = target?.asset.map { Heritage(asset: $0, former: result.replaced) } ?? found
             result.version = try records.arrive(source, arrival, heritage, rulebook)
+            // Its names in collections may have gone with the asset.
+            if let target { result.replaced = try records.node(target.id) ?? result.replaced }
         }
         if let replaced = result.replaced {
             try rulebook.trashIfLost(replaced, as: newName, in: newParent, records)

@@ -57,6 +57,9 @@ extension AssetLibrary {
         in parent: NodeID,
         by uploader: Uploader
     ) throws(LibraryError) -> NodeRecord {
+        guard !collections.has(parent) else {
+            throw .notPermitted("A collection holds links: take the file back into folders/, and then link it.")
+        }
         try refuseName(name, in: parent, by: uploader.uid)
         let restored = try clearing(name, in: parent) { () throws(LibraryError) in
             try write { records in

@@ -16,12 +16,14 @@ extension AssetLibrary {
         _ node: NodeRecord,
         umask: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
+        try refuseMaking(node, in: parent)
         try space.take(4096)
         let made = try clearing(name, in: parent) { () throws(LibraryError) in
             try makeOnce(name, in: parent, node, umask: umask)
         }
         if made.isFile { vacancies.remove(name, in: parent) }
         if made.isFolder { vacancies.takeFolder(name, in: parent, made.id) }
+        if made.isFolder, collections.has(parent) { collections.add(made.id) }
         return made
     }
 
@@ -75,6 +77,7 @@ extension AssetLibrary {
         in parent: NodeID,
         isSweeping: Bool = false
     ) throws(LibraryError) -> NodeRecord {
+        try refuseSealed(parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
         if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }) { trySettling(node.id) }
         let node = try write { records in
@@ -102,18 +105,22 @@ extension AssetLibrary {
 
     /// Removes an empty folder.
     public func removeFolder(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
+        try refuseSealed(parent)
         if let folder = try read({ try $0.node(named: name, in: parent) }) { try removeExpired(in: folder.id) }
         let removed = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             guard node.isFolder else { throw LibraryError.notAFolder }
-            guard try !records.hasEntries(node.id) else { throw LibraryError.folderNotEmpty(name) }
+            let isGroup = collections.isSealed(node.id)
+            guard try isGroup || !records.hasEntries(node.id) else { throw LibraryError.folderNotEmpty(name) }
             let now = Timestamp.now
+            if isGroup { try emptyGroup(node.id, records) }
             try records.deleteEntry(name, in: parent)
             try records.touchFolder(parent, subfolders: -1, at: now)
             return try records.dropLink(of: node, at: now)
         }
         freeNumbers.free(name, in: parent)
         vacancies.addFolder(name, in: parent, removed.id)
+        collections.remove(removed.id)
         return removed
     }
 
@@ -159,6 +166,12 @@ extension AssetLibrary {
 
     /// Changes a node's attributes.
     public func setAttributes(of id: NodeID, _ changes: AttributeChanges) throws(LibraryError) -> NodeRecord {
+        if collections.isSealed(id), changes.mode != nil || changes.uid != nil || changes.gid != nil {
+            try refuseSealed(id)
+        }
+        if let mode = changes.mode, mode & 0o222 == 0, id != .collections, collections.has(id) {
+            return try seal(id, mode: mode)
+        }
         // First the file that is being written, so that its end does not bring back the time of its last write.
         let open = openNode(id)
         if changes.modified != nil { open?.shown.withLock { $0.modified = nil } }

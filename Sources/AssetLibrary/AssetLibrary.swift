@@ -49,6 +49,7 @@ public final class AssetLibrary: Sendable {
     let sweeper = Worker()
     let sweep = Sweep()
     let collection = Collection()
+    let collections = Collections()
     private let md5Worker = Worker()
     let isClosing: Flag
     private let layout: LibraryLayout
@@ -92,6 +93,7 @@ public final class AssetLibrary: Sendable {
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
             rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
             try makeRoots()
+            try catalog.read { try collections.load($0) }
             try groupCommit.commit()
             try layout.finish()
             try recover()

@@ -9,11 +9,16 @@ extension Records {
         try first(Self.nodeByName, [parent.value, name.value]) { NodeRecord($0) }
     }
 
-    /// Records a name.
-    public func insertEntry(_ name: EntryName, in parent: NodeID, node: NodeID) throws {
+    /// Records a name; `isOfCollection` says that it is a file's in a collection.
+    public func insertEntry(
+        _ name: EntryName,
+        in parent: NodeID,
+        node: NodeID,
+        isOfCollection: Bool = false
+    ) throws {
         try run(
-            "INSERT INTO entry (parent, name, node) VALUES (?, ?, ?)",
-            [parent.value, name.value, node.value]
+            "INSERT INTO entry (parent, name, node, collection) VALUES (?, ?, ?, ?)",
+            [parent.value, name.value, node.value, isOfCollection ? 1 : 0]
         )
     }
 
@@ -61,16 +66,16 @@ extension Records {
         ) { EntryRecord(cookie: $0.integer(0), name: $0.bytes(1), node: NodeRecord($0, from: 2)) }
     }
 
-    /// One of a node's names, and the folder it is in.
+    /// One of a node's names, and the folder it is in; in a collection only where it has no other.
     public func anyEntry(of node: NodeID) throws -> (parent: NodeID, name: EntryName)? {
-        try first("SELECT parent, name FROM entry WHERE node = ? LIMIT 1", [node.value]) {
+        try first("SELECT parent, name FROM entry WHERE node = ? ORDER BY collection, id LIMIT 1", [node.value]) {
             (NodeID(rawValue: $0.integer(0)), try EntryName($0.bytes(1)))
         }
     }
 
     /// All of a node's names, and the folders they are in.
     public func entriesNaming(_ node: NodeID) throws -> [(parent: NodeID, name: EntryName)] {
-        try all("SELECT parent, name FROM entry WHERE node = ? ORDER BY id", [node.value]) {
+        try all("SELECT parent, name FROM entry WHERE node = ? ORDER BY collection, id", [node.value]) {
             (NodeID(rawValue: $0.integer(0)), try EntryName($0.bytes(1)))
         }
     }

@@ -100,6 +100,7 @@ enum Schema {
     /// `lost_node` has files that were in the trash, are not any more, and may have no name;
     /// `special_folder` has the folders that hold, or held, something that goes by itself or is hidden;
     /// `blob.uses` counts versions and nodes, `blob.shown` nodes that have a name, `blob.unused` says since when there is no use;
+    /// `entry.collection` is 1 for a file's name in a collection; `sealed` has the groups, and `member` what they were sealed with;
     /// `space.reclaimable` has the bytes of all blobs that no name shows.
     private static let lives = """
         ALTER TABLE asset ADD COLUMN access INTEGER NOT NULL DEFAULT 0;
@@ -136,6 +137,12 @@ enum Schema {
                 expires = (SELECT a.expires FROM asset a WHERE a.id = NEW.asset)
             WHERE id = NEW.id;
         END;
+
+        ALTER TABLE entry ADD COLUMN collection INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE sealed (node INTEGER PRIMARY KEY, created INTEGER NOT NULL) STRICT;
+        CREATE TABLE member (
+            node INTEGER NOT NULL, position INTEGER NOT NULL, asset INTEGER NOT NULL,
+            PRIMARY KEY (node, position)) WITHOUT ROWID, STRICT;
 
         CREATE TABLE special_folder (node INTEGER PRIMARY KEY) STRICT;
         CREATE TRIGGER node_special AFTER UPDATE OF access, expires ON node

@@ -74,7 +74,10 @@ struct RestoreCommand: ParsableCommand {
         guard unsafe lstat(source, &status) == 0 else { throw ExitStatus.failed.because("\(source) does not exist.") }
         // The name as it is, also where it is not text.
         let base = String(name.drop { $0 != "-" }.dropFirst())
-        let folder = try makeFolders(path, in: trash.mount + "/folders", for: status)
+        // A path that begins with a slash is one in the mount; what was in a collection alone comes back to folders/.
+        let isResource = path.hasPrefix("/resources/")
+        let root = trash.mount + (isResource ? "" : "/folders")
+        let folder = path.hasPrefix("/collections/") ? root : try makeFolders(path, in: root, for: status)
         for number in 0..<100_000 {
             let target = "\(folder)/\(number == 0 ? base : Self.numbered(base, number))"
             if unsafe renameat2(AT_FDCWD, source, AT_FDCWD, target, 1 /* RENAME_NOREPLACE */) == 0 { return target }
@@ -108,14 +111,15 @@ struct RestoreCommand: ParsableCommand {
             folder += "/\(part)"
             if unsafe mkdir(folder, 0o700) == 0 {
                 unsafe _ = lchown(folder, status.st_uid, status.st_gid)
-            } else if errno != EEXIST {
+            } else if errno != EEXIST, !FileManager.default.fileExists(atPath: folder) {
                 throw ExitStatus.failed.because("\(folder) could not be made: \(unsafe String(cString: strerror(errno))).")
             }
         }
         return folder
     }
 
-    private static func numbered(_ name: String, _ number: Int) -> String {
+    /// A name with a number, before its extension.
+    static func numbered(_ name: String, _ number: Int) -> String {
         guard let entry = try? EntryName(Array(name.utf8)) else { return "\(name)-\(number)" }
         return entry.numbered(number).description
     }

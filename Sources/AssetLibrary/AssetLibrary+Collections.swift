@@ -1,0 +1,171 @@
+public import AssetModel
+internal import Catalog
+internal import Glibc
+internal import Synchronization
+
+// Collections: folders of hard links to files that are in `folders/`. A sealed one is a group: immutable, with an identifier.
+extension AssetLibrary {
+    /// The most members of a group: Uploadcare's limit.
+    static let memberLimit = 1000
+
+    /// Whether a folder is `collections/`, or in it.
+    public func isCollection(_ folder: NodeID) -> Bool { collections.has(folder) }
+
+    /// Whether a folder is a group.
+    public func isSealed(_ folder: NodeID) -> Bool { collections.isSealed(folder) }
+
+    /// Refuses to make anything but folders in collections, and anything in groups.
+    func refuseMaking(_ node: NodeRecord, in parent: NodeID) throws(LibraryError) {
+        guard collections.has(parent) else { return }
+        try refuseSealed(parent)
+        guard node.isFolder else {
+            throw .notPermitted("A collection holds links to files that are in folders/; make one with ln(1).")
+        }
+    }
+
+    func refuseSealed(_ folder: NodeID) throws(LibraryError) {
+        if collections.isSealed(folder) {
+            throw .notPermitted("A group is immutable; only as a whole it can be removed, with rmdir(1).")
+        }
+    }
+
+    /// Refuses a move out of the collections, or into them, and one of a group.
+    func refuseMoving(_ node: NodeRecord, from parent: NodeID, to newParent: NodeID) throws(LibraryError) {
+        guard collections.has(parent) || collections.has(newParent) else { return }
+        for folder in [parent, newParent, node.id] { try refuseSealed(folder) }
+        guard collections.has(parent), collections.has(newParent) else {
+            throw .notPermitted("A collection holds links: files come to it by ln(1), and leave it by rm(1).")
+        }
+    }
+
+    /// Makes a collection a group: from here on its members and their order stay, and its name is its identifier.
+    ///
+    /// Uploadcare's `uuid~N`: N files, whether they are still there or not.
+    func seal(_ id: NodeID, mode: UInt32) throws(LibraryError) -> NodeRecord {
+        let (sealed, parent, former, name) = try write { records in
+            guard var node = try records.node(id), let entry = try records.anyEntry(of: id) else {
+                throw LibraryError.notFound
+            }
+            let members = try records.entries(of: id, after: 0, limit: Self.memberLimit + 1)
+            guard !members.isEmpty else { throw LibraryError.invalid("A group has at least one member.") }
+            guard members.count <= Self.memberLimit else {
+                throw LibraryError.invalid("A group has at most \(Self.memberLimit) members; there are more.")
+            }
+            guard members.allSatisfy({ $0.node.asset != nil }) else {
+                throw LibraryError.invalid("A group has assets as members, and no folders.")
+            }
+            let name = try EntryName(Array("\(Self.randomUUID())~\(members.count)".utf8))
+            let now = Timestamp.now
+            try records.moveEntry(entry.name, in: entry.parent, to: name, in: entry.parent)
+            try records.touchFolder(entry.parent, at: now)
+            try records.insertGroup(id, members: members.compactMap(\.node.asset), at: now)
+            node.mode = node.mode & 0o170000 | mode & 0o7777
+            node.changed = now
+            try records.updateAttributes(of: node)
+            return (node, entry.parent, entry.name, name)
+        }
+        collections.seal(id)
+        rulebook.forget()
+        for name in [former, name] { tellOfName(name, in: parent) }
+        return sealed
+    }
+
+    /// RFC 9562's text of a random identifier (version 4).
+    private static func randomUUID() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return AssetRecord.uuidText((0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) })
+    }
+
+    /// Removes all that is in a group, so that it can be removed itself.
+    func emptyGroup(_ id: NodeID, _ records: Records) throws {
+        let now = Timestamp.now
+        for entry in try records.entries(of: id, after: 0, limit: .max) {
+            let name = try EntryName(entry.name)
+            guard let node = try records.node(entry.node.id) else { continue }
+            try records.deleteEntry(name, in: id)
+            let left = try records.dropLink(of: node, at: now)
+            if left.links == 0 { try records.noteLost(left.id) }
+            try rulebook.trashIfLost(left, as: name, in: id, records)
+        }
+        try records.deleteGroup(id)
+    }
+
+    /// What a group's `info.json` says, with Uploadcare's names, on one line; the place of a member that is gone is empty.
+    public func groupInformation(_ id: NodeID) throws(LibraryError) -> [UInt8] {
+        try read { records in
+            guard let name = try records.anyEntry(of: id)?.name, let created = try records.groupCreated(id) else {
+                throw LibraryError.notFound
+            }
+            let members = try records.members(of: id)
+            var files: [String] = []
+            for member in members {
+                guard let asset = try records.asset(member), let node = try records.nodes(showing: member).first,
+                    let record = try records.node(node), !record.isExpired(at: clock.now)
+                else {
+                    files.append("null")
+                    continue
+                }
+                var file = JSONObject()
+                file.add("id", member.rawValue)
+                file.add("uuid", asset.uuidText)
+                file.add("filename", try records.anyEntry(of: node)?.name)
+                file.add("original_filename", try? EntryName(asset.originalName))
+                file.add("size", record.size)
+                file.add("mime_type", try records.finding(named: "mime_type", of: member))
+                files.append(String(decoding: file.bytes, as: UTF8.self))
+            }
+            var info = JSONObject()
+            info.add("id", name)
+            info.add("datetime_created", created.description)
+            info.add("files_count", Int64(members.count))
+            info.add("files", json: "[\(files.joined(separator: ","))]")
+            return info.bytes + [0x0A]
+        }
+    }
+}
+
+/// Which folders are collections, and which of them groups: asked for at every change of a name.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Collections: Sendable {
+    private let state = Mutex<(folders: Set<NodeID>, sealed: Set<NodeID>)>(([], []))
+
+    func load(_ records: Records) throws {
+        let (folders, sealed) = (try records.folders(below: .collections), try records.groups())
+        state.withLock { $0 = (Set(folders), Set(sealed)) }
+    }
+
+    func has(_ folder: NodeID) -> Bool { state.withLock { $0.folders.contains(folder) } }
+
+    func isSealed(_ folder: NodeID) -> Bool { state.withLock { $0.sealed.contains(folder) } }
+
+    /// A folder was made in one of them.
+    func add(_ folder: NodeID) { state.withLock { _ = $0.folders.insert(folder) } }
+
+    func seal(_ folder: NodeID) { state.withLock { _ = $0.sealed.insert(folder) } }
+
+    /// A folder was removed.
+    func remove(_ folder: NodeID) {
+        state.withLock { state in
+            state.folders.remove(folder)
+            state.sealed.remove(folder)
+        }
+    }
+}
+
+extension Records {
+    /// The names in collections go with the asset, from the file that showed it to the one that does now.
+    /// - Returns: the former file with the names that it has left.
+    func moveCollectionNames(from former: NodeRecord, to node: NodeID) throws -> NodeRecord {
+        let count = try moveCollectionEntries(from: former.id, to: node)
+        guard count > 0 else { return former }
+        let now = Timestamp.now
+        try addLinks(-count, to: former.id, at: now)
+        try addLinks(count, to: node, at: now)
+        var former = former
+        former.links -= count
+        if former.links == 0 { try noteLost(former.id) }
+        return former
+    }
+}

@@ -1,0 +1,59 @@
+public import AssetModel
+
+// Collections, and those of them that are sealed: groups.
+extension Records {
+    /// A folder and all folders below it.
+    public func folders(below root: NodeID) throws -> [NodeID] {
+        try all(
+            """
+            WITH RECURSIVE below (id) AS (
+                VALUES (?) UNION ALL
+                SELECT e.node FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
+                WHERE n.mode & 61440 = 16384)
+            SELECT id FROM below
+            """,
+            [root.value]
+        ) { NodeID(rawValue: $0.integer(0)) }
+    }
+
+    /// Makes the names that a file has in collections another's.
+    /// - Returns: how many.
+    public func moveCollectionEntries(from former: NodeID, to node: NodeID) throws -> Int64 {
+        try run("UPDATE entry SET node = ? WHERE node = ? AND collection = 1", [node.value, former.value])
+        return Int64(changedRows)
+    }
+
+    /// Records a group, with its members in their order.
+    public func insertGroup(_ id: NodeID, members: [AssetID], at now: Timestamp) throws {
+        try run("INSERT INTO sealed (node, created) VALUES (?, ?)", [id.value, now.value])
+        for (position, member) in members.enumerated() {
+            try run(
+                "INSERT INTO member (node, position, asset) VALUES (?, ?, ?)",
+                [id.value, .integer(Int64(position)), member.value]
+            )
+        }
+    }
+
+    /// Forgets a group.
+    public func deleteGroup(_ id: NodeID) throws {
+        try run("DELETE FROM sealed WHERE node = ?", [id.value])
+        try run("DELETE FROM member WHERE node = ?", [id.value])
+    }
+
+    /// All groups.
+    public func groups() throws -> [NodeID] {
+        try all("SELECT node FROM sealed", []) { NodeID(rawValue: $0.integer(0)) }
+    }
+
+    /// When a group was sealed; nil for what is none.
+    public func groupCreated(_ id: NodeID) throws -> Timestamp? {
+        try first("SELECT created FROM sealed WHERE node = ?", [id.value]) { $0.timestamp(0) }
+    }
+
+    /// The members that a group was sealed with, in their order.
+    public func members(of id: NodeID) throws -> [AssetID] {
+        try all("SELECT asset FROM member WHERE node = ? ORDER BY position", [id.value]) {
+            AssetID(rawValue: $0.integer(0))
+        }
+    }
+}
