@@ -70,8 +70,9 @@ extension AssetFilesystem {
         if let view = View(id) {
             for entry in try entries(of: view, after: cookie, for: caller) {
                 // Work that has ended meanwhile is not shown.
-                guard let answer = try? View(entry.node) == nil && view != .root
-                    ? unsure(record(entry.node)) : self.entry(of: entry.node)
+                guard
+                    let answer = try? View(entry.node) == nil && view != .root
+                        ? unsure(record(entry.node), entry.name, in: id) : self.entry(of: entry.node)
                 else { continue }
                 guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else {
                     if View(entry.node) == nil { forget([Forgotten(inode: entry.node.inode, count: 1)]) }

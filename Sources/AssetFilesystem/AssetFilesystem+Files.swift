@@ -39,7 +39,9 @@ extension AssetFilesystem {
         }
         if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot) }
         let isOfView = View(self.node(parent)) != nil
-        let answer = isOfView ? unsure(record) : entry(record, named: spot.name, in: spot.folder)
+        let answer =
+            isOfView
+            ? unsure(record, name.bytes, in: self.node(parent)) : entry(record, named: spot.name, in: spot.folder)
         return (answer, try opened(node, isWriting: true, for: caller))
     }
 

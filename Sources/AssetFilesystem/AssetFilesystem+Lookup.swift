@@ -22,7 +22,7 @@ extension AssetFilesystem {
         let name = try entryName(name)
         if View(parent) == .trash {
             guard let found = try trashed(name, for: caller) else { throw .missingForNow }
-            return unsure(found.node)
+            return unsure(found.node, name.bytes, in: parent)
         }
         if let view = View(parent), view.isOfAssets { return try lookup(name, in: view, for: caller) }
         if let view = View(parent) {
@@ -54,6 +54,9 @@ extension AssetFilesystem {
     /// Lets go of nodes; one that has lost its last name goes with the last reference.
     public func forget(_ forgotten: [Forgotten]) {
         let unknown = lookupCounts.subtract(forgotten)
+        aliases.withLock { aliases in
+            if !aliases.isEmpty { for node in unknown { aliases[node] = nil } }
+        }
         let removed = removedNodes.withLock { removed in
             unknown.filter { removed.remove($0) != nil }
         }
@@ -77,7 +80,7 @@ extension AssetFilesystem {
         var isUnsure = false
         if let folder, library.isCollection(folder) {
             // A member's name goes with the asset when another file comes to show that.
-            isUnsure = true
+            return unsure(record, name?.bytes, in: folder)
         } else if let name, let folder, record.isFile {
             isUnsure = (try? library.mayChangeName(name, of: record, in: folder)) ?? true
         }
@@ -88,9 +91,12 @@ extension AssetFilesystem {
         )
     }
 
-    /// The answer for a node that has a name for one look only.
-    func unsure(_ record: NodeRecord) -> Entry {
+    /// The answer for a node that has a name for one look only; in a view it is remembered, because the kernel keeps the node for it.
+    func unsure(_ record: NodeRecord, _ name: [UInt8]? = nil, in view: NodeID? = nil) -> Entry {
         lookupCounts.add(record.id)
+        if let name, let view {
+            aliases.withLock { _ = $0[record.id, default: []].insert(Alias(view: view, name: name)) }
+        }
         return Entry(attributes: attributes(record), nameLifetime: .zero, attributesLifetime: .zero)
     }
 
@@ -199,6 +205,9 @@ extension AssetFilesystem: Observer {
     /// A node without a name goes with the kernel's last reference, or now where there is none.
     private func lose(_ node: NodeID) {
         removedNodes.withLock { _ = $0.insert(node) }
+        if let kernel = kernel.withLock({ $0 }) {
+            for alias in aliases.withLock({ $0[node] }) ?? [] { kernel.invalidate(alias.name, in: inode(alias.view)) }
+        }
         guard !lookupCounts.has(node), removedNodes.withLock({ $0.remove(node) }) != nil else { return }
         forgetNow([node])
     }

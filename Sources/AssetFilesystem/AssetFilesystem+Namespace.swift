@@ -67,7 +67,7 @@ extension AssetFilesystem {
             try library.make(spot.name, in: spot.folder, record, umask: caller.umask)
         }
         tell(spot)
-        return View(node(parent)) == nil ? entry(made) : unsure(made)
+        return View(node(parent)) == nil ? entry(made) : unsure(made, name.bytes, in: node(parent))
     }
 
     /// Makes a hard link.
@@ -86,7 +86,9 @@ extension AssetFilesystem {
             try library.link(id, as: spot.name, in: spot.folder, by: caller.uid, gid: caller.gid)
         }
         tell(spot)
-        return spot.isAlias ? unsure(try overlaid(record, readAt: count)) : entry(try overlaid(record, readAt: count))
+        let linked = try overlaid(record, readAt: count)
+        if View(node(parent)) != nil { return unsure(linked, name.bytes, in: node(parent)) }
+        return entry(linked, named: spot.name, in: spot.folder)
     }
 
     /// Removes a file's name; in the trash, the file for good.
@@ -136,7 +138,7 @@ extension AssetFilesystem {
         flags: UInt32,
         for caller: Caller
     ) throws(OperationFailure) {
-        if View(node(parent)) == .trash, View(node(newParent)) == nil {
+        if View(node(parent)) == .trash, View(node(newParent)) != .trash {
             guard flags < 2, let found = try trashed(entryName(name), for: caller) else {
                 throw OperationFailure(LibraryError.notFound)
             }
@@ -149,6 +151,7 @@ extension AssetFilesystem {
                     by: uploader(caller)
                 )
             }
+            tell(spot)
             return
         }
         let source = try spot(parent, name, makes: false, for: caller)

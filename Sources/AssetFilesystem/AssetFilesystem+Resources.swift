@@ -54,12 +54,14 @@ extension AssetFilesystem {
             guard isSeen, let record = try reading({ try $0.node(named: name, in: resource.folder.id) }) else {
                 throw .missingForNow
             }
-            return unsure(try overlaid(record, readAt: library.verdictCount))
+            allowDetour(to: record.id, for: caller)
+            return unsure(try overlaid(record, readAt: library.verdictCount), name.bytes, in: view.id)
         case .alternatives(let id):
             guard let folder = try alternatives(of: id),
                 let record = try reading({ try $0.node(named: name, in: folder) })
             else { throw .missingForNow }
-            return unsure(try self.record(record.id))
+            allowDetour(to: record.id, for: caller)
+            return unsure(try self.record(record.id), name.bytes, in: view.id)
         case .versions(let id):
             guard let version = try formerVersions(of: id).first(where: { $0.fileName == name.bytes }) else {
                 throw .missingForNow

@@ -24,6 +24,12 @@ public final class AssetFilesystem: Filesystem {
     let removedNodes = Mutex<Set<NodeID>>([])
     let kernel = Mutex<Kernel?>(nil)
     let detours = Detours()
+    /// Names that are not folders' own, by which the kernel may know a node.
+    struct Alias: Hashable {
+        let view: NodeID
+        let name: [UInt8]
+    }
+    let aliases = Mutex<[NodeID: Set<Alias>]>([:])
     /// What the views show as owner and times.
     let owner = (uid: getuid(), gid: getgid())
     let mounted = Timestamp.now

@@ -146,6 +146,14 @@ extension AssetFilesystem {
         return unsure(made)
     }
 
+    /// A thread that was sent to look a name up has done so where the file is to be written to, whatever its folder says: in the
+    /// asset's directory.
+    func allowDetour(to file: NodeID, for caller: Caller) {
+        guard var detour = detours.find(caller.pid), detour.file == file else { return }
+        detour.isAllowed = true
+        detours.update(caller.pid, detour)
+    }
+
     /// By the mode; with an access control list its group bits are the most that anybody named in it has.
     private func mayMakeNames(in folder: NodeRecord, _ caller: Caller) -> Bool {
         let hasList = library.hasAccessList(folder.id)

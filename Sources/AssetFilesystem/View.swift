@@ -111,7 +111,8 @@ enum View: Hashable, Sendable {
         switch self {
         case .root:
             [
-                ("collections", .collections), ("folders", .folders), ("resources", View.resources.id), ("trash", View.trash.id),
+                ("collections", .collections), ("folders", .folders), ("resources", View.resources.id),
+                ("trash", View.trash.id),
                 ("uploads", View.uploads.id),
             ]
         case .uploads: [("receipts.jsonl", View.receipts.id), ("jobs", View.jobs.id)]

@@ -51,9 +51,10 @@ extension AssetLibrary {
         try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             let isPrivate = node.access?.isPrivate == true
-            let own = try records.extendedAttributeNames(of: id).filter {
-                $0 != AttributeName.error && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
-            } + lifeNames(of: node, records)
+            let own =
+                try records.extendedAttributeNames(of: id).filter {
+                    $0 != AttributeName.error && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
+                } + lifeNames(of: node, records)
             if node.isFolder {
                 return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
             }

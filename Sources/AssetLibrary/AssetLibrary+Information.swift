@@ -21,7 +21,8 @@ extension AssetLibrary {
     static let computedKeys = foundKeys.union([
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
-        "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates", "rotation_since_upload", "job",
+        "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates",
+        "rotation_since_upload", "job",
     ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
@@ -40,7 +41,9 @@ extension AssetLibrary {
                     return String(decoding: reason, as: UTF8.self)
                 }
             }
-            if key == "info", id == .folders { return String(decoding: try libraryInformation(records).bytes, as: UTF8.self) }
+            if key == "info", id == .folders {
+                return String(decoding: try libraryInformation(records).bytes, as: UTF8.self)
+            }
             if key == "id", collections.isSealed(id) { return try records.anyEntry(of: id)?.name.description }
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {

@@ -89,7 +89,9 @@ extension AssetLibrary {
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             guard node.isFile else {
                 let policy = attribute == .access || attribute == .accessLevel ? "access" : "ttl"
-                throw LibraryError.invalid("\(name) is for files; a folder says what new ones get with user.policy.\(policy).")
+                throw LibraryError.invalid(
+                    "\(name) is for files; a folder says what new ones get with user.policy.\(policy)."
+                )
             }
             let isAccess = attribute == .access || attribute == .accessLevel
             if isAccess, uploader.uid != 0, uploader.uid != node.uid {

@@ -17,11 +17,12 @@ extension AssetLibrary {
         public let folder: NodeRecord
     }
 
-    /// An asset by its number, as far as somebody may read its file; nil where there is none, or it is in the trash.
+    /// An asset by its number, as far as somebody may read its file; nil where there is none, or it is in the trash and had a name in
+    /// `folders/`.
     public func resource(_ id: AssetID, for reader: Uploader = Uploader()) throws(LibraryError) -> Resource? {
         let now = clock.now
         return try read { records in
-            guard let asset = try records.asset(id), asset.trashed == nil else { return nil }
+            guard let asset = try records.asset(id) else { return nil }
             guard let found = try records.nodes(showing: id).first, let node = try records.node(found),
                 let entry = try records.anyEntry(of: found), let folder = try records.node(entry.parent)
             else {
@@ -88,6 +89,11 @@ extension AssetLibrary {
         try write { records in
             guard try records.asset(id) != nil else { throw LibraryError.notFound }
             guard try !records.isShown(id) else { throw LibraryError.folderNotEmpty(try id.folderName) }
+            guard try records.trashed(id) == nil else {
+                throw LibraryError.notPermitted(
+                    "The file of asset \(id) is in the trash: take it back, or remove it there."
+                )
+            }
             try records.deleteWithItsOwn(id)
         }
         rulebook.forget()
@@ -100,7 +106,7 @@ extension AssetLibrary {
             let entry = try records.anyEntry(of: parent), let number = Int64(entry.name.description)
         else { return nil }
         let id = AssetID(rawValue: number)
-        guard let asset = try records.asset(id), asset.trashed == nil, try !records.isShown(id) else { return nil }
+        guard try records.asset(id) != nil, try !records.isShown(id) else { return nil }
         return id
     }
 
@@ -253,7 +259,9 @@ extension Records {
                 try deleteEntry(EntryName(entry.name), in: folder.id)
                 let left = try dropLink(of: entry.node, at: now)
                 if left.links == 0 { try noteLost(left.id) }
-                guard left.links == 0, let asset = entry.node.asset, try self.asset(asset)?.trashed == nil else { continue }
+                guard left.links == 0, let asset = entry.node.asset, try self.asset(asset)?.trashed == nil else {
+                    continue
+                }
                 try setAsset(of: entry.node.id, to: nil)
                 try deleteAsset(asset)
             }

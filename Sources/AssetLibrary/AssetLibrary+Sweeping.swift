@@ -97,7 +97,9 @@ extension AssetLibrary {
         guard !unused.isEmpty else { return 0 }
         let open = Set(openNodes.withLock { $0.values.map(\.node) }.compactMap { $0.shown.withLock { $0.digest } })
         let bound = boundBlobs.withLock { $0 }
-        let free = collection.beginRemoval(of: unused.compactMap(\.digest).filter { !open.contains($0) && !bound.contains($0) })
+        let free = collection.beginRemoval(
+            of: unused.compactMap(\.digest).filter { !open.contains($0) && !bound.contains($0) }
+        )
         defer { collection.endRemoval(of: free) }
         let removed = try write { records in
             try unused.compactMap { blob in
@@ -123,7 +125,10 @@ extension AssetLibrary {
     /// Called on the thread of a request, which waits until the sweeper has done it.
     /// - Returns: whether there may be room now.
     func makeRoom(_ count: Int64) -> Bool {
-        guard (try? read({ try $0.reclaimableBytes() })) ?? 0 > 0 else { return false }
+        // Not where it would not be enough: a program that asks for more than the disk has is no reason to empty the trash.
+        guard let reclaimable = try? read({ try $0.reclaimableBytes() }), reclaimable > 0,
+            let left = try? space.measureLeft(behind: count), left + reclaimable / 2 > 0
+        else { return false }
         let end = ContinuousClock.now + .seconds(10)
         let turn = sweep.askForRoom(count)
         sweeper.wake()
@@ -137,14 +142,25 @@ extension AssetLibrary {
     private func makeRequestedRoom() throws(LibraryError) {
         guard let count = sweep.requestedRoom() else { return }
         defer { sweep.noteRoom() }
+        var removed = 0
+        defer {
+            if removed > 0 {
+                log.notice(
+                    "The library's disk was full: \(removed) removed files and former contents made room before their time."
+                )
+            }
+        }
         func isEnough() throws(LibraryError) -> Bool {
             while try collect(unusedSince: .now) > 0 {}
             return try space.measureLeft(behind: count) > 0 || isClosing.isSet
         }
         while try !isEnough() {
-            let isTrashEmpty = try purgeSome(by: nil) == 0
+            let purged = try purgeSome(by: nil)
+            removed += purged
             try forgetLostNodes()
-            if isTrashEmpty { break }
+            if purged == 0 { break }
+            // The files that were in the trash are forgotten by whoever knows the kernel's references to them, on another thread.
+            for _ in 0..<50 where try !isEnough() { _ = usleep(10_000) }
         }
         while try !isEnough() {
             let some = try write { records in
@@ -152,9 +168,9 @@ extension AssetLibrary {
                 for version in some { try records.deleteFormerVersion(version.id, of: version.asset) }
                 return some
             }
+            removed += some.count
             if some.isEmpty { break }
         }
-        log.notice("The library's disk was full: trash and former contents made room before their time.")
     }
 }
 

@@ -6,7 +6,13 @@ internal import Catalog
 extension Records {
     /// A file shows the asset that had its content before; `former`, which its name showed until now, goes to the trash, if nobody
     /// else shows it.
-    func show(_ asset: AssetID, by node: NodeRecord, insteadOf former: AssetID?, at place: Place, _ rulebook: Rulebook)
+    func show(
+        _ asset: AssetID,
+        by node: NodeRecord,
+        insteadOf former: AssetID?,
+        at place: Place,
+        _ rulebook: Rulebook
+    )
         throws
     {
         guard node.asset != asset else { return }

@@ -31,7 +31,8 @@ public struct CapturedTime: Equatable, Sendable, CustomStringConvertible {
             guard let month = number(2), (1...12).contains(month) else { return nil }
             date.append(month)
             if skip(":-/") {
-                guard let day = number(2), (1...Int(CivilDate.days(in: Int64(month), of: Int64(year)))).contains(day) else { return nil }
+                guard let day = number(2), (1...Int(CivilDate.days(in: Int64(month), of: Int64(year)))).contains(day)
+                else { return nil }
                 date.append(day)
             }
         }

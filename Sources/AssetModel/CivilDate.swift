@@ -29,7 +29,8 @@ struct CivilDate: Equatable {
     var daysSince1970: Int64 {
         let year = year - (month <= 2 ? 1 : 0)
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        return 365 * year + year.floorDivided(by: 4) - year.floorDivided(by: 100) + year.floorDivided(by: 400) + dayOfYear
+        return 365 * year + year.floorDivided(by: 4) - year.floorDivided(by: 100) + year.floorDivided(by: 400)
+            + dayOfYear
             - 719_468
     }
 

@@ -149,7 +149,6 @@ public struct Policy: Sendable {
         let names = Choice.allCases.map(\.rawValue)
         throw Objection("it is \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")")
     }
-
 }
 
 /// Which former contents of an asset are kept: `20,P30D`, the default, the last 20 and none that was replaced more than 30 days ago.

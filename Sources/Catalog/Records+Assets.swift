@@ -178,7 +178,10 @@ extension Records {
         at now: Timestamp
     ) throws -> VersionID {
         let newest = "(SELECT max(number) FROM version WHERE asset = ?)"
-        try run("UPDATE version SET superseded = ? WHERE asset = ? AND number = \(newest)", [now.value, asset.value, asset.value])
+        try run(
+            "UPDATE version SET superseded = ? WHERE asset = ? AND number = \(newest)",
+            [now.value, asset.value, asset.value]
+        )
         try run(
             """
             INSERT INTO version (asset, number, blob, size, created, uid, name)

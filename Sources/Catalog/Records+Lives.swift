@@ -17,7 +17,8 @@ public struct TrashRecord: Sendable {
     /// The file, which has no name; nil where it shows another asset.
     public let node: NodeID?
 
-    fileprivate static let columns = "id, trashed, trashed_until, trashed_parent, trashed_name, trashed_path, trashed_node"
+    fileprivate static let columns =
+        "id, trashed, trashed_until, trashed_parent, trashed_name, trashed_path, trashed_node"
 
     fileprivate init(_ row: Columns) {
         asset = AssetID(rawValue: row.integer(0))
@@ -184,7 +185,8 @@ extension Records {
 
     /// When the next asset leaves the trash.
     public func nextPurge() throws -> Timestamp? {
-        try first("SELECT trashed_until FROM asset WHERE trashed_until IS NOT NULL ORDER BY trashed_until LIMIT 1", []) {
+        try first("SELECT trashed_until FROM asset WHERE trashed_until IS NOT NULL ORDER BY trashed_until LIMIT 1", [])
+        {
             $0.timestamp(0)
         }
     }

@@ -116,7 +116,10 @@ extension Records {
         try run("DELETE FROM node WHERE id = ? AND \(Self.isLost)", [id.value])
         let isGone = changedRows > 0
         // Its upload is over in any case.
-        try run("DELETE FROM staged WHERE node = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = staged.node AND links > 0)", [id.value])
+        try run(
+            "DELETE FROM staged WHERE node = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = staged.node AND links > 0)",
+            [id.value]
+        )
         guard isGone else { return }
         try run("DELETE FROM extended_attribute WHERE node = ?", [id.value])
         try run("DELETE FROM policy WHERE node = ?", [id.value])

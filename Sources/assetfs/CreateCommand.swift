@@ -6,7 +6,8 @@ struct CreateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create",
         abstract: "Makes an asset that has no file yet, and prints its directory.",
-        discussion: "Copy a file into the directory: that is the asset's then. `mkdir MNT/resources/ID` does the same with an id of your own."
+        discussion:
+            "Copy a file into the directory: that is the asset's then. `mkdir MNT/resources/ID` does the same with an id of your own."
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
@@ -17,13 +18,19 @@ struct CreateCommand: ParsableCommand {
         guard let text = try ExtendedAttribute.read("user.asset.info", of: mount + "/folders"),
             let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
             let next = info["next_id"] as? Int
-        else { throw ExitStatus.failed.because("\(mount) is no assetfs mount, or one with view=folders, which hides resources/.") }
+        else {
+            throw ExitStatus.failed.because(
+                "\(mount) is no assetfs mount, or one with view=folders, which hides resources/."
+            )
+        }
         for id in next..<next + 1000 {
             let path = "\(mount)/resources/\(id)"
             if unsafe mkdir(path, 0o777) == 0 { return print(path) }
             // Somebody was faster.
             guard [EEXIST, EPERM].contains(errno) else {
-                throw ExitStatus.failed.because("\(path) could not be made: \(unsafe String(cString: strerror(errno))).")
+                throw ExitStatus.failed.because(
+                    "\(path) could not be made: \(unsafe String(cString: strerror(errno)))."
+                )
             }
         }
         throw ExitStatus.failed.because("No id from \(next) on was free.")
@@ -44,8 +51,9 @@ struct GroupCommand: ParsableCommand {
     var paths: [String]
 
     func run() throws {
-        guard let mount = MountPoint.all().filter({ $0.type == "fuse.assetfs" }).map(\.path)
-            .first(where: { MountPoint.resolved(paths[0]).hasPrefix($0 + "/folders/") })
+        guard
+            let mount = MountPoint.all().filter({ $0.type == "fuse.assetfs" }).map(\.path)
+                .first(where: { MountPoint.resolved(paths[0]).hasPrefix($0 + "/folders/") })
         else { throw ExitStatus.failed.because("\(paths[0]) is not below the folders/ of an assetfs mount.") }
         let collection = "\(mount)/collections/new-\(UUID().uuidString)"
         guard unsafe mkdir(collection, 0o777) == 0 else { throw failure(collection) }

@@ -16,7 +16,7 @@ struct MountOptions {
 
     /// Takes the comma-separated lists of `-o`, in their order.
     init(_ lists: [String]) throws(Invalid) {
-        for option in lists.flatMap({ $0.split(separator: ",").map(String.init) }) {
+        for option in lists.flatMap(Self.options) {
             let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
             switch (parts.first ?? "", parts.count > 1 ? parts[1] : nil) {
             case ("view", let value):
@@ -41,6 +41,22 @@ struct MountOptions {
             default: others.append(option)
             }
         }
+    }
+
+    /// The options of a list; a comma within a value is written `\,`, as mount(8) does.
+    private static func options(_ list: String) -> [String] {
+        var (options, isEscaped): ([String], Bool) = ([""], false)
+        for character in list {
+            if isEscaped || character != "," && character != "\\" {
+                options[options.count - 1] += (isEscaped && character != "," ? "\\" : "") + String(character)
+                isEscaped = false
+            } else if character == "," {
+                options.append("")
+            } else {
+                isEscaped = true
+            }
+        }
+        return options.filter { !$0.isEmpty }
     }
 
     private static func policy(_ name: String, _ value: String) throws(Invalid) -> (PolicyKey, String) {

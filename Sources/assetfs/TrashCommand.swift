@@ -7,7 +7,8 @@ struct TrashCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trash",
         abstract: "Shows what was removed and can be taken back, with the paths that it had.",
-        discussion: "Each is a file in the mount's trash/: read it there, move it out to take it back, or remove it for good."
+        discussion:
+            "Each is a file in the mount's trash/: read it there, move it out to take it back, or remove it for good."
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
@@ -24,14 +25,19 @@ struct TrashCommand: ParsableCommand {
             else { continue }
             if json {
                 info["trash_name"] = name
-                let data = try JSONSerialization.data(withJSONObject: info, options: [.sortedKeys, .withoutEscapingSlashes])
+                let data = try JSONSerialization.data(
+                    withJSONObject: info,
+                    options: [.sortedKeys, .withoutEscapingSlashes]
+                )
                 print(String(decoding: data, as: UTF8.self))
                 continue
             }
             let removed = (info["trashed"] as? String ?? "").prefix(19).replacingOccurrences(of: "T", with: " ")
             let size = ByteCountFormatter.string(fromByteCount: Int64(info["size"] as? Int ?? 0), countStyle: .binary)
-            print("\(info["id"] ?? "")".padded(to: 9) + removed.padded(to: 21) + size.padded(to: 12)
-                + (info["path"] as? String ?? name))
+            print(
+                "\(info["id"] ?? "")".padded(to: 9) + removed.padded(to: 21) + size.padded(to: 12)
+                    + (info["path"] as? String ?? name)
+            )
         }
     }
 }
@@ -82,7 +88,9 @@ struct RestoreCommand: ParsableCommand {
             let target = "\(folder)/\(number == 0 ? base : Self.numbered(base, number))"
             if unsafe renameat2(AT_FDCWD, source, AT_FDCWD, target, 1 /* RENAME_NOREPLACE */) == 0 { return target }
             guard errno == EEXIST else {
-                throw ExitStatus.failed.because("\(source) could not be moved to \(target): \(unsafe String(cString: strerror(errno))).")
+                throw ExitStatus.failed.because(
+                    "\(source) could not be moved to \(target): \(unsafe String(cString: strerror(errno)))."
+                )
             }
         }
         throw ExitStatus.failed.because("\(path) is taken, and so are 100,000 names with numbers.")
@@ -92,7 +100,9 @@ struct RestoreCommand: ParsableCommand {
         if !item.contains("/"), Int(item) != nil {
             let trash = try Trash(mount: MountPoint.only(mount))
             guard let name = try trash.names().first(where: { $0.hasPrefix(item + "-") }) else {
-                throw ExitStatus.failed.because("There is no asset \(item) in \(trash.folder); `assetfs trash` shows what is.")
+                throw ExitStatus.failed.because(
+                    "There is no asset \(item) in \(trash.folder); `assetfs trash` shows what is."
+                )
             }
             return (trash, name)
         }
@@ -112,7 +122,9 @@ struct RestoreCommand: ParsableCommand {
             if unsafe mkdir(folder, 0o700) == 0 {
                 unsafe _ = lchown(folder, status.st_uid, status.st_gid)
             } else if errno != EEXIST, !FileManager.default.fileExists(atPath: folder) {
-                throw ExitStatus.failed.because("\(folder) could not be made: \(unsafe String(cString: strerror(errno))).")
+                throw ExitStatus.failed.because(
+                    "\(folder) could not be made: \(unsafe String(cString: strerror(errno)))."
+                )
             }
         }
         return folder

@@ -159,7 +159,7 @@ struct CommandTests {
             try run("python3", "-c", program).check()
             #expect(try run("ls", path + "/one").errors.contains("Transport endpoint is not connected"))
             try run(assetfs, "mount", path + "/lib", path + "/one").check()
-            #expect(try run("ls", path + "/one").output == "folders\nuploads\n")
+            #expect(try run("ls", path + "/one").output == "collections\nfolders\nresources\ntrash\nuploads\n")
             #expect(try run("cat", path + "/one/folders/f").output == "x")
             let log = try String(contentsOfFile: path + "/lib/assetfs.log", encoding: .utf8)
             #expect(log.contains("Finished the interrupted upload of 1 bytes"), "\(log)")
@@ -176,7 +176,7 @@ struct CommandTests {
                 p = subprocess.Popen([sys.argv[2], 'mount', '--foreground', sys.argv[1] + '/lib', sys.argv[1] + '/one'],
                                      env={**os.environ, 'NOTIFY_SOCKET': sys.argv[1] + '/notify'}, stderr=subprocess.DEVNULL)
                 assert s.recv(100) == b'READY=1\\n'
-                assert os.listdir(sys.argv[1] + '/one') == ['folders', 'uploads']
+                assert os.listdir(sys.argv[1] + '/one') == ['collections', 'folders', 'resources', 'trash', 'uploads']
                 p.terminate(); assert p.wait(20) == 0
                 """
             let result = try run("python3", "-c", program, path, assetfs)
