@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile check format install bench bench-policies clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile check format install bench bench-policies bench-lives clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -89,6 +89,11 @@ bench: build
 # What policies cost while the library grows: POLICIES='--sizes 1000,10000 --collisions 10000'.
 bench-policies: build
 	python3 Benchmarks/policies.py $(POLICIES)
+
+# What ends, access levels and numbers cost, and many files that expire at once: LIVES='--expiring 1000'.
+bench-lives: build
+	scripts/install-dependencies test
+	python3 Benchmarks/lives.py $(LIVES)
 
 clean:
 	rm -rf .build

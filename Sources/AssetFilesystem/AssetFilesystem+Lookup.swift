@@ -169,25 +169,28 @@ extension AssetFilesystem: Observer {
     /// Removes names by unlink(2) on our own mount.
     ///
     /// No notification makes inotify(7) tell a folder's watchers of a name that has gone; a program's unlink does. A folder that the
-    /// path does not lead to, because another mount lies over ours or ours is detached, is left alone: a name there is touched only if
-    /// looking it up has been a request to us.
+    /// path does not lead to, because another mount lies over ours or ours is detached, is left alone: something is removed there only
+    /// when looking a name up in it has been a request to us.
     public func remove(_ names: [ExpiredName]) {
         guard let mountpoint, kernel.withLock({ $0 }) != nil else { return }
         var folder: (id: NodeID, descriptor: Int32)?
         defer { if let folder { _ = Glibc.close(folder.descriptor) } }
         for expired in names {
+            let name = expired.name.bytes.map { CChar(bitPattern: $0) } + [0]
             if folder?.id != expired.folder {
                 if let folder { _ = Glibc.close(folder.descriptor) }
-                folder = open(expired, below: mountpoint).map { (expired.folder, $0) }
+                folder = nil
+                guard let descriptor = open(expired, below: mountpoint) else { continue }
+                let before = sweeperLookups.load(ordering: .relaxed)
+                var status = stat()
+                let isThere = unsafe fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+                guard isThere, sweeperLookups.load(ordering: .relaxed) != before else {
+                    _ = Glibc.close(descriptor)
+                    continue
+                }
+                folder = (expired.folder, descriptor)
             }
-            guard let folder else { continue }
-            let name = expired.name.bytes.map { CChar(bitPattern: $0) } + [0]
-            let before = sweeperLookups.load(ordering: .relaxed)
-            var status = stat()
-            guard unsafe fstatat(folder.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
-                sweeperLookups.load(ordering: .relaxed) != before
-            else { continue }
-            unsafe _ = unlinkat(folder.descriptor, name, 0)
+            if let folder { unsafe _ = unlinkat(folder.descriptor, name, 0) }
         }
     }
 

@@ -137,7 +137,7 @@ extension AssetFilesystem {
         let changed = (version?.created ?? node.changed).rawValue
         var attributes = Attributes(
             inode: view.id.inode,
-            mode: 0o040000 | resource.folder.mode & 0o777,
+            mode: 0o040000 | resource.folder.mode & 0o7777,
             linkCount: 2,
             uid: resource.folder.uid,
             gid: resource.folder.gid,
@@ -202,6 +202,11 @@ extension AssetFilesystem {
                 return Spot(folder: folder, name: name, isAlias: true)
             }
             guard makes else { throw OperationFailure(LibraryError.notFound) }
+            // > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
+            let owners = [0, resource.folder.uid, resource.node?.uid ?? 0]
+            guard resource.folder.mode & 0o1000 == 0 || owners.contains(caller.uid) else {
+                throw OperationFailure(LibraryError.notPermitted("In a sticky folder a file is its owner's to replace."))
+            }
             return Spot(folder: folder, name: own, isAlias: true, replaced: resource)
         case .alternatives(let id):
             _ = try resource(id, for: caller)

@@ -27,7 +27,9 @@ enum View: Hashable, Sendable {
     /// What a group consists of, as JSON.
     case group(NodeID)
 
-    /// What a view is of: above these bits of its number, whose asset or version it is of. The catalog never comes as far.
+    /// What a view is of.
+    ///
+    /// In its number it stands above the bits that say whose asset or version; the catalog never comes as far.
     private enum Kind: Int64 {
         case job = 0x10
         case resource, alternatives, versions, information, version, group

@@ -99,7 +99,7 @@ extension AssetLibrary {
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .policy(let key): return try setPolicy(key, of: id, to: value, presence)
-        case .flag(let flag): return try setFlag(flag, text, of: id, to: value)
+        case .flag(let flag): return try setFlag(flag, text, of: id, to: value, by: uploader)
         case .computed(let key): return try setComputed(key, text, of: id, to: value, for: uploader)
         case .life(let attribute): return try setLife(attribute, text, of: id, to: value, presence, by: uploader)
         case .action(let action): return try perform(action, text, on: id, value, by: uploader)

@@ -94,9 +94,7 @@ extension AssetLibrary {
                 )
             }
             let isAccess = attribute == .access || attribute == .accessLevel
-            if isAccess, uploader.uid != 0, uploader.uid != node.uid {
-                throw LibraryError.notPermitted("\(name) is for the file's owner, and root, to say.")
-            }
+            try uploader.refuseUnlessOwner(of: node, name)
             let isSet =
                 try isAccess
                 ? node.access != nil
@@ -142,6 +140,15 @@ extension AssetLibrary {
 
     /// The time by which lives are counted.
     public var lifeTime: Timestamp { clock.now }
+}
+
+extension Uploader {
+    /// Who may see a file, and how long it lives, is not for everybody to say who may write to it.
+    func refuseUnlessOwner(of node: NodeRecord, _ name: String) throws(LibraryError) {
+        guard uid == 0 || uid == node.uid else {
+            throw .notPermitted("\(name) is for the file's owner, and root, to say.")
+        }
+    }
 }
 
 extension Records {

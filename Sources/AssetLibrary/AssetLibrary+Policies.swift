@@ -65,13 +65,15 @@ extension AssetLibrary {
         _ flag: AttributeName.AssetFlag,
         _ name: String,
         of id: NodeID,
-        to value: [UInt8]
+        to value: [UInt8],
+        by uploader: Uploader
     ) throws(LibraryError) {
         guard value == [0x30] || value == [0x31] else { throw .invalid("\(name) is 0 or 1.") }
         let isOn = value == [0x31]
         try settle(id)
         let end = clock.now.advanced(bySeconds: Policy.temporaryLife)
         let nodes = try write { records -> [NodeID] in
+            if flag == .stored, let node = try records.node(id) { try uploader.refuseUnlessOwner(of: node, name) }
             let asset = try records.assetToChange(of: id, for: name)
             switch flag {
             case .stored:

@@ -89,6 +89,10 @@ extension AssetLibrary {
         try write { records in
             guard try records.asset(id) != nil else { throw LibraryError.notFound }
             guard try !records.isShown(id) else { throw LibraryError.folderNotEmpty(try id.folderName) }
+            let alternatives = try records.node(named: id.folderName, in: .alternatives)
+            guard try alternatives.map({ try !records.hasEntries($0.id) }) ?? true else {
+                throw LibraryError.folderNotEmpty(try id.folderName)
+            }
             guard try records.trashed(id) == nil else {
                 throw LibraryError.notPermitted(
                     "The file of asset \(id) is in the trash: take it back, or remove it there."

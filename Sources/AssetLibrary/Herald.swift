@@ -86,6 +86,8 @@ extension AssetLibrary {
     /// Returns when the observer is told nothing any more, and nobody waits.
     public func stopObserving() {
         isClosing.set()
+        // It asks the mount, which must still answer.
+        sweeper.stop()
         extraction.stop()
         errands.stop()
         herald.stop()
