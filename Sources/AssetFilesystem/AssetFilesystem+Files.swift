@@ -42,7 +42,8 @@ extension AssetFilesystem {
         let answer =
             isOfView
             ? unsure(record, name.bytes, in: self.node(parent)) : entry(record, named: spot.name, in: spot.folder)
-        return (answer, try opened(node, isWriting: true, for: caller))
+        let isReplacement = spot.replaced != nil
+        return (answer, try opened(node, isWriting: true, isReplacement: isReplacement, for: caller))
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -62,12 +63,13 @@ extension AssetFilesystem {
                 version = try reading { try $0.formerVersion(number)?.version }
                 if version == nil { throw .missingForNow }
             }
-            var opened = Opened(OpenViewHandle(content, version))
+            var opened = Opened(OpenViewHandle(content, version, library.use(version)))
             opened.isDirect = true
             opened.needsNoFlush = true
             return opened
         }
         let isTruncating = flags & O_TRUNC != 0
+        if isWriting || isTruncating { try refuseNameless(id) }
         let node = try arriving(
             at: id,
             isChanging: isWriting || isTruncating,
@@ -92,6 +94,20 @@ extension AssetFilesystem {
         }
     }
 
+    /// Refuses to have a file written to that has no name any more, where what is written would be lost with the last descriptor: in the
+    /// trash; and where another file has taken its place the kernel looks the name up again.
+    private func refuseNameless(_ id: NodeID) throws(OperationFailure) {
+        let (isTrashed, isReplaced) = try reading { records -> (Bool, Bool) in
+            guard let record = try records.node(id), record.links == 0, let asset = record.asset else {
+                return (false, false)
+            }
+            return (try records.trashed(asset)?.node == id, try records.isShown(asset))
+        }
+        // Whoever has it open for writing may open it again.
+        guard isTrashed || isReplaced, library.original(of: id) == nil, !library.isBeingWritten(id) else { return }
+        throw isTrashed ? OperationFailure(LibraryError.readOnly) : .lookAgain
+    }
+
     /// From this size on it pays to hand a file to the kernel: it takes more than one read.
     private static let passthroughSize: Int64 = 128 << 10
 
@@ -100,9 +116,15 @@ extension AssetFilesystem {
     /// - *passthrough*, for large files that are read: the kernel reads the blob itself. Writers come to us all the same.
     /// - else readers use the page cache, which the kernel keeps right because every change of the content goes through it, and
     ///   writers come to us with every write, so that what they wrote is hashed as it comes.
-    private func opened(_ node: OpenNode, isWriting: Bool, for caller: Caller) throws(OperationFailure) -> Opened {
+    private func opened(
+        _ node: OpenNode,
+        isWriting: Bool,
+        isReplacement: Bool = false,
+        for caller: Caller
+    ) throws(OperationFailure) -> Opened {
         let kernel = kernel.withLock { $0 }
-        var opened = Opened(OpenFileHandle(node: node, isWriting: isWriting))
+        let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement)
+        var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
         opened.keepsCache = true
         opened.needsNoFlush = !isWriting
@@ -184,6 +206,7 @@ extension AssetFilesystem {
         guard let open = handle.object as? OpenFileHandle, open.isWriting else { return }
         do throws(LibraryError) {
             try library.flush(open.node)
+            if open.isReplacement { library.awaitTold() }
         } catch {
             if case .refused = error { noteRefusal(open.node.id) }
             throw OperationFailure(error)

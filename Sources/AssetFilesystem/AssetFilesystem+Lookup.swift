@@ -161,6 +161,7 @@ extension AssetFilesystem: Observer {
                 if folders.insert(folder).inserted { kernel.invalidate(inode(folder)) }
                 kernel.delete(name.bytes, of: inode(node), in: inode(folder))
                 lose(node)
+            case .attributes(let node): kernel.invalidateAttributes(inode(node))
             case .lost(let node): lose(node)
             }
         }

@@ -156,6 +156,12 @@ extension AssetFilesystem {
         }
         let source = try spot(parent, name, makes: false, for: caller)
         let target = try spot(newParent, newName, makes: true, for: caller)
+        if View(node(newParent)) != nil {
+            let record = try reading { try $0.node(named: source.name, in: source.folder) }
+            guard record?.isFile ?? true else {
+                throw OperationFailure(LibraryError.notPermitted("An asset's directory holds files alone."))
+            }
+        }
         let collision: AssetLibrary.Collision
         switch flags {
         case 0: collision = .replace
@@ -174,7 +180,8 @@ extension AssetFilesystem {
                 gid: caller.gid
             )
         }
-        for spot in [source, target] { tell(spot) }
+        let isWithinViews = View(node(parent)) != nil && View(node(newParent)) != nil
+        for spot in [source, target] { tell(spot, waits: isWithinViews) }
         if let replaced { noteRemoval(replaced) }
     }
 

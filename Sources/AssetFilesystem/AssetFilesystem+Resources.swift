@@ -133,7 +133,7 @@ extension AssetFilesystem {
         default: return nil
         }
         let resource = try resource(id)
-        let node = resource.node ?? resource.folder
+        let node = resource.rights
         let changed = (version?.created ?? node.changed).rawValue
         var attributes = Attributes(
             inode: view.id.inode,
@@ -147,6 +147,8 @@ extension AssetFilesystem {
             modified: changed,
             changed: changed
         )
+        // With a list, the group's bits are the most that anybody has whom it names.
+        if library.hasAccessList(resource.folder.id) { attributes.mode &= ~0o070 }
         if case .versions = view { attributes.mode &= ~0o222 }
         guard !view.isDirectory else { return attributes }
         // Who may read the file may read this.
@@ -155,7 +157,7 @@ extension AssetFilesystem {
         (attributes.uid, attributes.gid) = (node.uid, node.gid)
         if let version {
             attributes.size = version.size
-            if node.access?.isPrivate != true { attributes.uid = version.uid }
+            if node.effectiveMode & 0o004 != 0 { attributes.uid = version.uid }
         } else {
             attributes.size = Int64(try information(of: id).count)
         }
@@ -205,7 +207,9 @@ extension AssetFilesystem {
             // > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
             let owners = [0, resource.folder.uid, resource.node?.uid ?? 0]
             guard resource.folder.mode & 0o1000 == 0 || owners.contains(caller.uid) else {
-                throw OperationFailure(LibraryError.notPermitted("In a sticky folder a file is its owner's to replace."))
+                throw OperationFailure(
+                    LibraryError.notPermitted("In a sticky folder a file is its owner's to replace.")
+                )
             }
             return Spot(folder: folder, name: own, isAlias: true, replaced: resource)
         case .alternatives(let id):
@@ -219,7 +223,13 @@ extension AssetFilesystem {
     }
 
     /// What the kernel has of a folder's name is wrong, because that was changed by a name in a view.
-    func tell(_ spot: Spot) { if spot.isAlias { library.tellOfName(spot.name, in: spot.folder) } }
+    ///
+    /// With `waits` it is told before this returns: not where the kernel holds the folder meanwhile.
+    func tell(_ spot: Spot, waits: Bool = true) {
+        guard spot.isAlias else { return }
+        library.tellOfName(spot.name, in: spot.folder)
+        if waits { library.awaitTold() }
+    }
 
     /// `mkdir` of a number makes an asset without a file.
     func makeResource(_ name: Name, mode: UInt32, for caller: Caller) throws(OperationFailure) -> Entry {

@@ -9,9 +9,13 @@ final class OpenFileHandle: Sendable {
     /// Whether a write through this handle has yet to take set-id bits and capabilities from the file.
     let mayHavePrivileges: Atomic<Bool>
 
-    init(node: OpenNode, isWriting: Bool) {
+    /// Whether another file loses its name to this one when it is complete.
+    let isReplacement: Bool
+
+    init(node: OpenNode, isWriting: Bool, isReplacement: Bool) {
         self.node = node
         self.isWriting = isWriting
+        self.isReplacement = isReplacement
         mayHavePrivileges = Atomic(isWriting)
     }
 }
@@ -22,9 +26,12 @@ final class OpenViewHandle: Sendable {
     let content: [UInt8]?
     /// The former content that a reader is shown.
     let version: VersionRecord?
+    /// Keeps that as long as it is open.
+    private let use: ContentUse?
 
-    init(_ content: [UInt8]? = nil, _ version: VersionRecord? = nil) {
+    init(_ content: [UInt8]? = nil, _ version: VersionRecord? = nil, _ use: ContentUse? = nil) {
         self.content = content
         self.version = version
+        self.use = use
     }
 }

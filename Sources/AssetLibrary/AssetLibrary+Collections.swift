@@ -108,6 +108,11 @@ extension AssetLibrary {
                 var file = JSONObject()
                 file.add("id", member.rawValue)
                 file.add("uuid", asset.uuidText)
+                // Who may see the group need not be one who may read all of its members.
+                guard record.effectiveMode & 0o004 != 0 else {
+                    files.append(String(decoding: file.bytes, as: UTF8.self))
+                    continue
+                }
                 file.add("filename", try records.anyEntry(of: node)?.name)
                 file.add("original_filename", try? EntryName(asset.originalName))
                 file.add("size", record.size)

@@ -40,6 +40,7 @@ extension AssetLibrary {
             return (refusal, version)
         }
         if let refusal { throw .refused(refusal) }
+        for side in [first, second] { herald.tell(.attributes(side.node.id)) }
         usage.forget()
         if first.node.isFolder || second.node.isFolder { rulebook.forget() }
     }
@@ -111,6 +112,9 @@ extension AssetLibrary {
         let now = Timestamp.now
         try records.updateEntry(first.name, in: first.parent, node: two.id)
         try records.updateEntry(second.name, in: second.parent, node: one.id)
+        for side in [first, second] where collections.has(side.parent) {
+            try records.markEntry(side.name, in: side.parent)
+        }
         let gained: Int64 = first.parent == second.parent ? 0 : (one.isFolder ? 1 : 0) - (two.isFolder ? 1 : 0)
         try records.touchFolder(first.parent, subfolders: -gained, at: now)
         try records.touchFolder(second.parent, subfolders: gained, at: now)

@@ -72,6 +72,8 @@ extension AssetLibrary {
         let removed = try write { records in
             var removed: [(place: Place, node: NodeRecord)] = []
             for asset in assets {
+                // Somebody may have given it more time meanwhile.
+                guard let expires = try records.asset(asset)?.expires, expires <= clock.now else { continue }
                 for id in try records.nodes(showing: asset) {
                     for entry in try records.entriesNaming(id) {
                         guard let node = try records.node(id) else { continue }

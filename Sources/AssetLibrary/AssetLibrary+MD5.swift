@@ -15,7 +15,9 @@ extension AssetLibrary {
             guard let asset = try records.node(id)?.asset else { return nil }
             if isFirst { first = try records.firstMD5(of: asset) }
             let versions = try records.versions(of: asset)
-            guard let version = isFirst ? versions.last : versions.first else { return nil }
+            guard let version = isFirst ? versions.last : versions.first, !isFirst || version.number == 1 else {
+                return nil
+            }
             return (try version.digest.flatMap { try records.blob($0) }, version.digest, version.size)
         }
         if let first { return first.hexadecimal }

@@ -253,6 +253,7 @@ extension AssetLibrary {
         let arrived = try records.node(source.id)
         result.shown = arrived?.asset
         // The kernel believes the name as long as it believed the former one.
+        if arrived?.effectiveMode != source.effectiveMode { herald.tell(.attributes(source.id)) }
         if arrived?.expires != source.expires { herald.tell(.changed(newName, in: newParent)) }
         result.former = source.asset
         result.hasFormer = try source.asset.map { try records.asset($0) != nil } ?? false

@@ -109,7 +109,7 @@ extension AssetLibrary {
         let aim = upload.aim
         upload.limit = try read { records in
             guard let rules = try destination(of: id, aim, records)?.rules else { return nil }
-            let own = try aim == nil ? records.node(id)?.size ?? 0 : 0
+            let own = try records.node(id).map { try replacedSize(by: $0, aim, records) } ?? 0
             var limit = rules.policy.maxSize.map { ($0.bytes, Refusal.tooLarge($0)) }
             for quota in rules.quotas {
                 let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(

@@ -15,6 +15,8 @@ extension AssetLibrary {
         public let name: EntryName?
         /// The folder that the file is in, or will be: who may replace the file is for that to say.
         public let folder: NodeRecord
+        /// Whose mode and owner say who may read what is known of it: the file, also in the trash, or else the folder.
+        public let rights: NodeRecord
     }
 
     /// An asset by its number, as far as somebody may read its file; nil where there is none, or it is in the trash and had a name in
@@ -27,10 +29,18 @@ extension AssetLibrary {
                 let entry = try records.anyEntry(of: found), let folder = try records.node(entry.parent)
             else {
                 guard let folder = try records.node(named: id.folderName, in: .unfiled) else { return nil }
-                return Resource(asset: asset, node: nil, name: nil, folder: folder)
+                var rights = folder
+                if let record = try records.trashed(id) {
+                    // What is in the trash is its owner's alone.
+                    guard let file = try record.node.flatMap({ try records.node($0) }) else { return nil }
+                    guard reader.uid == 0 || reader.uid == file.uid else { return nil }
+                    rights = file
+                    rights.mode &= ~0o077
+                }
+                return Resource(asset: asset, node: nil, name: nil, folder: folder, rights: rights)
             }
             guard !node.isExpired(at: now), try mayRead(found, reader, records) else { return nil }
-            return Resource(asset: asset, node: node, name: entry.name, folder: folder)
+            return Resource(asset: asset, node: node, name: entry.name, folder: folder, rights: node)
         }
     }
 
@@ -89,9 +99,9 @@ extension AssetLibrary {
         try write { records in
             guard try records.asset(id) != nil else { throw LibraryError.notFound }
             guard try !records.isShown(id) else { throw LibraryError.folderNotEmpty(try id.folderName) }
-            let alternatives = try records.node(named: id.folderName, in: .alternatives)
-            guard try alternatives.map({ try !records.hasEntries($0.id) }) ?? true else {
-                throw LibraryError.folderNotEmpty(try id.folderName)
+            for root in [NodeID.alternatives, .unfiled] {
+                guard let folder = try records.node(named: id.folderName, in: root) else { continue }
+                if try records.hasEntries(folder.id) { throw LibraryError.folderNotEmpty(try id.folderName) }
             }
             guard try records.trashed(id) == nil else {
                 throw LibraryError.notPermitted(
@@ -119,6 +129,8 @@ extension AssetLibrary {
         let present = try read { try $0.node(named: id.folderName, in: .alternatives)?.id }
         if present != nil || !makes { return present }
         return try write { records in
+            if let present = try records.node(named: id.folderName, in: .alternatives) { return present.id }
+            guard try records.asset(id) != nil else { throw LibraryError.notFound }
             let now = Timestamp.now
             let folder = try records.insert(NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: now))
             try records.insertEntry(id.folderName, in: .alternatives, node: folder.id)
@@ -162,7 +174,7 @@ extension AssetLibrary {
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 node.shown.withLock { $0.isLoaded = true }
-                upload.aim = OpenNode.Aim(parent: resource.folder.id, name: own, uploaded: name)
+                upload.aim = OpenNode.Aim(parent: resource.folder.id, name: own, replacing: (resource.asset.id, name))
                 upload.addWriter(uploader)
                 try setLimit(&upload, of: made.id)
             }
@@ -184,16 +196,13 @@ extension AssetLibrary {
         _ infection: String?,
         _ records: Records
     ) throws -> (version: VersionID?, former: NodeRecord?) {
+        // `destination` has found the name by the file.
+        guard let target = try records.node(named: place.name, in: place.parent) else { return (nil, nil) }
         let now = Timestamp.now
-        let target = try records.node(named: place.name, in: place.parent)
-        if target == nil {
-            try records.insertEntry(place.name, in: place.parent, node: node.id)
-        } else {
-            try records.updateEntry(place.name, in: place.parent, node: node.id)
-        }
+        try records.updateEntry(place.name, in: place.parent, node: node.id)
         try records.addLinks(1, to: node.id, at: now)
         try records.touchFolder(place.parent, at: now)
-        let former = try target.map { try records.dropLink(of: $0, at: now) }
+        let former = try records.dropLink(of: target, at: now)
         guard var node = try records.node(node.id) else { return (nil, former) }
         var arrival = Arrival(
             place: place,
@@ -203,16 +212,22 @@ extension AssetLibrary {
             infection: infection
         )
         arrival.requested = uploaded == place.name ? nil : uploaded
-        if let former {
-            // Whoever could read the file still can.
-            (node.mode, node.uid, node.gid) = (former.mode, former.uid, former.gid)
-            try records.updateAttributes(of: node)
-            try records.passOnFields(of: former, to: node)
+        // Whoever could read the file still can, by its mode, its access list, or what else is said of it; but nobody's content gets
+        // another's rights.
+        (node.mode, node.uid, node.gid) = (former.mode, former.uid, former.gid)
+        if uploader.uid != former.uid { node.mode &= ~0o6000 }
+        try records.updateAttributes(of: node)
+        for name in try records.extendedAttributeNames(of: former.id)
+        where !name.elementsEqual(KernelAttributes.capability.utf8) {
+            guard let value = try records.extendedAttribute(name, of: former.id) else { continue }
+            try records.setExtendedAttribute(name, of: node.id, to: value)
+            kernelAttributes.add(String(decoding: name, as: UTF8.self), node.id)
         }
-        let heritage = former?.asset.map { Heritage(asset: $0, former: former) }
+        let heritage = former.asset.map { Heritage(asset: $0, former: former) }
         let version = try records.arrive(node, arrival, heritage, rulebook)
-        if let former { try rulebook.trashIfLost(former, as: place.name, in: place.parent, records) }
-        return (version, former)
+        let left = try records.node(former.id)
+        if let left { try rulebook.trashIfLost(left, as: place.name, in: place.parent, records) }
+        return (version, left)
     }
 
     // MARK: Former contents
@@ -221,6 +236,9 @@ extension AssetLibrary {
     public func formerVersions(of id: AssetID) throws(LibraryError) -> [VersionRecord] {
         try read { Array(try $0.versions(of: id).dropFirst()) }
     }
+
+    /// Keeps a former content's bytes until the answer is let go of.
+    public func use(_ version: VersionRecord?) -> ContentUse? { version?.digest.map { ContentUse(of: $0, collection) } }
 
     /// A part of a former content.
     public func read(
@@ -253,21 +271,26 @@ extension AssetID {
 }
 
 extension Records {
+    /// Whether an asset has alternative files, or a folder for itself.
+    func hasItsOwn(_ id: AssetID) throws -> Bool {
+        try node(named: id.folderName, in: .alternatives) != nil || node(named: id.folderName, in: .unfiled) != nil
+    }
+
     /// Removes an asset for good, with its alternative files and the folder that it had for itself.
     func deleteWithItsOwn(_ id: AssetID) throws {
         try deleteAsset(id)
         let now = Timestamp.now
         for root in [NodeID.alternatives, .unfiled] {
             guard let folder = try node(named: id.folderName, in: root) else { continue }
-            for entry in try entries(of: folder.id, after: 0, limit: .max) {
+            let entries = try entries(of: folder.id, after: 0, limit: .max)
+            // What is in there and is not its own stays.
+            if root == .unfiled, !entries.isEmpty { continue }
+            for entry in entries {
                 try deleteEntry(EntryName(entry.name), in: folder.id)
                 let left = try dropLink(of: entry.node, at: now)
-                if left.links == 0 { try noteLost(left.id) }
-                guard left.links == 0, let asset = entry.node.asset, try self.asset(asset)?.trashed == nil else {
-                    continue
-                }
-                try setAsset(of: entry.node.id, to: nil)
-                try deleteAsset(asset)
+                guard left.links == 0 else { continue }
+                try noteLost(left.id)
+                if let asset = entry.node.asset, try !isShown(asset) { try deleteWithItsOwn(asset) }
             }
             try deleteEntry(id.folderName, in: root)
             try touchFolder(root, subfolders: -1, at: now)

@@ -23,7 +23,6 @@ extension AssetLibrary {
             }
             while try purgeSome(by: clock.now) > 0, !isClosing.isSet {}
             try forgetLostNodes()
-            try makeRequestedRoom()
             let since = Timestamp.now.advanced(by: .zero - Self.youth)
             while try collect(unusedSince: since) > 0, !isClosing.isSet {}
             if sweep.beginRetirement(at: clock.now) { try retireFormerVersions() }
@@ -39,13 +38,11 @@ extension AssetLibrary {
 
     // MARK: Trash
 
-    /// Removes assets from the trash for good; by nil all but those that a program that saves may still want.
+    /// Removes assets from the trash for good whose time there is over.
     /// - Returns: how many.
-    private func purgeSome(by time: Timestamp?) throws(LibraryError) -> Int {
-        let recent = clock.now.advanced(by: .zero - rulebook.saving)
+    private func purgeSome(by time: Timestamp) throws(LibraryError) -> Int {
         let purged = try write { records in
             let due = try records.purgeable(by: time, limit: Self.sweepBatch)
-                .filter { time != nil || $0.trashed < recent }
             for record in due { try records.deleteWithItsOwn(record.asset) }
             return due
         }
@@ -72,10 +69,7 @@ extension AssetLibrary {
             let some = try write { records in
                 let some = try records.formerVersions(after: last, limit: 4 * Self.sweepBatch)
                 for version in some {
-                    // What is in the trash goes as a whole.
-                    guard let node = try records.nodes(showing: version.asset).first,
-                        let folder = try records.anyEntry(of: node)?.parent,
-                        let period = try rulebook.of(folder, records).policy.versions.period,
+                    guard let period = try retention(of: version.asset, records)?.period,
                         period.added(to: version.superseded) <= now
                     else { continue }
                     try records.deleteFormerVersion(version.id, of: version.asset)
@@ -85,6 +79,13 @@ extension AssetLibrary {
             guard let end = some.last else { return }
             last = end
         }
+    }
+
+    /// What an asset's folder says of former contents; nil for what is in the trash, which goes as a whole.
+    private func retention(of asset: AssetID, _ records: Records) throws -> VersionRetention? {
+        guard let node = try records.nodes(showing: asset).first, let folder = try records.anyEntry(of: node)?.parent
+        else { return nil }
+        return try rulebook.of(folder, records).policy.versions
     }
 
     // MARK: Contents that nobody uses
@@ -122,7 +123,7 @@ extension AssetLibrary {
 
     /// Makes room for an upload that there is no room for: the trash goes first, and then former contents, the oldest first.
     ///
-    /// Called on the thread of a request, which waits until the sweeper has done it.
+    /// Called on the thread of a request, which waits until that is done.
     /// - Returns: whether there may be room now.
     func makeRoom(_ count: Int64) -> Bool {
         // Not where it would not be enough: a program that asks for more than the disk has is no reason to empty the trash.
@@ -131,7 +132,7 @@ extension AssetLibrary {
         else { return false }
         let end = ContinuousClock.now + .seconds(10)
         let turn = sweep.askForRoom(count)
-        sweeper.wake()
+        roomMaker.wake()
         while !sweep.hasMadeRoom(since: turn) {
             guard !isClosing.isSet, .now < end else { return false }
             _ = usleep(2000)
@@ -139,38 +140,75 @@ extension AssetLibrary {
         return true
     }
 
-    private func makeRequestedRoom() throws(LibraryError) {
+    /// On a thread of its own, which never asks the mount: who waits for room may hold what that would wait for.
+    func makeRequestedRoom() {
         guard let count = sweep.requestedRoom() else { return }
         defer { sweep.noteRoom() }
         var removed = 0
-        defer {
-            if removed > 0 {
-                log.notice(
-                    "The library's disk was full: \(removed) removed files and former contents made room before their time."
-                )
+        do throws(LibraryError) {
+            // What several names share is not freed with one of them, and so it may take more than one round.
+            for _ in 0..<20 {
+                let missing = try missingRoom(for: count)
+                guard missing > 0, !isClosing.isSet else { break }
+                let gone = try removeTrash(of: missing)
+                let former = gone.bytes < missing ? try removeFormerVersions(of: missing - gone.bytes) : 0
+                removed += gone.count + former
+                try forgetLostNodes()
+                // Files that were in the trash are forgotten by whoever knows the kernel's references to them, on another thread.
+                for _ in 0..<50 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }
+                if gone.count + former == 0 { break }
             }
+        } catch {
+            if !isClosing.isSet { log.error("No room could be made: \(error)") }
         }
-        func isEnough() throws(LibraryError) -> Bool {
-            while try collect(unusedSince: .now) > 0 {}
-            return try space.measureLeft(behind: count) > 0 || isClosing.isSet
+        if removed > 0 {
+            log.notice(
+                "The library's disk was full: \(removed) removed files and former contents made room before their time."
+            )
         }
-        while try !isEnough() {
-            let purged = try purgeSome(by: nil)
-            removed += purged
-            try forgetLostNodes()
-            if purged == 0 { break }
-            // The files that were in the trash are forgotten by whoever knows the kernel's references to them, on another thread.
-            for _ in 0..<50 where try !isEnough() { _ = usleep(10_000) }
+    }
+
+    /// How many bytes have to become free; none where there is room.
+    private func missingRoom(for count: Int64) throws(LibraryError) -> Int64 {
+        while try collect(unusedSince: .now) > 0 {}
+        // Twice, because of what becomes free half is kept for others.
+        return try max(0, 1 - space.measureLeft(behind: count)) * 2
+    }
+
+    /// Removes what has been in the trash for longest, until that is so many bytes; not what a program that saves may still want.
+    private func removeTrash(of bytes: Int64) throws(LibraryError) -> (count: Int, bytes: Int64) {
+        let recent = clock.now.advanced(by: .zero - rulebook.saving)
+        let removed = try write { records in
+            var (removed, freed): ([TrashRecord], Int64) = ([], 0)
+            for record in try records.oldestTrash(before: recent, limit: Self.sweepBatch) where freed < bytes {
+                freed += try records.versions(of: record.asset).reduce(0) { $0 + $1.size }
+                try records.deleteWithItsOwn(record.asset)
+                removed.append(record)
+            }
+            return (removed, freed)
         }
-        while try !isEnough() {
+        for record in removed.0 { log.notice("Removed \(record.path) from the trash for good, to make room.") }
+        return (removed.0.count, removed.1)
+    }
+
+    /// Removes former contents, the oldest first, until that is so many bytes; not where a folder wants all to be kept.
+    private func removeFormerVersions(of bytes: Int64) throws(LibraryError) -> Int {
+        var (count, freed, last): (Int, Int64, FormerVersionRecord?) = (0, 0, nil)
+        while freed < bytes {
             let some = try write { records in
-                let some = try records.formerVersions(after: nil, limit: Self.sweepBatch)
-                for version in some { try records.deleteFormerVersion(version.id, of: version.asset) }
+                let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
+                for version in some where freed < bytes {
+                    if let retention = try retention(of: version.asset, records), retention.keepsAll { continue }
+                    try records.deleteFormerVersion(version.id, of: version.asset)
+                    count += 1
+                    freed += version.size
+                }
                 return some
             }
-            removed += some.count
-            if some.isEmpty { break }
+            guard let end = some.last else { break }
+            last = end
         }
+        return count
     }
 }
 

@@ -60,6 +60,7 @@ extension AssetLibrary {
         guard !collections.has(parent) else {
             throw .notPermitted("A collection holds links: take the file back into folders/, and then link it.")
         }
+        try refuseForeign(asset, in: parent)
         try refuseName(name, in: parent, by: uploader.uid)
         let restored = try clearing(name, in: parent) { () throws(LibraryError) in
             try write { records in
@@ -87,6 +88,15 @@ extension AssetLibrary {
         return restored
     }
 
+    /// Refuses an asset in the folder that another has for itself.
+    private func refuseForeign(_ asset: AssetID, in parent: NodeID) throws(LibraryError) {
+        let isForeign = try read { records in
+            guard try rulebook.of(parent, records).root == .unfiled else { return false }
+            return try records.anyEntry(of: parent)?.name != asset.folderName
+        }
+        if isForeign { throw .notPermitted("This directory is another asset's; take the file back into folders/.") }
+    }
+
     /// Removes an asset from the trash for good.
     /// - Returns: its file, which goes when nobody refers to it.
     public func purge(_ asset: AssetID) throws(LibraryError) -> NodeRecord? {
@@ -105,14 +115,26 @@ extension AssetLibrary {
 extension Records {
     /// A file for an asset in the trash that has none: its own came to show another asset.
     fileprivate func makeTrashedNode(of id: AssetID) throws -> NodeRecord? {
-        guard let asset = try asset(id), let version = try newestVersion(of: id) else { return nil }
-        var node = NodeRecord(mode: 0o100644, uid: asset.uid, gid: 0, now: version.created)
+        guard let asset = try asset(id) else { return nil }
+        let node = try insertTrashedNode(
+            of: id,
+            like: NodeRecord(mode: 0o100600, uid: asset.uid, gid: 0, now: asset.created)
+        )
+        try setTrashedNode(of: id, to: node)
+        return try self.node(node)
+    }
+
+    /// Records a file without a name that has an asset's present content.
+    func insertTrashedNode(of id: AssetID, like file: NodeRecord) throws -> NodeID {
+        let version = try newestVersion(of: id)
+        let time = version?.created ?? file.born
+        var node = NodeRecord(mode: 0o100000 | file.mode & 0o777, uid: file.uid, gid: file.gid, now: time)
         node.links = 0
         node = try insert(node)
-        (node.blob, node.size, node.blocks) = (version.blob, version.size, (version.size + 511) / 512)
+        (node.blob, node.size) = (version?.blob, version?.size ?? 0)
+        node.blocks = (node.size + 511) / 512
         try updateContent(of: node)
         try setAsset(of: node.id, to: id)
-        try setTrashedNode(of: id, to: node.id)
-        return try self.node(node.id)
+        return node.id
     }
 }

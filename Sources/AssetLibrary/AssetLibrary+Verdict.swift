@@ -72,18 +72,19 @@ extension AssetLibrary {
                         place = Place(name: name, rules: asked.rules)
                     }
                 }
-                let isReplacing = aim?.uploaded != nil
+                let isReplacing = aim?.replacing != nil
                 if aim != nil, !isReplacing, let place { try give(place, to: record, records) }
                 // Each of its names counts, wherever it is.
                 if record.links > 1 { usage.forget() }
                 if !rulebook.isPlain, let folder = try place?.parent ?? records.anyEntry(of: node.id)?.parent {
-                    usage.add(size - (aim == nil ? record.size : 0), to: try rulebook.of(folder, records))
+                    let former = try replacedSize(by: record, aim, records)
+                    usage.add(size - former, to: try rulebook.of(folder, records))
                 }
                 guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing, records) else {
                     return .lost
                 }
                 guard let place else { return .waiting }
-                if isReplacing, let uploaded = aim?.uploaded {
+                if let uploaded = aim?.replacing?.uploaded {
                     let (version, former) = try replace(
                         at: place,
                         with: show.node,
@@ -136,12 +137,15 @@ extension AssetLibrary {
                 upload.aim = nil
                 node.original.store(0, ordering: .relaxed)
                 if let renamed { tellOfName(renamed.name, in: renamed.parent) }
+                if aim != nil { herald.tell(.attributes(node.id)) }
                 if let lost {
                     noteRemoval(lost)
                     herald.tell(.lost(lost.id))
                 }
             }
             isShown = true
+            // It may show another asset now, which others may see than before.
+            if !rulebook.isPlain { herald.tell(.attributes(node.id)) }
             noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false
@@ -195,6 +199,11 @@ extension AssetLibrary {
 
     /// Where a file's content is to be published; nil while the file has only temporary names, or junk's.
     func destination(of id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
+        if let replaced = aim?.replacing?.asset {
+            // Wherever its file is now.
+            guard let file = try records.nodes(showing: replaced).first else { return nil }
+            return try records.anyEntry(of: file).map { try rulebook.place($0.name, in: $0.parent, records) }
+        }
         if let aim {
             guard let folder = try records.node(aim.parent), folder.links > 0 else { return nil }
             return try rulebook.place(aim.name, in: aim.parent, records)
@@ -239,26 +248,27 @@ extension AssetLibrary {
         _ uploader: Uploader,
         _ records: Records
     ) throws -> Submission {
-        let isTaken = try aim != nil && aim?.uploaded == nil && records.node(named: place.name, in: place.parent) != nil
+        let isTaken =
+            try aim != nil && aim?.replacing == nil && records.node(named: place.name, in: place.parent) != nil
         return Submission(
             place: place,
             content: content,
             uploader: uploader,
-            own: try ownAssets(of: node, at: place, aim, records),
+            own: ownAssets(of: node, aim),
             isTaken: isTaken,
-            growth: content.size - (aim == nil ? node.size : 0)
+            growth: content.size - (try replacedSize(by: node, aim, records))
         )
     }
 
+    /// How many bytes of what is there an upload takes the place of.
+    func replacedSize(by node: NodeRecord, _ aim: OpenNode.Aim?, _ records: Records) throws -> Int64 {
+        guard let replaced = aim?.replacing?.asset else { return aim == nil ? node.size : 0 }
+        return try records.nodes(showing: replaced).first.flatMap { try records.node($0)?.size } ?? 0
+    }
+
     /// The assets whose content it may be without being a duplicate.
-    private func ownAssets(
-        of node: NodeRecord,
-        at place: Place,
-        _ aim: OpenNode.Aim?,
-        _ records: Records
-    ) throws -> [AssetID] {
-        let replaced = try aim?.uploaded == nil ? nil : records.node(named: place.name, in: place.parent)
-        return [node.asset, replaced?.asset].compactMap { $0 }
+    private func ownAssets(of node: NodeRecord, _ aim: OpenNode.Aim?) -> [AssetID] {
+        [node.asset, aim?.replacing?.asset].compactMap { $0 }
     }
 
     /// Gives a file without a name the one that its upload has earned.

@@ -48,6 +48,8 @@ public final class AssetLibrary: Sendable {
     /// Removes what goes by itself.
     let sweeper = Worker()
     let sweep = Sweep()
+    /// Makes room where the disk is full.
+    let roomMaker = Worker()
     let collection = Collection()
     let collections = Collections()
     private let md5Worker = Worker()
@@ -113,6 +115,7 @@ public final class AssetLibrary: Sendable {
             try? self?.commitInBackground()
         }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
+        roomMaker.start(delay: .zero) { [weak self] in self?.makeRequestedRoom() }
         space.reliever.withLock { $0 = { [weak self] in self?.makeRoom($0) ?? false } }
         sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
         md5Worker.start(delay: .seconds(2)) { [weak self] in
@@ -149,7 +152,7 @@ public final class AssetLibrary: Sendable {
     public func close() throws(LibraryError) {
         isClosing.set()
         stopObserving()
-        for worker in [sweeper, md5Worker, settler, committer] { worker.stop() }
+        for worker in [sweeper, roomMaker, md5Worker, settler, committer] { worker.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)

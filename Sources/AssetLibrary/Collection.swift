@@ -47,3 +47,16 @@ final class Collection: Sendable {
     /// They are gone, or stay.
     func endRemoval(of digests: [Digest]) { state.withLock { $0.removed.subtract(digests) } }
 }
+
+/// A content that is in use, so that it is not removed, until the last reference to this is gone.
+public final class ContentUse: Sendable {
+    private let digest: Digest
+    private let collection: Collection
+
+    init(of digest: Digest, _ collection: Collection) {
+        (self.digest, self.collection) = (digest, collection)
+        collection.beginUse(of: digest)
+    }
+
+    deinit { collection.endUse(of: digest) }
+}

@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+internal import Glibc
 internal import Synchronization
 
 /// What happens without anybody having asked for it.
@@ -8,6 +9,8 @@ public enum Happening: Sendable {
     case changed(EntryName, in: NodeID)
     /// A name is gone, and with it a file's.
     case removed(EntryName, in: NodeID, node: NodeID)
+    /// A file's attributes are others than those that were answered.
+    case attributes(NodeID)
     /// A file without a name is not in the trash any more: it goes when nobody refers to it.
     case lost(NodeID)
 }
@@ -40,6 +43,9 @@ final class Herald: Sendable {
     private struct State {
         weak var observer: (any Observer)?
         var happenings: [Happening] = []
+        /// How many were to be told, and have been.
+        var asked = 0
+        var told = 0
     }
 
     private let state = Mutex(State())
@@ -61,6 +67,7 @@ final class Herald: Sendable {
         let hasObserver = state.withLock { state in
             guard state.observer != nil else { return false }
             state.happenings.append(happening)
+            state.asked += 1
             return true
         }
         if hasObserver { worker.wake() }
@@ -76,6 +83,14 @@ final class Herald: Sendable {
             return (state.observer, state.happenings)
         }
         observer?.heard(happenings)
+        state.withLock { $0.told += happenings.count }
+    }
+
+    /// Returns when all is told that has happened, or when that takes long: the observer may have to wait for who asks here.
+    func awaitTold() {
+        let end = ContinuousClock.now + .milliseconds(100)
+        let asked = state.withLock { $0.asked }
+        while state.withLock({ $0.told < asked && $0.observer != nil }), .now < end { _ = usleep(100) }
     }
 }
 
@@ -92,6 +107,9 @@ extension AssetLibrary {
         errands.stop()
         herald.stop()
     }
+
+    /// Returns when what has happened is told, or soon after: for a program that goes on by another path.
+    public func awaitTold() { herald.awaitTold() }
 
     /// Whatever the kernel has of a name may be wrong.
     public func tellOfName(_ name: EntryName, in folder: NodeID) {

@@ -113,13 +113,18 @@ extension Records {
         try setAsset(of: node.id, to: asset)
         if let own = node.asset {
             try copyFields(of: own, to: asset)
+            if let record = try self.asset(own), let deadline = record.deadline {
+                try setDeadline(of: asset, to: deadline, saidAs: record.life)
+            }
             if try !isShown(own) {
                 // What was made a moment ago on the way to here is nobody's loss.
-                if !arrival.mayBeAside, let created = try self.asset(own)?.created, arrival.isYoung(created) {
+                if !arrival.mayBeAside, let created = try self.asset(own)?.created, arrival.isYoung(created),
+                    try !hasItsOwn(own)
+                {
                     try deleteAsset(own)
                 } else {
                     let (parent, name) = arrival.formerly ?? (arrival.parent, arrival.name)
-                    try rulebook.trash(own, nil, from: rulebook.place(name, in: parent, self), self)
+                    try rulebook.trash(own, like: node, from: rulebook.place(name, in: parent, self), self)
                 }
             }
         } else {

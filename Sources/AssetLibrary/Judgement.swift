@@ -120,18 +120,40 @@ extension AssetLibrary {
         try records.entriesNaming(node).contains { try rulebook.of($0.parent, records).ancestors.contains(folder) }
     }
 
-    /// Whether somebody may read a file, by its mode and those of the folders it is in.
+    /// The file of the asset whose alternative files a folder has.
+    private func ownerOfAlternatives(_ folder: NodeID, _ records: Records) throws -> NodeID? {
+        guard let name = try records.anyEntry(of: folder)?.name, let number = Int64(name.description) else {
+            return nil
+        }
+        return try records.nodes(showing: AssetID(rawValue: number)).first
+    }
+
+    /// Whether somebody may read a file, by its mode and access list and those of the folders it is in.
     ///
     /// Supplementary groups are not known here: who has the right by one of them alone is told less than they might be.
     func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
-        func allows(_ node: NodeRecord, _ bit: UInt32) -> Bool {
-            node.permissions(of: uploader.uid) { $0 == uploader.gid } & bit != 0
+        func allows(_ node: NodeRecord, _ bit: UInt32) throws -> Bool {
+            if node.access?.isPrivate != true, kernelAttributes.mayHave(KernelAttributes.accessList, node.id),
+                let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: node.id),
+                let list = AccessControlList(bytes)
+            {
+                let group = uploader.gid
+                return list.permissions(of: uploader.uid, owner: node.uid, group: node.gid) { $0 == group } & bit != 0
+            }
+            return node.permissions(of: uploader.uid) { $0 == uploader.gid } & bit != 0
         }
-        guard let file = try records.node(node), allows(file, 4) else { return false }
+        guard let file = try records.node(node), try allows(file, 4) else { return false }
         return try records.entriesNaming(node).contains { entry in
-            try rulebook.of(entry.parent, records).ancestors.allSatisfy { folder in
-                try records.node(folder).map { allows($0, 1) } ?? false
+            let rules = try rulebook.of(entry.parent, records)
+            // Who may not read an asset may not read its alternative files.
+            if rules.root == .alternatives, let owner = try ownerOfAlternatives(entry.parent, records),
+                try !mayRead(owner, uploader, records)
+            {
+                return false
+            }
+            return try rules.ancestors.allSatisfy { folder in
+                try records.node(folder).map { try allows($0, 1) } ?? false
             }
         }
     }

@@ -82,8 +82,8 @@ public final class OpenNode: Sendable {
     struct Aim {
         let parent: NodeID
         let name: EntryName
-        /// The name that it was uploaded under, where it is to replace the file that has this one.
-        var uploaded: EntryName?
+        /// Where it is to be an asset's next content: which, and the name that it was uploaded under.
+        var replacing: (asset: AssetID, uploaded: EntryName)?
     }
 
     init(id: NodeID) {

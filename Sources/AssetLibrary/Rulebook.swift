@@ -223,11 +223,16 @@ final class Rulebook: Sendable {
         forget()
     }
 
-    /// The last name of an asset is removed: where it can be taken back from, and until when.
+    /// The last name of an asset is removed: what can be taken back, from where, and until when.
     ///
-    /// At least as long as a program that saves may need it.
-    func trash(_ asset: AssetID, _ node: NodeID?, from place: Place, _ records: Records) throws {
+    /// At least as long as a program that saves may need it. What comes back is the file that had the name, unless that shows another
+    /// asset by now, or not the asset's content: then one like it.
+    func trash(_ asset: AssetID, like file: NodeRecord, from place: Place, _ records: Records) throws {
+        guard try !records.isShown(asset) else { return }
         let now = clock.now
+        let newest = try records.newestVersion(of: asset)
+        let isOwn = file.links == 0 && file.asset == asset && (newest == nil || newest?.blob == file.blob)
+        let node = try isOwn ? file.id : records.insertTrashedNode(of: asset, like: file)
         let life = place.rules.policy.trashLife?.added(to: now) ?? now
         try records.trash(
             asset,
@@ -246,6 +251,6 @@ final class Rulebook: Sendable {
     /// The asset of a node without a name goes to the trash, unless another node shows it.
     func trashIfLost(_ node: NodeRecord, as name: EntryName, in parent: NodeID, _ records: Records) throws {
         guard node.links == 0, let asset = node.asset else { return }
-        try trash(asset, node.id, from: place(name, in: parent, records), records)
+        try trash(asset, like: node, from: place(name, in: parent, records), records)
     }
 }

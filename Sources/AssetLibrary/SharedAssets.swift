@@ -18,7 +18,7 @@ extension Records {
         guard node.asset != asset else { return }
         try setAsset(of: node.id, to: asset, former: former ?? AssetID(rawValue: 0))
         for lost in Set([former, node.asset].compactMap { $0 }) where try self.asset(lost) != nil {
-            try rulebook.trash(lost, nil, from: place, self)
+            try rulebook.trash(lost, like: node, from: place, self)
         }
     }
 

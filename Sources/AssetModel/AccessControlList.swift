@@ -64,6 +64,25 @@ public struct AccessControlList: Sendable, Equatable {
         UInt32(self[.owner] << 6 | self[groupClass] << 3 | self[.other])
     }
 
+    /// The permission bits that somebody has: those of the first that applies to them, of a group those of any that they are in.
+    ///
+    /// > Access check algorithm — acl(5)
+    public func permissions(
+        of uid: UInt32,
+        owner: UInt32,
+        group: UInt32,
+        isMember: (_ group: UInt32) -> Bool
+    ) -> UInt32 {
+        if uid == owner { return UInt32(self[.owner]) }
+        let mask = items.contains { $0.tag == .mask } ? self[.mask] : 7
+        if let own = items.first(where: { $0.tag == .user && $0.id == uid }) { return UInt32(own.permissions & mask) }
+        let groups = items.filter {
+            $0.tag == .group && isMember(group) || $0.tag == .namedGroup && isMember($0.id)
+        }
+        if groups.isEmpty { return UInt32(self[.other]) }
+        return UInt32(groups.reduce(0) { $0 | $1.permissions } & mask)
+    }
+
     /// The list after chmod(2).
     public func changed(to mode: UInt32) -> AccessControlList {
         var result = self

@@ -160,6 +160,9 @@ public struct VersionRetention: Hashable, Sendable {
     /// How long one must have stood to be kept at all.
     public var shortestStay = Period("PT1M")
 
+    /// Whether nothing is to go but by somebody's will.
+    public var keepsAll: Bool { count == nil && period == nil }
+
     /// What holds where nobody says anything.
     public init() {}
 

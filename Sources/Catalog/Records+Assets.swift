@@ -52,10 +52,13 @@ extension Records {
         try first("SELECT id FROM blob WHERE digest = ?", [digest.value]) { BlobID(rawValue: $0.integer(0)) }
     }
 
-    /// Records a blob.
+    /// Records a blob, under a number that none has had: what is found out about one may be recorded when it is gone.
     public func insertBlob(_ digest: Digest, size: Int64, at now: Timestamp) throws -> BlobID {
         try run(
-            "INSERT INTO blob (digest, size, created, unused) VALUES (?, ?, ?, ?)",
+            """
+            INSERT INTO blob (id, digest, size, created, unused)
+            VALUES (1 + max((SELECT last_blob FROM space), coalesce((SELECT max(id) FROM blob), 0)), ?, ?, ?, ?)
+            """,
             [digest.value, .integer(size), now.value, now.value]
         )
         return BlobID(rawValue: lastRow)
@@ -163,6 +166,7 @@ extension Records {
 
     /// Removes an asset with its versions and fields; no file that has a name may show it.
     public func deleteAsset(_ id: AssetID) throws {
+        try run("UPDATE node SET asset = NULL, former_asset = NULL WHERE asset = ?", [id.value])
         try run("DELETE FROM version WHERE asset = ?", [id.value])
         try run("DELETE FROM field WHERE asset = ?", [id.value])
         try run("DELETE FROM asset WHERE id = ?", [id.value])

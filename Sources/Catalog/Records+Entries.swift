@@ -30,6 +30,17 @@ extension Records {
         )
     }
 
+    /// Records whether a name in a collection is a file's, when it has come to mean another node.
+    public func markEntry(_ name: EntryName, in parent: NodeID) throws {
+        try run(
+            """
+            UPDATE entry SET collection = (SELECT n.mode & 61440 <> 16384 FROM node n WHERE n.id = entry.node)
+            WHERE parent = ? AND name = ?
+            """,
+            [parent.value, name.value]
+        )
+    }
+
     /// Gives an entry another name and folder; nothing may be there.
     public func moveEntry(
         _ name: EntryName,

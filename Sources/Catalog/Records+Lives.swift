@@ -39,6 +39,8 @@ public struct FormerVersionRecord: Sendable {
     public let asset: AssetID
     /// Since when it is a former one.
     public let superseded: Timestamp
+    /// Bytes.
+    public let size: Int64
 }
 
 // What goes by itself: assets at their time, what was removed, former contents, and contents that nobody uses.
@@ -172,14 +174,22 @@ extension Records {
         ) { TrashRecord($0) }
     }
 
-    /// Assets that have been in the trash for long enough at a moment, or all of them for nil; the next to go first.
-    public func purgeable(by time: Timestamp?, limit: Int) throws -> [TrashRecord] {
+    /// Assets that were removed before a moment, those first that have been in the trash for longest.
+    public func oldestTrash(before time: Timestamp, limit: Int) throws -> [TrashRecord] {
+        try all(
+            "SELECT \(TrashRecord.columns) FROM asset WHERE trashed IS NOT NULL AND trashed < ? ORDER BY trashed LIMIT ?",
+            [time.value, .integer(Int64(limit))]
+        ) { TrashRecord($0) }
+    }
+
+    /// Assets whose time in the trash is over at a moment; the first to go first.
+    public func purgeable(by time: Timestamp, limit: Int) throws -> [TrashRecord] {
         try all(
             """
             SELECT \(TrashRecord.columns) FROM asset WHERE trashed_until IS NOT NULL AND trashed_until <= ?
             ORDER BY trashed_until LIMIT ?
             """,
-            [(time ?? Timestamp(rawValue: .max)).value, .integer(Int64(limit))]
+            [time.value, .integer(Int64(limit))]
         ) { TrashRecord($0) }
     }
 
@@ -200,7 +210,7 @@ extension Records {
     ) throws -> [FormerVersionRecord] {
         try all(
             """
-            SELECT id, asset, superseded FROM version
+            SELECT id, asset, superseded, size FROM version
             WHERE superseded IS NOT NULL AND (superseded, id) > (?, ?) ORDER BY superseded, id LIMIT ?
             """,
             [
@@ -210,7 +220,8 @@ extension Records {
             FormerVersionRecord(
                 id: VersionID(rawValue: $0.integer(0)),
                 asset: AssetID(rawValue: $0.integer(1)),
-                superseded: $0.timestamp(2)
+                superseded: $0.timestamp(2),
+                size: $0.integer(3)
             )
         }
     }
@@ -225,15 +236,14 @@ extension Records {
         ) { (VersionID(rawValue: $0.integer(0)), $0.timestamp(1), $0.timestamp(2)) }
     }
 
-    /// Removes a former content; the MD5 of an asset's first one stays known.
+    /// Removes a former content; the MD5 of an asset's first one stays known, if it was.
     public func deleteFormerVersion(_ id: VersionID, of asset: AssetID) throws {
         try run(
             """
             UPDATE asset SET first_md5 = (SELECT b.md5 FROM version v JOIN blob b ON b.id = v.blob WHERE v.id = ?)
-            WHERE id = ? AND first_md5 IS NULL AND (SELECT min(number) FROM version WHERE asset = ?)
-                = (SELECT number FROM version WHERE id = ?)
+            WHERE id = ? AND 1 = (SELECT number FROM version WHERE id = ?)
             """,
-            [id.value, asset.value, asset.value, id.value]
+            [id.value, asset.value, id.value]
         )
         try run("DELETE FROM version WHERE id = ? AND superseded IS NOT NULL", [id.value])
     }

@@ -112,9 +112,12 @@ extension Records {
         try run("UPDATE asset SET infection = ? WHERE id = ?", [signature.map(SQLValue.text) ?? nil, asset.value])
     }
 
-    /// Files that show an asset.
+    /// Files that show an asset, its own first.
     public func nodes(showing asset: AssetID) throws -> [NodeID] {
-        try all("SELECT id FROM node WHERE asset = ? AND links > 0", [asset.value]) { NodeID(rawValue: $0.integer(0)) }
+        try all(
+            "SELECT id FROM node WHERE asset = ? AND links > 0 ORDER BY former_asset IS NOT NULL, id",
+            [asset.value]
+        ) { NodeID(rawValue: $0.integer(0)) }
     }
 
     // MARK: MD5

@@ -177,13 +177,15 @@ enum Schema {
         DROP INDEX node_blob;
         UPDATE blob SET unused = unixepoch() * 1000000000 WHERE uses = 0;
         CREATE INDEX blob_unused ON blob (unused) WHERE unused IS NOT NULL;
-        CREATE TABLE space (id INTEGER PRIMARY KEY, reclaimable INTEGER NOT NULL) STRICT;
-        INSERT INTO space VALUES (1, (SELECT coalesce(sum(size), 0) FROM blob WHERE shown = 0));
+        CREATE TABLE space (
+            id INTEGER PRIMARY KEY, reclaimable INTEGER NOT NULL, last_blob INTEGER NOT NULL DEFAULT 0) STRICT;
+        INSERT INTO space (id, reclaimable) VALUES (1, (SELECT coalesce(sum(size), 0) FROM blob WHERE shown = 0));
         CREATE TRIGGER blob_made AFTER INSERT ON blob BEGIN
             UPDATE space SET reclaimable = reclaimable + NEW.size;
         END;
-        CREATE TRIGGER blob_gone AFTER DELETE ON blob WHEN OLD.shown = 0 BEGIN
-            UPDATE space SET reclaimable = reclaimable - OLD.size;
+        CREATE TRIGGER blob_gone AFTER DELETE ON blob BEGIN
+            UPDATE space SET reclaimable = reclaimable - iif(OLD.shown = 0, OLD.size, 0),
+                last_blob = max(last_blob, OLD.id);
         END;
         CREATE TRIGGER blob_shown AFTER UPDATE OF shown ON blob WHEN (NEW.shown = 0) <> (OLD.shown = 0) BEGIN
             UPDATE space SET reclaimable = reclaimable + iif(NEW.shown = 0, NEW.size, -NEW.size);

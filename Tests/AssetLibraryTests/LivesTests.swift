@@ -283,6 +283,46 @@ struct LivesTests {
         }
     }
 
+    @Test func `what was there before a file that got no content is what comes back`() throws {
+        try withClock { library, _ in
+            let asset = try #require(try library.upload("a", "one").asset)
+            _ = try library.remove(EntryName("a"), in: .folders)
+            let (record, node) = try library.makeFile(EntryName("a"), in: .folders, mode: 0o640, uid: 7, gid: 8)
+            _ = try library.remove(EntryName("a"), in: .folders)
+            library.close(node, wasWriting: true)
+            try library.forget([record.id])
+            let back = try library.restore(asset, as: EntryName("b"), in: .folders, by: Uploader())
+            #expect(back.size == 3)
+            #expect(back.mode == 0o100640)
+            let open = try library.open(back.id, forWriting: false, uid: 0)
+            #expect(try open.text() == "one")
+            library.close(open, wasWriting: false)
+        }
+    }
+
+    @Test func `a file that is to go takes its end along to the name that it replaces`() throws {
+        try withClock { library, _ in
+            _ = try library.upload("a", "old")
+            let next = try library.upload("b", "new")
+            try library.set("expires", "2199-01-01", of: next.id)
+            _ = try library.move(EntryName("b"), in: .folders, to: EntryName("a"), in: .folders, .replace, by: 0)
+            #expect(try library.value("expires", of: next.id) == "2199-01-01T00:00:00.000000000Z")
+        }
+    }
+
+    @Test func `a file that was purged while it was open is an asset anew when it is written`() throws {
+        try withClock { library, clock in
+            let file = try library.upload("a", "one")
+            let open = try library.open(file.id, forWriting: false, uid: 0)
+            _ = try library.remove(EntryName("a"), in: .folders)
+            clock.advance(hours: 25)
+            library.sweepNow()
+            #expect(try library.read { try $0.node(file.id) }?.asset == nil)
+            #expect(try open.text() == "one")
+            library.close(open, wasWriting: false)
+        }
+    }
+
     @Test func `where a folder wants no trash, a program that saves still finds its asset`() throws {
         try withClock(policies: [(.trash, "none")]) { library, clock in
             let id = try library.value("id", of: library.upload("a", "one").id)

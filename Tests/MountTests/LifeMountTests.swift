@@ -48,6 +48,15 @@ struct LifeMountTests {
         )
     }
 
+    @Test func `what replaces a private file is private at once`() throws {
+        try check(
+            """
+            echo old > a; setfattr -n user.asset.access -v PRIVATE a; echo new > b; as 8 cat b > /dev/null
+            mv b a; for n in $(seq 20); do as 8 cat a 2> /dev/null && sleep 0.01 || break; done; fails as 8 cat a; is "$(stat -c %a a)" 600
+            """
+        )
+    }
+
     @Test func `what is hidden is not listed, and there for who knows of it`() throws {
         try check(
             """

@@ -99,6 +99,92 @@ struct ResourceTests {
         )
     }
 
+    @Test func `a replacement is its asset's, whatever has the name when it is complete`() throws {
+        try check(
+            """
+            echo one > folders/a; id=$(value id folders/a); r=resources/$id
+            python3 - $r $id <<'END'
+            import os, sys
+            resource, id = sys.argv[1:]
+            def begin(data):
+                descriptor = os.open(resource + "/new", os.O_CREAT | os.O_WRONLY)
+                os.write(descriptor, data)
+                return descriptor
+            descriptor = begin(b"two")
+            os.rename("folders/a", "folders/b"); os.mkdir("folders/a"); open("folders/a/x", "w").write("in")
+            os.close(descriptor)
+            assert open("folders/b").read() == "two" and open("folders/a/x").read() == "in"
+            assert os.getxattr("folders/b", "user.asset.id").decode() == id
+            descriptor = begin(b"three")
+            os.unlink("folders/b"); open("folders/other", "w").write("other")
+            try: os.close(descriptor); raise SystemExit("the asset is gone, and nobody was told")
+            except FileNotFoundError: pass
+            assert open("folders/other").read() == "other" and open(f"trash/{id}-b").read() == "two"
+            END
+            """
+        )
+    }
+
+    @Test func `a replacement has the file's mode, list and owner, but not its set-id bits`() throws {
+        try check(
+            """
+            mkdir folders/d; chmod 777 folders/d; cp /bin/true folders/d/a; setfacl -m u:8:r,g::- folders/d/a; chmod 6750 folders/d/a; id=$(value id folders/d/a)
+            setfattr -n user.mine -v kept folders/d/a
+            as 9 bash -c "exec 2> /dev/null; ls resources/$id" && exit 1
+            chmod o+rx folders/d/a; echo x > $SCRATCH/x; as 9 cp $SCRATCH/x resources/$id/x
+            is "$(stat -c '%u %a' folders/d/a)" "0 755"; is "$(getfattr --only-values -n user.mine folders/d/a)" kept
+            getfacl -ncp folders/d/a | grep -q user:8:r; is "$(cat folders/d/a)" x
+            """
+        )
+    }
+
+    @Test func `quotas count what a replacement takes the place of`() throws {
+        try check(
+            """
+            mkdir folders/q; setfattr -n user.policy.quota -v 100K folders/q; head -c 60000 /dev/urandom > folders/q/a; id=$(value id folders/q/a)
+            for n in 1 2 3 4; do head -c 70000 /dev/urandom > $SCRATCH/x; cp $SCRATCH/x resources/$id/x; done; cmp $SCRATCH/x folders/q/a
+            head -c 40000 /dev/zero > $SCRATCH/y; fails cp $SCRATCH/y folders/q/y; head -c 20000 /dev/zero > folders/q/z
+            """
+        )
+    }
+
+    @Test func `an asset's directory takes no folders, and no other asset's file from the trash`() throws {
+        try check(
+            """
+            mkdir resources/50 folders/f; echo x > folders/f/x; echo y > folders/y; id=$(value id folders/y)
+            fails mv folders/f resources/50/; fails mv folders/f resources/$id/alternatives/; is "$(cat folders/f/x)" x
+            rm folders/y; fails mv trash/$id-y resources/50/; mv trash/$id-y folders/y
+            cp folders/f/x resources/50/alternatives/x; fails rmdir resources/50
+            """
+        )
+    }
+
+    @Test func `who may not read an asset may not read what belongs to it`() throws {
+        try check(
+            """
+            echo one > folders/a; id=$(value id folders/a); echo web > resources/$id/alternatives/web; web=$(value id resources/$id/alternatives/web)
+            is "$(as 8 cat resources/$web/web)" web; chmod 600 folders/a; fails as 8 cat resources/$web/web resources/$id/info.json
+            mkdir resources/60; echo s > resources/60/s; chown 7:7 resources/60/s; chmod 600 resources/60/s; as 7 cat resources/60/info.json > /dev/null
+            rm resources/60/s; fails as 8 ls resources/60; as 7 cat resources/60/info.json > /dev/null
+            mkdir folders/acl; echo x > folders/acl/x; chgrp 8 folders/acl; chmod 770 folders/acl; setfacl -m g::-,u:9:rwx folders/acl; xid=$(value id folders/acl/x)
+            fails as 8 cat resources/$xid/x
+            """
+        )
+    }
+
+    @Test func `what is in the trash, or was replaced, is not written to in vain`() throws {
+        try check(
+            """
+            echo one > folders/a; id=$(value id folders/a); rm folders/a
+            exec 3< trash/$id-a; fails bash -c "echo y > trash/$id-a"; is "$(cat <&3)" one; exec 3<&-
+            for n in $(seq 100); do
+                echo $n > folders/b$n; bid=$(value id folders/b$n); echo new > $SCRATCH/n; cat folders/b$n > /dev/null
+                cp $SCRATCH/n resources/$bid/other && echo more >> folders/b$n; is "$(cat folders/b$n | tr '\\n' ' ')" "new more "
+            done
+            """
+        )
+    }
+
     // MARK: Collections
 
     @Test func `a collection holds links, which follow the asset`() throws {

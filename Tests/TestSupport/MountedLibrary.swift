@@ -141,8 +141,11 @@ public func checkLibrary(_ library: String) throws {
 /// What a catalog must not have.
 private let invariants = [
     (
-        "assets that are neither shown nor in the trash",
-        "asset a WHERE trashed IS NULL AND NOT EXISTS (SELECT 1 FROM node WHERE asset = a.id AND links > 0)"
+        "assets that are neither shown nor in the trash, nor made without a file",
+        """
+        asset a WHERE trashed IS NULL AND NOT EXISTS (SELECT 1 FROM node WHERE asset = a.id AND links > 0)
+        AND NOT EXISTS (SELECT 1 FROM entry WHERE parent = 8 AND name = CAST(CAST(a.id AS TEXT) AS BLOB))
+        """
     ),
     (
         "assets in the trash that a file shows",
