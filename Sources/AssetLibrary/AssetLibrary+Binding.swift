@@ -86,6 +86,11 @@ extension AssetLibrary {
                 shown.isShared ? shown.digest.map { ($0, shown.size) } : nil
             })
         else { return nil }
+        return try read(digest, size: size, at: offset, count: count)
+    }
+
+    /// Reads a part of a blob, by its name each time: a program may be changing the file that had it a moment ago.
+    func read(_ digest: Digest, size: Int64, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8] {
         let length = Int(max(0, min(Int64(count), size - offset)))
         do throws(BlobStoreError) {
             return try sharedBlobs.withLock { _ throws(BlobStoreError) in

@@ -246,20 +246,8 @@ extension AssetLibrary {
         at offset: Int64,
         count: Int
     ) throws(LibraryError) -> [UInt8] {
-        let length = Int(max(0, min(Int64(count), version.size - offset)))
-        guard let digest = version.digest, length > 0 else { return [] }
-        do throws(BlobStoreError) {
-            // By its name each time: a program may be changing the file that had it a moment ago.
-            return try sharedBlobs.withLock { _ throws(BlobStoreError) in
-                let file = try blobs.open(digest, size: version.size)
-                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
-                defer { unsafe buffer.deallocate() }
-                let done = try unsafe file.read(into: buffer, at: offset)
-                return unsafe Array(buffer.prefix(done))
-            }
-        } catch {
-            throw LibraryError(error)
-        }
+        guard let digest = version.digest else { return [] }
+        return try read(digest, size: version.size, at: offset, count: count)
     }
 }
 

@@ -146,17 +146,22 @@ extension AssetLibrary {
         defer { sweep.noteRoom() }
         var removed = 0
         do throws(LibraryError) {
-            // What several names share is not freed with one of them, and so it may take more than one round.
-            for _ in 0..<20 {
+            // What is to become free by what has been removed: a file that was in the trash goes when the kernel forgets it.
+            var promised: Int64 = 0
+            for round in 1...20 {
                 let missing = try missingRoom(for: count)
                 guard missing > 0, !isClosing.isSet else { break }
-                let gone = try removeTrash(of: missing)
-                let former = gone.bytes < missing ? try removeFormerVersions(of: missing - gone.bytes) : 0
-                removed += gone.count + former
-                try forgetLostNodes()
-                // Files that were in the trash are forgotten by whoever knows the kernel's references to them, on another thread.
+                if missing > promised {
+                    let trash = try removeTrash(of: missing - promised)
+                    let former = try removeFormerVersions(of: missing - promised - trash.bytes)
+                    removed += trash.count + former.count
+                    promised += trash.bytes + former.bytes
+                    if promised == 0 { break }
+                    try forgetLostNodes()
+                }
                 for _ in 0..<50 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }
-                if gone.count + former == 0 { break }
+                // What several names share was not freed with one of them.
+                if round % 4 == 0 { promised = 0 }
             }
         } catch {
             if !isClosing.isSet { log.error("No room could be made: \(error)") }
@@ -192,7 +197,7 @@ extension AssetLibrary {
     }
 
     /// Removes former contents, the oldest first, until that is so many bytes; not where a folder wants all to be kept.
-    private func removeFormerVersions(of bytes: Int64) throws(LibraryError) -> Int {
+    private func removeFormerVersions(of bytes: Int64) throws(LibraryError) -> (count: Int, bytes: Int64) {
         var (count, freed, last): (Int, Int64, FormerVersionRecord?) = (0, 0, nil)
         while freed < bytes {
             let some = try write { records in
@@ -208,7 +213,7 @@ extension AssetLibrary {
             guard let end = some.last else { break }
             last = end
         }
-        return count
+        return (count, freed)
     }
 }
 

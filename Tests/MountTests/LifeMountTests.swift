@@ -4,25 +4,10 @@ import Testing
 
 /// Who may see files, and how long they live, with the tools that people use.
 struct LifeMountTests {
-    /// Runs a shell script in `folders/`; `as UID command` is somebody else.
-    private func check(_ script: String, _ name: String = #function) throws {
-        try withMountedLibrary(name, options: ["allow_other"]) { mount in
-            try run("chmod", "755", mount.scratch).check()
-            let prelude = """
-                set -eu; cd \(mount.folders); umask 022; ASSETFS=\(assetfs); MOUNT=\(mount.root); SCRATCH=\(mount.scratch)
-                as() { setpriv --reuid $1 --regid $1 --clear-groups "${@:2}"; }
-                fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
-                value() { getfattr --only-values -n user.asset.$1 $2 2> /dev/null; }
-                is() { [ "$1" = "$2" ] || { echo "“$1” is not “$2”" >&2; exit 1; }; }
-
-                """
-            try run("bash", "-c", prelude + script).check()
-        }
-    }
-
     @Test func `a private file is its owner's and root's, whatever its mode says`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             echo secret > a; chown 7:7 a; chmod 644 a; as 8 cat a > /dev/null
             as 7 setfattr -n user.asset.access -v PRIVATE a
             is "$(stat -c %a a)" 600; fails as 8 cat a; as 7 cat a > /dev/null; cat a > /dev/null
@@ -37,8 +22,9 @@ struct LifeMountTests {
     }
 
     @Test func `a link and a copy of a private file are private`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             echo secret > a; ln a b; setfattr -n user.asset.access -v SENSITIVE a
             is "$(stat -c %a b)" 600
             cp -a a c; is "$(value access c)" SENSITIVE; is "$(stat -c %a c)" 600
@@ -49,8 +35,9 @@ struct LifeMountTests {
     }
 
     @Test func `what replaces a private file is private at once`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             echo old > a; setfattr -n user.asset.access -v PRIVATE a; echo new > b; as 8 cat b > /dev/null
             mv b a; for n in $(seq 20); do as 8 cat a 2> /dev/null && sleep 0.01 || break; done; fails as 8 cat a; is "$(stat -c %a a)" 600
             """
@@ -58,8 +45,9 @@ struct LifeMountTests {
     }
 
     @Test func `what is hidden is not listed, and there for who knows of it`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             echo x > seen; echo y > hid; as 8 ls > /dev/null
             setfattr -n user.asset.access -v HIDDEN_INDEXABLE hid
             is "$(as 8 ls)" seen; is "$(as 8 cat hid)" y; is "$(ls | tr '\\n' ' ')" "hid seen "
@@ -71,8 +59,9 @@ struct LifeMountTests {
     }
 
     @Test func `a file goes at its time, for lookups, listings and watchers, and what is open goes on`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             echo one > a; echo two > b; echo three > c; ln a also; ls -l > /dev/null
             inotifywait -m -e delete --format %f . > $SCRATCH/heard 2> $SCRATCH/watching & watcher=$!
             trap 'kill -KILL $watcher' EXIT
@@ -98,8 +87,9 @@ struct LifeMountTests {
     }
 
     @Test func `lives are read as periods, and copied as ends`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             echo x > a; setfattr -n user.asset.ttl -v P3M a; is "$(value ttl a)" P3M
             cp -a a b; is "$(value expires b)" "$(value expires a)"; fails value ttl b
             rsync -aX a $SCRATCH/copy; rsync -aX $SCRATCH/copy c; is "$(value expires c)" "$(value expires a)"
@@ -113,8 +103,9 @@ struct LifeMountTests {
     // MARK: Trash
 
     @Test func `what was removed is in the trash, and comes back by mv or restore`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             mkdir -p d/e; echo one > d/e/a.txt; setfattr -n user.asset.caption -v words d/e/a.txt; chown 7:7 d/e/a.txt
             touch -d '2020-02-02 02:02:02 UTC' d/e/a.txt; id=$(value id d/e/a.txt); inode=$(stat -c %i d/e/a.txt)
             rm -r d; cd $MOUNT/trash
@@ -132,8 +123,9 @@ struct LifeMountTests {
     }
 
     @Test func `a name that is taken gets a number, and rm in the trash is for good`() throws {
-        try check(
+        try runScript(
             """
+            cd folders
             echo one > a.txt; id=$(value id a.txt); rm a.txt; mkdir a.txt
             is "$($ASSETFS restore --mount $MOUNT $id)" $MOUNT/folders/a-1.txt; is "$(cat a-1.txt)" one
             rm a-1.txt; rm $MOUNT/trash/$id-a-1.txt; is "$(ls $MOUNT/trash)" ""; fails $ASSETFS restore --mount $MOUNT $id

@@ -4,23 +4,8 @@ import Testing
 
 /// Assets by their numbers, and collections of them, with the tools that people use.
 struct ResourceTests {
-    private func check(_ script: String, _ name: String = #function) throws {
-        try withMountedLibrary(name, options: ["allow_other"]) { mount in
-            try run("chmod", "755", mount.scratch).check()
-            let prelude = """
-                set -eu; cd \(mount.root); umask 022; ASSETFS=\(assetfs); MOUNT=\(mount.root); SCRATCH=\(mount.scratch)
-                as() { setpriv --reuid $1 --regid $1 --clear-groups "${@:2}"; }
-                fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
-                value() { getfattr --only-values -n user.asset.$1 $2 2> /dev/null; }
-                is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
-
-                """
-            try run("bash", "-c", prelude + script).check()
-        }
-    }
-
     @Test func `an asset's directory has the file that is in folders, and all that belongs to it`() throws {
-        try check(
+        try runScript(
             """
             mkdir folders/d; echo one > folders/d/a.txt; id=$(value id folders/d/a.txt); cd resources/$id
             is "$(stat -c '%i %h' a.txt)" "$(stat -c '%i %h' $MOUNT/folders/d/a.txt)"
@@ -34,7 +19,7 @@ struct ResourceTests {
     }
 
     @Test func `whatever is written into an asset's directory is its next content`() throws {
-        try check(
+        try runScript(
             """
             mkdir folders/d; echo one > folders/d/a.txt; id=$(value id folders/d/a.txt); r=resources/$id
             now() { is "$(cat folders/d/a.txt)" "$1"; is "$(cat $r/a.txt)" "$1"; is "$(value id folders/d/a.txt)" $id; is "$(ls -A folders/d)" a.txt; }
@@ -57,7 +42,7 @@ struct ResourceTests {
     }
 
     @Test func `rules of the file's folder hold for what replaces it`() throws {
-        try check(
+        try runScript(
             """
             mkdir folders/d; setfattr -n user.policy.max_size -v 100 folders/d; setfattr -n user.policy.overwrite -v false folders/d
             echo one > folders/d/a.txt; id=$(value id folders/d/a.txt)
@@ -69,7 +54,7 @@ struct ResourceTests {
     }
 
     @Test func `alternatives are files of their own, and go with their asset`() throws {
-        try check(
+        try runScript(
             """
             echo one > folders/a.txt; id=$(value id folders/a.txt); r=resources/$id/alternatives; echo web > $SCRATCH/web.txt
             cp $SCRATCH/web.txt $r/; rsync -a $SCRATCH/web.txt $r/print.txt; is "$(ls $r | tr '\\n' ' ')" "print.txt web.txt "
@@ -85,7 +70,7 @@ struct ResourceTests {
     }
 
     @Test func `mkdir makes an asset that has no file, and the first one is its file`() throws {
-        try check(
+        try runScript(
             """
             echo x > folders/x; id=$(value id folders/x); mkdir resources/50; fails mkdir resources/50; fails mkdir resources/$id resources/40 resources/x
             is "$(ls resources/50 | tr '\\n' ' ')" "alternatives info.json versions "
@@ -100,7 +85,7 @@ struct ResourceTests {
     }
 
     @Test func `a replacement is its asset's, whatever has the name when it is complete`() throws {
-        try check(
+        try runScript(
             """
             echo one > folders/a; id=$(value id folders/a); r=resources/$id
             python3 - $r $id <<'END'
@@ -126,7 +111,7 @@ struct ResourceTests {
     }
 
     @Test func `a replacement has the file's mode, list and owner, but not its set-id bits`() throws {
-        try check(
+        try runScript(
             """
             mkdir folders/d; chmod 777 folders/d; cp /bin/true folders/d/a; setfacl -m u:8:r,g::- folders/d/a; chmod 6750 folders/d/a; id=$(value id folders/d/a)
             setfattr -n user.mine -v kept folders/d/a
@@ -139,7 +124,7 @@ struct ResourceTests {
     }
 
     @Test func `quotas count what a replacement takes the place of`() throws {
-        try check(
+        try runScript(
             """
             mkdir folders/q; setfattr -n user.policy.quota -v 100K folders/q; head -c 60000 /dev/urandom > folders/q/a; id=$(value id folders/q/a)
             for n in 1 2 3 4; do head -c 70000 /dev/urandom > $SCRATCH/x; cp $SCRATCH/x resources/$id/x; done; cmp $SCRATCH/x folders/q/a
@@ -149,7 +134,7 @@ struct ResourceTests {
     }
 
     @Test func `an asset's directory takes no folders, and no other asset's file from the trash`() throws {
-        try check(
+        try runScript(
             """
             mkdir resources/50 folders/f; echo x > folders/f/x; echo y > folders/y; id=$(value id folders/y)
             fails mv folders/f resources/50/; fails mv folders/f resources/$id/alternatives/; is "$(cat folders/f/x)" x
@@ -160,7 +145,7 @@ struct ResourceTests {
     }
 
     @Test func `who may not read an asset may not read what belongs to it`() throws {
-        try check(
+        try runScript(
             """
             echo one > folders/a; id=$(value id folders/a); echo web > resources/$id/alternatives/web; web=$(value id resources/$id/alternatives/web)
             is "$(as 8 cat resources/$web/web)" web; chmod 600 folders/a; fails as 8 cat resources/$web/web resources/$id/info.json
@@ -173,7 +158,7 @@ struct ResourceTests {
     }
 
     @Test func `what is in the trash, or was replaced, is not written to in vain`() throws {
-        try check(
+        try runScript(
             """
             echo one > folders/a; id=$(value id folders/a); rm folders/a
             exec 3< trash/$id-a; fails bash -c "echo y > trash/$id-a"; is "$(cat <&3)" one; exec 3<&-
@@ -188,7 +173,7 @@ struct ResourceTests {
     // MARK: Collections
 
     @Test func `a collection holds links, which follow the asset`() throws {
-        try check(
+        try runScript(
             """
             cd folders; echo 1 > a; echo 2 > b; cd ..; mkdir collections/best; ln folders/b folders/a collections/best/
             is "$(ls -U collections/best | tr '\\n' ' ')" "b a "; is "$(stat -c %h folders/a)" 2
@@ -205,7 +190,7 @@ struct ResourceTests {
     }
 
     @Test func `a group is sealed: its members, their order and its name stay`() throws {
-        try check(
+        try runScript(
             """
             cd folders; for n in a b c; do echo $n > $n; done; cd ..; mkdir collections/g; fails chmod a-w collections/g
             ln folders/c folders/a collections/g/; chmod a-w collections/g; g=$(ls -d collections/*~2)
@@ -223,7 +208,7 @@ struct ResourceTests {
     }
 
     @Test func `a group has a thousand members at most`() throws {
-        try check(
+        try runScript(
             """
             mkdir collections/g; for n in $(seq 1001); do echo $n > folders/$n; done; ln folders/* collections/g/
             fails chmod a-w collections/g; rm collections/g/1; chmod a-w collections/g; ls -d collections/*~1000 > /dev/null
