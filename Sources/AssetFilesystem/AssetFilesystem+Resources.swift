@@ -71,8 +71,11 @@ extension AssetFilesystem {
         }
     }
 
+    /// Whether what is written under a name is an upload; not under one that may be mkstemp(3)'s, which would be taken for complete before
+    /// it is.
     func isFinal(_ name: EntryName, _ folder: NodeID) throws(OperationFailure) -> Bool {
-        try refusing { () throws(LibraryError) in try library.isFinal(name, in: folder) }
+        guard NameClass(ofFile: name, isStrict: true) == .final else { return false }
+        return try refusing { () throws(LibraryError) in try library.isFinal(name, in: folder) }
     }
 
     func alternatives(of id: AssetID, makes: Bool = false) throws(OperationFailure) -> NodeID? {

@@ -47,6 +47,7 @@ extension AssetLibrary {
             }
             var modified: Timestamp?
             var lost: NodeRecord?
+            var showsExisting = false
             let verdict = try catalog.write { records -> Verdict in
                 // In here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
@@ -97,6 +98,7 @@ extension AssetLibrary {
                     return .published(version, renamed: place)
                 }
                 if case .existing(let asset, _) = judgement {
+                    showsExisting = true
                     try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place, rulebook)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
                     return .published(nil, renamed: requested != nil ? place : nil)
@@ -144,8 +146,8 @@ extension AssetLibrary {
                 }
             }
             isShown = true
-            // It may show another asset now, which others may see than before.
-            if !rulebook.isPlain { herald.tell(.attributes(node.id)) }
+            // It shows another asset now, which others may see than before.
+            if showsExisting { herald.tell(.attributes(node.id)) }
             noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false

@@ -66,7 +66,9 @@ public struct NodeRecord: Sendable {
     }
 
     /// Whether a file's time has come.
-    public func isExpired(at now: Timestamp) -> Bool { expires.map { $0 <= now } ?? false }
+    ///
+    /// `now` is asked for only where there is an end.
+    public func isExpired(at now: @autoclosure () -> Timestamp) -> Bool { expires.map { $0 <= now() } ?? false }
 
     /// Whether it is a folder.
     public var isFolder: Bool { mode & 0o170000 == 0o040000 }
