@@ -122,4 +122,68 @@ struct CrashTests {
             try checkLibrary(library)
         }
     }
+
+    /// Removes, restores, purges, replaces by number, links, seals and lets expire, until the mount is gone.
+    private let lives = """
+        import os, random, sys, time
+        chosen = random.Random(int(sys.argv[1]))
+        def put(path, data):
+            with open(path, "wb") as f: f.write(data)
+        def number(path): return os.getxattr(path, "user.asset.id").decode()
+        for count in range(20): put(f"folders/{count}", b"first %d" % count)
+        put("folders/keep", b"keep"); os.setxattr("folders/keep", "user.asset.caption", b"kept"); kept = number("folders/keep")
+        put("folders/gone", b"gone"); gone = number("folders/gone"); os.unlink("folders/gone"); os.mkdir("folders/gone")
+        os.fsync(os.open("folders", os.O_RDONLY)); print("ready", kept, gone, flush=True)
+        turn = 0
+        def is_there():
+            # Of all that can be asked, this alone the kernel never answers from its caches.
+            try: return os.statvfs(".")
+            except OSError: return None
+        while is_there():
+            turn += 1; name = str(chosen.randrange(20)); path = "folders/" + name
+            try:
+                match chosen.randrange(8):
+                    case 0: os.unlink(path)
+                    case 1:
+                        found = [entry for entry in os.listdir("trash") if not entry.startswith(gone + "-")]
+                        if found: entry = chosen.choice(found); os.rename("trash/" + entry, "folders/" + entry.split("-")[1])
+                    case 2:
+                        found = [entry for entry in os.listdir("trash") if not entry.startswith(gone + "-")]
+                        if found: os.unlink("trash/" + chosen.choice(found))
+                    case 3: put(f"resources/{number(path)}/other-{turn}", b"replaced %d" % turn)
+                    case 4: put(f"resources/{number(path)}/alternatives/a", b"alternative %d" % turn)
+                    case 5:
+                        folder = f"collections/{turn}"; os.mkdir(folder); os.link(path, folder + "/m"); os.link("folders/keep", folder + "/k")
+                        if turn % 2: os.chmod(folder, 0o555)
+                        elif turn % 3: os.unlink(folder + "/m")
+                    case 6: os.setxattr(path, "user.asset.expires", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2)).encode())
+                    case 7: put(path, b"anew %d" % turn)
+            except OSError: pass
+        """
+
+    @Test(arguments: [1, 2, 3])
+    func `what is removed, restored, replaced and sealed is whole`(seed: Int) throws {
+        try withScratch("crash") { scratch in
+            let (root, library) = (scratch + "/mount", scratch + "/library")
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+            try run(assetfs, "mount", "-o", "policy.versions=all", library, root).check()
+            try lives.write(toFile: scratch + "/lives.py", atomically: false, encoding: .utf8)
+            let output = try shell(
+                """
+                (cd \(root) && exec python3 \(scratch)/lives.py \(seed)) & sleep \(1.6 + Double(seed) / 3)
+                pkill -9 -f "[a]ssetfs mount .*\(library)"; wait; umount -l \(root)
+                """
+            ).check().output
+            let words = output.split(separator: " ").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
+            #expect(words.count == 3 && words[0] == "ready")
+            try remount(library, on: root, scratch: scratch) { mount in
+                // What fsync had acknowledged: a file with its caption, by its name and its number, and one in the trash.
+                let caption = try mount.attribute("user.asset.caption", of: "keep")
+                #expect(caption == "kept")
+                let files = ["resources/\(words[1])/keep", "trash/\(words[2])-gone"].map { "\(root)/\($0)" }
+                #expect(try run(["cat"] + files).check().output == "keepgone")
+            }
+            try checkLibrary(library)
+        }
+    }
 }
