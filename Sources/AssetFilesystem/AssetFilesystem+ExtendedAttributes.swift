@@ -33,7 +33,7 @@ extension AssetFilesystem {
                 to: value,
                 presence,
                 mayKeepSetgid: mayKeepSetgid,
-                by: Uploader(uid: caller.uid, gid: caller.gid)
+                by: uploader(caller)
             )
         }
         // Turned, the file has another content and size, of which the kernel knows nothing.
@@ -70,7 +70,7 @@ extension AssetFilesystem {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
         return try refusing { () throws(LibraryError) in
-            try library.extendedAttribute(name.bytes, of: id, for: Uploader(uid: caller.uid, gid: caller.gid))
+            try library.extendedAttribute(name.bytes, of: id, for: uploader(caller))
         }
     }
 
@@ -90,7 +90,7 @@ extension AssetFilesystem {
             try library.removeExtendedAttribute(
                 name.bytes,
                 of: id,
-                by: Uploader(uid: caller.uid, gid: caller.gid)
+                by: uploader(caller)
             )
         }
         try showAnew(id, after: name)

@@ -57,7 +57,7 @@ extension AssetFilesystem {
             if case .group(let folder) = view {
                 content = try refusing { () throws(LibraryError) in try library.groupInformation(folder) }
             }
-            if case .information(let asset) = view { content = try information(of: asset) }
+            if case .information(let asset) = view { content = try information(of: resource(asset)) }
             var version: VersionRecord?
             if case .version(let number) = view {
                 version = try reading { try $0.formerVersion(number)?.version }
@@ -69,7 +69,6 @@ extension AssetFilesystem {
             return opened
         }
         let isTruncating = flags & O_TRUNC != 0
-        if isWriting || isTruncating { try refuseNameless(id) }
         let node = try arriving(
             at: id,
             isChanging: isWriting || isTruncating,
@@ -92,20 +91,6 @@ extension AssetFilesystem {
             library.close(node, wasWriting: isWriting)
             throw error
         }
-    }
-
-    /// Refuses to have a file written to that has no name any more, where what is written would be lost with the last descriptor: in the
-    /// trash; and where another file has taken its place the kernel looks the name up again.
-    private func refuseNameless(_ id: NodeID) throws(OperationFailure) {
-        let (isTrashed, isReplaced) = try reading { records -> (Bool, Bool) in
-            guard let record = try records.node(id), record.links == 0, let asset = record.asset else {
-                return (false, false)
-            }
-            return (try records.trashed(asset)?.node == id, try records.isShown(asset))
-        }
-        // Whoever has it open for writing may open it again.
-        guard isTrashed || isReplaced, library.original(of: id) == nil, !library.isBeingWritten(id) else { return }
-        throw isTrashed ? OperationFailure(LibraryError.readOnly) : .lookAgain
     }
 
     /// From this size on it pays to hand a file to the kernel: it takes more than one read.

@@ -137,7 +137,7 @@ extension AssetFilesystem {
     /// What a name in the trash means to somebody.
     func trashed(_ name: EntryName, for caller: Caller) throws(OperationFailure) -> AssetLibrary.Trashed? {
         try refusing { () throws(LibraryError) in
-            try library.trashed(named: name.bytes, for: Uploader(uid: caller.uid, gid: caller.gid))
+            try library.trashed(named: name.bytes, for: uploader(caller))
         }
     }
 
@@ -157,10 +157,6 @@ extension AssetFilesystem: Observer {
             case .changed(let name, let folder):
                 if folders.insert(folder).inserted { kernel.invalidate(inode(folder)) }
                 kernel.invalidate(name.bytes, in: inode(folder))
-            case .removed(let name, let folder, let node):
-                if folders.insert(folder).inserted { kernel.invalidate(inode(folder)) }
-                kernel.delete(name.bytes, of: inode(node), in: inode(folder))
-                lose(node)
             case .attributes(let node): kernel.invalidateAttributes(inode(node))
             case .lost(let node): lose(node)
             }

@@ -162,16 +162,15 @@ extension AssetFilesystem {
             attributes.size = version.size
             if node.effectiveMode & 0o004 != 0 { attributes.uid = version.uid }
         } else {
-            attributes.size = Int64(try information(of: id).count)
+            attributes.size = Int64(try information(of: resource).count)
         }
         attributes.blocks = (attributes.size + 511) / 512
         return attributes
     }
 
     /// What `info.json` says.
-    func information(of id: AssetID) throws(OperationFailure) -> [UInt8] {
-        let resource = try resource(id)
-        return try refusing { () throws(LibraryError) in try library.information(of: resource) }
+    func information(of resource: AssetLibrary.Resource) throws(OperationFailure) -> [UInt8] {
+        try refusing { () throws(LibraryError) in try library.information(of: resource) }
     }
 
     // MARK: Names
@@ -240,7 +239,7 @@ extension AssetFilesystem {
             throw OperationFailure(LibraryError.invalid("What is made in resources/ is called by a number."))
         }
         let mode = mode & ~(caller.umask & 0o777)
-        _ = try refusing { () throws(LibraryError) in
+        try refusing { () throws(LibraryError) in
             try library.makeResource(id, mode: mode, by: uploader(caller))
         }
         return try entry(of: View.resource(id).id)

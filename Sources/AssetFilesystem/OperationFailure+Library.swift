@@ -21,6 +21,7 @@ extension OperationFailure {
         case .invalid(let reason): self.init(.invalidArgument, cause: reason)
         case .notPermitted(let reason): self.init(.notPermitted, cause: reason)
         case .readOnly: self.init(.notPermitted)
+        case .replaced: self = .lookAgain
         case .noSuchAttribute: self.init(.attributeNotFound)  // getxattr(2): ENODATA
         case .attributeExists: self.init(.fileExists)  // setxattr(2) with XATTR_CREATE
         case .tooLong(let reason): self.init(.argListTooLong, cause: reason)  // setxattr(2): E2BIG

@@ -78,12 +78,11 @@ extension AssetLibrary {
                     for entry in try records.entriesNaming(id) {
                         guard let node = try records.node(id) else { continue }
                         let place = try rulebook.place(entry.name, in: entry.parent, records)
-                        try records.deleteEntry(entry.name, in: entry.parent)
-                        try records.touchFolder(entry.parent, at: now)
-                        removed.append((place, try records.dropLink(of: node, at: now)))
+                        removed.append(
+                            (place, try records.removeName(entry.name, in: entry.parent, of: node, at: now))
+                        )
                         usage.add(-node.size, to: place.rules)
                     }
-                    try records.setAsset(of: id, to: nil)
                 }
                 try records.deleteWithItsOwn(asset)
             }
@@ -91,8 +90,8 @@ extension AssetLibrary {
         }
         for (place, node) in removed {
             noteRemoval(node)
-            freeNumbers.free(place.name, in: place.parent)
-            herald.tell(.removed(place.name, in: place.parent, node: node.id))
+            tellOfName(place.name, in: place.parent)
+            if node.links == 0 { herald.tell(.lost(node.id)) }
             log.notice("Removed \(place.path): its time had come.")
         }
     }

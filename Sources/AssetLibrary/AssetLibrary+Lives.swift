@@ -85,18 +85,17 @@ extension AssetLibrary {
         _ check: (_ isSet: Bool) throws(LibraryError) -> Void,
         _ body: (NodeRecord, Records) throws -> Void
     ) throws(LibraryError) {
-        let names = try write { records in
+        let nodes = try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             guard node.isFile else {
-                let policy = attribute == .access || attribute == .accessLevel ? "access" : "ttl"
+                let policy = attribute.isAccess ? "access" : "ttl"
                 throw LibraryError.invalid(
                     "\(name) is for files; a folder says what new ones get with user.policy.\(policy)."
                 )
             }
-            let isAccess = attribute == .access || attribute == .accessLevel
             try uploader.refuseUnlessOwner(of: node, name)
             let isSet =
-                try isAccess
+                try attribute.isAccess
                 ? node.access != nil
                 : node.asset.flatMap { try records.asset($0)?.expires } != nil || records.waitingExpiry(of: id) != nil
             try check(isSet)
@@ -105,7 +104,7 @@ extension AssetLibrary {
             try records.addLinks(0, to: id, at: .now)
             return try node.asset.map { try records.nodes(showing: $0) } ?? [id]
         }
-        try tellOfNames(of: names)
+        try tellOfNames(of: nodes)
         sweeper.wake()
     }
 
@@ -130,7 +129,7 @@ extension AssetLibrary {
 
     /// Whether setting an attribute changes what others see of a file.
     public func changesVisibility(_ name: [UInt8]) -> Bool {
-        if case .life(let life) = AttributeName(name) { life == .access || life == .accessLevel } else { false }
+        if case .life(let life) = AttributeName(name) { life.isAccess } else { false }
     }
 
     /// A file and those that show the same asset.

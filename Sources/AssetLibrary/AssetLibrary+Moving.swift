@@ -210,10 +210,7 @@ extension AssetLibrary {
                 result.refusal = refusal
                 return result
             case .unchanged:
-                let now = Timestamp.now
-                try records.deleteEntry(name, in: parent)
-                try records.touchFolder(parent, at: now)
-                result.replaced = try records.dropLink(of: source, at: now)
+                result.replaced = try records.removeName(name, in: parent, of: source, at: .now)
                 result.otherName = newName
                 return result
             case .accept, .rename, .existing: break

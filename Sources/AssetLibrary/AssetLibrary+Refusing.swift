@@ -23,10 +23,7 @@ extension AssetLibrary {
             let places = try records.entriesNaming(node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
             for place in places {
                 guard let record = try records.node(node.id) else { continue }
-                let now = Timestamp.now
-                try records.deleteEntry(place.name, in: place.parent)
-                try records.touchFolder(place.parent, at: now)
-                let left = try records.dropLink(of: record, at: now)
+                let left = try records.removeName(place.name, in: place.parent, of: record, at: .now)
                 // An asset that had the name before, and what of this upload was one already, can come back.
                 try rulebook.trashIfLost(left, as: place.name, in: place.parent, records)
                 usage.add(-record.size, to: place.rules)

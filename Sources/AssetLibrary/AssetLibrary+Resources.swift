@@ -73,7 +73,7 @@ extension AssetLibrary {
     /// Makes an asset that has no file yet.
     ///
     /// ResourceSpace's `create_resource`. A number is given once: one that an asset has had is refused.
-    public func makeResource(_ id: AssetID, mode: UInt32, by uploader: Uploader) throws(LibraryError) -> Resource {
+    public func makeResource(_ id: AssetID, mode: UInt32, by uploader: Uploader) throws(LibraryError) {
         try space.take(4096)
         try write { records in
             guard try records.asset(id) == nil else { throw LibraryError.nameTaken(try id.folderName) }
@@ -90,8 +90,6 @@ extension AssetLibrary {
             try records.insertEntry(id.folderName, in: .unfiled, node: folder.id)
             try records.touchFolder(.unfiled, subfolders: 1, at: now)
         }
-        guard let made = try resource(id) else { throw .notFound }
-        return made
     }
 
     /// Removes an asset that has no file.

@@ -104,7 +104,6 @@ extension AssetLibrary {
             guard let record = try records.trashed(asset) else { throw LibraryError.notFound }
             let node = try record.node.flatMap { try records.node($0) }
             try records.deleteWithItsOwn(asset)
-            if let node { try records.setAsset(of: node.id, to: nil) }
             return node
         }
         sweeper.wake()

@@ -84,10 +84,7 @@ extension AssetLibrary {
             guard let node = try records.node(named: name, in: parent), node.isExpired(at: clock.now) == isSweeping
             else { throw LibraryError.notFound }
             guard !node.isFolder else { throw LibraryError.isAFolder }
-            let now = Timestamp.now
-            try records.deleteEntry(name, in: parent)
-            try records.touchFolder(parent, at: now)
-            let left = try records.dropLink(of: node, at: now)
+            let left = try records.removeName(name, in: parent, of: node, at: .now)
             if isSweeping {
                 let path = try rulebook.place(name, in: parent, records).path
                 log.notice("Removed \(path): its time had come.")
@@ -211,6 +208,19 @@ extension Records {
         guard let node = try node(id), node.links > 0 else { throw LibraryError.notFound }
         guard node.isFolder else { throw LibraryError.notAFolder }
         return node
+    }
+
+    /// Removes a file's name from a folder.
+    /// - Returns: the file with the names that it has left.
+    func removeName(
+        _ name: EntryName,
+        in parent: NodeID,
+        of node: NodeRecord,
+        at now: Timestamp
+    ) throws -> NodeRecord {
+        try deleteEntry(name, in: parent)
+        try touchFolder(parent, at: now)
+        return try dropLink(of: node, at: now)
     }
 
     /// Takes a name from a node; one without a name is kept until nobody refers to it.

@@ -48,8 +48,9 @@ extension AssetLibrary {
         let node = retain(id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
-                try load(node, &upload, forWriting: forWriting)
+                try load(node, &upload)
                 guard forWriting else { return }
+                try refuseNameless(node, upload)
                 try setLimit(&upload, of: id)
                 if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
                 upload.addWriter(uploader)
@@ -64,11 +65,7 @@ extension AssetLibrary {
     /// Reads what the file is.
     ///
     /// It is in `openNodes` already, so that nobody can change it past us.
-    private func load(
-        _ node: OpenNode,
-        _ upload: inout OpenNode.Upload,
-        forWriting: Bool
-    ) throws(LibraryError) {
+    private func load(_ node: OpenNode, _ upload: inout OpenNode.Upload) throws(LibraryError) {
         guard !node.shown.withLock({ $0.isLoaded }) else { return }
         let (record, digest) = try read { records in
             guard let record = try records.node(node.id) else { throw LibraryError.notFound }
@@ -76,11 +73,7 @@ extension AssetLibrary {
         }
         guard record.isFile else { throw record.isFolder ? .isAFolder : .invalid("It is not a file.") }
         upload.isNew = record.asset == nil && record.blob == nil
-        if record.links == 0 {
-            // Nobody has it open, so that it can only have been found in the trash.
-            if forWriting, let asset = record.asset, try read({ try $0.trashed(asset) }) != nil { throw .readOnly }
-            node.isUnlinked.store(true, ordering: .relaxed)
-        }
+        if record.links == 0 { node.isUnlinked.store(true, ordering: .relaxed) }
         guard let digest else {
             node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: nil, size: record.size) }
             return
@@ -90,6 +83,22 @@ extension AssetLibrary {
         } catch {
             throw LibraryError(error)
         }
+    }
+
+    /// Refuses to have a file written to that has no name any more, where what is written would be lost with the last descriptor: in the
+    /// trash, or where another file has taken its place.
+    ///
+    /// Whoever has it open for writing may open it again.
+    private func refuseNameless(_ node: OpenNode, _ upload: borrowing OpenNode.Upload) throws(LibraryError) {
+        guard node.isUnlinked.load(ordering: .relaxed), upload.writers == 0, !upload.isDirty else { return }
+        let (isTrashed, isReplaced) = try read { records -> (Bool, Bool) in
+            guard let record = try records.node(node.id), record.links == 0, let asset = record.asset else {
+                return (false, false)
+            }
+            return (try records.trashed(asset)?.node == node.id, try records.isShown(asset))
+        }
+        if isTrashed { throw .readOnly }
+        if isReplaced { throw .replaced }
     }
 
     /// Makes an open node show a blob.

@@ -45,6 +45,9 @@ enum AttributeName {
         case ttl
         /// Until when.
         case expires
+
+        /// Whether it says who may see the asset.
+        var isAccess: Bool { self == .access || self == .accessLevel }
     }
 
     /// What setting an attribute does, which has no value to be read.

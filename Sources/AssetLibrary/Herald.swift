@@ -7,11 +7,9 @@ internal import Synchronization
 public enum Happening: Sendable {
     /// Whatever is known of a name, or of its absence, may be wrong.
     case changed(EntryName, in: NodeID)
-    /// A name is gone, and with it a file's.
-    case removed(EntryName, in: NodeID, node: NodeID)
     /// A file's attributes are others than those that were answered.
     case attributes(NodeID)
-    /// A file without a name is not in the trash any more: it goes when nobody refers to it.
+    /// A file without a name is not in the trash, or not any more: it goes when nobody refers to it.
     case lost(NodeID)
 }
 

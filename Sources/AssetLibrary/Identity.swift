@@ -71,13 +71,9 @@ extension Records {
         }
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.
-            var heritage = heritage
             if let former = heritage.former, former.id != node.id, former.asset == heritage.asset, former.links > 0 {
                 let left = try moveCollectionNames(from: former, to: node.id)
-                heritage = Heritage(asset: heritage.asset, former: left, displaced: heritage.displaced)
-            }
-            if let former = heritage.former, former.id != node.id, former.asset == heritage.asset, former.links > 0 {
-                try split(former, reusing: heritage.displaced, rulebook)
+                if left.links > 0 { try split(left, reusing: heritage.displaced, rulebook) }
             }
             try takeOver(heritage.asset, by: &node, named: arrival, rulebook)
         } else if node.asset != nil || arrival.nameClass != .final {

@@ -24,6 +24,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case notPermitted(String)
     /// The place belongs to a view that nothing can be written to.
     case readOnly
+    /// Another file has come to have the name of this one.
+    case replaced
     /// There is no extended attribute of that name.
     case noSuchAttribute
     /// There is an extended attribute of that name already.
@@ -75,6 +77,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
             .outOfRange(let reason), .unsupported(let reason), .busy(let reason):
             reason
         case .readOnly: "This place is a view and cannot be written to."
+        case .replaced: "Another file has come to have the name; look it up again."
         case .noSuchAttribute: "There is no extended attribute of that name."
         case .attributeExists: "There is an extended attribute of that name already."
         case .unsupportedAttribute(let name): "Extended attributes such as “\(name)” are not kept."

@@ -50,20 +50,6 @@ public final class Kernel: Sendable {
         unsafe fuse_lowlevel_notify_inval_inode(session, inode.rawValue, -1, 0)
     }
 
-    /// A file is gone by itself: the kernel drops the name, if it still means the file, and tells those who watch the directory.
-    public func delete(_ name: [UInt8], of inode: InodeNumber, in parent: InodeNumber) {
-        unsafe (name + [0]).withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress else { return }
-            unsafe fuse_lowlevel_notify_delete(
-                session,
-                parent.rawValue,
-                inode.rawValue,
-                start.assumingMemoryBound(to: CChar.self),
-                name.count
-            )
-        }
-    }
-
     /// Drops the kernel's cached name.
     public func invalidate(_ name: [UInt8], in parent: InodeNumber) {
         unsafe (name + [0]).withUnsafeBytes { bytes in

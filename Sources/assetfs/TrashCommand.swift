@@ -17,7 +17,7 @@ struct TrashCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let trash = try Trash(mount: MountPoint.only(mountpoint))
+        let trash = Trash(mount: try MountPoint.only(mountpoint))
         for name in try trash.names() {
             // What somebody takes back meanwhile is not there.
             guard let text = try? ExtendedAttribute.read("user.asset.info", of: "\(trash.folder)/\(name)"),
@@ -98,7 +98,7 @@ struct RestoreCommand: ParsableCommand {
 
     private func find(_ item: String) throws -> (Trash, String) {
         if !item.contains("/"), Int(item) != nil {
-            let trash = try Trash(mount: MountPoint.only(mount))
+            let trash = Trash(mount: try MountPoint.only(mount))
             guard let name = try trash.names().first(where: { $0.hasPrefix(item + "-") }) else {
                 throw ExitStatus.failed.because(
                     "There is no asset \(item) in \(trash.folder); `assetfs trash` shows what is."
@@ -144,7 +144,7 @@ struct Trash {
 
     init(folder: String) { self.folder = folder }
 
-    init(mount: String) throws { folder = mount + "/trash" }
+    init(mount: String) { folder = mount + "/trash" }
 
     /// Names, in the order of the assets' numbers.
     func names() throws -> [String] {
