@@ -26,8 +26,11 @@ extension AssetLibrary {
             let since = Timestamp.now.advanced(by: .zero - Self.youth)
             while try collect(unusedSince: since) > 0, !isClosing.isSet {}
             if sweep.beginRetirement(at: clock.now) { try retireFormerVersions() }
-            let next = try read { [try $0.nextExpiry(), try $0.nextPurge()].compactMap { $0 }.min() }
-            guard let next else { return Sweep.retirementPause }
+            let (next, hasUnused) = try read { records in
+                let due = [try records.nextExpiry(), try records.nextPurge()].compactMap { $0 }.min()
+                return (due, try !records.unusedBlobs(since: Timestamp(rawValue: .max), limit: 1).isEmpty)
+            }
+            guard let next else { return hasUnused ? Self.youth : Sweep.retirementPause }
             // The machine's clock may be set meanwhile.
             return min(.seconds(1), .nanoseconds(max(0, next.rawValue - clock.now.rawValue)) + .milliseconds(1))
         } catch {
@@ -41,6 +44,8 @@ extension AssetLibrary {
     /// Removes assets from the trash for good whose time there is over.
     /// - Returns: how many.
     private func purgeSome(by time: Timestamp) throws(LibraryError) -> Int {
+        // Looked at first: a step of the catalog that changes nothing would still be committed.
+        guard try !read({ try $0.purgeable(by: time, limit: 1).isEmpty }) else { return 0 }
         let purged = try write { records in
             let due = try records.purgeable(by: time, limit: Self.sweepBatch)
             for record in due { try records.deleteWithItsOwn(record.asset) }
@@ -66,15 +71,18 @@ extension AssetLibrary {
         var last: FormerVersionRecord?
         let now = clock.now
         while !isClosing.isSet {
-            let some = try write { records in
+            let (some, due) = try read { records in
                 let some = try records.formerVersions(after: last, limit: 4 * Self.sweepBatch)
-                for version in some {
-                    guard let period = try retention(of: version.asset, records)?.period,
-                        period.added(to: version.superseded) <= now
-                    else { continue }
-                    try records.deleteFormerVersion(version.id, of: version.asset)
+                let due = try some.filter { version in
+                    let period = try retention(of: version.asset, records)?.period
+                    return period.map { $0.added(to: version.superseded) <= now } ?? false
                 }
-                return some
+                return (some, due)
+            }
+            if !due.isEmpty {
+                try write { records in
+                    for version in due { try records.deleteFormerVersion(version.id, of: version.asset) }
+                }
             }
             guard let end = some.last else { return }
             last = end

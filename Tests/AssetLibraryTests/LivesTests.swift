@@ -323,6 +323,18 @@ struct LivesTests {
         }
     }
 
+    @Test func `a sweep that finds nothing due changes nothing`() throws {
+        try withClock { library, _ in
+            // Empty, so that nobody looks into it.
+            _ = try library.upload("a", "")
+            _ = try library.remove(EntryName("a"), in: .folders)
+            library.sweeper.stop()
+            try library.commit()
+            #expect(try #require(library.sweepNow()) <= .seconds(1))
+            #expect(!library.catalog.hasChanges)
+        }
+    }
+
     @Test func `where a folder wants no trash, a program that saves still finds its asset`() throws {
         try withClock(policies: [(.trash, "none")]) { library, clock in
             let id = try library.value("id", of: library.upload("a", "one").id)
