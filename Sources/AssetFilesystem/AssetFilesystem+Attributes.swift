@@ -125,6 +125,8 @@ extension AssetFilesystem {
             // Programs compare what they have opened with what has the name, and take a file without a name for removed.
             result.shownInode = original.inode
             result.linkCount = 1
+        } else if record.links == 0, signedPaths.has(record.id) {
+            result.linkCount = 1
         }
         result.device = record.device
         if record.isSymbolicLink { result.size = Int64(record.target.count) }
@@ -134,6 +136,7 @@ extension AssetFilesystem {
 
     func attributes(of view: View) throws(OperationFailure) -> (Attributes, Duration) {
         if let attributes = try attributesOfAsset(view) { return (attributes, .zero) }
+        if let attributes = try attributesOfSigned(view) { return (attributes, .zero) }
         let size: Int64
         switch view {
         case .group(let folder):

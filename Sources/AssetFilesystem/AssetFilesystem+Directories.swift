@@ -12,6 +12,8 @@ extension AssetFilesystem {
         let id = node(inode)
         // What goes by itself, or is not for everybody to see, the kernel does not know of.
         if let view = View(id) {
+            // They are for who knows them.
+            if view == .signed { throw OperationFailure(LibraryError.unsigned) }
             opened.keepsCache = !view.changesByItself
         } else {
             let isSpecial = try reading { try $0.isSpecial(id) }
@@ -128,6 +130,10 @@ extension AssetFilesystem {
                 )
             }
         }
+        if case .capability(let number) = view {
+            return try entries(signedBy: number).map { ($0.name, $0.node, $0.cookie + Self.firstCookie) }
+                .filter { $0.cookie > cookie }
+        }
         if view.isOfAssets {
             return try entries(of: view, behind: max(0, cookie - Self.firstCookie), for: caller).map {
                 ($0.name, $0.node, $0.cookie + Self.firstCookie)
@@ -166,6 +172,7 @@ extension AssetFilesystem {
         case .jobs: return View.uploads.id
         case .resource: return View.resources.id
         case .alternatives(let asset), .versions(let asset): return View.resource(asset).id
+        case .capability: return View.signed.id
         case nil where !NodeID.roots.contains(id): break
         default: return View.root.id
         }

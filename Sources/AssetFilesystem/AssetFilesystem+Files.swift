@@ -16,6 +16,9 @@ extension AssetFilesystem {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
+        if case .capability(let number) = View(node(parent)) {
+            return try createDropped(name, by: number, mode: mode, for: caller)
+        }
         let spot = try spot(parent, name, makes: true, for: caller)
         let uploaded = try entryName(name)
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -52,6 +55,7 @@ extension AssetFilesystem {
         let isWriting = flags & O_ACCMODE != O_RDONLY
         if let view = View(id) {
             guard !isWriting, !view.isDirectory else { throw OperationFailure(LibraryError.readOnly) }
+            if case .capabilityFile(let number) = view { return try openSigned(number) }
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
             if case .group(let folder) = view {
@@ -215,6 +219,7 @@ extension AssetFilesystem {
     public func release(_ handle: FileHandle) {
         guard let open = handle.object as? OpenFileHandle else { return }
         library.close(open.node, wasWriting: open.isWriting)
+        if let name = open.dropped { releaseDropped(name, open.node.id) }
         if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
             // The last verdict was here, and may have refused.
             noteRemoval(record)

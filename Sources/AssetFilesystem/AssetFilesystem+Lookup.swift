@@ -24,6 +24,7 @@ extension AssetFilesystem {
             guard let found = try trashed(name, for: caller) else { throw .missingForNow }
             return unsure(found.node, name.bytes, in: parent)
         }
+        if let view = View(parent), view.isSigned { return try lookup(name, signedIn: view, for: caller) }
         if let view = View(parent), view.isOfAssets { return try lookup(name, in: view, for: caller) }
         if let view = View(parent) {
             guard let found = view.node(named: name), let entry = try existing(found) else {
@@ -203,7 +204,7 @@ extension AssetFilesystem: Observer {
     }
 
     /// A node without a name goes with the kernel's last reference, or now where there is none.
-    private func lose(_ node: NodeID) {
+    func lose(_ node: NodeID) {
         removedNodes.withLock { _ = $0.insert(node) }
         if let kernel = kernel.withLock({ $0 }) {
             for alias in aliases.withLock({ $0[node] }) ?? [] { kernel.invalidate(alias.name, in: inode(alias.view)) }

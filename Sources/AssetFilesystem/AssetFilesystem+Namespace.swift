@@ -103,6 +103,9 @@ extension AssetFilesystem {
             if let purged { noteRemoval(purged) }
             return
         }
+        if case .capability(let number) = View(node(parent)) {
+            return try removeDropped(name, by: number, for: caller)
+        }
         let spot = try spot(parent, name, makes: false, for: caller)
         let isSweeping = library.isSweeper(caller.pid)
         noteRemoval(
@@ -153,6 +156,9 @@ extension AssetFilesystem {
             }
             tell(spot)
             return
+        }
+        if case .capability(let number) = View(node(parent)), parent == newParent {
+            return try renameDropped(name, to: newName, by: number, flags: flags, for: caller)
         }
         let source = try spot(parent, name, makes: false, for: caller)
         let target = try spot(newParent, newName, makes: true, for: caller)

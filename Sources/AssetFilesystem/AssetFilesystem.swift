@@ -30,6 +30,7 @@ public final class AssetFilesystem: Filesystem {
         let name: [UInt8]
     }
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
+    let signedPaths = SignedPaths()
     /// What the views show as owner and times.
     let owner = (uid: getuid(), gid: getgid())
     let mounted = Timestamp.now

@@ -11,11 +11,14 @@ final class OpenFileHandle: Sendable {
 
     /// Whether another file loses its name to this one when it is complete.
     let isReplacement: Bool
+    /// The name that it was made under by a signed path.
+    let dropped: SignedPaths.Name?
 
-    init(node: OpenNode, isWriting: Bool, isReplacement: Bool) {
+    init(node: OpenNode, isWriting: Bool, isReplacement: Bool = false, dropped: SignedPaths.Name? = nil) {
         self.node = node
         self.isWriting = isWriting
         self.isReplacement = isReplacement
+        self.dropped = dropped
         mayHavePrivileges = Atomic(isWriting)
     }
 }

@@ -30,6 +30,9 @@ extension OperationFailure {
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
         case .noSpace(let reason): self.init(.noSpace, cause: reason)
+        case .unsigned: self.init(.missingKey)
+        case .forged: self.init(.rejectedKey)
+        case .ended: self.init(.expiredKey)
         case .refused(let refusal): self.init(Errno(refusal.kind))
         // write(2), truncate(2) and fallocate(2): what the disk below refuses in principle is no failure of ours.
         case .blobs(.io(.fileTooLarge, _)): self.init(.fileTooLarge)
@@ -72,6 +75,13 @@ extension Errno {
         case .quota: self = .diskQuotaExceeded
         }
     }
+
+    /// ENOKEY: required key not available.
+    static var missingKey: Errno { Errno(rawValue: 126) }
+    /// EKEYEXPIRED: key has expired.
+    static var expiredKey: Errno { Errno(rawValue: 127) }
+    /// EKEYREJECTED: key was rejected by service.
+    static var rejectedKey: Errno { Errno(rawValue: 129) }
 
     /// ENODATA: there is no extended attribute of that name.
     static var attributeNotFound: Errno { Errno(rawValue: 61) }

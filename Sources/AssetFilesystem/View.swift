@@ -12,6 +12,8 @@ enum View: Hashable, Sendable {
     case trash
     /// All assets, by their numbers.
     case resources
+    /// Signed paths.
+    case signed
     /// The state of the work on an asset.
     case job(AssetID)
     /// An asset: its file, and what belongs to it.
@@ -26,13 +28,17 @@ enum View: Hashable, Sendable {
     case version(VersionID)
     /// What a group consists of, as JSON.
     case group(NodeID)
+    /// A signed path.
+    case capability(Int64)
+    /// The file that a signed path lets everybody read.
+    case capabilityFile(Int64)
 
     /// What a view is of.
     ///
     /// In its number it stands above the bits that say whose asset or version; the catalog never comes as far.
     private enum Kind: Int64 {
         case job = 0x10
-        case resource, alternatives, versions, information, version, group
+        case resource, alternatives, versions, information, version, group, capability, capabilityFile
 
         static let shift: Int64 = 56
 
@@ -47,6 +53,7 @@ enum View: Hashable, Sendable {
         case 5: self = .jobs
         case 6: self = .trash
         case 7: self = .resources
+        case 12: self = .signed
         case let number where number >> Kind.shift > 0:
             let rest = number & (1 << Kind.shift - 1)
             let asset = AssetID(rawValue: rest)
@@ -58,6 +65,8 @@ enum View: Hashable, Sendable {
             case .information: self = .information(asset)
             case .version: self = .version(VersionID(rawValue: rest))
             case .group: self = .group(NodeID(rawValue: rest))
+            case .capability: self = .capability(rest)
+            case .capabilityFile: self = .capabilityFile(rest)
             case nil: return nil
             }
         default: return nil
@@ -72,6 +81,7 @@ enum View: Hashable, Sendable {
         case .jobs: NodeID(rawValue: 5)
         case .trash: NodeID(rawValue: 6)
         case .resources: NodeID(rawValue: 7)
+        case .signed: NodeID(rawValue: 12)
         case .job(let asset): Kind.job.id(asset.rawValue)
         case .resource(let asset): Kind.resource.id(asset.rawValue)
         case .alternatives(let asset): Kind.alternatives.id(asset.rawValue)
@@ -79,13 +89,16 @@ enum View: Hashable, Sendable {
         case .information(let asset): Kind.information.id(asset.rawValue)
         case .version(let version): Kind.version.id(version.rawValue)
         case .group(let folder): Kind.group.id(folder.rawValue)
+        case .capability(let number): Kind.capability.id(number)
+        case .capabilityFile(let number): Kind.capabilityFile.id(number)
         }
     }
 
     var isDirectory: Bool {
         switch self {
-        case .root, .uploads, .jobs, .trash, .resources, .resource, .alternatives, .versions: true
-        case .receipts, .job, .information, .version, .group: false
+        case .root, .uploads, .jobs, .trash, .resources, .resource, .alternatives, .versions, .signed, .capability:
+            true
+        case .receipts, .job, .information, .version, .group, .capabilityFile: false
         }
     }
 
@@ -93,14 +106,22 @@ enum View: Hashable, Sendable {
     var isOfAssets: Bool {
         switch self {
         case .resources, .resource, .alternatives, .versions, .information, .version: true
-        case .root, .uploads, .receipts, .jobs, .trash, .job, .group: false
+        default: false
+        }
+    }
+
+    /// Whether it is `signed/`, or a signed path.
+    var isSigned: Bool {
+        switch self {
+        case .signed, .capability: true
+        default: false
         }
     }
 
     /// Whether files may be made in it.
     var holdsFiles: Bool {
         switch self {
-        case .resource, .alternatives: true
+        case .resource, .alternatives, .capability: true
         default: false
         }
     }
@@ -127,11 +148,13 @@ enum View: Hashable, Sendable {
         switch self {
         case .root, .uploads: 0o040755
         case .jobs: 0o040700
+        case .signed: 0o040711
         case .trash, .resources: 0o041777
         case .receipts, .job: 0o100600
         // As those of the asset's file.
         case .resource, .alternatives, .versions: 0o040755
-        case .information, .version, .group: 0o100444
+        case .information, .version, .group, .capabilityFile: 0o100444
+        case .capability: 0o040555
         }
     }
 
@@ -143,6 +166,8 @@ enum View: Hashable, Sendable {
             guard text.hasSuffix(Self.jobSuffix) else { return nil }
             return AssetLibrary.asset(ofJob: String(text.dropLast(Self.jobSuffix.count))).map { View.job($0).id }
         }
+        // It is there, and not listed.
+        if self == .root, name.bytes.elementsEqual("signed".utf8) { return View.signed.id }
         return entries.first { Array($0.name.utf8) == name.bytes }?.node
     }
 }

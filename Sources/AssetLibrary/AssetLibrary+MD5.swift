@@ -80,7 +80,3 @@ extension AssetLibrary {
         }
     }
 }
-
-extension [UInt8] {
-    fileprivate var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
-}

@@ -74,7 +74,10 @@ extension AssetLibrary {
                     }
                 }
                 let isReplacing = aim?.replacing != nil
-                if aim != nil, !isReplacing, let place { try give(place, to: record, records) }
+                if let aim, !isReplacing, let place {
+                    try give(place, to: record, records)
+                    if aim.isDropped { try records.handOver(node.id, to: place.parent) }
+                }
                 // Each of its names counts, wherever it is.
                 if record.links > 1 { usage.forget() }
                 if !rulebook.isPlain, let folder = try place?.parent ?? records.anyEntry(of: node.id)?.parent {

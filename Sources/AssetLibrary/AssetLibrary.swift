@@ -52,6 +52,8 @@ public final class AssetLibrary: Sendable {
     let roomMaker = Worker()
     let collection = Collection()
     let collections = Collections()
+    /// What signed paths are signed with, once it has been asked for.
+    let signingKey = Mutex<[UInt8]?>(nil)
     private let md5Worker = Worker()
     let isClosing: Flag
     private let layout: LibraryLayout

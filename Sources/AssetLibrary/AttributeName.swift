@@ -56,6 +56,8 @@ enum AttributeName {
         case rotate = "rotate_degrees"
         /// Goes back to what the file says itself.
         case reprocess
+        /// Ends all signed paths.
+        case revokeSigned = "revoke_signed"
     }
 
     /// Names that desktops, browsers and KDE's Baloo give to fields: freedesktop.org's CommonExtendedAttributes.

@@ -42,6 +42,12 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case unsupportedAttribute(String)
     /// The disk is full, or nearly so: what is left is kept for the catalog.
     case noSpace(String)
+    /// A signed path has no signature.
+    case unsigned
+    /// The signature of a signed path is not the library's, or not any more.
+    case forged
+    /// A signed path has ended, and when.
+    case ended(Timestamp)
     /// A policy refuses an upload.
     case refused(Refusal)
     /// Bytes could not be kept or given back.
@@ -81,6 +87,9 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .noSuchAttribute: "There is no extended attribute of that name."
         case .attributeExists: "There is an extended attribute of that name already."
         case .unsupportedAttribute(let name): "Extended attributes such as “\(name)” are not kept."
+        case .unsigned: "The path is not signed; “assetfs sign” prints one that is."
+        case .forged: "The signature of the path is wrong, or was revoked; ask for another path."
+        case .ended(let time): "The signed path has ended at \(time); ask for another."
         case .refused(let refusal): refusal.sentence
         case .blobs(let error): error.description
         case .catalog(let error): error.description

@@ -84,6 +84,8 @@ public final class OpenNode: Sendable {
         let name: EntryName
         /// Where it is to be an asset's next content: which, and the name that it was uploaded under.
         var replacing: (asset: AssetID, uploaded: EntryName)?
+        /// Whether it came by a signed path: then the file is its folder's owner's.
+        var isDropped = false
     }
 
     init(id: NodeID) {

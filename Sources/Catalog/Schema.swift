@@ -12,6 +12,7 @@ enum Schema {
         migrator.registerMigration("3 policies") { try $0.execute(sql: policies) }
         migrator.registerMigration("4 metadata") { try $0.execute(sql: metadata) }
         migrator.registerMigration("5 lives") { try $0.execute(sql: lives) }
+        migrator.registerMigration("6 signing") { try $0.execute(sql: signing) }
         return migrator
     }
 
@@ -91,6 +92,9 @@ enum Schema {
             SELECT DISTINCT v.blob, 'waiting', 1, 0 FROM version v JOIN asset a ON a.id = v.asset
             WHERE v.blob IS NOT NULL AND a.trashed IS NULL;
         """
+
+    /// The key that signed paths are signed with.
+    private static let signing = "CREATE TABLE signing (id INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT"
 
     /// Who may see an asset, and how long it, its former contents and what was removed stay.
     ///

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AssetModel
 import Foundation
 
 struct ReceiptsCommand: ParsableCommand {
@@ -38,15 +39,10 @@ struct ReceiptsCommand: ParsableCommand {
 
     /// When a while ago was, as the receipts write it.
     private static func beginning(_ text: String) throws -> String {
-        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]
-        guard let unit = text.last.flatMap({ units[$0] }), let count = Double(text.dropLast()), count >= 0 else {
+        guard let lapse = Duration(lapse: text) else {
             throw ValidationError("“\(text)” is no length of time; write 90s, 15m, 1h, 2d or 1w.")
         }
-        let format = DateFormatter()
-        format.locale = Locale(identifier: "en_US_POSIX")
-        format.timeZone = TimeZone(identifier: "UTC")
-        format.dateFormat = "yyyy-MM-dd'T'HH:mm:ss.SSS"
-        return format.string(from: Date(timeIntervalSinceNow: -count * unit))
+        return Timestamp.now.advanced(by: .zero - lapse).description
     }
 
     private func show(_ line: String) {

@@ -55,3 +55,29 @@ struct JSONObjectTests {
         )
     }
 }
+
+struct CapabilityTests {
+    @Test func `a token is readable, and only one is a capability's`() throws {
+        let capability = Capability(.upload, 70, expires: 1_764_201_600)
+        let token = capability.token(signature: [0, 255])
+        #expect(token == "upload.70.1764201600.00ff")
+        let parsed = try #require(Capability.parse(token))
+        #expect(parsed.capability == capability && parsed.signature == [0, 255])
+        #expect(capability.end.description == "2025-11-27T00:00:00.000000000Z")
+        #expect(Capability.parse("read.8.9") != nil && Capability.parse("read.8.9")?.signature == nil)
+    }
+
+    @Test(arguments: [
+        "", "read", "read.8", "read.08.9.00", "read.+8.9.00", "write.8.9.00", "read.8.9.00.00", "read.8..00",
+    ])
+    func `what is no token`(text: String) { #expect(Capability.parse(text) == nil) }
+
+    @Test(arguments: [("90s", 90), ("15m", 900), ("1.5h", 5400), ("2d", 172_800), ("1w", 604_800), ("PT1H", 3600)])
+    func `ends are read as people write them`(text: String, seconds: Int64) {
+        let now = Timestamp(rawValue: 1_000_000_000)
+        #expect(Timestamp(end: text, from: now) == now.advanced(bySeconds: seconds))
+    }
+
+    @Test(arguments: ["", "h", "1", "-1h", "1y", "soon", "0s", "99999999999d"])
+    func `what is no end`(text: String) { #expect(Timestamp(end: text, from: .now) == nil) }
+}

@@ -127,3 +127,16 @@ struct BlobStoreTests {
         }
     }
 }
+
+struct MessageCodeTests {
+    @Test func `is HMAC-SHA256, as Uploadcare signs uploads`() throws {
+        let code = MessageCode.of("1678361640", key: Array("YOUR_SECRET_KEY".utf8))
+        #expect(code.hexadecimal == "93b69d086a487fbdfc36172b96a5d7f5afa7cb209e43e5f25890bc037e638584")
+        #expect(MessageCode.isRight(code, of: "1678361640", key: Array("YOUR_SECRET_KEY".utf8)))
+        #expect(!MessageCode.isRight(code, of: "1678361641", key: Array("YOUR_SECRET_KEY".utf8)))
+        #expect(!MessageCode.isRight([], of: "1678361640", key: Array("YOUR_SECRET_KEY".utf8)))
+        #expect(!MessageCode.isRight(code.dropLast() + [0], of: "1678361640", key: Array("YOUR_SECRET_KEY".utf8)))
+    }
+
+    @Test func `keys are never the same`() { #expect(MessageCode.newKey() != MessageCode.newKey()) }
+}

@@ -1,0 +1,196 @@
+public import AssetModel
+internal import BlobStore
+public import Catalog
+internal import Glibc
+internal import Synchronization
+
+// Signed paths: who knows one may read a file, or put files into a folder, until it ends. They are nowhere recorded: the signature says
+// that they are the library's, and another key ends them all.
+extension AssetLibrary {
+    /// What the names of the attributes begin with that sign a path, behind `user.asset.`; the end of the path's life follows.
+    static let signingPrefixes: [(prefix: String, kind: Capability.Kind)] = [
+        ("signed.", .read), ("signed_upload.", .upload),
+    ]
+
+    /// The signed path of a file or folder, below the mount; nil where the attribute is none that signs.
+    func signedPath(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> String? {
+        do throws(LibraryError) {
+            return try sign(key, of: id, for: reader)
+        } catch {
+            refusedAttributes.note(error, of: id)
+            throw error
+        }
+    }
+
+    private func sign(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> String? {
+        guard let (prefix, kind) = Self.signingPrefixes.first(where: { key.hasPrefix($0.prefix) }) else { return nil }
+        let text = String(key.dropFirst(prefix.count))
+        let now = clock.now
+        guard let end = Timestamp(end: text, from: now) else {
+            throw .invalid("A path cannot be signed until “\(text)”: say 15m, 1h, 2d, P3M or 2027-01-31T12:00:00Z.")
+        }
+        guard end > now else { throw .outOfRange("A path cannot be signed until \(text): that has passed.") }
+        let (subject, name) = try read { records -> (Int64, String) in
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            guard reader.uid == 0 || reader.uid == node.uid else {
+                throw LibraryError.notPermitted("A path is for the owner of the file or folder, and root, to sign.")
+            }
+            switch kind {
+            case .read:
+                guard let asset = node.asset else {
+                    throw LibraryError.invalid(
+                        "Only assets have signed paths; this is a folder, or a file that is none."
+                    )
+                }
+                return (asset.rawValue, try records.anyEntry(of: id)?.name.description ?? "")
+            case .upload:
+                guard node.isFolder, try rulebook.of(id, records).root == .folders else {
+                    throw LibraryError.invalid("Only folders below folders/ take uploads by a signed path.")
+                }
+                return (id.rawValue, "")
+            }
+        }
+        let capability = Capability(kind, subject, expires: end.rawValue / 1_000_000_000)
+        let signature = MessageCode.of(capability.text, key: try currentSigningKey())
+        return "signed/\(capability.token(signature: signature))/\(name)"
+    }
+
+    /// What a token lets its holder do.
+    /// - Throws: `.unsigned`, `.forged` or `.ended`.
+    public func capability(_ token: String) throws(LibraryError) -> Capability {
+        guard let (capability, signature) = Capability.parse(token), let signature else { throw .unsigned }
+        guard MessageCode.isRight(signature, of: capability.text, key: try currentSigningKey()) else { throw .forged }
+        guard capability.end > clock.now else { throw .ended(capability.end) }
+        return capability
+    }
+
+    /// Ends all signed paths.
+    func revokeSignedPaths(_ name: String, on id: NodeID, _ value: [UInt8], by uploader: Uploader) throws(LibraryError)
+    {
+        guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
+        let key = MessageCode.newKey()
+        try write { records in
+            guard id == .folders, let node = try records.node(id) else {
+                throw LibraryError.invalid("\(name) is for folders/, and ends all signed paths of the library.")
+            }
+            try uploader.refuseUnlessOwner(of: node, name)
+            try records.setSigningKey(key)
+        }
+        signingKey.withLock { $0 = key }
+        // Who has ended them may rely on it, whatever happens next.
+        try commit()
+    }
+
+    private func currentSigningKey() throws(LibraryError) -> [UInt8] {
+        if let known = signingKey.withLock({ $0 }) { return known }
+        let new = MessageCode.newKey()
+        var key = try read { try $0.signingKey() }
+        if key == nil {
+            key = try write { records in
+                if let other = try records.signingKey() { return other }
+                try records.setSigningKey(new)
+                return new
+            }
+            // A path that is handed out must not end with a crash.
+            try commit()
+        }
+        signingKey.withLock { $0 = key }
+        return key ?? new
+    }
+
+    // MARK: Drop boxes
+
+    /// Makes a file that gets its name in a folder when it is complete, or the next free one with a number: who puts files into the folder
+    /// by a signed path changes nothing that is there, and learns of nothing.
+    ///
+    /// Until then it is its maker's, and from then on the folder's owner's. Under a temporary name it has to be given another by
+    /// `nameDropped`; it is kept until `letGo` is called, and then as long as it is open.
+    public func makeDropped(
+        _ name: EntryName,
+        in folder: NodeID,
+        mode: UInt32,
+        umask: UInt32,
+        by uploader: Uploader
+    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        try refuseName(name, in: folder, by: uploader.uid)
+        try space.take(4096)
+        let (made, isFinal) = try write { records in
+            let parent = try records.folder(folder)
+            let place = try rulebook.place(name, in: folder, records)
+            guard place.rules.nameClass(of: name) != .junk else {
+                throw LibraryError.notPermitted("“\(name)” is the name of what an operating system leaves in folders.")
+            }
+            var node = NodeRecord(mode: 0o100000 | mode & 0o777, uid: uploader.uid, gid: uploader.gid, now: .now)
+            node.links = 0
+            if let access = place.rules.policy.access { (node.access, node.isAccessInherited) = (access, true) }
+            let lists = try inheritedLists(from: parent.id, for: &node, umask: umask, records)
+            node = try records.insert(node)
+            for (name, list) in lists { try setList(name, of: node.id, to: list, records) }
+            return (node, place.isFinal)
+        }
+        let node = retain(made.id)
+        _ = retain(made.id)
+        do throws(LibraryError) {
+            try node.upload.withLock { upload throws(LibraryError) in
+                node.shown.withLock { $0.isLoaded = true }
+                upload.isNew = true
+                upload.addWriter(uploader)
+                upload.aim = isFinal ? OpenNode.Aim(parent: folder, name: name, isDropped: true) : nil
+                // Of a file with a temporary name there is no verdict.
+                node.isUnlinked.store(!isFinal, ordering: .relaxed)
+                try setLimit(&upload, of: made.id)
+            }
+        } catch {
+            close(node, wasWriting: true)
+            letGo(made.id)
+            throw error
+        }
+        return (made, node)
+    }
+
+    /// Gives a file that was dropped under a temporary name the one that it is to have: its verdict.
+    public func nameDropped(
+        _ id: NodeID,
+        _ name: EntryName,
+        in folder: NodeID,
+        by uploader: Uploader
+    ) throws(LibraryError) {
+        try refuseName(name, in: folder, by: uploader.uid)
+        guard let node = openNode(id), try isFinal(name, in: folder) else {
+            throw .notPermitted("What was put here under a temporary name gets its final one here.")
+        }
+        try node.upload.withLock { upload throws(LibraryError) in
+            upload.aim = OpenNode.Aim(parent: folder, name: name, isDropped: true)
+            node.isUnlinked.store(false, ordering: .relaxed)
+            upload.uploader = uploader
+            do throws(LibraryError) {
+                try setLimit(&upload, of: id)
+                try checkLimit(node.content.size, from: 0, &upload)
+                try finish(&upload, of: node)
+            } catch {
+                upload.exceeded = nil
+                dropNameless(&upload, of: node)
+                throw error
+            }
+        }
+    }
+
+    /// Whoever was putting a file into a folder does not want to any more.
+    public func abandonDropped(_ id: NodeID) {
+        openNode(id)?.upload.withLock { upload in
+            guard upload.aim != nil else { return }
+            upload.aim = nil
+            openNode(id)?.isUnlinked.store(true, ordering: .relaxed)
+        }
+    }
+}
+
+extension Records {
+    /// What was dropped into a folder is its owner's.
+    func handOver(_ id: NodeID, to folder: NodeID) throws {
+        guard var node = try node(id), let owner = try self.node(folder) else { return }
+        (node.uid, node.gid) = (owner.uid, owner.gid)
+        node.mode = node.mode & 0o170777 | 0o600
+        try updateAttributes(of: node)
+    }
+}

@@ -1,0 +1,75 @@
+/// What a signed path lets everybody do who knows it: what a signed URL is on the web.
+///
+/// Its token is readable: `read.8.1764201600.` or `upload.70.1764201600.` and 64 hexadecimal digits of a signature.
+public struct Capability: Hashable, Sendable {
+    /// What may be done.
+    public enum Kind: String, Sendable {
+        /// To read an asset's file.
+        case read
+        /// To put files into a folder.
+        case upload
+    }
+
+    /// What may be done.
+    public let kind: Kind
+    /// The asset's number, or the folder's.
+    public let subject: Int64
+    /// Until when: seconds since 1970.
+    public let expires: Int64
+
+    /// Describes a capability.
+    public init(_ kind: Kind, _ subject: Int64, expires: Int64) {
+        self.kind = kind
+        self.subject = subject
+        self.expires = expires
+    }
+
+    /// What is signed.
+    public var text: String { "\(kind.rawValue).\(subject).\(expires)" }
+
+    /// When it ends.
+    public var end: Timestamp {
+        let (nanoseconds, overflow) = expires.multipliedReportingOverflow(by: 1_000_000_000)
+        return Timestamp(rawValue: overflow ? .max : nanoseconds)
+    }
+
+    /// The token with a signature, as it is used for a name.
+    public func token(signature: [UInt8]) -> String { text + "." + signature.hexadecimal }
+
+    /// Reads a token.
+    /// - Returns: nil for what is none; no signature where there is none.
+    public static func parse(_ token: String) -> (capability: Capability, signature: [UInt8]?)? {
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 3 || parts.count == 4, let kind = Kind(rawValue: parts[0]), let subject = Int64(parts[1]),
+            let expires = Int64(parts[2])
+        else { return nil }
+        let capability = Capability(kind, subject, expires: expires)
+        // One capability has one token.
+        guard capability.text == parts[0...2].joined(separator: ".") else { return nil }
+        return (capability, parts.count == 4 ? [UInt8](hexadecimal: parts[3]) ?? [] : nil)
+    }
+}
+
+extension [UInt8] {
+    /// Lowercase hexadecimal digits.
+    public var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+
+    /// Reads lowercase hexadecimal digits.
+    public init?(hexadecimal text: String) {
+        let digits = Array(text.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        func value(_ digit: UInt8) -> UInt8? {
+            switch digit {
+            case 0x30...0x39: digit - 0x30
+            case 0x61...0x66: digit - 0x61 + 10
+            default: nil
+            }
+        }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = value(digits[index]), let low = value(digits[index + 1]) else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        self = bytes
+    }
+}

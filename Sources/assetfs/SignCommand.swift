@@ -1,0 +1,60 @@
+import ArgumentParser
+import AssetModel
+import Foundation
+
+struct SignCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sign",
+        abstract: "Prints a path by which everybody can read a file, or put files into a folder, until it ends.",
+        discussion: """
+            What a signed URL is on the web. Who knows the path needs no right to the file or folder; for other users than the one that has \
+            mounted, the mount needs -o allow_other. What is put into a folder gets the next free name, is judged by the folder's policy, \
+            and is its owner's then; nobody can list or read what is there by the path. For the owner, and root, to ask for.
+            """
+    )
+
+    @Argument(help: "Files, or with --upload folders, below a mount's folders/; with --revoke-all, where the mount is.")
+    var paths: [String] = []
+    @Option(help: "When it ends: 15m, 1h, 2d, P3M, or a time such as 2027-01-31T12:00:00Z.")
+    var expires = "1h"
+    @Flag(help: "Let files be put into the folder.")
+    var upload = false
+    @Flag(help: "End all signed paths of the library, at once and for good.")
+    var revokeAll = false
+
+    func validate() throws {
+        guard Timestamp(end: expires, from: .now) != nil else {
+            throw ValidationError("“\(expires)” is no end; write 15m, 1h, 2d, P3M or 2027-01-31T12:00:00Z.")
+        }
+        if revokeAll, upload || paths.count > 1 {
+            throw ValidationError("--revoke-all ends all signed paths of a mount, and takes that alone.")
+        }
+        if !revokeAll, paths.isEmpty { throw ValidationError("Say which file or folder is meant.") }
+    }
+
+    func run() throws {
+        if revokeAll {
+            let mount = try MountPoint.only(paths.first)
+            let folders = FileManager.default.fileExists(atPath: mount + "/folders") ? mount + "/folders" : mount
+            return try ExtendedAttribute.set("user.asset.revoke_signed", of: folders, to: "1")
+        }
+        for path in paths { print(try sign(path)) }
+    }
+
+    private func sign(_ path: String) throws -> String {
+        let full = MountPoint.resolved(path)
+        guard
+            let mount = MountPoint.all().filter({ $0.type == "fuse.assetfs" }).map(\.path)
+                .first(where: { (full + "/").hasPrefix($0 + "/folders/") || full.hasPrefix($0 + "/resources/") })
+        else {
+            throw ExitStatus.failed.because(
+                "\(path) is not below the folders/ of an assetfs mount; one with view=folders has no signed paths."
+            )
+        }
+        let attribute = "user.asset.signed\(upload ? "_upload" : "").\(expires)"
+        guard let signed = try ExtendedAttribute.read(attribute, of: path) else {
+            throw ExitStatus.failed.because("\(path) is nothing that can be signed.")
+        }
+        return "\(mount)/\(signed)"
+    }
+}
