@@ -61,7 +61,10 @@ extension AssetFilesystem {
         case .capability(let some), .capabilityFile(let some): number = some
         default: return nil
         }
-        let capability = try capability(number)
+        // Not whether it has ended: who has the file open goes on.
+        guard let capability = signedPaths.token(number).flatMap({ Capability.parse($0)?.capability }) else {
+            throw OperationFailure(LibraryError.notFound)
+        }
         let node = try capability.kind == .read ? signedFile(capability).node : signedFolder(capability)
         let modified = node.modified.rawValue
         var attributes = Attributes(
