@@ -53,6 +53,7 @@ extension AssetLibrary {
                 now: .now
             )
             node.links = 0
+            try inheritAccess(from: folder, for: &node, records)
             let digest = try record.blob.flatMap { try records.digest(of: $0) }
             node = try records.insert(node)
             if kernelAttributes.mayHave(KernelAttributes.accessList, record.id),

@@ -122,7 +122,7 @@ extension AssetLibrary {
             }
             var node = NodeRecord(mode: 0o100000 | mode & 0o777, uid: uploader.uid, gid: uploader.gid, now: .now)
             node.links = 0
-            if let access = place.rules.policy.access { (node.access, node.isAccessInherited) = (access, true) }
+            try inheritAccess(from: folder, for: &node, records)
             let lists = try inheritedLists(from: parent.id, for: &node, umask: umask, records)
             node = try records.insert(node)
             for (name, list) in lists { try setList(name, of: node.id, to: list, records) }

@@ -37,9 +37,7 @@ extension AssetLibrary {
             let folder = try records.folder(parent)
             guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
             var node = node
-            if node.isFile, !rulebook.isSilent, let access = try rulebook.of(parent, records).policy.access {
-                (node.access, node.isAccessInherited) = (access, true)
-            }
+            if node.isFile { try inheritAccess(from: parent, for: &node, records) }
             let lists = try inheritedLists(from: parent, for: &node, umask: umask, records)
             // > If the directory's set-group-ID bit is set, the new file inherits its group — inode(7)
             if folder.mode & 0o2000 != 0 {
@@ -64,6 +62,12 @@ extension AssetLibrary {
             }
             return node
         }
+    }
+
+    /// Who may see a new file is for its folder to say.
+    func inheritAccess(from parent: NodeID, for node: inout NodeRecord, _ records: Records) throws {
+        guard !rulebook.isSilent, let access = try rulebook.of(parent, records).policy.access else { return }
+        (node.access, node.isAccessInherited) = (access, true)
     }
 
     // MARK: Removing

@@ -44,6 +44,15 @@ struct LifeMountTests {
         )
     }
 
+    @Test func `what gets a number in a private folder is private, too`() throws {
+        try runScript(
+            """
+            mkdir folders/d; setfattr -n user.policy.overwrite -v false folders/d; setfattr -n user.policy.access -v PRIVATE folders/d
+            echo a > folders/d/f; echo b > folders/d/f; is "$(stat -c %a folders/d/f-1)" 600; fails as 8 cat folders/d/f-1
+            """
+        )
+    }
+
     @Test func `what is hidden is not listed, and there for who knows of it`() throws {
         try runScript(
             """
