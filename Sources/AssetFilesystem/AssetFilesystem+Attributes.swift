@@ -86,6 +86,7 @@ extension AssetFilesystem {
 
     /// A symbolic link's target.
     public func readlink(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [UInt8] {
+        if case .result(let asset, _) = View(node(inode)) { return try target(of: asset) }
         let record = try record(node(inode))
         guard record.isSymbolicLink else { throw OperationFailure(.invalidArgument) }
         return record.target
@@ -137,6 +138,7 @@ extension AssetFilesystem {
     func attributes(of view: View) throws(OperationFailure) -> (Attributes, Duration) {
         if let attributes = try attributesOfAsset(view) { return (attributes, .zero) }
         if let attributes = try attributesOfSigned(view) { return (attributes, .zero) }
+        if let attributes = try attributesOfResult(view) { return (attributes, .zero) }
         let size: Int64
         switch view {
         case .group(let folder):

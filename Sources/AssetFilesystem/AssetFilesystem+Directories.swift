@@ -8,8 +8,11 @@ extension AssetFilesystem {
     ///
     /// The kernel may keep its listing: it sees every change.
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
-        var opened = Opened(OpenViewHandle())
         let id = node(inode)
+        if case .query(let number) = View(id) {
+            return Opened(OpenViewHandle(found: try search(number, for: caller)))
+        }
+        var opened = Opened(OpenViewHandle())
         // What goes by itself, or is not for everybody to see, the kernel does not know of.
         if let view = View(id) {
             // They are for who knows them.
@@ -33,8 +36,8 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer)
         if let view = View(id) {
-            for entry in try entries(of: view, after: cookie, for: caller) {
-                let mode: UInt32 = View(entry.node)?.isDirectory ?? (view == .root) ? 0o040000 : 0o100000
+            for entry in try entries(of: view, handle, after: cookie, for: caller) {
+                let mode = View(entry.node)?.mode ?? (view == .root ? 0o040000 : 0o100000)
                 guard buffer.append(entry.name, inode: entry.node.inode, mode: mode, cookie: entry.cookie) else {
                     return
                 }
@@ -70,7 +73,7 @@ extension AssetFilesystem {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
         if let view = View(id) {
-            for entry in try entries(of: view, after: cookie, for: caller) {
+            for entry in try entries(of: view, handle, after: cookie, for: caller) {
                 // Work that has ended meanwhile is not shown.
                 guard
                     let answer = try? View(entry.node) == nil && view != .root
@@ -117,9 +120,15 @@ extension AssetFilesystem {
     /// Jobs are many: a thousand at a time, and the kernel asks again.
     private func entries(
         of view: View,
+        _ handle: FileHandle,
         after cookie: Int64,
         for caller: Caller
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+        if let found = (handle.object as? OpenViewHandle)?.found {
+            return try entries(of: found, behind: max(0, cookie - Self.firstCookie), for: caller).map {
+                ($0.name, $0.node, $0.cookie + Self.firstCookie)
+            }
+        }
         if view == .jobs {
             let last = BlobID(rawValue: max(0, cookie - Self.firstCookie))
             let jobs = try refusing { () throws(LibraryError) in try library.jobs(after: last, limit: 1000) }
@@ -173,6 +182,7 @@ extension AssetFilesystem {
         case .resource: return View.resources.id
         case .alternatives(let asset), .versions(let asset): return View.resource(asset).id
         case .capability: return View.signed.id
+        case .query: return View.search.id
         case nil where !NodeID.roots.contains(id): break
         default: return View.root.id
         }

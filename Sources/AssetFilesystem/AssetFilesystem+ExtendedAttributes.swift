@@ -68,6 +68,11 @@ extension AssetFilesystem {
     /// Reads an extended attribute.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         let id = node(inode)
+        if View(id) == .search, name.bytes.elementsEqual("user.asset.error".utf8),
+            let reason = library.searchError(of: caller.uid)
+        {
+            return Array(reason.utf8)
+        }
         guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
         return try refusing { () throws(LibraryError) in
             try library.extendedAttribute(name.bytes, of: id, for: uploader(caller))

@@ -24,6 +24,7 @@ extension AssetFilesystem {
             guard let found = try trashed(name, for: caller) else { throw .missingForNow }
             return unsure(found.node, name.bytes, in: parent)
         }
+        if let view = View(parent), view.isOfSearch { return try lookup(name, foundIn: view, for: caller) }
         if let view = View(parent), view.isSigned { return try lookup(name, signedIn: view, for: caller) }
         if let view = View(parent), view.isOfAssets { return try lookup(name, in: view, for: caller) }
         if let view = View(parent) {

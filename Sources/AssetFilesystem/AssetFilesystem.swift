@@ -31,6 +31,7 @@ public final class AssetFilesystem: Filesystem {
     }
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
     let signedPaths = SignedPaths()
+    let queries = Queries()
     /// What the views show as owner and times.
     let owner = (uid: getuid(), gid: getgid())
     let mounted = Timestamp.now

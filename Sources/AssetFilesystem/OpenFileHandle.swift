@@ -1,4 +1,5 @@
 internal import AssetLibrary
+internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
@@ -31,8 +32,16 @@ final class OpenViewHandle: Sendable {
     let version: VersionRecord?
     /// Keeps that as long as it is open.
     private let use: ContentUse?
+    /// What was found when the directory of a query was opened.
+    let found: [AssetID]?
 
-    init(_ content: [UInt8]? = nil, _ version: VersionRecord? = nil, _ use: ContentUse? = nil) {
+    init(
+        _ content: [UInt8]? = nil,
+        _ version: VersionRecord? = nil,
+        _ use: ContentUse? = nil,
+        found: [AssetID]? = nil
+    ) {
+        self.found = found
         self.content = content
         self.version = version
         self.use = use

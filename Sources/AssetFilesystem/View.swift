@@ -14,6 +14,8 @@ enum View: Hashable, Sendable {
     case resources
     /// Signed paths.
     case signed
+    /// Queries.
+    case search
     /// The state of the work on an asset.
     case job(AssetID)
     /// An asset: its file, and what belongs to it.
@@ -32,18 +34,25 @@ enum View: Hashable, Sendable {
     case capability(Int64)
     /// The file that a signed path lets everybody read.
     case capabilityFile(Int64)
+    /// What a query finds.
+    case query(Int64)
+    /// A link to something that was found, and a number that is another for another path: the kernel keeps where a link leads.
+    case result(AssetID, path: UInt16)
 
     /// What a view is of.
     ///
     /// In its number it stands above the bits that say whose asset or version; the catalog never comes as far.
     private enum Kind: Int64 {
         case job = 0x10
-        case resource, alternatives, versions, information, version, group, capability, capabilityFile
+        case resource, alternatives, versions, information, version, group, capability, capabilityFile, query, result
 
         static let shift: Int64 = 56
 
         func id(_ rest: Int64) -> NodeID { NodeID(rawValue: rawValue << Self.shift | rest) }
     }
+
+    /// Assets have no higher numbers: see `AssetLibrary.makeResource`.
+    private static let assetBits: Int64 = 40
 
     init?(_ node: NodeID) {
         switch node.rawValue {
@@ -54,6 +63,7 @@ enum View: Hashable, Sendable {
         case 6: self = .trash
         case 7: self = .resources
         case 12: self = .signed
+        case 13: self = .search
         case let number where number >> Kind.shift > 0:
             let rest = number & (1 << Kind.shift - 1)
             let asset = AssetID(rawValue: rest)
@@ -67,6 +77,10 @@ enum View: Hashable, Sendable {
             case .group: self = .group(NodeID(rawValue: rest))
             case .capability: self = .capability(rest)
             case .capabilityFile: self = .capabilityFile(rest)
+            case .query: self = .query(rest)
+            case .result:
+                let number = rest & (1 << Self.assetBits - 1)
+                self = .result(AssetID(rawValue: number), path: UInt16(truncatingIfNeeded: rest >> Self.assetBits))
             case nil: return nil
             }
         default: return nil
@@ -82,6 +96,7 @@ enum View: Hashable, Sendable {
         case .trash: NodeID(rawValue: 6)
         case .resources: NodeID(rawValue: 7)
         case .signed: NodeID(rawValue: 12)
+        case .search: NodeID(rawValue: 13)
         case .job(let asset): Kind.job.id(asset.rawValue)
         case .resource(let asset): Kind.resource.id(asset.rawValue)
         case .alternatives(let asset): Kind.alternatives.id(asset.rawValue)
@@ -91,16 +106,12 @@ enum View: Hashable, Sendable {
         case .group(let folder): Kind.group.id(folder.rawValue)
         case .capability(let number): Kind.capability.id(number)
         case .capabilityFile(let number): Kind.capabilityFile.id(number)
+        case .query(let number): Kind.query.id(number)
+        case .result(let asset, let path): Kind.result.id(Int64(path) << Self.assetBits | asset.rawValue)
         }
     }
 
-    var isDirectory: Bool {
-        switch self {
-        case .root, .uploads, .jobs, .trash, .resources, .resource, .alternatives, .versions, .signed, .capability:
-            true
-        case .receipts, .job, .information, .version, .group, .capabilityFile: false
-        }
-    }
+    var isDirectory: Bool { mode & 0o170000 == 0o040000 }
 
     /// Whether it shows assets by their numbers.
     var isOfAssets: Bool {
@@ -114,6 +125,14 @@ enum View: Hashable, Sendable {
     var isSigned: Bool {
         switch self {
         case .signed, .capability: true
+        default: false
+        }
+    }
+
+    /// Whether it is `search/`, or a query.
+    var isOfSearch: Bool {
+        switch self {
+        case .search, .query: true
         default: false
         }
     }
@@ -135,7 +154,7 @@ enum View: Hashable, Sendable {
         case .root:
             [
                 ("collections", .collections), ("folders", .folders), ("resources", View.resources.id),
-                ("trash", View.trash.id),
+                ("search", View.search.id), ("trash", View.trash.id),
                 ("uploads", View.uploads.id),
             ]
         case .uploads: [("receipts.jsonl", View.receipts.id), ("jobs", View.jobs.id)]
@@ -154,7 +173,8 @@ enum View: Hashable, Sendable {
         // As those of the asset's file.
         case .resource, .alternatives, .versions: 0o040755
         case .information, .version, .group, .capabilityFile: 0o100444
-        case .capability: 0o040555
+        case .capability, .search, .query: 0o040555
+        case .result: 0o120777
         }
     }
 

@@ -52,6 +52,8 @@ public final class AssetLibrary: Sendable {
     let roomMaker = Worker()
     let collection = Collection()
     let collections = Collections()
+    let searching: Searching
+    private let searchWorker = Worker()
     /// What signed paths are signed with, once it has been asked for.
     let signingKey = Mutex<[UInt8]?>(nil)
     private let md5Worker = Worker()
@@ -93,9 +95,11 @@ public final class AssetLibrary: Sendable {
             blobs = try BlobStore(at: path)
             catalog = try Catalog(path: layout.catalogPath) { committer.wake() }
             space = SpaceReserve(blobs: blobs)
+            searching = Searching(path: layout.searchPath, log: log)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
             rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
+            try mendingSearchIndex { () throws(LibraryError) in try openSearchIndex() }
             try makeRoots()
             try catalog.read { try collections.load($0) }
             try groupCommit.commit()
@@ -120,10 +124,11 @@ public final class AssetLibrary: Sendable {
         roomMaker.start(delay: .zero) { [weak self] in self?.makeRequestedRoom() }
         space.reliever.withLock { $0 = { [weak self] in self?.makeRoom($0) ?? false } }
         sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
+        searchWorker.start(delay: .seconds(1)) { [weak self] in self?.updateSearchIndexInBackground() }
         md5Worker.start(delay: .seconds(2)) { [weak self] in
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
         }
-        for worker in [sweeper, md5Worker] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }
         startExtraction()
     }
 
@@ -147,14 +152,14 @@ public final class AssetLibrary: Sendable {
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
         try groupCommit.commit()
-        for worker in [sweeper, md5Worker] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }
     }
 
     /// Ends all uploads, makes everything durable and lets go of the library.
     public func close() throws(LibraryError) {
         isClosing.set()
         stopObserving()
-        for worker in [sweeper, roomMaker, md5Worker, settler, committer] { worker.stop() }
+        for worker in [sweeper, roomMaker, md5Worker, searchWorker, settler, committer] { worker.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)
@@ -174,6 +179,7 @@ public final class AssetLibrary: Sendable {
         let unlinked = try read { try $0.unlinkedNodes() }
         if !unlinked.isEmpty { try forget(unlinked) }
         try groupCommit.commit()
+        do { try searching.index?.close() } catch { throw LibraryError(error) }
         do { try catalog.close() } catch { throw LibraryError(error) }
     }
 

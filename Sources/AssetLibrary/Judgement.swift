@@ -133,17 +133,7 @@ extension AssetLibrary {
     /// Supplementary groups are not known here: who has the right by one of them alone is told less than they might be.
     func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
-        func allows(_ node: NodeRecord, _ bit: UInt32) throws -> Bool {
-            if node.access?.isPrivate != true, kernelAttributes.mayHave(KernelAttributes.accessList, node.id),
-                let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: node.id),
-                let list = AccessControlList(bytes)
-            {
-                let group = uploader.gid
-                return list.permissions(of: uploader.uid, owner: node.uid, group: node.gid) { $0 == group } & bit != 0
-            }
-            return node.permissions(of: uploader.uid) { $0 == uploader.gid } & bit != 0
-        }
-        guard let file = try records.node(node), try allows(file, 4) else { return false }
+        guard try allows(4, to: uploader, on: node, records) else { return false }
         return try records.entriesNaming(node).contains { entry in
             let rules = try rulebook.of(entry.parent, records)
             // Who may not read an asset may not read its alternative files.
@@ -152,10 +142,22 @@ extension AssetLibrary {
             {
                 return false
             }
-            return try rules.ancestors.allSatisfy { folder in
-                try records.node(folder).map { try allows($0, 1) } ?? false
-            }
+            return try rules.ancestors.allSatisfy { try allows(1, to: uploader, on: $0, records) }
         }
+    }
+
+    /// Whether the mode or the access list of a file or folder gives somebody a right: 4 to read, 1 to go through.
+    func allows(_ right: UInt32, to uploader: Uploader, on id: NodeID, _ records: Records) throws -> Bool {
+        if uploader.uid == 0 { return true }
+        guard let node = try records.node(id) else { return false }
+        if node.access?.isPrivate != true, kernelAttributes.mayHave(KernelAttributes.accessList, node.id),
+            let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: node.id),
+            let list = AccessControlList(bytes)
+        {
+            let group = uploader.gid
+            return list.permissions(of: uploader.uid, owner: node.uid, group: node.gid) { $0 == group } & right != 0
+        }
+        return node.permissions(of: uploader.uid) { $0 == uploader.gid } & right != 0
     }
 
     /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them.

@@ -11,6 +11,7 @@ final class LibraryLayout: Sendable {
 
     let path: String
     var catalogPath: String { "\(path)/catalog.sqlite" }
+    var searchPath: String { "\(path)/search.sqlite" }
     private let lock: Int32
     private let isNew: Bool
     /// Whether there was no catalog, so that one that is there is ours to take back.
@@ -30,7 +31,8 @@ final class LibraryLayout: Sendable {
             format != nil
                 || contents.isSubset(of: [
                     "lock", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm",
-                    "blobs", "staging", "assetfs.log", "lost+found",
+                    "search.sqlite", "search.sqlite-wal", "search.sqlite-shm", "blobs", "staging", "assetfs.log",
+                    "lost+found",
                 ])
         else { throw .notALibrary(path: path) }
         isNew = format == nil
@@ -68,7 +70,10 @@ final class LibraryLayout: Sendable {
     /// Takes back a library whose making failed, unless it was there before.
     func abandon() {
         guard isNew, hadNoCatalog else { return }
-        for name in ["FORMAT", "assetfs.log", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "lock"] {
+        for name in [
+            "FORMAT", "assetfs.log", "search.sqlite-wal", "search.sqlite-shm", "search.sqlite", "catalog.sqlite-wal",
+            "catalog.sqlite-shm", "catalog.sqlite", "lock",
+        ] {
             unsafe _ = unlink("\(path)/\(name)")
         }
         BlobStore.removeEmptyFolders(at: path)

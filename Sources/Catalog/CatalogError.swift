@@ -27,6 +27,12 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
         return false
     }
 
+    /// Whether what is in the file makes no sense.
+    public var isDamage: Bool {
+        guard case .failed(let code, _) = self else { return false }
+        return [ResultCode.SQLITE_CORRUPT.rawValue, ResultCode.SQLITE_NOTADB.rawValue].contains(code & 0xFF)
+    }
+
     /// One sentence.
     public var description: String {
         switch self {

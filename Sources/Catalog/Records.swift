@@ -56,6 +56,7 @@ public struct Records {
 enum SQLValue {
     case null
     case integer(Int64)
+    case real(Double)
     case text(String)
     case blob([UInt8])
 
@@ -69,6 +70,7 @@ enum SQLValue {
         switch self {
         case .null: unsafe sqlite3_bind_null(statement, index)
         case .integer(let value): unsafe sqlite3_bind_int64(statement, index, value)
+        case .real(let value): unsafe sqlite3_bind_double(statement, index, value)
         case .text(let value): unsafe sqlite3_bind_text(statement, index, value, -1, copied)
         case .blob(let value):
             // A nil pointer would bind NULL; the pointer of an empty array may be nil.
@@ -140,6 +142,8 @@ struct Columns {
     func optionalInteger(_ index: Int32) -> Int64? {
         unsafe sqlite3_column_type(statement, index) == SQLITE_NULL ? nil : integer(index)
     }
+
+    func real(_ index: Int32) -> Double { unsafe sqlite3_column_double(statement, index) }
 
     func isNull(_ index: Int32) -> Bool { unsafe sqlite3_column_type(statement, index) == SQLITE_NULL }
 

@@ -13,6 +13,7 @@ enum Schema {
         migrator.registerMigration("4 metadata") { try $0.execute(sql: metadata) }
         migrator.registerMigration("5 lives") { try $0.execute(sql: lives) }
         migrator.registerMigration("6 signing") { try $0.execute(sql: signing) }
+        migrator.registerMigration("7 search") { try $0.execute(sql: search) }
         return migrator
     }
 
@@ -95,6 +96,46 @@ enum Schema {
 
     /// The key that signed paths are signed with.
     private static let signing = "CREATE TABLE signing (id INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT"
+
+    /// Assets of which something has changed that can be looked for, as often as that has happened; and which index `search.sqlite` has
+    /// to be, after how many steps.
+    private static let search = """
+        CREATE TABLE search_due (id INTEGER PRIMARY KEY, asset INTEGER NOT NULL) STRICT;
+        CREATE TABLE search_state (identifier BLOB NOT NULL, turn INTEGER NOT NULL) STRICT;
+        INSERT INTO search_state VALUES (X'', 0);
+        CREATE TRIGGER search_asset AFTER UPDATE OF access, expires, trashed, no_exif ON asset BEGIN
+            INSERT INTO search_due (asset) VALUES (NEW.id);
+        END;
+        CREATE TRIGGER search_asset_gone AFTER DELETE ON asset BEGIN
+            INSERT INTO search_due (asset) VALUES (OLD.id);
+        END;
+        CREATE TRIGGER search_field AFTER INSERT ON field BEGIN
+            INSERT INTO search_due (asset) VALUES (NEW.asset);
+        END;
+        CREATE TRIGGER search_field_gone AFTER DELETE ON field BEGIN
+            INSERT INTO search_due (asset) VALUES (OLD.asset);
+        END;
+        CREATE TRIGGER search_node AFTER UPDATE OF asset, blob, uid ON node
+        WHEN NEW.asset IS NOT NULL AND (NEW.asset IS NOT OLD.asset OR NEW.blob IS NOT OLD.blob OR NEW.uid <> OLD.uid) BEGIN
+            INSERT INTO search_due (asset) VALUES (NEW.asset);
+        END;
+        CREATE TRIGGER search_node_left AFTER UPDATE OF asset ON node
+        WHEN OLD.asset IS NOT NULL AND NEW.asset IS NOT OLD.asset BEGIN
+            INSERT INTO search_due (asset) VALUES (OLD.asset);
+        END;
+        CREATE TRIGGER search_entry AFTER INSERT ON entry BEGIN
+            INSERT INTO search_due (asset) SELECT asset FROM node WHERE id = NEW.node AND asset IS NOT NULL;
+        END;
+        CREATE TRIGGER search_entry_moved AFTER UPDATE OF parent, name, node ON entry BEGIN
+            INSERT INTO search_due (asset) SELECT asset FROM node WHERE id IN (OLD.node, NEW.node) AND asset IS NOT NULL;
+        END;
+        CREATE TRIGGER search_entry_gone AFTER DELETE ON entry BEGIN
+            INSERT INTO search_due (asset) SELECT asset FROM node WHERE id = OLD.node AND asset IS NOT NULL;
+        END;
+        CREATE TRIGGER search_found AFTER UPDATE OF findings ON extraction WHEN NEW.findings IS NOT OLD.findings BEGIN
+            INSERT INTO search_due (asset) SELECT asset FROM version WHERE blob = NEW.blob AND superseded IS NULL;
+        END;
+        """
 
     /// Who may see an asset, and how long it, its former contents and what was removed stay.
     ///

@@ -17,6 +17,7 @@ struct AssetFSCommand: ParsableCommand {
             MountCommand.self, UmountCommand.self, InfoCommand.self, DescribeCommand.self, ExportCommand.self,
             PolicyCommand.self, ExplainCommand.self, ReceiptsCommand.self, JobsCommand.self, StatusCommand.self,
             TrashCommand.self, RestoreCommand.self, CreateCommand.self, GroupCommand.self, SignCommand.self,
+            SearchCommand.self,
         ]
     )
 }

@@ -1,0 +1,108 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import Catalog
+internal import FUSE
+internal import SystemPackage
+
+// `search/<query>/`: what is found, as symbolic links to where it is.
+extension AssetFilesystem {
+    /// Finds a query, or what was found by one.
+    func lookup(_ name: EntryName, foundIn view: View, for caller: Caller) throws(OperationFailure) -> Entry? {
+        guard case .query(let number) = view else {
+            // Desktops and shells look for their own files everywhere.
+            guard name.bytes.first != UInt8(ascii: ".") else { throw .missingForNow }
+            let text = SearchQuery.text(ofName: name.description)
+            _ = try query(text, for: caller)
+            return try entry(of: View.query(queries.number(of: text)).id)
+        }
+        let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
+        guard let id = Int64(String(decoding: digits, as: UTF8.self)).map(AssetID.init) else { throw .missingForNow }
+        let found = try refusing { () throws(LibraryError) in try library.found(id, for: uploader(caller)) }
+        guard let found, found.name == name.bytes, try !search(number, only: id, for: caller).isEmpty else {
+            throw .missingForNow
+        }
+        return try entry(of: found.view.id)
+    }
+
+    private func query(_ text: String, for caller: Caller) throws(OperationFailure) -> SearchQuery {
+        do {
+            let query = try SearchQuery(text)
+            _ = try library.scope(of: query, for: uploader(caller))
+            return query
+        } catch {
+            let failure = (error as? LibraryError) ?? .invalid((error as? SearchQuery.Invalid)?.reason ?? "\(error)")
+            library.noteSearchError("\(failure)", of: caller.uid)
+            throw OperationFailure(failure)
+        }
+    }
+
+    /// What a query finds, the best first.
+    func search(_ number: Int64, only asset: AssetID? = nil, for caller: Caller) throws(OperationFailure) -> [AssetID] {
+        guard let text = queries.text(number) else { throw OperationFailure(.staleNFSFileHandle) }
+        let query = try query(text, for: caller)
+        return try refusing { () throws(LibraryError) in
+            try library.search(query, for: uploader(caller), only: asset)
+        }
+    }
+
+    /// How many of what was found are shown at once.
+    private static let page = 64
+
+    /// The next of what was found, behind a position.
+    func entries(
+        of found: [AssetID],
+        behind position: Int64,
+        for caller: Caller
+    ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+        var next = Int(position)
+        // A page of which nothing may be shown is not the end.
+        while next < found.count {
+            let some = found[next..<min(found.count, next + Self.page)]
+            let shown = try refusing { () throws(LibraryError) in try library.found(some, for: uploader(caller)) }
+            let positions = Dictionary(zip(some, next...), uniquingKeysWith: { first, _ in first })
+            next = some.endIndex
+            if !shown.isEmpty {
+                return shown.map { ($0.name, $0.view.id, Int64((positions[$0.asset] ?? 0) + 1)) }
+            }
+        }
+        return []
+    }
+
+    /// Where a link to something that was found leads.
+    func target(of asset: AssetID) throws(OperationFailure) -> [UInt8] {
+        try Array("../../".utf8) + found(asset).path
+    }
+
+    /// Attributes of a link to something that was found.
+    func attributesOfResult(_ view: View) throws(OperationFailure) -> Attributes? {
+        guard case .result(let asset, _) = view else { return nil }
+        let found = try found(asset)
+        return Attributes(
+            inode: view.id.inode,
+            mode: 0o120777,
+            linkCount: 1,
+            uid: found.node.uid,
+            gid: found.node.gid,
+            size: Int64("../../".utf8.count + found.path.count),
+            blocks: 0,
+            accessed: found.node.accessed.rawValue,
+            modified: found.node.modified.rawValue,
+            changed: found.node.changed.rawValue
+        )
+    }
+
+    private func found(_ asset: AssetID) throws(OperationFailure) -> AssetLibrary.Found {
+        let found = try refusing { () throws(LibraryError) in try library.found(asset) }
+        guard let found else { throw .missingForNow }
+        return found
+    }
+}
+
+extension AssetLibrary.Found {
+    /// The link to it.
+    var view: View {
+        // FNV-1a, folded: the same in each run, unlike Swift's own.
+        let hash = path.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        return .result(asset, path: UInt16(truncatingIfNeeded: hash ^ hash >> 16))
+    }
+}

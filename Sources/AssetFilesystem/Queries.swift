@@ -1,0 +1,32 @@
+internal import Synchronization
+
+/// The queries that somebody has looked into, under the numbers that the kernel has for them.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Queries: Sendable {
+    private struct State {
+        var texts: [Int64: String] = [:]
+        var numbers: [String: Int64] = [:]
+        var last: Int64 = 0
+    }
+
+    private let state = Mutex(State())
+    /// So many are remembered: whoever comes back to an older one by its number looks it up anew.
+    private static let limit: Int64 = 10_000
+
+    /// The number of a query.
+    func number(of text: String) -> Int64 {
+        state.withLock { state in
+            if let known = state.numbers[text] { return known }
+            state.last += 1
+            state.numbers[text] = state.last
+            state.texts[state.last] = text
+            if let old = state.texts.removeValue(forKey: state.last - Self.limit) { state.numbers[old] = nil }
+            return state.last
+        }
+    }
+
+    /// The query behind a number.
+    func text(_ number: Int64) -> String? { state.withLock { $0.texts[number] } }
+}

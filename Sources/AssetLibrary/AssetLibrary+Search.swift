@@ -1,0 +1,220 @@
+public import AssetModel
+public import Catalog
+internal import Glibc
+internal import Logging
+internal import Synchronization
+
+// What assets are found by. What changes is listed in the catalog, and brought into the index when uploads have been quiet for a
+// moment, or when somebody searches: so that what is found is what there is.
+extension AssetLibrary {
+    /// An asset that was found.
+    public struct Found: Sendable {
+        /// The asset.
+        public let asset: AssetID
+        /// Its name among what was found: `8-photo.jpg`.
+        public let name: [UInt8]
+        /// The file that shows it.
+        public let node: NodeRecord
+        /// Where that is in the mount: `folders/trip/photo.jpg`.
+        public let path: [UInt8]
+    }
+
+    /// The assets that a query means, the best first, or whether `asset` is one of them; also those that not everybody may read.
+    /// - Throws: `.invalid` for a folder that is not there.
+    public func search(
+        _ query: SearchQuery,
+        for reader: Uploader,
+        only asset: AssetID? = nil
+    ) throws(LibraryError) -> [AssetID] {
+        let scope = try scope(of: query, for: reader)
+        return try mendingSearchIndex { () throws(LibraryError) in
+            try updateSearchIndex()
+            guard let index = searching.index else {
+                throw .unsupported("There is no index to search in; the log says why.")
+            }
+            do { return try index.find(query, in: scope, only: asset) } catch { throw LibraryError(error) }
+        }
+    }
+
+    /// Runs `body` once more with a new index where the one that there is makes no sense: all that is in it comes from the catalog.
+    func mendingSearchIndex<Value>(_ body: () throws(LibraryError) -> Value) throws(LibraryError) -> Value {
+        do throws(LibraryError) {
+            return try body()
+        } catch {
+            guard case .catalog(let failure) = error, failure.isDamage else { throw error }
+            log.warning("The index to search in is damaged and is made anew: \(failure)")
+            searching.makeAnew(log: log)
+            try openSearchIndex()
+            return try body()
+        }
+    }
+
+    /// What a query means at the moment.
+    public func scope(of query: SearchQuery, for reader: Uploader) throws(LibraryError) -> SearchScope {
+        try read { records in
+            var scope = SearchScope(uid: reader.uid, now: clock.now)
+            for leaf in query.leaves {
+                switch leaf {
+                case .folder(let path):
+                    guard let folder = try folder(path, for: reader, records) else {
+                        throw LibraryError.invalid("in: there is no folder “\(path)”.")
+                    }
+                    scope.folders[path] = try records.folders(below: folder)
+                case .digest(let digest): scope.blobs[digest] = try records.blob(digest)
+                default: break
+                }
+            }
+            return scope
+        }
+    }
+
+    private func folder(_ path: String, for reader: Uploader, _ records: Records) throws -> NodeID? {
+        var folder = NodeID.folders
+        for part in path.split(separator: "/") {
+            guard let name = try? EntryName(String(part)), let next = try records.node(named: name, in: folder),
+                next.isFolder,
+                try allows(1, to: reader, on: folder, records)
+            else { return nil }
+            folder = next.id
+        }
+        return folder
+    }
+
+    /// Those of some assets that are there and that somebody may read, in their order.
+    public func found(_ assets: some Sequence<AssetID>, for reader: Uploader) throws(LibraryError) -> [Found] {
+        try read { records in try assets.compactMap { try found($0, for: reader, records) } }
+    }
+
+    /// An asset as it is found.
+    public func found(_ asset: AssetID, for reader: Uploader = Uploader()) throws(LibraryError) -> Found? {
+        try read { try found(asset, for: reader, $0) }
+    }
+
+    private func found(_ asset: AssetID, for reader: Uploader, _ records: Records) throws -> Found? {
+        for id in try records.nodes(showing: asset) {
+            guard let node = try records.node(id), !node.isExpired(at: clock.now), try mayRead(id, reader, records),
+                let entry = try records.anyEntry(of: id)
+            else { continue }
+            let (root, names) = try records.path(of: entry.parent)
+            guard root == .folders || root == .unfiled else { continue }
+            var path = Array((root == .folders ? "folders" : "resources").utf8)
+            for name in names + [entry.name] { path += [0x2F] + name.bytes }
+            let name = Array((Array("\(asset)-".utf8) + entry.name.bytes).prefix(255))
+            return Found(asset: asset, name: name, node: node, path: path)
+        }
+        return nil
+    }
+
+    // MARK: The index
+
+    /// How many changes are taken up in one step.
+    private static let searchStep = 4000
+    /// How many assets are looked at in one step of the catalog, so that nobody waits long behind it.
+    private static let searchBatch = 32
+
+    /// Brings into the index what has changed.
+    func updateSearchIndex() throws(LibraryError) {
+        guard let index = searching.index else { return }
+        do {
+            try searching.turn.withLock { _ in
+                while let (assets, last) = try read({ try $0.searchChanges(limit: Self.searchStep) }) {
+                    var changes: [(asset: AssetID, document: SearchDocument?)] = []
+                    var rest = assets[...]
+                    while !rest.isEmpty {
+                        let some = rest.prefix(Self.searchBatch)
+                        rest = rest.dropFirst(Self.searchBatch)
+                        changes += try read { records in try some.map { ($0, try records.searchDocument(of: $0)) } }
+                    }
+                    let turn = try index.state().turn + 1
+                    try index.update(changes, turn: turn)
+                    try write { try $0.forgetSearchChanges(through: last, turn: turn) }
+                }
+            }
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+
+    /// Sees to it that the index is the one that belongs to the catalog, as it was left; else it is made anew.
+    func openSearchIndex() throws(LibraryError) {
+        guard let index = searching.index else { return }
+        do {
+            let (made, known) = (try index.state(), try catalog.read { try $0.searchState() })
+            // One step more, of which the catalog has not heard, is taken once more.
+            if made.index == known.index, [known.turn, known.turn + 1].contains(made.turn) { return }
+            let new = try index.clear()
+            try catalog.write { try $0.restartSearch(new) }
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+
+    /// The same when uploads have been quiet for a moment.
+    func updateSearchIndexInBackground() {
+        // This thread alone: uploads and readers come first.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
+        do throws(LibraryError) {
+            guard !isClosing.isSet, try read({ try $0.lastSearchChange() }) != nil else { return }
+            try mendingSearchIndex { () throws(LibraryError) in try updateSearchIndex() }
+        } catch {
+            if !isClosing.isSet { log.error("What has changed could not be brought into the index: \(error)") }
+        }
+    }
+
+    // MARK: Errors
+
+    /// Why somebody's last query was none: the program that asked saw a number only.
+    public func searchError(of uid: UInt32) -> String? { searching.errors.withLock { $0[uid] } }
+
+    /// Somebody's query is none.
+    public func noteSearchError(_ reason: String, of uid: UInt32) {
+        searching.errors.withLock {
+            if $0.count > 1000 { $0 = [:] }
+            $0[uid] = reason
+        }
+    }
+}
+
+/// What is searched in.
+///
+/// ## Concurrency
+/// `turn` is held while the index is brought up to date, and the catalog is asked meanwhile; it is taken by nobody who holds another lock.
+final class Searching: Sendable {
+    private let current = Mutex<SearchIndex?>(nil)
+    private let path: String
+    let turn = Mutex<Void>(())
+    let errors = Mutex<[UInt32: String]>([:])
+
+    init(path: String, log: Logger) {
+        self.path = path
+        open(log)
+    }
+
+    /// Nil where none can be made.
+    var index: SearchIndex? { current.withLock { $0 } }
+
+    /// Begins with a new one.
+    func makeAnew(log: Logger) {
+        try? current.withLock { $0.take() }?.close()
+        remove()
+        open(log)
+    }
+
+    private func remove() {
+        for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink(path + suffix) }
+    }
+
+    private func open(_ log: Logger) {
+        var index: SearchIndex?
+        // One that is damaged is made anew: all that is in it comes from the catalog.
+        for attempt in 1...2 where index == nil {
+            do throws(CatalogError) {
+                index = try SearchIndex(path: path)
+            } catch {
+                if attempt == 2 { log.error("Nothing can be searched for: \(error)") }
+                remove()
+            }
+        }
+        current.withLock { $0 = index }
+    }
+}

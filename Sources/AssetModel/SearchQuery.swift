@@ -1,0 +1,183 @@
+/// What somebody looks for: words, and filters such as `type:image` or `size:>1M`; docs/SEMANTICS.md has the language.
+public struct SearchQuery: Sendable, Equatable {
+    /// What an asset has to be.
+    public indirect enum Condition: Sendable, Equatable {
+        /// All of these hold.
+        case all([Condition])
+        /// One of these holds.
+        case any([Condition])
+        /// This does not hold.
+        case not(Condition)
+        /// Words follow each other in a text; in one column where that is said. With `isPrefix` the last may go on.
+        case text(String, in: Column?, isPrefix: Bool)
+        /// A number is in a range, both ends included; nil where there is no end.
+        case number(Number, from: Value?, to: Value?)
+        /// It is of a kind.
+        case kind(MediaKind)
+        /// Its MIME type, or the part behind the slash, is this.
+        case mediaType(String)
+        /// Its name ends with this.
+        case fileExtension(String)
+        /// Who may see it is one of these.
+        case access(Set<Access>)
+        /// Another asset has the same content, or none has.
+        case duplicate(Bool)
+        /// It is in a folder, or below: the path below `folders/`.
+        case folder(String)
+        /// It was made at most so many metres from a place.
+        case near(Position, metres: Double)
+        /// It has this SHA-256.
+        case digest(Digest)
+    }
+
+    /// Texts that can be looked at alone.
+    public enum Column: String, CaseIterable, Sendable {
+        case name, title, caption, keywords, people, description, camera, credit, other
+    }
+
+    /// What can be compared.
+    public enum Number: String, CaseIterable, Sendable {
+        case size, width, height, duration, pages, rank, date, uploaded, id, user
+    }
+
+    /// What it is compared with: whole numbers, moments in nanoseconds, seconds.
+    public enum Value: Sendable, Equatable {
+        /// A whole number.
+        case integer(Int64)
+        /// A number of seconds.
+        case real(Double)
+    }
+
+    /// Why a text is no query.
+    public struct Invalid: Error, Equatable, Sendable {
+        /// One sentence.
+        public let reason: String
+    }
+
+    /// What an asset has to be.
+    public let condition: Condition
+
+    /// Reads a query.
+    public init(_ text: String) throws(Invalid) {
+        var parser = SearchParser(text)
+        condition = try parser.parse()
+    }
+
+    /// All conditions that are not made of others.
+    public var leaves: [Condition] { condition.leaves }
+
+    // MARK: As a name
+
+    /// The query as the name of a directory, where `/` cannot be: `%2F`, and `%25` for `%`.
+    public static func name(of text: String) -> String {
+        var result = ""
+        for character in text {
+            switch character {
+            case "%": result += "%25"
+            case "/": result += "%2F"
+            default: result.append(character)
+            }
+        }
+        return result
+    }
+
+    /// The query that a directory's name is.
+    public static func text(ofName name: String) -> String {
+        var result = ""
+        var rest = name[...]
+        while let character = rest.first {
+            switch rest.prefix(3).uppercased() {
+            case "%2F": result.append("/")
+            case "%25": result.append("%")
+            default:
+                result.append(character)
+                rest = rest.dropFirst()
+                continue
+            }
+            rest = rest.dropFirst(3)
+        }
+        return result
+    }
+}
+
+extension SearchQuery.Condition {
+    fileprivate var leaves: [SearchQuery.Condition] {
+        switch self {
+        case .all(let parts), .any(let parts): parts.flatMap(\.leaves)
+        case .not(let part): part.leaves
+        default: [self]
+        }
+    }
+
+    /// Whether it is made of words alone, none of them unwanted.
+    public var isText: Bool {
+        switch self {
+        case .text: true
+        case .all(let parts), .any(let parts): parts.allSatisfy(\.isText)
+        default: false
+        }
+    }
+}
+
+/// The kinds of files that people know.
+public enum MediaKind: String, CaseIterable, Sendable {
+    case image, video, audio, document, text, archive, font, model, other
+
+    /// The kind of a MIME type.
+    public init(mediaType type: String) {
+        let parts = type.split(separator: "/", maxSplits: 1).map(String.init)
+        let (main, sub) = (parts.first ?? "", parts.count > 1 ? parts[1] : "")
+        switch main {
+        case "image", "video", "audio", "text", "font", "model": self = MediaKind(rawValue: main) ?? .other
+        default:
+            if Self.documents.contains(where: { sub.contains($0) }) {
+                self = .document
+            } else if Self.archives.contains(where: { sub.contains($0) }) {
+                self = .archive
+            } else if ["json", "xml", "javascript", "x-shellscript", "x-ndjson"].contains(sub) || sub.hasSuffix("+xml")
+            {
+                self = .text
+            } else {
+                self = .other
+            }
+        }
+    }
+
+    private static let documents = [
+        "pdf", "msword", "officedocument", "opendocument", "ms-excel", "ms-powerpoint", "ms-office", "rtf", "epub",
+        "postscript", "cdfv2", "iwork", "visio",
+    ]
+    private static let archives = [
+        "zip", "x-tar", "gzip", "x-xz", "x-bzip", "x-7z", "x-rar", "vnd.rar", "zstd", "x-cpio",
+    ]
+}
+
+extension CapturedTime {
+    /// The time that it names: a year, a month, a day, a second, or less; in UTC where no zone is known.
+    public var interval: (start: Timestamp, end: Timestamp) {
+        func timestamp(_ seconds: Int64, _ nanoseconds: Int64 = 0) -> Timestamp {
+            let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+            let (sum, overflow2) = whole.addingReportingOverflow(nanoseconds)
+            return Timestamp(rawValue: overflow || overflow2 ? (seconds < 0 ? .min : .max) : sum)
+        }
+        let zone = Int64(offset ?? 0) * 60
+        if let wall = wallSeconds {
+            let length = fraction.isEmpty ? 0 : Int64(fraction + String(repeating: "0", count: 9 - fraction.count)) ?? 0
+            return (
+                timestamp(wall - zone, length), timestamp(wall - zone, fraction.isEmpty ? 1_000_000_000 : length + 1)
+            )
+        }
+        var (first, next) = (
+            CivilDate(year: Int64(date[0]), month: 1, day: 1), CivilDate(year: Int64(date[0]), month: 1, day: 1)
+        )
+        if date.count > 1 { (first.month, next.month) = (Int64(date[1]), Int64(date[1])) }
+        if date.count > 2 { (first.day, next.day) = (Int64(date[2]), Int64(date[2])) }
+        switch date.count {
+        case 1: next.year += 1
+        case 2: (next.year, next.month) = next.month == 12 ? (next.year + 1, 1) : (next.year, next.month + 1)
+        default: break
+        }
+        let end = next.daysSince1970 + (date.count == 3 ? 1 : 0)
+        return (timestamp(first.daysSince1970 * 86_400), timestamp(end * 86_400))
+    }
+}

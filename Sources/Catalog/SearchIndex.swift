@@ -1,0 +1,154 @@
+public import AssetModel
+internal import GRDB
+
+/// What can be looked for, in a file of its own beside the catalog: whoever searches holds up nobody who uploads, and what is in it can
+/// always be made anew.
+///
+/// ## Concurrency
+/// Operations run one at a time on the caller's thread; it takes no other lock.
+public final class SearchIndex: Sendable {
+    private let queue: DatabaseQueue
+
+    /// Opens an index, and makes it if there is none; one that cannot be read is made anew.
+    /// - Throws: `.failed` where none can be made.
+    public init(path: String) throws(CatalogError) {
+        do {
+            queue = try Self.open(path)
+        } catch {
+            throw CatalogError(error)
+        }
+    }
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        configuration.busyMode = .timeout(2)
+        configuration.foreignKeysEnabled = false
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY")
+        }
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        try queue.inDatabase { database in
+            // Its steps must be on stable storage before the catalog forgets what they are made of.
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+            if try Int.fetchOne(database, sql: "PRAGMA user_version") != version { try make(database) }
+        }
+        return queue
+    }
+
+    /// The shape of the tables: another makes all anew.
+    private static let version = 1
+
+    private static func make(_ database: Database) throws {
+        try database.inTransaction {
+            try database.execute(
+                sql: """
+                    DROP TABLE IF EXISTS document;
+                    DROP TABLE IF EXISTS place;
+                    DROP TABLE IF EXISTS words;
+                    DROP TABLE IF EXISTS state;
+                    CREATE TABLE document (
+                        asset INTEGER PRIMARY KEY, kind TEXT, type TEXT, extension TEXT NOT NULL, size INTEGER NOT NULL, width INTEGER,
+                        height INTEGER, duration REAL, pages INTEGER, rank INTEGER, date INTEGER NOT NULL, uploaded INTEGER NOT NULL,
+                        access INTEGER NOT NULL, expires INTEGER, blob INTEGER, latitude REAL, longitude REAL,
+                        uploader INTEGER NOT NULL, owner INTEGER NOT NULL) STRICT;
+                    CREATE INDEX document_blob ON document (blob) WHERE blob IS NOT NULL;
+                    CREATE INDEX document_size ON document (size);
+                    CREATE INDEX document_date ON document (date);
+                    CREATE INDEX document_uploaded ON document (uploaded);
+                    CREATE INDEX document_latitude ON document (latitude) WHERE latitude IS NOT NULL;
+                    CREATE TABLE place (folder INTEGER NOT NULL, asset INTEGER NOT NULL, PRIMARY KEY (folder, asset)) WITHOUT ROWID, STRICT;
+                    CREATE INDEX place_asset ON place (asset);
+                    CREATE VIRTUAL TABLE words USING fts5 (
+                        \(SearchQuery.Column.allCases.map(\.rawValue).joined(separator: ", ")),
+                        tokenize = "unicode61 remove_diacritics 2", prefix = '3');
+                    INSERT INTO words (words, rank) VALUES ('rank', 'bm25(10, 8, 6, 6, 5, 2, 2, 2, 1)');
+                    CREATE TABLE state (identifier BLOB NOT NULL, turn INTEGER NOT NULL) STRICT;
+                    INSERT INTO state VALUES (randomblob(16), 0);
+                    PRAGMA user_version = \(version);
+                    """
+            )
+            return .commit
+        }
+    }
+
+    /// Which index it is, and how many steps it has taken.
+    public func state() throws -> (index: [UInt8], turn: Int64) {
+        try queue.inDatabase { database in
+            try Records(database: database).first("SELECT identifier, turn FROM state", []) {
+                ($0.bytes(0), $0.integer(1))
+            } ?? ([], 0)
+        }
+    }
+
+    /// Begins anew, with nothing in it.
+    /// - Returns: which index it is from here on.
+    public func clear() throws -> [UInt8] {
+        try queue.inDatabase { try Self.make($0) }
+        return try state().index
+    }
+
+    /// Records what assets are now, nil for what is not to be found, durably, as one step.
+    public func update(_ changes: [(asset: AssetID, document: SearchDocument?)], turn: Int64) throws {
+        try queue.inDatabase { database in
+            try database.inTransaction {
+                let records = Records(database: database)
+                for (asset, document) in changes {
+                    try records.deleteSearchDocument(asset)
+                    if let document { try records.insert(document) }
+                }
+                try records.run("UPDATE state SET turn = ?", [.integer(turn)])
+                return .commit
+            }
+        }
+    }
+
+    /// The assets that a query means, the best first; or only whether one of them is.
+    public func find(_ query: SearchQuery, in scope: SearchScope, only asset: AssetID? = nil) throws -> [AssetID] {
+        var statement = SearchStatement(scope)
+        let sql = statement.select(query.condition, only: asset)
+        return try queue.inDatabase { database in
+            try Records(database: database).all(sql, statement.values) { AssetID(rawValue: $0.integer(0)) }
+        }
+    }
+
+    /// Closes the file.
+    public func close() throws(CatalogError) {
+        do { try queue.close() } catch { throw CatalogError(error) }
+    }
+}
+
+extension Records {
+    fileprivate func deleteSearchDocument(_ asset: AssetID) throws {
+        try run("DELETE FROM document WHERE asset = ?", [asset.value])
+        guard changedRows > 0 else { return }
+        try run("DELETE FROM words WHERE rowid = ?", [asset.value])
+        try run("DELETE FROM place WHERE asset = ?", [asset.value])
+    }
+
+    fileprivate func insert(_ document: SearchDocument) throws {
+        let kind = document.mediaType.map { SQLValue.text(MediaKind(mediaType: $0).rawValue) } ?? .null
+        try run(
+            "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                document.asset.value, kind, document.mediaType.map(SQLValue.text) ?? .null,
+                .text(document.fileExtension),
+                .integer(document.size), SQLValue(document.width), SQLValue(document.height),
+                document.duration.map(SQLValue.real) ?? .null, SQLValue(document.pages), SQLValue(document.rank),
+                .integer(document.date), .integer(document.uploaded), .integer(document.access),
+                SQLValue(document.expires),
+                SQLValue(document.blob), (document.position?.latitude).map(SQLValue.real) ?? .null,
+                (document.position?.longitude).map(SQLValue.real) ?? .null, .integer(document.uploader),
+                .integer(document.owner),
+            ]
+        )
+        let columns = SearchQuery.Column.allCases
+        try run(
+            "INSERT INTO words (rowid, \(columns.map(\.rawValue).joined(separator: ", "))) VALUES (?\(String(repeating: ", ?", count: columns.count)))",
+            [document.asset.value] + columns.map { .text(document.texts[$0] ?? "") }
+        )
+        for folder in Set(document.folders) {
+            try run("INSERT INTO place VALUES (?, ?)", [.integer(folder), document.asset.value])
+        }
+    }
+}
