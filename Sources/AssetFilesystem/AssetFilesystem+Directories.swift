@@ -35,8 +35,17 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer)
+        if let found = (handle.object as? OpenViewHandle)?.found {
+            for (found, position) in try entries(of: found, behind: max(0, cookie - Self.firstCookie), for: caller) {
+                let cookie = position + Self.firstCookie
+                guard buffer.append(found.name, inode: found.view.id.inode, mode: 0o120000, cookie: cookie) else {
+                    return
+                }
+            }
+            return
+        }
         if let view = View(id) {
-            for entry in try entries(of: view, handle, after: cookie, for: caller) {
+            for entry in try entries(of: view, after: cookie, for: caller) {
                 let mode = View(entry.node)?.mode ?? (view == .root ? 0o040000 : 0o100000)
                 guard buffer.append(entry.name, inode: entry.node.inode, mode: mode, cookie: entry.cookie) else {
                     return
@@ -72,8 +81,15 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
+        if let found = (handle.object as? OpenViewHandle)?.found {
+            for (found, position) in try entries(of: found, behind: max(0, cookie - Self.firstCookie), for: caller) {
+                let cookie = position + Self.firstCookie
+                guard buffer.append(found.name, entry: entry(found), cookie: cookie) else { return }
+            }
+            return
+        }
         if let view = View(id) {
-            for entry in try entries(of: view, handle, after: cookie, for: caller) {
+            for entry in try entries(of: view, after: cookie, for: caller) {
                 // Work that has ended meanwhile is not shown.
                 guard
                     let answer = try? View(entry.node) == nil && view != .root
@@ -120,15 +136,9 @@ extension AssetFilesystem {
     /// Jobs are many: a thousand at a time, and the kernel asks again.
     private func entries(
         of view: View,
-        _ handle: FileHandle,
         after cookie: Int64,
         for caller: Caller
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
-        if let found = (handle.object as? OpenViewHandle)?.found {
-            return try entries(of: found, behind: max(0, cookie - Self.firstCookie), for: caller).map {
-                ($0.name, $0.node, $0.cookie + Self.firstCookie)
-            }
-        }
         if view == .jobs {
             let last = BlobID(rawValue: max(0, cookie - Self.firstCookie))
             let jobs = try refusing { () throws(LibraryError) in try library.jobs(after: last, limit: 1000) }

@@ -17,11 +17,11 @@ extension AssetFilesystem {
         }
         let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
         guard let id = Int64(String(decoding: digits, as: UTF8.self)).map(AssetID.init) else { throw .missingForNow }
-        let found = try refusing { () throws(LibraryError) in try library.found(id, for: uploader(caller)) }
-        guard let found, found.name == name.bytes, try !search(number, only: id, for: caller).isEmpty else {
+        let found = try refusing { () throws(LibraryError) in try library.found([id], for: uploader(caller)) }
+        guard let found = found.first, found.name == name.bytes, try !search(number, only: id, for: caller).isEmpty else {
             throw .missingForNow
         }
-        return try entry(of: found.view.id)
+        return entry(found)
     }
 
     private func query(_ text: String, for caller: Caller) throws(OperationFailure) -> SearchQuery {
@@ -53,7 +53,7 @@ extension AssetFilesystem {
         of found: [AssetID],
         behind position: Int64,
         for caller: Caller
-    ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+    ) throws(OperationFailure) -> [(found: AssetLibrary.Found, cookie: Int64)] {
         var next = Int(position)
         // A page of which nothing may be shown is not the end.
         while next < found.count {
@@ -62,7 +62,7 @@ extension AssetFilesystem {
             let positions = Dictionary(zip(some, next...), uniquingKeysWith: { first, _ in first })
             next = some.endIndex
             if !shown.isEmpty {
-                return shown.map { ($0.name, $0.view.id, Int64((positions[$0.asset] ?? 0) + 1)) }
+                return shown.map { ($0, Int64((positions[$0.asset] ?? 0) + 1)) }
             }
         }
         return []
@@ -76,9 +76,17 @@ extension AssetFilesystem {
     /// Attributes of a link to something that was found.
     func attributesOfResult(_ view: View) throws(OperationFailure) -> Attributes? {
         guard case .result(let asset, _) = view else { return nil }
-        let found = try found(asset)
-        return Attributes(
-            inode: view.id.inode,
+        return attributes(try found(asset))
+    }
+
+    /// The answer for a link to something that was found.
+    func entry(_ found: AssetLibrary.Found) -> Entry {
+        Entry(attributes: attributes(found), nameLifetime: .zero, attributesLifetime: .zero)
+    }
+
+    private func attributes(_ found: AssetLibrary.Found) -> Attributes {
+        Attributes(
+            inode: found.view.id.inode,
             mode: 0o120777,
             linkCount: 1,
             uid: found.node.uid,
@@ -92,8 +100,8 @@ extension AssetFilesystem {
     }
 
     private func found(_ asset: AssetID) throws(OperationFailure) -> AssetLibrary.Found {
-        let found = try refusing { () throws(LibraryError) in try library.found(asset) }
-        guard let found else { throw .missingForNow }
+        let found = try refusing { () throws(LibraryError) in try library.found([asset], for: Uploader()) }
+        guard let found = found.first else { throw .missingForNow }
         return found
     }
 }

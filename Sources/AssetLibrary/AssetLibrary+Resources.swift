@@ -68,7 +68,7 @@ extension AssetLibrary {
     }
 
     /// The highest number that may be asked for.
-    private static let highestResource: Int64 = 1 << 40
+    private static let highestResource: Int64 = 1 << 39
 
     /// Makes an asset that has no file yet.
     ///

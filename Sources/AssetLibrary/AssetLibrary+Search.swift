@@ -82,27 +82,24 @@ extension AssetLibrary {
 
     /// Those of some assets that are there and that somebody may read, in their order.
     public func found(_ assets: some Sequence<AssetID>, for reader: Uploader) throws(LibraryError) -> [Found] {
-        try read { records in try assets.compactMap { try found($0, for: reader, records) } }
-    }
-
-    /// An asset as it is found.
-    public func found(_ asset: AssetID, for reader: Uploader = Uploader()) throws(LibraryError) -> Found? {
-        try read { try found(asset, for: reader, $0) }
-    }
-
-    private func found(_ asset: AssetID, for reader: Uploader, _ records: Records) throws -> Found? {
-        for id in try records.nodes(showing: asset) {
-            guard let node = try records.node(id), !node.isExpired(at: clock.now), try mayRead(id, reader, records),
-                let entry = try records.anyEntry(of: id)
-            else { continue }
-            let (root, names) = try records.path(of: entry.parent)
-            guard root == .folders || root == .unfiled else { continue }
-            var path = Array((root == .folders ? "folders" : "resources").utf8)
-            for name in names + [entry.name] { path += [0x2F] + name.bytes }
-            let name = Array((Array("\(asset)-".utf8) + entry.name.bytes).prefix(255))
-            return Found(asset: asset, name: name, node: node, path: path)
+        try read { records in
+            var folders: [NodeID: [UInt8]?] = [:]
+            return try assets.compactMap { asset in
+                for (node, parent, name) in try records.files(showing: asset) {
+                    guard !node.isExpired(at: clock.now), try mayRead(node.id, reader, records) else { continue }
+                    let folder = try folders[parent] ?? records.pathInMount(of: parent)
+                    folders[parent] = folder
+                    guard let folder else { continue }
+                    return Found(
+                        asset: asset,
+                        name: Array((Array("\(asset)-".utf8) + name.bytes).prefix(255)),
+                        node: node,
+                        path: folder + name.bytes
+                    )
+                }
+                return nil
+            }
         }
-        return nil
     }
 
     // MARK: The index
@@ -216,5 +213,15 @@ final class Searching: Sendable {
             }
         }
         current.withLock { $0 = index }
+    }
+}
+
+extension Records {
+    /// Where a folder is in the mount, with a slash at the end; nil where that is not to be seen.
+    fileprivate func pathInMount(of folder: NodeID) throws -> [UInt8]? {
+        let (root, names) = try path(of: folder)
+        guard root == .folders || root == .unfiled else { return nil }
+        let start = Array((root == .folders ? "folders/" : "resources/").utf8)
+        return names.reduce(start) { $0 + $1.bytes + [0x2F] }
     }
 }

@@ -265,7 +265,7 @@ struct SearchParser {
     }
 
     private func access(_ text: String) throws(SearchQuery.Invalid) -> Set<Access> {
-        if let exact = Access(text.uppercased()) { return [exact] }
+        if let exact = Access(text) { return [exact] }
         switch text.lowercased() {
         case "public": return [.publicIndexable, .publicNotIndexable, .hiddenIndexable, .hiddenNotIndexable]
         case "private": return [.private, .hiddenPrivate, .sensitive, .hiddenSensitive]

@@ -57,3 +57,22 @@ extension Timestamp: CustomStringConvertible {
         return "\(day)T\(time).\(padded(nanoseconds % 1_000_000_000, 9))Z"
     }
 }
+
+extension Timestamp {
+    /// The moment so long later as people write it: `90s`, `15m`, `1h`, `2d`, `1w`; with `isBefore`, so long earlier.
+    /// - Returns: nil for what is no length of time, or leads beyond all moments.
+    public func moved(by text: String, isBefore: Bool = false) -> Timestamp? {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Double(String(text.dropLast())), count >= 0,
+            let length = Int64(exactly: (count * unit * 1e9).rounded())
+        else { return nil }
+        let (sum, overflow) = rawValue.addingReportingOverflow(isBefore ? -length : length)
+        return overflow ? nil : Timestamp(rawValue: sum)
+    }
+
+    /// Reads when something ends: a time such as `2027-01-31T12:00:00Z`, or how long from now: `1h`, `2d`, `P3M`.
+    public init?(end text: String, from now: Timestamp) {
+        guard let end = now.moved(by: text) ?? Period(text)?.added(to: now) ?? Timestamp(text) else { return nil }
+        self = end
+    }
+}

@@ -50,6 +50,17 @@ extension Records {
         try run("UPDATE search_state SET turn = ?", [.integer(turn)])
     }
 
+    /// The files that show an asset, its own first, with their names; those in collections last.
+    public func files(showing asset: AssetID) throws -> [(node: NodeRecord, parent: NodeID, name: EntryName)] {
+        try all(
+            """
+            SELECT e.parent, e.name, \(NodeRecord.columns) FROM node n JOIN entry e ON e.node = n.id
+            WHERE n.asset = ? AND n.links > 0 ORDER BY n.former_asset IS NOT NULL, n.id, e.collection, e.id
+            """,
+            [asset.value]
+        ) { (NodeRecord($0, from: 2), NodeID(rawValue: $0.integer(0)), try EntryName($0.bytes(1))) }
+    }
+
     /// The index that belongs to this catalog, and how many steps it has taken.
     public func searchState() throws -> (index: [UInt8], turn: Int64) {
         try first("SELECT identifier, turn FROM search_state", []) { ($0.bytes(0), $0.integer(1)) } ?? ([], 0)

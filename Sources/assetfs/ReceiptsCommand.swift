@@ -39,10 +39,10 @@ struct ReceiptsCommand: ParsableCommand {
 
     /// When a while ago was, as the receipts write it.
     private static func beginning(_ text: String) throws -> String {
-        guard let lapse = Duration(lapse: text) else {
+        guard let start = Timestamp.now.moved(by: text, isBefore: true) else {
             throw ValidationError("“\(text)” is no length of time; write 90s, 15m, 1h, 2d or 1w.")
         }
-        return Timestamp.now.advanced(by: .zero - lapse).description
+        return start.description
     }
 
     private func show(_ line: String) {

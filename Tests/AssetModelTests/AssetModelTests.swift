@@ -78,6 +78,6 @@ struct CapabilityTests {
         #expect(Timestamp(end: text, from: now) == now.advanced(bySeconds: seconds))
     }
 
-    @Test(arguments: ["", "h", "1", "-1h", "1y", "soon", "0s", "99999999999d"])
+    @Test(arguments: ["", "h", "1", "-1h", "1y", "soon", "99999999999d"])
     func `what is no end`(text: String) { #expect(Timestamp(end: text, from: .now) == nil) }
 }
