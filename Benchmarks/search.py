@@ -47,7 +47,9 @@ def build(folders, plain):
     assets = []
     tree = [""]
     for _ in range(options.assets // 100):
-        tree.append(os.path.join(rng.choice(tree[-50:]), "_".join(some(1, 2)) + str(len(tree))))
+        above = rng.choice(tree)
+        while above.count("/") > 3: above = rng.choice(tree)
+        tree.append(os.path.join(above, "_".join(some(1, 2)) + str(len(tree))))
         for root in (folders, plain):
             os.makedirs(os.path.join(root, tree[-1]), exist_ok=True)
     for number in range(options.assets):
@@ -189,7 +191,8 @@ def query(assets, tree, contents):
             text, test = f"{text} -{word}", (lambda a, t=test, o=other: t(a) and not o(a))
         else:
             text, test = f"{text} {word}", (lambda a, t=test, o=other: t(a) and o(a))
-    return text, test
+    # A directory's name has no more.
+    return (text, test) if len(text.encode()) <= 255 else query(assets, tree, contents)
 
 
 def main():

@@ -143,7 +143,7 @@ extension AssetFilesystem {
         switch view {
         case .group(let folder):
             size = Int64(try refusing { () throws(LibraryError) in try library.groupInformation(folder) }.count)
-        case .receipts: size = try reading { try $0.receiptsSize() }
+        case .receipts, .events: size = try reading { try $0.size(of: view == .events ? .events : .receipts) }
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
             size = Int64(job.count)

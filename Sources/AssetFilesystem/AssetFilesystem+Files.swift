@@ -67,7 +67,8 @@ extension AssetFilesystem {
                 version = try reading { try $0.formerVersion(number)?.version }
                 if version == nil { throw .missingForNow }
             }
-            var opened = Opened(OpenViewHandle(content, version, library.use(version)))
+            let journal: Journal = view == .events ? .events : .receipts
+            var opened = Opened(OpenViewHandle(content, version, library.use(version), journal: journal))
             opened.isDirect = true
             opened.needsNoFlush = true
             return opened
@@ -150,7 +151,8 @@ extension AssetFilesystem {
             if let content = view?.content {
                 return .bytes(offset < content.count ? Array(content[Int(offset)...].prefix(count)) : [])
             }
-            return .bytes(try reading { try $0.receipts(from: offset, count: count) })
+            let journal = view?.journal ?? .receipts
+            return .bytes(try reading { try $0.bytes(of: journal, from: offset, count: count) })
         }
         let shared = try refusing { () throws(LibraryError) in
             try library.readShared(open.node, at: offset, count: count)

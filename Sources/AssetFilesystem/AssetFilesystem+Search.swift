@@ -18,7 +18,8 @@ extension AssetFilesystem {
         let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
         guard let id = Int64(String(decoding: digits, as: UTF8.self)).map(AssetID.init) else { throw .missingForNow }
         let found = try refusing { () throws(LibraryError) in try library.found([id], for: uploader(caller)) }
-        guard let found = found.first, found.name == name.bytes, try !search(number, only: id, for: caller).isEmpty else {
+        guard let found = found.first, found.name == name.bytes, try !search(number, only: id, for: caller).isEmpty
+        else {
             throw .missingForNow
         }
         return entry(found)

@@ -26,12 +26,14 @@ final class OpenFileHandle: Sendable {
 
 /// One open directory, or file of a view.
 final class OpenViewHandle: Sendable {
-    /// What a reader is shown; nil for the receipts, which grow.
+    /// What a reader is shown; nil for a journal, which grows.
     let content: [UInt8]?
     /// The former content that a reader is shown.
     let version: VersionRecord?
     /// Keeps that as long as it is open.
     private let use: ContentUse?
+    /// The journal that a reader is shown.
+    let journal: Journal
     /// What was found when the directory of a query was opened.
     let found: [AssetID]?
 
@@ -39,8 +41,10 @@ final class OpenViewHandle: Sendable {
         _ content: [UInt8]? = nil,
         _ version: VersionRecord? = nil,
         _ use: ContentUse? = nil,
+        journal: Journal = .receipts,
         found: [AssetID]? = nil
     ) {
+        self.journal = journal
         self.found = found
         self.content = content
         self.version = version

@@ -7,6 +7,7 @@ enum View: Hashable, Sendable {
     case root
     case uploads
     case receipts
+    case events
     case jobs
     /// What was removed and can be taken back.
     case trash
@@ -64,6 +65,7 @@ enum View: Hashable, Sendable {
         case 7: self = .resources
         case 12: self = .signed
         case 13: self = .search
+        case 14: self = .events
         case let number where number >> Kind.shift > 0:
             let rest = number & (1 << Kind.shift - 1)
             let asset = AssetID(rawValue: rest)
@@ -97,6 +99,7 @@ enum View: Hashable, Sendable {
         case .resources: NodeID(rawValue: 7)
         case .signed: NodeID(rawValue: 12)
         case .search: NodeID(rawValue: 13)
+        case .events: NodeID(rawValue: 14)
         case .job(let asset): Kind.job.id(asset.rawValue)
         case .resource(let asset): Kind.resource.id(asset.rawValue)
         case .alternatives(let asset): Kind.alternatives.id(asset.rawValue)
@@ -157,7 +160,10 @@ enum View: Hashable, Sendable {
                 ("search", View.search.id), ("trash", View.trash.id),
                 ("uploads", View.uploads.id),
             ]
-        case .uploads: [("receipts.jsonl", View.receipts.id), ("jobs", View.jobs.id)]
+        case .uploads:
+            [
+                ("receipts.jsonl", View.receipts.id), ("events.jsonl", View.events.id), ("jobs", View.jobs.id),
+            ]
         default: []
         }
     }
@@ -169,7 +175,7 @@ enum View: Hashable, Sendable {
         case .jobs: 0o040700
         case .signed: 0o040711
         case .trash, .resources: 0o041777
-        case .receipts, .job: 0o100600
+        case .receipts, .events, .job: 0o100600
         // As those of the asset's file.
         case .resource, .alternatives, .versions: 0o040755
         case .information, .version, .group, .capabilityFile: 0o100444

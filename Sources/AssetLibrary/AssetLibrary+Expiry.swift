@@ -78,6 +78,7 @@ extension AssetLibrary {
                     for entry in try records.entriesNaming(id) {
                         guard let node = try records.node(id) else { continue }
                         let place = try rulebook.place(entry.name, in: entry.parent, records)
+                        try records.append(.expired, of: asset, at: place.path)
                         removed.append(
                             (place, try records.removeName(entry.name, in: entry.parent, of: node, at: now))
                         )

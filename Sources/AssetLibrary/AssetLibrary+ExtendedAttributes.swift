@@ -103,7 +103,7 @@ extension AssetLibrary {
         case .computed(let key): return try setComputed(key, text, of: id, to: value, for: uploader)
         case .life(let attribute): return try setLife(attribute, text, of: id, to: value, presence, by: uploader)
         case .action(let action): return try perform(action, text, on: id, value, by: uploader)
-        case .field, .rating: return try setFieldAttribute(name, of: id, to: value, presence)
+        case .field, .rating: return try setFieldAttribute(name, of: id, to: value, presence, by: uploader)
         case .free, .mediaType, .accessList, .defaultList: break
         }
         try space.take(Int64(value.count))
@@ -142,7 +142,7 @@ extension AssetLibrary {
         case .unsupported: throw .unsupportedAttribute(text)
         case .life(let attribute): return try removeLife(attribute, text, of: id, by: uploader)
         case .policy(let key): return try removePolicy(key, of: id)
-        case .field, .rating: return try removeFieldAttribute(name, of: id)
+        case .field, .rating: return try removeFieldAttribute(name, of: id, by: uploader)
         case .free, .mediaType, .accessList, .defaultList, .computed, .flag, .action: break
         }
         try write { records in

@@ -242,6 +242,12 @@ extension ExtractionRecord {
                 if problem == nil { try records.revertFields(of: asset) }
                 try records.setReverts(false, of: asset)
             }
+            for (asset, _) in assets {
+                let path = try library.rulebook.path(of: asset, records)
+                try records.append(.informationUpdated, of: asset, at: path) {
+                    $0.add("status", problem == nil ? "ready" : "failed")
+                }
+            }
         }
         if let problem, attempts == 0 {
             library.log.notice("What the content \(blob.rawValue) says could not be read: \(problem)")

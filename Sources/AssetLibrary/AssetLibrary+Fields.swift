@@ -34,7 +34,8 @@ extension AssetLibrary {
         _ name: [UInt8],
         of id: NodeID,
         to value: [UInt8],
-        _ presence: Presence
+        _ presence: Presence,
+        by uploader: Uploader
     ) throws(LibraryError) {
         let text = String(decoding: name, as: UTF8.self)
         let field: Field
@@ -72,11 +73,12 @@ extension AssetLibrary {
             try records.setFieldValue(field, of: node, to: value)
             let canonical = AttributeName.bytes(of: field)
             if name != canonical, node.asset != nil { try records.deleteExtendedAttribute(name, of: id) }
+            try noteChange(of: id, String(decoding: canonical, as: UTF8.self), by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
         }
     }
 
-    func removeFieldAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) {
+    func removeFieldAttribute(_ name: [UInt8], of id: NodeID, by uploader: Uploader) throws(LibraryError) {
         var field = Field.rank
         if case .field(let some) = AttributeName(name) { field = some }
         try settle(id)
@@ -89,8 +91,17 @@ extension AssetLibrary {
             for stored in [name, AttributeName.bytes(of: field)] {
                 try records.deleteExtendedAttribute(stored, of: id)
             }
+            let canonical = AttributeName.bytes(of: field)
+            try noteChange(of: id, String(decoding: canonical, as: UTF8.self), by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
         }
+    }
+
+    /// Somebody has said something of a file.
+    func noteChange(of id: NodeID, _ attribute: String, by uid: UInt32, _ records: Records) throws {
+        guard let asset = try records.node(id)?.asset else { return }
+        let path = try rulebook.path(of: asset, records)
+        try records.append(.informationUpdated, of: asset, at: path, by: uid) { $0.add("changed", [attribute]) }
     }
 }
 

@@ -101,6 +101,7 @@ extension AssetLibrary {
             try check(isSet)
             try records.separateForeign(&node)
             try body(node, records)
+            try noteChange(of: node.id, name, by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
             return try node.asset.map { try records.nodes(showing: $0) } ?? [id]
         }

@@ -248,6 +248,18 @@ extension AssetLibrary {
             try rulebook.trashIfLost(replaced, as: newName, in: newParent, records)
         }
         let arrived = try records.node(source.id)
+        if source.isFolder || arrival.nameClass == .final && source.asset != nil && arrived?.asset == source.asset {
+            let from = try rulebook.place(name, in: parent, records).path
+            // Read by its place, and not from what was known of a folder that has moved.
+            try records.append(
+                source.isFolder ? .folderMoved : .moved,
+                of: source.asset,
+                at: arrival.place.path,
+                by: uploader.uid
+            ) {
+                $0.add("from", from)
+            }
+        }
         result.shown = arrived?.asset
         // The kernel believes the name as long as it believed the former one.
         if arrived?.effectiveMode != source.effectiveMode { herald.tell(.attributes(source.id)) }

@@ -83,6 +83,10 @@ extension AssetLibrary {
             case .noEXIF: try records.setIgnoresEmbedded(isOn, of: asset)
             }
             try records.addLinks(0, to: id, at: .now)
+            let event = flag == .stored && isOn ? Event.stored : .informationUpdated
+            try records.append(event, of: asset, at: try rulebook.path(of: asset, records), by: uploader.uid) {
+                if event != .stored { $0.add("changed", [name]) }
+            }
             return flag == .stored ? try records.nodes(showing: asset) : []
         }
         try tellOfNames(of: nodes)

@@ -48,7 +48,10 @@ extension AssetLibrary {
         guard try !read({ try $0.purgeable(by: time, limit: 1).isEmpty }) else { return 0 }
         let purged = try write { records in
             let due = try records.purgeable(by: time, limit: Self.sweepBatch)
-            for record in due { try records.deleteWithItsOwn(record.asset) }
+            for record in due {
+                try records.deleteWithItsOwn(record.asset)
+                try records.append(.purged, of: record.asset, at: record.path)
+            }
             return due
         }
         for record in purged { log.notice("Removed \(record.path) from the trash for good.") }
@@ -196,6 +199,7 @@ extension AssetLibrary {
             for record in try records.oldestTrash(before: recent, limit: Self.sweepBatch) where freed < bytes {
                 freed += try records.versions(of: record.asset).reduce(0) { $0 + $1.size }
                 try records.deleteWithItsOwn(record.asset)
+                try records.append(.purged, of: record.asset, at: record.path)
                 removed.append(record)
             }
             return (removed, freed)

@@ -77,6 +77,7 @@ extension AssetLibrary {
                 try records.addLinks(1, to: id, at: now)
                 try records.touchFolder(parent, at: now)
                 try records.restore(asset)
+                try records.append(.restored, of: asset, at: place.path, by: uploader.uid)
                 usage.add(node.size, to: place.rules)
                 node.links += 1
                 return node
@@ -104,6 +105,7 @@ extension AssetLibrary {
             guard let record = try records.trashed(asset) else { throw LibraryError.notFound }
             let node = try record.node.flatMap { try records.node($0) }
             try records.deleteWithItsOwn(asset)
+            try records.append(.purged, of: asset, at: record.path)
             return node
         }
         sweeper.wake()

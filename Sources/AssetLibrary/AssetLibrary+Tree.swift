@@ -91,6 +91,7 @@ extension AssetLibrary {
             let left = try records.removeName(name, in: parent, of: node, at: .now)
             if isSweeping {
                 let path = try rulebook.place(name, in: parent, records).path
+                try records.append(.expired, of: node.asset, at: path)
                 log.notice("Removed \(path): its time had come.")
             } else {
                 try rulebook.trashIfLost(left, as: name, in: parent, records)

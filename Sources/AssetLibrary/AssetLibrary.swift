@@ -52,6 +52,9 @@ public final class AssetLibrary: Sendable {
     let roomMaker = Worker()
     let collection = Collection()
     let collections = Collections()
+    /// A line of shell that is told of each event.
+    let eventCommand: String?
+    private let eventTeller = Worker()
     let searching: Searching
     private let searchWorker = Worker()
     /// What signed paths are signed with, once it has been asked for.
@@ -69,6 +72,7 @@ public final class AssetLibrary: Sendable {
     ///
     /// `saving` is how long a name that was given up keeps its asset for a file that takes the name again;
     /// `time` is what lives are counted by.
+    /// `onEvent` is a line of shell that is told of each event;
     /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
     public init(
         at path: String,
@@ -76,6 +80,7 @@ public final class AssetLibrary: Sendable {
         saving: Duration = .seconds(15),
         policies: [(key: PolicyKey, value: String)] = [],
         scanner socket: String = "/run/clamav/clamd.ctl",
+        onEvent command: String? = nil,
         time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
         self.log = log
@@ -87,6 +92,7 @@ public final class AssetLibrary: Sendable {
         let clock = LifeClock(time)
         self.clock = clock
         scanner = MalwareScanner(socketPath: socket)
+        eventCommand = command
         let layout = try LibraryLayout(path: path)
         self.layout = layout
         let committer = Worker()
@@ -102,6 +108,7 @@ public final class AssetLibrary: Sendable {
             try mendingSearchIndex { () throws(LibraryError) in try openSearchIndex() }
             try makeRoots()
             try catalog.read { try collections.load($0) }
+            try prepareEventHook()
             try groupCommit.commit()
             try layout.finish()
             try recover()
@@ -125,10 +132,11 @@ public final class AssetLibrary: Sendable {
         space.reliever.withLock { $0 = { [weak self] in self?.makeRoom($0) ?? false } }
         sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
         searchWorker.start(delay: .seconds(1)) { [weak self] in self?.updateSearchIndexInBackground() }
+        eventTeller.start(delay: .zero) { [weak self] in self?.tellEvents() }
         md5Worker.start(delay: .seconds(2)) { [weak self] in
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
         }
-        for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker, eventTeller] { worker.wake() }
         startExtraction()
     }
 
@@ -152,14 +160,14 @@ public final class AssetLibrary: Sendable {
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
         try groupCommit.commit()
-        for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker, eventTeller] { worker.wake() }
     }
 
     /// Ends all uploads, makes everything durable and lets go of the library.
     public func close() throws(LibraryError) {
         isClosing.set()
         stopObserving()
-        for worker in [sweeper, roomMaker, md5Worker, searchWorker, settler, committer] { worker.stop() }
+        for worker in [sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler, committer] { worker.stop() }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)

@@ -105,7 +105,10 @@ extension Records {
         _ rulebook: Rulebook
     ) throws {
         let said = node.isAccessInherited ? nil : node.access
-        try restore(asset)
+        if try trashed(asset) != nil {
+            try append(.restored, of: asset, at: arrival.place.path, by: arrival.uid)
+            try restore(asset)
+        }
         try setAsset(of: node.id, to: asset)
         if let own = node.asset {
             try copyFields(of: own, to: asset)

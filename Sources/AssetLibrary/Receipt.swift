@@ -44,7 +44,10 @@ struct Receipt {
 }
 
 extension Records {
-    func append(_ receipt: Receipt) throws { try appendReceipt(receipt.line) }
+    func append(_ receipt: Receipt) throws {
+        try append(receipt.line, to: .receipts)
+        try appendEvent(of: receipt)
+    }
 
     /// A refused upload leaves a receipt, and its reason on the folder.
     fileprivate func append(

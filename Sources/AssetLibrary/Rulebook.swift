@@ -243,6 +243,7 @@ final class Rulebook: Sendable {
             at: now,
             until: max(life, now.advanced(by: saving))
         )
+        try records.append(.deleted, of: asset, at: place.path)
     }
 
     /// Whether something in the trash is there to be taken back, and not only for a program that saves.

@@ -3,7 +3,9 @@
 struct SearchParser {
     private var rest: Substring
     private var terms = 0
+    private var depth = 0
     private static let termLimit = 100
+    private static let depthLimit = 50
 
     init(_ text: String) { rest = text[...] }
 
@@ -39,6 +41,11 @@ struct SearchParser {
     }
 
     private mutating func parseOne() throws(SearchQuery.Invalid) -> SearchQuery.Condition {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.depthLimit else {
+            throw SearchQuery.Invalid(reason: "The brackets of the query are more than \(Self.depthLimit) deep.")
+        }
         if rest.first == "-" {
             rest = rest.dropFirst()
             guard let next = rest.first, !next.isWhitespace else {
@@ -59,8 +66,8 @@ struct SearchParser {
             return inner
         }
         if rest.first == "\"" { return try text(try takeValue()) }
-        let key = rest.prefix { $0.isASCII && ($0.isLetter || $0 == "_") }
-        if !key.isEmpty, rest.dropFirst(key.count).first == ":" {
+        let key = rest.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+        if key.first?.isLetter == true, rest.dropFirst(key.count).first == ":" {
             rest = rest.dropFirst(key.count + 1)
             return try filter(key.lowercased(), try takeValue())
         }

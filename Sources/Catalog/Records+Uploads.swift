@@ -11,31 +11,6 @@ public struct StagedRecord: Sendable {
 }
 
 extension Records {
-    /// Appends a line to the receipts, which must end with a newline.
-    public func appendReceipt(_ line: [UInt8]) throws {
-        try run(
-            "INSERT INTO receipt (end, line) VALUES (coalesce((SELECT max(end) FROM receipt), 0) + ?, ?)",
-            [.integer(Int64(line.count)), .blob(line)]
-        )
-    }
-
-    /// How many bytes all receipts have.
-    public func receiptsSize() throws -> Int64 { try first("SELECT max(end) FROM receipt", []) { $0.integer(0) } ?? 0 }
-
-    /// The receipts from a byte offset on, until there are `count` bytes or no more.
-    public func receipts(from offset: Int64, count: Int) throws -> [UInt8] {
-        var result: [UInt8] = []
-        // Row by row, because nobody knows before how many lines fill `count` bytes.
-        let rows = try statement("SELECT end, line FROM receipt WHERE end > ? ORDER BY end", [.integer(offset)])
-        defer { rows.end() }
-        while result.count < count, let row = try rows.next() {
-            let line = row.bytes(1)
-            let skipped = result.isEmpty ? offset - (row.integer(0) - Int64(line.count)) : 0
-            result += line.dropFirst(Int(max(0, skipped))).prefix(count - result.count)
-        }
-        return result
-    }
-
     /// Records where an unfinished upload's bytes are, so that a crash does not lose them.
     public func recordStaged(_ node: NodeID, file: String, modified: Timestamp?) throws {
         try run(

@@ -14,6 +14,7 @@ enum Schema {
         migrator.registerMigration("5 lives") { try $0.execute(sql: lives) }
         migrator.registerMigration("6 signing") { try $0.execute(sql: signing) }
         migrator.registerMigration("7 search") { try $0.execute(sql: search) }
+        migrator.registerMigration("8 events") { try $0.execute(sql: events) }
         return migrator
     }
 
@@ -135,6 +136,12 @@ enum Schema {
         CREATE TRIGGER search_found AFTER UPDATE OF findings ON extraction WHEN NEW.findings IS NOT OLD.findings BEGIN
             INSERT INTO search_due (asset) SELECT asset FROM version WHERE blob = NEW.blob AND superseded IS NULL;
         END;
+        """
+
+    /// What has happened to assets, and up to where a program has been told of it.
+    private static let events = """
+        CREATE TABLE event (end INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
+        CREATE TABLE event_hook (id INTEGER PRIMARY KEY, told INTEGER NOT NULL) STRICT;
         """
 
     /// Who may see an asset, and how long it, its former contents and what was removed stay.

@@ -15,7 +15,8 @@ struct AssetFSCommand: ParsableCommand {
         version: "assetfs 0.1.0",
         subcommands: [
             MountCommand.self, UmountCommand.self, InfoCommand.self, DescribeCommand.self, ExportCommand.self,
-            PolicyCommand.self, ExplainCommand.self, ReceiptsCommand.self, JobsCommand.self, StatusCommand.self,
+            PolicyCommand.self, ExplainCommand.self, ReceiptsCommand.self, EventsCommand.self, JobsCommand.self,
+            StatusCommand.self,
             TrashCommand.self, RestoreCommand.self, CreateCommand.self, GroupCommand.self, SignCommand.self,
             SearchCommand.self,
         ]

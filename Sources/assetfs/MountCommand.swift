@@ -21,7 +21,8 @@ struct MountCommand: ParsableCommand {
         name: .shortAndLong,
         help: """
             Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, policy.KEY=VALUE (what holds where \
-            no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, and those of mount(8) and fuse(8), such as ro, noexec, nodev, allow_other.
+            no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, on_event=COMMAND (told of each event, as JSON on \
+            its standard input), and those of mount(8) and fuse(8), such as ro, noexec, nodev, allow_other.
             """
     )
     var options: [String] = []
@@ -66,7 +67,13 @@ struct MountCommand: ParsableCommand {
         let file = LogFile()
         let log = file.logger
         do throws(OpenLibraryError) {
-            library = try AssetLibrary(at: path, log: log, policies: options.policies, scanner: options.scanner)
+            library = try AssetLibrary(
+                at: path,
+                log: log,
+                policies: options.policies,
+                scanner: options.scanner,
+                onEvent: options.eventCommand
+            )
         } catch {
             throw ExitStatus(error).because(error.description)
         }

@@ -9,6 +9,8 @@ struct MountOptions {
     var policies: [(key: PolicyKey, value: String)] = []
     /// Where clamd listens.
     var scanner = "/run/clamav/clamd.ctl"
+    /// A line of shell that is told of each event.
+    var eventCommand: String?
     var others: [String] = []
 
     /// A sentence about the option that is wrong.
@@ -30,6 +32,8 @@ struct MountOptions {
             case ("clamd", let path?) where path.hasPrefix("/"): scanner = path
             case ("clamd", _):
                 throw Invalid(sentence: "“\(option)” is no path of a socket; it begins with a slash.")
+            case ("on_event", let command?): eventCommand = command
+            case ("on_event", nil): throw Invalid(sentence: "“on_event” wants a command: on_event=/usr/local/bin/tell.")
             case ("passthrough", nil): usesPassthrough = true
             case ("nopassthrough", nil): usesPassthrough = false
             // What mount(8) and fstab(5) say to themselves.

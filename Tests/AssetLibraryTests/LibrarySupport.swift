@@ -47,7 +47,7 @@ extension AssetLibrary {
     }
 
     func outcomes() throws -> [String] {
-        let text = String(decoding: try read { try $0.receipts(from: 0, count: 1 << 20) }, as: UTF8.self)
+        let text = String(decoding: try read { try $0.bytes(of: .receipts, from: 0, count: 1 << 20) }, as: UTF8.self)
         return try text.split(separator: "\n").map { line in
             let receipt = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
             return try #require(receipt?["outcome"] as? String)

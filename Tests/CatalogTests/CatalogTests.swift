@@ -136,14 +136,14 @@ struct CatalogTests {
         try withScratch { folder in
             let catalog = try Catalog(path: folder + "/c") {}
             let lines = (0..<50).map { Array("line \($0) \(String(repeating: "x", count: $0))\n".utf8) }
-            try catalog.write { records in for line in lines { try records.appendReceipt(line) } }
+            try catalog.write { records in for line in lines { try records.append(line, to: .receipts) } }
             let whole = Array(lines.joined())
             try catalog.read { records in
-                #expect(try records.receiptsSize() == whole.count)
+                #expect(try records.size(of: .receipts) == whole.count)
                 for (offset, count) in [
                     (0, whole.count), (0, 7), (3, 20), (100, 1), (whole.count - 1, 10), (whole.count, 5),
                 ] {
-                    let part = try records.receipts(from: Int64(offset), count: count)
+                    let part = try records.bytes(of: .receipts, from: Int64(offset), count: count)
                     #expect(part == Array(whole.dropFirst(offset).prefix(count)))
                 }
             }
