@@ -40,7 +40,7 @@ let package = Package(
         // Beside the daemon, which does not link what reads other people's files.
         .executableTarget(
             name: "assetfs-worker",
-            linkerSettings: ["avformat", "avcodec", "avutil", "magic", "seccomp"].map { .linkedLibrary($0) }
+            linkerSettings: ["avformat", "avcodec", "avutil", "curl", "magic", "seccomp"].map { .linkedLibrary($0) }
         ),
         .target(
             name: "MetadataExtraction",

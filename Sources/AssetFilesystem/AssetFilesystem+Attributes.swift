@@ -149,6 +149,23 @@ extension AssetFilesystem {
             size = Int64(job.count)
         default: size = 4096
         }
+        if case .fetch(let id) = view {
+            let (record, text) = try fetchJob(id)
+            let changed = record.updated.rawValue
+            let attributes = Attributes(
+                inode: view.id.inode,
+                mode: view.mode,
+                linkCount: 1,
+                uid: record.uid,
+                gid: record.gid,
+                size: Int64(text.count),
+                blocks: 1,
+                accessed: changed,
+                modified: changed,
+                changed: changed
+            )
+            return (attributes, .zero)
+        }
         let subdirectories = view.entries.count { View($0.node)?.isDirectory ?? true }
         let attributes = Attributes(
             inode: view.id.inode,

@@ -139,16 +139,7 @@ extension AssetFilesystem {
         after cookie: Int64,
         for caller: Caller
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
-        if view == .jobs {
-            let last = BlobID(rawValue: max(0, cookie - Self.firstCookie))
-            let jobs = try refusing { () throws(LibraryError) in try library.jobs(after: last, limit: 1000) }
-            return jobs.map {
-                (
-                    Array("\($0.token)\(View.jobSuffix)".utf8), View.job($0.asset).id,
-                    $0.blob.rawValue + Self.firstCookie
-                )
-            }
-        }
+        if view == .jobs { return try jobs(after: cookie) }
         if case .capability(let number) = view {
             return try entries(signedBy: number).map { ($0.name, $0.node, $0.cookie + Self.firstCookie) }
                 .filter { $0.cookie > cookie }
@@ -167,6 +158,25 @@ extension AssetFilesystem {
         }
         return view.entries.enumerated().map { (Array($1.name.utf8), $1.node, Int64($0) + Self.firstCookie) }
             .filter { $0.cookie > cookie }
+    }
+
+    /// What is fetched comes behind all that is looked into.
+    private static let fetchCookies: Int64 = 1 << 60
+
+    private func jobs(after cookie: Int64) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+        func name(_ token: String) -> [UInt8] { Array("\(token)\(View.jobSuffix)".utf8) }
+        return try refusing { () throws(LibraryError) in
+            if cookie < Self.fetchCookies {
+                let last = BlobID(rawValue: max(0, cookie - Self.firstCookie))
+                let jobs = try library.jobs(after: last, limit: 1000)
+                if !jobs.isEmpty {
+                    return jobs.map { (name($0.token), View.job($0.asset).id, $0.blob.rawValue + Self.firstCookie) }
+                }
+            }
+            return try library.unfinishedFetches(after: max(0, cookie - Self.fetchCookies), limit: 1000).map {
+                (name($0.token), View.fetch($0.id).id, $0.id + Self.fetchCookies)
+            }
+        }
     }
 
     private func addDots(

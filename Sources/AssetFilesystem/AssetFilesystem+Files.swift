@@ -55,9 +55,10 @@ extension AssetFilesystem {
         let isWriting = flags & O_ACCMODE != O_RDONLY
         if let view = View(id) {
             guard !isWriting, !view.isDirectory else { throw OperationFailure(LibraryError.readOnly) }
-            if case .capabilityFile(let number) = view { return try openSigned(number) }
+            if case .capabilityFile(let number) = view { return try openSigned(number, flags: flags, for: caller) }
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
+            if case .fetch(let id) = view { content = try fetchJob(id).text }
             if case .group(let folder) = view {
                 content = try refusing { () throws(LibraryError) in try library.groupInformation(folder) }
             }
@@ -91,10 +92,27 @@ extension AssetFilesystem {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
-            return try opened(node, isWriting: isWriting, for: caller)
+            let counts = !isWriting && counts(node.id, flags: flags, for: caller)
+            return try opened(node, isWriting: isWriting, reader: counts ? caller.uid : nil, for: caller)
         } catch {
             library.close(node, wasWriting: isWriting)
             throw error
+        }
+    }
+
+    /// Whether somebody's reading of a file counts: not where they do not want to leave a trace, as backup programs do.
+    ///
+    /// > O_NOATIME […] is intended for use by indexing or backup programs — open(2)
+    func counts(_ id: NodeID, flags: Int32, for caller: Caller) -> Bool {
+        guard flags & 0o1000000 /* O_NOATIME */ == 0 else { return false }
+        return library.noteOpen(of: id, by: caller.uid) {
+            // One program opens many files in a row.
+            lastProgram.withLock { last in
+                if last.pid != caller.pid || last.until < .now {
+                    last = (caller.pid, caller.program, .now + .seconds(1))
+                }
+                return last.name
+            }
         }
     }
 
@@ -110,13 +128,15 @@ extension AssetFilesystem {
         _ node: OpenNode,
         isWriting: Bool,
         isReplacement: Bool = false,
+        reader: UInt32? = nil,
         for caller: Caller
     ) throws(OperationFailure) -> Opened {
         let kernel = kernel.withLock { $0 }
-        let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement)
+        let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement, reader: reader)
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
-        opened.keepsCache = true
+        // Whose reading counts has to be seen to read.
+        opened.keepsCache = reader == nil
         opened.needsNoFlush = !isWriting
         opened.backing = node.attachment.withLock { attachment in
             if let backing = attachment as? BackingFile { return backing }
@@ -157,9 +177,13 @@ extension AssetFilesystem {
         let shared = try refusing { () throws(LibraryError) in
             try library.readShared(open.node, at: offset, count: count)
         }
-        if let shared { return .bytes(shared) }
+        if let shared {
+            if open.reader != nil { open.bytesRead.add(Int64(shared.count), ordering: .relaxed) }
+            return .bytes(shared)
+        }
         let (file, size) = open.node.content
         guard let file, offset < size else { return .bytes([]) }
+        if open.reader != nil { open.bytesRead.add(min(Int64(count), size - offset), ordering: .relaxed) }
         return .file(file.descriptor, owner: file, offset: offset, count: min(count, Int(size - offset)))
     }
 
@@ -220,6 +244,9 @@ extension AssetFilesystem {
     /// The end of an open.
     public func release(_ handle: FileHandle) {
         guard let open = handle.object as? OpenFileHandle else { return }
+        if let reader = open.reader, open.bytesRead.load(ordering: .relaxed) >= max(1, open.node.content.size) {
+            library.noteDownload(of: open.node.id, by: reader)
+        }
         library.close(open.node, wasWriting: open.isWriting)
         if let name = open.dropped { releaseDropped(name, open.node.id) }
         if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {

@@ -27,6 +27,7 @@ extension AssetFilesystem {
         if let view = View(parent), view.isOfSearch { return try lookup(name, foundIn: view, for: caller) }
         if let view = View(parent), view.isSigned { return try lookup(name, signedIn: view, for: caller) }
         if let view = View(parent), view.isOfAssets { return try lookup(name, in: view, for: caller) }
+        if View(parent) == .jobs, let id = try fetch(named: name) { return try entry(of: View.fetch(id).id) }
         if let view = View(parent) {
             guard let found = view.node(named: name), let entry = try existing(found) else {
                 // What comes by itself may come at any moment.
@@ -141,6 +142,22 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in
             try library.trashed(named: name.bytes, for: uploader(caller))
         }
+    }
+
+    /// The URL that a name in `uploads/jobs/` is of.
+    private func fetch(named name: EntryName) throws(OperationFailure) -> Int64? {
+        let text = name.description
+        guard text.hasSuffix(View.jobSuffix) else { return nil }
+        return try refusing { () throws(LibraryError) in
+            try library.fetch(token: String(text.dropLast(View.jobSuffix.count)))
+        }
+    }
+
+    /// The state of a URL that is fetched.
+    func fetchJob(_ id: Int64) throws(OperationFailure) -> (record: FetchRecord, text: [UInt8]) {
+        let job = try refusing { () throws(LibraryError) in try library.fetchJob(id) }
+        guard let job else { throw .missingForNow }
+        return job
     }
 
     /// The state of the work on an asset.

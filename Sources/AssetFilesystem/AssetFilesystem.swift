@@ -32,6 +32,8 @@ public final class AssetFilesystem: Filesystem {
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
     let signedPaths = SignedPaths()
     let queries = Queries()
+    /// The program that has last opened a file to read it.
+    let lastProgram = Mutex<(pid: Int32, name: String?, until: ContinuousClock.Instant)>((0, nil, .now))
     /// What the views show as owner and times.
     let owner = (uid: getuid(), gid: getgid())
     let mounted = Timestamp.now

@@ -14,8 +14,19 @@ final class OpenFileHandle: Sendable {
     let isReplacement: Bool
     /// The name that it was made under by a signed path.
     let dropped: SignedPaths.Name?
+    /// Whose reading counts, if all of it is read; nil where nobody's does.
+    let reader: UInt32?
+    /// How many bytes have been read.
+    let bytesRead = Atomic<Int64>(0)
 
-    init(node: OpenNode, isWriting: Bool, isReplacement: Bool = false, dropped: SignedPaths.Name? = nil) {
+    init(
+        node: OpenNode,
+        isWriting: Bool,
+        isReplacement: Bool = false,
+        dropped: SignedPaths.Name? = nil,
+        reader: UInt32? = nil
+    ) {
+        self.reader = reader
         self.node = node
         self.isWriting = isWriting
         self.isReplacement = isReplacement

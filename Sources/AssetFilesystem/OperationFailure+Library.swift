@@ -30,6 +30,7 @@ extension OperationFailure {
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
         case .noSpace(let reason): self.init(.noSpace, cause: reason)
+        case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)
         case .unsigned: self.init(.missingKey)
         case .forged: self.init(.rejectedKey)
         case .ended: self.init(.expiredKey)
@@ -74,6 +75,12 @@ extension Errno {
         case .forbidden: self = .notPermitted
         case .quota: self = .diskQuotaExceeded
         }
+    }
+
+    /// What a program sees where a URL is none that is fetched.
+    init(_ problem: FetchProblem) {
+        // EPROTONOSUPPORT: socket(2)
+        self = problem.errno == "EPROTONOSUPPORT" ? Errno(rawValue: 93) : .invalidArgument
     }
 
     /// ENOKEY: required key not available.

@@ -19,6 +19,8 @@ enum View: Hashable, Sendable {
     case search
     /// The state of the work on an asset.
     case job(AssetID)
+    /// The state of a URL that is fetched.
+    case fetch(Int64)
     /// An asset: its file, and what belongs to it.
     case resource(AssetID)
     /// An asset's alternative files.
@@ -45,7 +47,8 @@ enum View: Hashable, Sendable {
     /// In its number it stands above the bits that say whose asset or version; the catalog never comes as far.
     private enum Kind: Int64 {
         case job = 0x10
-        case resource, alternatives, versions, information, version, group, capability, capabilityFile, query, result
+        case resource, alternatives, versions, information, version, group, capability, capabilityFile, query, result,
+            fetch
 
         static let shift: Int64 = 56
 
@@ -80,6 +83,7 @@ enum View: Hashable, Sendable {
             case .capability: self = .capability(rest)
             case .capabilityFile: self = .capabilityFile(rest)
             case .query: self = .query(rest)
+            case .fetch: self = .fetch(rest)
             case .result:
                 let number = rest & (1 << Self.assetBits - 1)
                 self = .result(AssetID(rawValue: number), path: UInt16(truncatingIfNeeded: rest >> Self.assetBits))
@@ -110,6 +114,7 @@ enum View: Hashable, Sendable {
         case .capability(let number): Kind.capability.id(number)
         case .capabilityFile(let number): Kind.capabilityFile.id(number)
         case .query(let number): Kind.query.id(number)
+        case .fetch(let number): Kind.fetch.id(number)
         case .result(let asset, let path): Kind.result.id(Int64(path) << Self.assetBits | asset.rawValue)
         }
     }
@@ -172,10 +177,11 @@ enum View: Hashable, Sendable {
     var mode: UInt32 {
         switch self {
         case .root, .uploads: 0o040755
-        case .jobs: 0o040700
+        // Who has a token may see what it is of, if it is theirs.
+        case .jobs: 0o040711
         case .signed: 0o040711
         case .trash, .resources: 0o041777
-        case .receipts, .events, .job: 0o100600
+        case .receipts, .events, .job, .fetch: 0o100600
         // As those of the asset's file.
         case .resource, .alternatives, .versions: 0o040755
         case .information, .version, .group, .capabilityFile: 0o100444

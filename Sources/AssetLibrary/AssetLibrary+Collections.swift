@@ -71,7 +71,7 @@ extension AssetLibrary {
     }
 
     /// RFC 9562's text of a random identifier (version 4).
-    private static func randomUUID() -> String {
+    static func randomUUID() -> String {
         var generator = SystemRandomNumberGenerator()
         return AssetRecord.uuidText((0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }

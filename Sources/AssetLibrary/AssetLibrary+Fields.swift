@@ -147,7 +147,7 @@ final class RefusedAttributes: Sendable {
 
     func note(_ error: LibraryError, of id: NodeID) {
         switch error {
-        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy:
+        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch:
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
                 $0[id] = error.description

@@ -22,7 +22,7 @@ extension AssetLibrary {
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
         "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates",
-        "rotation_since_upload", "job",
+        "rotation_since_upload", "job", "click_count", "download_count",
     ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
@@ -45,6 +45,7 @@ extension AssetLibrary {
             if key == "info", id == .folders {
                 return String(decoding: try libraryInformation(records).bytes, as: UTF8.self)
             }
+            if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
             if key == "id", collections.isSealed(id) { return try records.anyEntry(of: id)?.name.description }
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {
@@ -66,6 +67,8 @@ extension AssetLibrary {
             case "sha256": return newest.first?.digest?.description
             case "versions": return "\(newest.count)"
             case "rotation_since_upload": return "\(newest.first?.rotation ?? 0)"
+            case "click_count": return "\(try visits(of: assetID, records).clicks)"
+            case "download_count": return "\(try visits(of: assetID, records).downloads)"
             case "status": return try records.status(of: asset)
             case "error": return try records.error(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
@@ -161,6 +164,9 @@ extension AssetLibrary {
         info.add("user_id", Int64(asset.uid))
         info.add("versions", Int64(versions.count))
         info.add("rotation_since_upload", versions.first?.rotation)
+        let visits = try visits(of: asset.id, records)
+        info.add("click_count", visits.clicks)
+        info.add("download_count", visits.downloads)
         info.add("status", try records.status(of: asset))
         info.add("error", try records.error(of: asset))
         info.add("expires", asset.expires?.description)

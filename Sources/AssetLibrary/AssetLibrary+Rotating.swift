@@ -15,6 +15,7 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         switch action {
         case .reprocess: try reprocess(id, name, value)
+        case .fetch: try fetch(name, into: id, value, by: uploader)
         case .revokeSigned: try revokeSignedPaths(name, on: id, value, by: uploader)
         case .rotate:
             let text = String(decoding: value, as: UTF8.self)

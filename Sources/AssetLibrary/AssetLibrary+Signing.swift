@@ -114,27 +114,14 @@ extension AssetLibrary {
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
         try refuseName(name, in: folder, by: uploader.uid)
         try space.take(4096)
-        let (made, isFinal) = try write { records in
-            let parent = try records.folder(folder)
-            let place = try rulebook.place(name, in: folder, records)
-            guard place.rules.nameClass(of: name) != .junk else {
-                throw LibraryError.notPermitted("“\(name)” is the name of what an operating system leaves in folders.")
-            }
-            var node = NodeRecord(mode: 0o100000 | mode & 0o777, uid: uploader.uid, gid: uploader.gid, now: .now)
-            node.links = 0
-            try inheritAccess(from: folder, for: &node, records)
-            let lists = try inheritedLists(from: parent.id, for: &node, umask: umask, records)
-            node = try records.insert(node)
-            for (name, list) in lists { try setList(name, of: node.id, to: list, records) }
-            return (node, place.isFinal)
+        let nameClass = try read { try rulebook.nameClass(of: name, in: folder, $0) }
+        guard nameClass != .junk else {
+            throw .notPermitted("“\(name)” is the name of what an operating system leaves in folders.")
         }
-        let node = retain(made.id)
-        _ = retain(made.id)
+        let isFinal = nameClass == .final
+        let (made, node) = try makeNameless(in: folder, mode: mode, umask: umask, by: uploader)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
-                node.shown.withLock { $0.isLoaded = true }
-                upload.isNew = true
-                upload.addWriter(uploader)
                 upload.aim = isFinal ? OpenNode.Aim(parent: folder, name: name, isDropped: true) : nil
                 // Of a file with a temporary name there is no verdict.
                 node.isUnlinked.store(!isFinal, ordering: .relaxed)
@@ -144,6 +131,37 @@ extension AssetLibrary {
             close(node, wasWriting: true)
             letGo(made.id)
             throw error
+        }
+        return (made, node)
+    }
+
+    /// Makes a file that has no name in a folder, and of which there is no verdict until it is to have one.
+    ///
+    /// It is open for writing, and kept until `letGo` is called, and then as long as it is open.
+    func makeNameless(
+        in folder: NodeID,
+        mode: UInt32,
+        umask: UInt32,
+        by uploader: Uploader
+    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        let made = try write { records in
+            let parent = try records.folder(folder)
+            let gid = parent.mode & 0o2000 != 0 ? parent.gid : uploader.gid
+            var node = NodeRecord(mode: 0o100000 | mode & 0o777, uid: uploader.uid, gid: gid, now: .now)
+            node.links = 0
+            try inheritAccess(from: folder, for: &node, records)
+            let lists = try inheritedLists(from: folder, for: &node, umask: umask, records)
+            node = try records.insert(node)
+            for (name, list) in lists { try setList(name, of: node.id, to: list, records) }
+            return node
+        }
+        let node = retain(made.id)
+        _ = retain(made.id)
+        node.upload.withLock { upload in
+            node.shown.withLock { $0.isLoaded = true }
+            node.isUnlinked.store(true, ordering: .relaxed)
+            upload.isNew = true
+            upload.addWriter(uploader)
         }
         return (made, node)
     }

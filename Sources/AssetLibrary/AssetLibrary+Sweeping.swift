@@ -25,7 +25,10 @@ extension AssetLibrary {
             try forgetLostNodes()
             let since = Timestamp.now.advanced(by: .zero - Self.youth)
             while try collect(unusedSince: since) > 0, !isClosing.isSet {}
-            if sweep.beginRetirement(at: clock.now) { try retireFormerVersions() }
+            if sweep.beginRetirement(at: clock.now) {
+                try retireFormerVersions()
+                try forgetOldFetches()
+            }
             let (next, hasUnused) = try read { records in
                 let due = [try records.nextExpiry(), try records.nextPurge()].compactMap { $0 }.min()
                 return (due, try !records.unusedBlobs(since: Timestamp(rawValue: .max), limit: 1).isEmpty)

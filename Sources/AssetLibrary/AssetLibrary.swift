@@ -55,6 +55,10 @@ public final class AssetLibrary: Sendable {
     /// A line of shell that is told of each event.
     let eventCommand: String?
     private let eventTeller = Worker()
+    /// How URLs are fetched; nil where they are not.
+    let fetchSettings: FetchSettings?
+    let fetches = Fetches()
+    let counters = Counters()
     let searching: Searching
     private let searchWorker = Worker()
     /// What signed paths are signed with, once it has been asked for.
@@ -72,6 +76,7 @@ public final class AssetLibrary: Sendable {
     ///
     /// `saving` is how long a name that was given up keeps its asset for a file that takes the name again;
     /// `time` is what lives are counted by.
+    /// `fetching` says how URLs are fetched, if they are;
     /// `onEvent` is a line of shell that is told of each event;
     /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
     public init(
@@ -81,6 +86,7 @@ public final class AssetLibrary: Sendable {
         policies: [(key: PolicyKey, value: String)] = [],
         scanner socket: String = "/run/clamav/clamd.ctl",
         onEvent command: String? = nil,
+        fetching: FetchSettings? = nil,
         time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
         self.log = log
@@ -93,6 +99,7 @@ public final class AssetLibrary: Sendable {
         self.clock = clock
         scanner = MalwareScanner(socketPath: socket)
         eventCommand = command
+        fetchSettings = fetching
         let layout = try LibraryLayout(path: path)
         self.layout = layout
         let committer = Worker()
@@ -132,6 +139,13 @@ public final class AssetLibrary: Sendable {
         space.reliever.withLock { $0 = { [weak self] in self?.makeRoom($0) ?? false } }
         sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
         searchWorker.start(delay: .seconds(1)) { [weak self] in self?.updateSearchIndexInBackground() }
+        if fetchSettings != nil {
+            for worker in fetches.workers {
+                worker.start(delay: .zero) { [weak self] in self?.fetchAll() }
+                worker.wake()
+            }
+        }
+        counters.worker.start(delay: .seconds(10)) { [weak self] in self?.recordCounts() }
         eventTeller.start(delay: .zero) { [weak self] in self?.tellEvents() }
         md5Worker.start(delay: .seconds(2)) { [weak self] in
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
@@ -167,7 +181,11 @@ public final class AssetLibrary: Sendable {
     public func close() throws(LibraryError) {
         isClosing.set()
         stopObserving()
-        for worker in [sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler, committer] { worker.stop() }
+        for worker in fetches.workers + [
+            counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler, committer,
+        ] {
+            worker.stop()
+        }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)
@@ -183,6 +201,7 @@ public final class AssetLibrary: Sendable {
                 keepForNextMount(entry.node)
             }
         }
+        recordCounts()
         // Nobody refers any more to files without a name.
         let unlinked = try read { try $0.unlinkedNodes() }
         if !unlinked.isEmpty { try forget(unlinked) }

@@ -56,6 +56,8 @@ enum AttributeName {
         case rotate = "rotate_degrees"
         /// Goes back to what the file says itself.
         case reprocess
+        /// Has a URL fetched into the folder.
+        case fetch
         /// Ends all signed paths.
         case revokeSigned = "revoke_signed"
     }

@@ -23,7 +23,11 @@ extension AssetLibrary {
             while !isClosing.isSet {
                 let next = try read { records in try records.event(after: try records.toldEvents() ?? 0) }
                 guard let next else { return }
-                if let problem = ShellCommand(line: command).run(next.line, patience: Self.hookPatience, isStopped: isClosing) {
+                if let problem = ShellCommand(line: command).run(
+                    next.line,
+                    patience: Self.hookPatience,
+                    isStopped: isClosing
+                ) {
                     log.warning(
                         "on_event: \(problem); the event was \(String(decoding: next.line.dropLast(), as: UTF8.self))"
                     )

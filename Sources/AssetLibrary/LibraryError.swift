@@ -48,6 +48,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case forged
     /// A signed path has ended, and when.
     case ended(Timestamp)
+    /// A URL is not to be fetched.
+    case fetch(FetchProblem)
     /// A policy refuses an upload.
     case refused(Refusal)
     /// Bytes could not be kept or given back.
@@ -90,6 +92,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .unsigned: "The path is not signed; “assetfs sign” prints one that is."
         case .forged: "The signature of the path is wrong, or was revoked; ask for another path."
         case .ended(let time): "The signed path has ended at \(time); ask for another."
+        case .fetch(let problem): problem.sentence
         case .refused(let refusal): refusal.sentence
         case .blobs(let error): error.description
         case .catalog(let error): error.description

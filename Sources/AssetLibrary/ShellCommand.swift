@@ -57,7 +57,8 @@ struct ShellCommand {
         // Signals that this thread blocks are the program's to hear; and its children are of its group, to be ended with it.
         unsafe posix_spawnattr_setsigmask(&attributes, &none)
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
-        let words: [UnsafeMutablePointer<CChar>?] = unsafe (["sh", "-c", line] as [String]).map { unsafe strdup($0) } + [nil]
+        let words: [UnsafeMutablePointer<CChar>?] =
+            unsafe (["sh", "-c", line] as [String]).map { unsafe strdup($0) } + [nil]
         defer { unsafe words.forEach { unsafe free($0) } }
         var process = pid_t()
         let status = unsafe posix_spawn(&process, "/bin/sh", &actions, &attributes, words, environ)

@@ -169,7 +169,26 @@ extension Records {
         try run("UPDATE node SET asset = NULL, former_asset = NULL WHERE asset = ?", [id.value])
         try run("DELETE FROM version WHERE asset = ?", [id.value])
         try run("DELETE FROM field WHERE asset = ?", [id.value])
+        try run("DELETE FROM visit WHERE asset = ?", [id.value])
         try run("DELETE FROM asset WHERE id = ?", [id.value])
+    }
+
+    /// Adds to how often an asset's files were opened, and read from start to end.
+    public func addVisits(of asset: AssetID, clicks: Int64, downloads: Int64) throws {
+        try run(
+            """
+            INSERT INTO visit (asset, clicks, downloads) VALUES (?, ?, ?)
+            ON CONFLICT (asset) DO UPDATE SET clicks = clicks + excluded.clicks, downloads = downloads + excluded.downloads
+            """,
+            [asset.value, .integer(clicks), .integer(downloads)]
+        )
+    }
+
+    /// How often that was.
+    public func visits(of asset: AssetID) throws -> (clicks: Int64, downloads: Int64) {
+        try first("SELECT clicks, downloads FROM visit WHERE asset = ?", [asset.value]) {
+            ($0.integer(0), $0.integer(1))
+        } ?? (0, 0)
     }
 
     /// Records an asset's next version, and gives its row; the one before is superseded.

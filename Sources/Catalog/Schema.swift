@@ -15,6 +15,8 @@ enum Schema {
         migrator.registerMigration("6 signing") { try $0.execute(sql: signing) }
         migrator.registerMigration("7 search") { try $0.execute(sql: search) }
         migrator.registerMigration("8 events") { try $0.execute(sql: events) }
+        migrator.registerMigration("9 fetches") { try $0.execute(sql: fetches) }
+        migrator.registerMigration("10 visits") { try $0.execute(sql: visits) }
         return migrator
     }
 
@@ -142,6 +144,23 @@ enum Schema {
     private static let events = """
         CREATE TABLE event (end INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
         CREATE TABLE event_hook (id INTEGER PRIMARY KEY, told INTEGER NOT NULL) STRICT;
+        """
+
+    /// URLs that are to be fetched, or have been; and which asset came from which, where that is to be remembered.
+    private static let fetches = """
+        DROP TABLE job;
+        CREATE TABLE fetch (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE, state TEXT NOT NULL, request TEXT NOT NULL,
+            folder INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL,
+            asset INTEGER, size INTEGER, code TEXT, sentence TEXT, errno TEXT) STRICT;
+        CREATE INDEX fetch_unfinished ON fetch (id) WHERE state <> 'success';
+        CREATE INDEX fetch_folder ON fetch (folder, uid, id);
+        CREATE TABLE fetched_url (url TEXT PRIMARY KEY, asset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        """
+
+    /// How often an asset's files were opened, and read from start to end.
+    private static let visits = """
+        CREATE TABLE visit (asset INTEGER PRIMARY KEY, clicks INTEGER NOT NULL, downloads INTEGER NOT NULL) STRICT
         """
 
     /// Who may see an asset, and how long it, its former contents and what was removed stay.

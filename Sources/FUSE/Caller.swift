@@ -28,6 +28,15 @@ public struct Caller: Sendable {
         return status("Groups:")?.split(whereSeparator: \.isWhitespace).contains { UInt32($0) == group } ?? false
     }
 
+    /// What its program is called, as far as that is known: at most 15 bytes.
+    public var program: String? {
+        guard pid != 0, let file = unsafe fopen("/proc/\(pid)/comm", "re") else { return nil }
+        defer { unsafe _ = fclose(file) }
+        var line = [CChar](repeating: 0, count: 64)
+        guard unsafe fgets(&line, Int32(line.count), file) != nil else { return nil }
+        return String(decoding: line.prefix { $0 != 0 && $0 != 0x0A }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     private func status(_ key: String) -> String? {
         guard let file = unsafe fopen("/proc/\(pid)/status", "re") else { return nil }
         defer { unsafe _ = fclose(file) }

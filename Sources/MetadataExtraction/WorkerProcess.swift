@@ -12,6 +12,8 @@ final class WorkerProcess: Sendable {
         case probe
         /// What is embedded; and, into copies of up to so many bytes, writing it.
         case exiftool(outputBytes: Int64)
+        /// What a URL leads to.
+        case fetch
     }
 
     /// Why there is no answer.
@@ -117,6 +119,7 @@ final class WorkerProcess: Sendable {
         defer { if script >= 0 { _ = close(script) } }
         switch kind {
         case .probe: arguments = [program, "probe"]
+        case .fetch: arguments = [program, "fetch"]
         case .exiftool(let bytes):
             arguments = [program, "exiftool", String(bytes)]
             script = unsafe memfd_create("exiftool-worker.pl", 1 /* MFD_CLOEXEC */)
@@ -181,6 +184,11 @@ final class WorkerProcess: Sendable {
         }
     }
 
+    /// One message of a worker that does not look into a file: its processor's time is its own.
+    func message(until end: ContinuousClock.Instant) throws(Failure) -> [UInt8] {
+        try next(until: end, processorTime: .max)
+    }
+
     /// How much it stands back, as setpriority(2) counts; to stand back less takes a privilege, without which it goes on as it was.
     func setNiceness(_ niceness: Int32) {
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process), niceness)
@@ -216,7 +224,7 @@ final class WorkerProcess: Sendable {
             let left = end - .now
             guard left > .zero else {
                 kill(process, SIGKILL)
-                throw .lost("Reading the file took longer than \(limits.patience / 1000) seconds.")
+                throw .lost("It took longer than \(limits.patience / 1000) seconds.")
             }
             let slice = Int32(min(left / .milliseconds(1), 500)) + 1
             switch Self.receive(socket, patience: slice) {

@@ -3,8 +3,9 @@
  *
  *   assetfs-worker probe                       type by libmagic, streams by libavformat
  *   assetfs-worker exiftool OUTPUT-BYTES       what is embedded, by the Perl program on descriptor 3
+ *   assetfs-worker fetch                       what a URL leads to, by libcurl
  *
- * Both have a SOCK_SEQPACKET socket as their standard input and output: a request is one message with the descriptors
+ * All have a SOCK_SEQPACKET socket as their standard input and output: a request is one message with the descriptors
  * of the files; a reply is one or more messages, each of which begins with “+” where more follow and “.” where none do.
  */
 #define _GNU_SOURCE
@@ -39,6 +40,11 @@ int main(int count, char **arguments) {
         probe_serve();
         return 0;
     }
+    if (strcmp(kind, "fetch") == 0) {
+        close_range(3, ~0U, 0);
+        fetch_serve();
+        return 0;
+    }
     if (strcmp(kind, "exiftool") == 0 && count == 3) {
         close_range(4, ~0U, 0);
         /* perl(1) has no name for the number of recvmsg(2), by which descriptors come. */
@@ -46,7 +52,7 @@ int main(int count, char **arguments) {
         snprintf(receive, sizeof receive, "%d", (int)SYS_recvmsg);
         char *perl[] = {"/usr/bin/perl", "-e", "open my $f, '<&=', 3; local $/; eval <$f>; die $@ if $@", receive, NULL};
         sandbox_enter(atol(arguments[2]));
-        sandbox_confine(libraries, perl[0]);
+        sandbox_confine(libraries, perl[0], 0);
         sandbox_filter(1);
         execve(perl[0], perl, environment);
         worker_fail(perl[0]);

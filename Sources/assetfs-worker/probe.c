@@ -147,7 +147,7 @@ void probe_serve(void) {
     magic_t magic = magic_open(MAGIC_MIME | MAGIC_NO_CHECK_COMPRESS);
     if (!magic || magic_load(magic, NULL)) worker_fail("libmagic has no database");
     sandbox_enter(0);
-    sandbox_confine(NULL, NULL);
+    sandbox_confine(NULL, NULL, 0);
     sandbox_filter(0);
     send(0, "ready", 5, 0);
     static char reply[65536];

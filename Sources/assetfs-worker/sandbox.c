@@ -23,11 +23,11 @@ static void limit(__rlimit_resource_t resource, rlim_t value) {
     if (setrlimit(resource, &both)) worker_fail("setrlimit");
 }
 
-void sandbox_enter(long outputBytes) {
+static void enter(long outputBytes, int namespaces) {
     umask(077);
     if (geteuid() == 0) {
         /* No mounts of its own: a copy of ours would keep a filesystem alive that has been unmounted. */
-        if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)) worker_fail("unshare");
+        if (unshare(namespaces | CLONE_NEWIPC | CLONE_NEWUTS)) worker_fail("unshare");
         if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY)) worker_fail("setuid");
     }
     /* After the change of user, which forgets it: a daemon that is killed takes its workers along. */
@@ -41,8 +41,12 @@ void sandbox_enter(long outputBytes) {
     limit(RLIMIT_MSGQUEUE, 0);
 }
 
+void sandbox_enter(long outputBytes) { enter(outputBytes, CLONE_NEWNET); }
+
+void sandbox_enter_network(void) { enter(0, 0); }
+
 /* Landlock is newer than the C library's headers, and each of its versions knows more to refuse: landlock(7). */
-void sandbox_confine(const char *const *paths, const char *program) {
+void sandbox_confine(const char *const *paths, const char *program, int mayConnect) {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1) worker_fail("the kernel has no Landlock, without which no file is looked into");
     struct { __u64 files, network, scope; } refused = {(1ULL << 13) - 1, 0, 0};
@@ -50,7 +54,7 @@ void sandbox_confine(const char *const *paths, const char *program) {
     if (version >= 2) refused.files |= 1ULL << 13; /* moving between folders */
     if (version >= 3) refused.files |= 1ULL << 14; /* truncating */
     if (version >= 5) refused.files |= 1ULL << 15; /* ioctl on devices */
-    if (version >= 4) { refused.network = 3; size = 2 * sizeof(__u64); }
+    if (version >= 4) { refused.network = mayConnect ? 1 : 3; size = 2 * sizeof(__u64); }
     if (version >= 6) { refused.scope = 3; size = sizeof refused; } /* abstract sockets, signals */
     int rules = (int)syscall(SYS_landlock_create_ruleset, &refused, size, 0);
     if (rules < 0) worker_fail("landlock_create_ruleset");
@@ -96,10 +100,18 @@ static const int allowed[] = {
     SCMP_SYS(sysinfo), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(dup),
 };
 
-void sandbox_filter(int mayExecute) {
+/* What a connection takes besides, and the thread that looks names up. */
+static const int network[] = {
+    SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+    SCMP_SYS(bind), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(socketpair), SCMP_SYS(shutdown), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(clone), SCMP_SYS(clone3),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(mlock),
+};
+
+static void filter(int mayExecute, int mayConnect) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter) worker_fail("seccomp_init");
     for (unsigned i = 0; i < sizeof allowed / sizeof *allowed; i++) seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+    for (unsigned i = 0; mayConnect && i < sizeof network / sizeof *network; i++) seccomp_rule_add(filter, SCMP_ACT_ALLOW, network[i], 0);
     /* Its own limits, to read them: another process of the same user must not have its changed. */
     seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
     /* Up to F_SETFL: flags, and copies of descriptors; no locks, leases or signals. */
@@ -115,3 +127,7 @@ void sandbox_filter(int mayExecute) {
     if (seccomp_load(filter)) worker_fail("seccomp_load");
     seccomp_release(filter);
 }
+
+void sandbox_filter(int mayExecute) { filter(mayExecute, 0); }
+
+void sandbox_filter_network(void) { filter(0, 1); }

@@ -18,7 +18,7 @@ struct AssetFSCommand: ParsableCommand {
             PolicyCommand.self, ExplainCommand.self, ReceiptsCommand.self, EventsCommand.self, JobsCommand.self,
             StatusCommand.self,
             TrashCommand.self, RestoreCommand.self, CreateCommand.self, GroupCommand.self, SignCommand.self,
-            SearchCommand.self,
+            SearchCommand.self, FetchCommand.self,
         ]
     )
 }

@@ -54,7 +54,7 @@ struct JobsCommand: ParsableCommand {
             let status = job["status"] as? String, status != "success"
         else { return nil }
         var text = status.padded(to: 10) + (job["token"] as? String ?? name).padded(to: 20)
-        text += job["filename"] as? String ?? ""
+        text += job["url"] as? String ?? job["filename"] as? String ?? ""
         if let error = job["error"] as? String { text += ": \(error)" }
         if let retry = job["retry"] as? String { text += " (again at \(retry.prefix(19))Z)" }
         return Job(status: status, line: line.trimmingCharacters(in: .newlines), text: text)

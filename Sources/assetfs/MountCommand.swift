@@ -21,7 +21,8 @@ struct MountCommand: ParsableCommand {
         name: .shortAndLong,
         help: """
             Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, policy.KEY=VALUE (what holds where \
-            no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, on_event=COMMAND (told of each event, as JSON on \
+            no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, fetch (URLs may be fetched from public addresses; fetch=10.0.0.0/8 from that network too, fetch=private from all), \
+            fetch_time=SECONDS, on_event=COMMAND (told of each event, as JSON on \
             its standard input), and those of mount(8) and fuse(8), such as ro, noexec, nodev, allow_other.
             """
     )
@@ -72,7 +73,8 @@ struct MountCommand: ParsableCommand {
                 log: log,
                 policies: options.policies,
                 scanner: options.scanner,
-                onEvent: options.eventCommand
+                onEvent: options.eventCommand,
+                fetching: options.fetching
             )
         } catch {
             throw ExitStatus(error).because(error.description)

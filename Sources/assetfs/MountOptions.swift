@@ -1,5 +1,7 @@
 import AssetFilesystem
+import AssetLibrary
 import AssetModel
+import Glibc
 
 /// The options of `-o`: ours, and those that go on to the kernel and libfuse.
 struct MountOptions {
@@ -9,6 +11,8 @@ struct MountOptions {
     var policies: [(key: PolicyKey, value: String)] = []
     /// Where clamd listens.
     var scanner = "/run/clamav/clamd.ctl"
+    /// How URLs are fetched; nil where they are not.
+    var fetching: FetchSettings?
     /// A line of shell that is told of each event.
     var eventCommand: String?
     var others: [String] = []
@@ -32,6 +36,15 @@ struct MountOptions {
             case ("clamd", let path?) where path.hasPrefix("/"): scanner = path
             case ("clamd", _):
                 throw Invalid(sentence: "“\(option)” is no path of a socket; it begins with a slash.")
+            case ("fetch", let networks):
+                fetching = fetching ?? FetchSettings()
+                fetching?.networks = try Self.networks(networks)
+            case ("fetch_time", let value):
+                guard let seconds = value.flatMap(Int.init), (1...1_000_000).contains(seconds) else {
+                    throw Invalid(sentence: "“\(option)” is no number of seconds, such as fetch_time=3600.")
+                }
+                fetching = fetching ?? FetchSettings()
+                fetching?.time = seconds
             case ("on_event", let command?): eventCommand = command
             case ("on_event", nil): throw Invalid(sentence: "“on_event” wants a command: on_event=/usr/local/bin/tell.")
             case ("passthrough", nil): usesPassthrough = true
@@ -61,6 +74,25 @@ struct MountOptions {
             }
         }
         return options.filter { !$0.isEmpty }
+    }
+
+    /// Networks that are given as `10.0.0.0/8+fd00::/8`, or `private` for all.
+    private static func networks(_ text: String?) throws(Invalid) -> String {
+        guard let text, !text.isEmpty else { return "" }
+        if text == "private" { return "*" }
+        for network in text.split(separator: "+", omittingEmptySubsequences: false) {
+            let parts = network.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            var bytes = [UInt8](repeating: 0, count: 16)
+            let width =
+                unsafe inet_pton(AF_INET, parts[0], &bytes) == 1
+                ? 32 : unsafe inet_pton(AF_INET6, parts[0], &bytes) == 1 ? 128 : -1
+            guard parts.count == 1 || Int(parts[1]).map({ (0...width).contains($0) }) ?? false, width > 0 else {
+                throw Invalid(
+                    sentence: "fetch: “\(network)” is no network such as 10.0.0.0/8 or fd00::/8; “private” allows all."
+                )
+            }
+        }
+        return text
     }
 
     private static func policy(_ name: String, _ value: String) throws(Invalid) -> (PolicyKey, String) {

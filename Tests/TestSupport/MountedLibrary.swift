@@ -75,21 +75,24 @@ public func withMountedLibrary(
 }
 
 /// Runs a shell script in a new mount that others may use, too.
-///
-/// `as UID command` is somebody else, `fails command` expects that, `value KEY FILE` reads `user.asset.KEY`, and `is A B` compares.
 public func runScript(_ script: String, _ name: String = #function) throws {
     try withMountedLibrary(name, options: ["allow_other"]) { mount in
         try run("chmod", "755", mount.scratch).check()
-        let prelude = """
-            set -eu; cd \(mount.root); umask 022; ASSETFS=\(assetfs); MOUNT=\(mount.root); SCRATCH=\(mount.scratch)
-            as() { setpriv --reuid $1 --regid $1 --clear-groups "${@:2}"; }
-            fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
-            value() { getfattr --only-values -n user.asset.$1 $2 2> /dev/null; }
-            is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
-
-            """
-        try run("bash", "-c", prelude + script).check()
+        try run("bash", "-c", scriptPrelude(mount) + script).check()
     }
+}
+
+/// What a script begins with: `as UID command` is somebody else, `fails command` expects that, `value KEY FILE` reads `user.asset.KEY`,
+/// and `is A B` compares.
+public func scriptPrelude(_ mount: MountedLibrary) -> String {
+    """
+    set -eu; cd \(mount.root); umask 022; ASSETFS=\(assetfs); MOUNT=\(mount.root); SCRATCH=\(mount.scratch)
+    as() { setpriv --reuid $1 --regid $1 --clear-groups "${@:2}"; }
+    fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
+    value() { getfattr --only-values -n user.asset.$1 "$2" 2> /dev/null; }
+    is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
+
+    """
 }
 
 /// Mounts a library in the foreground, runs `body`, unmounts and waits for the end.
@@ -132,7 +135,7 @@ public func remount(
     let said = lines()
     guard unmount.status == 0 else { throw TestFailure("not unmounted: \(unmount.errors)") }
     guard process.terminationStatus == 0 else { throw TestFailure("ended with \(process.terminationStatus): \(said)") }
-    let complaints = said.split(separator: "\n").filter { $0.contains(" error: ") || $0.contains("Fatal") }
+    let complaints = said.split(separator: "\n").filter { $0.contains("Z error: ") || $0.contains("Fatal") }
     guard complaints.isEmpty else { throw TestFailure("the log complains: \(complaints)") }
 }
 

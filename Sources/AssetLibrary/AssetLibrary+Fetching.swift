@@ -1,0 +1,235 @@
+internal import AssetModel
+internal import BlobStore
+public import Catalog
+internal import Logging
+internal import MetadataExtraction
+internal import Synchronization
+
+/// How URLs are fetched, where the mount lets that be done at all.
+public struct FetchSettings: Sendable {
+    /// Networks that may be reached besides public addresses, with `+` between: `10.0.0.0/8+fd00::/8`; `*` for all.
+    public var networks = ""
+    /// How long one may take, in seconds.
+    public var time = 3600
+    /// How long there may be no byte, in seconds.
+    public var pause: Int { min(60, time) }
+
+    /// Public addresses alone, within an hour.
+    public init() {}
+}
+
+// URL uploads: work that goes on by itself, and ends in an upload like any other. Until then the file has no name, so that nobody sees half
+// of one; what was under way when the library was left begins anew.
+extension AssetLibrary {
+    /// How long it is known what became of one.
+    private static let memory: Int64 = 7 * 86_400
+
+    // MARK: Asking
+
+    /// Has a URL fetched into a folder.
+    func fetch(_ name: String, into id: NodeID, _ value: [UInt8], by uploader: Uploader) throws(LibraryError) {
+        guard fetchSettings != nil else {
+            throw .notPermitted("This mount fetches no URLs; mount it with -o fetch to allow that.")
+        }
+        guard let text = String(validating: value, as: UTF8.self), !text.contains("\0") else {
+            throw .invalid("\(name) cannot have this value: it is not text.")
+        }
+        let request: FetchRequest
+        do throws(FetchProblem) { request = try FetchRequest(text) } catch { throw .fetch(error) }
+        try space.take(4096)
+        let token = Self.randomUUID()
+        try write { records in
+            guard let folder = try records.node(id) else { throw LibraryError.notFound }
+            guard folder.isFolder, try rulebook.of(id, records).root == .folders else {
+                throw LibraryError.invalid("\(name) is for folders below folders/, which the file goes to.")
+            }
+            let now = Timestamp.now
+            let known = request.checksDuplicates ? try records.fetchedAsset(from: request.url) : nil
+            let isKnown = try known.flatMap { try records.nodes(showing: $0).first }.map {
+                try mayRead($0, uploader, records)
+            }
+            let fetch = try records.insertFetch(
+                request.text,
+                token: token,
+                into: id,
+                uid: uploader.uid,
+                gid: uploader.gid,
+                at: now
+            )
+            if isKnown == true, let known { try records.setFetch(fetch, to: .success, asset: known, at: now) }
+        }
+        for worker in fetches.workers { worker.wake() }
+    }
+
+    // MARK: Showing
+
+    /// The state of one, a JSON object on one line, with Uploadcare's words; nil where there is none of that token.
+    public func fetchJob(_ id: Int64) throws(LibraryError) -> (record: FetchRecord, text: [UInt8])? {
+        let progress = fetches.progress(of: id)
+        return try read { records in
+            guard let record = try records.fetch(id) else { return nil }
+            var job = JSONObject()
+            job.add("token", record.token)
+            job.add("kind", "fetch")
+            let isRunning = progress != nil && (record.state == .waiting || record.state == .progress)
+            job.add("status", isRunning ? "progress" : record.state == .progress ? "waiting" : record.state.rawValue)
+            let request = try? FetchRequest(record.request)
+            job.add("url", request?.url)
+            if let folder = try records.node(record.folder) {
+                job.add("folder", try rulebook.of(folder.id, records).path)
+            }
+            job.add(
+                "filename",
+                try record.asset.flatMap { try rulebook.path(of: $0, records) } ?? request?.name?.description
+            )
+            if isRunning {
+                job.add("done", progress?.done)
+                if let total = progress?.total { job.add("total", total) } else { job.addNull("total") }
+            } else if let size = record.size {
+                job.add("done", size)
+                job.add("total", size)
+            }
+            job.add("asset", record.asset?.rawValue)
+            job.add("error", record.problem?.sentence)
+            job.add("error_code", record.problem?.code)
+            job.add("errno", record.problem?.errno)
+            job.add("created", record.created.description)
+            job.add("updated", record.updated.description)
+            return (record, job.bytes + [0x0A])
+        }
+    }
+
+    /// The row behind a token.
+    public func fetch(token: String) throws(LibraryError) -> Int64? { try read { try $0.fetch(token: token)?.id } }
+
+    /// Those that have not ended well, behind one of them.
+    public func unfinishedFetches(after id: Int64, limit: Int) throws(LibraryError) -> [(id: Int64, token: String)] {
+        try read { try $0.unfinishedFetches(after: id, limit: limit).map { ($0.id, $0.token) } }
+    }
+
+    // MARK: Doing
+
+    /// Fetches until there is nothing that waits.
+    func fetchAll() {
+        while !isClosing.isSet {
+            do throws(LibraryError) {
+                let waiting = try read { try $0.waitingFetches(limit: 50) }
+                guard let record = waiting.first(where: { fetches.begin($0.id) }) else { return }
+                defer { fetches.end(record.id) }
+                try fetch(record)
+            } catch {
+                if !isClosing.isSet { log.error("What is to be fetched cannot be read or recorded: \(error)") }
+                return
+            }
+        }
+    }
+
+    private func fetch(_ record: FetchRecord) throws(LibraryError) {
+        guard let settings = fetchSettings else { return }
+        try write { try $0.setFetch(record.id, to: .progress, at: .now) }
+        let problem: FetchProblem
+        do {
+            let request = try FetchRequest(record.request)
+            let arrival = try FetchArrival(self, record, request)
+            let limit = try read { try rulebook.of(record.folder, $0).policy.maxSize?.bytes }
+            let limits = Download.Limits(
+                size: limit ?? 1 << 60,
+                time: settings.time,
+                pause: settings.pause,
+                networks: settings.networks
+            )
+            let stopping = isClosing
+            defer { arrival.end() }
+            try Download(request.url, limits).run(isCancelled: { stopping.isSet }) { head in
+                fetches.note(record.id, done: 0, total: head.size)
+                try arrival.begin(head)
+            } take: { bytes in
+                try arrival.take(bytes)
+                fetches.note(record.id, done: arrival.size, total: nil)
+            }
+            let asset = try arrival.finish()
+            return try write { records in
+                try records.setFetch(record.id, to: .success, asset: asset, size: arrival.size, at: .now)
+                if request.savesDuplicates { try records.setFetchedAsset(from: request.url, to: asset) }
+                try records.append(.fetched, of: asset, at: try rulebook.path(of: asset, records), by: record.uid) {
+                    $0.add("token", record.token)
+                    $0.add("url", request.url)
+                }
+            }
+        } catch {
+            // What is given up because the library is closed begins anew with the next.
+            if isClosing.isSet { return }
+            problem = FetchProblem(error)
+        }
+        log.notice("Fetching for the folder \(record.folder) has failed: \(problem.sentence)")
+        try write { records in
+            try records.setFetch(record.id, to: .error, problem: problem, at: .now)
+            if try records.node(record.folder) != nil {
+                try records.setExtendedAttribute(
+                    AttributeName.error,
+                    of: record.folder,
+                    to: Array(problem.sentence.utf8)
+                )
+            }
+            try records.append(.fetchFailed, of: nil, at: nil, by: record.uid) {
+                $0.add("token", record.token)
+                $0.add("url", (try? FetchRequest(record.request))?.url)
+                $0.add("reason", problem.sentence)
+                $0.add("error_code", problem.code.rawValue)
+            }
+        }
+        refusedAttributes.forget(record.folder)
+    }
+
+    /// Forgets what has ended long ago.
+    func forgetOldFetches() throws(LibraryError) {
+        let time = Timestamp.now.advanced(bySeconds: -Self.memory)
+        if try read({ try $0.hasFetches(endedBefore: time) }) { try write { try $0.deleteFetches(endedBefore: time) } }
+    }
+}
+
+extension FetchProblem {
+    init(_ error: any Error) {
+        switch error {
+        case let problem as FetchProblem: self = problem
+        case LibraryError.refused(let refusal):
+            let code: Code =
+                switch refusal.kind {
+                case .duplicate: .duplicate
+                case .tooLarge: .tooLarge
+                case .forbidden: .forbidden
+                case .quota: .quota
+                }
+            self.init(code, refusal.sentence)
+        case LibraryError.noSpace(let reason): self.init(.noSpace, reason)
+        case LibraryError.notFound:
+            self.init(.taskFailed, "The folder that the file was to go to is gone.", errno: "ENOENT")
+        default: self.init(.taskFailed, "download task failed: \(LibraryError(error))", errno: "EIO")
+        }
+    }
+}
+
+/// What is being fetched at the moment.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Fetches: Sendable {
+    private let state = Mutex<[Int64: (done: Int64, total: Int64?)]>([:])
+    /// How many are fetched at once.
+    let workers = (0..<3).map { _ in Worker() }
+
+    /// - Returns: false where somebody is at it.
+    func begin(_ id: Int64) -> Bool {
+        state.withLock { state in
+            guard state[id] == nil else { return false }
+            state[id] = (0, nil)
+            return true
+        }
+    }
+
+    func note(_ id: Int64, done: Int64, total: Int64?) { state.withLock { $0[id] = (done, total ?? $0[id]?.total) } }
+
+    func progress(of id: Int64) -> (done: Int64, total: Int64?)? { state.withLock { $0[id] } }
+
+    func end(_ id: Int64) { state.withLock { $0[id] = nil } }
+}

@@ -1,0 +1,116 @@
+public import AssetModel
+internal import Catalog
+internal import Logging
+internal import Synchronization
+
+/// How often files are opened and read: OpenAsset's clicks and downloads. Counted in memory, and recorded when that costs nobody anything.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Counters: Sendable {
+    enum Kind { case click, download }
+
+    private struct Key: Hashable {
+        let node: NodeID
+        let uid: UInt32
+        let kind: Kind
+    }
+
+    private struct State {
+        /// When somebody last counted: who opens a file again and again looks at it once.
+        var recent: [Key: ContinuousClock.Instant] = [:]
+        var pending: [AssetID: (clicks: Int64, downloads: Int64)] = [:]
+    }
+
+    private let state = Mutex(State())
+    let worker = Worker()
+    /// For how long somebody counts once.
+    private static let pause = Duration.seconds(60)
+    private static let limit = 100_000
+
+    /// Whether somebody would count.
+    func isNew(_ kind: Kind, _ node: NodeID, _ uid: UInt32) -> Bool {
+        let last = state.withLock { $0.recent[Key(node: node, uid: uid, kind: kind)] }
+        return last.map { .now - $0 > Self.pause } ?? true
+    }
+
+    /// Somebody counts.
+    func note(_ kind: Kind, _ node: NodeID, of asset: AssetID, _ uid: UInt32) {
+        let now = ContinuousClock.now
+        let isFirst = state.withLock { state in
+            if state.recent.count >= Self.limit { state.recent = state.recent.filter { now - $0.value < Self.pause } }
+            // Whoever looks at more than that within a minute is no person.
+            if state.recent.count >= Self.limit { return false }
+            state.recent[Key(node: node, uid: uid, kind: kind)] = now
+            var counts = state.pending[asset] ?? (0, 0)
+            if kind == .click { counts.clicks += 1 } else { counts.downloads += 1 }
+            state.pending[asset] = counts
+            return state.pending.count == 1
+        }
+        if isFirst { worker.wake() }
+    }
+
+    /// What has been counted of an asset and is not recorded.
+    func pending(of asset: AssetID) -> (clicks: Int64, downloads: Int64) {
+        state.withLock { $0.pending[asset] } ?? (0, 0)
+    }
+
+    func take() -> [AssetID: (clicks: Int64, downloads: Int64)] {
+        state.withLock { state in
+            defer { state.pending = [:] }
+            return state.pending
+        }
+    }
+}
+
+extension AssetLibrary {
+    /// Programs that read all there is, for somebody who looks at none of it.
+    private static let readers: Set<String> = [
+        "rsync", "restic", "borg", "borgbackup", "rclone", "tar", "bsdtar", "cpio", "duplicity", "kopia", "duplicati",
+        "bacula-fd",
+        "bareos-fd", "dsmc", "unison", "updatedb", "clamscan", "clamd", "baloo_file", "baloo_file_extr",
+        "tracker-miner-f", "tracker-extract",
+        "localsearch-3",
+    ]
+
+    /// Somebody opens a file for reading; `program` says what their program is called, as far as that is known.
+    /// - Returns: whether it counts when they read all of it.
+    public func noteOpen(of id: NodeID, by uid: UInt32, program: () -> String?) -> Bool {
+        let (isClick, mayDownload) = (counters.isNew(.click, id, uid), counters.isNew(.download, id, uid))
+        guard isClick || mayDownload, program().map({ !Self.readers.contains($0) }) ?? true else { return false }
+        if isClick { note(.click, of: id, by: uid) }
+        return mayDownload
+    }
+
+    /// Somebody has read a file from start to end.
+    public func noteDownload(of id: NodeID, by uid: UInt32) {
+        if counters.isNew(.download, id, uid) { note(.download, of: id, by: uid) }
+    }
+
+    private func note(_ kind: Counters.Kind, of id: NodeID, by uid: UInt32) {
+        // Now, because another file may show the asset before it is recorded. What cannot be read is not counted.
+        guard let asset = try? read({ try $0.node(id)?.asset }) else { return }
+        counters.note(kind, id, of: asset, uid)
+    }
+
+    /// Records what has been counted.
+    func recordCounts() {
+        let counts = counters.take()
+        guard !counts.isEmpty else { return }
+        do throws(LibraryError) {
+            try write { records in
+                for (asset, count) in counts where try records.asset(asset) != nil {
+                    try records.addVisits(of: asset, clicks: count.clicks, downloads: count.downloads)
+                }
+            }
+        } catch {
+            if !isClosing.isSet { log.error("Clicks and downloads could not be recorded: \(error)") }
+        }
+    }
+
+    /// How often the files of an asset were opened, or read.
+    func visits(of asset: AssetID, _ records: Records) throws -> (clicks: Int64, downloads: Int64) {
+        let (recorded, pending) = (try records.visits(of: asset), counters.pending(of: asset))
+        return (recorded.clicks + pending.clicks, recorded.downloads + pending.downloads)
+    }
+}

@@ -1,0 +1,121 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import MetadataExtraction
+internal import Synchronization
+
+/// A file that is being fetched: an upload without a name, which it gets at the end by what the folder says.
+final class FetchArrival {
+    private let library: AssetLibrary
+    private let folder: NodeID
+    private let uploader: Uploader
+    private let request: FetchRequest
+    private var name: EntryName?
+    private var original: EntryName?
+    private var node: OpenNode?
+    /// How many bytes have come.
+    private(set) var size: Int64 = 0
+
+    init(_ library: AssetLibrary, _ record: FetchRecord, _ request: FetchRequest) throws {
+        self.library = library
+        folder = record.folder
+        uploader = Uploader(uid: record.uid, gid: record.gid)
+        self.request = request
+        _ = try library.read { try $0.folder(record.folder) }
+    }
+
+    /// The server has answered.
+    func begin(_ head: Download.Head) throws {
+        let found = FetchRequest.name(disposition: head.disposition, url: head.url)
+        let name = try request.name ?? EntryName(found.name)
+        guard try library.isFinal(name, in: folder) else {
+            throw FetchProblem(
+                .invalid,
+                "File validation error: “\(name)” is the name of a temporary file; say another with filename=."
+            )
+        }
+        self.name = name
+        original = request.name ?? (try? EntryName(found.original)) ?? name
+        try library.refuseName(name, in: folder, by: uploader.uid)
+        let (_, node) = try library.makeNameless(in: folder, mode: 0o666, umask: 0o022, by: uploader)
+        self.node = node
+        try node.upload.withLock { upload throws(LibraryError) in
+            upload.aim = try aim(name)
+            try library.setLimit(&upload, of: node.id)
+        }
+        // Before anything is fetched in vain.
+        if let total = head.size { try library.space.take(total) }
+    }
+
+    func take(_ bytes: ArraySlice<UInt8>) throws {
+        guard let node else { return }
+        try unsafe bytes.withUnsafeBytes { try unsafe library.write($0, at: size, to: node) }
+        size += Int64(bytes.count)
+    }
+
+    /// All bytes are here: the verdict.
+    /// - Returns: the asset that has them.
+    func finish() throws -> AssetID {
+        guard let node, let name else {
+            throw FetchProblem(.failed, "Failed to download the file: there was no answer.")
+        }
+        try node.upload.withLock { upload throws(LibraryError) in
+            // Others may have done something to the name meanwhile.
+            upload.aim = try aim(name)
+            node.isUnlinked.store(false, ordering: .relaxed)
+            try library.finish(&upload, of: node)
+        }
+        return try library.write { records in
+            // What was there already has no file of its own.
+            let shown = try records.node(node.id)?.asset ?? records.node(named: name, in: folder)?.asset
+            guard let asset = shown else { throw LibraryError.notFound }
+            guard let record = try records.node(node.id), record.links > 0, !record.isDuplicate else { return asset }
+            try records.setField(.sourceURL, of: asset, to: Self.withoutCredentials(request.url))
+            for (key, value) in request.metadata {
+                guard let field = Field(Field.metadataPrefix + key) else { continue }
+                try records.setField(field, of: asset, to: value)
+            }
+            if let original, try records.versions(of: asset).count == 1 {
+                try records.setOriginalName(of: asset, to: original)
+            }
+            return asset
+        }
+    }
+
+    /// Whatever becomes of it, the file is closed, and gone where it has no name.
+    func end() {
+        guard let node = self.node.take() else { return }
+        node.upload.withLock { upload in
+            if upload.aim != nil {
+                upload.aim = nil
+                node.isUnlinked.store(true, ordering: .relaxed)
+                (upload.staged, upload.isDirty) = (nil, false)
+            }
+        }
+        library.close(node, wasWriting: true)
+        library.letGo(node.id)
+        let isNameless = (try? library.read { try $0.node(node.id)?.links == 0 }) ?? false
+        if isNameless { try? library.forget([node.id]) }
+    }
+
+    /// Where it goes: over the asset that has the name, if the folder lets that be replaced; else to the name, or one with a number.
+    private func aim(_ name: EntryName) throws(LibraryError) -> OpenNode.Aim {
+        try library.read { records in
+            var aim = OpenNode.Aim(parent: folder, name: name)
+            if let present = try records.node(named: name, in: folder), present.isFile, let asset = present.asset,
+                try library.rulebook.of(folder, records).policy.overwrites
+            {
+                aim.replacing = (asset, original ?? name)
+            }
+            return aim
+        }
+    }
+
+    /// Whoever may read the file need not know a password.
+    private static func withoutCredentials(_ url: String) -> String {
+        guard let start = url.firstRange(of: "://")?.upperBound else { return url }
+        let authority = url[start...].prefix { !"/?#".contains($0) }
+        guard let at = authority.lastIndex(of: "@") else { return url }
+        return String(url[..<start] + url[url.index(after: at)...])
+    }
+}

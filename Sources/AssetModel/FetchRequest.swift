@@ -1,0 +1,174 @@
+/// What is to be fetched: a URL and, each on a line of its own, what Uploadcare's `from_url` takes besides it.
+public struct FetchRequest: Equatable, Sendable {
+    /// Where from; http or https.
+    public let url: String
+    /// What the file is to be called; nil leaves that to the server.
+    public var name: EntryName?
+    /// Whether a file that was fetched from the same URL before, and remembered, is the answer.
+    public var checksDuplicates = false
+    /// Whether the URL is remembered; what `checksDuplicates` says where nothing is said.
+    public var savesDuplicates = false
+    /// Free metadata of the file.
+    public var metadata: [(key: String, value: String)] = []
+
+    /// Whether both ask for the same.
+    public static func == (a: FetchRequest, b: FetchRequest) -> Bool { a.text == b.text }
+
+    /// Reads a request.
+    public init(_ text: String) throws(FetchProblem) {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        url = lines[0].trimmingSpaces
+        try Self.check(url)
+        var saves: Bool?
+        for line in lines.dropFirst() where !line.trimmingSpaces.isEmpty {
+            let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2 else { throw FetchProblem(.invalid, "“\(line)” is not NAME=VALUE.") }
+            let (key, value) = (parts[0].trimmingSpaces, parts[1].trimmingSpaces)
+            switch key {
+            case "filename":
+                guard let name = try? EntryName(value) else {
+                    throw FetchProblem(.invalid, "filename: “\(value)” is no name of a file.")
+                }
+                self.name = name
+            case "check_URL_duplicates": checksDuplicates = try Self.flag(key, value)
+            case "save_URL_duplicates": saves = try Self.flag(key, value)
+            case _ where key.hasPrefix("metadata[") && key.hasSuffix("]"):
+                let name = String(key.dropFirst(9).dropLast())
+                guard let field = Field(Field.metadataPrefix + name) else {
+                    throw FetchProblem(.invalid, "metadata: “\(name)” is no key: 1 to 64 of A-Z a-z 0-9 _ - . :")
+                }
+                if let objection = field.objection(to: Array(value.utf8)) {
+                    throw FetchProblem(.invalid, "metadata[\(name)] cannot be “\(value)”: \(objection.reason).")
+                }
+                metadata.append((name, value))
+            default:
+                throw FetchProblem(
+                    .invalid,
+                    "There is no “\(key)”; there are filename, check_URL_duplicates, save_URL_duplicates and metadata[KEY]."
+                )
+            }
+        }
+        guard metadata.count <= Field.metadataLimit else {
+            throw FetchProblem(.invalid, "There are \(metadata.count) keys of metadata; \(Field.metadataLimit) may be.")
+        }
+        savesDuplicates = saves ?? checksDuplicates
+    }
+
+    /// The request as it is read.
+    public var text: String {
+        var lines = [url]
+        if let name { lines.append("filename=\(name)") }
+        lines.append("check_URL_duplicates=\(checksDuplicates ? 1 : 0)")
+        lines.append("save_URL_duplicates=\(savesDuplicates ? 1 : 0)")
+        for (key, value) in metadata { lines.append("metadata[\(key)]=\(value)") }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func flag(_ key: String, _ value: String) throws(FetchProblem) -> Bool {
+        switch value.lowercased() {
+        case "1", "true": return true
+        case "0", "false": return false
+        default: throw FetchProblem(.invalid, "\(key) is 0 or 1.")
+        }
+    }
+
+    /// What can be told of a URL without asking anybody.
+    private static func check(_ url: String) throws(FetchProblem) {
+        guard let colon = url.firstRange(of: "://") else {
+            throw FetchProblem(.schemeRequired, "No URL scheme supplied.")
+        }
+        let scheme = url[..<colon.lowerBound].lowercased()
+        guard scheme == "http" || scheme == "https" else {
+            throw FetchProblem(.schemeInvalid, "Invalid URL scheme: “\(scheme)”; http and https are fetched.")
+        }
+        let rest = url[colon.upperBound...]
+        let authority = rest.prefix { !"/?#".contains($0) }
+        let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        guard !host.isEmpty, host.first != ":" else { throw FetchProblem(.hostRequired, "No URL host supplied.") }
+        guard url.utf8.count <= 8000, url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw FetchProblem(
+                .parsingFailed,
+                "Failed to parse URL: it has more than 8000 bytes, a space, or what has to be written as %XX."
+            )
+        }
+    }
+
+    // MARK: Names
+
+    /// What a file is called that comes from somewhere: by what the server says, or else by the URL.
+    ///
+    /// Uploadcare's rule: what is not a letter, digit, dot or underscore of ASCII is left out; what has nothing left is `original`.
+    public static func name(disposition: String, url: String) -> (name: String, original: String) {
+        let said = nameInDisposition(disposition) ?? nameInURL(url)
+        let base = said.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map(String.init) ?? ""
+        let kept = base.unicodeScalars.filter {
+            $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || $0 == "." || $0 == "_")
+        }
+        // Not hidden, and no file of a desktop or server by the accident of a URL.
+        var bytes = Array(String(String.UnicodeScalarView(kept)).utf8.drop { $0 == 0x2E })
+        if bytes.count > 200 {
+            let end = bytes.lastIndex(of: 0x2E).map { bytes[$0...] } ?? []
+            bytes = end.count <= 20 ? Array(bytes.prefix(200 - end.count) + end) : Array(bytes.prefix(200))
+        }
+        let hasStem = bytes.contains { $0 != 0x2E }
+        return (hasStem ? String(decoding: bytes, as: UTF8.self) : "original", base)
+    }
+
+    private static func nameInURL(_ url: String) -> String {
+        let path = url.prefix { $0 != "?" && $0 != "#" }
+        guard let start = path.firstRange(of: "://") else { return "" }
+        let parts = path[start.upperBound...].split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count > 1 ? percentDecoded(String(parts[parts.count - 1])) : ""
+    }
+
+    /// RFC 6266: `filename*` wins over `filename`.
+    private static func nameInDisposition(_ text: String) -> String? {
+        var plain: String?
+        for part in parameters(of: text) {
+            let pair = part.split(separator: "=", maxSplits: 1).map { String($0).trimmingSpaces }
+            guard pair.count == 2 else { continue }
+            switch pair[0].lowercased() {
+            case "filename*":
+                let pieces = pair[1].split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
+                if pieces.count == 3 { return percentDecoded(String(pieces[2])) }
+            case "filename":
+                var value = pair[1]
+                if value.count > 1, value.first == "\"", value.last == "\"" {
+                    value = String(value.dropFirst().dropLast()).split(
+                        separator: "\\\"",
+                        omittingEmptySubsequences: false
+                    ).joined(separator: "\"")
+                }
+                plain = value
+            default: break
+            }
+        }
+        return plain
+    }
+
+    /// Split at semicolons, but for those in quotation marks.
+    private static func parameters(of text: String) -> [String] {
+        var (parts, isQuoted) = ([""], false)
+        for character in text {
+            if character == "\"" { isQuoted.toggle() }
+            if character == ";", !isQuoted { parts.append("") } else { parts[parts.count - 1].append(character) }
+        }
+        return parts.map(\.trimmingSpaces)
+    }
+
+    private static func percentDecoded(_ text: String) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == 0x25, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16),
+                rest.count >= 2
+            {
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,153 @@
+public import AssetModel
+
+/// A URL that is to be fetched, or has been.
+public struct FetchRecord: Sendable {
+    /// How far it is, in Uploadcare's words.
+    public enum State: String, Sendable {
+        case waiting, progress, success, error
+    }
+
+    /// Its row.
+    public let id: Int64
+    /// What it is known by: 16 random bytes as a UUID.
+    public let token: String
+    /// How far it is.
+    public let state: State
+    /// What was asked for.
+    public let request: String
+    /// The folder that it goes to.
+    public let folder: NodeID
+    /// Who has asked.
+    public let uid: UInt32
+    /// The group of who has asked.
+    public let gid: UInt32
+    /// When that was.
+    public let created: Timestamp
+    /// When it came this far.
+    public let updated: Timestamp
+    /// The asset that it has become.
+    public let asset: AssetID?
+    /// How many bytes there were.
+    public let size: Int64?
+    /// Why it could not be fetched: Uploadcare's code, a sentence, and errno's name.
+    public let problem: (code: String, sentence: String, errno: String)?
+
+    fileprivate static let columns =
+        "id, token, state, request, folder, uid, gid, created, updated, asset, size, code, sentence, errno"
+
+    fileprivate init(_ row: Columns) {
+        id = row.integer(0)
+        token = row.text(1)
+        state = State(rawValue: row.text(2)) ?? .error
+        request = row.text(3)
+        folder = NodeID(rawValue: row.integer(4))
+        (uid, gid) = (row.unsigned(5), row.unsigned(6))
+        (created, updated) = (row.timestamp(7), row.timestamp(8))
+        asset = row.optionalInteger(9).map(AssetID.init)
+        size = row.optionalInteger(10)
+        problem = row.isNull(11) ? nil : (row.text(11), row.text(12), row.text(13))
+    }
+}
+
+// URLs that are fetched: the queue is the table, so that no crash loses it.
+extension Records {
+    /// Records what is to be fetched.
+    public func insertFetch(
+        _ request: String,
+        token: String,
+        into folder: NodeID,
+        uid: UInt32,
+        gid: UInt32,
+        at now: Timestamp
+    ) throws -> Int64 {
+        try run(
+            "INSERT INTO fetch (token, state, request, folder, uid, gid, created, updated) VALUES (?, 'waiting', ?, ?, ?, ?, ?, ?)",
+            [
+                .text(token), .text(request), folder.value, .integer(Int64(uid)), .integer(Int64(gid)), now.value,
+                now.value,
+            ]
+        )
+        return lastRow
+    }
+
+    /// Finds one.
+    public func fetch(_ id: Int64) throws -> FetchRecord? {
+        try first("SELECT \(FetchRecord.columns) FROM fetch WHERE id = ?", [.integer(id)]) { FetchRecord($0) }
+    }
+
+    /// Finds one by its token.
+    public func fetch(token: String) throws -> FetchRecord? {
+        try first("SELECT \(FetchRecord.columns) FROM fetch WHERE token = ?", [.text(token)]) { FetchRecord($0) }
+    }
+
+    /// The last that somebody has asked for in a folder.
+    public func lastFetch(into folder: NodeID, by uid: UInt32) throws -> FetchRecord? {
+        try first(
+            "SELECT \(FetchRecord.columns) FROM fetch WHERE folder = ? AND uid = ? ORDER BY id DESC LIMIT 1",
+            [folder.value, .integer(Int64(uid))]
+        ) { FetchRecord($0) }
+    }
+
+    /// Those that are waiting, or were under way, the first first.
+    public func waitingFetches(limit: Int) throws -> [FetchRecord] {
+        try all(
+            "SELECT \(FetchRecord.columns) FROM fetch WHERE state IN ('waiting', 'progress') ORDER BY id LIMIT ?",
+            [.integer(Int64(limit))]
+        ) { FetchRecord($0) }
+    }
+
+    /// Those that have not ended well, behind one of them.
+    public func unfinishedFetches(after id: Int64, limit: Int) throws -> [FetchRecord] {
+        try all(
+            "SELECT \(FetchRecord.columns) FROM fetch WHERE state <> 'success' AND id > ? ORDER BY id LIMIT ?",
+            [.integer(id), .integer(Int64(limit))]
+        ) { FetchRecord($0) }
+    }
+
+    /// Records how far one is.
+    public func setFetch(
+        _ id: Int64,
+        to state: FetchRecord.State,
+        asset: AssetID? = nil,
+        size: Int64? = nil,
+        problem: FetchProblem? = nil,
+        at now: Timestamp
+    ) throws {
+        try run(
+            "UPDATE fetch SET state = ?, asset = ?, size = ?, code = ?, sentence = ?, errno = ?, updated = ? WHERE id = ?",
+            [
+                .text(state.rawValue), SQLValue(asset?.rawValue), SQLValue(size),
+                (problem?.code.rawValue).map(SQLValue.text) ?? .null, (problem?.sentence).map(SQLValue.text) ?? .null,
+                (problem?.errno).map(SQLValue.text) ?? .null, now.value, .integer(id),
+            ]
+        )
+    }
+
+    /// Forgets what has ended before a moment.
+    public func deleteFetches(endedBefore time: Timestamp) throws {
+        try run("DELETE FROM fetch WHERE state IN ('success', 'error') AND updated < ?", [time.value])
+    }
+
+    /// Whether there are such.
+    public func hasFetches(endedBefore time: Timestamp) throws -> Bool {
+        try first(
+            "SELECT 1 FROM fetch WHERE state IN ('success', 'error') AND updated < ? LIMIT 1",
+            [time.value]
+        ) { _ in true } ?? false
+    }
+
+    // MARK: URLs that were fetched before
+
+    /// The asset that was fetched from a URL, and remembered; nil where it is not there any more.
+    public func fetchedAsset(from url: String) throws -> AssetID? {
+        let asset = try first("SELECT asset FROM fetched_url WHERE url = ?", [.text(url)]) {
+            AssetID(rawValue: $0.integer(0))
+        }
+        return try asset.flatMap { try isShown($0) ? $0 : nil }
+    }
+
+    /// Remembers which asset was fetched from a URL.
+    public func setFetchedAsset(from url: String, to asset: AssetID) throws {
+        try run("INSERT OR REPLACE INTO fetched_url (url, asset) VALUES (?, ?)", [.text(url), asset.value])
+    }
+}

@@ -1,0 +1,110 @@
+import ArgumentParser
+import AssetModel
+import Foundation
+
+struct FetchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fetch",
+        abstract: "Has the mount fetch URLs into a folder, and shows how far they are.",
+        discussion: """
+            The mount must allow it: -o fetch. http and https from public addresses; the file gets its name from the server or the URL, and \
+            the folder's policy judges it like any upload. The same is `setfattr -n user.asset.fetch -v URL FOLDER`; the state stands in \
+            the mount's uploads/jobs/TOKEN.json. What is under way goes on when this command is ended, and after a remount.
+            """
+    )
+
+    @Argument(help: "URLs, and at the end the folder.")
+    var urls: [String]
+    @Option(help: "What the file is to be called; for one URL.")
+    var filename: String?
+    @Flag(help: "Where a file that was fetched from the same URL is remembered, that is the answer.")
+    var checkDuplicates = false
+    @Flag(inversion: .prefixedNo, help: "Remember the URL; as --check-duplicates where nothing is said.")
+    var saveDuplicates: Bool?
+    @Option(help: "Free metadata of the file, as KEY=VALUE; may be said more than once.")
+    var metadata: [String] = []
+    @Flag(help: "Print the tokens, and do not wait.")
+    var noWait = false
+
+    func validate() throws {
+        guard urls.count >= 2 else { throw ValidationError("Say which URL is meant, and the folder that it goes to.") }
+        if filename != nil, urls.count > 2 { throw ValidationError("--filename is for one URL.") }
+    }
+
+    func run() throws {
+        let folder = urls[urls.count - 1]
+        let full = MountPoint.resolved(folder)
+        guard
+            let mount = MountPoint.all().filter({ $0.type == "fuse.assetfs" }).map(\.path)
+                .first(where: { (full + "/").hasPrefix($0 + "/folders/") })
+        else { throw ExitStatus.failed.because("\(folder) is not below the folders/ of an assetfs mount.") }
+        var jobs: [(url: String, token: String)] = []
+        var failed = false
+        for url in urls.dropLast() {
+            do {
+                let request = try request(for: url)
+                try ExtendedAttribute.set("user.asset.fetch", of: folder, to: request.text)
+                jobs.append((url, try ExtendedAttribute.read("user.asset.job", of: folder) ?? ""))
+            } catch let problem as FetchProblem {
+                _ = ExitStatus.failed.because("\(url): \(problem.sentence)")
+                failed = true
+            } catch is ExitCode {
+                failed = true
+            }
+        }
+        if noWait {
+            for job in jobs { print(job.token) }
+        } else {
+            for job in jobs where try !wait(for: job, in: mount) { failed = true }
+        }
+        if failed { throw ExitCode(ExitStatus.failed.rawValue) }
+    }
+
+    private func request(for url: String) throws -> FetchRequest {
+        var lines = [url, "check_URL_duplicates=\(checkDuplicates ? 1 : 0)"]
+        if let filename { lines.append("filename=\(filename)") }
+        if let saveDuplicates { lines.append("save_URL_duplicates=\(saveDuplicates ? 1 : 0)") }
+        for pair in metadata {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2 else { throw FetchProblem(.invalid, "“\(pair)” is not KEY=VALUE.") }
+            lines.append("metadata[\(parts[0])]=\(parts[1])")
+        }
+        return try FetchRequest(lines.joined(separator: "\n"))
+    }
+
+    /// Shows how far it is until it has ended.
+    /// - Returns: whether it has ended well.
+    private func wait(for job: (url: String, token: String), in mount: String) throws -> Bool {
+        let path = "\(mount)/uploads/jobs/\(job.token).json"
+        let isShown = isatty(STDERR_FILENO) == 1
+        func show(_ text: String) {
+            if isShown { FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8)) }
+        }
+        while true {
+            guard let data = FileManager.default.contents(atPath: path),
+                let state = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
+            else { throw ExitStatus.failed.because("\(path) cannot be read.") }
+            switch state["status"] as? String {
+            case "success":
+                show("")
+                print("\(mount)/folders/\(state["filename"] as? String ?? "")")
+                return true
+            case "error":
+                show("")
+                let sentence = state["error"] as? String ?? "It has failed."
+                _ = ExitStatus.failed.because("\(job.url): \(sentence) (\(state["errno"] as? String ?? ""))")
+                return false
+            case let status:
+                let done = ByteCountFormatter.string(
+                    fromByteCount: Int64(state["done"] as? Int ?? 0),
+                    countStyle: .binary
+                )
+                let total = (state["total"] as? Int).map {
+                    " of " + ByteCountFormatter.string(fromByteCount: Int64($0), countStyle: .binary)
+                }
+                show("\(status ?? "") \(done)\(total ?? "") \(job.url.suffix(50))")
+                usleep(100_000)
+            }
+        }
+    }
+}
