@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile check format install bench bench-policies bench-lives clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile check format install bench bench-policies bench-lives bench-search clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -94,6 +94,10 @@ bench-policies: build
 bench-lives: build
 	scripts/install-dependencies test
 	python3 Benchmarks/lives.py $(LIVES)
+
+# Searches of 200,000 assets, each compared with a look through everything: SEARCH='--assets 10000 --queries 200'.
+bench-search: build
+	python3 Benchmarks/search.py $(SEARCH)
 
 clean:
 	rm -rf .build

@@ -145,7 +145,7 @@ extension AssetFilesystem {
     }
 
     /// The URL that a name in `uploads/jobs/` is of.
-    private func fetch(named name: EntryName) throws(OperationFailure) -> Int64? {
+    func fetch(named name: EntryName) throws(OperationFailure) -> Int64? {
         let text = name.description
         guard text.hasSuffix(View.jobSuffix) else { return nil }
         return try refusing { () throws(LibraryError) in

@@ -103,6 +103,10 @@ extension AssetFilesystem {
             if let purged { noteRemoval(purged) }
             return
         }
+        if View(node(parent)) == .jobs {
+            guard let id = try fetch(named: entryName(name)) else { throw OperationFailure(LibraryError.readOnly) }
+            return try refusing { () throws(LibraryError) in try library.cancelFetch(id, by: uploader(caller)) }
+        }
         if case .capability(let number) = View(node(parent)) {
             return try removeDropped(name, by: number, for: caller)
         }

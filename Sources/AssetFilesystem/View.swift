@@ -178,7 +178,7 @@ enum View: Hashable, Sendable {
         switch self {
         case .root, .uploads: 0o040755
         // Who has a token may see what it is of, if it is theirs.
-        case .jobs: 0o040711
+        case .jobs: 0o041733
         case .signed: 0o040711
         case .trash, .resources: 0o041777
         case .receipts, .events, .job, .fetch: 0o100600

@@ -107,6 +107,18 @@ extension AssetLibrary {
         try read { try $0.unfinishedFetches(after: id, limit: limit).map { ($0.id, $0.token) } }
     }
 
+    /// Gives one up, or forgets what became of it; for who has asked for it, and root.
+    public func cancelFetch(_ id: Int64, by uploader: Uploader) throws(LibraryError) {
+        try write { records in
+            guard let record = try records.fetch(id) else { throw LibraryError.notFound }
+            guard uploader.uid == 0 || uploader.uid == record.uid else {
+                throw LibraryError.notPermitted("Another has asked for it.")
+            }
+            try records.deleteFetch(id)
+        }
+        fetches.cancel(id)
+    }
+
     // MARK: Doing
 
     /// Fetches until there is nothing that waits.
@@ -138,15 +150,16 @@ extension AssetLibrary {
                 pause: settings.pause,
                 networks: settings.networks
             )
-            let stopping = isClosing
+            let (stopping, fetches, id) = (isClosing, fetches, record.id)
             defer { arrival.end() }
-            try Download(request.url, limits).run(isCancelled: { stopping.isSet }) { head in
+            try Download(request.url, limits).run(isCancelled: { stopping.isSet || fetches.isCancelled(id) }) { head in
                 fetches.note(record.id, done: 0, total: head.size)
                 try arrival.begin(head)
             } take: { bytes in
                 try arrival.take(bytes)
                 fetches.note(record.id, done: arrival.size, total: nil)
             }
+            if fetches.isCancelled(id) { return }
             let asset = try arrival.finish()
             return try write { records in
                 try records.setFetch(record.id, to: .success, asset: asset, size: arrival.size, at: .now)
@@ -158,7 +171,7 @@ extension AssetLibrary {
             }
         } catch {
             // What is given up because the library is closed begins anew with the next.
-            if isClosing.isSet { return }
+            if isClosing.isSet || fetches.isCancelled(record.id) { return }
             problem = FetchProblem(error)
         }
         log.notice("Fetching for the folder \(record.folder) has failed: \(problem.sentence)")
@@ -215,6 +228,7 @@ extension FetchProblem {
 /// `state` is held for a moment only.
 final class Fetches: Sendable {
     private let state = Mutex<[Int64: (done: Int64, total: Int64?)]>([:])
+    private let cancelled = Mutex<Set<Int64>>([])
     /// How many are fetched at once.
     let workers = (0..<3).map { _ in Worker() }
 
@@ -231,5 +245,15 @@ final class Fetches: Sendable {
 
     func progress(of id: Int64) -> (done: Int64, total: Int64?)? { state.withLock { $0[id] } }
 
-    func end(_ id: Int64) { state.withLock { $0[id] = nil } }
+    func end(_ id: Int64) {
+        state.withLock { $0[id] = nil }
+        cancelled.withLock { _ = $0.remove(id) }
+    }
+
+    /// One that is under way is not wanted any more.
+    func cancel(_ id: Int64) {
+        if state.withLock({ $0[id] != nil }) { cancelled.withLock { _ = $0.insert(id) } }
+    }
+
+    func isCancelled(_ id: Int64) -> Bool { cancelled.withLock { $0.contains(id) } }
 }

@@ -85,6 +85,11 @@ public struct FetchRequest: Equatable, Sendable {
         let authority = rest.prefix { !"/?#".contains($0) }
         let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
         guard !host.isEmpty, host.first != ":" else { throw FetchProblem(.hostRequired, "No URL host supplied.") }
+        let isHost = host.utf8.allSatisfy {
+            (0x30...0x3A).contains($0) || (0x41...0x5D).contains($0) && $0 != 0x5C || (0x61...0x7A).contains($0)
+                || [0x2D, 0x2E, 0x5F, 0x25].contains($0)
+        }
+        guard isHost else { throw FetchProblem(.hostMalformed, "URL host is malformed: “\(host)”.") }
         guard url.utf8.count <= 8000, url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw FetchProblem(
                 .parsingFailed,

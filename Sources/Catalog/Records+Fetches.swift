@@ -128,6 +128,9 @@ extension Records {
         try run("DELETE FROM fetch WHERE state IN ('success', 'error') AND updated < ?", [time.value])
     }
 
+    /// Forgets one.
+    public func deleteFetch(_ id: Int64) throws { try run("DELETE FROM fetch WHERE id = ?", [.integer(id)]) }
+
     /// Whether there are such.
     public func hasFetches(endedBefore time: Timestamp) throws -> Bool {
         try first(

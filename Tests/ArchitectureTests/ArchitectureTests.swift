@@ -69,3 +69,41 @@ struct ArchitectureTests {
         }
     }
 }
+
+struct FeatureListTests {
+    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
+
+    @Test func `each test that the checked list names is there, and its counts are right`() throws {
+        let text = try String(contentsOfFile: root + "/docs/FEATURES.md", encoding: .utf8)
+        var tests: [String: String] = [:]
+        for folder in try FileManager.default.contentsOfDirectory(atPath: root + "/Tests") {
+            for file in try FileManager.default.contentsOfDirectory(atPath: "\(root)/Tests/\(folder)")
+            where file.hasSuffix(".swift") {
+                tests[String(file.dropLast(6))] = try String(
+                    contentsOfFile: "\(root)/Tests/\(folder)/\(file)",
+                    encoding: .utf8
+                )
+            }
+        }
+        let rows = text.split(separator: "\n").map { $0.components(separatedBy: " | ") }
+            .filter { $0.count == 4 && $0[0].contains(/^\| [A-Z][0-9]+$/) }
+        for row in rows {
+            let proofs = row[3].dropLast(2)
+            let isDone = !row[2].hasPrefix("not a filesystem's job: ") && !row[2].hasPrefix("not done: ")
+            #expect((proofs == "—") != isDone, "\(row[0])")
+            for proof in proofs.components(separatedBy: "; ") where isDone {
+                let parts = proof.components(separatedBy: ": ")
+                let source = try #require(tests[parts[0]], "\(row[0]): \(proof)")
+                let beginning = "func `" + parts.dropFirst().joined(separator: ": ")
+                #expect(source.components(separatedBy: beginning).count == 2, "\(row[0]): \(proof)")
+            }
+        }
+        let foreign = rows.count { $0[2].hasPrefix("not a filesystem's job: ") }
+        let open = rows.count { $0[2].hasPrefix("not done: ") }
+        #expect(rows.count == 198)
+        let counts =
+            "\(rows.count) rows: \(rows.count - foreign - open) done with a test, \(foreign) not a filesystem's job, \(open) not done."
+        #expect(text.contains(counts))
+    }
+}

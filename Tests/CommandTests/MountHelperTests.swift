@@ -53,7 +53,7 @@ struct MountHelperTests {
             """
         )
         #expect(result.status == 0, "\(result)")
-        #expect(result.output == "collections\nfolders\nresources\ntrash\nuploads\n")
+        #expect(result.output == "collections\nfolders\nresources\nsearch\ntrash\nuploads\n")
     }
 
     @Test func `a failure of the helper is mount's failure`() throws {

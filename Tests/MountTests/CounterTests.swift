@@ -39,7 +39,10 @@ struct CounterTests {
                 try run("cat", mount.path("a")).check()
             }
             try remount(library, on: root, scratch: scratch) { mount in
-                let counts = try (mount.attribute("user.asset.click_count", of: "a"), mount.attribute("user.asset.download_count", of: "a"))
+                let counts = try (
+                    mount.attribute("user.asset.click_count", of: "a"),
+                    mount.attribute("user.asset.download_count", of: "a")
+                )
                 #expect(counts == ("1", "1"))
             }
             try checkLibrary(library)

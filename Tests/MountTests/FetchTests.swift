@@ -117,7 +117,7 @@ struct FetchTests {
             $ASSETFS jobs $MOUNT | grep -q 'error .*crawl'
             # What is known without asking anybody.
             says() { local said; said=$(setfattr -n user.asset.fetch -v "$2" folders/d 2>&1) && exit 1; case $said in *"$1") ;; *) echo "$2: $said" >&2; exit 1;; esac; }
-            says 'Invalid argument' photo.png; is "$(value error folders/d)" "No URL scheme supplied."; says 'Protocol not supported' ftp://127.0.0.1/x; says 'Invalid argument' http:///x; is "$(value error folders/d)" "No URL host supplied."
+            says 'Invalid argument' photo.png; is "$(value error folders/d)" "No URL scheme supplied."; says 'Protocol not supported' ftp://127.0.0.1/x; says 'Invalid argument' 'http://a<b/x'; is "$(value error folders/d)" "URL host is malformed: “a<b”."; says 'Invalid argument' http:///x; is "$(value error folders/d)" "No URL host supplied."
             says 'Invalid argument' "$N/a b"; says 'Invalid argument' "$(printf "$N/x\\nfilename=a/b")"; says 'Invalid argument' "$(printf "$N/x\\nwhat=1")"; says 'Invalid argument' "$(printf "$N/x\\nmetadata[a b]=1")"
             echo x > folders/f; fails setfattr -n user.asset.fetch -v $N/photo.png folders/f; mkdir collections/c; fails setfattr -n user.asset.fetch -v $N/photo.png collections/c
             # By what the folder says of uploads.
@@ -155,6 +155,9 @@ struct FetchTests {
             is "$($ASSETFS fetch $(for n in $(seq 40); do echo $N/many$n.png; done) folders/e | wc -l)" 40; for n in $(seq 40); do cmp folders/e/many$n.png $SCRATCH/www/many$n.png; done
             $ASSETFS fetch $N/nothing folders/e 2> $SCRATCH/err && exit 1; grep -q 'HTTP client error: 404. (ENOENT)' $SCRATCH/err; fails $ASSETFS fetch ftp://x/ folders/e; fails $ASSETFS fetch $N/x /tmp
             is "$($ASSETFS fetch --no-wait $N/photo.png folders/e | wc -c)" 37
+            # Removing the state of one gives it up.
+            setfattr -n user.asset.fetch -v $N/crawl/big.bin folders/e; job=uploads/jobs/$(value job folders/e).json; sleep 0.5; is "$(member $job status)" progress; fails as 9 rm -f $job; rm $job; [ ! -e $job ]
+            sleep 0.8; is "$(ls folders/e | grep -c crawl || true)" 0; setfattr -n user.asset.fetch -v $N/photo.png folders/e; fails touch uploads/jobs/x
             """
         )
     }

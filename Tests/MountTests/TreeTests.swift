@@ -129,7 +129,7 @@ struct TreeTests {
     @Test func `the views cannot be written to`() throws {
         try withMountedLibrary { mount in
             let listing = try run("ls", mount.root).check().output
-            #expect(listing == "collections\nfolders\nresources\ntrash\nuploads\n")
+            #expect(listing == "collections\nfolders\nresources\nsearch\ntrash\nuploads\n")
             for command in ["touch x", "mkdir x", "rm uploads/receipts.jsonl", "mv folders other", "rmdir uploads"] {
                 #expect(try shell(command, in: mount.root).status != 0, "\(command)")
             }
