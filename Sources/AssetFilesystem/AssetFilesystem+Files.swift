@@ -92,8 +92,11 @@ extension AssetFilesystem {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
-            let counts = !isWriting && counts(node.id, flags: flags, for: caller)
-            return try opened(node, isWriting: isWriting, reader: counts ? caller.uid : nil, for: caller)
+            let (counts, isSeen) = isWriting ? (false, false) : counts(node.id, flags: flags, for: caller)
+            var opened = try opened(node, isWriting: isWriting, reader: counts ? caller.uid : nil, for: caller)
+            // Whose reading counts has to be seen to read.
+            if isSeen, opened.backing == nil { opened.keepsCache = false }
+            return opened
         } catch {
             library.close(node, wasWriting: isWriting)
             throw error
@@ -103,8 +106,8 @@ extension AssetFilesystem {
     /// Whether somebody's reading of a file counts: not where they do not want to leave a trace, as backup programs do.
     ///
     /// > O_NOATIME […] is intended for use by indexing or backup programs — open(2)
-    func counts(_ id: NodeID, flags: Int32, for caller: Caller) -> Bool {
-        guard flags & 0o1000000 /* O_NOATIME */ == 0 else { return false }
+    func counts(_ id: NodeID, flags: Int32, for caller: Caller) -> (counts: Bool, isSeen: Bool) {
+        guard flags & 0o1000000 /* O_NOATIME */ == 0 else { return (false, false) }
         return library.noteOpen(of: id, by: caller.uid) {
             // One program opens many files in a row.
             lastProgram.withLock { last in
@@ -135,8 +138,7 @@ extension AssetFilesystem {
         let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement, reader: reader)
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
-        // Whose reading counts has to be seen to read.
-        opened.keepsCache = reader == nil
+        opened.keepsCache = true
         opened.needsNoFlush = !isWriting
         opened.backing = node.attachment.withLock { attachment in
             if let backing = attachment as? BackingFile { return backing }

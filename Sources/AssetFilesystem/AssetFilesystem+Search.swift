@@ -33,7 +33,8 @@ extension AssetFilesystem {
         } catch {
             let failure = (error as? LibraryError) ?? .invalid((error as? SearchQuery.Invalid)?.reason ?? "\(error)")
             library.noteSearchError("\(failure)", of: caller.uid)
-            throw OperationFailure(failure)
+            // What anybody types is not for the log.
+            throw OperationFailure(.invalidArgument)
         }
     }
 

@@ -31,6 +31,7 @@ extension AssetFilesystem {
     /// Finds a name in `signed/`, or in a signed path.
     func lookup(_ name: EntryName, signedIn view: View, for caller: Caller) throws(OperationFailure) -> Entry? {
         guard case .capability(let number) = view else {
+            clearDropped()
             let token = name.description
             _ = try refusing { () throws(LibraryError) in try library.capability(token) }
             return try entry(of: View.capability(signedPaths.number(of: token)).id)
@@ -93,7 +94,7 @@ extension AssetFilesystem {
     func openSigned(_ number: Int64, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
         let id = try signedFile(capability(number)).node.id
         let node = try refusing { () throws(LibraryError) in try library.open(id, forWriting: false, uid: 0) }
-        let reader = counts(id, flags: flags, for: caller) ? caller.uid : nil
+        let reader = counts(id, flags: flags, for: caller).counts ? caller.uid : nil
         var opened = Opened(OpenFileHandle(node: node, isWriting: false, reader: reader))
         opened.isDirect = true
         opened.needsNoFlush = true
@@ -116,7 +117,10 @@ extension AssetFilesystem {
         mode: UInt32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
-        for node in signedPaths.leftBehind() { letGoDropped(node) }
+        clearDropped()
+        guard signedPaths.mayAdd(for: caller.uid, by: number) else {
+            throw OperationFailure(LibraryError.busy("Too many files wait here for their final names."))
+        }
         let (folder, entryName) = (try box(number), try entryName(name))
         let (record, node) = try refusing { () throws(LibraryError) in
             try library.makeDropped(
@@ -158,10 +162,10 @@ extension AssetFilesystem {
         guard flags < 2, let drop = signedPaths.drop(own) else { throw OperationFailure(LibraryError.notFound) }
         let (folder, newName) = (try box(number), try entryName(newName))
         guard drop.isTemporary else { throw OperationFailure(LibraryError.readOnly) }
-        defer { if signedPaths.remove(own, drop.node) { letGoDropped(drop.node) } }
         try refusing { () throws(LibraryError) in
             try library.nameDropped(drop.node, newName, in: folder.id, by: uploader(caller))
         }
+        if signedPaths.remove(own, drop.node) { letGoDropped(drop.node) }
     }
 
     /// Gives up a file that somebody has begun to put into a folder.
@@ -173,6 +177,9 @@ extension AssetFilesystem {
         library.abandonDropped(drop.node)
         letGoDropped(drop.node)
     }
+
+    /// Files that have not got their final name in time.
+    func clearDropped() { for node in signedPaths.leftBehind() { letGoDropped(node) } }
 
     private func letGoDropped(_ node: NodeID) {
         library.letGo(node)

@@ -27,19 +27,26 @@ final class SignedPaths: Sendable {
     private struct State {
         var tokens: [Int64: String] = [:]
         var numbers: [String: Int64] = [:]
+        var last: Int64 = 0
         var drops: [Name: Drop] = [:]
+        var nodes: Set<NodeID> = []
     }
 
     private let state = Mutex(State())
+    private static let limit: Int64 = 10_000
+    /// How many files of somebody may wait for their final names in a box.
+    private static let waitingLimit = 64
 
     /// The number of a path, which is right as long as the mount lasts.
     func number(of token: String) -> Int64 {
         state.withLock { state in
             if let known = state.numbers[token] { return known }
-            let number = Int64(state.numbers.count + 1)
-            state.numbers[token] = number
-            state.tokens[number] = token
-            return number
+            state.last += 1
+            state.numbers[token] = state.last
+            state.tokens[state.last] = token
+            // Whoever comes back to an older one looks it up anew.
+            if let old = state.tokens.removeValue(forKey: state.last - Self.limit) { state.numbers[old] = nil }
+            return state.last
         }
     }
 
@@ -48,13 +55,29 @@ final class SignedPaths: Sendable {
 
     func drop(_ name: Name) -> Drop? { state.withLock { $0.drops.isEmpty ? nil : $0.drops[name] } }
 
-    func add(_ name: Name, _ drop: Drop) -> Drop? { state.withLock { $0.drops.updateValue(drop, forKey: name) } }
+    func add(_ name: Name, _ drop: Drop) -> Drop? {
+        state.withLock { state in
+            state.nodes.insert(drop.node)
+            let former = state.drops.updateValue(drop, forKey: name)
+            if let former { state.nodes.remove(former.node) }
+            return former
+        }
+    }
+
+    /// Whether somebody may put one more file into a box.
+    func mayAdd(for uid: UInt32, by path: Int64) -> Bool {
+        state.withLock { state in
+            state.drops.count { $0.key.uid == uid && $0.key.path == path && $0.value.isTemporary } < Self.waitingLimit
+                && state.drops.count < 10 * Self.waitingLimit
+        }
+    }
 
     /// Forgets a name, if it still means a file.
     func remove(_ name: Name, _ node: NodeID) -> Bool {
         state.withLock { state in
             guard state.drops[name]?.node == node else { return false }
             state.drops[name] = nil
+            state.nodes.remove(node)
             return true
         }
     }
@@ -64,7 +87,7 @@ final class SignedPaths: Sendable {
 
     /// Whether a file is on its way into a folder.
     func has(_ node: NodeID) -> Bool {
-        state.withLock { state in !state.drops.isEmpty && state.drops.values.contains { $0.node == node } }
+        state.withLock { $0.nodes.contains(node) }
     }
 
     /// How long a file under a temporary name waits for its final one.
@@ -75,7 +98,10 @@ final class SignedPaths: Sendable {
         state.withLock { state in
             guard !state.drops.isEmpty else { return [] }
             let old = state.drops.filter { $0.value.released.map { $0 + Self.patience < .now } ?? false }
-            for (name, _) in old { state.drops[name] = nil }
+            for (name, drop) in old {
+                state.drops[name] = nil
+                state.nodes.remove(drop.node)
+            }
             return old.values.map(\.node)
         }
     }

@@ -23,6 +23,8 @@ public struct FetchSettings: Sendable {
 extension AssetLibrary {
     /// How long it is known what became of one.
     private static let memory: Int64 = 7 * 86_400
+    /// How many of somebody's may wait.
+    private static let waitingLimit: Int64 = 1000
 
     // MARK: Asking
 
@@ -42,6 +44,9 @@ extension AssetLibrary {
             guard let folder = try records.node(id) else { throw LibraryError.notFound }
             guard folder.isFolder, try rulebook.of(id, records).root == .folders else {
                 throw LibraryError.invalid("\(name) is for folders below folders/, which the file goes to.")
+            }
+            guard try records.waitingFetches(of: uploader.uid) < Self.waitingLimit else {
+                throw LibraryError.busy("There are \(Self.waitingLimit) URLs of yours waiting already.")
             }
             let now = Timestamp.now
             let known = request.checksDuplicates ? try records.fetchedAsset(from: request.url) : nil
@@ -126,8 +131,15 @@ extension AssetLibrary {
         while !isClosing.isSet {
             do throws(LibraryError) {
                 let waiting = try read { try $0.waitingFetches(limit: 50) }
-                guard let record = waiting.first(where: { fetches.begin($0.id) }) else { return }
-                defer { fetches.end(record.id) }
+                // Whoever has one under way lets others go first.
+                let isBusy = { (record: FetchRecord) in self.fetches.isBusy(record.uid) }
+                let ordered = waiting.filter { !isBusy($0) } + waiting.filter(isBusy)
+                guard let found = ordered.first(where: { fetches.begin($0.id, for: $0.uid) }) else { return }
+                defer { fetches.end(found.id) }
+                // It may have ended, or have been given up, since it was read.
+                guard let record = try read({ try $0.fetch(found.id) }),
+                    record.state == .waiting || record.state == .progress
+                else { continue }
                 try fetch(record)
             } catch {
                 if !isClosing.isSet { log.error("What is to be fetched cannot be read or recorded: \(error)") }
@@ -228,18 +240,24 @@ extension FetchProblem {
 /// `state` is held for a moment only.
 final class Fetches: Sendable {
     private let state = Mutex<[Int64: (done: Int64, total: Int64?)]>([:])
+    private let users = Mutex<[Int64: UInt32]>([:])
     private let cancelled = Mutex<Set<Int64>>([])
     /// How many are fetched at once.
     let workers = (0..<3).map { _ in Worker() }
 
     /// - Returns: false where somebody is at it.
-    func begin(_ id: Int64) -> Bool {
-        state.withLock { state in
+    func begin(_ id: Int64, for uid: UInt32) -> Bool {
+        let isMine = state.withLock { state in
             guard state[id] == nil else { return false }
             state[id] = (0, nil)
             return true
         }
+        if isMine { users.withLock { $0[id] = uid } }
+        return isMine
     }
+
+    /// Whether somebody has one under way.
+    func isBusy(_ uid: UInt32) -> Bool { users.withLock { $0.values.contains(uid) } }
 
     func note(_ id: Int64, done: Int64, total: Int64?) { state.withLock { $0[id] = (done, total ?? $0[id]?.total) } }
 
@@ -248,6 +266,7 @@ final class Fetches: Sendable {
     func end(_ id: Int64) {
         state.withLock { $0[id] = nil }
         cancelled.withLock { _ = $0.remove(id) }
+        users.withLock { $0[id] = nil }
     }
 
     /// One that is under way is not wanted any more.

@@ -28,7 +28,7 @@ extension AssetLibrary {
     ) throws(LibraryError) -> [AssetID] {
         let scope = try scope(of: query, for: reader)
         return try mendingSearchIndex { () throws(LibraryError) in
-            try updateSearchIndex()
+            try updateSearchIndex(until: .now + Self.searchPatience)
             guard let index = searching.index else {
                 throw .unsupported("There is no index to search in; the log says why.")
             }
@@ -43,8 +43,13 @@ extension AssetLibrary {
         } catch {
             guard case .catalog(let failure) = error, failure.isDamage else { throw error }
             log.warning("The index to search in is damaged and is made anew: \(failure)")
-            searching.makeAnew(log: log)
-            try openSearchIndex()
+            let before = searching.index
+            try searching.turn.withLock { _ throws(LibraryError) in
+                // Another may have been faster.
+                guard searching.index === before else { return }
+                searching.makeAnew(log: log)
+                try openSearchIndex()
+            }
             return try body()
         }
     }
@@ -105,44 +110,71 @@ extension AssetLibrary {
     // MARK: The index
 
     /// How many changes are taken up in one step.
-    private static let searchStep = 4000
+    private static let searchStep = 2000
     /// How many assets are looked at in one step of the catalog, so that nobody waits long behind it.
     private static let searchBatch = 32
+    /// How long somebody who searches waits for what has changed to be in the index.
+    private static let searchPatience = Duration.seconds(2)
 
-    /// Brings into the index what has changed.
-    func updateSearchIndex() throws(LibraryError) {
+    /// Brings into the index what has changed before the call; with a deadline, as much of it as there is time for.
+    func updateSearchIndex(until deadline: ContinuousClock.Instant? = nil) throws(LibraryError) {
+        guard let target = try read({ try $0.lastSearchChange() }) else { return }
+        while !isClosing.isSet {
+            guard let first = try read({ try $0.firstSearchChange() }), first <= target else { return }
+            if let deadline, deadline < .now { return }
+            do {
+                // Not where it would take what is kept for the catalog.
+                guard try space.measureLeft(behind: 0) > 0 else { return }
+                let isMine = try searching.turn.withLockIfAvailable { _ in
+                    try takeSearchStep()
+                    return true
+                }
+                if isMine == nil { _ = usleep(1000) }
+            } catch {
+                throw LibraryError(error)
+            }
+        }
+    }
+
+    /// Called with `turn` held.
+    private func takeSearchStep() throws {
+        guard let index = searching.index,
+            let (assets, last) = try read({ try $0.searchChanges(limit: Self.searchStep) })
+        else { return }
+        var changes: [(asset: AssetID, document: SearchDocument?)] = []
+        var rest = assets[...]
+        while !rest.isEmpty {
+            let some = rest.prefix(Self.searchBatch)
+            rest = rest.dropFirst(Self.searchBatch)
+            changes += try read { records in try some.map { ($0, try records.searchDocument(of: $0)) } }
+        }
+        let turn = try index.state().turn + 1
+        try index.update(changes, turn: turn)
+        try write { try $0.forgetSearchChanges(through: last, turn: turn) }
+    }
+
+    /// Sees to it that the index is the one that belongs to the catalog, as it was left; else it is made anew.
+    ///
+    /// One that is a step ahead may have what a crash has taken back.
+    func openSearchIndex() throws(LibraryError) {
         guard let index = searching.index else { return }
         do {
-            try searching.turn.withLock { _ in
-                while let (assets, last) = try read({ try $0.searchChanges(limit: Self.searchStep) }) {
-                    var changes: [(asset: AssetID, document: SearchDocument?)] = []
-                    var rest = assets[...]
-                    while !rest.isEmpty {
-                        let some = rest.prefix(Self.searchBatch)
-                        rest = rest.dropFirst(Self.searchBatch)
-                        changes += try read { records in try some.map { ($0, try records.searchDocument(of: $0)) } }
-                    }
-                    let turn = try index.state().turn + 1
-                    try index.update(changes, turn: turn)
-                    try write { try $0.forgetSearchChanges(through: last, turn: turn) }
-                }
-            }
+            let (made, known) = (try index.state(), try catalog.read { try $0.searchState() })
+            if made.index == known.index, made.turn == known.turn { return }
+            let new = try index.clear()
+            try catalog.write { try $0.restartSearch(new) }
         } catch {
             throw LibraryError(error)
         }
     }
 
-    /// Sees to it that the index is the one that belongs to the catalog, as it was left; else it is made anew.
-    func openSearchIndex() throws(LibraryError) {
-        guard let index = searching.index else { return }
-        do {
-            let (made, known) = (try index.state(), try catalog.read { try $0.searchState() })
-            // One step more, of which the catalog has not heard, is taken once more.
-            if made.index == known.index, [known.turn, known.turn + 1].contains(made.turn) { return }
-            let new = try index.clear()
-            try catalog.write { try $0.restartSearch(new) }
+    /// The same when the library is opened: where it cannot be done, nothing can be searched for, and all else goes on.
+    func prepareSearch() {
+        do throws(LibraryError) {
+            try mendingSearchIndex { () throws(LibraryError) in try openSearchIndex() }
         } catch {
-            throw LibraryError(error)
+            log.error("Nothing can be searched for until the library is mounted again: \(error)")
+            searching.close()
         }
     }
 
@@ -151,7 +183,7 @@ extension AssetLibrary {
         // This thread alone: uploads and readers come first.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
         do throws(LibraryError) {
-            guard !isClosing.isSet, try read({ try $0.lastSearchChange() }) != nil else { return }
+            guard searching.index != nil else { return }
             try mendingSearchIndex { () throws(LibraryError) in try updateSearchIndex() }
         } catch {
             if !isClosing.isSet { log.error("What has changed could not be brought into the index: \(error)") }
@@ -190,9 +222,12 @@ final class Searching: Sendable {
     /// Nil where none can be made.
     var index: SearchIndex? { current.withLock { $0 } }
 
+    /// There is none from here on.
+    func close() { try? current.withLock { $0.take() }?.close() }
+
     /// Begins with a new one.
     func makeAnew(log: Logger) {
-        try? current.withLock { $0.take() }?.close()
+        close()
         remove()
         open(log)
     }

@@ -37,6 +37,12 @@ extension AssetLibrary {
             }
             switch kind {
             case .read:
+                // What its content will be is for the other to say, and who may read that.
+                guard reader.uid == 0 || !node.isDuplicate else {
+                    throw LibraryError.notPermitted(
+                        "The file shows another file's asset, whose path is for its owner to sign."
+                    )
+                }
                 guard let asset = node.asset else {
                     throw LibraryError.invalid(
                         "Only assets have signed paths; this is a folder, or a file that is none."
@@ -94,8 +100,11 @@ extension AssetLibrary {
             // A path that is handed out must not end with a crash.
             try commit()
         }
-        signingKey.withLock { $0 = key }
-        return key ?? new
+        // Not over one that somebody has made meanwhile to end the former.
+        return signingKey.withLock { known in
+            if known == nil { known = key }
+            return known ?? new
+        }
     }
 
     // MARK: Drop boxes
@@ -122,10 +131,11 @@ extension AssetLibrary {
         let (made, node) = try makeNameless(in: folder, mode: mode, umask: umask, by: uploader)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
-                upload.aim = isFinal ? OpenNode.Aim(parent: folder, name: name, isDropped: true) : nil
+                upload.aim = OpenNode.Aim(parent: folder, name: name, isDropped: true)
+                try setLimit(&upload, of: made.id)
                 // Of a file with a temporary name there is no verdict.
                 node.isUnlinked.store(!isFinal, ordering: .relaxed)
-                try setLimit(&upload, of: made.id)
+                if !isFinal { upload.aim = nil }
             }
         } catch {
             close(node, wasWriting: true)
@@ -186,8 +196,10 @@ extension AssetLibrary {
                 try checkLimit(node.content.size, from: 0, &upload)
                 try finish(&upload, of: node)
             } catch {
-                upload.exceeded = nil
-                dropNameless(&upload, of: node)
+                // A name that is refused is no reason to lose the file: it is what it was under its own.
+                (upload.exceeded, upload.refusal, upload.aim) = (nil, nil, nil)
+                upload.isDirty = true
+                node.isUnlinked.store(true, ordering: .relaxed)
                 throw error
             }
         }

@@ -65,7 +65,7 @@ extension AssetLibrary {
                 case .refuse(let refusal): return .refused(refusal)
                 case .unchanged(let asset):
                     if let place { try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content) }
-                    return .unchanged
+                    return .unchanged(asset)
                 case .accept: break
                 case .rename(let name), .existing(_, let name):
                     if let asked = place, asked.name != name {
@@ -132,7 +132,8 @@ extension AssetLibrary {
                     if aim == nil, !upload.isBorn { upload.staged = try stageCopy(of: node, size: size) }
                 }
                 try refuse(&upload, of: node, content, at: place, refusal)
-            case .unchanged:
+            case .unchanged(let asset):
+                upload.unchanged = asset
                 upload.isDirty = false
                 upload.refusal = nil
                 return
@@ -174,8 +175,8 @@ extension AssetLibrary {
         case lost
         /// The file has the content; the asset comes with a final name.
         case waiting
-        /// What the upload brought was there.
-        case unchanged
+        /// What the upload brought was there, as this asset's.
+        case unchanged(AssetID)
         /// The asset has the content, in this version if the upload made one; and the file has this name, if it had none before.
         case published(VersionID?, renamed: Place?)
         /// A policy refuses it, and nothing has changed.

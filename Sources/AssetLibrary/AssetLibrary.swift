@@ -55,6 +55,8 @@ public final class AssetLibrary: Sendable {
     /// A line of shell that is told of each event.
     let eventCommand: String?
     private let eventTeller = Worker()
+    /// Up to where events are on stable storage.
+    let durableEvents = Atomic<Int64>(0)
     /// How URLs are fetched; nil where they are not.
     let fetchSettings: FetchSettings?
     let fetches = Fetches()
@@ -112,7 +114,7 @@ public final class AssetLibrary: Sendable {
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
             rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
-            try mendingSearchIndex { () throws(LibraryError) in try openSearchIndex() }
+            prepareSearch()
             try makeRoots()
             try catalog.read { try collections.load($0) }
             try prepareEventHook()
@@ -146,6 +148,7 @@ public final class AssetLibrary: Sendable {
             }
         }
         counters.worker.start(delay: .seconds(10)) { [weak self] in self?.recordCounts() }
+        durableEvents.store((try? read { try $0.size(of: .events) }) ?? 0, ordering: .relaxed)
         eventTeller.start(delay: .zero) { [weak self] in self?.tellEvents() }
         md5Worker.start(delay: .seconds(2)) { [weak self] in
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
@@ -173,7 +176,9 @@ public final class AssetLibrary: Sendable {
 
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
+        let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
+        if let events { durableEvents.store(events, ordering: .relaxed) }
         for worker in [sweeper, md5Worker, searchWorker, eventTeller] { worker.wake() }
     }
 

@@ -8,7 +8,8 @@ internal import Synchronization
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Counters: Sendable {
-    enum Kind { case click, download }
+    /// What counts: an open, a read of all; and that a read was to be seen, which takes the file's pages out of the memory.
+    enum Kind { case click, download, look }
 
     private struct Key: Hashable {
         let node: NodeID
@@ -19,6 +20,7 @@ final class Counters: Sendable {
     private struct State {
         /// When somebody last counted: who opens a file again and again looks at it once.
         var recent: [Key: ContinuousClock.Instant] = [:]
+        var filtered = ContinuousClock.now
         var pending: [AssetID: (clicks: Int64, downloads: Int64)] = [:]
     }
 
@@ -38,10 +40,14 @@ final class Counters: Sendable {
     func note(_ kind: Kind, _ node: NodeID, of asset: AssetID, _ uid: UInt32) {
         let now = ContinuousClock.now
         let isFirst = state.withLock { state in
-            if state.recent.count >= Self.limit { state.recent = state.recent.filter { now - $0.value < Self.pause } }
+            if state.recent.count >= Self.limit, now - state.filtered > .seconds(1) {
+                state.recent = state.recent.filter { now - $0.value < Self.pause }
+                state.filtered = now
+            }
             // Whoever looks at more than that within a minute is no person.
             if state.recent.count >= Self.limit { return false }
             state.recent[Key(node: node, uid: uid, kind: kind)] = now
+            if kind == .look { return false }
             var counts = state.pending[asset] ?? (0, 0)
             if kind == .click { counts.clicks += 1 } else { counts.downloads += 1 }
             state.pending[asset] = counts
@@ -74,12 +80,16 @@ extension AssetLibrary {
     ]
 
     /// Somebody opens a file for reading; `program` says what their program is called, as far as that is known.
-    /// - Returns: whether it counts when they read all of it.
-    public func noteOpen(of id: NodeID, by uid: UInt32, program: () -> String?) -> Bool {
+    /// - Returns: whether it counts when they read all of it, and whether their reading is to be seen for that, once a minute.
+    public func noteOpen(of id: NodeID, by uid: UInt32, program: () -> String?) -> (counts: Bool, isSeen: Bool) {
         let (isClick, mayDownload) = (counters.isNew(.click, id, uid), counters.isNew(.download, id, uid))
-        guard isClick || mayDownload, program().map({ !Self.readers.contains($0) }) ?? true else { return false }
+        guard isClick || mayDownload, program().map({ !Self.readers.contains($0) }) ?? true else {
+            return (false, false)
+        }
         if isClick { note(.click, of: id, by: uid) }
-        return mayDownload
+        let isSeen = mayDownload && counters.isNew(.look, id, uid)
+        if isSeen { note(.look, of: id, by: uid) }
+        return (mayDownload, isSeen)
     }
 
     /// Somebody has read a file from start to end.

@@ -1,5 +1,6 @@
 internal import Catalog
 internal import Logging
+internal import Synchronization
 
 // A program that is told of each event, one after another and in their order: what products send to a webhook. It runs when the event is
 // on stable storage, and holds nobody up.
@@ -22,7 +23,8 @@ extension AssetLibrary {
         do throws(LibraryError) {
             while !isClosing.isSet {
                 let next = try read { records in try records.event(after: try records.toldEvents() ?? 0) }
-                guard let next else { return }
+                // What is not on stable storage may be taken back by a crash.
+                guard let next, next.end <= durableEvents.load(ordering: .relaxed) else { return }
                 if let problem = ShellCommand(line: command).run(
                     next.line,
                     patience: Self.hookPatience,

@@ -59,15 +59,16 @@ final class FetchArrival {
         guard let node, let name else {
             throw FetchProblem(.failed, "Failed to download the file: there was no answer.")
         }
-        try node.upload.withLock { upload throws(LibraryError) in
+        let known = try node.upload.withLock { upload throws(LibraryError) -> AssetID? in
             // Others may have done something to the name meanwhile.
             upload.aim = try aim(name)
             node.isUnlinked.store(false, ordering: .relaxed)
             try library.finish(&upload, of: node)
+            return upload.unchanged
         }
         return try library.write { records in
             // What was there already has no file of its own.
-            let shown = try records.node(node.id)?.asset ?? records.node(named: name, in: folder)?.asset
+            let shown = try records.node(node.id)?.asset ?? known
             guard let asset = shown else { throw LibraryError.notFound }
             guard let record = try records.node(node.id), record.links > 0, !record.isDuplicate else { return asset }
             try records.setField(.sourceURL, of: asset, to: Self.withoutCredentials(request.url))
@@ -103,6 +104,7 @@ final class FetchArrival {
         try library.read { records in
             var aim = OpenNode.Aim(parent: folder, name: name)
             if let present = try records.node(named: name, in: folder), present.isFile, let asset = present.asset,
+                !present.isExpired(at: library.lifeTime),
                 try library.rulebook.of(folder, records).policy.overwrites
             {
                 aim.replacing = (asset, original ?? name)

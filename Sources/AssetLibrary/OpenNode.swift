@@ -70,6 +70,8 @@ public final class OpenNode: Sendable {
         var isAnswered = false
         /// That the file was to become larger than it may; the next verdict says so.
         var exceeded: Refusal?
+        /// The asset that had the content already, where the last verdict said so.
+        var unchanged: AssetID?
         /// Why the last verdict refused the content.
         var refusal: Refusal?
         /// What was refused, of a file that has its former content back: a descriptor that is still open may write on.

@@ -16,7 +16,7 @@ public struct FetchRequest: Equatable, Sendable {
 
     /// Reads a request.
     public init(_ text: String) throws(FetchProblem) {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
         url = lines[0].trimmingSpaces
         try Self.check(url)
         var saves: Bool?

@@ -156,7 +156,7 @@ struct SearchParser {
         case "ext", "extension":
             return .fileExtension((text.first == "." ? String(text.dropFirst()) : text).lowercased())
         case "after": return .number(.date, from: .integer(try date(key, text).start.rawValue), to: nil)
-        case "before": return .number(.date, from: nil, to: .integer(try date(key, text).start.rawValue - 1))
+        case "before": return .number(.date, from: nil, to: .integer(Self.last(before: try date(key, text).start)))
         case "date": return try dates(.date, key, text)
         case "uploaded": return try dates(.uploaded, key, text)
         case "access": return .access(try access(text))
@@ -196,6 +196,11 @@ struct SearchParser {
         return time.interval
     }
 
+    /// The last moment before another; there is none before the first.
+    private static func last(before time: Timestamp) -> Int64 {
+        time.rawValue == .min ? .min : time.rawValue - 1
+    }
+
     private func dates(
         _ number: SearchQuery.Number,
         _ key: String,
@@ -209,7 +214,7 @@ struct SearchParser {
         return .number(
             number,
             from: from.map { .integer(($1 ? $0.start : $0.end).rawValue) },
-            to: to.map { .integer(($1 ? $0.end : $0.start).rawValue - 1) }
+            to: to.map { .integer(Self.last(before: $1 ? $0.end : $0.start)) }
         )
     }
 

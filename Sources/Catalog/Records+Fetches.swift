@@ -91,9 +91,17 @@ extension Records {
     /// Those that are waiting, or were under way, the first first.
     public func waitingFetches(limit: Int) throws -> [FetchRecord] {
         try all(
-            "SELECT \(FetchRecord.columns) FROM fetch WHERE state IN ('waiting', 'progress') ORDER BY id LIMIT ?",
+            "SELECT \(FetchRecord.columns) FROM fetch WHERE state <> 'success' AND state IN ('waiting', 'progress') ORDER BY id LIMIT ?",
             [.integer(Int64(limit))]
         ) { FetchRecord($0) }
+    }
+
+    /// How many of somebody's have not ended.
+    public func waitingFetches(of uid: UInt32) throws -> Int64 {
+        try first(
+            "SELECT count(*) FROM fetch WHERE state <> 'success' AND state IN ('waiting', 'progress') AND uid = ?",
+            [.integer(Int64(uid))]
+        ) { $0.integer(0) } ?? 0
     }
 
     /// Those that have not ended well, behind one of them.
@@ -126,6 +134,7 @@ extension Records {
     /// Forgets what has ended before a moment.
     public func deleteFetches(endedBefore time: Timestamp) throws {
         try run("DELETE FROM fetch WHERE state IN ('success', 'error') AND updated < ?", [time.value])
+        try run("DELETE FROM fetched_url WHERE asset NOT IN (SELECT id FROM asset)", [])
     }
 
     /// Forgets one.

@@ -29,14 +29,24 @@ public struct Records {
         return result
     }
 
+    /// The same of a statement that is not kept for another time.
+    func allOnce<Value>(_ sql: String, _ values: [SQLValue], _ make: (Columns) throws -> Value) throws -> [Value] {
+        let prepared = try database.makeStatement(sql: sql)
+        return try withExtendedLifetime(prepared) {
+            let rows = unsafe Rows(unsafe prepared.sqliteStatement, values)
+            var result: [Value] = []
+            while let row = try rows.next() { result.append(try make(row)) }
+            return result
+        }
+    }
+
     /// A statement with its values bound, prepared once.
     ///
     /// `end` it before the next use of the same text.
     func statement(_ sql: String, _ values: [SQLValue]) throws -> Rows {
         let statement = unsafe try database.cachedStatement(sql: sql).sqliteStatement
         unsafe sqlite3_reset(statement)
-        for (index, value) in values.enumerated() { unsafe value.bind(to: unsafe statement, at: Int32(index + 1)) }
-        return unsafe Rows(unsafe statement)
+        return unsafe Rows(unsafe statement, values)
     }
 
     /// What `PRAGMA synchronous` is for this connection: 2 where a commit is on stable storage when it returns.
@@ -106,7 +116,10 @@ extension Digest {
 struct Rows {
     private let statement: OpaquePointer
 
-    fileprivate init(_ statement: OpaquePointer) { unsafe self.statement = unsafe statement }
+    fileprivate init(_ statement: OpaquePointer, _ values: [SQLValue]) {
+        unsafe self.statement = unsafe statement
+        for (index, value) in values.enumerated() { unsafe value.bind(to: unsafe statement, at: Int32(index + 1)) }
+    }
 
     /// The next row, valid until the next step; nil, and the statement ended, when there is none.
     func next() throws(CatalogError) -> Columns? {

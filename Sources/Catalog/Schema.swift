@@ -118,8 +118,9 @@ enum Schema {
         CREATE TRIGGER search_field_gone AFTER DELETE ON field BEGIN
             INSERT INTO search_due (asset) VALUES (OLD.asset);
         END;
-        CREATE TRIGGER search_node AFTER UPDATE OF asset, blob, uid ON node
-        WHEN NEW.asset IS NOT NULL AND (NEW.asset IS NOT OLD.asset OR NEW.blob IS NOT OLD.blob OR NEW.uid <> OLD.uid) BEGIN
+        CREATE TRIGGER search_node AFTER UPDATE OF asset, blob, uid, mode ON node
+        WHEN NEW.asset IS NOT NULL AND (NEW.asset IS NOT OLD.asset OR NEW.blob IS NOT OLD.blob OR NEW.uid <> OLD.uid OR NEW.mode <> OLD.mode)
+        BEGIN
             INSERT INTO search_due (asset) VALUES (NEW.asset);
         END;
         CREATE TRIGGER search_node_left AFTER UPDATE OF asset ON node

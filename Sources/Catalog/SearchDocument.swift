@@ -22,6 +22,8 @@ public struct SearchDocument: Sendable {
     var expires: Int64?
     var blob: Int64?
     var position: Position?
+    /// Whether anybody but its owner may read the file, by its mode.
+    var isShared = false
     /// Who uploaded it, and whose the file is.
     var uploader: Int64 = 0
     var owner: Int64 = 0
@@ -32,6 +34,11 @@ extension Records {
     /// The end of the list of changes; nil where there is none.
     public func lastSearchChange() throws -> Int64? {
         try first("SELECT max(id) FROM search_due", []) { $0.optionalInteger(0) } ?? nil
+    }
+
+    /// The beginning of the list of changes; nil where there is none.
+    public func firstSearchChange() throws -> Int64? {
+        try first("SELECT min(id) FROM search_due", []) { $0.optionalInteger(0) } ?? nil
     }
 
     /// Assets that have changed, the first first: at most `limit` changes, and the last of them.
@@ -89,7 +96,7 @@ extension Records {
         guard var document = found else { return nil }
         let names = try all(
             """
-            SELECT e.parent, e.name, n.size, n.uid, n.blob FROM node n JOIN entry e ON e.node = n.id
+            SELECT e.parent, e.name, n.size, n.uid, n.blob, n.mode FROM node n JOIN entry e ON e.node = n.id
             WHERE n.asset = ? AND n.links > 0 AND e.collection = 0
             AND NOT EXISTS (SELECT 1 FROM entry f WHERE f.node = e.parent AND f.parent = ?)
             ORDER BY n.former_asset IS NOT NULL, n.id, e.id LIMIT 100
@@ -98,12 +105,15 @@ extension Records {
         ) {
             (
                 folder: $0.integer(0), name: $0.text(1), size: $0.integer(2), uid: $0.integer(3),
-                blob: $0.optionalInteger(4)
+                blob: $0.optionalInteger(4),
+                mode: $0.integer(5)
             )
         }
         guard let first = names.first else { return nil }
         document.folders = names.map(\.folder)
         (document.size, document.owner, document.blob) = (first.size, first.uid, first.blob)
+        let isPrivate = Access(rawValue: document.access)?.isPrivate ?? false
+        document.isShared = !isPrivate && names.contains { $0.mode & 0o044 != 0 }
         document.texts[.name] = names.map(\.name).joined(separator: "\n")
         if let dot = first.name.lastIndex(of: "."), dot != first.name.startIndex {
             document.fileExtension = first.name[first.name.index(after: dot)...].lowercased()

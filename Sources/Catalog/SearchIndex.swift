@@ -51,8 +51,8 @@ public final class SearchIndex: Sendable {
                         asset INTEGER PRIMARY KEY, kind TEXT, type TEXT, extension TEXT NOT NULL, size INTEGER NOT NULL, width INTEGER,
                         height INTEGER, duration REAL, pages INTEGER, rank INTEGER, date INTEGER NOT NULL, uploaded INTEGER NOT NULL,
                         access INTEGER NOT NULL, expires INTEGER, blob INTEGER, latitude REAL, longitude REAL,
-                        uploader INTEGER NOT NULL, owner INTEGER NOT NULL) STRICT;
-                    CREATE INDEX document_blob ON document (blob) WHERE blob IS NOT NULL;
+                        uploader INTEGER NOT NULL, owner INTEGER NOT NULL, shared INTEGER NOT NULL) STRICT;
+                    CREATE INDEX document_blob ON document (blob, owner) WHERE blob IS NOT NULL;
                     CREATE INDEX document_size ON document (size);
                     CREATE INDEX document_date ON document (date);
                     CREATE INDEX document_uploaded ON document (uploaded);
@@ -108,7 +108,8 @@ public final class SearchIndex: Sendable {
         var statement = SearchStatement(scope)
         let sql = statement.select(query.condition, only: asset)
         return try queue.inDatabase { database in
-            try Records(database: database).all(sql, statement.values) { AssetID(rawValue: $0.integer(0)) }
+            // Each is another statement, and so none is kept.
+            try Records(database: database).allOnce(sql, statement.values) { AssetID(rawValue: $0.integer(0)) }
         }
     }
 
@@ -129,7 +130,7 @@ extension Records {
     fileprivate func insert(_ document: SearchDocument) throws {
         let kind = document.mediaType.map { SQLValue.text(MediaKind(mediaType: $0).rawValue) } ?? .null
         try run(
-            "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 document.asset.value, kind, document.mediaType.map(SQLValue.text) ?? .null,
                 .text(document.fileExtension),
@@ -140,6 +141,7 @@ extension Records {
                 SQLValue(document.blob), (document.position?.latitude).map(SQLValue.real) ?? .null,
                 (document.position?.longitude).map(SQLValue.real) ?? .null, .integer(document.uploader),
                 .integer(document.owner),
+                .integer(document.isShared ? 1 : 0),
             ]
         )
         let columns = SearchQuery.Column.allCases

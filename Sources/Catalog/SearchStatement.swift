@@ -47,6 +47,11 @@ struct SearchStatement {
         }
         conditions.append("(d.expires IS NULL OR d.expires > ?)")
         values.append(scope.now.value)
+        // What others may not read at all need not be looked at one by one.
+        if scope.uid != 0 {
+            conditions.append("(d.owner = ? OR d.shared <> 0)")
+            values.append(.integer(Int64(scope.uid)))
+        }
         // What is hidden is found by who asks for that, and may know of it.
         let asksForHidden = condition.isAskingForHidden
         if !asksForHidden { conditions.append("d.access NOT BETWEEN 4 AND 7") }
@@ -83,7 +88,8 @@ struct SearchStatement {
                 "\(isDuplicate ? "" : "NOT ")EXISTS (SELECT 1 FROM document o WHERE o.blob = d.blob AND o.asset <> d.asset\(others))"
         case .folder(let path):
             let folders = scope.folders[path] ?? []
-            return "d.asset IN (SELECT asset FROM place WHERE \(list("folder", folders.map(\.rawValue))))"
+            values.append(.text("[\(folders.map(\.description).joined(separator: ","))]"))
+            return "d.asset IN (SELECT asset FROM place WHERE folder IN (SELECT value FROM json_each(?)))"
         case .near(let position, let metres): return near(position, metres)
         case .digest(let digest): return equal("d.blob", SQLValue(scope.blobs[digest]?.rawValue ?? -1))
         case .text: return "0"

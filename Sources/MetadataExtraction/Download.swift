@@ -52,6 +52,8 @@ public struct Download: Sendable {
         let worker = try start(isCancelled)
         let end = ContinuousClock.now + .seconds(limits.time + 60)
         while true {
+            // Also while bytes keep coming.
+            if isCancelled() { throw FetchProblem(.taskFailed, "download task failed: nobody waits for it any more.") }
             let message = try next(of: worker, until: end)
             switch message.first {
             case UInt8(ascii: "h"): try begin(Self.head(message.dropFirst()))

@@ -53,5 +53,10 @@ private struct Handler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    func log(event: LogEvent) { file.write(Array("\(Timestamp.now) \(event.level): \(event.message)\n".utf8)) }
+    func log(event: LogEvent) {
+        // One line is one message, whatever names and values are in it.
+        let text = "\(event.message)".unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "�" : String($0) }
+            .joined()
+        file.write(Array("\(Timestamp.now) \(event.level): \(text)\n".utf8))
+    }
 }

@@ -62,6 +62,12 @@ struct MountCommand: ParsableCommand {
     }
 
     private func serve(_ path: String, on mountpoint: String, _ options: MountOptions) throws {
+        // Each file that is open in the mount is one of ours.
+        var files = rlimit()
+        if unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files) == 0 {
+            files.rlim_cur = files.rlim_max
+            _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
+        }
         // Before any thread begins: the session alone takes the signals that end the mount.
         Daemon.blockSignals()
         let library: AssetLibrary

@@ -52,6 +52,12 @@ struct SearchQueryTests {
         )
     }
 
+    @Test(arguments: [
+        "before:1000", "date:1600", "uploaded:<1500", "date:>9999", "after:9999", "date:9999..",
+        "size:>9223372036854775807", "id:<-9223372036854775808", "near:0,0,1e300km",
+    ])
+    func `what is beyond all numbers is a query like any other`(text: String) throws { _ = try SearchQuery(text) }
+
     @Test func `the other filters`() throws {
         #expect(try condition("type:image") == .kind(.image))
         #expect(try condition("type:image/PNG") == .mediaType("image/png"))

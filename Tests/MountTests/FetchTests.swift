@@ -22,6 +22,11 @@ struct FetchTests {
                     say(ok + "\\r\\n")
                     while True: say(b"x" * 65536)
                 elif path == "/stall": say(ok + "Content-Length: 10\\r\\n\\r\\nx"); time.sleep(20)
+                elif path == "/trickle":
+                    say(ok + "Content-Length: 1000000\\r\\n\\r\\n")
+                    try:
+                        while True: say("x"); time.sleep(0.05)
+                    finally: open(sys.argv[1] + "/closed", "a").write("closed\\n")
                 elif path == "/silent": time.sleep(20)
                 elif path == "/liar": say(ok + "Content-Length: 5\\r\\n\\r\\nhello, this is more than five")
                 elif path == "/unknown": say(ok + "\\r\\nno length")
@@ -96,6 +101,8 @@ struct FetchTests {
             # A name that is taken, by what the folder says of that.
             id=$(value id folders/d/photo.png); cp $SCRATCH/www/big.bin $SCRATCH/www/photo.png; is "$(get d $N/photo.png)" d/photo.png; is "$(value id folders/d/photo.png)" $id; is "$(value versions folders/d/photo.png)" 2
             setfattr -n user.policy.overwrite -v false folders/d; is "$(get d $N/photo.png)" d/photo.png; echo new > $SCRATCH/www/photo.png; is "$(get d $N/photo.png)" d/photo-1.png; is "$(value versions folders/d/photo.png)" 2
+            # What is there under a number already is that.
+            is "$(get d $N/photo.png)" d/photo-1.png; is "$(ls folders/d | grep -c photo)" 2
             setfattr -n user.policy.access -v PRIVATE folders/d; is "$(get d "$(printf "$N/photo.png\\nfilename=p.png")")" d/p.png; is "$(stat -c %a folders/d/p.png)" 600
             tail -n 1 uploads/receipts.jsonl | grep -q '"outcome":"created".*"path":"d/p.png"'; grep -q '"event":"job.success".*"path":"d/p.png"' uploads/events.jsonl
             """
@@ -156,8 +163,9 @@ struct FetchTests {
             $ASSETFS fetch $N/nothing folders/e 2> $SCRATCH/err && exit 1; grep -q 'HTTP client error: 404. (ENOENT)' $SCRATCH/err; fails $ASSETFS fetch ftp://x/ folders/e; fails $ASSETFS fetch $N/x /tmp
             is "$($ASSETFS fetch --no-wait $N/photo.png folders/e | wc -c)" 37
             # Removing the state of one gives it up.
-            setfattr -n user.asset.fetch -v $N/crawl/big.bin folders/e; job=uploads/jobs/$(value job folders/e).json; sleep 0.5; is "$(member $job status)" progress; fails as 9 rm -f $job; rm $job; [ ! -e $job ]
-            sleep 0.8; is "$(ls folders/e | grep -c crawl || true)" 0; setfattr -n user.asset.fetch -v $N/photo.png folders/e; fails touch uploads/jobs/x
+            setfattr -n user.asset.fetch -v $B/trickle folders/e; job=uploads/jobs/$(value job folders/e).json; sleep 0.5; is "$(member $job status)" progress; fails as 9 rm -f $job; rm $job; [ ! -e $job ]
+            for n in $(seq 40); do [ -e $SCRATCH/closed ] && break; sleep 0.05; done; [ -e $SCRATCH/closed ]; [ ! -e folders/e/trickle ]; fails touch uploads/jobs/x
+            echo x > folders/secret; chmod 600 folders/secret; id=$(value id folders/secret); stat uploads/jobs/extraction-$id.json > /dev/null; fails as 8 stat uploads/jobs/extraction-$id.json; echo x > folders/open; as 8 stat uploads/jobs/extraction-$(value id folders/open).json > /dev/null
             """
         )
     }
@@ -183,7 +191,8 @@ struct FetchTests {
                     for n in $(seq 100); do [ "$(member $MOUNT/$job done)" != "" ] && [ "$(member $MOUNT/$job done)" -gt 0 ] && break; sleep 0.05; done; is "$(member $MOUNT/$job status) $(member $MOUNT/$job total)" "progress 300000"
                     is "$(ls $MOUNT/folders/d | grep -c \(ending) || true)" 0; sync $MOUNT/folders; sleep 1.2; \(end); \(mount)
                     for n in $(seq 300); do [ "$(member $MOUNT/$job status)" = success ] && break; sleep 0.05; done; cmp $MOUNT/folders/d/\(ending).bin $SCRATCH/www/big.bin
-                    $ASSETFS umount $MOUNT
+                    # Also one whose bytes keep coming is no reason to wait.
+                    setfattr -n user.asset.fetch -v $B/trickle $MOUNT/folders/d; sleep 0.5; timeout -s KILL 10 $ASSETFS umount $MOUNT
                     """
                 ).check()
                 try checkLibrary(library)

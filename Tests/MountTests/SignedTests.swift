@@ -38,6 +38,9 @@ struct SignedTests {
                 says 'Only assets' $ASSETFS sign folders/d; says 'Only assets' $ASSETFS sign folders/d/.x.swp; says 'Only folders' $ASSETFS sign --upload folders/a
                 says 'has passed' $ASSETFS sign --expires 2001-01-01 folders/a; says 'no end' $ASSETFS sign --expires soon folders/a
                 says 'Invalid' getfattr -n user.asset.signed.soon folders/a
+                # A file that shows another's asset is not what its owner may hand on.
+                mkdir folders/r; chmod 777 folders/r; setfattr -n user.policy.duplicates -v RETURN_EXISTING folders/r; setfattr -n user.policy.scope -v ENTIRE_PORTAL folders/r
+                echo shared > folders/mine; cp folders/mine $SCRATCH/copy; as 8 cp $SCRATCH/copy folders/r/theirs; is "$(value id folders/r/theirs)" "$(value id folders/mine)"; fails as 8 $ASSETFS sign folders/r/theirs
                 path=$($ASSETFS sign folders/a); box=$($ASSETFS sign --upload folders/d)
                 fails as 7 $ASSETFS sign --revoke-all $MOUNT; is "$(cat $path)" x; $ASSETFS sign --revoke-all $MOUNT
                 says rejected cat $path; says rejected cp folders/a $box; is "$(cat $($ASSETFS sign folders/a))" x
@@ -79,7 +82,12 @@ struct SignedTests {
             # A temporary file that is given up, or left.
             as 8 bash -c "echo x > $box/a.part; rm $box/a.part; echo y > $box/b.part"; is "$(ls -A folders/in2)" "$(printf '1\\n2')"
             as 8 bash -c "echo x > $box/c.part; mv $box/c.part $box/c"; is "$(cat folders/in2/c)" x
-            as 8 bash -c "echo x > $box/d.part"; fails as 9 mv $box/d.part $box/d
+            # A name that is refused loses nothing, and limits hold before there is one.
+            as 8 bash -c "echo kept > $box/e.part; mv $box/e.part $box/f.part 2> /dev/null || mv $box/e.part $box/e"; is "$(cat folders/in2/e)" kept
+            setfattr -n user.policy.forbidden_types -v exe folders/in2; as 8 bash -c "echo kept > $box/f.part; mv $box/f.part $box/f.exe 2> /dev/null || mv $box/f.part $box/f"; is "$(cat folders/in2/f)" kept
+            setfattr -n user.policy.max_size -v 100K folders/in2; fails as 8 bash -c "head -c 200000 /dev/zero > $box/g.part"
+            as 8 bash -c "for n in \\$(seq 60); do echo x > $box/\\$n.part || exit 1; done"; fails as 8 bash -c "for n in \\$(seq 61 70); do echo x > $box/\\$n.part || exit 1; done"; as 9 bash -c "echo x > $box/65.part"
+            as 8 bash -c "echo x > $box/d.part" 2> /dev/null || true; fails as 9 mv $box/d.part $box/d
             """
         )
     }
