@@ -3,7 +3,9 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-/// How often files are opened and read: OpenAsset's clicks and downloads. Counted in memory, and recorded when that costs nobody anything.
+/// How often files are opened and read: OpenAsset's clicks and downloads.
+///
+/// Counted in memory, and recorded when that costs nobody anything.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.

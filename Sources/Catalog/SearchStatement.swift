@@ -18,7 +18,9 @@ public struct SearchScope: Sendable {
     }
 }
 
-/// A query in SQL. Whatever somebody has typed is bound, and never a part of it.
+/// A query in SQL.
+///
+/// Whatever somebody has typed is bound, and never a part of it.
 struct SearchStatement {
     private let scope: SearchScope
     private(set) var values: [SQLValue] = []
