@@ -9,7 +9,7 @@ internal import Synchronization
 extension AssetFilesystem {
     /// What a signed path lets everybody do.
     func capability(_ number: Int64) throws(OperationFailure) -> Capability {
-        guard let token = signedPaths.token(number) else { throw OperationFailure(LibraryError.notFound) }
+        guard let token = signedPaths.tokens.text(number) else { throw OperationFailure(LibraryError.notFound) }
         return try refusing { () throws(LibraryError) in try library.capability(token) }
     }
 
@@ -34,7 +34,7 @@ extension AssetFilesystem {
             clearDropped()
             let token = name.description
             _ = try refusing { () throws(LibraryError) in try library.capability(token) }
-            return try entry(of: View.capability(signedPaths.number(of: token)).id)
+            return try entry(of: View.capability(signedPaths.tokens.number(of: token)).id)
         }
         let capability = try capability(number)
         switch capability.kind {
@@ -63,7 +63,7 @@ extension AssetFilesystem {
         default: return nil
         }
         // Not whether it has ended: who has the file open goes on.
-        guard let capability = signedPaths.token(number).flatMap({ Capability.parse($0)?.capability }) else {
+        guard let capability = signedPaths.tokens.text(number).flatMap({ Capability.parse($0)?.capability }) else {
             throw OperationFailure(LibraryError.notFound)
         }
         let node = try capability.kind == .read ? signedFile(capability).node : signedFolder(capability)

@@ -31,7 +31,7 @@ public final class AssetFilesystem: Filesystem {
     }
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
     let signedPaths = SignedPaths()
-    let queries = Queries()
+    let queries = Numbering()
     /// The program that has last opened a file to read it.
     let lastProgram = Mutex<(pid: Int32, name: String?, until: ContinuousClock.Instant)>((0, nil, .now))
     /// What the views show as owner and times.

@@ -25,33 +25,15 @@ final class SignedPaths: Sendable {
     }
 
     private struct State {
-        var tokens: [Int64: String] = [:]
-        var numbers: [String: Int64] = [:]
-        var last: Int64 = 0
         var drops: [Name: Drop] = [:]
         var nodes: Set<NodeID> = []
     }
 
+    /// The tokens of paths.
+    let tokens = Numbering()
     private let state = Mutex(State())
-    private static let limit: Int64 = 10_000
     /// How many files of somebody may wait for their final names in a box.
     private static let waitingLimit = 64
-
-    /// The number of a path, which is right as long as the mount lasts.
-    func number(of token: String) -> Int64 {
-        state.withLock { state in
-            if let known = state.numbers[token] { return known }
-            state.last += 1
-            state.numbers[token] = state.last
-            state.tokens[state.last] = token
-            // Whoever comes back to an older one looks it up anew.
-            if let old = state.tokens.removeValue(forKey: state.last - Self.limit) { state.numbers[old] = nil }
-            return state.last
-        }
-    }
-
-    /// The token behind a number.
-    func token(_ number: Int64) -> String? { state.withLock { $0.tokens[number] } }
 
     func drop(_ name: Name) -> Drop? { state.withLock { $0.drops.isEmpty ? nil : $0.drops[name] } }
 

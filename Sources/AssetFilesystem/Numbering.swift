@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// The queries that somebody has looked into, under the numbers that the kernel has for them.
+/// Texts that somebody has come by, queries and tokens, under the numbers that the kernel has for them as long as the mount lasts.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
-final class Queries: Sendable {
+final class Numbering: Sendable {
     private struct State {
         var texts: [Int64: String] = [:]
         var numbers: [String: Int64] = [:]
@@ -15,7 +15,7 @@ final class Queries: Sendable {
     /// So many are remembered: whoever comes back to an older one by its number looks it up anew.
     private static let limit: Int64 = 10_000
 
-    /// The number of a query.
+    /// The number of a text.
     func number(of text: String) -> Int64 {
         state.withLock { state in
             if let known = state.numbers[text] { return known }
@@ -27,6 +27,6 @@ final class Queries: Sendable {
         }
     }
 
-    /// The query behind a number.
+    /// The text behind a number.
     func text(_ number: Int64) -> String? { state.withLock { $0.texts[number] } }
 }
