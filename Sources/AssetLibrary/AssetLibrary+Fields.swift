@@ -100,7 +100,7 @@ extension AssetLibrary {
     /// Somebody has said something of a file.
     func noteChange(of id: NodeID, _ attribute: String, by uid: UInt32, _ records: Records) throws {
         guard let asset = try records.node(id)?.asset else { return }
-        let path = try rulebook.path(of: asset, records)
+        let path = try records.anyEntry(of: id).map { try rulebook.place($0.name, in: $0.parent, records).path }
         try records.append(.informationUpdated, of: asset, at: path, by: uid) { $0.add("changed", [attribute]) }
     }
 }
