@@ -175,7 +175,9 @@ extension AssetFilesystem {
         let collision: AssetLibrary.Collision
         switch flags {
         case 0: collision = .replace
-        case 1: collision = .refuse  // RENAME_NOREPLACE
+        // RENAME_NOREPLACE; a name that stands for an asset's next content is free. EEXIST for one that lstat(2) does not find leads mv(1)
+        // of Debian 12 to judge by what it has not read.
+        case 1: collision = target.replaced == nil ? .refuse : .replace
         case 2: collision = .exchange  // RENAME_EXCHANGE
         default: throw OperationFailure(.invalidArgument)
         }

@@ -43,6 +43,23 @@ struct ResourceTests {
         )
     }
 
+    @Test func `a name that is not there is free for a move that replaces nothing`() throws {
+        try runScript(
+            """
+            echo one > folders/a.txt; r=resources/$(value id folders/a.txt)
+            cat > $SCRATCH/noreplace.py <<'END'
+            import ctypes, os, sys
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 1): sys.exit(os.strerror(ctypes.get_errno()))
+            END
+            for i in $(seq 20); do
+                echo $i > folders/n; python3 $SCRATCH/noreplace.py folders/n $r/n; is "$(cat folders/a.txt)" $i; fails stat folders/n $r/n
+            done
+            echo other > folders/n; fails python3 $SCRATCH/noreplace.py folders/n $r/a.txt; is "$(cat folders/n)" other; is "$(cat $r/a.txt)" 20
+            """
+        )
+    }
+
     @Test func `rules of the file's folder hold for what replaces it`() throws {
         try runScript(
             """
