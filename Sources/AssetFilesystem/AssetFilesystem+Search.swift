@@ -25,11 +25,13 @@ extension AssetFilesystem {
         return entry(found)
     }
 
-    private func query(_ text: String, for caller: Caller) throws(OperationFailure) -> SearchQuery {
+    private func query(
+        _ text: String,
+        for caller: Caller
+    ) throws(OperationFailure) -> (query: SearchQuery, scope: SearchScope) {
         do {
             let query = try SearchQuery(text)
-            _ = try library.scope(of: query, for: uploader(caller))
-            return query
+            return (query, try library.scope(of: query, for: uploader(caller)))
         } catch {
             let failure = (error as? LibraryError) ?? .invalid((error as? SearchQuery.Invalid)?.reason ?? "\(error)")
             library.noteSearchError("\(failure)", of: caller.uid)
@@ -41,10 +43,8 @@ extension AssetFilesystem {
     /// What a query finds, the best first.
     func search(_ number: Int64, only asset: AssetID? = nil, for caller: Caller) throws(OperationFailure) -> [AssetID] {
         guard let text = queries.text(number) else { throw OperationFailure(.staleNFSFileHandle) }
-        let query = try query(text, for: caller)
-        return try refusing { () throws(LibraryError) in
-            try library.search(query, for: uploader(caller), only: asset)
-        }
+        let (query, scope) = try query(text, for: caller)
+        return try refusing { () throws(LibraryError) in try library.search(query, in: scope, only: asset) }
     }
 
     /// How many of what was found are shown at once.

@@ -239,40 +239,41 @@ extension FetchProblem {
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Fetches: Sendable {
-    private let state = Mutex<[Int64: (done: Int64, total: Int64?)]>([:])
-    private let users = Mutex<[Int64: UInt32]>([:])
-    private let cancelled = Mutex<Set<Int64>>([])
+    private struct Running {
+        let uid: UInt32
+        var progress: (done: Int64, total: Int64?) = (0, nil)
+        var isCancelled = false
+    }
+
+    private let state = Mutex<[Int64: Running]>([:])
     /// How many are fetched at once.
     let workers = (0..<3).map { _ in Worker() }
 
     /// - Returns: false where somebody is at it.
     func begin(_ id: Int64, for uid: UInt32) -> Bool {
-        let isMine = state.withLock { state in
+        state.withLock { state in
             guard state[id] == nil else { return false }
-            state[id] = (0, nil)
+            state[id] = Running(uid: uid)
             return true
         }
-        if isMine { users.withLock { $0[id] = uid } }
-        return isMine
     }
 
     /// Whether somebody has one under way.
-    func isBusy(_ uid: UInt32) -> Bool { users.withLock { $0.values.contains(uid) } }
+    func isBusy(_ uid: UInt32) -> Bool { state.withLock { $0.values.contains { $0.uid == uid } } }
 
-    func note(_ id: Int64, done: Int64, total: Int64?) { state.withLock { $0[id] = (done, total ?? $0[id]?.total) } }
-
-    func progress(of id: Int64) -> (done: Int64, total: Int64?)? { state.withLock { $0[id] } }
-
-    func end(_ id: Int64) {
-        state.withLock { $0[id] = nil }
-        cancelled.withLock { _ = $0.remove(id) }
-        users.withLock { $0[id] = nil }
+    func note(_ id: Int64, done: Int64, total: Int64?) {
+        state.withLock { state in
+            guard let known = state[id]?.progress else { return }
+            state[id]?.progress = (done, total ?? known.total)
+        }
     }
+
+    func progress(of id: Int64) -> (done: Int64, total: Int64?)? { state.withLock { $0[id]?.progress } }
+
+    func end(_ id: Int64) { state.withLock { $0[id] = nil } }
 
     /// One that is under way is not wanted any more.
-    func cancel(_ id: Int64) {
-        if state.withLock({ $0[id] != nil }) { cancelled.withLock { _ = $0.insert(id) } }
-    }
+    func cancel(_ id: Int64) { state.withLock { $0[id]?.isCancelled = true } }
 
-    func isCancelled(_ id: Int64) -> Bool { cancelled.withLock { $0.contains(id) } }
+    func isCancelled(_ id: Int64) -> Bool { state.withLock { $0[id]?.isCancelled ?? false } }
 }

@@ -20,14 +20,12 @@ extension AssetLibrary {
     }
 
     /// The assets that a query means, the best first, or whether `asset` is one of them; also those that not everybody may read.
-    /// - Throws: `.invalid` for a folder that is not there.
     public func search(
         _ query: SearchQuery,
-        for reader: Uploader,
+        in scope: SearchScope,
         only asset: AssetID? = nil
     ) throws(LibraryError) -> [AssetID] {
-        let scope = try scope(of: query, for: reader)
-        return try mendingSearchIndex { () throws(LibraryError) in
+        try mendingSearchIndex { () throws(LibraryError) in
             try updateSearchIndex(until: .now + Self.searchPatience)
             guard let index = searching.index else {
                 throw .unsupported("There is no index to search in; the log says why.")
@@ -54,7 +52,8 @@ extension AssetLibrary {
         }
     }
 
-    /// What a query means at the moment.
+    /// What a query means at the moment, to somebody.
+    /// - Throws: `.invalid` for a folder that is not there.
     public func scope(of query: SearchQuery, for reader: Uploader) throws(LibraryError) -> SearchScope {
         try read { records in
             var scope = SearchScope(uid: reader.uid, now: clock.now)

@@ -207,10 +207,11 @@ extension AssetLibrary {
 
     /// Whoever was putting a file into a folder does not want to any more.
     public func abandonDropped(_ id: NodeID) {
-        openNode(id)?.upload.withLock { upload in
+        guard let node = openNode(id) else { return }
+        node.upload.withLock { upload in
             guard upload.aim != nil else { return }
             upload.aim = nil
-            openNode(id)?.isUnlinked.store(true, ordering: .relaxed)
+            node.isUnlinked.store(true, ordering: .relaxed)
         }
     }
 }

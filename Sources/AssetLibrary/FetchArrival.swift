@@ -68,9 +68,9 @@ final class FetchArrival {
         }
         return try library.write { records in
             // What was there already has no file of its own.
-            let shown = try records.node(node.id)?.asset ?? known
-            guard let asset = shown else { throw LibraryError.notFound }
-            guard let record = try records.node(node.id), record.links > 0, !record.isDuplicate else { return asset }
+            let record = try records.node(node.id)
+            guard let asset = record?.asset ?? known else { throw LibraryError.notFound }
+            guard let record, record.links > 0, !record.isDuplicate else { return asset }
             try records.setField(.sourceURL, of: asset, to: Self.withoutCredentials(request.url))
             for (key, value) in request.metadata {
                 guard let field = Field(Field.metadataPrefix + key) else { continue }

@@ -2,17 +2,25 @@ import ArgumentParser
 import AssetModel
 import Foundation
 
-/// A text that grows, line by line, in a mount's `uploads/`.
-enum Journal {
-    /// Gives `show` the lines, from a while ago on where that is said, and goes on with those that come.
-    static func read(
+/// A text that grows, line by line, in a mount's `uploads/`: what is said to read one.
+struct Journal: ParsableArguments {
+    @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
+    var mountpoint: String?
+    @Option(help: "Only what was in the last while: 90s, 15m, 1h, 2d.")
+    var since: String?
+    @Flag(help: "Go on with those that come.")
+    var follow = false
+    @Flag(help: "Print them as they are: JSON, one on a line.")
+    var json = false
+
+    /// Gives `text` the lines that `isMeant`, from a while ago on where that is said, goes on with those that come, and prints what it
+    /// makes of them.
+    func print(
         _ name: String,
-        of mount: String,
-        since: String?,
-        follow: Bool,
-        _ show: (String) -> Void
+        where isMeant: ([String: Any]) -> Bool,
+        _ text: ([String: Any]) -> String
     ) throws {
-        let path = "\(mount)/uploads/\(name)"
+        let path = "\(try MountPoint.only(mountpoint))/uploads/\(name)"
         let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
             throw ExitStatus.failed.because(
@@ -21,9 +29,15 @@ enum Journal {
         }
         defer { close(file) }
         var reader = LineReader(file)
-        if let since { try reader.seek(to: beginning(since)) }
+        if let since { try reader.seek(to: Self.beginning(since)) }
         while true {
-            while let line = reader.next() { show(line) }
+            while let line = reader.next() {
+                guard let entry = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+                    isMeant(entry)
+                else { continue }
+                // Each line goes out as it comes, also into a pipe.
+                FileHandle.standardOutput.write(Data(((json ? line : text(entry)) + "\n").utf8))
+            }
             guard follow else { return }
             usleep(300_000)
         }
@@ -37,8 +51,10 @@ enum Journal {
         return start.description
     }
 
-    /// Each line goes out as it comes, also into a pipe.
-    static func out(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+    /// When something was, for people.
+    static func time(of entry: [String: Any]) -> String {
+        (entry["at"] as? String ?? "").prefix(19).replacingOccurrences(of: "T", with: " ").padded(to: 21)
+    }
 }
 
 /// Reads lines of a file that others append to.
