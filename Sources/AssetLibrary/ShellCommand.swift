@@ -1,5 +1,5 @@
-internal import CLinux
 internal import Glibc
+internal import MetadataExtraction
 internal import SystemPackage
 
 /// A line of shell that somebody who may mount has said.
@@ -18,7 +18,7 @@ struct ShellCommand {
         unsafe sigemptyset(&signals)
         unsafe sigaddset(&signals, SIGPIPE)
         unsafe _ = pthread_sigmask(SIG_BLOCK, &signals, nil)
-        let process = spawn(input: ends[0])
+        let process = try? spawn("/bin/sh", ["sh", "-c", line], inOwnGroup: true, descriptors: [ends[0], nil, nil])
         _ = close(ends[0])
         if process != nil { unsafe _ = write(ends[1], input, input.count) }
         _ = close(ends[1])
@@ -38,30 +38,5 @@ struct ShellCommand {
         if status & 0x7F != 0 { return "the program was ended by signal \(status & 0x7F)" }
         let code = status >> 8 & 0xFF
         return code == 0 ? nil : "the program ended with status \(code)"
-    }
-
-    private func spawn(input: Int32) -> pid_t? {
-        var actions = unsafe posix_spawn_file_actions_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
-        unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
-        for descriptor in Int32(1)...2 {
-            unsafe posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_WRONLY, 0)
-        }
-        unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-        var attributes = posix_spawnattr_t()
-        var none = sigset_t()
-        unsafe sigemptyset(&none)
-        unsafe posix_spawnattr_init(&attributes)
-        defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
-        // Signals that this thread blocks are the program's to hear; and its children are of its group, to be ended with it.
-        unsafe posix_spawnattr_setsigmask(&attributes, &none)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
-        let words: [UnsafeMutablePointer<CChar>?] =
-            unsafe (["sh", "-c", line] as [String]).map { unsafe strdup($0) } + [nil]
-        defer { unsafe words.forEach { unsafe free($0) } }
-        var process = pid_t()
-        let status = unsafe posix_spawn(&process, "/bin/sh", &actions, &attributes, words, environ)
-        return status == 0 ? process : nil
     }
 }

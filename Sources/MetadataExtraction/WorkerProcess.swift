@@ -107,13 +107,6 @@ final class WorkerProcess: Sendable {
         _ text: [UInt8],
         socket: Int32
     ) throws(Failure) -> pid_t {
-        var actions = unsafe posix_spawn_file_actions_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
-        for descriptor in [STDIN_FILENO, STDOUT_FILENO] {
-            unsafe posix_spawn_file_actions_adddup2(&actions, socket, descriptor)
-        }
-        unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
         let arguments: [String]
         var script: Int32 = -1
         defer { if script >= 0 { _ = close(script) } }
@@ -127,23 +120,13 @@ final class WorkerProcess: Sendable {
             else {
                 throw .unavailable("there is no memory for the worker's program (\(Errno(rawValue: errno)))")
             }
-            unsafe posix_spawn_file_actions_adddup2(&actions, script, 3)
         }
-        unsafe posix_spawn_file_actions_addclosefrom_np(&actions, script >= 0 ? 4 : 3)
-        // A signal that this thread blocks has to end the worker all the same: SIGXFSZ.
-        var attributes = posix_spawnattr_t()
-        var none = sigset_t()
-        unsafe sigemptyset(&none)
-        unsafe posix_spawnattr_init(&attributes)
-        defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
-        unsafe posix_spawnattr_setsigmask(&attributes, &none)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        var process = pid_t()
-        let result = unsafe withPointers(to: arguments) { arguments in
-            unsafe withPointers(to: []) { unsafe posix_spawn(&process, program, &actions, &attributes, arguments, $0) }
+        do throws(Errno) {
+            let descriptors = [socket, socket, nil] + (script >= 0 ? [script] : [])
+            return try spawn(program, arguments, environment: [], descriptors: descriptors)
+        } catch {
+            throw .unavailable("\(program) could not be started (\(error))")
         }
-        guard result == 0 else { throw .unavailable("\(program) could not be started (\(Errno(rawValue: result)))") }
-        return process
     }
 
     /// Asks, with the descriptor of a file, and that of a copy to be written; `answer` waits for what it says to that.
@@ -265,19 +248,5 @@ final class WorkerProcess: Sendable {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = unsafe recv(socket, &buffer, buffer.count, 0)
         return count > 0 ? .message(Array(buffer.prefix(count))) : .ended
-    }
-}
-
-/// Runs `body` with C's array of strings.
-func withPointers<Result>(
-    to strings: [String],
-    _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
-) -> Result {
-    var copies = unsafe strings.map { unsafe strdup($0) } + [nil]
-    let all = unsafe copies
-    defer { unsafe all.forEach { unsafe free($0) } }
-    return unsafe copies.withUnsafeMutableBufferPointer { buffer in
-        // An array with at least its nil in it has an address.
-        unsafe body(buffer.baseAddress.unsafelyUnwrapped)
     }
 }

@@ -1,0 +1,66 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+/// Starts a program with no signal blocked: one that this thread blocks is the program's to hear, or to be ended by.
+///
+/// `descriptors` are what it has as 0, 1, 2 and so on, with /dev/null to write to where there is none, and no others of ours.
+/// `environment` is what it is started with, ours if it is nil; in a group of its own it can be ended with all that it has begun.
+/// - Returns: the number of its process.
+/// - Throws: what posix_spawn(3) returns.
+public func spawn(
+    _ program: String,
+    _ arguments: [String],
+    environment: [String]? = nil,
+    inOwnGroup: Bool = false,
+    descriptors: [Int32?]
+) throws(Errno) -> Int32 {
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
+    for (number, descriptor) in zip(Int32(0)..., descriptors) {
+        if let descriptor {
+            unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, number)
+        } else {
+            unsafe posix_spawn_file_actions_addopen(&actions, number, "/dev/null", O_WRONLY, 0)
+        }
+    }
+    unsafe posix_spawn_file_actions_addclosefrom_np(&actions, Int32(descriptors.count))
+    var attributes = posix_spawnattr_t()
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    let flags = POSIX_SPAWN_SETSIGMASK | (inOwnGroup ? POSIX_SPAWN_SETPGROUP : 0)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
+    var process = pid_t()
+    let result = unsafe withPointers(to: arguments) { arguments in
+        unsafe withPointers(to: environment ?? []) { variables in
+            unsafe posix_spawn(
+                &process,
+                program,
+                &actions,
+                &attributes,
+                arguments,
+                environment == nil ? environ : variables
+            )
+        }
+    }
+    guard result == 0 else { throw Errno(rawValue: result) }
+    return process
+}
+
+/// Runs `body` with C's array of strings.
+private func withPointers<Result>(
+    to strings: [String],
+    _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
+) -> Result {
+    var copies = unsafe strings.map { unsafe strdup($0) } + [nil]
+    let all = unsafe copies
+    defer { unsafe all.forEach { unsafe free($0) } }
+    return unsafe copies.withUnsafeMutableBufferPointer { buffer in
+        // An array with at least its nil in it has an address.
+        unsafe body(buffer.baseAddress.unsafelyUnwrapped)
+    }
+}
