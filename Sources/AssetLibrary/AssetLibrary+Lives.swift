@@ -45,14 +45,15 @@ extension AssetLibrary {
             guard deadline > now else { throw .outOfRange("\(name) cannot be \(text): that has passed.") }
         }
         try settle(id)
-        try change(attribute, name, of: id, by: uploader, presence.check) { (node, records) in
+        try change(attribute, name, of: id, by: uploader, until: deadline, presence.check) {
+            (node, mayStore, records) in
             guard let deadline else { return try records.setAccess(of: node, to: access) }
             guard let asset = node.asset else {
                 let bytes = Array(deadline.description.utf8)
                 return try records.setExtendedAttribute(AttributeName.expires, of: id, to: bytes)
             }
             // Whoever says when it goes has decided, and it does not go before because nobody has stored it.
-            try records.setUnstored(of: asset, until: nil)
+            if mayStore { try records.setUnstored(of: asset, until: nil) }
             try records.setDeadline(of: asset, to: deadline, saidAs: attribute == .ttl ? text.uppercased() : nil)
         }
     }
@@ -64,13 +65,13 @@ extension AssetLibrary {
         by uploader: Uploader
     ) throws(LibraryError) {
         try settle(id)
-        try change(attribute, name, of: id, by: uploader, Presence.present.check) { (node, records) in
+        try change(attribute, name, of: id, by: uploader, Presence.present.check) { (node, mayStore, records) in
             switch attribute {
             case .access, .accessLevel: try records.setAccess(of: node, to: nil)
             case .ttl, .expires:
                 try records.deleteExtendedAttribute(AttributeName.expires, of: id)
                 guard let asset = node.asset else { return }
-                try records.setUnstored(of: asset, until: nil)
+                if mayStore { try records.setUnstored(of: asset, until: nil) }
                 try records.setDeadline(of: asset, to: nil)
             }
         }
@@ -82,8 +83,9 @@ extension AssetLibrary {
         _ name: String,
         of id: NodeID,
         by uploader: Uploader,
+        until deadline: Timestamp? = nil,
         _ check: (_ isSet: Bool) throws(LibraryError) -> Void,
-        _ body: (NodeRecord, Records) throws -> Void
+        _ body: (NodeRecord, _ mayStore: Bool, Records) throws -> Void
     ) throws(LibraryError) {
         let nodes = try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
@@ -99,8 +101,14 @@ extension AssetLibrary {
                 ? node.access != nil
                 : node.asset.flatMap { try records.asset($0)?.expires } != nil || records.waitingExpiry(of: id) != nil
             try check(isSet)
+            let mayStore = try attribute.isAccess || mayStore(id, uploader, records)
+            if !mayStore, let deadline, let asset = node.asset, let end = try records.asset(asset)?.unstoredUntil,
+                deadline > end
+            {
+                throw LibraryError.notPermitted("\(name) cannot be beyond \(end): \(Self.autostoreIsDisabled)")
+            }
             try records.separateForeign(&node)
-            try body(node, records)
+            try body(node, mayStore, records)
             try noteChange(of: node.id, name, by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
             return try node.asset.map { try records.nodes(showing: $0) } ?? [id]

@@ -60,6 +60,19 @@ extension AssetLibrary {
         usage.forget()
     }
 
+    /// Uploadcare's AutostoreDisabledError.
+    static let autostoreIsDisabled = """
+        autostore is disabled here (user.policy.autostore), so that files go after 24 hours unless the folder's owner, or root, lets them stay.
+        """
+
+    /// Whether somebody may let a file stay that goes unless it is stored.
+    func mayStore(_ id: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
+        guard uploader.uid != 0, !rulebook.isSilent, let asset = try records.node(id)?.asset,
+            try records.asset(asset)?.unstoredUntil != nil, let folder = try records.anyEntry(of: id)?.parent
+        else { return true }
+        return try rulebook.of(folder, records).policy.autostores || records.node(folder)?.uid == uploader.uid
+    }
+
     /// A person decides whether an asset stays, or is read for what it embeds.
     func setFlag(
         _ flag: AttributeName.AssetFlag,
@@ -74,6 +87,9 @@ extension AssetLibrary {
         let end = clock.now.advanced(bySeconds: Policy.temporaryLife)
         let nodes = try write { records -> [NodeID] in
             if flag == .stored, let node = try records.node(id) { try uploader.refuseUnlessOwner(of: node, name) }
+            if flag == .stored, isOn, try !mayStore(id, uploader, records) {
+                throw LibraryError.notPermitted("\(name) cannot be 1: \(Self.autostoreIsDisabled)")
+            }
             let asset = try records.assetToChange(of: id, for: name)
             switch flag {
             case .stored:

@@ -127,7 +127,7 @@ extension Records {
                 }
             }
         } else {
-            try moveAttributesToFields(of: node.id, to: asset)
+            try moveAttributesToFields(of: node.id, to: asset, arrival.place.rules.policy)
         }
         node.asset = asset
         if let said { try setAccess(of: node, to: said) }
@@ -170,13 +170,13 @@ extension Records {
     }
 
     /// Fields, and the time to go, that were set on a file before it was an asset are the asset's.
-    func moveAttributesToFields(of node: NodeID, to asset: AssetID) throws {
+    func moveAttributesToFields(of node: NodeID, to asset: AssetID, _ policy: Policy) throws {
         for (field, name, value) in try waitingFields(of: node) {
             try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
             try deleteExtendedAttribute(name, of: node)
         }
         if let value = try extendedAttribute(AttributeName.expires, of: node) {
-            try setUnstored(of: asset, until: nil)
+            if policy.autostores { try setUnstored(of: asset, until: nil) }
             try setDeadline(of: asset, to: Timestamp(String(decoding: value, as: UTF8.self)))
             try deleteExtendedAttribute(AttributeName.expires, of: node)
         }

@@ -131,7 +131,7 @@ struct Publish {
                 try records.setUnstored(of: asset, until: lifeFrom.advanced(bySeconds: Policy.temporaryLife))
             }
             // After what the folder says, so that what somebody has said of the file holds.
-            try records.moveAttributesToFields(of: node.id, to: asset)
+            try records.moveAttributesToFields(of: node.id, to: asset, policy)
             if policy.ignoresEmbeddedMetadata { try records.setIgnoresEmbedded(true, of: asset) }
         }
         let newest = isNew ? [] : try records.newestVersions(of: asset, limit: 2)

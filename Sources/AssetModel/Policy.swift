@@ -36,8 +36,10 @@ public struct Policy: Sendable {
     public var duplicates = Duplicates.none
     /// Where another asset counts.
     public var scope = Scope.exactFolder
-    /// Whether new assets go after 24 hours unless somebody stores them.
-    public var isTemporary = false
+    /// Whether new assets stay; else they go after 24 hours unless somebody stores them.
+    public var stores = true
+    /// Whether whose files they are may let them stay; else nothing stays but by the word of the folder's owner.
+    public var autostores = true
     /// Whether embedded metadata is left alone.
     public var ignoresEmbeddedMetadata = false
     /// The most bytes that a file may have.
@@ -78,6 +80,9 @@ public struct Policy: Sendable {
             || !forbiddenTypes.isEmpty || !forbiddenNames.isEmpty
     }
 
+    /// Whether new assets go after 24 hours unless somebody stores them.
+    public var isTemporary: Bool { !stores || !autostores }
+
     /// Takes one setting.
     ///
     /// - Throws: `Objection` where the value cannot be meant.
@@ -101,7 +106,8 @@ public struct Policy: Sendable {
             life = period
         case .store:
             guard ["0", "1", "auto"].contains(value) else { throw Objection("it is 1, 0 or auto") }
-            isTemporary = value == "0"
+            stores = value != "0"
+        case .autostore: autostores = try Self.flag(value)
         case .noEXIF: ignoresEmbeddedMetadata = try Self.flag(value)
         case .maxSize: maxSize = try ByteCount(limit: value)
         case .quota: _ = try ByteCount(limit: value)

@@ -7,6 +7,7 @@ public enum PolicyKey: String, CaseIterable, Sendable {
     case access
     case ttl
     case store
+    case autostore
     case noEXIF = "no_exif"
     case maxSize = "max_size"
     case quota
@@ -24,7 +25,7 @@ public enum PolicyKey: String, CaseIterable, Sendable {
     public var defaultValue: String? {
         switch self {
         case .preset, .access, .ttl, .maxSize, .quota, .temporaryNames, .junkNames: nil
-        case .overwrite: "true"
+        case .overwrite, .autostore: "true"
         case .duplicates: "NONE"
         case .scope: "EXACT_FOLDER"
         case .store: "1"

@@ -109,6 +109,25 @@ struct LifeMountTests {
         )
     }
 
+    @Test func `without autostore nothing stays but by the word of the folder's owner`() throws {
+        try runScript(
+            """
+            cd folders; mkdir d; chown 7:7 d; chmod 777 d; setfattr -n user.policy.autostore -v false d
+            setfattr -n user.policy.store -v 1 d; as 8 cp /etc/hostname d/a; is "$(value stored d/a)" 0; end=$(value expires d/a)
+            fails as 8 setfattr -n user.asset.stored -v 1 d/a; value error d/a | grep -q "autostore is disabled here"
+            fails as 8 setfattr -n user.asset.ttl -v P3M d/a; value error d/a | grep -q "cannot be beyond $end"
+            fails as 8 setfattr -n user.asset.expires -v $(date -u -d '+1 week' +%FT%TZ) d/a
+            as 8 setfattr -n user.asset.expires -v $(date -u -d '+1 hour' +%FT%TZ) d/a; is "$(value stored d/a)" 0
+            as 8 setfattr -x user.asset.expires d/a; is "$(value expires d/a)" "$end"
+            cp /etc/hostname $SCRATCH/late; chown 8:8 $SCRATCH/late; setfattr -n user.asset.expires -v 2100-01-01T00:00:00Z $SCRATCH/late
+            as 8 rsync -X $SCRATCH/late d/late; is "$(value stored d/late)" 0; test "$(value expires d/late)" \\< 2100
+            as 7 cp /etc/hostname d/own; as 7 setfattr -n user.asset.stored -v 1 d/own; is "$(value stored d/own)" 1; fails value expires d/own
+            setfattr -n user.asset.stored -v 1 d/a; as 8 setfattr -n user.asset.stored -v 1 d/a; is "$(value stored d/a)" 1
+            mkdir d/e; setfattr -n user.policy.autostore -v true d/e; echo x > d/e/x; is "$(value stored d/e/x)" 1
+            """
+        )
+    }
+
     // MARK: Trash
 
     @Test func `what was removed is in the trash, and comes back by mv or restore`() throws {
