@@ -50,20 +50,16 @@ extension AssetLibrary {
                 throw .outOfRange("\(text) cannot be \(rating): ratings are from 0 to 10, half stars.")
             }
         }
-        if let objection = field.objection(to: value) {
-            let sentence = "\(text) cannot be “\(value.shown)”: \(objection.reason)."
-            switch objection {
-            case .invalid: throw .invalid(sentence)
-            case .outOfRange: throw .outOfRange(sentence)
-            case .tooLong: throw .tooLong("\(text) cannot have this value: \(objection.reason).")
-            }
-        }
+        if let objection = field.objection(to: value) { throw LibraryError(objection, to: value, of: text) }
         try settle(id)
         try space.take(Int64(value.count))
         try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             let former = try records.fieldValue(field, of: id)
             try presence.check(former != nil)
+            if node.isFile, let objection = try type(of: field, in: id, records)?.objection(to: value) {
+                throw LibraryError(objection, to: value, of: text)
+            }
             if field.isMetadata, former == nil, try records.metadataCount(ofNode: node) >= Field.metadataLimit {
                 throw LibraryError.tooLong(
                     "\(text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
@@ -76,6 +72,12 @@ extension AssetLibrary {
             try noteChange(of: id, String(decoding: canonical, as: UTF8.self), by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
         }
+    }
+
+    /// Which values a field may have in the folder that a file is in, where that says anything.
+    private func type(of field: Field, in id: NodeID, _ records: Records) throws -> FieldType? {
+        guard !rulebook.isSilent, let folder = try records.anyEntry(of: id)?.parent else { return nil }
+        return try rulebook.of(folder, records).policy.fieldTypes[field]
     }
 
     func removeFieldAttribute(_ name: [UInt8], of id: NodeID, by uploader: Uploader) throws(LibraryError) {
@@ -162,6 +164,17 @@ final class RefusedAttributes: Sendable {
     func forget(_ id: NodeID) -> Bool { sentences.withLock { $0.removeValue(forKey: id) } != nil }
 
     func sentence(of id: NodeID) -> String? { sentences.withLock { $0[id] } }
+}
+
+extension LibraryError {
+    fileprivate init(_ objection: Field.Objection, to value: [UInt8], of attribute: String) {
+        let sentence = "\(attribute) cannot be “\(value.shown)”: \(objection.reason)."
+        switch objection {
+        case .invalid: self = .invalid(sentence)
+        case .outOfRange: self = .outOfRange(sentence)
+        case .tooLong: self = .tooLong("\(attribute) cannot have this value: \(objection.reason).")
+        }
+    }
 }
 
 extension [UInt8] {

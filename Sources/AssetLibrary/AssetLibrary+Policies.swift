@@ -23,8 +23,7 @@ extension AssetLibrary {
         _ presence: Presence
     ) throws(LibraryError) {
         guard let key = PolicyKey(rawValue: key) else {
-            let known = PolicyKey.allCases.map(\.rawValue).joined(separator: ", ")
-            throw .invalid("There is no policy “\(key)”; there are \(known).")
+            throw .invalid("There is no policy “\(key)”; there are \(PolicyKey.choices).")
         }
         guard let text = String(validating: value, as: UTF8.self), !text.contains("\0") else {
             throw .invalid("user.policy.\(key.rawValue) cannot have this value: it is not text.")
@@ -132,7 +131,8 @@ extension FolderRules {
     /// All keys that have a value, with whoever gave it: a folder's path, `mount` or `default`.
     var effective: JSONObject {
         var result = JSONObject()
-        for key in PolicyKey.allCases {
+        let fields = settings.keys.filter { !PolicyKey.general.contains($0) }.sorted { $0.rawValue < $1.rawValue }
+        for key in PolicyKey.general + fields {
             guard let value = settings[key]?.value ?? key.defaultValue else { continue }
             var entry = JSONObject()
             entry.add("value", value)

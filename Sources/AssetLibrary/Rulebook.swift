@@ -119,8 +119,7 @@ final class Rulebook: Sendable {
     var isSilent: Bool { isSilentNow.load(ordering: .relaxed) }
 
     private func readPolicies(_ records: Records) throws {
-        let ofLives: Set<PolicyKey> = [.access, .ttl, .autostore, .versions, .trash]
-        let hasDefaults = defaults.contains { !ofLives.contains($0.key) }
+        let hasDefaults = defaults.contains(where: \.key.concernsUploads)
         isPlainNow.store(try !hasDefaults && !records.hasPolicies(ofUploads: true), ordering: .relaxed)
         isSilentNow.store(try defaults.isEmpty && !records.hasPolicies(ofUploads: false), ordering: .relaxed)
     }

@@ -70,6 +70,9 @@ public struct Policy: Sendable {
     /// Uploadcare removes such a file within 24 hours.
     public static let temporaryLife: Int64 = 24 * 60 * 60
 
+    /// Which values fields may have, where that is less than the fields themselves take.
+    public var fieldTypes: [Field: FieldType] = [:]
+
     /// What a plain filesystem does.
     public init() {}
 
@@ -125,6 +128,9 @@ public struct Policy: Sendable {
             }
             trashLife = period
         case .writeBack: _ = try Self.flag(value)
+        case .field(let field):
+            let type = try FieldType(value)
+            fieldTypes[field] = type == .any ? nil : type
         }
     }
 
@@ -132,6 +138,7 @@ public struct Policy: Sendable {
     public struct Objection: Error, Equatable, Sendable {
         /// What the value has to be.
         public let reason: String
+
         init(_ reason: String) { self.reason = reason }
     }
 

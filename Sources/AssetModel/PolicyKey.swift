@@ -1,5 +1,5 @@
 /// What a folder can say about uploads into it: `user.policy.` and this name.
-public enum PolicyKey: String, CaseIterable, Sendable {
+public enum PolicyKey: RawRepresentable, Hashable, Sendable {
     case preset
     case overwrite
     case duplicates
@@ -8,23 +8,86 @@ public enum PolicyKey: String, CaseIterable, Sendable {
     case ttl
     case store
     case autostore
-    case noEXIF = "no_exif"
-    case maxSize = "max_size"
+    case noEXIF
+    case maxSize
     case quota
-    case allowedTypes = "allowed_types"
-    case forbiddenTypes = "forbidden_types"
-    case forbiddenNames = "forbidden_names"
-    case temporaryNames = "temporary_names"
-    case junkNames = "junk_names"
+    case allowedTypes
+    case forbiddenTypes
+    case forbiddenNames
+    case temporaryNames
+    case junkNames
     case scan
     case versions
     case trash
-    case writeBack = "write_back"
+    case writeBack
+    /// Which values a field may have: `field.` and its name.
+    case field(Field)
+
+    /// All but those of single fields.
+    public static let general: [PolicyKey] = [
+        .preset, .overwrite, .duplicates, .scope, .access, .ttl, .store, .autostore, .noEXIF, .maxSize, .quota,
+        .allowedTypes, .forbiddenTypes, .forbiddenNames, .temporaryNames, .junkNames, .scan, .versions, .trash,
+        .writeBack,
+    ]
+
+    /// All, for a sentence.
+    public static let choices = (general.map(\.rawValue) + ["field.NAME"]).joined(separator: ", ")
+
+    /// A key by its name; nil where there is none of that name.
+    public init?(rawValue: String) {
+        if let key = Self.general.first(where: { $0.rawValue == rawValue }) {
+            self = key
+        } else if rawValue.hasPrefix(Self.fieldPrefix),
+            let field = Field(String(rawValue.dropFirst(Self.fieldPrefix.count)))
+        {
+            self = .field(field)
+        } else {
+            return nil
+        }
+    }
+
+    /// Its name.
+    public var rawValue: String {
+        switch self {
+        case .preset: "preset"
+        case .overwrite: "overwrite"
+        case .duplicates: "duplicates"
+        case .scope: "scope"
+        case .access: "access"
+        case .ttl: "ttl"
+        case .store: "store"
+        case .autostore: "autostore"
+        case .noEXIF: "no_exif"
+        case .maxSize: "max_size"
+        case .quota: "quota"
+        case .allowedTypes: "allowed_types"
+        case .forbiddenTypes: "forbidden_types"
+        case .forbiddenNames: "forbidden_names"
+        case .temporaryNames: "temporary_names"
+        case .junkNames: "junk_names"
+        case .scan: "scan"
+        case .versions: "versions"
+        case .trash: "trash"
+        case .writeBack: "write_back"
+        case .field(let field): Self.fieldPrefix + field.name
+        }
+    }
+
+    /// What the names of keys of single fields begin with.
+    public static let fieldPrefix = "field."
+
+    /// Whether an upload may fail by it, or be filed by it; else it says only what becomes of what was uploaded.
+    public var concernsUploads: Bool {
+        switch self {
+        case .access, .ttl, .autostore, .versions, .trash, .field: false
+        default: true
+        }
+    }
 
     /// What holds where no folder says anything; nil where that is nothing.
     public var defaultValue: String? {
         switch self {
-        case .preset, .access, .ttl, .maxSize, .quota, .temporaryNames, .junkNames: nil
+        case .preset, .access, .ttl, .maxSize, .quota, .temporaryNames, .junkNames, .field: nil
         case .overwrite, .autostore: "true"
         case .duplicates: "NONE"
         case .scope: "EXACT_FOLDER"

@@ -18,7 +18,8 @@ extension Records {
 
     /// Whether any folder says anything; with `uploads`, anything that an upload may fail by, or be filed by.
     public func hasPolicies(ofUploads uploads: Bool) throws -> Bool {
-        let condition = uploads ? " WHERE key NOT IN ('access', 'ttl', 'autostore', 'versions', 'trash')" : ""
+        let others = PolicyKey.general.filter { !$0.concernsUploads }.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        let condition = uploads ? " WHERE key NOT IN (\(others)) AND key NOT LIKE '\(PolicyKey.fieldPrefix)%'" : ""
         return try first("SELECT 1 FROM policy\(condition) LIMIT 1", []) { _ in true } ?? false
     }
 

@@ -69,11 +69,23 @@ struct ExplainCommand: ParsableCommand {
             (.forbiddenNames, "none", { "\($0): refused (EPERM)" }),
             (.scan, "off", { $0 == "flag" ? "malware is uploaded and marked" : "malware is refused (EPERM)" }),
             (.store, "1", { $0 == "0" ? "goes after 24 hours, unless user.asset.stored is set to 1" : "stays" }),
+            (
+                .autostore, "true",
+                { _ in "nothing stays beyond 24 hours but by the folder's owner's word, or root's (EPERM)" }
+            ),
             (.noEXIF, "false", { _ in "embedded metadata is left alone" }),
         ]
         for (key, usual, sentence) in sentences {
             guard let setting = settings[key.rawValue], setting.value != usual else { continue }
             say(key.rawValue.replacingOccurrences(of: "_", with: " "), sentence(setting.value), setting)
+        }
+        for key in policy.fieldKeys {
+            guard let setting = settings[key], let type = try? FieldType(setting.value) else { continue }
+            say(
+                String(key.dropFirst(PolicyKey.fieldPrefix.count)),
+                "\(type); other values are refused (EINVAL)",
+                setting
+            )
         }
     }
 

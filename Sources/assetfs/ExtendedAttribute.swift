@@ -1,3 +1,4 @@
+import AssetModel
 import ArgumentParser
 import CLinux
 import Foundation
@@ -51,6 +52,9 @@ struct EffectivePolicy {
 
     let settings: [String: Setting]
     let json: String
+
+    /// The keys of single fields.
+    var fieldKeys: [String] { settings.keys.filter { $0.hasPrefix(PolicyKey.fieldPrefix) }.sorted() }
 
     /// Reads it from a folder, or the folder that a file is in.
     init(of path: String) throws {

@@ -97,8 +97,7 @@ struct MountOptions {
 
     private static func policy(_ name: String, _ value: String) throws(Invalid) -> (PolicyKey, String) {
         guard let key = PolicyKey(rawValue: name) else {
-            let known = PolicyKey.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Invalid(sentence: "There is no policy “\(name)”; there are \(known).")
+            throw Invalid(sentence: "There is no policy “\(name)”; there are \(PolicyKey.choices).")
         }
         do throws(Policy.Objection) {
             var policy = Policy()

@@ -7,7 +7,7 @@ struct PolicyCommand: ParsableCommand {
         commandName: "policy",
         abstract: "Shows or sets what a folder says about uploads into it and into the folders below.",
         discussion: """
-            Keys: \(PolicyKey.allCases.map(\.rawValue).joined(separator: ", ")). \
+            Keys: \(PolicyKey.choices). \
             Each is the extended attribute user.policy.KEY of the folder. The defaults of the whole library are those of folders/.
             """
     )
@@ -39,16 +39,15 @@ struct PolicyCommand: ParsableCommand {
         for key in removed { try ExtendedAttribute.remove("user.policy.\(key.rawValue)", of: folder) }
         let policy = try EffectivePolicy(of: folder)
         if json { return print(policy.json) }
-        for key in PolicyKey.allCases {
-            guard let setting = policy.settings[key.rawValue] else { continue }
-            print(key.rawValue.padded(to: 16) + setting.value.padded(to: 20) + "  " + setting.origin)
+        for key in PolicyKey.general.map(\.rawValue) + policy.fieldKeys {
+            guard let setting = policy.settings[key] else { continue }
+            print(key.padded(to: 16) + setting.value.padded(to: 20) + "  " + setting.origin)
         }
     }
 
     private func known(_ name: String) throws -> PolicyKey {
         guard let key = PolicyKey(rawValue: name) else {
-            let names = PolicyKey.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("There is no policy “\(name)”; there are \(names).")
+            throw ValidationError("There is no policy “\(name)”; there are \(PolicyKey.choices).")
         }
         return key
     }

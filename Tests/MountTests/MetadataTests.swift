@@ -174,6 +174,34 @@ struct MetadataTests {
         )
     }
 
+    @Test func `fields have the types and values that their folder permits`() throws {
+        try runScript(
+            """
+            cd folders; mkdir -p d/e free; echo x > d/a; echo x > d/e/b; echo x > free/c
+            setfattr -n user.asset.category -v old d/a
+            setfattr -n user.policy.field.category -v 'one:interior|exterior' d
+            $ASSETFS policy d 'field.keywords=many:red|deep blue' field.meta.shot=integer:1..999 > $SCRATCH/policy
+            grep -q 'field.meta.shot *integer:1..999 */d' $SCRATCH/policy
+            is "$(value category d/a)" old; is "$(cat $MOUNT/folders/d/a)" x
+            fails setfattr -n user.asset.category -v aerial d/e/b; fails value category d/e/b
+            value error d/e/b | grep -q 'category cannot be “aerial”: it is not one of “interior”, “exterior”.'
+            setfattr -n user.asset.category -v exterior d/e/b; setfattr -n user.asset.category -v aerial free/c
+            fails setfattr -n user.xdg.tags -v 'red,green' d/a; setfattr -n user.xdg.tags -v 'deep blue, red' d/a
+            python3 -c 'import errno, os
+            for value, number in ((b"x", errno.EINVAL), (b"1000", errno.ERANGE)):
+                try: os.setxattr("d/a", "user.asset.meta.shot", value); raise SystemExit("taken: %r" % value)
+                except OSError as error: assert error.errno == number, error
+            os.setxattr("d/a", "user.asset.meta.shot", b"999")'
+            setfattr -n user.policy.field.category -v any d/e; setfattr -n user.asset.category -v aerial d/e/b
+            fails setfattr -n user.policy.field.category -v 'one:a|a' d; fails setfattr -n user.policy.field.nothing -v date d
+            $ASSETFS explain d | grep -q '^category *one of “interior”, “exterior”; other values are refused (EINVAL)  .*/d'
+            cp -a free/c d/c; fails value category d/c; touch d/.c.AbC123; fails setfattr -n user.asset.category -v x d/.c.AbC123
+            cp -a d/a free/moved; mv free/moved d/moved; is "$(value category d/moved)" old
+            setfattr -x user.policy.field.category d; setfattr -n user.asset.category -v aerial d/a
+            """
+        )
+    }
+
     @Test func `a picture is turned without a loss, as often as one likes`() throws {
         try check(
             """
