@@ -77,7 +77,7 @@ extension AssetFilesystem {
         }
         // truncate(2) on a path is an upload of its own.
         try refusing { () throws(LibraryError) in
-            let open = try library.open(id, forWriting: true, uid: caller.uid, gid: caller.gid)
+            let open = try library.open(id, forWriting: true, isTruncating: size == 0, uid: caller.uid, gid: caller.gid)
             defer { library.close(open, wasWriting: true) }
             try library.truncate(open, to: size)
             try library.flush(open)
@@ -147,6 +147,7 @@ extension AssetFilesystem {
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
             size = Int64(job.count)
+        case .scrub: size = Int64(try refusing { () throws(LibraryError) in try library.scrubJob() }.count)
         default: size = 4096
         }
         if case .fetch(let id) = view {

@@ -130,7 +130,7 @@ extension AssetFilesystem {
     /// Cookies: 1 and 2 are `.` and `..`; the rest are the entries' own numbers, moved out of their way.
     private static let firstCookie: Int64 = 3
     private static let entryCookies: Int64 = 2
-    /// A group's `info.json`.
+    /// A group's `info.json`, and what comes behind all other jobs.
     private static let lastCookie: Int64 = .max - 1
 
     /// Jobs are many: a thousand at a time, and the kernel asks again.
@@ -173,9 +173,11 @@ extension AssetFilesystem {
                     return jobs.map { (name($0.token), View.job($0.asset).id, $0.blob.rawValue + Self.firstCookie) }
                 }
             }
-            return try library.unfinishedFetches(after: max(0, cookie - Self.fetchCookies), limit: 1000).map {
+            let fetches = try library.unfinishedFetches(after: max(0, cookie - Self.fetchCookies), limit: 1000).map {
                 (name($0.token), View.fetch($0.id).id, $0.id + Self.fetchCookies)
             }
+            guard fetches.isEmpty, cookie < Self.lastCookie, library.isScrubRequested else { return fetches }
+            return [(name(AssetLibrary.scrubToken), View.scrub.id, Self.lastCookie)]
         }
     }
 

@@ -58,6 +58,7 @@ extension AssetFilesystem {
             if case .capabilityFile(let number) = view { return try openSigned(number, flags: flags, for: caller) }
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
+            if view == .scrub { content = try refusing { () throws(LibraryError) in try library.scrubJob() } }
             if case .fetch(let id) = view { content = try fetchJob(id).text }
             if case .group(let folder) = view {
                 content = try refusing { () throws(LibraryError) in try library.groupInformation(folder) }
@@ -84,7 +85,13 @@ extension AssetFilesystem {
             // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
             if !isWriting, isTruncating { try truncate(id, to: 0, handle: nil, for: caller) }
             return try refusing { () throws(LibraryError) in
-                try library.open(id, forWriting: isWriting, uid: caller.uid, gid: caller.gid)
+                try library.open(
+                    id,
+                    forWriting: isWriting,
+                    isTruncating: isWriting && isTruncating,
+                    uid: caller.uid,
+                    gid: caller.gid
+                )
             }
         }
         do throws(OperationFailure) {

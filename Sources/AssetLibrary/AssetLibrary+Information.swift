@@ -22,7 +22,7 @@ extension AssetLibrary {
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
         "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates",
-        "rotation_since_upload", "job", "click_count", "download_count",
+        "rotation_since_upload", "job", "click_count", "download_count", "integrity",
     ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
@@ -71,6 +71,7 @@ extension AssetLibrary {
             case "download_count": return "\(try visits(of: assetID, records).downloads)"
             case "status": return try records.status(of: asset)
             case "error": return try records.error(of: asset)
+            case "integrity": return try records.integrity(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
             case "path": return try path(of: id, asset, records)
             case "trashed": return asset.trashed?.description
@@ -114,6 +115,8 @@ extension AssetLibrary {
         info.add("next_id", try records.lastAsset().rawValue + 1)
         info.add("bytes", counts.bytes - counts.reclaimable)
         info.add("reclaimable_bytes", counts.reclaimable)
+        info.add("damaged", try records.damageCount())
+        info.add("scrubbed", try records.scrub().finished?.description)
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
         info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
         return info
@@ -169,6 +172,7 @@ extension AssetLibrary {
         info.add("download_count", visits.downloads)
         info.add("status", try records.status(of: asset))
         info.add("error", try records.error(of: asset))
+        info.add("integrity", try records.integrity(of: asset))
         info.add("expires", asset.expires?.description)
         info.add("ttl", asset.life)
         info.add("is_stored", asset.unstoredUntil == nil)
@@ -236,6 +240,14 @@ extension Records {
 
     fileprivate func error(of asset: AssetRecord) throws -> String? {
         if let infection = asset.infection { return "The file is infected: \(infection)." }
+        if let reason = try currentBlob(of: asset.id).flatMap({ try damage(of: $0) }) {
+            return "The content is damaged: \(reason)"
+        }
         return try extraction(of: asset.id)?.error
+    }
+
+    /// Whether anything is known against the present content.
+    fileprivate func integrity(of asset: AssetRecord) throws -> String {
+        try currentBlob(of: asset.id).flatMap { try damage(of: $0) } == nil ? "sound" : "damaged"
     }
 }

@@ -38,9 +38,11 @@ extension AssetLibrary {
     /// Opens a file.
     ///
     /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
+    /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
+        isTruncating: Bool = false,
         uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> OpenNode {
@@ -48,7 +50,7 @@ extension AssetLibrary {
         let node = retain(id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
-                try load(node, &upload)
+                try load(node, &upload, isTruncating: isTruncating)
                 guard forWriting else { return }
                 try refuseNameless(node, upload)
                 try setLimit(&upload, of: id)
@@ -65,7 +67,11 @@ extension AssetLibrary {
     /// Reads what the file is.
     ///
     /// It is in `openNodes` already, so that nobody can change it past us.
-    private func load(_ node: OpenNode, _ upload: inout OpenNode.Upload) throws(LibraryError) {
+    private func load(
+        _ node: OpenNode,
+        _ upload: inout OpenNode.Upload,
+        isTruncating: Bool
+    ) throws(LibraryError) {
         guard !node.shown.withLock({ $0.isLoaded }) else { return }
         let (record, digest) = try read { records in
             guard let record = try records.node(node.id) else { throw LibraryError.notFound }
@@ -79,7 +85,19 @@ extension AssetLibrary {
             return
         }
         do throws(BlobStoreError) {
-            try showBlob(digest, size: record.size, in: node)
+            do throws(BlobStoreError) {
+                try showBlob(digest, size: record.size, in: node)
+            } catch {
+                guard isTruncating else { throw error }
+                let staged = try blobs.stage()
+                upload.staged = staged
+                (upload.isDirty, upload.isOnlyTruncated) = (true, true)
+                node.shown.withLock {
+                    $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: 0)
+                    $0.modified = .now
+                    $0.written = .now
+                }
+            }
         } catch {
             throw LibraryError(error)
         }

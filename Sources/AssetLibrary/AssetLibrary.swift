@@ -61,6 +61,7 @@ public final class AssetLibrary: Sendable {
     let fetchSettings: FetchSettings?
     let fetches = Fetches()
     let counters = Counters()
+    let scrub: Scrub
     let searching: Searching
     private let searchWorker = Worker()
     /// What signed paths are signed with, once it has been asked for.
@@ -80,6 +81,7 @@ public final class AssetLibrary: Sendable {
     /// `time` is what lives are counted by.
     /// `fetching` says how URLs are fetched, if they are;
     /// `onEvent` is a line of shell that is told of each event;
+    /// `scrubbing` is how often all contents are compared with their SHA-256, nil for only when somebody asks;
     /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
     public init(
         at path: String,
@@ -89,6 +91,7 @@ public final class AssetLibrary: Sendable {
         scanner socket: String = "/run/clamav/clamd.ctl",
         onEvent command: String? = nil,
         fetching: FetchSettings? = nil,
+        scrubbing period: Period? = Period("P30D"),
         time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
         self.log = log
@@ -102,6 +105,7 @@ public final class AssetLibrary: Sendable {
         scanner = MalwareScanner(socketPath: socket)
         eventCommand = command
         fetchSettings = fetching
+        scrub = Scrub(every: period)
         let layout = try LibraryLayout(path: path)
         self.layout = layout
         let committer = Worker()
@@ -117,6 +121,7 @@ public final class AssetLibrary: Sendable {
             prepareSearch()
             try makeRoots()
             try catalog.read { try collections.load($0) }
+            try loadDamage()
             try prepareEventHook()
             try groupCommit.commit()
             try layout.finish()
@@ -154,6 +159,7 @@ public final class AssetLibrary: Sendable {
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
         }
         for worker in [sweeper, md5Worker, searchWorker, eventTeller] { worker.wake() }
+        startScrub()
         startExtraction()
     }
 
@@ -187,7 +193,7 @@ public final class AssetLibrary: Sendable {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
-            counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler, committer,
+            scrub.worker, counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler, committer,
         ] {
             worker.stop()
         }

@@ -58,6 +58,8 @@ enum AttributeName {
         case reprocess
         /// Has a URL fetched into the folder.
         case fetch
+        /// Has all contents compared with their SHA-256.
+        case scrub
         /// Ends all signed paths.
         case revokeSigned = "revoke_signed"
     }

@@ -28,6 +28,9 @@ enum Event: String {
     case stored = "file.stored"
     /// Somebody has said something of it, or it is known what the file says itself.
     case informationUpdated = "file.info_updated"
+    /// A content is not what it was when it was stored; or is again.
+    case damaged = "file.damaged"
+    case healed = "file.healed"
     /// A URL was fetched; or could not be.
     case fetched = "job.success"
     case fetchFailed = "job.error"

@@ -7,12 +7,13 @@ internal import SystemPackage
 /// Immutable bytes on disk, named by their digest: `blobs/ab/<62 hex digits>`, beside `staging/` for what is being written.
 ///
 /// ## Concurrency
-/// All methods may be called at once from any thread. `pending` and `retired` are never held across a system call.
+/// All methods may be called at once from any thread. `pending`, `retired` and `damaged` are never held across a system call.
 public final class BlobStore: Sendable {
     private let blobs: Int32
     private let staging: Int32
     private let pending = Mutex<[Digest]>([])
     private let retired = Mutex<[String]>([])
+    private let damaged = Mutex<Set<Digest>>([])
     private let stagedCount = Atomic<UInt64>(0)
     private let stagedPrefix = String(Timestamp.now.rawValue, radix: 36)
 
@@ -103,15 +104,24 @@ public final class BlobStore: Sendable {
 
     // MARK: Blobs
 
+    /// Notes whether a blob's file is known not to have the blob's bytes: then it is as if it were not there.
+    public func mark(_ digest: Digest, isDamaged: Bool) {
+        damaged.withLock { _ = isDamaged ? $0.insert(digest).inserted : $0.remove(digest) != nil }
+    }
+
+    /// Whether a blob's file is known not to have the blob's bytes.
+    public func isMarked(_ digest: Digest) -> Bool { damaged.withLock { !$0.isEmpty && $0.contains(digest) } }
+
     /// Whether a blob's file is there with its size: what must hold before anything is deduplicated against it.
     public func contains(_ digest: Digest, size: Int64) -> Bool {
         var status = stat()
-        return unsafe fstatat(blobs, Self.path(of: digest), &status, AT_SYMLINK_NOFOLLOW) == 0
+        return unsafe !isMarked(digest) && fstatat(blobs, Self.path(of: digest), &status, AT_SYMLINK_NOFOLLOW) == 0
             && status.st_size == Int(size)
     }
 
-    /// Opens a blob for reading.
-    public func open(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile {
+    /// Opens a blob for reading; also one that is known to be damaged where that is asked for.
+    public func open(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
+        if !evenIfDamaged, isMarked(digest) { throw .corrupt(digest) }
         let path = Self.path(of: digest)
         let number = unsafe openat(blobs, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard number >= 0 else {
@@ -164,6 +174,7 @@ public final class BlobStore: Sendable {
             }
         }
         if !mustKeepName { staged.abandonName() }
+        mark(digest, isDamaged: false)
         notePending(digest)
         return true
     }

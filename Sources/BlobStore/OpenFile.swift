@@ -51,6 +51,9 @@ public final class OpenFile: Sendable {
         return done
     }
 
+    /// Lets go of what the page cache has of the file, so that the next reading asks the disk: posix_fadvise(2).
+    public func forgetCachedPages() { _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED) }
+
     /// Where data or a hole begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.
     /// - Returns: nil where there is none behind `offset`.
     public func seek(_ offset: Int64, whence: Int32) throws(BlobStoreError) -> Int64? {

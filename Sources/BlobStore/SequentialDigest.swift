@@ -48,9 +48,13 @@ public struct SequentialDigest: ~Copyable {
 
 extension Digest {
     /// The digest of a file's first `size` bytes.
-    /// - Throws: `.io` also when the file is shorter.
-    public init(reading file: OpenFile, size: Int64) throws(BlobStoreError) {
-        let bytes = try unsafe messageDigest(of: file, size: size, EVP_sha256())
+    /// - Throws: `.io` also when the file is shorter, or `isCancelled`, which is asked for each MiB, says so.
+    public init(
+        reading file: OpenFile,
+        size: Int64,
+        isCancelled: () -> Bool = { false }
+    ) throws(BlobStoreError) {
+        let bytes = try unsafe messageDigest(of: file, size: size, EVP_sha256(), isCancelled: isCancelled)
         guard let digest = Digest(bytes) else { throw .io(.ioError, during: "SHA-256") }
         self = digest
     }

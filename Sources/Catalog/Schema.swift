@@ -17,6 +17,7 @@ enum Schema {
         migrator.registerMigration("8 events") { try $0.execute(sql: events) }
         migrator.registerMigration("9 fetches") { try $0.execute(sql: fetches) }
         migrator.registerMigration("10 visits") { try $0.execute(sql: visits) }
+        migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
         return migrator
     }
 
@@ -162,6 +163,18 @@ enum Schema {
     /// How often an asset's files were opened, and read from start to end.
     private static let visits = """
         CREATE TABLE visit (asset INTEGER PRIMARY KEY, clicks INTEGER NOT NULL, downloads INTEGER NOT NULL) STRICT
+        """
+
+    /// How far contents have been read and compared with their SHA-256, and which are not what they were.
+    private static let scrub = """
+        CREATE TABLE scrub (
+            id INTEGER PRIMARY KEY, began INTEGER, position INTEGER NOT NULL, last INTEGER NOT NULL, contents INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            finished INTEGER) STRICT;
+        INSERT INTO scrub VALUES (1, NULL, 0, 0, 0, 0, NULL);
+        CREATE TABLE damage (blob INTEGER PRIMARY KEY, reason TEXT NOT NULL, found INTEGER NOT NULL) STRICT;
+        CREATE TRIGGER damaged_gone AFTER DELETE ON blob BEGIN
+            DELETE FROM damage WHERE blob = OLD.id;
+        END;
         """
 
     /// Who may see an asset, and how long it, its former contents and what was removed stay.

@@ -16,6 +16,7 @@ enum ExitStatus: Int32 {
     case noFuse = 8
     case mountRefused = 9
     case notMounted = 10
+    case damaged = 11
 
     /// Says what is wrong on stderr and gives what to throw.
     func because(_ sentence: String) -> ExitCode {

@@ -15,6 +15,8 @@ struct MountOptions {
     var fetching: FetchSettings?
     /// A line of shell that is told of each event.
     var eventCommand: String?
+    /// How often all contents are compared with their SHA-256; nil for only when somebody asks.
+    var scrubbing = Period("P30D")
     var others: [String] = []
 
     /// A sentence about the option that is wrong.
@@ -47,6 +49,14 @@ struct MountOptions {
                 fetching?.time = seconds
             case ("on_event", let command?): eventCommand = command
             case ("on_event", nil): throw Invalid(sentence: "“on_event” wants a command: on_event=/usr/local/bin/tell.")
+            case ("scrub", "off"): scrubbing = nil
+            case ("scrub", let value):
+                guard let period = value.flatMap({ Period($0) }) else {
+                    throw Invalid(
+                        sentence: "“\(option)” is neither an ISO 8601 period such as scrub=P30D nor scrub=off."
+                    )
+                }
+                scrubbing = period
             case ("passthrough", nil): usesPassthrough = true
             case ("nopassthrough", nil): usesPassthrough = false
             // What mount(8) and fstab(5) say to themselves.

@@ -30,9 +30,23 @@ struct ProgressBar {
         if failed > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
+    /// Shows how much of something is done until it all is: `body` answers how much, and nil at the end.
+    static func run(of total: Int, _ what: String, _ body: () throws -> Int?) rethrows {
+        var bar = ProgressBar(total: total)
+        while let done = try body() {
+            bar.done = done
+            bar.show(what)
+        }
+        bar.clear()
+    }
+
     /// One file more is done.
     private mutating func advance(_ name: String) {
         done += 1
+        show(name)
+    }
+
+    private mutating func show(_ name: String) {
         guard isShown, done == total || Date().timeIntervalSince(last) > 0.1 else { return }
         last = Date()
         let filled = Self.width * done / max(1, total)

@@ -33,6 +33,8 @@ struct StatusCommand: ParsableCommand {
             ("In the trash", "\(info["trashed"] ?? 0)"),
             ("Former contents", "\(info["former_versions"] ?? 0)"),
             ("Kept for these", bytes("reclaimable_bytes")),
+            ("Damaged contents", "\(info["damaged"] ?? 0)"),
+            ("Last compared", (info["scrubbed"] as? String).map { "\($0.prefix(19))Z" } ?? "never"),
             ("Free on the disk", "\(bytes("free_bytes")) of \(bytes("disk_bytes"))"),
         ]
         for (label, value) in rows { print(label.padded(to: 20) + value) }

@@ -5,20 +5,6 @@ import Testing
 /// The built command: what it says and with which status it ends.
 @Suite(.serialized)
 struct CommandTests {
-    /// A scratch folder with two mountpoints.
-    private func withPlace(_ name: String = #function, _ body: (String) throws -> Void) throws {
-        try withScratch(name) { path in
-            for folder in ["one", "two"] {
-                try FileManager.default.createDirectory(atPath: "\(path)/\(folder)", withIntermediateDirectories: true)
-            }
-            defer {
-                for folder in ["one", "two"] { _ = try? run("umount", "-l", "\(path)/\(folder)") }
-                _ = try? run("pkill", "-f", "assetfs mount.*\(path)/")
-            }
-            try body(path)
-        }
-    }
-
     private func pid(_ path: String) throws -> String {
         try run("pgrep", "-f", "assetfs mount \(path)").check().output.trimmingCharacters(in: .newlines)
     }

@@ -74,6 +74,20 @@ public func withMountedLibrary(
     }
 }
 
+/// A scratch folder with two mountpoints, `one` and `two`; what is mounted there in the background ends with `body`.
+public func withPlace(_ name: String = #function, _ body: (String) throws -> Void) throws {
+    try withScratch(name) { path in
+        for folder in ["one", "two"] {
+            try FileManager.default.createDirectory(atPath: "\(path)/\(folder)", withIntermediateDirectories: true)
+        }
+        defer {
+            for folder in ["one", "two"] { _ = try? run("umount", "-l", "\(path)/\(folder)") }
+            _ = try? run("pkill", "-f", "assetfs mount.*\(path)/")
+        }
+        try body(path)
+    }
+}
+
 /// Runs a shell script in a new mount that others may use, too.
 public func runScript(_ script: String, _ name: String = #function) throws {
     try withMountedLibrary(name, options: ["allow_other"]) { mount in

@@ -1,0 +1,315 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+internal import Logging
+internal import Synchronization
+
+// Whether the contents are still what they were when they were stored: all are read and compared with their SHA-256, slowly, once in a
+// while, or as fast as the disk gives them when somebody asks. What is damaged is never given out (EIO), and told of; the same content,
+// uploaded again, heals it. Nothing is removed.
+extension AssetLibrary {
+    /// Between two records of how far it has come: a crash costs no more than to read that again.
+    private static let recordingPause = Duration.seconds(10)
+    /// What a mount does first is what it was made for.
+    private static let quietStart = Duration.seconds(10)
+    private static let batch = 64
+
+    func startScrub() {
+        scrub.worker.startRepeating(delay: .zero) { [weak self] in self?.scrubWhatIsDue() }
+        scrub.worker.wake()
+    }
+
+    /// Contents that were found to be damaged are known from the start.
+    func loadDamage() throws {
+        let (state, damage) = try catalog.read { (try $0.scrub(), try $0.damage()) }
+        scrub.state.withLock { $0.record = state }
+        for record in damage { if let digest = record.digest { blobs.mark(digest, isDamaged: true) } }
+    }
+
+    /// Somebody wants all contents to be compared, now.
+    func requestScrub(_ name: String, on id: NodeID, _ value: [UInt8], by uploader: Uploader) throws(LibraryError) {
+        guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
+        try read { records in
+            guard id == .folders, let node = try records.node(id) else {
+                throw LibraryError.invalid("\(name) is for folders/, and has all contents of the library compared.")
+            }
+            try uploader.refuseUnlessOwner(of: node, name)
+        }
+        scrub.state.withLock { $0.isRequested = true }
+        scrub.worker.wake()
+    }
+
+    // MARK: Passes
+
+    /// Goes on with the pass under way, or begins one that is due.
+    /// - Returns: when to look again, if nobody asks before.
+    private func scrubWhatIsDue() -> Duration? {
+        // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        do throws(LibraryError) {
+            while !isClosing.isSet {
+                let (record, isRequested) = scrub.state.withLock { ($0.record, $0.isRequested) }
+                guard isRequested || scrub.opened.duration(to: .now) > Self.quietStart else { return Self.quietStart }
+                if !isRequested, record.began == nil {
+                    guard let period = scrub.period else { return nil }
+                    let due = record.finished.map { period.added(to: $0) } ?? clock.now
+                    // The machine's clock may be set meanwhile.
+                    if due > clock.now { return .seconds(3600) }
+                }
+                if isRequested || record.began == nil {
+                    var new = ScrubRecord()
+                    (new.began, new.finished) = (clock.now, record.finished)
+                    // What comes while it goes on is left to the next, or it might never end.
+                    new.last = try read { try $0.lastBlob() }
+                    try setScrub(new) {
+                        $0.isHurried = isRequested; $0.isRequested = false
+                    }
+                }
+                try runPass()
+            }
+        } catch {
+            log.error("The contents could not be compared: \(error)")
+            return .seconds(3600)
+        }
+        return nil
+    }
+
+    private func setScrub(_ record: ScrubRecord, _ body: (inout Scrub.State) -> Void = { _ in }) throws(LibraryError) {
+        try write { try $0.setScrub(record) }
+        scrub.state.withLock { state in
+            state.record = record
+            body(&state)
+        }
+    }
+
+    /// Until all contents have been read, the mount ends, or somebody asks for another pass.
+    private func runPass() throws(LibraryError) {
+        var record = scrub.state.withLock { $0.record }
+        var (recorded, pause) = (ContinuousClock.now, Pause())
+        while true {
+            let position = record.position
+            let blobs = try read { try $0.blobs(after: position, limit: Self.batch) }.filter {
+                $0.id.rawValue <= record.last.rawValue
+            }
+            for blob in blobs {
+                guard let digest = blob.digest else { continue }
+                let finding = inspect(digest, size: blob.size, &pause)
+                if isClosing.isSet || scrub.state.withLock({ $0.isRequested }) { return try setScrub(record) }
+                try note(finding, of: blob.id, digest)
+                record.position = blob.id
+                record.contents += 1
+                record.bytes += blob.size
+                scrub.state.withLock { $0.record = record }
+            }
+            if blobs.isEmpty { break }
+            if recorded.duration(to: .now) > Self.recordingPause {
+                try setScrub(record)
+                recorded = .now
+            }
+        }
+        record.finished = clock.now
+        record.began = nil
+        try setScrub(record) { $0.isHurried = false }
+        let count = try read { try $0.damageCount() }
+        if record.contents > 0 {
+            log.notice("\(record.contents) contents were compared with their SHA-256; \(count) are damaged.")
+        }
+    }
+
+    // MARK: One content
+
+    /// What a look at a content has shown.
+    private enum Finding {
+        /// It is what it was.
+        case sound
+        /// It is not, and why.
+        case damaged(String)
+        /// It was changed, or could not be read to its end, because the mount ends.
+        case postponed
+    }
+
+    /// Reads a content, and once more where it seems to be damaged: the memory that it came through may have been at fault.
+    private func inspect(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
+        var finding = Finding.postponed
+        for _ in 0..<2 {
+            finding = inspectOnce(digest, size: size, &pause)
+            guard case .damaged = finding else { break }
+        }
+        return finding
+    }
+
+    private func inspectOnce(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
+        func open() throws(BlobStoreError) -> OpenFile {
+            try sharedBlobs.withLock { _ throws(BlobStoreError) in
+                try blobs.open(digest, size: size, evenIfDamaged: true)
+            }
+        }
+        do throws(BlobStoreError) {
+            // A program may change the file that was opened; then another has its name, which is to be read.
+            for _ in 0..<3 {
+                let file = try open()
+                file.forgetCachedPages()
+                defer { file.forgetCachedPages() }
+                let found = try Digest(reading: file, size: size) {
+                    let isHurried = scrub.state.withLock { $0.isHurried || $0.isRequested }
+                    if !isHurried { pause.take(until: isClosing) }
+                    return isClosing.isSet
+                }
+                guard try file.isSame(as: open()) else { continue }
+                return found == digest ? .sound : .damaged("Its bytes have the SHA-256 \(found).")
+            }
+            return .postponed
+        } catch {
+            if isClosing.isSet { return .postponed }
+            switch error {
+            case .missing: return .damaged("Its file is missing.")
+            case .damaged(_, let expected, let found):
+                return .damaged("Its file has \(found) bytes instead of \(expected).")
+            case .io(let number, _): return .damaged("Its file cannot be read: \(number).")
+            default: return .postponed
+            }
+        }
+    }
+
+    /// Records what was found, and tells of what is new.
+    private func note(_ finding: Finding, of blob: BlobID, _ digest: Digest) throws(LibraryError) {
+        let known = try read { try $0.damage(of: blob) }
+        switch finding {
+        case .postponed: return
+        case .sound:
+            guard known != nil else { return }
+            blobs.mark(digest, isDamaged: false)
+            try noteHealing(of: digest)
+        case .damaged(let reason):
+            guard known != reason else { return }
+            let isThere = try write { records in
+                // What nobody uses any more may be gone by now.
+                guard try records.blob(digest) == blob else { return false }
+                try records.setDamage(of: blob, to: reason, at: .now)
+                try append(.damaged, of: blob, digest, reason, records)
+                return true
+            }
+            guard isThere else { return }
+            blobs.mark(digest, isDamaged: true)
+            log.error("Blob \(digest) is damaged: \(reason)")
+        }
+    }
+
+    /// A content is what it was again.
+    func noteHealing(of digest: Digest) throws(LibraryError) {
+        let isNew = try write { records in
+            guard let blob = try records.blob(digest), try records.damage(of: blob) != nil else { return false }
+            try records.deleteDamage(of: blob)
+            try append(.healed, of: blob, digest, nil, records)
+            return true
+        }
+        if isNew { log.notice("Blob \(digest) is what it was again.") }
+    }
+
+    /// Tells of all assets that have a content, or had it.
+    private func append(
+        _ event: Event,
+        of blob: BlobID,
+        _ digest: Digest,
+        _ reason: String?,
+        _ records: Records
+    ) throws {
+        for use in try records.uses(of: blob, limit: Self.shownLimit) {
+            try records.append(event, of: use.asset, at: pathOrFormer(of: use.asset, records)) { line in
+                line.add("sha256", digest.description)
+                if use.isFormer { line.add("version", use.version) }
+                line.add("reason", reason)
+            }
+        }
+    }
+
+    private func pathOrFormer(of asset: AssetID, _ records: Records) throws -> String? {
+        try rulebook.path(of: asset, records) ?? records.trashed(asset)?.path
+    }
+
+    // MARK: What people see
+
+    /// How many files are named.
+    private static let shownLimit = 1000
+
+    /// Whether somebody has asked for the pass under way.
+    public var isScrubRequested: Bool { scrub.state.withLock { $0.isRequested || $0.isHurried } }
+
+    /// The token of the job.
+    public static let scrubToken = "scrub"
+
+    /// The state of the pass under way, or of the last, and which files are damaged; a JSON object on one line.
+    public func scrubJob() throws(LibraryError) -> [UInt8] {
+        let (record, isRequested) = scrub.state.withLock { ($0.record, $0.isRequested) }
+        return try read { records in
+            let count = try records.damageCount()
+            var job = JSONObject()
+            job.add("token", Self.scrubToken)
+            job.add("kind", "scrub")
+            job.add(
+                "status",
+                isRequested ? "waiting" : record.began != nil ? "progress" : count > 0 ? "error" : "success"
+            )
+            if count > 0 { job.add("error", "\(count) contents are damaged.") }
+            job.add("began", record.began?.description)
+            job.add("finished", record.finished?.description)
+            if record.began != nil {
+                job.add("percent", record.position.rawValue * 100 / max(1, record.last.rawValue))
+            }
+            job.add("contents", record.contents)
+            job.add("bytes", record.bytes)
+            job.add("damaged", count)
+            var files: [JSONObject] = []
+            for damage in try records.damage(limit: Self.shownLimit) where files.count < Self.shownLimit {
+                for use in try records.uses(of: damage.blob, limit: Self.shownLimit - files.count) {
+                    var file = JSONObject()
+                    file.add("asset", use.asset.rawValue)
+                    file.add("path", try pathOrFormer(of: use.asset, records))
+                    if use.isFormer { file.add("version", use.version) }
+                    file.add("sha256", damage.digest?.description)
+                    file.add("reason", damage.reason)
+                    file.add("found", damage.found.description)
+                    files.append(file)
+                }
+            }
+            job.add("damaged_files", files)
+            return job.bytes + [0x0A]
+        }
+    }
+}
+
+/// The pass that compares contents with their SHA-256.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Scrub: Sendable {
+    struct State {
+        /// How far it is, ahead of what is recorded.
+        var record = ScrubRecord()
+        /// Whether somebody wants one that has not begun yet.
+        var isRequested = false
+        /// Whether somebody waits for the one under way.
+        var isHurried = false
+    }
+
+    let state = Mutex(State())
+    let worker = Worker()
+    /// From the end of one to the beginning of the next; nil for only when somebody asks.
+    let period: Period?
+    let opened = ContinuousClock.now
+
+    init(every period: Period?) { self.period = period }
+}
+
+/// What leaves a disk to others: nine tenths of the time.
+private struct Pause {
+    private var last = ContinuousClock.now
+
+    /// Waits nine times as long as it took since the last, a second at most.
+    mutating func take(until flag: Flag) {
+        let end = ContinuousClock.now + min(.seconds(1), last.duration(to: .now) * 9)
+        while .now < end, !flag.isSet { _ = usleep(10_000) }
+        last = .now
+    }
+}

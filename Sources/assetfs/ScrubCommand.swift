@@ -1,0 +1,85 @@
+import ArgumentParser
+import Foundation
+
+struct ScrubCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scrub",
+        abstract:
+            "Compares all contents with the SHA-256 that they were stored under, and names the files that are damaged.",
+        discussion: """
+            A mount does that by itself, slowly, every 30 days (-o scrub=PERIOD). What is damaged is never given out; copying the same \
+            content in again heals it. Ends with status 11 where anything is damaged. Interrupting this command does not end the work.
+            """
+    )
+
+    @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
+    var mountpoint: String?
+    @Flag(help: "Print what is known, and begin nothing.")
+    var report = false
+    @Flag(help: "Print JSON: the mount's uploads/jobs/scrub.json.")
+    var json = false
+
+    func run() throws {
+        let mount = try MountPoint.only(mountpoint)
+        let job = mount + "/uploads/jobs/scrub.json"
+        if !report {
+            try ExtendedAttribute.set("user.asset.scrub", of: mount + "/folders", to: "1")
+            try ProgressBar.run(of: 100, "compared") {
+                usleep(50_000)
+                let state = try State(at: job)
+                return state.isRunning ? state.percent : nil
+            }
+        }
+        let state = try State(at: job)
+        if json {
+            print(state.line)
+        } else {
+            for file in state.damaged { print(file) }
+            print(state.summary)
+        }
+        if state.count > 0 { throw ExitCode(ExitStatus.damaged.rawValue) }
+    }
+
+    private struct State {
+        let line: String
+        private let members: [String: Any]
+
+        init(at path: String) throws {
+            guard let text = try? String(contentsOfFile: path, encoding: .utf8),
+                let members = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            else {
+                throw ExitStatus.failed.because(
+                    "\(path) cannot be read; it is its owner's alone, and a mount with view=folders hides it."
+                )
+            }
+            line = text.trimmingCharacters(in: .newlines)
+            self.members = members
+        }
+
+        var isRunning: Bool { ["waiting", "progress"].contains(members["status"] as? String) }
+        var percent: Int { members["percent"] as? Int ?? 0 }
+        var count: Int { members["damaged"] as? Int ?? 0 }
+
+        /// A line for each file that is damaged; of a former content with its number.
+        var damaged: [String] {
+            (members["damaged_files"] as? [[String: Any]] ?? []).map { file in
+                let version = (file["version"] as? Int).map { " (former content \($0))" } ?? ""
+                return "\(file["path"] ?? "asset \(file["asset"] ?? "")")\(version): \(file["reason"] ?? "")"
+            }
+        }
+
+        var summary: String {
+            let bytes = ByteCountFormatter.string(
+                fromByteCount: Int64(members["bytes"] as? Int ?? 0),
+                countStyle: .binary
+            )
+            let contents = "\(members["contents"] ?? 0) contents, \(bytes)"
+            let state =
+                isRunning
+                ? "\(contents) compared so far (\(percent) %)"
+                : (members["finished"] as? String).map { "\(contents) compared until \($0.prefix(19))Z" }
+                    ?? "Never compared"
+            return "\(state); \(count) damaged."
+        }
+    }
+}
