@@ -147,7 +147,7 @@ extension AssetFilesystem {
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
             size = Int64(job.count)
-        case .scrub: size = Int64(try refusing { () throws(LibraryError) in try library.scrubJob() }.count)
+        case .work(let work): size = Int64(try refusing { () throws(LibraryError) in try library.job(of: work) }.count)
         default: size = 4096
         }
         if case .fetch(let id) = view {

@@ -130,7 +130,7 @@ extension AssetFilesystem {
     /// Cookies: 1 and 2 are `.` and `..`; the rest are the entries' own numbers, moved out of their way.
     private static let firstCookie: Int64 = 3
     private static let entryCookies: Int64 = 2
-    /// A group's `info.json`, and what comes behind all other jobs.
+    /// A group's `info.json`.
     private static let lastCookie: Int64 = .max - 1
 
     /// Jobs are many: a thousand at a time, and the kernel asks again.
@@ -162,6 +162,7 @@ extension AssetFilesystem {
 
     /// What is fetched comes behind all that is looked into.
     private static let fetchCookies: Int64 = 1 << 60
+    private static let workCookies: Int64 = 1 << 61
 
     private func jobs(after cookie: Int64) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
         func name(_ token: String) -> [UInt8] { Array("\(token)\(View.jobSuffix)".utf8) }
@@ -176,8 +177,9 @@ extension AssetFilesystem {
             let fetches = try library.unfinishedFetches(after: max(0, cookie - Self.fetchCookies), limit: 1000).map {
                 (name($0.token), View.fetch($0.id).id, $0.id + Self.fetchCookies)
             }
-            guard fetches.isEmpty, cookie < Self.lastCookie, library.isScrubRequested else { return fetches }
-            return [(name(AssetLibrary.scrubToken), View.scrub.id, Self.lastCookie)]
+            guard fetches.isEmpty else { return fetches }
+            return try library.unfinishedWork().map { (name($0.rawValue), View.work($0).id, View.work($0).id.rawValue) }
+                .map { ($0, $1, Self.workCookies + $2) }.filter { $0.2 > cookie }
         }
     }
 

@@ -58,7 +58,9 @@ extension AssetFilesystem {
             if case .capabilityFile(let number) = view { return try openSigned(number, flags: flags, for: caller) }
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
-            if view == .scrub { content = try refusing { () throws(LibraryError) in try library.scrubJob() } }
+            if case .work(let work) = view {
+                content = try refusing { () throws(LibraryError) in try library.job(of: work) }
+            }
             if case .fetch(let id) = view { content = try fetchJob(id).text }
             if case .group(let folder) = view {
                 content = try refusing { () throws(LibraryError) in try library.groupInformation(folder) }

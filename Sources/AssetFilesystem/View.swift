@@ -19,8 +19,8 @@ enum View: Hashable, Sendable {
     case search
     /// The state of the work on an asset.
     case job(AssetID)
-    /// How far all contents have been compared.
-    case scrub
+    /// The state of work that is on no single asset.
+    case work(AssetLibrary.Work)
     /// The state of a URL that is fetched.
     case fetch(Int64)
     /// An asset: its file, and what belongs to it.
@@ -71,7 +71,8 @@ enum View: Hashable, Sendable {
         case 12: self = .signed
         case 13: self = .search
         case 14: self = .events
-        case 15: self = .scrub
+        case 15: self = .work(.scrub)
+        case 16: self = .work(.stores)
         case let number where number >> Kind.shift > 0:
             let rest = number & (1 << Kind.shift - 1)
             let asset = AssetID(rawValue: rest)
@@ -107,7 +108,8 @@ enum View: Hashable, Sendable {
         case .signed: NodeID(rawValue: 12)
         case .search: NodeID(rawValue: 13)
         case .events: NodeID(rawValue: 14)
-        case .scrub: NodeID(rawValue: 15)
+        case .work(.scrub): NodeID(rawValue: 15)
+        case .work(.stores): NodeID(rawValue: 16)
         case .job(let asset): Kind.job.id(asset.rawValue)
         case .resource(let asset): Kind.resource.id(asset.rawValue)
         case .alternatives(let asset): Kind.alternatives.id(asset.rawValue)
@@ -185,7 +187,7 @@ enum View: Hashable, Sendable {
         case .jobs: 0o041733
         case .signed: 0o040711
         case .trash, .resources: 0o041777
-        case .receipts, .events, .job, .fetch, .scrub: 0o100600
+        case .receipts, .events, .job, .fetch, .work: 0o100600
         // As those of the asset's file.
         case .resource, .alternatives, .versions: 0o040755
         case .information, .version, .group, .capabilityFile: 0o100444
@@ -201,8 +203,8 @@ enum View: Hashable, Sendable {
             let text = String(decoding: name.bytes, as: UTF8.self)
             guard text.hasSuffix(Self.jobSuffix) else { return nil }
             let token = String(text.dropLast(Self.jobSuffix.count))
-            return token == AssetLibrary.scrubToken
-                ? View.scrub.id : AssetLibrary.asset(ofJob: token).map { View.job($0).id }
+            return AssetLibrary.Work(rawValue: token).map { View.work($0).id }
+                ?? AssetLibrary.asset(ofJob: token).map { View.job($0).id }
         }
         // It is there, and not listed.
         if self == .root, name.bytes.elementsEqual("signed".utf8) { return View.signed.id }

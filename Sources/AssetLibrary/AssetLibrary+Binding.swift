@@ -25,7 +25,8 @@ extension AssetLibrary {
                 nodes.values.contains { $0.node !== node && $0.node.shown.withLock { $0.digest == digest } }
                     || (nodes[node.id]?.handles ?? 0) != 1
             }
-            guard !others else {
+            // What is in another store, or was moved there a moment ago, cannot change places with a copy.
+            guard !others, blobs.isPrimary(file, of: digest) else {
                 boundBlobs.withLock { _ = $0.remove(digest) }
                 return nil
             }

@@ -32,6 +32,7 @@ extension AssetLibrary {
         case .computed(let key): value = try computed(key, of: id, for: reader).map { Array($0.utf8) }
         case .action: value = nil
         case .life(let attribute): value = try life(attribute, of: id).map { Array($0.utf8) }
+        case .alternateStore: value = try store(of: id).map { Array($0.utf8) }
         case .accessList:
             // Of a private file nobody but its owner has any rights, whatever its list says.
             value = try read { records in
@@ -102,6 +103,7 @@ extension AssetLibrary {
         case .flag(let flag): return try setFlag(flag, text, of: id, to: value, by: uploader)
         case .computed(let key): return try setComputed(key, text, of: id, to: value, for: uploader)
         case .life(let attribute): return try setLife(attribute, text, of: id, to: value, presence, by: uploader)
+        case .alternateStore: return try setStore(text, of: id, to: value, presence, by: uploader)
         case .action(let action): return try perform(action, text, on: id, value, by: uploader)
         case .field, .rating: return try setFieldAttribute(name, of: id, to: value, presence, by: uploader)
         case .free, .mediaType, .accessList, .defaultList: break
@@ -142,6 +144,7 @@ extension AssetLibrary {
         case .unsupported: throw .unsupportedAttribute(text)
         case .life(let attribute): return try removeLife(attribute, text, of: id, by: uploader)
         case .policy(let key): return try removePolicy(key, of: id)
+        case .alternateStore: return try removeStore(text, of: id, by: uploader)
         case .field, .rating: return try removeFieldAttribute(name, of: id, by: uploader)
         case .free, .mediaType, .accessList, .defaultList, .computed, .flag, .action: break
         }

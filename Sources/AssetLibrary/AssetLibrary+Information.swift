@@ -22,7 +22,7 @@ extension AssetLibrary {
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
         "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates",
-        "rotation_since_upload", "job", "click_count", "download_count", "integrity",
+        "rotation_since_upload", "job", "click_count", "download_count", "integrity", "store",
     ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
@@ -71,6 +71,7 @@ extension AssetLibrary {
             case "download_count": return "\(try visits(of: assetID, records).downloads)"
             case "status": return try records.status(of: asset)
             case "error": return try records.error(of: asset)
+            case "store": return try records.storeName(of: assetID)
             case "integrity": return try records.integrity(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
             case "path": return try path(of: id, asset, records)
@@ -116,6 +117,8 @@ extension AssetLibrary {
         info.add("bytes", counts.bytes - counts.reclaimable)
         info.add("reclaimable_bytes", counts.reclaimable)
         info.add("damaged", try records.damageCount())
+        info.add("stores", try storeInformation(records))
+        info.add("to_be_moved", try records.moves().count)
         info.add("scrubbed", try records.scrub().finished?.description)
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
         info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
@@ -173,6 +176,9 @@ extension AssetLibrary {
         info.add("status", try records.status(of: asset))
         info.add("error", try records.error(of: asset))
         info.add("integrity", try records.integrity(of: asset))
+        let store = try records.store(of: asset.id)
+        if store != 0 { info.add("alternate_store_id", store) }
+        info.add("store", try records.storeName(of: asset.id))
         info.add("expires", asset.expires?.description)
         info.add("ttl", asset.life)
         info.add("is_stored", asset.unstoredUntil == nil)

@@ -4,6 +4,28 @@ internal import Synchronization
 
 // Background work as people see it: each piece has a token, under which `uploads/jobs/` shows its state.
 extension AssetLibrary {
+    /// Work that is on no single asset; its word is its token.
+    public enum Work: String, CaseIterable, Sendable {
+        /// All contents are compared with their SHA-256.
+        case scrub
+        /// Contents are moved to other stores.
+        case stores
+    }
+
+    /// The state of such work, a JSON object on one line.
+    public func job(of work: Work) throws(LibraryError) -> [UInt8] {
+        switch work {
+        case .scrub: try scrubJob()
+        case .stores: try storesJob()
+        }
+    }
+
+    /// What of it somebody may wait for.
+    public func unfinishedWork() throws(LibraryError) -> [Work] {
+        let hasMoves = try read { try $0.moves().count } > 0
+        return (isScrubRequested ? [.scrub] : []) + (hasMoves ? [.stores] : [])
+    }
+
     private static let tokenPrefix = "extraction-"
 
     static func jobToken(of asset: AssetID) -> String { tokenPrefix + "\(asset)" }

@@ -124,7 +124,7 @@ extension AssetLibrary {
         }
     }
 
-    /// The attributes that are listed because somebody, or a folder, has said them.
+    /// The attributes but fields that are listed because somebody, or a folder, has said them.
     ///
     /// Not the end of what nobody has stored: a copy would have it for ever.
     func lifeNames(of node: NodeRecord, _ records: Records) throws -> [[UInt8]] {
@@ -133,6 +133,7 @@ extension AssetLibrary {
         if node.expires != nil, let asset = node.asset, try records.asset(asset)?.deadline != nil {
             names.append(AttributeName.expires)
         }
+        if let asset = node.asset, try records.store(of: asset) != 0 { names.append(AttributeName.store) }
         return names
     }
 

@@ -120,7 +120,7 @@ extension AssetLibrary {
     // MARK: One content
 
     /// What a look at a content has shown.
-    private enum Finding {
+    enum Finding {
         /// It is what it was.
         case sound
         /// It is not, and why.
@@ -130,7 +130,7 @@ extension AssetLibrary {
     }
 
     /// Reads a content, and once more where it seems to be damaged: the memory that it came through may have been at fault.
-    private func inspect(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
+    func inspect(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
         var finding = Finding.postponed
         for _ in 0..<2 {
             finding = inspectOnce(digest, size: size, &pause)
@@ -166,6 +166,8 @@ extension AssetLibrary {
             case .missing: return .damaged("Its file is missing.")
             case .damaged(_, let expected, let found):
                 return .damaged("Its file has \(found) bytes instead of \(expected).")
+            // Its store may be there another time.
+            case .absent: return .postponed
             case .io(let number, _): return .damaged("Its file cannot be read: \(number).")
             default: return .postponed
             }
@@ -174,32 +176,37 @@ extension AssetLibrary {
 
     /// Records what was found, and tells of what is new.
     private func note(_ finding: Finding, of blob: BlobID, _ digest: Digest) throws(LibraryError) {
-        let known = try read { try $0.damage(of: blob) }
         switch finding {
         case .postponed: return
         case .sound:
-            guard known != nil else { return }
+            guard try read({ try $0.damage(of: blob) }) != nil else { return }
             blobs.mark(digest, isDamaged: false)
             try noteHealing(of: digest)
-        case .damaged(let reason):
-            guard known != reason else { return }
-            let isThere = try write { records in
-                // What nobody uses any more may be gone by now.
-                guard try records.blob(digest) == blob else { return false }
-                try records.setDamage(of: blob, to: reason, at: .now)
-                try append(.damaged, of: blob, digest, reason, records)
-                return true
-            }
-            guard isThere else { return }
-            blobs.mark(digest, isDamaged: true)
-            log.error("Blob \(digest) is damaged: \(reason)")
+        case .damaged(let reason): try noteDamage(of: blob, digest, reason)
         }
     }
 
-    /// A content is what it was again.
+    /// A content is not what it was.
+    func noteDamage(of blob: BlobID, _ digest: Digest, _ reason: String) throws(LibraryError) {
+        let isNews = try write { records in
+            // What nobody uses any more may be gone by now.
+            guard try records.blob(digest) == blob, try records.damage(of: blob) != reason else { return false }
+            try records.setDamage(of: blob, to: reason, at: .now)
+            try append(.damaged, of: blob, digest, reason, records)
+            return true
+        }
+        guard isNews else { return }
+        blobs.mark(digest, isDamaged: true)
+        log.error("Blob \(digest) is damaged: \(reason)")
+    }
+
+    /// A content is what it was again, or is in the library's own folder because its store is not there.
     func noteHealing(of digest: Digest) throws(LibraryError) {
         let isNew = try write { records in
-            guard let blob = try records.blob(digest), try records.damage(of: blob) != nil else { return false }
+            guard let blob = try records.blob(digest) else { return false }
+            if blobs.holds(digest, in: 0) { try records.setStore(of: blob, to: 0) }
+            if blobs.hasAlternates { try records.queueMove(of: blob, at: .now) }
+            guard try records.damage(of: blob) != nil else { return false }
             try records.deleteDamage(of: blob)
             try append(.healed, of: blob, digest, nil, records)
             return true
@@ -234,18 +241,15 @@ extension AssetLibrary {
     private static let shownLimit = 1000
 
     /// Whether somebody has asked for the pass under way.
-    public var isScrubRequested: Bool { scrub.state.withLock { $0.isRequested || $0.isHurried } }
-
-    /// The token of the job.
-    public static let scrubToken = "scrub"
+    var isScrubRequested: Bool { scrub.state.withLock { $0.isRequested || $0.isHurried } }
 
     /// The state of the pass under way, or of the last, and which files are damaged; a JSON object on one line.
-    public func scrubJob() throws(LibraryError) -> [UInt8] {
+    func scrubJob() throws(LibraryError) -> [UInt8] {
         let (record, isRequested) = scrub.state.withLock { ($0.record, $0.isRequested) }
         return try read { records in
             let count = try records.damageCount()
             var job = JSONObject()
-            job.add("token", Self.scrubToken)
+            job.add("token", Work.scrub.rawValue)
             job.add("kind", "scrub")
             job.add(
                 "status",
@@ -303,7 +307,7 @@ final class Scrub: Sendable {
 }
 
 /// What leaves a disk to others: nine tenths of the time.
-private struct Pause {
+struct Pause {
     private var last = ContinuousClock.now
 
     /// Waits nine times as long as it took since the last, a second at most.

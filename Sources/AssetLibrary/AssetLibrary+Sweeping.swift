@@ -31,7 +31,11 @@ extension AssetLibrary {
             }
             let (next, hasUnused) = try read { records in
                 let due = [try records.nextExpiry(), try records.nextPurge()].compactMap { $0 }.min()
-                return (due, try !records.unusedBlobs(since: Timestamp(rawValue: .max), limit: 1).isEmpty)
+                return (
+                    due,
+                    try !records.unusedBlobs(since: Timestamp(rawValue: .max), notIn: blobs.absentStores, limit: 1)
+                        .isEmpty
+                )
             }
             guard let next else { return hasUnused ? Self.youth : Sweep.retirementPause }
             // The machine's clock may be set meanwhile.
@@ -108,7 +112,7 @@ extension AssetLibrary {
     /// the bytes.
     /// - Returns: how many.
     private func collect(unusedSince time: Timestamp) throws(LibraryError) -> Int {
-        let unused = try read { try $0.unusedBlobs(since: time, limit: Self.sweepBatch) }
+        let unused = try read { try $0.unusedBlobs(since: time, notIn: blobs.absentStores, limit: Self.sweepBatch) }
         guard !unused.isEmpty else { return 0 }
         let open = Set(openNodes.withLock { $0.values.map(\.node) }.compactMap { $0.shown.withLock { $0.digest } })
         let bound = boundBlobs.withLock { $0 }
@@ -200,7 +204,7 @@ extension AssetLibrary {
         let removed = try write { records in
             var (removed, freed): ([TrashRecord], Int64) = ([], 0)
             for record in try records.oldestTrash(before: recent, limit: Self.sweepBatch) where freed < bytes {
-                freed += try records.versions(of: record.asset).reduce(0) { $0 + $1.size }
+                freed += try records.ownBytes(of: record.asset)
                 try records.deleteWithItsOwn(record.asset)
                 try records.append(.purged, of: record.asset, at: record.path)
                 removed.append(record)
@@ -217,7 +221,7 @@ extension AssetLibrary {
         while freed < bytes {
             let some = try write { records in
                 let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
-                for version in some where freed < bytes {
+                for version in some where freed < bytes && version.size > 0 {
                     if let retention = try retention(of: version.asset, records), retention.keepsAll { continue }
                     try records.deleteFormerVersion(version.id, of: version.asset)
                     count += 1

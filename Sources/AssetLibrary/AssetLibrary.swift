@@ -62,6 +62,8 @@ public final class AssetLibrary: Sendable {
     let fetches = Fetches()
     let counters = Counters()
     let scrub: Scrub
+    /// Moves contents to other stores.
+    let mover = Worker()
     let searching: Searching
     private let searchWorker = Worker()
     /// What signed paths are signed with, once it has been asked for.
@@ -69,7 +71,7 @@ public final class AssetLibrary: Sendable {
     private let md5Worker = Worker()
     let isClosing: Flag
     private let layout: LibraryLayout
-    private let groupCommit: GroupCommit
+    let groupCommit: GroupCommit
     private let committer: Worker
 
     /// How long a change waits for others before all are committed; with the commit itself that is less than a second.
@@ -81,6 +83,7 @@ public final class AssetLibrary: Sendable {
     /// `time` is what lives are counted by.
     /// `fetching` says how URLs are fetched, if they are;
     /// `onEvent` is a line of shell that is told of each event;
+    /// `stores` are further folders that contents may be in, besides those that the library knows;
     /// `scrubbing` is how often all contents are compared with their SHA-256, nil for only when somebody asks;
     /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
     public init(
@@ -91,6 +94,7 @@ public final class AssetLibrary: Sendable {
         scanner socket: String = "/run/clamav/clamd.ctl",
         onEvent command: String? = nil,
         fetching: FetchSettings? = nil,
+        stores: [(name: String, path: String)] = [],
         scrubbing period: Period? = Period("P30D"),
         time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
@@ -121,6 +125,7 @@ public final class AssetLibrary: Sendable {
             prepareSearch()
             try makeRoots()
             try catalog.read { try collections.load($0) }
+            try prepareStores(stores)
             try loadDamage()
             try prepareEventHook()
             try groupCommit.commit()
@@ -158,7 +163,8 @@ public final class AssetLibrary: Sendable {
         md5Worker.start(delay: .seconds(2)) { [weak self] in
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
         }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller] { worker.wake() }
+        mover.startRepeating(delay: .zero) { [weak self] in self?.moveWhatIsDue() }
+        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover] { worker.wake() }
         startScrub()
         startExtraction()
     }
@@ -185,7 +191,7 @@ public final class AssetLibrary: Sendable {
         let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
         if let events { durableEvents.store(events, ordering: .relaxed) }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover] { worker.wake() }
     }
 
     /// Ends all uploads, makes everything durable and lets go of the library.
@@ -193,7 +199,8 @@ public final class AssetLibrary: Sendable {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
-            scrub.worker, counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler, committer,
+            scrub.worker, mover, counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler,
+            committer,
         ] {
             worker.stop()
         }

@@ -20,6 +20,8 @@ enum AttributeName {
     case flag(AssetFlag)
     /// Who may see the asset, or how long it lives.
     case life(Life)
+    /// Where the asset's contents are to be.
+    case alternateStore
     /// Any other name in `user.asset.`, with what follows that.
     case computed(String)
     /// `user.policy.`, with the rest of the name.
@@ -81,7 +83,8 @@ enum AttributeName {
         if let key = rest(Self.assetPrefix) {
             self =
                 Field(key).map(Self.field) ?? AssetFlag(rawValue: key).map(Self.flag)
-                ?? Action(rawValue: key).map(Self.action) ?? Life(rawValue: key).map(Self.life) ?? .computed(key)
+                ?? Action(rawValue: key).map(Self.action) ?? Life(rawValue: key).map(Self.life)
+                ?? (name == Self.store ? .alternateStore : .computed(key))
         } else if let key = rest("user.policy.") {
             self = .policy(key)
         } else if let alias = Self.aliases[String(decoding: name, as: UTF8.self)] {
@@ -105,6 +108,9 @@ enum AttributeName {
 
     /// When a file goes; also kept under this name while it is no asset.
     static let expires = Array("user.asset.expires".utf8)
+
+    /// In which store an asset's contents are to be, by OpenAsset's name; also kept under this name while it is none.
+    static let store = Array("user.asset.alternate_store_id".utf8)
 
     private static let assetPrefix = "user.asset."
 

@@ -35,10 +35,10 @@ final class Collection: Sendable {
     }
 
     /// Begins to remove contents.
-    /// - Returns: those of them that nobody is about to use.
+    /// - Returns: those of them that nobody is about to use, or removes already.
     func beginRemoval(of digests: [Digest]) -> [Digest] {
         state.withLock { state in
-            let free = digests.filter { state.used[$0] == nil }
+            let free = digests.filter { state.used[$0] == nil && !state.removed.contains($0) }
             state.removed.formUnion(free)
             return free
         }

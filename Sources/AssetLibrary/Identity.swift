@@ -180,6 +180,10 @@ extension Records {
             try setDeadline(of: asset, to: Timestamp(String(decoding: value, as: UTF8.self)))
             try deleteExtendedAttribute(AttributeName.expires, of: node)
         }
+        if let value = try extendedAttribute(AttributeName.store, of: node) {
+            try setStore(of: asset, to: Int64(String(decoding: value, as: UTF8.self)) ?? 0)
+            try deleteExtendedAttribute(AttributeName.store, of: node)
+        }
     }
 
     /// Fields that are kept as a file's extended attributes until it is an asset.

@@ -43,7 +43,7 @@ struct Seal {
 struct Adopt {
     /// Whether the staged file became the blob; if not, an equal one was there.
     let wasNew: Bool
-    /// Whether it took the place of one that was known to be damaged.
+    /// Whether it took the place of one that was damaged, or in a store that is not there.
     let isHealing: Bool
 
     init(_ sealed: Seal, from staged: StagedFile?, into blobs: BlobStore, catalog: Catalog) throws(BlobStoreError) {
@@ -51,11 +51,12 @@ struct Adopt {
             (wasNew, isHealing) = (false, false)
             return
         }
-        isHealing = blobs.isMarked(digest)
+        let wasMarked = blobs.isMarked(digest)
         wasNew = try blobs.adopt(staged, as: digest, size: sealed.size) {
             // A catalog that cannot answer makes the store read the file instead.
             (try? catalog.read { try $0.blob(digest) }) != nil
         }
+        isHealing = wasMarked || wasNew && !blobs.absentStores.isEmpty
     }
 }
 

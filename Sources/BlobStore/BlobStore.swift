@@ -7,10 +7,13 @@ internal import SystemPackage
 /// Immutable bytes on disk, named by their digest: `blobs/ab/<62 hex digits>`, beside `staging/` for what is being written.
 ///
 /// ## Concurrency
-/// All methods may be called at once from any thread. `pending`, `retired` and `damaged` are never held across a system call.
+/// All methods may be called at once from any thread. `pending`, `retired`, `damaged` and `alternates` are never held across a system call.
 public final class BlobStore: Sendable {
-    private let blobs: Int32
-    private let staging: Int32
+    private let primary: StoreFolder
+    private var blobs: Int32 { primary.blobs }
+    private var staging: Int32 { primary.staging }
+    /// Further folders that blobs may be in: `BlobStore+Alternates.swift`.
+    let alternates = Mutex<[Alternate]>([])
     private let pending = Mutex<[Digest]>([])
     private let retired = Mutex<[String]>([])
     private let damaged = Mutex<Set<Digest>>([])
@@ -18,31 +21,11 @@ public final class BlobStore: Sendable {
     private let stagedPrefix = String(Timestamp.now.rawValue, radix: 36)
 
     /// Opens the store in an existing folder, and makes what it lacks.
-    public init(at path: String) throws(BlobStoreError) {
-        blobs = try Self.folder("\(path)/blobs")
-        staging = try Self.folder("\(path)/staging")
-        for number in 0..<256 where unsafe faccessat(blobs, Self.folderName(UInt8(number)), F_OK, 0) != 0 {
-            try checked("mkdir in \(path)/blobs") { unsafe mkdirat(blobs, Self.folderName(UInt8(number)), 0o700) }
-        }
-    }
-
-    deinit {
-        _ = close(blobs)
-        _ = close(staging)
-    }
-
-    private static func folder(_ path: String) throws(BlobStoreError) -> Int32 {
-        if unsafe mkdir(path, 0o700) != 0, Errno(rawValue: errno) != .fileExists {
-            throw BlobStoreError(Errno(rawValue: errno), during: "mkdir \(path)")
-        }
-        return try checked("open \(path)") { unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-    }
-
-    private static func folderName(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+    public init(at path: String) throws(BlobStoreError) { primary = try StoreFolder(at: path) }
 
     /// Removes the folders that `init` made, as far as they are empty.
     public static func removeEmptyFolders(at path: String) {
-        for number in 0..<256 { unsafe _ = rmdir("\(path)/blobs/\(folderName(UInt8(number)))") }
+        for number in 0..<256 { unsafe _ = rmdir("\(path)/blobs/\(StoreFolder.name(UInt8(number)))") }
         for name in ["blobs", "staging"] { unsafe _ = rmdir("\(path)/\(name)") }
     }
 
@@ -85,21 +68,7 @@ public final class BlobStore: Sendable {
     /// Removes all that is in `staging/`, but what is to be kept.
     /// - Returns: how many files.
     public func clearStaging(except kept: Set<String> = []) throws(BlobStoreError) -> Int {
-        let number = try checked("open staging") { unsafe openat(staging, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        guard let folder = unsafe fdopendir(number) else {
-            throw BlobStoreError(Errno(rawValue: errno), during: "list staging")
-        }
-        defer { unsafe _ = closedir(folder) }
-        var count = 0
-        while let entry = unsafe readdir(folder) {
-            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name == "." || name == ".." || kept.contains(name) { continue }
-            try checked("unlink staging/\(name)") { unsafe unlinkat(staging, name, 0) }
-            count += 1
-        }
-        return count
+        try primary.clearStaging(except: kept)
     }
 
     // MARK: Blobs
@@ -112,27 +81,34 @@ public final class BlobStore: Sendable {
     /// Whether a blob's file is known not to have the blob's bytes.
     public func isMarked(_ digest: Digest) -> Bool { damaged.withLock { !$0.isEmpty && $0.contains(digest) } }
 
+    /// Where blobs are looked for that are not in the store's own folder.
+    private var otherFolders: [StoreFolder] { alternates.withLock { $0.isEmpty ? [] : $0.compactMap(\.folder) } }
+
     /// Whether a blob's file is there with its size: what must hold before anything is deduplicated against it.
     public func contains(_ digest: Digest, size: Int64) -> Bool {
-        var status = stat()
-        return unsafe !isMarked(digest) && fstatat(blobs, Self.path(of: digest), &status, AT_SYMLINK_NOFOLLOW) == 0
-            && status.st_size == Int(size)
+        if isMarked(digest) { return false }
+        if let found = primary.size(of: digest) { return found == size }
+        return otherFolders.lazy.compactMap { $0.size(of: digest) }.first == size
     }
 
-    /// Opens a blob for reading; also one that is known to be damaged where that is asked for.
+    /// Opens a blob for reading, wherever it is; also one that is known to be damaged where that is asked for.
     public func open(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
         if !evenIfDamaged, isMarked(digest) { throw .corrupt(digest) }
-        let path = Self.path(of: digest)
-        let number = unsafe openat(blobs, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard number >= 0 else {
-            let number = Errno(rawValue: errno)
-            throw number == .noSuchFileOrDirectory
-                ? .missing(digest) : BlobStoreError(number, during: "open blobs/\(path)")
-        }
-        let file = OpenFile(number)
+        var file = try primary.open(digest)
+        if file == nil { file = try openElsewhere(digest) }
+        guard let file else { throw missing(digest) }
         let found = try file.measure().size
         guard found == size else { throw .damaged(digest, expected: size, found: found) }
         return file
+    }
+
+    private func openElsewhere(_ digest: Digest) throws(BlobStoreError) -> OpenFile? {
+        let folders = otherFolders
+        // All once more, because it may have been moved meanwhile to where it was looked for first.
+        for folder in folders.isEmpty ? [] : folders + [primary] + folders {
+            if let file = try folder.open(digest) { return file }
+        }
+        return nil
     }
 
     /// Makes a staged file the blob `digest`.
@@ -152,6 +128,7 @@ public final class BlobStore: Sendable {
     ) throws(BlobStoreError) -> Bool {
         let path = Self.path(of: digest)
         let mustKeepName = staged.mustKeepName
+        if hasAlternates, contains(digest, size: size), primary.size(of: digest) == nil, isKnown() { return false }
         let result =
             unsafe mustKeepName
             ? linkat(staging, staged.name, blobs, path, 0)
@@ -159,9 +136,9 @@ public final class BlobStore: Sendable {
         if result != 0 {
             let number = Errno(rawValue: errno)
             guard number == .fileExists else { throw BlobStoreError(number, during: "naming blobs/\(path)") }
-            if contains(digest, size: size) {
+            if !isMarked(digest), primary.size(of: digest) == size {
                 if isKnown() { return false }
-                if try Digest(reading: try open(digest, size: size), size: size) == digest {
+                if let file = try primary.open(digest), try Digest(reading: file, size: size) == digest {
                     notePending(digest)
                     return false
                 }
@@ -195,14 +172,16 @@ public final class BlobStore: Sendable {
         return bound
     }
 
-    /// Removes a blob's file, if it is there.
+    /// Removes a blob's file, wherever it is.
     ///
     /// The rows that named it must be durably gone.
     public func remove(_ digest: Digest) throws(BlobStoreError) {
-        let path = Self.path(of: digest)
-        guard unsafe unlinkat(blobs, path, 0) != 0 else { return }
-        let number = Errno(rawValue: errno)
-        if number != .noSuchFileOrDirectory { throw BlobStoreError(number, during: "unlink blobs/\(path)") }
+        for folder in [primary] + otherFolders { try folder.remove(digest) }
+    }
+
+    /// Whether an open file is the one that has a blob's name in the store's own folder.
+    public func isPrimary(_ file: OpenFile, of digest: Digest) -> Bool {
+        (try? primary.open(digest).map { try $0.isSame(as: file) }) == true
     }
 
     private func notePending(_ digest: Digest) { pending.withLock { $0.append(digest) } }
@@ -240,11 +219,14 @@ public final class BlobStore: Sendable {
     }
 
     private func synchronize(_ digest: Digest) throws(BlobStoreError) {
-        let path = Self.path(of: digest)
-        for (name, flags) in [(path, O_RDONLY), (String(path.prefix(2)), O_RDONLY | O_DIRECTORY)] {
-            let file = OpenFile(try checked("open blobs/\(name)") { unsafe openat(blobs, name, flags | O_CLOEXEC) })
-            try file.synchronize()
-        }
+        // What is in another folder was durable before it left this one.
+        if primary.size(of: digest) == nil, otherFolders.contains(where: { $0.size(of: digest) != nil }) { return }
+        try primary.synchronize(digest)
+    }
+
+    /// The folder with the number 0, or an alternate one that is there.
+    func folder(_ id: Int64) -> StoreFolder? {
+        id == 0 ? primary : alternates.withLock { $0.first { $0.id == id }?.folder }
     }
 
     func synchronizeStaging() throws(BlobStoreError) { try checked("fsync of staging") { fsync(staging) } }

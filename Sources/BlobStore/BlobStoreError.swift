@@ -9,6 +9,8 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
     case missing(Digest)
     /// A blob's file does not have the size that the catalog recorded.
     case damaged(Digest, expected: Int64, found: Int64)
+    /// The catalog names a blob whose file is not there, and may be in stores that are not there either; which.
+    case absent(Digest, String)
     /// A blob's file was found not to have the bytes that it was stored with.
     case corrupt(Digest)
     /// The disk failed, or the library's files were tampered with.
@@ -29,6 +31,8 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
             "Blob \(digest) is missing from the library; copying the same content in again restores it."
         case .damaged(let digest, let expected, let found):
             "Blob \(digest) has \(found) bytes instead of \(expected); copying the same content in again restores it."
+        case .absent(let digest, let stores):
+            "Blob \(digest) is not in the library, and stores that it may be in are not there: \(stores). Are their disks mounted?"
         case .corrupt(let digest):
             "Blob \(digest) does not have the bytes any more that it was stored with; copying the same content in again restores it."
         case .io(let errno, let operation): "The library's disk failed: \(operation): \(errno)."

@@ -77,7 +77,11 @@ public final class OpenFile: Sendable {
     func synchronize() throws(BlobStoreError) { try checked("fsync") { fsync(descriptor.rawValue) } }
 
     /// Takes over another file's bytes from its start to `size`, holes as holes: by sharing extents where the disk can.
-    func copyBytes(of other: OpenFile, size: Int64) throws(BlobStoreError) {
+    func copyBytes(
+        of other: OpenFile,
+        size: Int64,
+        isCancelled: () -> Bool = { false }
+    ) throws(BlobStoreError) {
         let whole = try other.measure().size
         if size >= whole, linux_clone(descriptor.rawValue, other.descriptor.rawValue) == 0 {
             return
@@ -86,28 +90,59 @@ public final class OpenFile: Sendable {
         var position: Int64 = 0
         while position < end, let start = try other.seek(position, whence: 3 /* SEEK_DATA */), start < end {
             let stop = min(try other.seek(start, whence: 4 /* SEEK_HOLE */) ?? end, end)
-            try copyRange(of: other, from: start, to: start, count: stop - start)
-            position = stop
+            position = start
+            while position < stop {
+                guard !isCancelled() else { throw .io(.interrupted, during: "copying") }
+                let count = min(stop - position, Self.copyStep)
+                try copyRange(of: other, from: position, to: position, count: count)
+                position += count
+            }
         }
         try checked("ftruncate") { ftruncate(descriptor.rawValue, Int(end)) }
     }
+
+    /// How much is copied between two looks whether to go on.
+    private static let copyStep: Int64 = 64 << 20
 
     func copyRange(of other: OpenFile, from start: Int64, to offset: Int64, count: Int64) throws(BlobStoreError) {
         var from = Int(start)
         var to = Int(offset)
         let stop = from + Int(count)
         while from < stop {
-            let count = try checked("copy_file_range") {
-                unsafe copy_file_range(
-                    other.descriptor.rawValue,
-                    &from,
-                    descriptor.rawValue,
-                    &to,
-                    stop - from,
-                    0
-                )
-            }
+            let count = unsafe copy_file_range(
+                other.descriptor.rawValue,
+                &from,
+                descriptor.rawValue,
+                &to,
+                stop - from,
+                0
+            )
             if count == 0 { break }
+            guard count < 0 else { continue }
+            switch Errno(rawValue: errno) {
+            case .interrupted: continue
+            // > EXDEV: the files are not on the same filesystem, and the two do not share a type — copy_file_range(2)
+            case .improperLink, .notSupportedOnSocket, .invalidArgument:
+                return try copyThroughMemory(of: other, from: Int64(from), to: Int64(to), count: Int64(stop - from))
+            case let reason: throw BlobStoreError(reason, during: "copy_file_range")
+            }
+        }
+    }
+    private func copyThroughMemory(
+        of other: OpenFile,
+        from start: Int64,
+        to offset: Int64,
+        count: Int64
+    ) throws(BlobStoreError) {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { unsafe buffer.deallocate() }
+        var done: Int64 = 0
+        while done < count {
+            let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(count - done, 1 << 20))])
+            let length = try unsafe other.read(into: part, at: start + done)
+            guard length > 0 else { break }
+            try unsafe write(UnsafeRawBufferPointer(rebasing: part[..<length]), at: offset + done)
+            done += Int64(length)
         }
     }
 }

@@ -39,7 +39,7 @@ public struct FormerVersionRecord: Sendable {
     public let asset: AssetID
     /// Since when it is a former one.
     public let superseded: Timestamp
-    /// Bytes.
+    /// Bytes that it takes of the library's own disk.
     public let size: Int64
 }
 
@@ -177,7 +177,11 @@ extension Records {
     /// Assets that were removed before a moment, those first that have been in the trash for longest.
     public func oldestTrash(before time: Timestamp, limit: Int) throws -> [TrashRecord] {
         try all(
-            "SELECT \(TrashRecord.columns) FROM asset WHERE trashed IS NOT NULL AND trashed < ? ORDER BY trashed LIMIT ?",
+            """
+            SELECT \(TrashRecord.columns) FROM asset WHERE trashed IS NOT NULL AND trashed < ? AND EXISTS (
+                SELECT 1 FROM version v JOIN blob b ON b.id = v.blob WHERE v.asset = asset.id AND b.store = 0)
+            ORDER BY trashed LIMIT ?
+            """,
             [time.value, .integer(Int64(limit))]
         ) { TrashRecord($0) }
     }
@@ -210,7 +214,7 @@ extension Records {
     ) throws -> [FormerVersionRecord] {
         try all(
             """
-            SELECT id, asset, superseded, size FROM version
+            SELECT id, asset, superseded, iif((SELECT store FROM blob WHERE id = version.blob) = 0, size, 0) FROM version
             WHERE superseded IS NOT NULL AND (superseded, id) > (?, ?) ORDER BY superseded, id LIMIT ?
             """,
             [
@@ -260,10 +264,15 @@ extension Records {
     /// Blobs that neither a version nor a file has needed since before a moment, in the order of that time.
     public func unusedBlobs(
         since time: Timestamp,
+        notIn stores: [Int64] = [],
         limit: Int
     ) throws -> [(id: BlobID, digest: Digest?, size: Int64)] {
-        try all(
-            "SELECT id, digest, size FROM blob WHERE unused IS NOT NULL AND unused <= ? ORDER BY unused LIMIT ?",
+        let elsewhere = stores.map(String.init).joined(separator: ", ")
+        return try all(
+            """
+            SELECT id, digest, size FROM blob WHERE unused IS NOT NULL AND unused <= ? AND store NOT IN (\(elsewhere))
+            ORDER BY unused LIMIT ?
+            """,
             [time.value, .integer(Int64(limit))]
         ) { (BlobID(rawValue: $0.integer(0)), Digest($0.bytes(1)), $0.integer(2)) }
     }

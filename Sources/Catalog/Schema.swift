@@ -18,6 +18,7 @@ enum Schema {
         migrator.registerMigration("9 fetches") { try $0.execute(sql: fetches) }
         migrator.registerMigration("10 visits") { try $0.execute(sql: visits) }
         migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
+        migrator.registerMigration("12 stores") { try $0.execute(sql: stores) }
         return migrator
     }
 
@@ -163,6 +164,55 @@ enum Schema {
     /// How often an asset's files were opened, and read from start to end.
     private static let visits = """
         CREATE TABLE visit (asset INTEGER PRIMARY KEY, clicks INTEGER NOT NULL, downloads INTEGER NOT NULL) STRICT
+        """
+
+    /// Stores besides the library's own folder, which has the number 0.
+    ///
+    /// Also where contents are, where assets are to have theirs, and which contents may have to be moved, from when on. `space` is the library's own disk's.
+    private static let stores = """
+        CREATE TABLE store (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, path TEXT NOT NULL, identifier TEXT NOT NULL,
+            made INTEGER NOT NULL DEFAULT 0) STRICT;
+        ALTER TABLE blob ADD COLUMN store INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE asset ADD COLUMN store INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX blob_store ON blob (store) WHERE store <> 0;
+        CREATE TABLE store_due (blob INTEGER PRIMARY KEY, due INTEGER NOT NULL, error TEXT) STRICT;
+        CREATE TRIGGER asset_stored AFTER UPDATE OF store ON asset WHEN NEW.store <> OLD.store BEGIN
+            INSERT OR REPLACE INTO store_due
+                SELECT DISTINCT blob, 0, NULL FROM version WHERE asset = NEW.id AND blob IS NOT NULL;
+        END;
+        CREATE TRIGGER version_stored AFTER INSERT ON version WHEN NEW.blob IS NOT NULL AND EXISTS (SELECT 1 FROM store) BEGIN
+            INSERT OR IGNORE INTO store_due SELECT NEW.blob, (unixepoch() + 5) * 1000000000, NULL
+                WHERE (SELECT store FROM asset WHERE id = NEW.asset) <> (SELECT store FROM blob WHERE id = NEW.blob);
+        END;
+        CREATE TRIGGER version_restored AFTER UPDATE OF blob ON version
+        WHEN NEW.blob IS NOT NULL AND EXISTS (SELECT 1 FROM store) BEGIN
+            INSERT OR IGNORE INTO store_due SELECT NEW.blob, (unixepoch() + 5) * 1000000000, NULL
+                WHERE (SELECT store FROM asset WHERE id = NEW.asset) <> (SELECT store FROM blob WHERE id = NEW.blob);
+        END;
+        CREATE TRIGGER version_unstored AFTER DELETE ON version WHEN OLD.blob IS NOT NULL AND EXISTS (SELECT 1 FROM store) BEGIN
+            INSERT OR IGNORE INTO store_due SELECT OLD.blob, (unixepoch() + 5) * 1000000000, NULL
+                WHERE EXISTS (
+                    SELECT 1 FROM version v JOIN asset a ON a.id = v.asset
+                    WHERE v.blob = OLD.blob AND a.store <> (SELECT store FROM blob WHERE id = OLD.blob));
+        END;
+        CREATE TRIGGER stored_gone AFTER DELETE ON blob BEGIN
+            DELETE FROM store_due WHERE blob = OLD.id;
+        END;
+
+        DROP TRIGGER blob_gone;
+        CREATE TRIGGER blob_gone AFTER DELETE ON blob BEGIN
+            UPDATE space SET reclaimable = reclaimable - iif(OLD.shown = 0 AND OLD.store = 0, OLD.size, 0),
+                last_blob = max(last_blob, OLD.id);
+        END;
+        DROP TRIGGER blob_shown;
+        CREATE TRIGGER blob_shown AFTER UPDATE OF shown ON blob WHEN (NEW.shown = 0) <> (OLD.shown = 0) AND NEW.store = 0 BEGIN
+            UPDATE space SET reclaimable = reclaimable + iif(NEW.shown = 0, NEW.size, -NEW.size);
+        END;
+        CREATE TRIGGER blob_moved AFTER UPDATE OF store ON blob
+        WHEN NEW.shown = 0 AND (NEW.store = 0) <> (OLD.store = 0) BEGIN
+            UPDATE space SET reclaimable = reclaimable + iif(NEW.store = 0, NEW.size, -NEW.size);
+        END;
         """
 
     /// How far contents have been read and compared with their SHA-256, and which are not what they were.

@@ -23,7 +23,7 @@ struct MountCommand: ParsableCommand {
             Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, policy.KEY=VALUE (what holds where \
             no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, fetch (URLs may be fetched from public addresses; fetch=10.0.0.0/8 from that network too, fetch=private from all), \
             fetch_time=SECONDS, on_event=COMMAND (told of each event, as JSON on \
-            its standard input), scrub=PERIOD (how often all contents are compared with their SHA-256: P30D, or off), and those of mount(8) and fuse(8), such as ro, noexec, nodev, allow_other.
+            its standard input), store=NAME:FOLDER (a folder on another disk that contents can be moved to; the library remembers it), scrub=PERIOD (how often all contents are compared with their SHA-256: P30D, or off), and those of mount(8) and fuse(8), such as ro, noexec, nodev, allow_other.
             """
     )
     var options: [String] = []
@@ -81,6 +81,7 @@ struct MountCommand: ParsableCommand {
                 scanner: options.scanner,
                 onEvent: options.eventCommand,
                 fetching: options.fetching,
+                stores: options.stores,
                 scrubbing: options.scrubbing
             )
         } catch {

@@ -13,6 +13,8 @@ struct MountOptions {
     var scanner = "/run/clamav/clamd.ctl"
     /// How URLs are fetched; nil where they are not.
     var fetching: FetchSettings?
+    /// Folders besides the library that contents may be in.
+    var stores: [(name: String, path: String)] = []
     /// A line of shell that is told of each event.
     var eventCommand: String?
     /// How often all contents are compared with their SHA-256; nil for only when somebody asks.
@@ -49,6 +51,7 @@ struct MountOptions {
                 fetching?.time = seconds
             case ("on_event", let command?): eventCommand = command
             case ("on_event", nil): throw Invalid(sentence: "“on_event” wants a command: on_event=/usr/local/bin/tell.")
+            case ("store", let value): stores.append(try Self.store(value ?? ""))
             case ("scrub", "off"): scrubbing = nil
             case ("scrub", let value):
                 guard let period = value.flatMap({ Period($0) }) else {
@@ -103,6 +106,23 @@ struct MountOptions {
             }
         }
         return text
+    }
+
+    /// A store that is given as `NAME:FOLDER`.
+    private static func store(_ text: String) throws(Invalid) -> (name: String, path: String) {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let isName =
+            parts[0].utf8.count <= 64
+            && parts[0].utf8.allSatisfy { $0 == 0x2D || $0 == 0x5F || isalnum(Int32($0)) != 0 }
+        guard parts.count == 2, isName, parts[0].contains(where: { !$0.isNumber }), parts[0] != "primary",
+            parts[1].hasPrefix("/")
+        else {
+            throw Invalid(
+                sentence:
+                    "“store=\(text)” is no store: say NAME:FOLDER, such as store=archive:/mnt/archive. A name has letters, digits, - and _, and is not “primary”."
+            )
+        }
+        return (parts[0], MountPoint.resolved(parts[1]))
     }
 
     private static func policy(_ name: String, _ value: String) throws(Invalid) -> (PolicyKey, String) {

@@ -37,6 +37,20 @@ struct StatusCommand: ParsableCommand {
             ("Last compared", (info["scrubbed"] as? String).map { "\($0.prefix(19))Z" } ?? "never"),
             ("Free on the disk", "\(bytes("free_bytes")) of \(bytes("disk_bytes"))"),
         ]
-        for (label, value) in rows { print(label.padded(to: 20) + value) }
+        let stores = (info["stores"] as? [[String: Any]] ?? []).map { store -> (String, String) in
+            func bytes(_ key: String) -> String {
+                ByteCountFormatter.string(fromByteCount: Int64(store[key] as? Int ?? 0), countStyle: .binary)
+            }
+            let isThere = store["is_there"] as? Bool ?? false
+            let state = isThere ? "\(bytes("free_bytes")) free" : "not there"
+            return (
+                "Store \(store["id"] ?? "")",
+                "\(store["name"] ?? ""): \(store["contents"] ?? 0) contents, \(bytes("bytes")); \(state), \(store["path"] ?? "")"
+            )
+        }
+        let moves = info["to_be_moved"] as? Int ?? 0
+        for (label, value) in rows + stores + (moves > 0 ? [("To be moved", "\(moves) contents")] : []) {
+            print(label.padded(to: 20) + value)
+        }
     }
 }

@@ -1,0 +1,253 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+internal import Logging
+internal import Synchronization
+
+// Alternate stores: folders on other disks, which an asset's contents are moved to when its `alternate_store_id` says so. A content that
+// several assets have is where all of them want it, or else in the library's own folder. Nothing is removed anywhere before a copy has been
+// read back from the disk that it is on.
+extension AssetLibrary {
+    /// How long what could not be moved waits.
+    private static let retryPause = Duration.seconds(30)
+    /// How often a store is looked for that is not there.
+    private static let attachPause = Duration.seconds(5)
+
+    /// Attaches the stores that the catalog knows, and those that are named now.
+    /// - Throws: where one that is new cannot be used; one that is known may come later.
+    func prepareStores(_ named: [(name: String, path: String)]) throws {
+        for (name, path) in named {
+            let known = try catalog.read { try $0.stores() }.first { $0.name == name }
+            if let known {
+                if known.path != path { try catalog.write { try $0.setPath(ofStore: known.id, to: path) } }
+                continue
+            }
+            let identifier = Array(MessageCode.newKey().prefix(16)).hexadecimal
+            let id = try catalog.write { try $0.insertStore(named: name, path: path, identifier: identifier) }
+            // Known before there is a folder that says whose it is.
+            try groupCommit.commit()
+            do {
+                try attach(catalog.read { try $0.stores() }.last { $0.id == id })
+            } catch {
+                try catalog.write { try $0.deleteStore(id) }
+                try groupCommit.commit()
+                throw error
+            }
+        }
+        for problem in try attachStores() { log.error("\(problem) What is in it cannot be read until it is.") }
+    }
+
+    private func attach(_ store: StoreRecord?) throws {
+        guard let store else { return }
+        try blobs.attach(
+            store.id,
+            named: store.name,
+            at: store.path,
+            identifier: store.identifier,
+            isNew: !store.isMade
+        )
+        log.notice("The store “\(store.name)” is \(store.path).")
+        try catalog.write { records in
+            if !store.isMade { try records.setMade(store: store.id) }
+            if try records.moves().error != nil { try records.retryMoves() }
+        }
+    }
+
+    /// Attaches the stores that are not there yet.
+    /// - Returns: why some cannot be.
+    private func attachStores() throws(LibraryError) -> [AlternateProblem] {
+        var problems: [AlternateProblem] = []
+        for store in try read({ try $0.stores() }) where !blobs.isAttached(store.id) {
+            do {
+                try attach(store)
+            } catch let error as AlternateProblem {
+                problems.append(error)
+            } catch {
+                throw LibraryError(error)
+            }
+        }
+        return problems
+    }
+
+    // MARK: Moving
+
+    /// Moves what is due.
+    /// - Returns: when to look again, if nobody asks before.
+    func moveWhatIsDue() -> Duration? {
+        guard blobs.hasAlternates else { return nil }
+        // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        do throws(LibraryError) {
+            if !blobs.absentStores.isEmpty { _ = try attachStores() }
+            while !isClosing.isSet, let move = try read({ try $0.dueMove(by: .now) }) {
+                do throws(LibraryError) {
+                    try carryOut(move)
+                } catch {
+                    if isClosing.isSet { return nil }
+                    let name = try read { try $0.stores() }.first { $0.id == move.target }?.name ?? "primary"
+                    let reason = "A content could not be moved to the store “\(name)”, and is where it was: \(error)"
+                    log.error("\(reason)")
+                    try postpone(move, because: reason)
+                }
+            }
+            let next = try read { try $0.nextMove() }.map {
+                max(.seconds(1), Duration.nanoseconds(max(0, $0.rawValue - Timestamp.now.rawValue)))
+            }
+            return blobs.absentStores.isEmpty ? next : min(next ?? Self.attachPause, Self.attachPause)
+        } catch {
+            if !isClosing.isSet { log.error("What is to be in other stores could not be moved: \(error)") }
+            return .seconds(60)
+        }
+    }
+
+    private func postpone(_ move: MoveRecord, because reason: String? = nil) throws(LibraryError) {
+        try write { try $0.queueMove(of: move.blob, at: Timestamp.now.advanced(by: Self.retryPause), because: reason) }
+    }
+
+    private func carryOut(_ move: MoveRecord) throws(LibraryError) {
+        guard let digest = move.digest, let target = move.target, target != move.store else {
+            return try write { try $0.setStore(of: move.blob, to: move.store) }
+        }
+        // A file that the kernel reads itself may be written to: it keeps its name until it is closed.
+        guard !boundBlobs.withLock({ $0.contains(digest) }) else { return try postpone(move) }
+        do throws(BlobStoreError) {
+            if target == 0 {
+                do { try space.take(move.size) } catch {
+                    throw .noSpace(during: "moving it to the library's own folder")
+                }
+            }
+            let source = try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: move.size)
+            }
+            try blobs.copy(source, as: digest, size: move.size, to: target) { isClosing.isSet }
+        } catch {
+            guard case .corrupt = error else { throw LibraryError(error) }
+            // Unless a program has changed the file that was read, and another has its name now.
+            var pause = Pause()
+            guard case .damaged(let reason) = inspect(digest, size: move.size, &pause) else {
+                return try postpone(move)
+            }
+            try noteDamage(of: move.blob, digest, reason)
+            // Whoever heals it has it moved.
+            return try write { try $0.setStore(of: move.blob, to: move.store) }
+        }
+        // No upload is about to name the content, and nobody else removes it.
+        guard collection.beginRemoval(of: [digest]) == [digest] else { return try postpone(move) }
+        defer { collection.endRemoval(of: [digest]) }
+        guard try read({ try $0.blob(digest) }) == move.blob else {
+            // Nobody has it any more, and it has been removed everywhere else.
+            do throws(BlobStoreError) { return try blobs.remove(digest) } catch { throw LibraryError(error) }
+        }
+        // What an upload has put into the library's own folder is made durable there, by its name.
+        try commit()
+        // Nobody binds it from here on.
+        guard boundBlobs.withLock({ $0.insert(digest).inserted }) else { return try postpone(move) }
+        defer { boundBlobs.withLock { _ = $0.remove(digest) } }
+        do throws(BlobStoreError) {
+            try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.remove(digest, exceptFrom: target) }
+        } catch {
+            throw LibraryError(error)
+        }
+        try write { try $0.setStore(of: move.blob, to: target) }
+    }
+
+    // MARK: What people say and see
+
+    /// The number of a store, by that or its name; 0 and `primary` are the library's own folder.
+    private func storeNumber(_ text: String, _ attribute: String) throws(LibraryError) -> Int64 {
+        if text == "0" || text == "primary" { return 0 }
+        let stores = try read { try $0.stores() }
+        if let store = stores.first(where: { $0.name == text || "\($0.id)" == text }) { return store.id }
+        let known = ["0 (primary)"] + stores.map { "\($0.id) (\($0.name))" }
+        throw .invalid(
+            "\(attribute) cannot be “\(text)”: the library's stores are \(known.joined(separator: ", ")); mount -o store=NAME:FOLDER adds one."
+        )
+    }
+
+    /// Somebody says in which store an asset is to have its contents.
+    func setStore(
+        _ name: String,
+        of id: NodeID,
+        to value: [UInt8],
+        _ presence: Presence,
+        by uploader: Uploader
+    ) throws(LibraryError) {
+        let isThere = try self.store(of: id) != nil
+        try presence.check(isThere)
+        let store = try storeNumber(String(decoding: value, as: UTF8.self), name)
+        try settle(id)
+        try write { records in
+            guard let node = try records.node(id), node.isFile else {
+                throw LibraryError.invalid("\(name) is for files.")
+            }
+            try uploader.refuseUnlessOwner(of: node, name)
+            guard node.asset != nil else {
+                return try records.setExtendedAttribute(AttributeName.store, of: id, to: Array("\(store)".utf8))
+            }
+            let asset = try records.assetToChange(of: id, for: name)
+            try records.setStore(of: asset, to: store)
+            try noteChange(of: id, name, by: uploader.uid, records)
+            try records.addLinks(0, to: id, at: .now)
+        }
+        mover.wake()
+    }
+
+    func removeStore(_ name: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
+        guard try store(of: id) != nil else { throw .noSuchAttribute }
+        guard try read({ try $0.node(id)?.asset }) == nil else {
+            return try setStore(name, of: id, to: [0x30], .any, by: uploader)
+        }
+        try write { try $0.deleteExtendedAttribute(AttributeName.store, of: id) }
+    }
+
+    /// In which store a file's asset is to have its contents; nil where nobody has said so.
+    func store(of id: NodeID) throws(LibraryError) -> String? {
+        try read { records in
+            guard let node = try records.node(id) else { return nil }
+            guard let asset = node.asset else {
+                return try records.extendedAttribute(AttributeName.store, of: id).map {
+                    String(decoding: $0, as: UTF8.self)
+                }
+            }
+            let store = try records.store(of: asset)
+            return store == 0 ? nil : "\(store)"
+        }
+    }
+
+    /// The stores of the library, for `user.asset.info` of `folders/`.
+    func storeInformation(_ records: Records) throws -> [JSONObject] {
+        try records.stores().map { store in
+            let contents = try records.contents(ofStore: store.id)
+            var object = JSONObject()
+            object.add("id", store.id)
+            object.add("name", store.name)
+            object.add("path", store.path)
+            object.add("contents", contents.count)
+            object.add("bytes", contents.bytes)
+            let disk = blobs.statistics(of: store.id)
+            object.add("is_there", disk != nil)
+            object.add("free_bytes", disk.map { Int64(clamping: $0.f_bavail) &* Int64(clamping: $0.f_frsize) })
+            return object
+        }
+    }
+
+    /// How much is to be moved, and why something could not be: a JSON object on one line.
+    func storesJob() throws(LibraryError) -> [UInt8] {
+        let moves = try read { try $0.moves() }
+        var job = JSONObject()
+        job.add("token", Work.stores.rawValue)
+        job.add("kind", "stores")
+        job.add("status", moves.count == 0 ? "success" : moves.error == nil ? "progress" : "error")
+        job.add("contents", moves.count)
+        job.add("error", moves.error)
+        return job.bytes + [0x0A]
+    }
+}
+
+extension Records {
+    /// The name of the store that an asset's present content is in.
+    func storeName(of asset: AssetID) throws -> String {
+        let store = try currentBlob(of: asset).map { try self.store(of: $0) } ?? 0
+        return try stores().first { $0.id == store }?.name ?? "primary"
+    }
+}
