@@ -106,8 +106,12 @@ extension AssetLibrary {
     }
 
     private func carryOut(_ move: MoveRecord) throws(LibraryError) {
-        guard let digest = move.digest, let target = move.target, target != move.store else {
-            return try write { try $0.setStore(of: move.blob, to: move.store) }
+        guard let digest = move.digest, let target = move.target else {
+            return try write { try $0.deleteMove(of: move.blob) }
+        }
+        // What a crash has left on another way is removed.
+        guard target != move.store || blobs.isElsewhere(digest, than: target) else {
+            return try write { try $0.setStore(of: move.blob, to: target) }
         }
         // A file that the kernel reads itself may be written to: it keeps its name until it is closed.
         guard !boundBlobs.withLock({ $0.contains(digest) }) else { return try postpone(move) }
@@ -129,7 +133,7 @@ extension AssetLibrary {
             }
             try noteDamage(of: move.blob, digest, reason)
             // Whoever heals it has it moved.
-            return try write { try $0.setStore(of: move.blob, to: move.store) }
+            return try write { try $0.deleteMove(of: move.blob) }
         }
         // No upload is about to name the content, and nobody else removes it.
         guard collection.beginRemoval(of: [digest]) == [digest] else { return try postpone(move) }

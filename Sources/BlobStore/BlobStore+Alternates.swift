@@ -123,6 +123,11 @@ extension BlobStore {
     /// Whether a store has a blob's file.
     public func holds(_ digest: Digest, in id: Int64) -> Bool { folder(id)?.size(of: digest) != nil }
 
+    /// Whether another store has a blob's file.
+    public func isElsewhere(_ digest: Digest, than id: Int64) -> Bool {
+        ([0] + alternates.withLock { $0.map(\.id) }).contains { $0 != id && holds(digest, in: $0) }
+    }
+
     /// Free and total space of a store's disk; nil where it is not there.
     public func statistics(of id: Int64) -> statvfs? {
         var result = statvfs()

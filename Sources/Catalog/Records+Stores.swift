@@ -93,11 +93,26 @@ extension Records {
         try first("SELECT store FROM blob WHERE id = ?", [blob.value]) { $0.integer(0) } ?? 0
     }
 
-    /// Records in which store a content is, and that there is nothing more to be done with it.
+    /// In which store a content is to be: that of all assets that have it or had it, or the library's own; nil where nobody has it any
+    /// more. A subquery of `b`.
+    private static let target = """
+        (SELECT iif(min(a.store) = max(a.store), min(a.store), 0) FROM version v JOIN asset a ON a.id = v.asset
+        WHERE v.blob = b.id)
+        """
+
+    /// Records in which store a content is, and that there is nothing more to be done with it, unless it is to be in another by now.
     public func setStore(of blob: BlobID, to store: Int64) throws {
         try run("UPDATE blob SET store = ? WHERE id = ?", [.integer(store), blob.value])
-        try run("DELETE FROM store_due WHERE blob = ?", [blob.value])
+        try run(
+            """
+            DELETE FROM store_due WHERE blob = ? AND coalesce((SELECT \(Self.target) FROM blob b WHERE b.id = store_due.blob), ?) = ?
+            """,
+            [blob.value, .integer(store), .integer(store)]
+        )
     }
+
+    /// A content stays where it is, wherever it is to be.
+    public func deleteMove(of blob: BlobID) throws { try run("DELETE FROM store_due WHERE blob = ?", [blob.value]) }
 
     /// Has a content looked at, whether it is where it is to be.
     public func queueMove(of blob: BlobID, at time: Timestamp, because error: String? = nil) throws {
@@ -114,10 +129,7 @@ extension Records {
     public func dueMove(by time: Timestamp) throws -> MoveRecord? {
         try first(
             """
-            SELECT b.id, b.digest, b.size, b.store, (
-                SELECT iif(min(a.store) = max(a.store), min(a.store), 0) FROM version v JOIN asset a ON a.id = v.asset
-                WHERE v.blob = b.id)
-            FROM store_due d JOIN blob b ON b.id = d.blob WHERE d.due <= ? ORDER BY d.due, d.blob LIMIT 1
+            SELECT b.id, b.digest, b.size, b.store, \(Self.target) FROM store_due d JOIN blob b ON b.id = d.blob WHERE d.due <= ? ORDER BY d.due, d.blob LIMIT 1
             """,
             [time.value]
         ) {

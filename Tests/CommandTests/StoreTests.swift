@@ -154,7 +154,7 @@ struct StoreTests {
             $ASSETFS mount -o store=archive:$STORE $PWD/lib $PWD/one; cp in/* one/folders; sync one/folders/1; id=1
             for round in $(seq 6); do
                 move $id one/folders/*; sync one/folders/1; sleep 0.0$round
-                pkill -KILL -f "[a]ssetfs mount.*$PWD/lib"; while pgrep -f "[a]ssetfs mount.*$PWD/lib" > /dev/null; do sleep 0.01; done
+                pkill -KILL -f "[a]ssetfs mount.*$PWD/lib"; while stat one/folders > /dev/null 2>&1; do sleep 0.01; done
                 $ASSETFS mount $PWD/lib $PWD/one; for n in $(seq 40); do cmp in/$n one/folders/$n; done; id=$((1 - id))
             done
             move archive one/folders/*; settled; test -z "$(find lib/blobs -type f)"; for n in $(seq 40); do cmp in/$n one/folders/$n; done
