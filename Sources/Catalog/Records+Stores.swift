@@ -93,8 +93,8 @@ extension Records {
         try first("SELECT store FROM blob WHERE id = ?", [blob.value]) { $0.integer(0) } ?? 0
     }
 
-    /// In which store a content is to be: that of all assets that have it or had it, or the library's own; nil where nobody has it any
-    /// more. A subquery of `b`.
+    // In which store a content is to be: that of all assets that have it or had it, or the library's own; NULL where nobody has it any
+    // more. A subquery of `b`.
     private static let target = """
         (SELECT iif(min(a.store) = max(a.store), min(a.store), 0) FROM version v JOIN asset a ON a.id = v.asset
         WHERE v.blob = b.id)
