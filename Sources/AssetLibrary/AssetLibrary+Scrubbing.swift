@@ -98,8 +98,12 @@ extension AssetLibrary {
                 if isClosing.isSet || scrub.state.withLock({ $0.isRequested }) { return try setScrub(record) }
                 try note(finding, of: blob.id, digest)
                 record.position = blob.id
-                record.contents += 1
-                record.bytes += blob.size
+                if case .postponed = finding {
+                    record.skipped += 1
+                } else {
+                    record.contents += 1
+                    record.bytes += blob.size
+                }
                 scrub.state.withLock { $0.record = record }
             }
             if blobs.isEmpty { break }
@@ -113,7 +117,9 @@ extension AssetLibrary {
         try setScrub(record) { $0.isHurried = false }
         let count = try read { try $0.damageCount() }
         if record.contents > 0 {
-            log.notice("\(record.contents) contents were compared with their SHA-256; \(count) are damaged.")
+            log.notice(
+                "\(record.contents) contents were compared with their SHA-256, \(record.skipped) could not be read now; \(count) are damaged."
+            )
         }
     }
 
@@ -263,6 +269,7 @@ extension AssetLibrary {
             }
             job.add("contents", record.contents)
             job.add("bytes", record.bytes)
+            job.add("skipped", record.skipped)
             job.add("damaged", count)
             var files: [JSONObject] = []
             for damage in try records.damage(limit: Self.shownLimit) where files.count < Self.shownLimit {

@@ -47,7 +47,6 @@ extension AssetLibrary {
             identifier: store.identifier,
             isNew: !store.isMade
         )
-        log.notice("The store “\(store.name)” is \(store.path).")
         try catalog.write { records in
             if !store.isMade { try records.setMade(store: store.id) }
             if try records.moves().error != nil { try records.retryMoves() }
@@ -56,11 +55,12 @@ extension AssetLibrary {
 
     /// Attaches the stores that are not there yet.
     /// - Returns: why some cannot be.
-    private func attachStores() throws(LibraryError) -> [AlternateProblem] {
+    private func attachStores(_ attached: (StoreRecord) -> Void = { _ in }) throws(LibraryError) -> [AlternateProblem] {
         var problems: [AlternateProblem] = []
         for store in try read({ try $0.stores() }) where !blobs.isAttached(store.id) {
             do {
                 try attach(store)
+                attached(store)
             } catch let error as AlternateProblem {
                 problems.append(error)
             } catch {
@@ -79,7 +79,9 @@ extension AssetLibrary {
         // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         do throws(LibraryError) {
-            if !blobs.absentStores.isEmpty { _ = try attachStores() }
+            if !blobs.absentStores.isEmpty {
+                _ = try attachStores { log.notice("The store “\($0.name)” (\($0.path)) is there again.") }
+            }
             while !isClosing.isSet, let move = try read({ try $0.dueMove(by: .now) }) {
                 do throws(LibraryError) {
                     try carryOut(move)

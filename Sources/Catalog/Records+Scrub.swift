@@ -12,6 +12,8 @@ public struct ScrubRecord: Sendable {
     public var contents: Int64 = 0
     /// Their bytes.
     public var bytes: Int64 = 0
+    /// How many it could not read: their store is not there, or they were changed again and again.
+    public var skipped: Int64 = 0
     /// When the last pass ended; nil before there was one.
     public var finished: Timestamp?
 
@@ -35,13 +37,14 @@ public struct DamageRecord: Sendable {
 extension Records {
     /// How far the contents have been looked through.
     public func scrub() throws -> ScrubRecord {
-        try first("SELECT began, position, last, contents, bytes, finished FROM scrub", []) { row in
+        try first("SELECT began, position, last, contents, bytes, skipped, finished FROM scrub", []) { row in
             var record = ScrubRecord()
             record.began = row.optionalTimestamp(0)
             record.position = BlobID(rawValue: row.integer(1))
             record.last = BlobID(rawValue: row.integer(2))
             (record.contents, record.bytes) = (row.integer(3), row.integer(4))
-            record.finished = row.optionalTimestamp(5)
+            record.skipped = row.integer(5)
+            record.finished = row.optionalTimestamp(6)
             return record
         } ?? ScrubRecord()
     }
@@ -49,10 +52,11 @@ extension Records {
     /// Records how far they have been.
     public func setScrub(_ record: ScrubRecord) throws {
         try run(
-            "UPDATE scrub SET began = ?, position = ?, last = ?, contents = ?, bytes = ?, finished = ?",
+            "UPDATE scrub SET began = ?, position = ?, last = ?, contents = ?, bytes = ?, skipped = ?, finished = ?",
             [
                 SQLValue(record.began?.rawValue), record.position.value, record.last.value,
-                .integer(record.contents), .integer(record.bytes), SQLValue(record.finished?.rawValue),
+                .integer(record.contents), .integer(record.bytes), .integer(record.skipped),
+                SQLValue(record.finished?.rawValue),
             ]
         )
     }

@@ -218,9 +218,9 @@ enum Schema {
     /// How far contents have been read and compared with their SHA-256, and which are not what they were.
     private static let scrub = """
         CREATE TABLE scrub (
-            id INTEGER PRIMARY KEY, began INTEGER, position INTEGER NOT NULL, last INTEGER NOT NULL, contents INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            id INTEGER PRIMARY KEY, began INTEGER, position INTEGER NOT NULL, last INTEGER NOT NULL, contents INTEGER NOT NULL, bytes INTEGER NOT NULL, skipped INTEGER NOT NULL,
             finished INTEGER) STRICT;
-        INSERT INTO scrub VALUES (1, NULL, 0, 0, 0, 0, NULL);
+        INSERT INTO scrub VALUES (1, NULL, 0, 0, 0, 0, 0, NULL);
         CREATE TABLE damage (blob INTEGER PRIMARY KEY, reason TEXT NOT NULL, found INTEGER NOT NULL) STRICT;
         CREATE TRIGGER damaged_gone AFTER DELETE ON blob BEGIN
             DELETE FROM damage WHERE blob = OLD.id;

@@ -79,7 +79,8 @@ struct ScrubCommand: ParsableCommand {
                 ? "\(contents) compared so far (\(percent) %)"
                 : (members["finished"] as? String).map { "\(contents) compared until \($0.prefix(19))Z" }
                     ?? "Never compared"
-            return "\(state); \(count) damaged."
+            let skipped = members["skipped"] as? Int ?? 0
+            return state + (skipped > 0 ? "; \(skipped) could not be read now" : "") + "; \(count) damaged."
         }
     }
 }
