@@ -54,7 +54,9 @@ extension AssetLibrary {
         // The copy is durable before it is the blob, and it is the blob, durably, before the bound file changes.
         try staged.synchronize()
         let bound = try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            try blobs.exchange(staged, with: digest)
+            // It has been found damaged, and healed: what is bound is not the blob any more, nor anybody's.
+            guard blobs.isPrimary(file, of: digest) else { throw .corrupt(digest) }
+            return try blobs.exchange(staged, with: digest)
         }
         boundBlobs.withLock { _ = $0.remove(digest) }
         upload.staged = bound
@@ -93,13 +95,20 @@ extension AssetLibrary {
     /// Reads a part of a blob, by its name each time: a program may be changing the file that had it a moment ago.
     func read(_ digest: Digest, size: Int64, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8] {
         let length = Int(max(0, min(Int64(count), size - offset)))
+        func bytes(of file: OpenFile) throws(BlobStoreError) -> [UInt8] {
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
+            defer { unsafe buffer.deallocate() }
+            let done = try unsafe file.read(into: buffer, at: offset)
+            return unsafe Array(buffer.prefix(done))
+        }
         do throws(BlobStoreError) {
+            let own = try sharedBlobs.withLock { _ throws(BlobStoreError) -> [UInt8]? in
+                try blobs.openOwn(digest, size: size).map { file throws(BlobStoreError) in try bytes(of: file) }
+            }
+            if let own { return own }
+            if let other = try blobs.openElsewhere(digest, size: size) { return try bytes(of: other) }
             return try sharedBlobs.withLock { _ throws(BlobStoreError) in
-                let file = try blobs.open(digest, size: size)
-                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
-                defer { unsafe buffer.deallocate() }
-                let done = try unsafe file.read(into: buffer, at: offset)
-                return unsafe Array(buffer.prefix(done))
+                try bytes(of: try blobs.open(digest, size: size))
             }
         } catch {
             throw LibraryError(error)
@@ -111,6 +120,9 @@ extension AssetLibrary {
         let (file, digest, whole, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
         guard let file, size > 0 else { return try blobs.stage() }
         guard isShared, let digest else { return try blobs.stage(copyOf: file, size: size) }
+        if let other = try blobs.openElsewhere(digest, size: whole) {
+            return try blobs.stage(copyOf: other, size: size)
+        }
         return try sharedBlobs.withLock { _ throws(BlobStoreError) in
             try blobs.stage(copyOf: try blobs.open(digest, size: whole), size: size)
         }

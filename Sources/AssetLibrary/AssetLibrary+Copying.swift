@@ -58,6 +58,7 @@ extension AssetLibrary {
             guard !upload.isDirty, !(upload.isBound && upload.staged != nil) else { return nil }
             return source.shown.withLock { shown in shown.digest.map { ($0, shown.size) } }
         }
+        if let origin, blobs.isMarked(origin.digest) { throw .blobs(.corrupt(origin.digest)) }
         guard let (digest, size) = origin, size > 0 else { return false }
         return try node.upload.withLock { upload throws(LibraryError) -> Bool in
             takeUpRefused(&upload, of: node)

@@ -99,7 +99,7 @@ extension AssetLibrary {
         let attribute = AttributeName(name)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
-        case .policy(let key): return try setPolicy(key, of: id, to: value, presence)
+        case .policy(let key): return try setPolicy(key, of: id, to: value, presence, by: uploader)
         case .flag(let flag): return try setFlag(flag, text, of: id, to: value, by: uploader)
         case .computed(let key): return try setComputed(key, text, of: id, to: value, for: uploader)
         case .life(let attribute): return try setLife(attribute, text, of: id, to: value, presence, by: uploader)
@@ -143,7 +143,7 @@ extension AssetLibrary {
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .life(let attribute): return try removeLife(attribute, text, of: id, by: uploader)
-        case .policy(let key): return try removePolicy(key, of: id)
+        case .policy(let key): return try removePolicy(key, of: id, by: uploader)
         case .alternateStore: return try removeStore(text, of: id, by: uploader)
         case .field, .rating: return try removeFieldAttribute(name, of: id, by: uploader)
         case .free, .mediaType, .accessList, .defaultList, .computed, .flag, .action: break

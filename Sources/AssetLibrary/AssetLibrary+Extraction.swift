@@ -115,8 +115,13 @@ extension AssetLibrary {
         try record.finish(findings, problem, in: self)
     }
 
-    func openBlob(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile {
-        try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: size) }
+    /// Opens a blob: in the library's own folder while nobody gives its name to another file, elsewhere without holding up anybody.
+    func openBlob(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
+        let own = try sharedBlobs.withLock { _ throws(BlobStoreError) in
+            try blobs.openOwn(digest, size: size, evenIfDamaged: evenIfDamaged)
+        }
+        if let own { return own }
+        return try blobs.open(digest, size: size, evenIfDamaged: evenIfDamaged)
     }
 
     static func `extension`(of name: [UInt8]) -> String {

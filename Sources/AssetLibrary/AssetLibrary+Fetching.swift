@@ -45,6 +45,12 @@ extension AssetLibrary {
             guard folder.isFolder, try rulebook.of(id, records).root == .folders else {
                 throw LibraryError.invalid("\(name) is for folders below folders/, which the file goes to.")
             }
+            for (key, value) in request.metadata {
+                guard let field = Field(Field.metadataPrefix + key) else { continue }
+                let type = try rulebook.of(id, records).policy.fieldTypes[field]
+                guard let objection = type?.objection(to: Array(value.utf8)) else { continue }
+                throw LibraryError(objection, to: Array(value.utf8), of: "metadata[\(key)]")
+            }
             guard try records.waitingFetches(of: uploader.uid) < Self.waitingLimit else {
                 throw LibraryError.busy("There are \(Self.waitingLimit) URLs of yours waiting already.")
             }

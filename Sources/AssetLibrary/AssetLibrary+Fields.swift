@@ -53,11 +53,13 @@ extension AssetLibrary {
         if let objection = field.objection(to: value) { throw LibraryError(objection, to: value, of: text) }
         try settle(id)
         try space.take(Int64(value.count))
+        // Where a file is to come that has no name yet.
+        let aim = rulebook.isSilent ? nil : openNode(id)?.upload.withLock { $0.aim }
         try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             let former = try records.fieldValue(field, of: id)
             try presence.check(former != nil)
-            if node.isFile, let objection = try type(of: field, in: id, records)?.objection(to: value) {
+            if node.isFile, let objection = try type(of: field, for: id, aim, records)?.objection(to: value) {
                 throw LibraryError(objection, to: value, of: text)
             }
             if field.isMetadata, former == nil, try records.metadataCount(ofNode: node) >= Field.metadataLimit {
@@ -74,10 +76,16 @@ extension AssetLibrary {
         }
     }
 
-    /// Which values a field may have in the folder that a file is in, where that says anything.
-    private func type(of field: Field, in id: NodeID, _ records: Records) throws -> FieldType? {
-        guard !rulebook.isSilent, let folder = try records.anyEntry(of: id)?.parent else { return nil }
-        return try rulebook.of(folder, records).policy.fieldTypes[field]
+    /// Which values a field may have in the folder that a file is in or is to come to, where that says anything.
+    private func type(
+        of field: Field,
+        for id: NodeID,
+        _ aim: OpenNode.Aim?,
+        _ records: Records
+    ) throws -> FieldType? {
+        guard !rulebook.isSilent else { return nil }
+        let folder = try aim == nil ? records.anyEntry(of: id)?.parent : destination(of: id, aim, records)?.parent
+        return try folder.flatMap { try rulebook.of($0, records).policy.fieldTypes[field] }
     }
 
     func removeFieldAttribute(_ name: [UInt8], of id: NodeID, by uploader: Uploader) throws(LibraryError) {
@@ -167,7 +175,7 @@ final class RefusedAttributes: Sendable {
 }
 
 extension LibraryError {
-    fileprivate init(_ objection: Field.Objection, to value: [UInt8], of attribute: String) {
+    init(_ objection: Field.Objection, to value: [UInt8], of attribute: String) {
         let sentence = "\(attribute) cannot be “\(value.shown)”: \(objection.reason)."
         switch objection {
         case .invalid: self = .invalid(sentence)

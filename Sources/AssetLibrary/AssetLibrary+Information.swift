@@ -34,6 +34,7 @@ extension AssetLibrary {
     ) throws(LibraryError) -> String? {
         try settle(id)
         if let path = try signedPath(key, of: id, for: reader) { return path }
+        let disks = key == "info" && id == .folders ? blobs.storeStatistics : [:]
         if key.hasPrefix("md5_") { return try md5(of: id, isFirst: key == "md5_at_upload") }
         return try read { records in
             if key == "error" {
@@ -43,7 +44,7 @@ extension AssetLibrary {
                 }
             }
             if key == "info", id == .folders {
-                return String(decoding: try libraryInformation(records).bytes, as: UTF8.self)
+                return String(decoding: try libraryInformation(disks, records).bytes, as: UTF8.self)
             }
             if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
             if key == "id", collections.isSealed(id) { return try records.anyEntry(of: id)?.name.description }
@@ -104,7 +105,7 @@ extension AssetLibrary {
     }
 
     /// What the library holds: the value of `user.asset.info` of `folders/`.
-    private func libraryInformation(_ records: Records) throws -> JSONObject {
+    private func libraryInformation(_ disks: [Int64: statvfs], _ records: Records) throws -> JSONObject {
         let counts = try records.counts()
         let disk = try diskStatistics()
         let block = Int64(clamping: disk.f_frsize)
@@ -117,7 +118,7 @@ extension AssetLibrary {
         info.add("bytes", counts.bytes - counts.reclaimable)
         info.add("reclaimable_bytes", counts.reclaimable)
         info.add("damaged", try records.damageCount())
-        info.add("stores", try storeInformation(records))
+        info.add("stores", try storeInformation(disks, records))
         info.add("to_be_moved", try records.moves().count)
         info.add("scrubbed", try records.scrub().finished?.description)
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)

@@ -43,7 +43,7 @@ extension AssetLibrary {
         isCancelled: () -> Bool
     ) throws(BlobStoreError) -> [UInt8]? {
         func open() throws(BlobStoreError) -> OpenFile {
-            try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: size) }
+            try openBlob(digest, size: size)
         }
         let file = try open()
         let bytes = try MD5.of(file, size: size, isCancelled: isCancelled)

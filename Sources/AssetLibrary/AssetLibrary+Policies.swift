@@ -20,7 +20,8 @@ extension AssetLibrary {
         _ key: String,
         of id: NodeID,
         to value: [UInt8],
-        _ presence: Presence
+        _ presence: Presence,
+        by uploader: Uploader
     ) throws(LibraryError) {
         guard let key = PolicyKey(rawValue: key) else {
             throw .invalid("There is no policy “\(key)”; there are \(PolicyKey.choices).")
@@ -37,6 +38,7 @@ extension AssetLibrary {
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             guard node.isFolder else { throw LibraryError.invalid("user.policy.\(key.rawValue) is a folder's to say.") }
+            try refuseUnlessEntitled(uploader, to: key, of: node, records)
             let isThere = try records.policies(of: id).contains { $0.key == key.rawValue }
             if isThere, presence == .absent { throw LibraryError.attributeExists }
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
@@ -47,11 +49,12 @@ extension AssetLibrary {
         usage.forget()
     }
 
-    func removePolicy(_ key: String, of id: NodeID) throws(LibraryError) {
+    func removePolicy(_ key: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
         try write { records in
             guard let key = PolicyKey(rawValue: key),
                 try records.policies(of: id).contains(where: { $0.key == key.rawValue })
             else { throw LibraryError.noSuchAttribute }
+            if let node = try records.node(id) { try refuseUnlessEntitled(uploader, to: key, of: node, records) }
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
@@ -67,9 +70,32 @@ extension AssetLibrary {
     /// Whether somebody may let a file stay that goes unless it is stored.
     func mayStore(_ id: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         guard uploader.uid != 0, !rulebook.isSilent, let asset = try records.node(id)?.asset,
-            try records.asset(asset)?.unstoredUntil != nil, let folder = try records.anyEntry(of: id)?.parent
+            try records.asset(asset)?.unstoredUntil != nil
         else { return true }
-        return try rulebook.of(folder, records).policy.autostores || records.node(folder)?.uid == uploader.uid
+        guard let folder = try records.anyEntry(of: id)?.parent ?? records.trashed(asset)?.parent,
+            try records.node(folder) != nil
+        else { return false }
+        return try mayLetStay(in: folder, uploader, records)
+    }
+
+    private func mayLetStay(in folder: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
+        let rules = try rulebook.of(folder, records)
+        guard uploader.uid != 0, !rules.policy.autostores else { return true }
+        return try rules.autostoreFolder.flatMap { try records.node($0) }?.uid == uploader.uid
+    }
+
+    /// Who may let files stay is not for everybody to say who may write to the folder.
+    private func refuseUnlessEntitled(
+        _ uploader: Uploader,
+        to key: PolicyKey,
+        of folder: NodeRecord,
+        _ records: Records
+    ) throws {
+        guard key == .autostore else { return }
+        try uploader.refuseUnlessOwner(of: folder, "user.policy.autostore")
+        guard try mayLetStay(in: folder.id, uploader, records) else {
+            throw LibraryError.notPermitted("user.policy.autostore cannot be changed here: \(Self.autostoreIsDisabled)")
+        }
     }
 
     /// A person decides whether an asset stays, or is read for what it embeds.

@@ -4,6 +4,7 @@ internal import Catalog
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemPackage
 
 // Whether the contents are still what they were when they were stored: all are read and compared with their SHA-256, slowly, once in a
 // while, or as fast as the disk gives them when somebody asks. What is damaged is never given out (EIO), and told of; the same content,
@@ -147,9 +148,7 @@ extension AssetLibrary {
 
     private func inspectOnce(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
         func open() throws(BlobStoreError) -> OpenFile {
-            try sharedBlobs.withLock { _ throws(BlobStoreError) in
-                try blobs.open(digest, size: size, evenIfDamaged: true)
-            }
+            try openBlob(digest, size: size, evenIfDamaged: true)
         }
         do throws(BlobStoreError) {
             // A program may change the file that was opened; then another has its name, which is to be read.
@@ -167,18 +166,22 @@ extension AssetLibrary {
             }
             return .postponed
         } catch {
-            if isClosing.isSet { return .postponed }
+            // A store whose disk has gone is not damaged.
+            if isClosing.isSet || noticeVanishedStores() { return .postponed }
             switch error {
             case .missing: return .damaged("Its file is missing.")
             case .damaged(_, let expected, let found):
                 return .damaged("Its file has \(found) bytes instead of \(expected).")
-            // Its store may be there another time.
-            case .absent: return .postponed
-            case .io(let number, _): return .damaged("Its file cannot be read: \(number).")
+            case .io(let number, _) where Self.errorsOfDisks.contains(number):
+                return .damaged("Its file cannot be read: \(number).")
+            // Its store may be there another time, and what is scarce now may not be then.
             default: return .postponed
             }
         }
     }
+
+    /// What says that bytes are lost: EIO; EBADMSG and EUCLEAN of filesystems that know.
+    private static let errorsOfDisks: [Errno] = [.ioError, .badMessage, Errno(rawValue: 117)]
 
     /// Records what was found, and tells of what is new.
     private func note(_ finding: Finding, of blob: BlobID, _ digest: Digest) throws(LibraryError) {

@@ -9,18 +9,24 @@ internal import Synchronization
 // several assets have is where all of them want it, or else in the library's own folder. Nothing is removed anywhere before a copy has been
 // read back from the disk that it is on.
 extension AssetLibrary {
-    /// How long what could not be moved waits.
-    private static let retryPause = Duration.seconds(30)
-    /// How often a store is looked for that is not there.
+    /// How long a content waits that is in use.
+    private static let usePause = Duration.seconds(30)
+    /// How long one waits that could not be moved.
+    private static let failurePause = Duration.seconds(600)
+    /// How often a store is looked for that is not there, and whether one still is.
     private static let attachPause = Duration.seconds(5)
+    private static let lookPause = Duration.seconds(60)
 
     /// Attaches the stores that the catalog knows, and those that are named now.
     /// - Throws: where one that is new cannot be used; one that is known may come later.
     func prepareStores(_ named: [(name: String, path: String)]) throws {
         for (name, path) in named {
             let known = try catalog.read { try $0.stores() }.first { $0.name == name }
-            if let known {
-                if known.path != path { try catalog.write { try $0.setPath(ofStore: known.id, to: path) } }
+            if var known {
+                known.path = path
+                // What is not there keeps the place where it was.
+                guard (try? attach(known, isTaken: true)) != nil else { continue }
+                try catalog.write { try $0.setPath(ofStore: known.id, to: path) }
                 continue
             }
             let identifier = Array(MessageCode.newKey().prefix(16)).hexadecimal
@@ -28,7 +34,7 @@ extension AssetLibrary {
             // Known before there is a folder that says whose it is.
             try groupCommit.commit()
             do {
-                try attach(catalog.read { try $0.stores() }.last { $0.id == id })
+                for store in try catalog.read({ try $0.stores() }) where store.id == id { try attach(store) }
             } catch {
                 try catalog.write { try $0.deleteStore(id) }
                 try groupCommit.commit()
@@ -38,14 +44,14 @@ extension AssetLibrary {
         for problem in try attachStores() { log.error("\(problem) What is in it cannot be read until it is.") }
     }
 
-    private func attach(_ store: StoreRecord?) throws {
-        guard let store else { return }
+    private func attach(_ store: StoreRecord, isTaken: Bool = false) throws {
         try blobs.attach(
             store.id,
             named: store.name,
             at: store.path,
             identifier: store.identifier,
-            isNew: !store.isMade
+            isNew: !store.isMade,
+            isTaken: isTaken
         )
         try catalog.write { records in
             if !store.isMade { try records.setMade(store: store.id) }
@@ -70,6 +76,16 @@ extension AssetLibrary {
         return problems
     }
 
+    /// Notices stores whose disk has gone.
+    /// - Returns: whether there are such.
+    func noticeVanishedStores() -> Bool {
+        let gone = blobs.detachVanished()
+        for name in gone {
+            log.error("The store “\(name)” is not there any more; what is in it cannot be read until it is.")
+        }
+        return !gone.isEmpty
+    }
+
     // MARK: Moving
 
     /// Moves what is due.
@@ -79,32 +95,49 @@ extension AssetLibrary {
         // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         do throws(LibraryError) {
+            _ = noticeVanishedStores()
             if !blobs.absentStores.isEmpty {
-                _ = try attachStores { log.notice("The store “\($0.name)” (\($0.path)) is there again.") }
+                _ = try attachStores { store in
+                    log.notice("The store “\(store.name)” (\(store.path)) is there again.")
+                }
             }
-            while !isClosing.isSet, let move = try read({ try $0.dueMove(by: .now) }) {
+            while !isClosing.isSet,
+                let move = try read({ try $0.dueMove(by: .now, notBetween: blobs.absentStores) })
+            {
                 do throws(LibraryError) {
                     try carryOut(move)
                 } catch {
-                    if isClosing.isSet { return nil }
-                    let name = try read { try $0.stores() }.first { $0.id == move.target }?.name ?? "primary"
-                    let reason = "A content could not be moved to the store “\(name)”, and is where it was: \(error)"
-                    log.error("\(reason)")
-                    try postpone(move, because: reason)
+                    if isClosing.isSet || noticeVanishedStores() { return .seconds(1) }
+                    try note(error, of: move)
                 }
             }
+            guard blobs.absentStores.isEmpty else { return Self.attachPause }
             let next = try read { try $0.nextMove() }.map {
                 max(.seconds(1), Duration.nanoseconds(max(0, $0.rawValue - Timestamp.now.rawValue)))
             }
-            return blobs.absentStores.isEmpty ? next : min(next ?? Self.attachPause, Self.attachPause)
+            return min(next ?? Self.lookPause, Self.lookPause)
         } catch {
             if !isClosing.isSet { log.error("What is to be in other stores could not be moved: \(error)") }
             return .seconds(60)
         }
     }
 
-    private func postpone(_ move: MoveRecord, because reason: String? = nil) throws(LibraryError) {
-        try write { try $0.queueMove(of: move.blob, at: Timestamp.now.advanced(by: Self.retryPause), because: reason) }
+    /// A content could not be moved, and is tried again later.
+    private func note(_ error: LibraryError, of move: MoveRecord) throws(LibraryError) {
+        let (name, former) = try read { records in
+            (try records.stores().first { $0.id == move.target }?.name ?? "primary", try records.moves().error)
+        }
+        let reason = "A content could not be moved to the store “\(name)”, and is where it was: \(error)"
+        if reason != former { log.error("\(reason)") }
+        try postpone(move, Self.failurePause, because: reason)
+    }
+
+    private func postpone(
+        _ move: MoveRecord,
+        _ pause: Duration = usePause,
+        because reason: String? = nil
+    ) throws(LibraryError) {
+        try write { try $0.queueMove(of: move.blob, at: Timestamp.now.advanced(by: pause), because: reason) }
     }
 
     private func carryOut(_ move: MoveRecord) throws(LibraryError) {
@@ -112,22 +145,19 @@ extension AssetLibrary {
             return try write { try $0.deleteMove(of: move.blob) }
         }
         // What a crash has left on another way is removed.
-        guard target != move.store || blobs.isElsewhere(digest, than: target) else {
+        guard target != move.store || blobs.holders(of: digest).contains(where: { $0 != target }) else {
             return try write { try $0.setStore(of: move.blob, to: target) }
         }
         // A file that the kernel reads itself may be written to: it keeps its name until it is closed.
         guard !boundBlobs.withLock({ $0.contains(digest) }) else { return try postpone(move) }
+        try refuseFullStore(target, move.size)
+        let copy: BlobStore.Copy
         do throws(BlobStoreError) {
-            if target == 0 {
-                do { try space.take(move.size) } catch {
-                    throw .noSpace(during: "moving it to the library's own folder")
-                }
+            copy = try blobs.stage(openBlob(digest, size: move.size), as: digest, size: move.size, in: target) {
+                isClosing.isSet
             }
-            let source = try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.open(digest, size: move.size)
-            }
-            try blobs.copy(source, as: digest, size: move.size, to: target) { isClosing.isSet }
         } catch {
-            guard case .corrupt = error else { throw LibraryError(error) }
+            guard case .corrupt = error, !blobs.isMarked(digest) else { throw LibraryError(error) }
             // Unless a program has changed the file that was read, and another has its name now.
             var pause = Pause()
             guard case .damaged(let reason) = inspect(digest, size: move.size, &pause) else {
@@ -137,24 +167,43 @@ extension AssetLibrary {
             // Whoever heals it has it moved.
             return try write { try $0.deleteMove(of: move.blob) }
         }
-        // No upload is about to name the content, and nobody else removes it.
+        defer { blobs.drop(copy) }
+        // From here on no upload is about to name the content, and nobody else removes it; nor does anybody bind it.
         guard collection.beginRemoval(of: [digest]) == [digest] else { return try postpone(move) }
         defer { collection.endRemoval(of: [digest]) }
-        guard try read({ try $0.blob(digest) }) == move.blob else {
-            // Nobody has it any more, and it has been removed everywhere else.
-            do throws(BlobStoreError) { return try blobs.remove(digest) } catch { throw LibraryError(error) }
-        }
-        // What an upload has put into the library's own folder is made durable there, by its name.
-        try commit()
-        // Nobody binds it from here on.
+        // It may have been removed meanwhile, and come again.
+        guard try read({ try $0.blob(digest) }) == move.blob else { return try postpone(move) }
         guard boundBlobs.withLock({ $0.insert(digest).inserted }) else { return try postpone(move) }
         defer { boundBlobs.withLock { _ = $0.remove(digest) } }
+        // What an upload has put into the library's own folder is made durable there, by its name.
+        try commit()
         do throws(BlobStoreError) {
-            try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.remove(digest, exceptFrom: target) }
+            // Only the library's own files may change their names while others look.
+            if target == 0 {
+                try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.place(copy) }
+            } else {
+                try blobs.place(copy)
+                try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.remove(digest, from: 0) }
+            }
+            for other in blobs.holders(of: digest) where other != target { try blobs.remove(digest, from: other) }
         } catch {
             throw LibraryError(error)
         }
         try write { try $0.setStore(of: move.blob, to: target) }
+    }
+
+    /// What is moved makes no room for itself.
+    private func refuseFullStore(_ store: Int64, _ size: Int64) throws(LibraryError) {
+        let isFull: Bool
+        if store == 0 {
+            isFull = try space.measureLeft(behind: size) <= 0
+        } else {
+            guard let disk = blobs.statistics(of: store) else { throw .noSpace("The store is not there.") }
+            let block = Int64(clamping: disk.f_frsize)
+            let reserve = min(64 << 20, Int64(clamping: disk.f_blocks) &* block / 16)
+            isFull = Int64(clamping: disk.f_bavail) &* block - reserve < size
+        }
+        if isFull { throw .noSpace("There is no room for its \(size) bytes.") }
     }
 
     // MARK: What people say and see
@@ -199,10 +248,7 @@ extension AssetLibrary {
     }
 
     func removeStore(_ name: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
-        guard try store(of: id) != nil else { throw .noSuchAttribute }
-        guard try read({ try $0.node(id)?.asset }) == nil else {
-            return try setStore(name, of: id, to: [0x30], .any, by: uploader)
-        }
+        try setStore(name, of: id, to: [0x30], .present, by: uploader)
         try write { try $0.deleteExtendedAttribute(AttributeName.store, of: id) }
     }
 
@@ -221,7 +267,9 @@ extension AssetLibrary {
     }
 
     /// The stores of the library, for `user.asset.info` of `folders/`.
-    func storeInformation(_ records: Records) throws -> [JSONObject] {
+    ///
+    /// `disks` are those of the stores that are there, asked before: one may take its time.
+    func storeInformation(_ disks: [Int64: statvfs], _ records: Records) throws -> [JSONObject] {
         try records.stores().map { store in
             let contents = try records.contents(ofStore: store.id)
             var object = JSONObject()
@@ -230,7 +278,7 @@ extension AssetLibrary {
             object.add("path", store.path)
             object.add("contents", contents.count)
             object.add("bytes", contents.bytes)
-            let disk = blobs.statistics(of: store.id)
+            let disk = disks[store.id]
             object.add("is_there", disk != nil)
             object.add("free_bytes", disk.map { Int64(clamping: $0.f_bavail) &* Int64(clamping: $0.f_frsize) })
             return object
@@ -239,7 +287,8 @@ extension AssetLibrary {
 
     /// How much is to be moved, and why something could not be: a JSON object on one line.
     func storesJob() throws(LibraryError) -> [UInt8] {
-        let moves = try read { try $0.moves() }
+        var moves = try read { try $0.moves() }
+        if moves.error == nil, !blobs.absentStores.isEmpty { moves.error = "A store is not there." }
         var job = JSONObject()
         job.add("token", Work.stores.rawValue)
         job.add("kind", "stores")

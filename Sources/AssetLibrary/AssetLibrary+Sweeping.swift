@@ -129,11 +129,12 @@ extension AssetLibrary {
             }
         }
         try commit()
-        do throws(BlobStoreError) {
-            for digest in removed { try blobs.remove(digest) }
-        } catch {
-            throw LibraryError(error)
+        // Each: what stays has no row any more that it could be found by.
+        var problem: BlobStoreError?
+        for digest in removed {
+            do throws(BlobStoreError) { try blobs.remove(digest) } catch { problem = error }
         }
+        if let problem { throw LibraryError(problem) }
         return removed.count
     }
 

@@ -51,6 +51,7 @@ extension AssetLibrary {
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 try load(node, &upload, isTruncating: isTruncating)
+                try refuseDamaged(node, upload, isTruncating: isTruncating)
                 guard forWriting else { return }
                 try refuseNameless(node, upload)
                 try setLimit(&upload, of: id)
@@ -88,7 +89,8 @@ extension AssetLibrary {
             do throws(BlobStoreError) {
                 try showBlob(digest, size: record.size, in: node)
             } catch {
-                guard isTruncating else { throw error }
+                // What has no name would be lost with the last descriptor.
+                guard isTruncating, record.links > 0 else { throw error }
                 let staged = try blobs.stage()
                 upload.staged = staged
                 (upload.isDirty, upload.isOnlyTruncated) = (true, true)
@@ -101,6 +103,18 @@ extension AssetLibrary {
         } catch {
             throw LibraryError(error)
         }
+    }
+
+    /// Of a file that others have open, too, it may have been found out meanwhile that its content is damaged.
+    private func refuseDamaged(
+        _ node: OpenNode,
+        _ upload: borrowing OpenNode.Upload,
+        isTruncating: Bool
+    ) throws(LibraryError) {
+        guard !isTruncating, upload.staged == nil, !upload.isDirty, let digest = node.shown.withLock({ $0.digest }),
+            blobs.isMarked(digest)
+        else { return }
+        throw .blobs(.corrupt(digest))
     }
 
     /// Refuses to have a file written to that has no name any more, where what is written would be lost with the last descriptor: in the
@@ -121,15 +135,22 @@ extension AssetLibrary {
 
     /// Makes an open node show a blob.
     func showBlob(_ digest: Digest, size: Int64, in node: OpenNode) throws(BlobStoreError) {
+        func show(_ file: OpenFile) {
+            node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: file, size: size, digest: digest) }
+        }
         // No blob's name goes to another file between the opening and the look at `boundBlobs`.
-        try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            let file = try blobs.open(digest, size: size)
-            node.shown.withLock {
-                $0 = OpenNode.Shown(isLoaded: true, file: file, size: size, digest: digest)
-            }
+        let isOwn = try sharedBlobs.withLock { _ throws(BlobStoreError) in
+            guard let file = try blobs.openOwn(digest, size: size) else { return false }
+            show(file)
             // After `shown`, so that whoever binds the blob finds us there if we do not find it here.
             if boundBlobs.withLock({ $0.contains(digest) }) { node.shown.withLock { $0.isShared = true } }
+            return true
         }
+        if isOwn { return }
+        // What is elsewhere is bound to nobody.
+        if let file = try blobs.openElsewhere(digest, size: size) { return show(file) }
+        show(try blobs.open(digest, size: size))
+        node.shown.withLock { $0.isShared = true }
     }
 
     func retain(_ id: NodeID) -> OpenNode {

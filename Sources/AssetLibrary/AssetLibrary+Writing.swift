@@ -125,6 +125,10 @@ extension AssetLibrary {
     ) throws(BlobStoreError) -> StagedFile {
         if let present = upload.staged { return present }
         let size = node.content.size
+        // What was open before it was found out does not make another content of it.
+        if keeping > 0, size > 0, let digest = node.shown.withLock({ $0.digest }), blobs.isMarked(digest) {
+            throw .corrupt(digest)
+        }
         try takeSpace(min(size, keeping))
         if upload.isBound {
             try makeBoundFilePrivate(&upload, of: node)

@@ -115,6 +115,8 @@ extension Records {
             if let record = try self.asset(own), let deadline = record.deadline {
                 try setDeadline(of: asset, to: deadline, saidAs: record.life)
             }
+            let store = try self.store(of: own)
+            if store != 0 { try setStore(of: asset, to: store) }
             if try !isShown(own) {
                 // What was made a moment ago on the way to here is nobody's loss.
                 if !arrival.mayBeAside, let created = try self.asset(own)?.created, arrival.isYoung(created),
@@ -151,7 +153,12 @@ extension Records {
         }
         let reused = try displaced.flatMap { try self.asset($0) != nil && !isShown($0) ? $0 : nil }
         let asset = try reused ?? insertAsset(uid: node.uid, name: name, like: node, at: now)
-        try reused == nil ? copyFields(of: former, to: asset) : restore(asset)
+        if reused == nil {
+            try copyFields(of: former, to: asset)
+            try copyLife(of: former, to: asset)
+        } else {
+            try restore(asset)
+        }
         try setAsset(of: node.id, to: asset)
         _ = try insertVersion(of: asset, blob: node.blob, size: node.size, uid: node.uid, name: name, at: now)
     }

@@ -30,6 +30,8 @@ final class FolderRules: Sendable {
     let settings: [PolicyKey: (value: String, origin: Origin)]
     /// Where `SUBTREE` begins: the folder that named the scope.
     let scopeFolder: NodeID
+    /// The folder that said whether files may be let stay; nil where the mount's options have.
+    let autostoreFolder: NodeID?
     let quotas: [Quota]
 
     fileprivate init(
@@ -40,6 +42,7 @@ final class FolderRules: Sendable {
         policy: Policy,
         settings: [PolicyKey: (value: String, origin: Origin)],
         scopeFolder: NodeID,
+        autostoreFolder: NodeID?,
         quotas: [Quota]
     ) {
         self.folder = folder
@@ -49,6 +52,7 @@ final class FolderRules: Sendable {
         self.policy = policy
         self.settings = settings
         self.scopeFolder = scopeFolder
+        self.autostoreFolder = autostoreFolder
         self.quotas = quotas
     }
 
@@ -152,6 +156,7 @@ final class Rulebook: Sendable {
         var policy = above?.policy ?? Policy()
         var settings = above?.settings ?? [:]
         var scopeFolder = above?.scopeFolder ?? folder
+        var autostoreFolder = above?.autostoreFolder
         var quotas = above?.quotas ?? []
         let path = Self.path(of: folder, named: name, below: above)
         // A value that an older or newer version took and this one does not is as if it were not there.
@@ -162,6 +167,7 @@ final class Rulebook: Sendable {
                 quotas.append(FolderRules.Quota(folder: folder, limit: limit))
             }
             if key == .scope { scopeFolder = folder }
+            if key == .autostore, case .folder = origin { autostoreFolder = folder }
         }
         func applyAll(_ said: [(key: PolicyKey, value: String)], _ origin: (String?) -> FolderRules.Origin) {
             for (key, name) in said where key == .preset {
@@ -187,6 +193,7 @@ final class Rulebook: Sendable {
             policy: policy,
             settings: settings,
             scopeFolder: scopeFolder,
+            autostoreFolder: autostoreFolder,
             quotas: quotas
         )
         folders.withLock { folders in

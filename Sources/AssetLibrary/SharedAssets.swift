@@ -53,6 +53,7 @@ extension Records {
         }
         let own = try insertAsset(uid: node.uid, name: name, like: node, at: now)
         try copyFields(of: shared, to: own)
+        try copyLife(of: shared, to: own)
         return own
     }
 
@@ -68,6 +69,7 @@ extension Records {
             }
             let new = try insertAsset(uid: left.uid, name: name, like: left, at: now)
             try copyFields(of: asset, to: new)
+            try copyLife(of: asset, to: new)
             try setAsset(of: left.id, to: new)
             _ = try insertVersion(of: new, blob: left.blob, size: left.size, uid: left.uid, name: name, at: now)
             own = new

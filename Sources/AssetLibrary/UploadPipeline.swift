@@ -56,7 +56,7 @@ struct Adopt {
             // A catalog that cannot answer makes the store read the file instead.
             (try? catalog.read { try $0.blob(digest) }) != nil
         }
-        isHealing = wasMarked || wasNew && !blobs.absentStores.isEmpty
+        isHealing = wasMarked || wasNew && blobs.hasAlternates
     }
 }
 
@@ -127,20 +127,17 @@ struct Publish {
         let asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, like: node, at: now)
         if isNew {
             try records.setAsset(of: node.id, to: asset)
-            if let life = policy.life {
-                let end = min(life.added(to: lifeFrom), Period.longestLife.added(to: lifeFrom))
-                try records.setDeadline(of: asset, to: end)
-            }
-            if policy.isTemporary {
-                try records.setUnstored(of: asset, until: lifeFrom.advanced(bySeconds: Policy.temporaryLife))
-            }
+            try Self.limitLife(of: asset, policy, from: lifeFrom, records)
             // After what the folder says, so that what somebody has said of the file holds.
             try records.moveAttributesToFields(of: node.id, to: asset, policy)
             if policy.ignoresEmbeddedMetadata { try records.setIgnoresEmbedded(true, of: asset) }
         }
         let newest = isNew ? [] : try records.newestVersions(of: asset, limit: 2)
         // An asset that was made without a file.
-        if newest.isEmpty, !isNew { try records.setOriginalName(of: asset, to: requested ?? place.name) }
+        if newest.isEmpty, !isNew {
+            try records.setOriginalName(of: asset, to: requested ?? place.name)
+            try Self.limitLife(of: asset, policy, from: lifeFrom, records)
+        }
         // A version of another asset, or one behind the newest, is history.
         let again = newest.first?.id == present ? present : nil
         if let top = newest.first, top.blob == node.blob {
@@ -176,5 +173,21 @@ struct Publish {
         (receipt.asset, receipt.node, receipt.requested) = (asset, node.id, requested)
         (receipt.size, receipt.digest, receipt.infection) = (node.size, digest, infection)
         try records.append(receipt)
+    }
+    /// What its folder says of a new asset's life; what somebody has said holds, where the folder lets them.
+    private static func limitLife(
+        of asset: AssetID,
+        _ policy: Policy,
+        from start: Timestamp,
+        _ records: Records
+    ) throws {
+        guard policy.life != nil || policy.isTemporary else { return }
+        let isSaid = try records.asset(asset)?.deadline != nil
+        if let life = policy.life, !isSaid {
+            try records.setDeadline(of: asset, to: min(life.added(to: start), Period.longestLife.added(to: start)))
+        }
+        if policy.isTemporary, !isSaid || !policy.autostores {
+            try records.setUnstored(of: asset, until: start.advanced(bySeconds: Policy.temporaryLife))
+        }
     }
 }

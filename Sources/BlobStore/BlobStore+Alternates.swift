@@ -13,8 +13,12 @@ struct Alternate: Sendable {
     /// What people call it.
     let name: String
     let path: String
+    /// What its file says that it is.
+    let identifier: String
     /// Nil while it is not there.
     var folder: StoreFolder?
+    /// Its file, locked.
+    var marker: OpenFile?
 }
 
 /// Why a folder is not the store that it is said to be: a sentence.
@@ -32,61 +36,99 @@ extension BlobStore {
 
     /// Takes a folder for an alternate store, or tries again to.
     ///
-    /// `identifier` is what the folder's own file says that it is; with `isNew` an empty folder is made the store.
+    /// `identifier` is what the folder's own file says that it is; with `isNew` an empty folder is made the store. It belongs to the
+    /// library that made it, which is known by its folder `blobs/`, and not to a copy of that, unless `isTaken` says so.
     /// - Throws: why it is not that store; blobs that are nowhere else are missing until it is.
     public func attach(
         _ id: Int64,
         named name: String,
         at path: String,
         identifier: String,
-        isNew: Bool
+        isNew: Bool,
+        isTaken: Bool = false
     ) throws(AlternateProblem) {
-        alternates.withLock { stores in
-            stores.removeAll { $0.id == id }
-            stores.append(Alternate(id: id, name: name, path: path))
-            stores.sort { $0.id < $1.id }
-        }
-        let folder = try Self.open(path, named: name, identifier, isNew: isNew)
-        alternates.withLock { stores in
-            guard let index = stores.firstIndex(where: { $0.id == id }) else { return }
-            stores[index].folder = folder
-        }
-    }
-
-    private static func open(
-        _ path: String,
-        named name: String,
-        _ identifier: String,
-        isNew: Bool
-    ) throws(AlternateProblem) -> StoreFolder {
-        func problem(_ reason: String) -> AlternateProblem {
-            AlternateProblem(description: "The store “\(name)” (\(path)) \(reason)")
-        }
-        let text = "assetfs store \(identifier)\n"
-        let number = unsafe Glibc.open("\(path)/\(marker)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        do {
-            if number >= 0 {
-                let file = OpenFile(number)
-                var bytes = [UInt8](repeating: 0, count: 200)
-                let count = try unsafe bytes.withUnsafeMutableBytes { try unsafe file.read(into: $0, at: 0) }
-                guard String(decoding: bytes.prefix(count), as: UTF8.self) == text else {
-                    throw problem("belongs to another library; name another folder.")
-                }
-            } else {
-                guard Errno(rawValue: errno) == .noSuchFileOrDirectory, isEmpty(path) else {
-                    throw problem("is not there, or cannot be read; is its disk mounted?")
-                }
-                guard isNew else { throw problem("is empty; is its disk mounted?") }
-                try make(text, at: path)
+        var alternate = Alternate(id: id, name: name, path: path, identifier: identifier)
+        func note() {
+            alternates.withLock { stores in
+                stores.removeAll { $0.id == id }
+                stores.append(alternate)
+                stores.sort { $0.id < $1.id }
             }
-            let folder = try StoreFolder(at: path)
-            _ = try folder.clearStaging()
-            return folder
+        }
+        note()
+        do {
+            try open(&alternate, isNew: isNew, isTaken: isTaken)
         } catch let error as AlternateProblem {
             throw error
         } catch {
-            throw problem("cannot be used: \(error)")
+            throw alternate.problem("cannot be used: \(error)")
         }
+        note()
+    }
+
+    private func open(_ alternate: inout Alternate, isNew: Bool, isTaken: Bool) throws {
+        let path = alternate.path
+        let text = "assetfs store \(alternate.identifier)\nlibrary \(try ownFolder())\n"
+        var marker = Self.marker(at: path)
+        let makes = marker == nil
+        if makes {
+            guard Errno(rawValue: errno) == .noSuchFileOrDirectory, Self.isEmpty(path) else {
+                throw alternate.problem("is not there, or cannot be read; is its disk mounted?")
+            }
+            guard isNew else { throw alternate.problem("is empty; is its disk mounted?") }
+            try Self.make(text, at: path)
+            marker = Self.marker(at: path)
+        }
+        guard let marker else { throw alternate.problem("cannot be read.") }
+        let found = try Self.text(of: marker)
+        guard found.split(separator: "\n").first == text.split(separator: "\n").first else {
+            throw alternate.problem("belongs to another library; name another folder.")
+        }
+        guard flock(marker.descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else {
+            throw alternate.problem("is in use by another process.")
+        }
+        if found != text {
+            guard isTaken else {
+                throw alternate.problem(
+                    "belongs to the library that this one is a copy of; if this one has taken its place, mount it with -o store=\(alternate.name):\(path) once."
+                )
+            }
+            try Self.write(text, to: marker)
+        }
+        do {
+            let folder = try StoreFolder(at: path)
+            _ = try folder.clearStaging()
+            (alternate.folder, alternate.marker) = (folder, marker)
+        } catch {
+            if makes { unsafe _ = unlink("\(path)/\(Self.marker)") }
+            throw error
+        }
+    }
+
+    /// What tells a library from a copy of it.
+    private func ownFolder() throws -> UInt64 {
+        var status = stat()
+        guard let folder = folder(0), unsafe fstat(folder.blobs, &status) == 0 else {
+            throw BlobStoreError(Errno(rawValue: errno), during: "fstat of blobs")
+        }
+        return UInt64(status.st_ino)
+    }
+
+    private static func marker(at path: String) -> OpenFile? {
+        let number = unsafe Glibc.open("\(path)/\(marker)", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        return number < 0 ? nil : OpenFile(number)
+    }
+
+    private static func text(of marker: OpenFile) throws -> String {
+        var bytes = [UInt8](repeating: 0, count: 200)
+        let count = try unsafe bytes.withUnsafeMutableBytes { try unsafe marker.read(into: $0, at: 0) }
+        return String(decoding: bytes.prefix(count), as: UTF8.self)
+    }
+
+    private static func write(_ text: String, to marker: OpenFile) throws {
+        try unsafe Array(text.utf8).withUnsafeBytes { try unsafe marker.write($0, at: 0) }
+        try checked("ftruncate") { ftruncate(marker.descriptor.rawValue, text.utf8.count) }
+        try marker.synchronize()
     }
 
     private static func isEmpty(_ path: String) -> Bool {
@@ -97,7 +139,7 @@ extension BlobStore {
                 unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             // ext4 makes the last one.
-            if ![".", "..", "lost+found", "blobs", "staging"].contains(name) { return false }
+            if ![".", "..", "lost+found"].contains(name) { return false }
         }
         return true
     }
@@ -108,10 +150,23 @@ extension BlobStore {
                 unsafe Glibc.open("\(path)/\(marker)", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             }
         )
-        try unsafe Array(text.utf8).withUnsafeBytes { try unsafe file.write($0, at: 0) }
-        try file.synchronize()
+        try write(text, to: file)
         try OpenFile(checked("open \(path)") { unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
             .synchronize()
+    }
+
+    /// Looks whether the stores are still there: a disk may be gone, and what is open of it answers with errors.
+    /// - Returns: the names of those that are gone, and are not there from now on.
+    public func detachVanished() -> [String] {
+        let attached = alternates.withLock { $0.filter { $0.folder != nil } }
+        let gone = attached.filter { !$0.isThere }
+        guard !gone.isEmpty else { return [] }
+        alternates.withLock { stores in
+            for index in stores.indices where gone.contains(where: { $0.id == stores[index].id }) {
+                (stores[index].folder, stores[index].marker) = (nil, nil)
+            }
+        }
+        return gone.map(\.name)
     }
 
     /// Alternate stores that are not there, by their numbers.
@@ -122,11 +177,6 @@ extension BlobStore {
 
     /// Whether a store has a blob's file.
     public func holds(_ digest: Digest, in id: Int64) -> Bool { folder(id)?.size(of: digest) != nil }
-
-    /// Whether another store has a blob's file.
-    public func isElsewhere(_ digest: Digest, than id: Int64) -> Bool {
-        ([0] + alternates.withLock { $0.map(\.id) }).contains { $0 != id && holds(digest, in: $0) }
-    }
 
     /// Free and total space of a store's disk; nil where it is not there.
     public func statistics(of id: Int64) -> statvfs? {
@@ -142,44 +192,57 @@ extension BlobStore {
             ? .missing(digest) : .absent(digest, absent.map { "“\($0.name)” (\($0.path))" }.joined(separator: ", "))
     }
 
+    /// The same of all alternate stores that are there.
+    public var storeStatistics: [Int64: statvfs] {
+        var result: [Int64: statvfs] = [:]
+        for id in alternates.withLock({ $0.map(\.id) }) { result[id] = statistics(of: id) }
+        return result
+    }
+
     // MARK: Moving
 
-    /// Copies a blob to a store, and makes sure that what is there now, on its disk, are the blob's bytes.
+    /// A blob's copy in a store, whole and on its disk, but not yet under the blob's name; or what is there already.
+    public struct Copy: Sendable {
+        fileprivate let digest: Digest
+        fileprivate let store: Int64
+        /// Its name in `staging/`; nil where the blob is there.
+        fileprivate let staged: String?
+    }
+
+    /// Copies a blob to a store, and makes sure that what is on its disk are the blob's bytes.
     ///
-    /// Durable when it returns. The blob is where it was, too.
     /// - Throws: `.io(.interrupted)` when `isCancelled` says so; `.corrupt` when `source` does not have, or keep, the blob's bytes.
-    public func copy(
+    public func stage(
         _ source: OpenFile,
         as digest: Digest,
         size: Int64,
-        to id: Int64,
+        in id: Int64,
         isCancelled: () -> Bool
-    ) throws(BlobStoreError) {
+    ) throws(BlobStoreError) -> Copy {
         guard let target = folder(id) else { throw .io(.noSuchFileOrDirectory, during: "the store is not there") }
-        if target.size(of: digest) == size, let present = try target.open(digest) {
-            // What a crash has left is believed when it has been read.
-            try present.synchronize()
-            if try isWhole(present, digest, size, isCancelled) { return try target.synchronize(digest) }
+        // What a crash has left is believed when it has been read.
+        if let present = try? target.open(digest), (try? present.synchronize()) != nil,
+            (try? isWhole(present, digest, size, isCancelled)) == true
+        {
+            try target.synchronize(digest)
+            return Copy(digest: digest, store: id, staged: nil)
         }
         let name = "\(digest)"
         unsafe _ = unlinkat(target.staging, name, 0)
-        let copy = OpenFile(
+        let file = OpenFile(
             try checked("create staging/\(name)") {
                 unsafe openat(target.staging, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             }
         )
         do throws(BlobStoreError) {
-            try copy.copyBytes(of: source, size: size, isCancelled: isCancelled)
-            try copy.synchronize()
-            guard try isWhole(copy, digest, size, isCancelled) else { throw .corrupt(digest) }
-            try checked("rename to blobs/\(Self.path(of: digest))") {
-                unsafe renameat(target.staging, name, target.blobs, Self.path(of: digest))
-            }
-            try target.synchronize(digest)
+            try file.copyBytes(of: source, size: size, isCancelled: isCancelled)
+            try file.synchronize()
+            guard try isWhole(file, digest, size, isCancelled) else { throw .corrupt(digest) }
         } catch {
             unsafe _ = unlinkat(target.staging, name, 0)
             throw error
         }
+        return Copy(digest: digest, store: id, staged: name)
     }
 
     private func isWhole(
@@ -188,18 +251,51 @@ extension BlobStore {
         _ size: Int64,
         _ isCancelled: () -> Bool
     ) throws(BlobStoreError) -> Bool {
+        guard try file.measure().size == size else { return false }
         file.forgetCachedPages()
         defer { file.forgetCachedPages() }
         return try Digest(reading: file, size: size, isCancelled: isCancelled) == digest
     }
 
-    /// Removes a blob from all stores but one, which must have it.
-    public func remove(_ digest: Digest, exceptFrom id: Int64) throws(BlobStoreError) {
-        guard folder(id)?.size(of: digest) != nil else { throw missing(digest) }
-        let others = [0] + alternates.withLock { $0.map(\.id) }
-        for other in others where other != id { try folder(other)?.remove(digest) }
+    /// Gives a copy the blob's name; durable when it returns.
+    public func place(_ copy: Copy) throws(BlobStoreError) {
+        guard let target = folder(copy.store) else { throw missing(copy.digest) }
+        if let staged = copy.staged {
+            let path = Self.path(of: copy.digest)
+            try checked("rename to blobs/\(path)") {
+                unsafe renameat(target.staging, staged, target.blobs, path)
+            }
+        }
+        try target.synchronize(copy.digest)
+    }
+
+    /// A copy is not wanted any more.
+    public func drop(_ copy: Copy) {
+        guard let staged = copy.staged, let target = folder(copy.store) else { return }
+        unsafe _ = unlinkat(target.staging, staged, 0)
     }
 
     /// Removes a blob from one store.
     public func remove(_ digest: Digest, from id: Int64) throws(BlobStoreError) { try folder(id)?.remove(digest) }
+
+    /// The stores that have a blob's file.
+    public func holders(of digest: Digest) -> [Int64] {
+        ([0] + alternates.withLock { $0.map(\.id) }).filter { holds(digest, in: $0) }
+    }
+}
+
+extension Alternate {
+    fileprivate func problem(_ reason: String) -> AlternateProblem {
+        AlternateProblem(description: "The store “\(name)” (\(path)) \(reason)")
+    }
+
+    /// Whether what is open is what is at the path.
+    fileprivate var isThere: Bool {
+        var (present, open) = (stat(), stat())
+        guard let folder, unsafe stat("\(path)/blobs", &present) == 0, unsafe fstat(folder.blobs, &open) == 0 else {
+            return false
+        }
+        return unsafe present.st_dev == open.st_dev && present.st_ino == open.st_ino
+            && access("\(path)/STORE", R_OK) == 0
+    }
 }

@@ -87,26 +87,38 @@ public final class BlobStore: Sendable {
     /// Whether a blob's file is there with its size: what must hold before anything is deduplicated against it.
     public func contains(_ digest: Digest, size: Int64) -> Bool {
         if isMarked(digest) { return false }
-        if let found = primary.size(of: digest) { return found == size }
-        return otherFolders.lazy.compactMap { $0.size(of: digest) }.first == size
+        return primary.size(of: digest) == size || otherFolders.contains { $0.size(of: digest) == size }
     }
 
     /// Opens a blob for reading, wherever it is; also one that is known to be damaged where that is asked for.
     public func open(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
+        // The own folder once more, because it may have been moved there meanwhile.
+        for _ in 0..<2 {
+            if let own = try openOwn(digest, size: size, evenIfDamaged: evenIfDamaged) { return own }
+            if !hasAlternates { break }
+            if let other = try openElsewhere(digest, size: size) { return other }
+        }
+        let found = primary.size(of: digest) ?? otherFolders.lazy.compactMap { $0.size(of: digest) }.first
+        throw found.map { .damaged(digest, expected: size, found: $0) } ?? missing(digest)
+    }
+
+    /// Opens a blob in the store's own folder; nil where it is not there with its size.
+    public func openOwn(
+        _ digest: Digest,
+        size: Int64,
+        evenIfDamaged: Bool = false
+    ) throws(BlobStoreError) -> OpenFile? {
         if !evenIfDamaged, isMarked(digest) { throw .corrupt(digest) }
-        var file = try primary.open(digest)
-        if file == nil { file = try openElsewhere(digest) }
-        guard let file else { throw missing(digest) }
-        let found = try file.measure().size
-        guard found == size else { throw .damaged(digest, expected: size, found: found) }
+        guard let file = try primary.open(digest), try file.measure().size == size else { return nil }
         return file
     }
 
-    private func openElsewhere(_ digest: Digest) throws(BlobStoreError) -> OpenFile? {
+    /// Opens a blob that is in another folder; nil where there is none with its size.
+    public func openElsewhere(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile? {
         let folders = otherFolders
         // All once more, because it may have been moved meanwhile to where it was looked for first.
-        for folder in folders.isEmpty ? [] : folders + [primary] + folders {
-            if let file = try folder.open(digest) { return file }
+        for folder in folders + folders {
+            if let file = try folder.open(digest), try file.measure().size == size { return file }
         }
         return nil
     }
@@ -176,7 +188,8 @@ public final class BlobStore: Sendable {
     ///
     /// The rows that named it must be durably gone.
     public func remove(_ digest: Digest) throws(BlobStoreError) {
-        for folder in [primary] + otherFolders { try folder.remove(digest) }
+        try primary.remove(digest)
+        for folder in otherFolders { try folder.remove(digest) }
     }
 
     /// Whether an open file is the one that has a blob's name in the store's own folder.

@@ -82,6 +82,18 @@ extension Records {
         try run(Self.recomputeExpiry, [asset.value])
     }
 
+    /// An asset that was made of another's file goes when that goes, and has its contents where that has them.
+    public func copyLife(of asset: AssetID, to other: AssetID) throws {
+        try run(
+            """
+            UPDATE asset SET (deadline, ttl, unstored_until, store) = (
+                SELECT deadline, ttl, unstored_until, store FROM asset WHERE id = ?) WHERE id = ?
+            """,
+            [asset.value, other.value]
+        )
+        try run(Self.recomputeExpiry, [other.value])
+    }
+
     /// Assets that are to go by a moment.
     public func expired(by time: Timestamp, limit: Int) throws -> [AssetID] {
         try all(

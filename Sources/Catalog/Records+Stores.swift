@@ -96,8 +96,8 @@ extension Records {
     // In which store a content is to be: that of all assets that have it or had it, or the library's own; NULL where nobody has it any
     // more. A subquery of `b`.
     private static let target = """
-        (SELECT iif(min(a.store) = max(a.store), min(a.store), 0) FROM version v JOIN asset a ON a.id = v.asset
-        WHERE v.blob = b.id)
+        (SELECT iif(count(*) = 0, NULL, iif(min(a.store) = max(a.store), min(a.store), 0))
+        FROM version v JOIN asset a ON a.id = v.asset WHERE v.blob = b.id)
         """
 
     /// Records in which store a content is, and that there is nothing more to be done with it, unless it is to be in another by now.
@@ -117,19 +117,22 @@ extension Records {
     /// Has a content looked at, whether it is where it is to be.
     public func queueMove(of blob: BlobID, at time: Timestamp, because error: String? = nil) throws {
         try run(
-            "INSERT OR REPLACE INTO store_due (blob, due, error) VALUES (?, ?, ?)",
-            [blob.value, time.value, error.map(SQLValue.text) ?? .null]
+            "INSERT OR REPLACE INTO store_due (blob, due, error) SELECT id, ?, ? FROM blob WHERE id = ?",
+            [time.value, error.map(SQLValue.text) ?? .null, blob.value]
         )
     }
 
     /// What could not be moved is tried again now.
     public func retryMoves() throws { try run("UPDATE store_due SET due = 0 WHERE error IS NOT NULL", []) }
 
-    /// The content that has been due for longest, by a moment.
-    public func dueMove(by time: Timestamp) throws -> MoveRecord? {
-        try first(
+    /// The content that has been due for longest, by a moment; not between stores that are not there.
+    public func dueMove(by time: Timestamp, notBetween absent: [Int64] = []) throws -> MoveRecord? {
+        let stores = absent.map(String.init).joined(separator: ", ")
+        return try first(
             """
-            SELECT b.id, b.digest, b.size, b.store, \(Self.target) FROM store_due d JOIN blob b ON b.id = d.blob WHERE d.due <= ? ORDER BY d.due, d.blob LIMIT 1
+            SELECT b.id, b.digest, b.size, b.store, \(Self.target) AS target FROM store_due d JOIN blob b ON b.id = d.blob
+            WHERE d.due <= ? AND b.store NOT IN (\(stores)) AND coalesce(target, 0) NOT IN (\(stores))
+            ORDER BY d.due, d.blob LIMIT 1
             """,
             [time.value]
         ) {

@@ -177,6 +177,7 @@ enum Schema {
         ALTER TABLE asset ADD COLUMN store INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX blob_store ON blob (store) WHERE store <> 0;
         CREATE TABLE store_due (blob INTEGER PRIMARY KEY, due INTEGER NOT NULL, error TEXT) STRICT;
+        CREATE INDEX store_due_first ON store_due (due, blob);
         CREATE TRIGGER asset_stored AFTER UPDATE OF store ON asset WHEN NEW.store <> OLD.store BEGIN
             INSERT OR REPLACE INTO store_due
                 SELECT DISTINCT blob, 0, NULL FROM version WHERE asset = NEW.id AND blob IS NOT NULL;
@@ -189,6 +190,13 @@ enum Schema {
         WHEN NEW.blob IS NOT NULL AND EXISTS (SELECT 1 FROM store) BEGIN
             INSERT OR IGNORE INTO store_due SELECT NEW.blob, (unixepoch() + 5) * 1000000000, NULL
                 WHERE (SELECT store FROM asset WHERE id = NEW.asset) <> (SELECT store FROM blob WHERE id = NEW.blob);
+        END;
+        CREATE TRIGGER version_left AFTER UPDATE OF blob ON version
+        WHEN OLD.blob IS NOT NULL AND NEW.blob IS NOT OLD.blob AND EXISTS (SELECT 1 FROM store) BEGIN
+            INSERT OR IGNORE INTO store_due SELECT OLD.blob, (unixepoch() + 5) * 1000000000, NULL
+                WHERE EXISTS (
+                    SELECT 1 FROM version v JOIN asset a ON a.id = v.asset
+                    WHERE v.blob = OLD.blob AND a.store <> (SELECT store FROM blob WHERE id = OLD.blob));
         END;
         CREATE TRIGGER version_unstored AFTER DELETE ON version WHEN OLD.blob IS NOT NULL AND EXISTS (SELECT 1 FROM store) BEGIN
             INSERT OR IGNORE INTO store_due SELECT OLD.blob, (unixepoch() + 5) * 1000000000, NULL

@@ -54,9 +54,13 @@ struct MountOptions {
             case ("store", let value): stores.append(try Self.store(value ?? ""))
             case ("scrub", "off"): scrubbing = nil
             case ("scrub", let value):
-                guard let period = value.flatMap({ Period($0) }) else {
+                let start = Timestamp(rawValue: 0)
+                guard let period = value.flatMap({ Period($0) }),
+                    period.added(to: start) >= Period.shortestLife.added(to: start)
+                else {
                     throw Invalid(
-                        sentence: "“\(option)” is neither an ISO 8601 period such as scrub=P30D nor scrub=off."
+                        sentence:
+                            "“\(option)” is neither an ISO 8601 period of a day or more, such as scrub=P30D, nor scrub=off."
                     )
                 }
                 scrubbing = period

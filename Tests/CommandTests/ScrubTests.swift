@@ -77,6 +77,24 @@ struct ScrubTests {
         }
     }
 
+    @Test func `what is open when it is found out makes nothing wrong of it`() throws {
+        try withPlace { path in
+            try script(
+                """
+                head -c 300000 /dev/urandom > a; head -c 5000 /dev/urandom > b; $ASSETFS mount -o policy.versions=all lib one; cp a b one/folders; sync one/folders/a
+                for f in a b; do printf X | dd of=$(blob $f) bs=1 seek=1 conv=notrunc 2> /dev/null; done
+                exec 5< one/folders/a 6< one/folders/b; scrub 11
+                fails cat one/folders/a; fails cat one/folders/b; fails bash -c 'echo >> one/folders/b'; fails cp one/folders/a one/folders/copy
+                cp a one/folders/good; cp b one/folders/good.b; cmp a one/folders/good; fails bash -c 'echo more >> one/folders/a'; cmp a one/folders/good
+                exec 5<&- 6<&-; for n in $(seq 50); do cmp -s a one/folders/a && break; sleep 0.1; done; cmp a one/folders/a; cmp b one/folders/b; echo more >> one/folders/a; cmp a one/folders/good
+                printf X | dd of=$(blob b) bs=1 seek=1 conv=notrunc 2> /dev/null; scrub 11; rm one/folders/b one/folders/good.b
+                for t in one/trash/*b; do fails bash -c "echo x > $t"; done; $ASSETFS umount one
+                """,
+                in: path
+            )
+        }
+    }
+
     @Test func `files that change while contents are compared are not taken for damaged`() throws {
         try withPlace { path in
             try script(

@@ -123,6 +123,12 @@ struct LifeMountTests {
             as 8 rsync -X $SCRATCH/late d/late; is "$(value stored d/late)" 0; test "$(value expires d/late)" \\< 2100
             as 7 cp /etc/hostname d/own; as 7 setfattr -n user.asset.stored -v 1 d/own; is "$(value stored d/own)" 1; fails value expires d/own
             setfattr -n user.asset.stored -v 1 d/a; as 8 setfattr -n user.asset.stored -v 1 d/a; is "$(value stored d/a)" 1
+            fails as 8 setfattr -n user.policy.autostore -v true d; fails as 8 setfattr -x user.policy.autostore d
+            as 8 mkdir d/m; as 8 cp /etc/hostname d/m/x; fails as 8 setfattr -n user.asset.stored -v 1 d/m/x
+            fails as 8 setfattr -n user.policy.autostore -v true d/m
+            as 8 cp /etc/hosts d/s; as 8 ln d/s d/link; as 8 cp /etc/hostname d/.s.tmp; as 8 mv d/.s.tmp d/s; is "$(value stored d/link)$(value stored d/s)" 00
+            as 8 mv d/s d/s.bak; as 8 cp /etc/hosts d/s; is "$(value stored d/s.bak)$(value stored d/s)" 00
+            as 8 cp /etc/hostname d/t; as 8 rm d/t; as 8 env MOUNT=$MOUNT bash -c 'for f in $MOUNT/trash/*-t; do ! setfattr -n user.asset.stored -v 1 $f; done' 2> /dev/null
             mkdir d/e; setfattr -n user.policy.autostore -v true d/e; echo x > d/e/x; is "$(value stored d/e/x)" 1
             """
         )

@@ -196,6 +196,8 @@ struct MetadataTests {
             fails setfattr -n user.policy.field.category -v 'one:a|a' d; fails setfattr -n user.policy.field.nothing -v date d
             $ASSETFS explain d | grep -q '^category *one of “interior”, “exterior”; other values are refused (EINVAL)  .*/d'
             cp -a free/c d/c; fails value category d/c; touch d/.c.AbC123; fails setfattr -n user.asset.category -v x d/.c.AbC123
+            setfattr -n user.policy.overwrite -v false d; cp d/c $SCRATCH/c; setfattr -n user.asset.category -v aerial $SCRATCH/c
+            echo other >> $SCRATCH/c; cp -a $SCRATCH/c d/c; test -e d/c-1; fails value category d/c-1; setfattr -x user.policy.overwrite d
             cp -a d/a free/moved; mv free/moved d/moved; is "$(value category d/moved)" old
             setfattr -x user.policy.field.category d; setfattr -n user.asset.category -v aerial d/a
             """

@@ -220,6 +220,8 @@ private let invariants = [
         != (number = (SELECT max(number) FROM version WHERE asset = v.asset))
         """
     ),
+    ("moves of contents that are not there", "store_due WHERE blob NOT IN (SELECT id FROM blob)"),
+    ("damage of contents that are not there", "damage WHERE blob NOT IN (SELECT id FROM blob)"),
     ("names of nodes that are not there", "entry WHERE node NOT IN (SELECT id FROM node)"),
     (
         "nodes whose names are miscounted",
