@@ -54,6 +54,10 @@ extension Records {
         let own = try insertAsset(uid: node.uid, name: name, like: node, at: now)
         try copyFields(of: shared, to: own)
         try copyLife(of: shared, to: own)
+        // Its content is new, whenever the other's came.
+        if try asset(own)?.unstoredUntil != nil {
+            try setUnstored(of: own, until: now.advanced(bySeconds: Policy.temporaryLife))
+        }
         return own
     }
 

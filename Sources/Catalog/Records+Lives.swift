@@ -82,12 +82,13 @@ extension Records {
         try run(Self.recomputeExpiry, [asset.value])
     }
 
-    /// An asset that was made of another's file goes when that goes, and has its contents where that has them.
+    /// An asset that was made of another's file goes when that does unless somebody stores it, and has its contents where that has them.
+    ///
+    /// Not at an end that somebody has set: nobody has set it for this one.
     public func copyLife(of asset: AssetID, to other: AssetID) throws {
         try run(
             """
-            UPDATE asset SET (deadline, ttl, unstored_until, store) = (
-                SELECT deadline, ttl, unstored_until, store FROM asset WHERE id = ?) WHERE id = ?
+            UPDATE asset SET (unstored_until, store) = (SELECT unstored_until, store FROM asset WHERE id = ?) WHERE id = ?
             """,
             [asset.value, other.value]
         )

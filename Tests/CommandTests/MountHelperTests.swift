@@ -20,7 +20,7 @@ struct MountHelperTests {
                     mount -t overlay overlay -o lowerdir=$(readlink -f $folder),upperdir=\(path)/up$folder,workdir=\(path)/work$folder $(readlink -f $folder)
                 done
                 cp \(package)/mount-helpers/mount.assetfs /sbin/mount.assetfs
-                ln -s \(assetfs) /usr/local/bin/assetfs
+                ln -sf \(assetfs) /usr/local/bin/assetfs
                 cd \(path)
                 \(line)
                 """
