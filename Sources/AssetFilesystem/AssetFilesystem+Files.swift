@@ -147,7 +147,7 @@ extension AssetFilesystem {
         let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement, reader: reader)
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
-        opened.keepsCache = true
+        opened.keepsCache = !library.wasHealed(node)
         opened.needsNoFlush = !isWriting
         opened.backing = node.attachment.withLock { attachment in
             if let backing = attachment as? BackingFile { return backing }

@@ -120,6 +120,12 @@ extension AssetLibrary {
         let (file, digest, whole, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
         guard let file, size > 0 else { return try blobs.stage() }
         guard isShared, let digest else { return try blobs.stage(copyOf: file, size: size) }
+        let own = try sharedBlobs.withLock { _ throws(BlobStoreError) -> StagedFile? in
+            try blobs.openOwn(digest, size: whole).map { file throws(BlobStoreError) in
+                try blobs.stage(copyOf: file, size: size)
+            }
+        }
+        if let own { return own }
         if let other = try blobs.openElsewhere(digest, size: whole) {
             return try blobs.stage(copyOf: other, size: size)
         }

@@ -97,7 +97,7 @@ extension AssetLibrary {
                 guard let digest = blob.digest else { continue }
                 let finding = inspect(digest, size: blob.size, &pause)
                 if isClosing.isSet || scrub.state.withLock({ $0.isRequested }) { return try setScrub(record) }
-                try note(finding, of: blob.id, digest)
+                try note(finding, of: blob.id, digest, size: blob.size)
                 record.position = blob.id
                 if case .postponed = finding {
                     record.skipped += 1
@@ -136,17 +136,8 @@ extension AssetLibrary {
         case postponed
     }
 
-    /// Reads a content, and once more where it seems to be damaged: the memory that it came through may have been at fault.
+    /// Reads a content.
     func inspect(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
-        var finding = Finding.postponed
-        for _ in 0..<2 {
-            finding = inspectOnce(digest, size: size, &pause)
-            guard case .damaged = finding else { break }
-        }
-        return finding
-    }
-
-    private func inspectOnce(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
         func open() throws(BlobStoreError) -> OpenFile {
             try openBlob(digest, size: size, evenIfDamaged: true)
         }
@@ -184,19 +175,25 @@ extension AssetLibrary {
     private static let errorsOfDisks: [Errno] = [.ioError, .badMessage, Errno(rawValue: 117)]
 
     /// Records what was found, and tells of what is new.
-    private func note(_ finding: Finding, of blob: BlobID, _ digest: Digest) throws(LibraryError) {
+    func note(_ finding: Finding, of blob: BlobID, _ digest: Digest, size: Int64) throws(LibraryError) {
         switch finding {
         case .postponed: return
         case .sound:
             guard try read({ try $0.damage(of: blob) }) != nil else { return }
             blobs.mark(digest, isDamaged: false)
             try noteHealing(of: digest)
-        case .damaged(let reason): try noteDamage(of: blob, digest, reason)
+        case .damaged:
+            // Read once more, because the memory that it came through may have been at fault; and while no upload can heal it.
+            guard collection.beginRemoval(of: [digest]) == [digest] else { return }
+            defer { collection.endRemoval(of: [digest]) }
+            var pause = Pause()
+            guard case .damaged(let reason) = inspect(digest, size: size, &pause) else { return }
+            try noteDamage(of: blob, digest, reason)
         }
     }
 
     /// A content is not what it was.
-    func noteDamage(of blob: BlobID, _ digest: Digest, _ reason: String) throws(LibraryError) {
+    private func noteDamage(of blob: BlobID, _ digest: Digest, _ reason: String) throws(LibraryError) {
         let isNews = try write { records in
             // What nobody uses any more may be gone by now.
             guard try records.blob(digest) == blob, try records.damage(of: blob) != reason else { return false }

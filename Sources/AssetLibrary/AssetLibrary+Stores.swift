@@ -4,6 +4,7 @@ internal import Catalog
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemPackage
 
 // Alternate stores: folders on other disks, which an asset's contents are moved to when its `alternate_store_id` says so. A content that
 // several assets have is where all of them want it, or else in the library's own folder. Nothing is removed anywhere before a copy has been
@@ -149,23 +150,32 @@ extension AssetLibrary {
             return try write { try $0.setStore(of: move.blob, to: target) }
         }
         // A file that the kernel reads itself may be written to: it keeps its name until it is closed.
-        guard !boundBlobs.withLock({ $0.contains(digest) }) else { return try postpone(move) }
+        guard !boundBlobs.withLock({ $0.contains(digest) }), !collection.isUsed(digest) else {
+            return try postpone(move)
+        }
         try refuseFullStore(target, move.size)
         let copy: BlobStore.Copy
+        var source: OpenFile?
         do throws(BlobStoreError) {
-            copy = try blobs.stage(openBlob(digest, size: move.size), as: digest, size: move.size, in: target) {
-                isClosing.isSet
-            }
+            let file = try openBlob(digest, size: move.size)
+            source = file
+            copy = try blobs.stage(file, as: digest, size: move.size, in: target) { isClosing.isSet }
         } catch {
-            guard case .corrupt = error, !blobs.isMarked(digest) else { throw LibraryError(error) }
-            // Unless a program has changed the file that was read, and another has its name now.
+            guard case .corrupt = error, let source else { throw LibraryError(error) }
+            // A program may have changed the file that was read, and another has its name now.
             var pause = Pause()
-            guard case .damaged(let reason) = inspect(digest, size: move.size, &pause) else {
+            let finding = inspect(digest, size: move.size, &pause)
+            switch finding {
+            case .postponed: return try postpone(move)
+            case .sound where (try? source.isSame(as: openBlob(digest, size: move.size))) != true:
                 return try postpone(move)
+            // Then it is the other disk that does not give back what it was given.
+            case .sound: throw .blobs(.io(.ioError, during: "reading back what was written there"))
+            case .damaged:
+                try note(finding, of: move.blob, digest, size: move.size)
+                // Whoever heals it has it moved.
+                return try write { try $0.deleteMove(of: move.blob) }
             }
-            try noteDamage(of: move.blob, digest, reason)
-            // Whoever heals it has it moved.
-            return try write { try $0.deleteMove(of: move.blob) }
         }
         defer { blobs.drop(copy) }
         // From here on no upload is about to name the content, and nobody else removes it; nor does anybody bind it.

@@ -111,10 +111,24 @@ extension AssetLibrary {
         _ upload: borrowing OpenNode.Upload,
         isTruncating: Bool
     ) throws(LibraryError) {
-        guard !isTruncating, upload.staged == nil, !upload.isDirty, let digest = node.shown.withLock({ $0.digest }),
-            blobs.isMarked(digest)
+        let (file, digest) = node.shown.withLock { ($0.file, $0.digest) }
+        guard upload.staged == nil, let file, let digest else { return }
+        let isStale = upload.isBound && blobs.wasHealed(digest) && !blobs.isPrimary(file, of: digest)
+        if !isTruncating, blobs.isMarked(digest) || isStale { throw .blobs(.corrupt(digest)) }
+        readHealed(node, upload)
+    }
+
+    /// A file whose content was damaged when it was opened, and has been healed, is read by the blob's name from here on.
+    func readHealed(_ node: OpenNode, _ upload: borrowing OpenNode.Upload) {
+        guard upload.staged == nil, !upload.isBound, let digest = node.shown.withLock({ $0.digest }),
+            blobs.wasHealed(digest)
         else { return }
-        throw .blobs(.corrupt(digest))
+        node.shown.withLock { $0.isShared = true }
+    }
+
+    /// Whether a file's content had other bytes a while ago, which the kernel may still have.
+    public func wasHealed(_ node: OpenNode) -> Bool {
+        node.shown.withLock { $0.digest }.map(blobs.wasHealed) ?? false
     }
 
     /// Refuses to have a file written to that has no name any more, where what is written would be lost with the last descriptor: in the

@@ -36,7 +36,6 @@ extension AssetLibrary {
             if let digest = sealed.digest { collection.beginUse(of: digest) }
             defer { if let digest = sealed.digest { collection.endUse(of: digest) } }
             let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
-            if adopted.isHealing, let digest = sealed.digest { try noteHealing(of: digest) }
             let isGivenAway = adopted.wasNew && !upload.isBound
             var isShown = false
             defer {
@@ -46,6 +45,7 @@ extension AssetLibrary {
                     node.shown.withLock { $0.digest = sealed.digest }
                 }
             }
+            if adopted.isHealing, let digest = sealed.digest { try noteHealing(of: digest) }
             var modified: Timestamp?
             var lost: NodeRecord?
             var showsExisting = false

@@ -129,6 +129,7 @@ extension AssetLibrary {
         if keeping > 0, size > 0, let digest = node.shown.withLock({ $0.digest }), blobs.isMarked(digest) {
             throw .corrupt(digest)
         }
+        readHealed(node, upload)
         try takeSpace(min(size, keeping))
         if upload.isBound {
             try makeBoundFilePrivate(&upload, of: node)

@@ -34,6 +34,9 @@ final class Collection: Sendable {
         }
     }
 
+    /// Whether somebody uses a content, or is about to.
+    func isUsed(_ digest: Digest) -> Bool { state.withLock { $0.used[digest] != nil } }
+
     /// Begins to remove contents.
     /// - Returns: those of them that nobody is about to use, or removes already.
     func beginRemoval(of digests: [Digest]) -> [Digest] {

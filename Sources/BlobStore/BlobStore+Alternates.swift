@@ -81,14 +81,15 @@ extension BlobStore {
         }
         guard let marker else { throw alternate.problem("cannot be read.") }
         let found = try Self.text(of: marker)
-        guard found.split(separator: "\n").first == text.split(separator: "\n").first else {
+        // An empty one is what a crash has left of its making.
+        guard found.isEmpty && isNew || found.split(separator: "\n").first == text.split(separator: "\n").first else {
             throw alternate.problem("belongs to another library; name another folder.")
         }
         guard flock(marker.descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else {
             throw alternate.problem("is in use by another process.")
         }
         if found != text {
-            guard isTaken else {
+            guard isTaken || found.isEmpty else {
                 throw alternate.problem(
                     "belongs to the library that this one is a copy of; if this one has taken its place, mount it with -o store=\(alternate.name):\(path) once."
                 )
@@ -162,7 +163,8 @@ extension BlobStore {
         let gone = attached.filter { !$0.isThere }
         guard !gone.isEmpty else { return [] }
         alternates.withLock { stores in
-            for index in stores.indices where gone.contains(where: { $0.id == stores[index].id }) {
+            // Not one that has been attached again meanwhile.
+            for index in stores.indices where gone.contains(where: { $0.folder === stores[index].folder }) {
                 (stores[index].folder, stores[index].marker) = (nil, nil)
             }
         }
@@ -295,7 +297,10 @@ extension Alternate {
         guard let folder, unsafe stat("\(path)/blobs", &present) == 0, unsafe fstat(folder.blobs, &open) == 0 else {
             return false
         }
-        return unsafe present.st_dev == open.st_dev && present.st_ino == open.st_ino
-            && access("\(path)/STORE", R_OK) == 0
+        guard present.st_dev == open.st_dev, present.st_ino == open.st_ino, let marker else { return false }
+        // From the disk: what is open of one that is gone is still known.
+        marker.forgetCachedPages()
+        var byte: UInt8 = 0
+        return unsafe withUnsafeMutableBytes(of: &byte) { (try? unsafe marker.read(into: $0, at: 0)) == 1 }
     }
 }

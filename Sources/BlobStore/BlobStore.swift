@@ -7,7 +7,7 @@ internal import SystemPackage
 /// Immutable bytes on disk, named by their digest: `blobs/ab/<62 hex digits>`, beside `staging/` for what is being written.
 ///
 /// ## Concurrency
-/// All methods may be called at once from any thread. `pending`, `retired`, `damaged` and `alternates` are never held across a system call.
+/// All methods may be called at once from any thread. `pending`, `retired`, `damaged`, `healed` and `alternates` are never held across a system call.
 public final class BlobStore: Sendable {
     private let primary: StoreFolder
     private var blobs: Int32 { primary.blobs }
@@ -17,6 +17,8 @@ public final class BlobStore: Sendable {
     private let pending = Mutex<[Digest]>([])
     private let retired = Mutex<[String]>([])
     private let damaged = Mutex<Set<Digest>>([])
+    /// Blobs whose damaged file another has taken the place of: who has that open still has it.
+    private let healed = Mutex<Set<Digest>>([])
     private let stagedCount = Atomic<UInt64>(0)
     private let stagedPrefix = String(Timestamp.now.rawValue, radix: 36)
 
@@ -81,6 +83,9 @@ public final class BlobStore: Sendable {
     /// Whether a blob's file is known not to have the blob's bytes.
     public func isMarked(_ digest: Digest) -> Bool { damaged.withLock { !$0.isEmpty && $0.contains(digest) } }
 
+    /// Whether a blob had a damaged file since the store was opened, which somebody may still have open.
+    public func wasHealed(_ digest: Digest) -> Bool { healed.withLock { !$0.isEmpty && $0.contains(digest) } }
+
     /// Where blobs are looked for that are not in the store's own folder.
     private var otherFolders: [StoreFolder] { alternates.withLock { $0.isEmpty ? [] : $0.compactMap(\.folder) } }
 
@@ -117,9 +122,16 @@ public final class BlobStore: Sendable {
     public func openElsewhere(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile? {
         let folders = otherFolders
         // All once more, because it may have been moved meanwhile to where it was looked for first.
+        var problem: BlobStoreError?
         for folder in folders + folders {
-            if let file = try folder.open(digest), try file.measure().size == size { return file }
+            do throws(BlobStoreError) {
+                if let file = try folder.open(digest), try file.measure().size == size { return file }
+            } catch {
+                // Another may have it.
+                problem = error
+            }
         }
+        if let problem { throw problem }
         return nil
     }
 
@@ -163,7 +175,10 @@ public final class BlobStore: Sendable {
             }
         }
         if !mustKeepName { staged.abandonName() }
-        mark(digest, isDamaged: false)
+        if isMarked(digest) {
+            healed.withLock { _ = $0.insert(digest) }
+            mark(digest, isDamaged: false)
+        }
         notePending(digest)
         return true
     }
@@ -194,7 +209,9 @@ public final class BlobStore: Sendable {
 
     /// Whether an open file is the one that has a blob's name in the store's own folder.
     public func isPrimary(_ file: OpenFile, of digest: Digest) -> Bool {
-        (try? primary.open(digest).map { try $0.isSame(as: file) }) == true
+        var (named, open) = (stat(), stat())
+        return unsafe fstatat(blobs, Self.path(of: digest), &named, AT_SYMLINK_NOFOLLOW) == 0
+            && fstat(file.descriptor.rawValue, &open) == 0 && named.st_dev == open.st_dev && named.st_ino == open.st_ino
     }
 
     private func notePending(_ digest: Digest) { pending.withLock { $0.append(digest) } }

@@ -83,9 +83,10 @@ struct ScrubTests {
                 """
                 head -c 300000 /dev/urandom > a; head -c 5000 /dev/urandom > b; $ASSETFS mount -o policy.versions=all lib one; cp a b one/folders; sync one/folders/a
                 for f in a b; do printf X | dd of=$(blob $f) bs=1 seek=1 conv=notrunc 2> /dev/null; done
-                exec 5< one/folders/a 6< one/folders/b; scrub 11
+                exec 5< one/folders/a 6< one/folders/b; ! cmp -s b one/folders/b; scrub 11
                 fails cat one/folders/a; fails cat one/folders/b; fails bash -c 'echo >> one/folders/b'; fails cp one/folders/a one/folders/copy
                 cp a one/folders/good; cp b one/folders/good.b; cmp a one/folders/good; fails bash -c 'echo more >> one/folders/a'; cmp a one/folders/good
+                cmp b one/folders/b; cp b kept; echo more >> one/folders/b; echo more >> kept; cmp kept one/folders/b; cp b one/folders/b
                 exec 5<&- 6<&-; for n in $(seq 50); do cmp -s a one/folders/a && break; sleep 0.1; done; cmp a one/folders/a; cmp b one/folders/b; echo more >> one/folders/a; cmp a one/folders/good
                 printf X | dd of=$(blob b) bs=1 seek=1 conv=notrunc 2> /dev/null; scrub 11; rm one/folders/b one/folders/good.b
                 for t in one/trash/*b; do fails bash -c "echo x > $t"; done; $ASSETFS umount one
