@@ -92,23 +92,31 @@ extension AssetLibrary {
         return try read(digest, size: size, at: offset, count: count)
     }
 
+    /// Does something with a blob, opened by its name: one of the library's own folder while nobody gives that name to another file, one
+    /// of another store, which nobody is bound to, without holding up anybody.
+    func withBlob<Value>(
+        _ digest: Digest,
+        size: Int64,
+        _ body: (OpenFile) throws(BlobStoreError) -> Value
+    ) throws(BlobStoreError) -> Value {
+        let own = try sharedBlobs.withLock { _ throws(BlobStoreError) -> Value? in
+            guard let file = try blobs.openOwn(digest, size: size) else { return nil }
+            return try body(file)
+        }
+        if let own { return own }
+        if let other = try blobs.openElsewhere(digest, size: size) { return try body(other) }
+        return try sharedBlobs.withLock { _ throws(BlobStoreError) in try body(blobs.open(digest, size: size)) }
+    }
+
     /// Reads a part of a blob, by its name each time: a program may be changing the file that had it a moment ago.
     func read(_ digest: Digest, size: Int64, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8] {
         let length = Int(max(0, min(Int64(count), size - offset)))
-        func bytes(of file: OpenFile) throws(BlobStoreError) -> [UInt8] {
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
-            defer { unsafe buffer.deallocate() }
-            let done = try unsafe file.read(into: buffer, at: offset)
-            return unsafe Array(buffer.prefix(done))
-        }
         do throws(BlobStoreError) {
-            let own = try sharedBlobs.withLock { _ throws(BlobStoreError) -> [UInt8]? in
-                try blobs.openOwn(digest, size: size).map { file throws(BlobStoreError) in try bytes(of: file) }
-            }
-            if let own { return own }
-            if let other = try blobs.openElsewhere(digest, size: size) { return try bytes(of: other) }
-            return try sharedBlobs.withLock { _ throws(BlobStoreError) in
-                try bytes(of: try blobs.open(digest, size: size))
+            return try withBlob(digest, size: size) { file throws(BlobStoreError) in
+                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
+                defer { unsafe buffer.deallocate() }
+                let done = try unsafe file.read(into: buffer, at: offset)
+                return unsafe Array(buffer.prefix(done))
             }
         } catch {
             throw LibraryError(error)
@@ -120,17 +128,8 @@ extension AssetLibrary {
         let (file, digest, whole, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
         guard let file, size > 0 else { return try blobs.stage() }
         guard isShared, let digest else { return try blobs.stage(copyOf: file, size: size) }
-        let own = try sharedBlobs.withLock { _ throws(BlobStoreError) -> StagedFile? in
-            try blobs.openOwn(digest, size: whole).map { file throws(BlobStoreError) in
-                try blobs.stage(copyOf: file, size: size)
-            }
-        }
-        if let own { return own }
-        if let other = try blobs.openElsewhere(digest, size: whole) {
-            return try blobs.stage(copyOf: other, size: size)
-        }
-        return try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            try blobs.stage(copyOf: try blobs.open(digest, size: whole), size: size)
+        return try withBlob(digest, size: whole) { blob throws(BlobStoreError) in
+            try blobs.stage(copyOf: blob, size: size)
         }
     }
 }

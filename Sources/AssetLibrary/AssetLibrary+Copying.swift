@@ -45,8 +45,8 @@ extension AssetLibrary {
             guard let file else { return }
             return try staged.copy(of: file, from: start, to: offset, count: count)
         }
-        try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            try staged.copy(of: try blobs.open(digest, size: size), from: start, to: offset, count: count)
+        try withBlob(digest, size: size) { blob throws(BlobStoreError) in
+            try staged.copy(of: blob, from: start, to: offset, count: count)
         }
     }
 

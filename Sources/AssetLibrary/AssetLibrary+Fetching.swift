@@ -45,9 +45,9 @@ extension AssetLibrary {
             guard folder.isFolder, try rulebook.of(id, records).root == .folders else {
                 throw LibraryError.invalid("\(name) is for folders below folders/, which the file goes to.")
             }
+            let types = try rulebook.of(id, records).policy.fieldTypes
             for (key, value) in request.metadata {
-                guard let field = Field(Field.metadataPrefix + key) else { continue }
-                let type = try rulebook.of(id, records).policy.fieldTypes[field]
+                let type = Field(Field.metadataPrefix + key).flatMap { types[$0] }
                 guard let objection = type?.objection(to: Array(value.utf8)) else { continue }
                 throw LibraryError(objection, to: Array(value.utf8), of: "metadata[\(key)]")
             }

@@ -42,19 +42,15 @@ extension AssetLibrary {
         size: Int64,
         isCancelled: () -> Bool
     ) throws(BlobStoreError) -> [UInt8]? {
-        func open() throws(BlobStoreError) -> OpenFile {
-            try openBlob(digest, size: size)
-        }
-        let file = try open()
+        let file = try openBlob(digest, size: size)
         let bytes = try MD5.of(file, size: size, isCancelled: isCancelled)
-        return try file.isSame(as: try open()) ? bytes : nil
+        return try file.isSame(as: openBlob(digest, size: size)) ? bytes : nil
     }
 
     /// Computes what is missing, a few blobs at a time, as long as no upload comes.
     /// - Returns: whether all is done that can be.
     func computeMD5s() -> Bool {
-        // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        BackgroundThread.comeLast()
         var last = BlobID(rawValue: 0)
         while true {
             let count = verdictCount

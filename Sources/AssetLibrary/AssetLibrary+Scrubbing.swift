@@ -46,8 +46,7 @@ extension AssetLibrary {
     /// Goes on with the pass under way, or begins one that is due.
     /// - Returns: when to look again, if nobody asks before.
     private func scrubWhatIsDue() -> Duration? {
-        // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        BackgroundThread.comeLast()
         do throws(LibraryError) {
             while !isClosing.isSet {
                 let (record, isRequested) = scrub.state.withLock { ($0.record, $0.isRequested) }
@@ -130,21 +129,21 @@ extension AssetLibrary {
     enum Finding {
         /// It is what it was.
         case sound
-        /// It is not, and why.
-        case damaged(String)
+        /// It is not, and why; the file that was read, if there is one.
+        case damaged(String, OpenFile?)
         /// It was changed, or could not be read to its end, because the mount ends.
         case postponed
     }
 
     /// Reads a content.
     func inspect(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
-        func open() throws(BlobStoreError) -> OpenFile {
-            try openBlob(digest, size: size, evenIfDamaged: true)
-        }
+        func open() throws(BlobStoreError) -> OpenFile { try openBlob(digest, size: size, evenIfDamaged: true) }
+        var read: OpenFile?
         do throws(BlobStoreError) {
             // A program may change the file that was opened; then another has its name, which is to be read.
             for _ in 0..<3 {
                 let file = try open()
+                read = file
                 file.forgetCachedPages()
                 defer { file.forgetCachedPages() }
                 let found = try Digest(reading: file, size: size) {
@@ -153,18 +152,18 @@ extension AssetLibrary {
                     return isClosing.isSet
                 }
                 guard try file.isSame(as: open()) else { continue }
-                return found == digest ? .sound : .damaged("Its bytes have the SHA-256 \(found).")
+                return found == digest ? .sound : .damaged("Its bytes have the SHA-256 \(found).", file)
             }
             return .postponed
         } catch {
             // A store whose disk has gone is not damaged.
             if isClosing.isSet || noticeVanishedStores() { return .postponed }
             switch error {
-            case .missing: return .damaged("Its file is missing.")
+            case .missing: return .damaged("Its file is missing.", nil)
             case .damaged(_, let expected, let found):
-                return .damaged("Its file has \(found) bytes instead of \(expected).")
+                return .damaged("Its file has \(found) bytes instead of \(expected).", nil)
             case .io(let number, _) where Self.errorsOfDisks.contains(number):
-                return .damaged("Its file cannot be read: \(number).")
+                return .damaged("Its file cannot be read: \(number).", read)
             // Its store may be there another time, and what is scarce now may not be then.
             default: return .postponed
             }
@@ -183,11 +182,14 @@ extension AssetLibrary {
             blobs.mark(digest, isDamaged: false)
             try noteHealing(of: digest)
         case .damaged:
-            // Read once more, because the memory that it came through may have been at fault; and while no upload can heal it.
+            // Read once more, because the memory that it came through may have been at fault.
+            var pause = Pause()
+            guard case .damaged(let reason, let file) = inspect(digest, size: size, &pause) else { return }
+            // No upload heals it from here on; one may have.
             guard collection.beginRemoval(of: [digest]) == [digest] else { return }
             defer { collection.endRemoval(of: [digest]) }
-            var pause = Pause()
-            guard case .damaged(let reason) = inspect(digest, size: size, &pause) else { return }
+            let present = try? openBlob(digest, size: size, evenIfDamaged: true)
+            if let present, (try? file?.isSame(as: present)) != true { return }
             try noteDamage(of: blob, digest, reason)
         }
     }

@@ -24,21 +24,26 @@ extension AssetLibrary {
         for (name, path) in named {
             let known = try catalog.read { try $0.stores() }.first { $0.name == name }
             if var known {
+                let former = known.path
                 known.path = path
-                // What is not there keeps the place where it was.
-                guard (try? attach(known, isTaken: true)) != nil else { continue }
-                try catalog.write { try $0.setPath(ofStore: known.id, to: path) }
+                do {
+                    try attach(known, isTaken: true)
+                    try catalog.write { try $0.setPath(ofStore: known.id, to: path) }
+                } catch let problem as AlternateProblem {
+                    // It is looked for where it was.
+                    if path != former { log.error("\(problem)") }
+                }
                 continue
             }
             let identifier = Array(MessageCode.newKey().prefix(16)).hexadecimal
-            let id = try catalog.write { try $0.insertStore(named: name, path: path, identifier: identifier) }
+            let store = try catalog.write { try $0.insertStore(named: name, path: path, identifier: identifier) }
             // Known before there is a folder that says whose it is.
-            try groupCommit.commit()
+            try commit()
             do {
-                for store in try catalog.read({ try $0.stores() }) where store.id == id { try attach(store) }
+                try attach(store)
             } catch {
-                try catalog.write { try $0.deleteStore(id) }
-                try groupCommit.commit()
+                try catalog.write { try $0.deleteStore(store.id) }
+                try commit()
                 throw error
             }
         }
@@ -93,11 +98,11 @@ extension AssetLibrary {
     /// - Returns: when to look again, if nobody asks before.
     func moveWhatIsDue() -> Duration? {
         guard blobs.hasAlternates else { return nil }
-        // This thread alone: uploads and readers come first — setpriority(2), “C library/kernel differences”.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        BackgroundThread.comeLast()
         do throws(LibraryError) {
-            _ = noticeVanishedStores()
-            if !blobs.absentStores.isEmpty {
+            let pause = blobs.absentStores.isEmpty ? Self.lookPause : Self.attachPause
+            if mover.isDue(pause) {
+                _ = noticeVanishedStores()
                 _ = try attachStores { store in
                     log.notice("The store “\(store.name)” (\(store.path)) is there again.")
                 }
@@ -254,7 +259,7 @@ extension AssetLibrary {
             try noteChange(of: id, name, by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
         }
-        mover.wake()
+        mover.worker.wake()
     }
 
     func removeStore(_ name: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
@@ -314,5 +319,25 @@ extension Records {
     func storeName(of asset: AssetID) throws -> String {
         let store = try currentBlob(of: asset).map { try self.store(of: $0) } ?? 0
         return try stores().first { $0.id == store }?.name ?? "primary"
+    }
+}
+
+/// What moves contents to other stores.
+///
+/// ## Concurrency
+/// `looked` is held for a moment only.
+final class Mover: Sendable {
+    let worker = Worker()
+    private let looked = Mutex<ContinuousClock.Instant?>(nil)
+
+    /// Whether it is so long since the stores were last looked for, which they are now.
+    ///
+    /// Each commit wakes what moves contents, and need not ask the stores' disks.
+    func isDue(_ pause: Duration) -> Bool {
+        looked.withLock { looked in
+            if let last = looked, last.duration(to: .now) < pause { return false }
+            looked = .now
+            return true
+        }
     }
 }

@@ -63,7 +63,7 @@ public final class AssetLibrary: Sendable {
     let counters = Counters()
     let scrub: Scrub
     /// Moves contents to other stores.
-    let mover = Worker()
+    let mover = Mover()
     let searching: Searching
     private let searchWorker = Worker()
     /// What signed paths are signed with, once it has been asked for.
@@ -71,7 +71,7 @@ public final class AssetLibrary: Sendable {
     private let md5Worker = Worker()
     let isClosing: Flag
     private let layout: LibraryLayout
-    let groupCommit: GroupCommit
+    private let groupCommit: GroupCommit
     private let committer: Worker
 
     /// How long a change waits for others before all are committed; with the commit itself that is less than a second.
@@ -163,8 +163,8 @@ public final class AssetLibrary: Sendable {
         md5Worker.start(delay: .seconds(2)) { [weak self] in
             if self?.computeMD5s() == false { self?.md5Worker.wake() }
         }
-        mover.startRepeating(delay: .zero) { [weak self] in self?.moveWhatIsDue() }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover] { worker.wake() }
+        mover.worker.startRepeating(delay: .zero) { [weak self] in self?.moveWhatIsDue() }
+        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
         startScrub()
         startExtraction()
     }
@@ -191,7 +191,7 @@ public final class AssetLibrary: Sendable {
         let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
         if let events { durableEvents.store(events, ordering: .relaxed) }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
     }
 
     /// Ends all uploads, makes everything durable and lets go of the library.
@@ -199,7 +199,8 @@ public final class AssetLibrary: Sendable {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
-            scrub.worker, mover, counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller, settler,
+            scrub.worker, mover.worker, counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller,
+            settler,
             committer,
         ] {
             worker.stop()

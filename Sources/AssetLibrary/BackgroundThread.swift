@@ -49,6 +49,11 @@ final class BackgroundThread: Sendable {
     }
 }
 
+extension BackgroundThread {
+    /// Has the calling thread alone come after all others: uploads and readers come first — setpriority(2), “C library/kernel differences”.
+    static func comeLast() { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19) }
+}
+
 /// Work that a library does by the way, once it is open: wakes that come before are forgotten.
 ///
 /// ## Concurrency

@@ -43,13 +43,13 @@ extension Records {
         }
     }
 
-    /// Records a store, and gives its number.
-    public func insertStore(named name: String, path: String, identifier: String) throws -> Int64 {
+    /// Records a store, under the next number.
+    public func insertStore(named name: String, path: String, identifier: String) throws -> StoreRecord {
         try run(
             "INSERT INTO store (name, path, identifier) VALUES (?, ?, ?)",
             [.text(name), .text(path), .text(identifier)]
         )
-        return lastRow
+        return StoreRecord(id: lastRow, name: name, path: path, identifier: identifier, isMade: false)
     }
 
     /// Records where a store is.

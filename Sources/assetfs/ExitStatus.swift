@@ -24,6 +24,11 @@ enum ExitStatus: Int32 {
         return ExitCode(rawValue)
     }
 
+    /// Says that something in the mount's `uploads/` cannot be read, and why that may be.
+    static func unreadable(_ path: String) -> ExitCode {
+        failed.because("\(path) cannot be read; it is its owner's alone, and a mount with view=folders hides it.")
+    }
+
     init(_ error: OpenLibraryError) {
         switch error {
         case .inUse: self = .libraryInUse

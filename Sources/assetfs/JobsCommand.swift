@@ -41,9 +41,7 @@ struct JobsCommand: ParsableCommand {
         do {
             return try FileManager.default.contentsOfDirectory(atPath: folder)
         } catch {
-            throw ExitStatus.failed.because(
-                "\(folder) cannot be read; it is its owner's alone, and a mount with view=folders hides it."
-            )
+            throw ExitStatus.unreadable(folder)
         }
     }
 

@@ -48,9 +48,7 @@ struct ScrubCommand: ParsableCommand {
             guard let text = try? String(contentsOfFile: path, encoding: .utf8),
                 let members = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
             else {
-                throw ExitStatus.failed.because(
-                    "\(path) cannot be read; it is its owner's alone, and a mount with view=folders hides it."
-                )
+                throw ExitStatus.unreadable(path)
             }
             line = text.trimmingCharacters(in: .newlines)
             self.members = members

@@ -24,8 +24,8 @@ struct StatusCommand: ParsableCommand {
         }
         if json { return print(text) }
         let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] ?? [:]
-        func bytes(_ key: String) -> String {
-            ByteCountFormatter.string(fromByteCount: Int64(info[key] as? Int ?? 0), countStyle: .binary)
+        func bytes(_ key: String, of members: [String: Any]? = nil) -> String {
+            ByteCountFormatter.string(fromByteCount: Int64((members ?? info)[key] as? Int ?? 0), countStyle: .binary)
         }
         let rows = [
             ("Library", "\(info["library"] ?? "")"),
@@ -38,14 +38,11 @@ struct StatusCommand: ParsableCommand {
             ("Free on the disk", "\(bytes("free_bytes")) of \(bytes("disk_bytes"))"),
         ]
         let stores = (info["stores"] as? [[String: Any]] ?? []).map { store -> (String, String) in
-            func bytes(_ key: String) -> String {
-                ByteCountFormatter.string(fromByteCount: Int64(store[key] as? Int ?? 0), countStyle: .binary)
-            }
             let isThere = store["is_there"] as? Bool ?? false
-            let state = isThere ? "\(bytes("free_bytes")) free" : "not there"
+            let state = isThere ? "\(bytes("free_bytes", of: store)) free" : "not there"
             return (
                 "Store \(store["id"] ?? "")",
-                "\(store["name"] ?? ""): \(store["contents"] ?? 0) contents, \(bytes("bytes")); \(state), \(store["path"] ?? "")"
+                "\(store["name"] ?? ""): \(store["contents"] ?? 0) contents, \(bytes("bytes", of: store)); \(state), \(store["path"] ?? "")"
             )
         }
         let moves = info["to_be_moved"] as? Int ?? 0
