@@ -62,7 +62,12 @@ extension AssetFilesystem {
         isReady: @escaping @Sendable () -> Void
     ) -> Bool {
         let id = node(inode)
-        return View(id) == nil && library.awaitExtraction(for: name.bytes, of: id, isReady: isReady)
+        guard View(id) == nil else { return false }
+        @Sendable func awaitValue() -> Bool {
+            library.awaitMD5(for: name.bytes, of: id, isReady: isReady)
+                || library.awaitExtraction(for: name.bytes, of: id, isReady: isReady)
+        }
+        return library.awaitVerdict(for: name.bytes, on: id) { if !awaitValue() { isReady() } } || awaitValue()
     }
 
     /// Reads an extended attribute.

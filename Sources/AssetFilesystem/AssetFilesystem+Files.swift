@@ -147,7 +147,7 @@ extension AssetFilesystem {
         let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement, reader: reader)
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
-        opened.keepsCache = !library.wasHealed(node)
+        opened.keepsCache = !library.wasHealed(node) && !stalePages.remove(node.id)
         opened.needsNoFlush = !isWriting
         opened.backing = node.attachment.withLock { attachment in
             if let backing = attachment as? BackingFile { return backing }
@@ -264,9 +264,10 @@ extension AssetFilesystem {
             // The last verdict was here, and may have refused.
             noteRemoval(record)
         }
-        // Mappings of a file that the kernel reads itself changed it behind the page cache.
+        // Mappings of a file that the kernel reads itself changed it behind the page cache: the next open that uses that drops it.
         if open.isWriting, open.node.attachment.withLock({ $0 != nil }) {
-            kernel.withLock { $0 }?.invalidate(open.node.id.inode)
+            stalePages.insert(open.node.id)
+            kernel.withLock { $0 }?.invalidateAttributes(open.node.id.inode)
         }
     }
 

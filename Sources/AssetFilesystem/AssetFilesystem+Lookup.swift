@@ -110,8 +110,11 @@ extension AssetFilesystem {
     }
 
     /// How long the kernel may believe a node's attributes: a folder's change when names come and go by themselves.
+    ///
+    /// Mappings change a file without telling.
     func attributesLifetime(_ record: NodeRecord) -> Duration {
-        record.isFolder && mayChangeNames(in: record.id) ? .zero : Self.lifetime
+        if record.isFile { return library.isMapped(record.id) ? .zero : Self.lifetime }
+        return record.isFolder && mayChangeNames(in: record.id) ? .zero : Self.lifetime
     }
 
     /// How long the kernel may believe a node's name: not beyond the file's time, nor quite as long, since it counts in ticks.

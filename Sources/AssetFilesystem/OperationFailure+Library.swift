@@ -29,6 +29,8 @@ extension OperationFailure {
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
+        case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone($0) })
+        case .interrupted: self.init(.interrupted)
         case .noSpace(let reason): self.init(.noSpace, cause: reason)
         case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)
         case .unsigned: self.init(.missingKey)

@@ -1,18 +1,24 @@
-internal import AssetModel
+public import AssetModel
 public import BlobStore
+internal import Catalog
+internal import Logging
 internal import Synchronization
 
-// Files that the kernel reads itself. What is bound stays bound to one file on the disk until the node is closed, so
+// Files that the kernel reads itself. A mapping of such a file is one of the file on the disk, and outlives every handle, so
 //
+//  - a node stays bound to one file on the disk until no handle and no mapping of it is left: `MappedFiles`;
 //  - before the first change the blob's name goes to a copy, and the bound file becomes the private one;
-//  - only one open node may be bound to a blob, and others that show it meanwhile look it up by its name at each read;
-//  - a program may change the bound file through a mapping, unseen: while there are writers it is never given away as a blob,
-//    and each verdict reads it again.
+//  - before a handle is given out that may map the file for writing, the catalog durably knows the private file, so that what
+//    msync(2) has put on the disk is found after a crash;
+//  - while it is bound the file is never given away as a blob: each verdict gives away a copy;
+//  - the time of modification on the disk says whether a mapping has changed the file: a page that is written to through a mapping
+//    moves it at the first store after the page was clean;
+//  - only one open node may be bound to a blob, and others that show it meanwhile look it up by its name at each read.
 extension AssetLibrary {
     /// Binds an open node to its blob, for the kernel to read.
     ///
     /// The caller is the only one that has the node open.
-    /// - Returns: nil when the content is not a blob that this node has for itself.
+    /// - Returns: nil when the content is not a blob that this node has for itself, or the disk cannot tell who else uses a file.
     public func bind(_ node: OpenNode) -> OpenFile? {
         node.upload.withLock { upload in
             guard !upload.isBound, upload.staged == nil, upload.writers == 0 else { return nil }
@@ -20,64 +26,171 @@ extension AssetLibrary {
             guard let file, let digest, !isShared, boundBlobs.withLock({ $0.insert(digest).inserted }) else {
                 return nil
             }
-            // Who opens the same blob from here on finds it in `boundBlobs`; who has it open already is found here.
+            // An open of the same blob from here on finds it in `boundBlobs`; an earlier one is found here.
             let others = openNodes.withLock { nodes in
                 nodes.values.contains { $0.node !== node && $0.node.shown.withLock { $0.digest == digest } }
                     || (nodes[node.id]?.handles ?? 0) != 1
             }
-            // What is in another store, or was moved there a moment ago, cannot change places with a copy.
-            guard !others, blobs.isPrimary(file, of: digest) else {
+            // A blob in another store, or moved there a moment ago, cannot change places with a copy.
+            guard !others, let bound = try? blobs.openForBinding(digest, as: file),
+                bound.isReferencedElsewhere() != nil
+            else {
                 boundBlobs.withLock { _ = $0.remove(digest) }
                 return nil
             }
             upload.isBound = true
-            return file
+            node.isBound.store(true, ordering: .relaxed)
+            boundCount.add(1, ordering: .relaxed)
+            node.shown.withLock { $0.file = bound }
+            return bound
         }
     }
 
-    /// Makes a bound file private, because a program that opened it for writing may change it through a mapping.
+    /// Makes a bound file private, because a program that opened it for writing may change it through a mapping, and records it.
     public func prepareForMapping(_ node: OpenNode) throws(LibraryError) {
-        do throws(BlobStoreError) {
-            try node.upload.withLock { upload throws(BlobStoreError) in
-                guard upload.isBound, upload.staged == nil else { return }
-                try makeBoundFilePrivate(&upload, of: node)
+        let isNew: Bool
+        do {
+            isNew = try node.upload.withLock { upload in
+                guard upload.isBound else { return false }
+                if upload.staged == nil { try makeBoundFilePrivate(&upload, of: node) }
+                guard !upload.isRecorded, let staged = upload.staged else { return false }
+                staged.keepName()
+                try staged.synchronize()
+                try record(&upload, of: node)
+                return true
             }
         } catch {
             throw LibraryError(error)
         }
+        if isNew { try commit() }
     }
 
     func makeBoundFilePrivate(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(BlobStoreError) {
         let (file, digest, size) = node.shown.withLock { ($0.file, $0.digest, $0.size) }
         guard let file, let digest else { return }
+        let modified = (try? read { try $0.node(node.id)?.modified }).flatMap { $0 }
         let staged = try blobs.stage(copyOf: file, size: size)
         // The copy is durable before it is the blob, and it is the blob, durably, before the bound file changes.
         try staged.synchronize()
         let bound = try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            // It has been found damaged, and healed: what is bound is not the blob any more, nor anybody's.
+            // A bound file that was found damaged, and was healed since, is not the blob any more.
             guard blobs.isPrimary(file, of: digest) else { throw .corrupt(digest) }
-            return try blobs.exchange(staged, with: digest)
+            return try blobs.exchange(staged, with: digest, openAs: file)
         }
         boundBlobs.withLock { _ = $0.remove(digest) }
         upload.staged = bound
-        node.shown.withLock { $0.file = bound.file }
+        if let modified {
+            try file.setModified(modified)
+            upload.unmappedSince = modified
+        }
+        node.shown.withLock { $0.isMapped = true }
     }
 
-    /// Looks whether a bound file was changed through a mapping: by reading it, because a page that is mapped for writing changes
-    /// without a new time of modification.
+    /// Looks whether a bound file was changed through a mapping: then the upload is dirty.
     func noticeMappedChanges(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        guard upload.isBound, !upload.isDirty, let staged = upload.staged else { return }
-        let (digest, size) = node.shown.withLock { ($0.digest, $0.size) }
+        guard upload.isBound, let staged = upload.staged else { return }
         do throws(BlobStoreError) {
-            guard size > 0, try Digest(reading: staged.file, size: size) != digest else { return }
-            upload.isDirty = true
-            upload.digest.disturb()
-            node.shown.withLock {
-                $0.modified = .now
-                $0.written = .now
+            let modified = try staged.file.modified()
+            guard modified != upload.unmappedSince else { return }
+            let isNew = !upload.isDirty
+            if isNew {
+                upload.isDirty = true
+                upload.digest.disturb()
+                upload.mappedAt = upload.digest.changes.value
+            }
+            node.shown.withLock { shown in
+                // The disk's clock ticks more coarsely than ours.
+                if isNew || shown.modified.map({ $0 < modified }) ?? false { shown.modified = modified }
+                if isNew { shown.written = .now }
             }
         } catch {
             throw LibraryError(error)
+        }
+    }
+
+    /// How old a time of modification must be for the next store to get another one.
+    private static let clockTick = Duration.milliseconds(50)
+
+    /// Makes a copy of a bound file that can be given away, and remembers since when mappings have not changed the file.
+    func copyBoundFile(
+        _ staged: StagedFile,
+        size: Int64,
+        isCancelled: () -> Bool = { false }
+    ) throws(BlobStoreError) -> (copy: StagedFile, unmappedSince: Timestamp?) {
+        try staged.file.protectMappedPages()
+        let modified = try staged.file.modified()
+        let isSettled = modified < Timestamp.now.advanced(by: .zero - Self.clockTick)
+        let copy = try blobs.stage(copyOf: staged.file, size: size, isCancelled: isCancelled)
+        return (copy, isSettled ? modified : nil)
+    }
+
+    /// Gives a bound file the time of modification that a program has set.
+    func passModificationTime(_ time: Timestamp, to node: OpenNode) {
+        guard node.shown.withLock({ $0.isMapped }) else { return }
+        node.upload.withLock { upload in
+            guard upload.isBound, let staged = upload.staged, let former = try? staged.file.modified(),
+                (try? staged.file.setModified(time)) != nil
+            else { return }
+            if upload.unmappedSince == former { upload.unmappedSince = time }
+        }
+    }
+
+    /// Whether mappings may change a file without a request.
+    public func isMapped(_ id: NodeID) -> Bool {
+        guard boundCount.load(ordering: .relaxed) > 0 else { return false }
+        return openNode(id)?.shown.withLock { $0.isMapped } ?? false
+    }
+
+    // MARK: The end of a binding
+
+    /// What became of an attempt to end a binding.
+    enum Unbinding {
+        /// The node is bound to no file.
+        case done
+        /// A mapping, or a reader, still refers to the file.
+        case isReferenced
+        /// Handles use the file.
+        case isOpen
+    }
+
+    /// Ends a node's binding where neither handles nor mappings are left; an upload that mappings have made has its verdict.
+    ///
+    /// `handles` are those of the callers, which do not count.
+    func unbind(_ node: OpenNode, besides handles: Int) -> Unbinding {
+        node.attachment.withLock { attachment in
+            node.upload.withLock { upload in
+                guard upload.isBound else { return .done }
+                guard openNodes.withLock({ ($0[node.id]?.handles ?? 0) <= handles }) else { return .isOpen }
+                let (file, digest) = node.shown.withLock { ($0.file, $0.digest) }
+                guard file?.isReferencedElsewhere() != true else { return .isReferenced }
+                do throws(LibraryError) { try noticeMappedChanges(&upload, of: node) } catch {
+                    log.error("Node \(node.id) cannot be compared with what was written through a mapping: \(error)")
+                    return .isReferenced
+                }
+                if upload.staged == nil, let digest { boundBlobs.withLock { _ = $0.remove(digest) } }
+                upload.isBound = false
+                upload.candidate = nil
+                node.isBound.store(false, ordering: .relaxed)
+                boundCount.subtract(1, ordering: .relaxed)
+                node.shown.withLock { $0.isMapped = false }
+                attachment = nil
+                end(&upload, of: node)
+                return .done
+            }
+        }
+    }
+
+    /// Ends the upload that mappings have made, as `close` does with one that was written.
+    private func end(_ upload: inout OpenNode.Upload, of node: OpenNode) {
+        guard upload.writers == 0, upload.staged != nil else { return }
+        if upload.isDirty { return close(&upload, of: node) }
+        guard upload.isRecorded else { return }
+        // The file has the bytes of the version that is there.
+        do throws(LibraryError) {
+            try write { try $0.deleteStaged(node.id) }
+            upload.isRecorded = false
+        } catch {
+            log.error("The staged file of node \(node.id) stays until the next mount: \(error)")
         }
     }
 

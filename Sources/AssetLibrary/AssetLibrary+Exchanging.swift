@@ -20,9 +20,14 @@ extension AssetLibrary {
         for (enters, one, other) in [(firstEnters, first, second), (secondEnters, second, first)] where enters {
             _ = try screen(one.node.id, as: other.name, in: other.parent, by: uid)
         }
-        let refusal = try holding(lower.node.id, isComplete: lowerEnters) { (isLowerUnderWay) throws(LibraryError) in
+        let mayBeRefused = (
+            lower: lowerEnters ? try mayRefuse(in: upper.parent) : false,
+            upper: upperEnters ? try mayRefuse(in: lower.parent) : false
+        )
+        let refusal = try holding(lower.node.id, isComplete: lowerEnters, mayBeRefused: mayBeRefused.lower) {
+            (isLowerUnderWay) throws(LibraryError) in
             var refusal: Refusal?
-            let version = try holding(upper.node.id, isComplete: upperEnters) {
+            let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper) {
                 (isUpperUnderWay) throws(LibraryError) in
                 try write { records in
                     for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters

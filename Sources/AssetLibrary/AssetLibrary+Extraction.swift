@@ -205,7 +205,7 @@ extension AssetLibrary {
     /// Goes back to what the file says itself: looks into it once more, and then forgets what people have said.
     func reprocess(_ id: NodeID, _ name: String, _ value: [UInt8]) throws(LibraryError) {
         guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
-        try settle(id)
+        try settleIfQuick(id)
         try write { records in
             if let asset = try records.node(id)?.asset, try records.ignoresEmbedded(asset) {
                 throw LibraryError.invalid(

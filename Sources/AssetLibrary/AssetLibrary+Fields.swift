@@ -51,7 +51,7 @@ extension AssetLibrary {
             }
         }
         if let objection = field.objection(to: value) { throw LibraryError(objection, to: value, of: text) }
-        try settle(id)
+        try settleIfQuick(id)
         try space.take(Int64(value.count))
         // Where a file is to come that has no name yet.
         let aim = rulebook.isSilent ? nil : openNode(id)?.upload.withLock { $0.aim }
@@ -91,7 +91,7 @@ extension AssetLibrary {
     func removeFieldAttribute(_ name: [UInt8], of id: NodeID, by uploader: Uploader) throws(LibraryError) {
         var field = Field.rank
         if case .field(let some) = AttributeName(name) { field = some }
-        try settle(id)
+        try settleIfQuick(id)
         try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             let isStored = try records.extendedAttribute(name, of: id) != nil

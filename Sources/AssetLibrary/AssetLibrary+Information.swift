@@ -32,7 +32,7 @@ extension AssetLibrary {
         of id: NodeID,
         for reader: Uploader = Uploader()
     ) throws(LibraryError) -> String? {
-        try settle(id)
+        try settleIfQuick(id)
         if let path = try signedPath(key, of: id, for: reader) { return path }
         let disks = key == "info" && id == .folders ? blobs.storeStatistics : [:]
         if key.hasPrefix("md5_") { return try md5(of: id, isFirst: key == "md5_at_upload") }
@@ -48,10 +48,12 @@ extension AssetLibrary {
             }
             if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
             if key == "id", collections.isSealed(id) { return try records.anyEntry(of: id)?.name.description }
+            let isWaiting = isWaiting(id)
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {
-                return nil
+                return isWaiting ? try pendingInformation(key, of: id, records) : nil
             }
+            if key == "status", isWaiting { return "processing" }
             if Self.foundKeys.contains(key) {
                 return try records.finding(named: key, of: assetID) ?? Self.found(key, ofNothing: node)
             }
@@ -97,7 +99,7 @@ extension AssetLibrary {
 
     /// What `info.json` of an asset says, on one line.
     public func information(of resource: Resource) throws(LibraryError) -> [UInt8] {
-        if let node = resource.node { try settle(node.id) }
+        if let node = resource.node { try settleIfQuick(node.id) }
         return try read { records in
             let node = try resource.node.flatMap { try records.node($0.id) } ?? resource.folder
             return try information(of: node, resource.asset, records).bytes + [0x0A]
@@ -124,6 +126,29 @@ extension AssetLibrary {
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
         info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
         return info
+    }
+
+    /// The little that is known of a file that is read for its first verdict.
+    private func pendingInformation(_ key: String, of id: NodeID, _ records: Records) throws -> String? {
+        guard let node = try records.node(id), let entry = try records.anyEntry(of: id) else { return nil }
+        let path = try rulebook.place(entry.name, in: entry.parent, records).path
+        switch key {
+        case "status": return "processing"
+        case "filename": return entry.name.description
+        case "path": return path
+        case "info":
+            var info = JSONObject()
+            info.add("node", node.id.rawValue)
+            info.add("filename", entry.name)
+            info.add("path", path)
+            info.add("access", node.access?.name)
+            info.add("size", openNode(id)?.content.size ?? node.size)
+            info.add("updated", node.changed.description)
+            info.add("status", "processing")
+            info.add("is_ready", false)
+            return String(decoding: info.bytes, as: UTF8.self)
+        default: return nil
+        }
     }
 
     /// Where a file is below `folders/`, or was before it was removed.
@@ -174,7 +199,7 @@ extension AssetLibrary {
         let visits = try visits(of: asset.id, records)
         info.add("click_count", visits.clicks)
         info.add("download_count", visits.downloads)
-        info.add("status", try records.status(of: asset))
+        info.add("status", isWaiting(node.id) ? "processing" : try records.status(of: asset))
         info.add("error", try records.error(of: asset))
         info.add("integrity", try records.integrity(of: asset))
         let store = try records.store(of: asset.id)

@@ -44,7 +44,7 @@ extension AssetLibrary {
             }
             guard deadline > now else { throw .outOfRange("\(name) cannot be \(text): that has passed.") }
         }
-        try settle(id)
+        try settleIfQuick(id)
         try change(attribute, name, of: id, by: uploader, until: deadline, presence.check) {
             (node, mayStore, records) in
             guard let deadline else { return try records.setAccess(of: node, to: access) }
@@ -64,7 +64,7 @@ extension AssetLibrary {
         of id: NodeID,
         by uploader: Uploader
     ) throws(LibraryError) {
-        try settle(id)
+        try settleIfQuick(id)
         try change(attribute, name, of: id, by: uploader, Presence.present.check) { (node, mayStore, records) in
             switch attribute {
             case .access, .accessLevel: try records.setAccess(of: node, to: nil)

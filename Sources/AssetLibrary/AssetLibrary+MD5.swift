@@ -1,4 +1,4 @@
-internal import AssetModel
+public import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
@@ -24,15 +24,47 @@ extension AssetLibrary {
         guard let (blob, digest, size) = found else { return nil }
         guard let blob, let digest else { return MD5.ofNothing }
         if let known = try read({ try $0.md5(of: blob) }) { return known.hexadecimal }
+        guard size <= Self.quickBytes else {
+            throw .busy("The MD5 of the \(size) bytes is being computed; ask again in a while.")
+        }
+        return try computeMD5(of: blob, digest, size: size) { false }.hexadecimal
+    }
+
+    private func computeMD5(
+        of blob: BlobID,
+        _ digest: Digest,
+        size: Int64,
+        isCancelled: () -> Bool
+    ) throws(LibraryError) -> [UInt8] {
         do throws(BlobStoreError) {
             while true {
-                guard let bytes = try md5(of: digest, size: size, isCancelled: { false }) else { continue }
+                guard let bytes = try md5(of: digest, size: size, isCancelled: isCancelled) else { continue }
                 // It is computed again where it cannot be kept.
                 try? catalog.write { try $0.setMD5(of: blob, to: bytes) }
-                return bytes.hexadecimal
+                return bytes
             }
         } catch {
             throw LibraryError(error)
+        }
+    }
+
+    /// Has `isReady` called when the MD5 of a large content is known, or in ten seconds: computed on a thread of its own.
+    /// - Returns: false where nothing is to be waited for, and `isReady` is not called.
+    public func awaitMD5(for name: [UInt8], of id: NodeID, isReady: @escaping @Sendable () -> Void) -> Bool {
+        guard case .computed(let key) = AttributeName(name), key.hasPrefix("md5_") else { return false }
+        let found = try? read { records -> (BlobID, Digest, Int64)? in
+            guard let asset = try records.node(id)?.asset else { return nil }
+            let versions = try records.versions(of: asset)
+            guard let version = key == "md5_now" ? versions.first : versions.last, version.size > Self.quickBytes,
+                let digest = version.digest, let blob = try records.blob(digest), try records.md5(of: blob) == nil
+            else { return nil }
+            return (blob, digest, version.size)
+        }
+        guard let (blob, digest, size) = found ?? nil else { return false }
+        let end = ContinuousClock.now + ExtractionQueue.patience
+        return md5Requests.run { [self] in
+            _ = try? computeMD5(of: blob, digest, size: size) { self.isClosing.isSet || .now > end }
+            isReady()
         }
     }
 

@@ -20,7 +20,9 @@ extension AssetLibrary {
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             return try node.isFile && placeToPublish(node, records) == nil
         }
-        let linked = try holding(id, isComplete: isWaiting) { (isUnderWay) throws(LibraryError) in
+        let mayBeRefused = isWaiting ? try mayRefuse(in: parent) : false
+        let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused) {
+            (isUnderWay) throws(LibraryError) in
             let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
             let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in
                 _ = try records.folder(parent)
@@ -109,7 +111,7 @@ extension AssetLibrary {
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
             return nil
         }
-        if let target { trySettling(target.id) }
+        if let target { try settleBeforeRemoval(of: target.id) }
         let isAside = classes.1 != .final || newName.isBackup(of: name)
         let entersPipeline = classes.0 != .final && classes.1 == .final
         var isIntoBackups = false
@@ -117,7 +119,9 @@ extension AssetLibrary {
         let mayBeAside = newName.mayBeBackup(of: name) || isIntoBackups
         let isBusy = target.map { isBeingWritten($0.id) } ?? false
         let isUpload = entersPipeline && source.isFile && source.asset == nil
-        let moved = try holding(source.id, isComplete: entersPipeline) { (isUnderWay) throws(LibraryError) in
+        let mayBeRefused = entersPipeline ? try mayRefuse(in: newParent) : false
+        let moved = try holding(source.id, isComplete: entersPipeline, mayBeRefused: mayBeRefused) {
+            (isUnderWay) throws(LibraryError) in
             let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
             let moved = try write { records in
                 let arrival = Arrival(
@@ -286,19 +290,33 @@ extension AssetLibrary {
         var refusal: Refusal?
     }
 
+    /// Whether a folder may refuse an upload, or give it another name.
+    func mayRefuse(in folder: NodeID) throws(LibraryError) -> Bool {
+        if rulebook.isPlain { return false }
+        return try read { try rulebook.of(folder, $0).policy.mayRefuseOrRename }
+    }
+
     /// Runs `body`, which gives a file a name, while nobody can write to the file or close it.
     ///
     /// An upload that `isComplete` with the name, or whose verdict waits, has its verdict first; `body` is told whether it goes on
-    /// and has it later, and answers the version that it goes on with.
+    /// and has it later, and answers the version that it goes on with. A verdict that reads for long comes later, unless the upload
+    /// `mayBeRefused` under the name.
+    /// - Throws: `.pending` where it may, besides what `body` throws.
     func holding<Value>(
         _ id: NodeID,
         isComplete: Bool,
+        mayBeRefused: Bool,
         _ body: (_ isUnderWay: Bool) throws(LibraryError) -> (Value, VersionID?)
     ) throws(LibraryError) -> Value {
         guard let node = openNode(id) else { return try body(false).0 }
         return try node.upload.withLock { upload throws(LibraryError) in
+            let isLong = upload.isDirty && upload.bytesToRead(node.content.size) > Self.quickBytes
+            if isLong, isComplete, mayBeRefused {
+                postpone(node, isAnswered: false)
+                throw pending(id)
+            }
             do throws(LibraryError) {
-                if isComplete || waiting.withLock({ $0[id] != nil }) { try finish(&upload, of: node) }
+                if !isLong, isComplete || isWaiting(id) { try finish(&upload, of: node) }
             } catch {
                 if isComplete { throw error }
                 log.error("The upload to node \(id) could not be ended: \(error)")

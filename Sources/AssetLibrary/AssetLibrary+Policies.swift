@@ -108,7 +108,7 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         guard value == [0x30] || value == [0x31] else { throw .invalid("\(name) is 0 or 1.") }
         let isOn = value == [0x31]
-        try settle(id)
+        try settleIfQuick(id)
         let end = clock.now.advanced(bySeconds: Policy.temporaryLife)
         let nodes = try write { records -> [NodeID] in
             if flag == .stored, let node = try records.node(id) { try uploader.refuseUnlessOwner(of: node, name) }

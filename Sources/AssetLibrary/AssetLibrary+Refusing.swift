@@ -44,11 +44,15 @@ extension AssetLibrary {
 
     /// A file shows again what it showed before the upload, with the attributes that it had.
     private func giveBack(_ upload: inout OpenNode.Upload, of node: OpenNode) throws {
-        let before = upload.before
+        let (before, isBound, isRecorded, name) = (
+            upload.before, upload.isBound, upload.isRecorded, upload.staged?.name
+        )
         let found = try catalog.write { records -> (NodeRecord, Digest?)? in
             guard var record = try records.node(node.id) else { return nil }
             // Its bytes are not to be published after a crash.
             try records.deleteStaged(node.id)
+            // A mapping may write on.
+            if isBound, isRecorded, let name { try records.recordStaged(node.id, file: name, modified: nil) }
             if let before {
                 (record.mode, record.uid, record.gid) = (before.mode, before.uid, before.gid)
                 (record.modified, record.accessed) = (before.modified, before.accessed)
@@ -57,7 +61,7 @@ extension AssetLibrary {
             return (record, try record.blob.flatMap { try records.digest(of: $0) })
         }
         guard let (record, digest) = found else { return }
-        upload.isRecorded = false
+        if !isBound { upload.isRecorded = false }
         upload.digest.disturb()
         guard !upload.isBound else {
             // The kernel reads this file itself, so the bytes come back into it.

@@ -245,7 +245,7 @@ extension AssetLibrary {
         let isThere = try self.store(of: id) != nil
         try presence.check(isThere)
         let store = try storeNumber(String(decoding: value, as: UTF8.self), name)
-        try settle(id)
+        try settleIfQuick(id)
         try write { records in
             guard let node = try records.node(id), node.isFile else {
                 throw LibraryError.invalid("\(name) is for files.")

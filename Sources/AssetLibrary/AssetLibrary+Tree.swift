@@ -83,7 +83,9 @@ extension AssetLibrary {
     ) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
-        if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }) { trySettling(node.id) }
+        if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }), node.links == 1 {
+            try settleBeforeRemoval(of: node.id)
+        }
         let node = try write { records in
             guard let node = try records.node(named: name, in: parent), node.isExpired(at: clock.now) == isSweeping
             else { throw LibraryError.notFound }
@@ -176,7 +178,10 @@ extension AssetLibrary {
         }
         // First the file that is being written, so that its end does not bring back the time of its last write.
         let open = openNode(id)
-        if changes.modified != nil { open?.shown.withLock { $0.modified = nil } }
+        if let modified = changes.modified, let open {
+            open.shown.withLock { $0.modified = nil }
+            passModificationTime(modified, to: open)
+        }
         return try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             if let mode = changes.mode {

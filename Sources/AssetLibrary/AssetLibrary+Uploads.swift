@@ -48,6 +48,7 @@ extension AssetLibrary {
     ) throws(LibraryError) -> OpenNode {
         let uploader = Uploader(uid: uid, gid: gid)
         let node = retain(id)
+        if forWriting { unbindForWriting(node) }
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 try load(node, &upload, isTruncating: isTruncating)
@@ -176,26 +177,28 @@ extension AssetLibrary {
     }
 
     func release(_ node: OpenNode) {
-        let isLast = openNodes.withLock { nodes in
-            guard let found = nodes[node.id] else { return false }
+        let (isLast, isKept) = openNodes.withLock { nodes -> (Bool, Bool) in
+            guard let found = nodes[node.id], found.node === node else { return (false, false) }
+            // The last handle goes to the watch over mappings.
+            if found.handles == 1, node.isBound.load(ordering: .relaxed) { return (false, true) }
             nodes[node.id] = found.handles > 1 ? (found.node, found.handles - 1) : nil
-            return found.handles == 1
+            return (found.handles == 1, false)
         }
-        guard isLast else { return }
+        if isKept { return keepWhileMapped(node) }
         // Its content may be looked into now.
-        extraction.wake()
-        // Nobody has the node any more, so nobody waits for this lock.
-        let bound = node.upload.withLock { upload in
-            upload.isBound && upload.staged == nil ? node.shown.withLock { $0.digest } : nil
-        }
-        if let bound { boundBlobs.withLock { _ = $0.remove(bound) } }
+        if isLast { extraction.wake() }
     }
 
     /// A file's size, blocks on the disk and time of writing while it is open; nil when it is not.
     public func openState(of id: NodeID) -> (size: Int64, blocks: Int64, modified: Timestamp?)? {
         guard let node = openNode(id) else { return nil }
-        let (isLoaded, file, size, modified) = node.shown.withLock { ($0.isLoaded, $0.file, $0.size, $0.modified) }
-        guard isLoaded else { return nil }
+        let shown = node.shown.withLock { $0 }
+        let (file, size, modified) = (shown.file, shown.size, shown.modified)
+        guard shown.isLoaded else { return nil }
+        if shown.isMapped, let status = try? file?.status() {
+            // The disk's clock ticks more coarsely than ours.
+            return (size, status.blocks, max(status.modified, modified ?? status.modified))
+        }
         // A file that cannot be asked is shown as one without holes.
         let blocks = file.map { (try? $0.measure().blocks) ?? (size + 511) / 512 } ?? 0
         return (size, blocks, modified)
@@ -211,11 +214,12 @@ extension AssetLibrary {
                 if let refusal = upload.refusal { throw LibraryError.refused(refusal) }
                 return
             }
-            if upload.isCostly(node.content.size), try mayAnswerFirst(node.id, upload) {
-                postpone(node)
-            } else {
-                try commit(&upload, of: node)
-            }
+            let size = node.content.size
+            if upload.isCostly(size), try mayAnswerFirst(node.id, upload) { return postpone(node) }
+            guard upload.bytesToRead(size) > Self.quickBytes else { return try commit(&upload, of: node) }
+            // The writer waits for its answer, and this thread serves others meanwhile.
+            postpone(node, isAnswered: false)
+            throw pending(node.id)
         }
     }
 
@@ -226,7 +230,13 @@ extension AssetLibrary {
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
             // What has no name yet gets it, and with it a place where it is found after a crash.
-            if upload.aim != nil, upload.isDirty { return try commit(&upload, of: node) }
+            if upload.aim != nil, upload.isDirty {
+                guard upload.bytesToRead(node.content.size) > Self.quickBytes else {
+                    return try commit(&upload, of: node)
+                }
+                postpone(node, isAnswered: false)
+                throw pending(node.id)
+            }
             guard upload.isDirty, let staged = upload.staged else { return }
             staged.keepName()
             do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
@@ -248,8 +258,11 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         try noticeMappedChanges(&upload, of: node)
         try refuseExceeding(&upload, of: node)
-        if mayWait, upload.isDirty, upload.isCostly(node.content.size), try mayAnswerFirst(node.id, upload) {
-            return postpone(node)
+        if mayWait, upload.isDirty, upload.isCostly(node.content.size) {
+            let isAnswered = try mayAnswerFirst(node.id, upload)
+            if isAnswered || upload.bytesToRead(node.content.size) > Self.quickBytes {
+                return postpone(node, isAnswered: isAnswered)
+            }
         }
         let isEmptyFile = upload.isNew && node.content.size == 0 && upload.refusal == nil
         if upload.isDirty || isEmptyFile { try commit(&upload, of: node) }
@@ -266,25 +279,27 @@ extension AssetLibrary {
         guard wasWriting else { return release(node) }
         node.upload.withLock { upload in
             upload.writers -= 1
-            guard upload.writers == 0 else { return }
-            do throws(LibraryError) {
-                try finish(&upload, of: node, mayWait: true)
-            } catch .refused {
-                // It is in the log, and the file is what it was.
-            } catch .notFound where upload.aim != nil {
-                log.notice("An upload has ended without a place to go to: its folder is gone.")
-            } catch {
-                // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
-                log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
-                postpone(node)
-            }
-            if upload.writers == 0 {
-                upload.isBorn = false
-                upload.before = nil
-                dropNameless(&upload, of: node)
-            }
+            if upload.writers == 0 { close(&upload, of: node) }
         }
         release(node)
+    }
+
+    /// Ends an upload that has no writer any more.
+    func close(_ upload: inout OpenNode.Upload, of node: OpenNode) {
+        do throws(LibraryError) {
+            try finish(&upload, of: node, mayWait: true)
+        } catch .refused {
+            // It is in the log, and the file is what it was.
+        } catch .notFound where upload.aim != nil {
+            log.notice("An upload has ended without a place to go to: its folder is gone.")
+        } catch {
+            // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
+            log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
+            postpone(node)
+        }
+        upload.isBorn = false
+        upload.before = nil
+        dropNameless(&upload, of: node)
     }
 
     /// Tells the catalog where the bytes of uploads that go on are, so that a crash does not lose them.
@@ -314,6 +329,28 @@ extension AssetLibrary {
         }
     }
 
+    /// Leaves an upload to the next mount whose verdict would hold up the end of this one, or whose file is mapped still.
+    /// - Returns: false where the verdict is to come now.
+    func leaveForNextMount(_ node: OpenNode) throws(LibraryError) -> Bool {
+        let isLeft = try node.upload.withLock { upload throws(LibraryError) in
+            try noticeMappedChanges(&upload, of: node)
+            guard upload.isDirty, upload.staged != nil, upload.aim == nil,
+                !node.isUnlinked.load(ordering: .relaxed)
+            else { return false }
+            let isMapped = upload.isBound && node.content.file?.isReferencedElsewhere() == true
+            let bytes = upload.bytesToRead(node.content.size)
+            guard !isMapped, bytes > closingBudget.load(ordering: .relaxed) else { return isMapped }
+            return true
+        }
+        if isLeft {
+            keepForNextMount(node)
+            log.notice("The upload to node \(node.id) is ended by the next mount.")
+        } else {
+            closingBudget.subtract(max(0, node.content.size), ordering: .relaxed)
+        }
+        return isLeft
+    }
+
     /// The last thing that can be done for an upload whose verdict fails when the library is closed.
     func keepForNextMount(_ node: OpenNode) {
         node.upload.withLock { upload in
@@ -330,7 +367,7 @@ extension AssetLibrary {
     }
 
     /// Tells the catalog where an upload's bytes are, which are on stable storage.
-    private func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
+    func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard !upload.isRecorded, upload.aim == nil, !node.isUnlinked.load(ordering: .relaxed),
             let staged = upload.staged
         else { return }

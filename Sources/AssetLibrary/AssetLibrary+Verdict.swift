@@ -7,11 +7,11 @@ internal import Synchronization
 extension AssetLibrary {
     /// Runs the stages on what is in the open file.
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        if node.isUnlinked.load(ordering: .relaxed) { return }
+        if node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
         do {
-            let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id] != nil }
+            let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
             // What has no name is always asked for one.
             let isJudged = aim != nil || !isAnswered && !rulebook.isPlain
             // What is written to a file that was put aside is nobody's upload.
@@ -19,7 +19,14 @@ extension AssetLibrary {
                 isJudged ? try read { try destination(of: node.id, aim, $0) }.flatMap { $0.isFinal ? $0 : nil } : nil
             // The folder that it was to come to is gone, and with it all that was in it.
             if aim != nil, place == nil { throw LibraryError.notFound }
+            try noticeMappedChanges(&upload, of: node)
+            let isOnlyMapped = upload.mappedAt == upload.digest.changes.value
             let (candidate, sealed) = try seal(&upload, of: node, size: size)
+            if isOnlyMapped, sealed.digest == node.shown.withLock({ $0.digest }) {
+                // What mappings have written is what was there.
+                (upload.isDirty, upload.mappedAt, upload.candidate) = (false, nil, nil)
+                return
+            }
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
             if let place {
@@ -87,6 +94,10 @@ extension AssetLibrary {
                 }
                 guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing, records) else {
                     return .lost
+                }
+                // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.
+                if upload.isBound, upload.isRecorded, let staged = upload.staged {
+                    try records.recordStaged(node.id, file: staged.name, modified: nil)
                 }
                 guard let place else { return .waiting }
                 if let uploaded = aim?.replacing?.uploaded {
@@ -157,7 +168,8 @@ extension AssetLibrary {
             upload.isDirty = false
             upload.isOnlyTruncated = false
             upload.isNew = false
-            upload.isRecorded = false
+            if !upload.isBound { upload.isRecorded = false }
+            (upload.mappedAt, upload.candidate) = (nil, nil)
             upload.refusal = nil
             // A superfluous file goes on serving its handles: it has the blob's bytes, but is no blob and so stays private.
             if isGivenAway || sealed.digest == nil, !upload.isBound { upload.staged = nil }
@@ -184,6 +196,44 @@ extension AssetLibrary {
         case refused(Refusal)
     }
 
+    /// Has the verdict on what was written to a file that is in the trash: its asset has the content, and stays there.
+    private func commitTrashed(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
+        guard upload.isDirty, upload.aim == nil, !upload.isBound, isWaiting(node.id) else { return }
+        do {
+            let asset = try read { records in
+                try records.node(node.id)?.asset.flatMap { try records.trashed($0) }.flatMap {
+                    $0.node == node.id ? $0.asset : nil
+                }
+            }
+            guard let asset else { return }
+            let (candidate, sealed) = try seal(&upload, of: node, size: node.content.size)
+            if let digest = sealed.digest { collection.beginUse(of: digest) }
+            defer { if let digest = sealed.digest { collection.endUse(of: digest) } }
+            let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
+            let uid = upload.uploader.uid
+            try catalog.write { records in
+                guard let show = try Show(sealed, in: node.id, nil, isNameless: true, records) else { return }
+                guard try records.newestVersion(of: asset)?.blob != show.node.blob else { return }
+                let name = try records.trashed(asset).flatMap { try? EntryName($0.name) }
+                guard let name else { return }
+                _ = try records.insertVersion(
+                    of: asset,
+                    blob: show.node.blob,
+                    size: sealed.size,
+                    uid: uid,
+                    name: name,
+                    at: .now
+                )
+            }
+            noteVerdict()
+            (upload.isDirty, upload.isRecorded) = (false, false)
+            if adopted.wasNew || sealed.digest == nil { upload.staged = nil }
+            node.shown.withLock { $0.digest = sealed.digest }
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+
     private func seal(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
@@ -197,9 +247,13 @@ extension AssetLibrary {
         // What is bound may change at any moment by a mapping, so a copy of it is sealed and becomes the blob.
         var candidate = size > 0 ? try privateFile(&upload, of: node) : nil
         if upload.isBound, size > 0 {
-            try takeSpace(size)
-            candidate = try stageCopy(of: node, size: size)
-            upload.digest.disturb()
+            if let prepared = upload.candidate, prepared.changes == upload.digest.changes.value {
+                candidate = prepared.file
+            } else if let staged = upload.staged {
+                try takeSpace(size)
+                upload.digest.disturb()
+                (candidate, upload.unmappedSince) = try copyBoundFile(staged, size: size)
+            }
         }
         return (candidate, try Seal(candidate, upload.digest, size: size))
     }

@@ -1,23 +1,34 @@
-internal import AssetModel
+public import AssetModel
 internal import BlobStore
 internal import Logging
 internal import Synchronization
+internal import SystemPackage
 
 // Verdicts that wait. A program that restores or edits a large file may open, write and close it a thousand times; to read the whole
 // file at each close, and to copy it before the next write, would take hours. Such a verdict comes when the file has been quiet
-// for a moment, when somebody asks for it, and in any case within a minute.
+// for a moment, when a request needs it, and in any case within a minute. A long one reads the file on a thread of its own, without
+// any lock, and is given up when the file changes, loses its name, or the mount ends.
 extension AssetLibrary {
     /// How long a file must not have been written to.
     private static let quiet = Duration.seconds(2)
     /// How long a verdict waits for that.
     private static let patience = Duration.seconds(60)
+    /// Up to so many bytes a verdict reads on the thread of a request: some 50 ms.
+    static let quickBytes: Int64 = 64 << 20
 
     /// A verdict that waits.
     struct Waiting {
         /// Since when.
         let since: ContinuousClock.Instant
-        /// How often it has failed.
+        /// Whether the writer has been told that all is well, so that no policy may refuse the upload any more.
+        var isAnswered: Bool
+        /// Whether a request waits for it.
+        var isWanted = false
+        /// Whether a thread reads the file for it.
+        var isRunning = false
+        /// How often it has failed, and why last.
         var failures = 0
+        var error: LibraryError?
         /// When it is tried again after a failure.
         var notBefore: ContinuousClock.Instant?
     }
@@ -25,10 +36,13 @@ extension AssetLibrary {
     /// Keeps a node open until its verdict.
     ///
     /// Called under the node's `upload`, so that no verdict that waits is forgotten while it is asked for again.
-    func postpone(_ node: OpenNode) {
+    func postpone(_ node: OpenNode, isAnswered: Bool = true) {
         let isNew = waiting.withLock { waiting in
-            guard waiting[node.id] == nil else { return false }
-            waiting[node.id] = Waiting(since: .now)
+            guard waiting[node.id] == nil else {
+                if isAnswered { waiting[node.id]?.isAnswered = true }
+                return false
+            }
+            waiting[node.id] = Waiting(since: .now, isAnswered: isAnswered)
             return true
         }
         guard isNew else { return }
@@ -36,55 +50,308 @@ extension AssetLibrary {
         settler.wake()
     }
 
-    /// The verdicts that have waited long enough.
+    /// Has the verdicts that have waited long enough; long ones on threads of their own.
     func settleWaiting() {
-        let now = ContinuousClock.now
-        for (id, entry) in waiting.withLock({ $0 }) {
-            guard let node = openNode(id), entry.notBefore.map({ $0 <= now }) ?? true else { continue }
-            let written = node.shown.withLock { $0.written }
-            guard now - entry.since > Self.patience || written.map({ now - $0 > Self.quiet }) ?? true else { continue }
+        for (id, node) in due() where !isLong(node) {
+            guard claim(id) else { continue }
+            settle(id, node)
+        }
+        verdictWaiters.giveUp(.now)
+        if !due().isEmpty { for worker in longSettlers { worker.wake() } }
+        if hasWaiting { settler.wake() }
+    }
+
+    /// Has long verdicts, one after the other: those that requests wait for come first, and then the smallest.
+    func settleLong() {
+        while !isClosing.isSet {
+            let next = due().filter { isLong($0.node) }.min { one, two in
+                let wanted = waiting.withLock { ($0[one.id]?.isWanted ?? false, $0[two.id]?.isWanted ?? false) }
+                return wanted.0 == wanted.1 ? one.node.content.size < two.node.content.size : wanted.0
+            }
+            guard let (id, node) = next else { return }
+            guard claim(id) else { continue }
+            let isWanted = waiting.withLock { $0[id]?.isWanted ?? false }
+            BackgroundThread.setPriority(isWanted ? 0 : 10)
             do throws(LibraryError) {
-                try node.upload.withLock { upload throws(LibraryError) in
-                    try finish(&upload, of: node)
-                    // Still under the lock, so that who writes from here on postpones anew, and keeps the node open.
-                    waiting.withLock { _ = $0.removeValue(forKey: id) }
+                guard try prepareVerdict(on: node) else {
+                    // The file has changed meanwhile: it is read again when it is quiet.
+                    waiting.withLock { waiting in
+                        waiting[id]?.isRunning = false
+                        waiting[id]?.notBefore = .now + Self.quiet
+                    }
+                    continue
                 }
-                release(node)
+                settle(id, node)
             } catch {
                 putOff(id, because: error)
             }
         }
-        if hasWaiting { settler.wake() }
     }
 
-    /// A verdict that failed is tried again, less and less often; the log has the first failure and then each tenth.
+    /// Verdicts whose time has come and that no thread is at.
+    private func due() -> [(id: NodeID, node: OpenNode)] {
+        let now = ContinuousClock.now
+        return waiting.withLock({ $0 }).compactMap { (id, entry) in
+            guard !entry.isRunning, entry.notBefore.map({ $0 <= now }) ?? true, let node = openNode(id) else {
+                return nil
+            }
+            let written = node.shown.withLock { $0.written }
+            let isDue = entry.isWanted || now - entry.since > Self.patience
+            return isDue || written.map({ now - $0 > Self.quiet }) ?? true ? (id, node) : nil
+        }
+    }
+
+    private func claim(_ id: NodeID) -> Bool {
+        waiting.withLock { waiting in
+            guard waiting[id]?.isRunning == false else { return false }
+            waiting[id]?.isRunning = true
+            return true
+        }
+    }
+
+    /// Whether a verdict has more to read than a request may wait for on its thread.
+    private func isLong(_ node: OpenNode) -> Bool {
+        // A held lock is a writer's, or a verdict's that is under way: it is asked again.
+        node.upload.withLockIfAvailable { upload in
+            !node.isUnlinked.load(ordering: .relaxed) && upload.bytesToRead(node.content.size) > Self.quickBytes
+        } ?? true
+    }
+
+    /// Reads a file for its verdict, without a lock.
+    /// - Returns: false where the file has changed meanwhile, so that nothing is known of it.
+    private func prepareVerdict(on node: OpenNode) throws(LibraryError) -> Bool {
+        let size = node.content.size
+        let job = try node.upload.withLock { upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool)? in
+            try noticeMappedChanges(&upload, of: node)
+            guard upload.isDirty, let staged = upload.staged, size > 0 else { return nil }
+            return (staged, upload.digest.changes, upload.digest.changes.value, upload.isBound)
+        }
+        guard let (staged, changes, count, isBound) = job else { return true }
+        let isCancelled = {
+            self.isClosing.isSet || changes.value != count || node.isUnlinked.load(ordering: .relaxed)
+        }
+        do throws(BlobStoreError) {
+            var (source, since): (StagedFile, Timestamp?) = (staged, nil)
+            if isBound {
+                try takeSpace(staged.file.measure().blocks * 512)
+                (source, since) = try copyBoundFile(staged, size: size, isCancelled: isCancelled)
+            }
+            let digest = try Digest(reading: source.file, size: size, isCancelled: isCancelled)
+            return node.upload.withLock { upload in
+                guard upload.digest.changes === changes, changes.value == count, upload.isBound == isBound else {
+                    return false
+                }
+                if isBound { (upload.candidate, upload.unmappedSince) = ((source, count), since) }
+                upload.digest.take(digest, size: size)
+                return true
+            }
+        } catch {
+            if case .io(.interrupted, _) = error {
+                // A file that has lost its name needs none.
+                return node.isUnlinked.load(ordering: .relaxed)
+            }
+            throw LibraryError(error)
+        }
+    }
+
+    /// Has a verdict that waits, on a thread that has claimed it.
+    private func settle(_ id: NodeID, _ node: OpenNode) {
+        do throws(LibraryError) {
+            do throws(LibraryError) {
+                try node.upload.withLock { upload throws(LibraryError) in
+                    try finish(&upload, of: node)
+                    // Still under the lock, so that a writer from here on postpones anew, and keeps the node open.
+                    waiting.withLock { _ = $0.removeValue(forKey: id) }
+                    if upload.writers == 0 { dropNameless(&upload, of: node) }
+                }
+            } catch .refused {
+                // It is in the log, and the writer, if it still waits, hears of it.
+                node.upload.withLock { upload in
+                    waiting.withLock { _ = $0.removeValue(forKey: id) }
+                    if upload.writers == 0 { dropNameless(&upload, of: node) }
+                }
+            }
+            verdictWaiters.resume(id)
+            release(node)
+        } catch {
+            putOff(id, because: error)
+        }
+    }
+
+    /// Tries a verdict that failed again, less and less often; the log has the first failure and then each tenth.
     private func putOff(_ id: NodeID, because error: LibraryError) {
         let failures = waiting.withLock { waiting -> Int in
             guard var entry = waiting[id] else { return 0 }
+            entry.isRunning = false
             entry.failures += 1
+            entry.error = error
             entry.notBefore = .now + min(.seconds(60), .seconds(1 << min(entry.failures, 6)))
             waiting[id] = entry
             return entry.failures
         }
         if failures % 10 == 1 { log.error("The upload to node \(id) could not be ended and is kept: \(error)") }
+        verdictWaiters.resume(id)
     }
 
     /// Whether any verdict waits.
     var hasWaiting: Bool { waiting.withLock { !$0.isEmpty } }
 
-    /// A verdict that waits and that somebody asks for, or that must come before the file's name or asset changes.
-    func settle(_ id: NodeID) throws(LibraryError) {
-        guard waiting.withLock({ $0[id] != nil }), let node = openNode(id) else { return }
+    /// Whether a file's verdict waits.
+    func isWaiting(_ id: NodeID) -> Bool { waiting.withLock { $0[id] != nil } }
+
+    /// Has a verdict that waits at once, if it reads little; else the file stays what it was at its last verdict.
+    func settleIfQuick(_ id: NodeID) throws(LibraryError) {
+        guard isWaiting(id), let node = openNode(id), !isLong(node) else { return }
         try finish(node)
     }
 
-    /// The same where what comes next is right also when the verdict fails: a file that cannot be read can be removed.
-    func trySettling(_ id: NodeID) {
+    /// Has a verdict that waits before a file loses its name or asset, so that what was written is kept.
+    ///
+    /// A failed verdict, which the log has, holds nothing up: a file that cannot be read can be removed. Nor do the holes of a sparse
+    /// file, of which reading takes longer than of its data.
+    /// - Throws: `.pending` where it takes long.
+    func settleBeforeRemoval(of id: NodeID) throws(LibraryError) {
+        guard let entry = waiting.withLock({ $0[id] }), let node = openNode(id),
+            !node.isUnlinked.load(ordering: .relaxed)
+        else { return }
+        if isLong(node) {
+            if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node) { return }
+            throw pending(id)
+        }
         do throws(LibraryError) {
-            try settle(id)
+            try finish(node)
         } catch {
             log.error("The upload to node \(id) could not be ended: \(error)")
         }
+    }
+
+    /// Whether reading the holes of a file takes longer than reading its data.
+    private func isMostlyHoles(_ node: OpenNode) -> Bool {
+        let (file, size) = node.content
+        let data = (try? file?.measure().blocks).map { $0 * 512 } ?? size
+        return size - min(data, size) > data + Self.quickBytes
+    }
+
+    // MARK: Requests that wait
+
+    /// What a request that needs a long verdict is refused with: it is tried again when that has come.
+    ///
+    /// Must be called while the verdict waits.
+    func pending(_ id: NodeID) -> LibraryError {
+        if isClosing.isSet { return .interrupted }
+        let failure = waiting.withLock { waiting -> LibraryError? in
+            waiting[id]?.isWanted = true
+            return waiting[id]?.error
+        }
+        if let failure { return failure }
+        for worker in longSettlers { worker.wake() }
+        return .pending(PendingVerdict(of: id, in: self))
+    }
+
+    /// Whether a file's verdict waits and has long to read, but not mostly holes; `isReady` is then called when it has come, or in ten
+    /// seconds.
+    public func awaitVerdict(
+        for name: [UInt8],
+        on id: NodeID,
+        isReady: @escaping @Sendable () -> Void
+    ) -> Bool {
+        guard hasWaiting, case .computed = AttributeName(name), isWaiting(id), let node = openNode(id), isLong(node),
+            !isMostlyHoles(node), !isClosing.isSet
+        else { return false }
+        waiting.withLock { $0[id]?.isWanted = true }
+        for worker in longSettlers { worker.wake() }
+        return whenSettled(id, giveUp: .now + ExtractionQueue.patience, isReady)
+    }
+
+    /// - Returns: false where no verdict waits any more, and `resume` is not called.
+    func whenSettled(
+        _ id: NodeID,
+        giveUp: ContinuousClock.Instant?,
+        _ resume: @escaping @Sendable () -> Void
+    ) -> Bool {
+        let number = verdictWaiters.add(id, giveUp: giveUp, resume)
+        // Looked at again, because it may have come before the waiter was there.
+        guard !isWaiting(id) || isClosing.isSet else { return true }
+        return !verdictWaiters.remove(number, of: id)
+    }
+}
+
+/// A long verdict that a request waits for.
+public final class PendingVerdict: Sendable {
+    private let id: NodeID
+    private let library: AssetLibrary
+
+    init(of id: NodeID, in library: AssetLibrary) { (self.id, self.library) = (id, library) }
+
+    /// Calls `resume` once, on another thread, when the request is to be tried again.
+    public func whenDone(_ resume: @escaping @Sendable () -> Void) {
+        guard !library.whenSettled(id, giveUp: nil, resume) else { return }
+        if !library.resumptions.run(resume) { resume() }
+    }
+}
+
+/// Those who wait for verdicts.
+///
+/// ## Concurrency
+/// `state` is held for a moment only; a waiter is resumed by the thread of `resumptions`.
+final class VerdictWaiters: Sendable {
+    private struct Waiter {
+        let number: Int
+        let giveUp: ContinuousClock.Instant?
+        let resume: @Sendable () -> Void
+    }
+
+    private let state = Mutex<(last: Int, waiters: [NodeID: [Waiter]])>((0, [:]))
+    private let resumptions: Errands
+
+    init(_ resumptions: Errands) { self.resumptions = resumptions }
+
+    func add(_ id: NodeID, giveUp: ContinuousClock.Instant?, _ resume: @escaping @Sendable () -> Void) -> Int {
+        state.withLock { state in
+            state.last += 1
+            state.waiters[id, default: []].append(Waiter(number: state.last, giveUp: giveUp, resume: resume))
+            return state.last
+        }
+    }
+
+    /// - Returns: whether it was there, and is not resumed.
+    func remove(_ number: Int, of id: NodeID) -> Bool {
+        state.withLock { state in
+            guard let index = state.waiters[id]?.firstIndex(where: { $0.number == number }) else { return false }
+            state.waiters[id]?.remove(at: index)
+            if state.waiters[id]?.isEmpty == true { state.waiters[id] = nil }
+            return true
+        }
+    }
+
+    func resume(_ id: NodeID) { run(state.withLock { $0.waiters.removeValue(forKey: id) } ?? []) }
+
+    /// Resumes those who have waited long enough.
+    func giveUp(_ now: ContinuousClock.Instant) {
+        run(
+            state.withLock { state in
+                var due: [Waiter] = []
+                for (id, waiters) in state.waiters {
+                    let left = waiters.filter { $0.giveUp.map { $0 > now } ?? true }
+                    due += waiters.filter { $0.giveUp.map { $0 <= now } ?? false }
+                    state.waiters[id] = left.isEmpty ? nil : left
+                }
+                return due
+            }
+        )
+    }
+
+    func resumeAll() {
+        run(
+            state.withLock { state in
+                defer { state.waiters = [:] }
+                return state.waiters.values.flatMap { $0 }
+            }
+        )
+    }
+
+    private func run(_ waiters: [Waiter]) {
+        for waiter in waiters where !resumptions.run(waiter.resume) { waiter.resume() }
     }
 }
 
@@ -97,4 +364,7 @@ extension OpenNode.Upload {
         guard size > Self.costlySize else { return false }
         return isBound || staged != nil && (version != nil || !digest.isComplete(for: size))
     }
+
+    /// How many bytes a verdict reads of a file of this size.
+    func bytesToRead(_ size: Int64) -> Int64 { staged == nil || digest.isComplete(for: size) ? 0 : size }
 }

@@ -23,6 +23,9 @@ public final class AssetLibrary: Sendable {
     let openNodes = Mutex<[NodeID: (node: OpenNode, handles: Int)]>([:])
     /// Blobs that an open node is bound to.
     let boundBlobs = Mutex<Set<Digest>>([])
+    let mapped = MappedFiles()
+    /// How many nodes are bound to a file that the kernel reads.
+    let boundCount = Atomic(0)
     /// Held while a blob's name goes to another file, and by those who read a bound blob by its name.
     let sharedBlobs = Mutex<Void>(())
     let rulebook: Rulebook
@@ -43,6 +46,11 @@ public final class AssetLibrary: Sendable {
     /// Files whose verdict waits, and since when; each is kept open.
     let waiting = Mutex<[NodeID: Waiting]>([:])
     let settler = Worker()
+    /// Threads for verdicts that read for long, so that one holds up no other.
+    let longSettlers = [Worker(), Worker(), Worker()]
+    /// Runs requests again that have waited for a verdict.
+    let resumptions: Errands
+    let verdictWaiters: VerdictWaiters
     /// By which lives are counted.
     let clock: LifeClock
     /// Removes what goes by itself.
@@ -69,7 +77,13 @@ public final class AssetLibrary: Sendable {
     /// What signed paths are signed with, once it has been asked for.
     let signingKey = Mutex<[UInt8]?>(nil)
     private let md5Worker = Worker()
+    /// Computes MD5s that requests wait for.
+    let md5Requests = Errands()
     let isClosing: Flag
+    /// How many bytes uploads that a crash has interrupted may have before the rest of them waits until the mount is there.
+    let recoveryBudget = Atomic<Int64>(256 << 20)
+    /// How many bytes verdicts may still read when the library is closed: some two seconds' worth.
+    let closingBudget = Atomic<Int64>(2 << 30)
     private let layout: LibraryLayout
     private let groupCommit: GroupCommit
     private let committer: Worker
@@ -102,6 +116,8 @@ public final class AssetLibrary: Sendable {
         let isClosing = Flag()
         self.isClosing = isClosing
         extraction = ExtractionQueue(isStopped: isClosing)
+        resumptions = Errands()
+        verdictWaiters = VerdictWaiters(resumptions)
         editor = Editor { isClosing.isSet }
         vacancies = Vacancies(window: saving)
         let clock = LifeClock(time)
@@ -147,6 +163,12 @@ public final class AssetLibrary: Sendable {
             try? self?.commitInBackground()
         }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
+        for worker in longSettlers { worker.start(delay: .zero) { [weak self] in self?.settleLong() } }
+        resumptions.start()
+        md5Requests.start()
+        mapped.worker.startRepeating(delay: .zero) { [weak self] in self?.watchMappings() }
+        // What a crash has interrupted waits already.
+        if hasWaiting { settler.wake() }
         roomMaker.start(delay: .zero) { [weak self] in self?.makeRequestedRoom() }
         space.reliever.withLock { $0 = { [weak self] in self?.makeRoom($0) ?? false } }
         sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
@@ -200,13 +222,14 @@ public final class AssetLibrary: Sendable {
         stopObserving()
         for worker in fetches.workers + [
             scrub.worker, mover.worker, counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller,
-            settler,
+            settler, mapped.worker,
             committer,
-        ] {
+        ] + longSettlers {
             worker.stop()
         }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
+                if try leaveForNextMount(entry.node) { continue }
                 try finish(entry.node)
                 // What is equal to a blob, or has lost its name, served its handles, and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }

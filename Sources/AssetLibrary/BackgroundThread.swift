@@ -51,7 +51,12 @@ final class BackgroundThread: Sendable {
 
 extension BackgroundThread {
     /// Has the calling thread alone come after all others: uploads and readers come first — setpriority(2), “C library/kernel differences”.
-    static func comeLast() { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19) }
+    static func comeLast() { setPriority(19) }
+
+    /// Sets how far the calling thread alone stands back: 0 not at all, 19 behind all others.
+    static func setPriority(_ niceness: Int32) {
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+    }
 }
 
 /// Work that a library does by the way, once it is open: wakes that come before are forgotten.

@@ -103,6 +103,10 @@ extension AssetLibrary {
         sweeper.stop()
         extraction.stop()
         errands.stop()
+        // A request that waits for a verdict is answered before the session ends.
+        verdictWaiters.resumeAll()
+        resumptions.stop()
+        md5Requests.stop()
         herald.stop()
     }
 

@@ -1,6 +1,7 @@
 public import AssetModel
 public import BlobStore
 public import Catalog
+internal import SystemPackage
 
 /// Why a library refuses an operation: one case per refusal that a caller can tell apart.
 public enum LibraryError: Error, CustomStringConvertible, Sendable {
@@ -36,6 +37,10 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case unsupported(String)
     /// Something else is being done to the file.
     case busy(String)
+    /// A verdict that is needed reads for long: the operation is to be tried again when that is done. Nothing has changed.
+    case pending(PendingVerdict)
+    /// The mount ends, or the caller was interrupted, before a verdict that is needed.
+    case interrupted
     /// A number beyond what there is.
     case outOfRange(String)
     /// Extended attributes of that namespace are not kept.
@@ -61,6 +66,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         switch error {
         case let error as LibraryError: self = error
         case let refusal as Refusal: self = .refused(refusal)
+        case BlobStoreError.io(.interrupted, _): self = .interrupted
         case BlobStoreError.noSpace(let operation): self = .noSpace("The library's disk is full (\(operation)).")
         case let error as BlobStoreError: self = .blobs(error)
         case let error as CatalogError where error.isNoSpace: self = .noSpace(error.description)
@@ -84,6 +90,9 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .invalid(let reason), .notPermitted(let reason), .noSpace(let reason), .tooLong(let reason),
             .outOfRange(let reason), .unsupported(let reason), .busy(let reason):
             reason
+        case .pending: "The file is being read for its verdict."
+        case .interrupted:
+            "The mount ends while the file is being read for its verdict; the upload goes on at the next mount."
         case .readOnly: "This place is a view and cannot be written to."
         case .replaced: "Another file has come to have the name; look it up again."
         case .noSuchAttribute: "There is no extended attribute of that name."

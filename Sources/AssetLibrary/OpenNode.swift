@@ -14,6 +14,8 @@ public final class OpenNode: Sendable {
     let shown: Mutex<Shown>
     let upload: Mutex<Upload>
     let isUnlinked = Atomic(false)
+    /// `Upload.isBound`, for those who do not hold `upload`.
+    let isBound = Atomic(false)
     /// The file that has the name and stays, where this is for what is written under it; 0 where it is not.
     let original = Atomic<Int64>(0)
     /// What the user of the library keeps with the open file; gone with its last handle.
@@ -30,6 +32,8 @@ public final class OpenNode: Sendable {
         var digest: Digest?
         /// Whether another node is bound to the same blob, so that `file` may not be trusted.
         var isShared = false
+        /// Whether mappings change the file without a request, so that its size and time on the disk are the right ones.
+        var isMapped = false
         /// When the content was last written, unless the catalog knows already or a program has set another time since.
         var modified: Timestamp?
         /// The same by a clock that nobody sets.
@@ -57,6 +61,12 @@ public final class OpenNode: Sendable {
         var rotation: Int64?
         /// Whether the kernel reads the working file itself.
         var isBound = false
+        /// The bound file's time of modification since when no mapping has changed it; nil where that cannot be told.
+        var unmappedSince: Timestamp?
+        /// What `digest.changes` was when a mapping was found to have changed the bytes, if that is why the upload is dirty.
+        var mappedAt: Int?
+        /// A copy of the bound file that is to become the blob, made while `upload` was not held; gone with the next change.
+        var candidate: (file: StagedFile, changes: Int)?
         /// Who writes.
         var uploader = Uploader()
         /// The name that the content is to have, which the file has not: that of another file, which stays as it is, or one that a

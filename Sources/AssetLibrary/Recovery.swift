@@ -12,7 +12,7 @@ extension AssetLibrary {
         var kept: Set<String> = []
         for staged in try catalog.read({ try $0.staged() }) {
             do {
-                try finish(staged)
+                try finish(staged, keeping: &kept)
             } catch let error as CatalogError {
                 throw error
             } catch LibraryError.catalog(let error) {
@@ -33,7 +33,7 @@ extension AssetLibrary {
         }
     }
 
-    private func finish(_ record: StagedRecord) throws {
+    private func finish(_ record: StagedRecord, keeping kept: inout Set<String>) throws {
         guard let node = try catalog.read({ try $0.node(record.node) }), node.links > 0 else {
             try catalog.write { try $0.deleteStaged(record.node) }
             return
@@ -50,25 +50,50 @@ extension AssetLibrary {
             return
         }
         staged.keepName()
+        let (size, blocks, written) = try staged.file.status()
+        let isMapped = staged.file.isReferencedElsewhere() == true
+        if record.modified == nil, !isMapped, try isUnchanged(staged, size, node) {
+            // It was open for mappings, which have changed nothing.
+            staged.abandonName()
+            return try catalog.write { try $0.deleteStaged(record.node) }
+        }
+        let isLong = isMapped || size > max(0, recoveryBudget.load(ordering: .relaxed))
         // Until the file is a blob its name stays, whatever happens here.
-        staged.abandonName()
-        let (size, written) = (try staged.file.measure().size, try staged.file.modified())
-        let open = OpenNode(id: record.node)
+        if isLong { kept.insert(name) } else { staged.abandonName() }
+        let open = isLong ? retain(record.node) : OpenNode(id: record.node)
         open.upload.withLock { upload in
             upload.staged = staged
             upload.isDirty = true
             upload.isRecorded = true
             upload.uploader = Uploader(uid: node.uid, gid: node.gid)
             upload.isAnswered = true
+            upload.isBound = isMapped
             upload.digest.disturb()
         }
+        open.isBound.store(isMapped, ordering: .relaxed)
+        if isMapped { boundCount.add(1, ordering: .relaxed) }
         // A time that a program has set after the last write stays.
         let modified = record.modified.map { max($0, written) } ?? (written > node.changed ? written : nil)
         open.shown.withLock {
-            $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, modified: modified)
+            $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, isMapped: isMapped, modified: modified)
         }
+        guard !isLong else {
+            // It is read when the mount is there; the file has its bytes meanwhile.
+            postpone(open)
+            release(open)
+            return log.notice(
+                "The interrupted upload of \(size) bytes (\(blocks * 512) on the disk) to node \(record.node) is ended in the background."
+            )
+        }
+        recoveryBudget.subtract(size, ordering: .relaxed)
         try finish(open)
         log.notice("Finished the interrupted upload of \(size) bytes to node \(record.node).")
+    }
+
+    /// Whether a staged file is known, without long reading, to have the bytes that its node shows.
+    private func isUnchanged(_ staged: StagedFile, _ size: Int64, _ node: NodeRecord) throws -> Bool {
+        guard size == node.size, size <= Self.quickBytes, let blob = node.blob else { return false }
+        return try Digest(reading: staged.file, size: size) == catalog.read { try $0.digest(of: blob) }
     }
 
     private func publishAsItIs(_ node: NodeRecord, _ records: Records) throws -> Bool {

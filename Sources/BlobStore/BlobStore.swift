@@ -49,9 +49,14 @@ public final class BlobStore: Sendable {
     }
 
     /// A private file that begins as a copy of the first `size` bytes of another.
-    public func stage(copyOf file: OpenFile, size: Int64) throws(BlobStoreError) -> StagedFile {
+    /// - Throws: `.io(.interrupted)` when `isCancelled` says so.
+    public func stage(
+        copyOf file: OpenFile,
+        size: Int64,
+        isCancelled: () -> Bool = { false }
+    ) throws(BlobStoreError) -> StagedFile {
         let staged = try stage()
-        try staged.file.copyBytes(of: file, size: size)
+        try staged.file.copyBytes(of: file, size: size, isCancelled: isCancelled)
         return staged
     }
 
@@ -116,6 +121,17 @@ public final class BlobStore: Sendable {
         if !evenIfDamaged, isMarked(digest) { throw .corrupt(digest) }
         guard let file = try primary.open(digest), try file.measure().size == size else { return nil }
         return file
+    }
+
+    /// Opens for writing, too, the file that has a blob's name in the store's own folder, if it is the file that is open already.
+    ///
+    /// Nothing may write to it before it has lost that name by `exchange`.
+    /// - Returns: nil where another file has the name.
+    public func openForBinding(_ digest: Digest, as file: OpenFile) throws(BlobStoreError) -> OpenFile? {
+        let number = unsafe openat(blobs, Self.path(of: digest), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        guard number >= 0 else { return nil }
+        let bound = OpenFile(number)
+        return try bound.isSame(as: file) ? bound : nil
     }
 
     /// Opens a blob that is in another folder; nil where there is none with its size.
@@ -183,17 +199,21 @@ public final class BlobStore: Sendable {
         return true
     }
 
-    /// Swaps a staged copy of a blob with the blob's own file: the copy is the blob then, and the former file is
-    /// staged, under the copy's name.
+    /// Swaps a staged copy of a blob with the blob's own file: the copy is the blob then, and the former file, which is open for
+    /// writing as `file`, is staged under the copy's name.
     ///
     /// Durable when it returns.
-    public func exchange(_ copy: StagedFile, with digest: Digest) throws(BlobStoreError) -> StagedFile {
+    public func exchange(
+        _ copy: StagedFile,
+        with digest: Digest,
+        openAs file: OpenFile
+    ) throws(BlobStoreError) -> StagedFile {
         let path = Self.path(of: digest)
         try checked("exchange with blobs/\(path)") {
             unsafe renameat2(staging, copy.name, blobs, path, 2 /* RENAME_EXCHANGE */)
         }
         copy.abandonName()
-        guard let bound = try staged(named: copy.name) else { throw .missing(digest) }
+        let bound = StagedFile(file: file, name: copy.name, store: self)
         try synchronize(digest)
         try synchronizeStaging()
         return bound

@@ -21,6 +21,13 @@ public final class OpenFile: Sendable {
         return (Int64(status.st_size), Int64(status.st_blocks))
     }
 
+    /// Size in bytes, allocated blocks of 512 bytes, and the time of the last modification, at one moment.
+    public func status() throws(BlobStoreError) -> (size: Int64, blocks: Int64, modified: Timestamp) {
+        var status = stat()
+        try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
+        return (Int64(status.st_size), Int64(status.st_blocks), status.modified)
+    }
+
     /// Whether another open file is the same one on the disk.
     public func isSame(as other: OpenFile) throws(BlobStoreError) -> Bool {
         var (one, two) = (stat(), stat())
@@ -33,7 +40,19 @@ public final class OpenFile: Sendable {
     public func modified() throws(BlobStoreError) -> Timestamp {
         var status = stat()
         try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
-        return Timestamp(rawValue: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
+        return status.modified
+    }
+
+    /// Sets the time of the last modification and leaves the time of the last access alone.
+    public func setModified(_ time: Timestamp) throws(BlobStoreError) {
+        let (seconds, rest) = time.rawValue.quotientAndRemainder(dividingBy: 1_000_000_000)
+        // > tv_nsec […] must be in the range 0 to 999,999,999 — utimensat(2)
+        let whole = rest < 0 ? seconds - 1 : seconds
+        let times = [
+            timespec(tv_sec: 0, tv_nsec: 0x3FFF_FFFE /* UTIME_OMIT */),
+            timespec(tv_sec: Int(whole), tv_nsec: Int(rest < 0 ? rest + 1_000_000_000 : rest)),
+        ]
+        try checked("futimens") { unsafe futimens(descriptor.rawValue, times) }
     }
 
     /// Reads up to a buffer's size from `offset`.
@@ -144,5 +163,11 @@ public final class OpenFile: Sendable {
             try unsafe write(UnsafeRawBufferPointer(rebasing: part[..<length]), at: offset + done)
             done += Int64(length)
         }
+    }
+}
+
+extension stat {
+    var modified: Timestamp {
+        Timestamp(rawValue: Int64(st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(st_mtim.tv_nsec))
     }
 }

@@ -1,5 +1,6 @@
 public import AssetModel
 internal import COpenSSL
+internal import Synchronization
 
 /// A SHA-256 that runs along while bytes come in order, and starts over from the file when they did not.
 @safe
@@ -7,14 +8,22 @@ public struct SequentialDigest: ~Copyable {
     private var context: OpaquePointer?
     private var position: Int64 = 0
     private var isInOrder = true
+    /// A digest that was computed from the file elsewhere, and of how many bytes.
+    private var known: (digest: Digest, size: Int64)?
+    /// How often bytes were changed.
+    public let changes = ChangeCount()
 
     /// Begins at the start of a file.
     public init() {}
 
-    deinit { unsafe EVP_MD_CTX_free(context) }
+    deinit {
+        changes.note()
+        unsafe EVP_MD_CTX_free(context)
+    }
 
     /// Takes bytes that were written at `offset`.
     public mutating func update(_ bytes: UnsafeRawBufferPointer, at offset: Int64) {
+        noteChange()
         guard isInOrder, offset == position else {
             isInOrder = false
             return
@@ -27,16 +36,28 @@ public struct SequentialDigest: ~Copyable {
         position += Int64(bytes.count)
     }
 
-    /// Bytes were changed in another way than by `update`.
-    public mutating func disturb() { isInOrder = false }
+    /// Notes that bytes were changed in another way than by `update`.
+    public mutating func disturb() {
+        noteChange()
+        isInOrder = false
+    }
+
+    private mutating func noteChange() {
+        changes.note()
+        known = nil
+    }
+
+    /// Takes a digest of the first `size` bytes that was computed elsewhere, since `changes` last grew.
+    public mutating func take(_ digest: Digest, size: Int64) { known = (digest, size) }
 
     /// Whether the digest of the first `size` bytes is known without reading them.
-    public func isComplete(for size: Int64) -> Bool { isInOrder && position == size }
+    public func isComplete(for size: Int64) -> Bool { known?.size == size || isInOrder && position == size }
 
     /// The digest of the `size` bytes of `file`, which is read when the bytes did not come in order.
     ///
     /// More may follow.
     public func digest(of file: OpenFile, size: Int64) throws(BlobStoreError) -> Digest {
+        if let known, known.size == size { return known.digest }
         guard isComplete(for: size), let copy = unsafe EVP_MD_CTX_new() else {
             return try Digest(reading: file, size: size)
         }
@@ -44,6 +65,19 @@ public struct SequentialDigest: ~Copyable {
         unsafe EVP_MD_CTX_copy_ex(copy, context)
         return try unsafe SHA256.finish(copy)
     }
+}
+
+/// Counts changes of bytes, for a thread that reads them without holding up those who change them.
+///
+/// ## Concurrency
+/// An atomic count; the end of the digest that it belongs to counts as a change.
+public final class ChangeCount: Sendable {
+    private let count = Atomic(0)
+
+    func note() { count.wrappingAdd(1, ordering: .releasing) }
+
+    /// How many changes there have been.
+    public var value: Int { count.load(ordering: .acquiring) }
 }
 
 extension Digest {
@@ -60,34 +94,58 @@ extension Digest {
     }
 }
 
-/// What libcrypto computes over a file's first `size` bytes.
+/// Computes a digest of a file's first `size` bytes by libcrypto.
+///
+/// The holes of a sparse file are not read: they are zeros.
+/// - Throws: `.io` also when the file is shorter, or `isCancelled`, which is asked for each MiB, says so.
 func messageDigest(
     of file: OpenFile,
     size: Int64,
     _ algorithm: OpaquePointer?,
     isCancelled: () -> Bool = { false }
 ) throws(BlobStoreError) -> [UInt8] {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: digestStep, alignment: 4096)
     let context = unsafe EVP_MD_CTX_new()
     defer {
         unsafe buffer.deallocate()
         unsafe EVP_MD_CTX_free(context)
     }
     unsafe EVP_DigestInit_ex(context, algorithm, nil)
+    let (length, blocks) = try file.measure()
+    guard length >= size else { throw .io(.ioError, during: "reading back what was staged") }
+    let hasHoles = blocks * 512 < size
     var position: Int64 = 0
     while position < size {
-        guard !isCancelled() else { throw .io(.interrupted, during: "reading back what was staged") }
-        let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(size - position, 1 << 20))])
-        let count = try unsafe file.read(into: part, at: position)
-        guard count > 0 else { throw .io(.ioError, during: "reading back what was staged") }
-        unsafe EVP_DigestUpdate(context, buffer.baseAddress, count)
-        position += Int64(count)
+        let hole = hasHoles ? min(try file.seek(position, whence: 3 /* SEEK_DATA */) ?? size, size) : position
+        if hole > position {
+            unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            while position < hole {
+                guard !isCancelled() else { throw .io(.interrupted, during: "reading back what was staged") }
+                let count = Int(min(hole - position, Int64(digestStep)))
+                unsafe EVP_DigestUpdate(context, buffer.baseAddress, count)
+                position += Int64(count)
+            }
+        }
+        let end = hasHoles ? min(try file.seek(position, whence: 4 /* SEEK_HOLE */) ?? size, size) : size
+        while position < end {
+            guard !isCancelled() else { throw .io(.interrupted, during: "reading back what was staged") }
+            let part = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer[..<Int(min(end - position, Int64(digestStep)))]
+            )
+            let count = try unsafe file.read(into: part, at: position)
+            guard count > 0 else { throw .io(.ioError, during: "reading back what was staged") }
+            unsafe EVP_DigestUpdate(context, buffer.baseAddress, count)
+            position += Int64(count)
+        }
     }
     var bytes = [UInt8](repeating: 0, count: 64)
     var count: UInt32 = 0
     guard unsafe EVP_DigestFinal_ex(context, &bytes, &count) == 1 else { throw .io(.ioError, during: "libcrypto") }
     return Array(bytes.prefix(Int(count)))
 }
+
+/// How many bytes are hashed between two looks whether to go on.
+private let digestStep = 1 << 20
 
 private enum SHA256 {
     static func finish(_ context: OpaquePointer?) throws(BlobStoreError) -> Digest {

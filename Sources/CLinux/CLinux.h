@@ -52,6 +52,10 @@ static inline int linux_end_of(pid_t child) {
     return information.si_status;
 }
 
+/* F_SETLEASE is hidden without _GNU_SOURCE, and fcntl is variadic. 0, or -1 and errno. */
+extern int fcntl(int fd, int command, ...);
+static inline int linux_lease(int fd, int type) { return fcntl(fd, 1024 /* F_SETLEASE */, type); }
+
 /* FICLONE is a macro over _IOW and ioctl is variadic: Swift can use neither. */
 static inline int linux_clone(int to, int from) { return ioctl(to, FICLONE, from); }
 

@@ -40,14 +40,8 @@ func answer<Value>(
     reply: (fuse_req_t, Value) -> Int32
 ) {
     guard let request = unsafe request, let dispatcher = unsafe Dispatcher.serving(request),
-        let context = unsafe fuse_req_ctx(request)
+        let caller = unsafe Caller(of: request)
     else { return }
-    let caller = unsafe Caller(
-        uid: context.pointee.uid,
-        gid: context.pointee.gid,
-        pid: Int32(context.pointee.pid),
-        umask: context.pointee.umask
-    )
     do throws(OperationFailure) {
         let value = try body(dispatcher.filesystem, caller)
         let status = unsafe reply(request, value)
@@ -55,6 +49,48 @@ func answer<Value>(
     } catch {
         dispatcher.note(error, operation)
         unsafe fuse_reply_err(request, error.errno.rawValue)
+    }
+}
+
+/// Serves one request whose operation may have to wait: then it is tried again later, on another thread.
+///
+/// `body` must own what it uses: the arguments of libfuse's callback are gone when that has returned.
+func answerInTime(
+    _ request: fuse_req_t?,
+    _ operation: StaticString,
+    _ body: @escaping @Sendable (any Filesystem, Caller) throws(OperationFailure) -> Void
+) {
+    guard let first = unsafe request else { return }
+    // No thread but the one that tries touches the request.
+    nonisolated(unsafe) let request = unsafe first
+    @Sendable func attempt(_ waiting: WaitingRequest?) {
+        guard let dispatcher = unsafe Dispatcher.serving(request), let caller = unsafe Caller(of: request) else {
+            return
+        }
+        do throws(OperationFailure) {
+            try body(dispatcher.filesystem, caller)
+            unsafe fuse_reply_err(request, 0)
+        } catch {
+            if let awaiting = error.awaiting {
+                let waiting = unsafe waiting ?? WaitingRequest(request) { attempt($0) }
+                return waiting.wait(awaiting)
+            }
+            dispatcher.note(error, operation)
+            unsafe fuse_reply_err(request, error.errno.rawValue)
+        }
+    }
+    attempt(nil)
+}
+
+extension Caller {
+    fileprivate init?(of request: fuse_req_t) {
+        guard let context = unsafe fuse_req_ctx(request) else { return nil }
+        unsafe self.init(
+            uid: context.pointee.uid,
+            gid: context.pointee.gid,
+            pid: Int32(context.pointee.pid),
+            umask: context.pointee.umask
+        )
     }
 }
 
@@ -120,8 +156,12 @@ func inode(_ number: fuse_ino_t) -> InodeNumber { InodeNumber(rawValue: number) 
 /// The handle of a request.
 /// - Throws: EBADF for a request without one, which the kernel does not send.
 func handle(_ information: UnsafeMutablePointer<fuse_file_info>?) throws(OperationFailure) -> FileHandle {
-    guard let handle = unsafe FileHandle(rawValue: information?.pointee.fh ?? 0) else {
-        throw OperationFailure(.badFileDescriptor)
-    }
+    try handle(unsafe information?.pointee.fh ?? 0)
+}
+
+/// The handle behind a number.
+/// - Throws: as above.
+func handle(_ number: UInt64) throws(OperationFailure) -> FileHandle {
+    guard let handle = FileHandle(rawValue: number) else { throw OperationFailure(.badFileDescriptor) }
     return handle
 }

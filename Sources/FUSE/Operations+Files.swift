@@ -58,17 +58,15 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe flush = { request, _, information in
-            unsafe answer(request, "flush") { (fs, caller) throws(OperationFailure) in
-                try unsafe fs.flush(handle(information), for: caller)
-            } reply: {
-                unsafe replyEmpty($0, $1)
+            let number = unsafe information?.pointee.fh ?? 0
+            unsafe answerInTime(request, "flush") { (fs, caller) throws(OperationFailure) in
+                try fs.flush(handle(number), for: caller)
             }
         }
         unsafe fsync = { request, _, _, information in
-            unsafe answer(request, "fsync") { (fs, caller) throws(OperationFailure) in
-                try unsafe fs.fsync(handle(information), for: caller)
-            } reply: {
-                unsafe replyEmpty($0, $1)
+            let number = unsafe information?.pointee.fh ?? 0
+            unsafe answerInTime(request, "fsync") { (fs, caller) throws(OperationFailure) in
+                try fs.fsync(handle(number), for: caller)
             }
         }
         unsafe release = { request, _, information in

@@ -31,10 +31,9 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe unlink = { request, parent, name in
-            unsafe answer(request, "unlink") { (fs, caller) throws(OperationFailure) in
-                try unsafe fs.unlink(Name(name), in: inode(parent), for: caller)
-            } reply: {
-                unsafe replyEmpty($0, $1)
+            let name = unsafe Name(name)
+            unsafe answerInTime(request, "unlink") { (fs, caller) throws(OperationFailure) in
+                try fs.unlink(name, in: inode(parent), for: caller)
             }
         }
         unsafe rmdir = { request, parent, name in
@@ -45,17 +44,9 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe rename = { request, parent, name, newParent, newName, flags in
-            unsafe answer(request, "rename") { (fs, caller) throws(OperationFailure) in
-                try unsafe fs.rename(
-                    Name(name),
-                    in: inode(parent),
-                    to: Name(newName),
-                    in: inode(newParent),
-                    flags: flags,
-                    for: caller
-                )
-            } reply: {
-                unsafe replyEmpty($0, $1)
+            let (name, newName) = unsafe (Name(name), Name(newName))
+            unsafe answerInTime(request, "rename") { (fs, caller) throws(OperationFailure) in
+                try fs.rename(name, in: inode(parent), to: newName, in: inode(newParent), flags: flags, for: caller)
             }
         }
     }

@@ -44,7 +44,8 @@ struct BlobStoreTests {
             #expect(try store.adopt(staged, as: digest, size: 5) { false })
             let reading = try store.open(digest, size: 5)
             #expect(try reading.isSame(as: try store.open(digest, size: 5)))
-            _ = try store.exchange(try store.stage(copyOf: reading, size: 5), with: digest)
+            let bound = try #require(try store.openForBinding(digest, as: reading))
+            _ = try store.exchange(try store.stage(copyOf: reading, size: 5), with: digest, openAs: bound)
             #expect(try !reading.isSame(as: try store.open(digest, size: 5)))
         }
     }

@@ -25,15 +25,45 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Final, temporary and junk names: to a program they are all the same.
 NAMES = ["a", "b", "c", "a~", ".a.x1Y2z3", "b.part", "._c", "d1", "d2", "d1/x", "d1/y", "d1/x.tmp", "d2/x", "d2/sub", "d2/sub/z"]
-SIZES = [0, 1, 10, 5000, 70000, 200000]
+SIZES = [0, 1, 10, 5000, 70000, 140000, 200000]
 PUNCH, ZERO, KEEP = 3, 0x10, 1
 # What a mapping writes gets its time when the kernel writes the page back.
 UNTIMED = {"map", "map and read", "rewrite", "open", "close"}
 # ext4 leaves the time alone when the value is the one that was there, XFS does not.
 UNTIMED |= {"setxattr", "setxattr, new", "setxattr, replacing", "fsetxattr"}
 
+# Mappings that outlive the descriptor they were made through, as mmap(2) allows; Python's own keep a duplicate of it.
+UNTIMED |= {"raw map", "raw map of a handle", "raw load", "raw store", "raw msync", "raw munmap"}
+
 libc = ctypes.CDLL(None, use_errno=True)
 libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long]
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.msync.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+MAP_FAILED = ctypes.c_void_p(-1).value
+
+
+class Mapping:
+    """A shared mapping of one file in each of the two folders."""
+
+    def __init__(self, length, writable):
+        self.length, self.writable, self.addresses = length, writable, []
+
+    def add(self, descriptor):
+        address = libc.mmap(None, self.length, 3 if self.writable else 1, 1, descriptor, 0)
+        if address == MAP_FAILED:
+            raise OSError(ctypes.get_errno(), "mmap")
+        self.addresses.append(address)
+
+    def size(self):
+        """How large the mapped file is now, in the first folder."""
+        address = self.addresses[0]
+        return os.stat(f"/proc/self/map_files/{address:x}-{address + -(-self.length // 4096) * 4096:x}").st_size
+
+    def unmap(self):
+        for address in self.addresses:
+            libc.munmap(address, self.length)
 
 
 def checked(result):
@@ -61,6 +91,11 @@ class Process:
     def __init__(self, folders):
         self.folders = folders
         self.handles = []
+        self.mappings = []
+        # Through this a page behind the end of a file is EIO, and not the end of this process.
+        self.memory = os.open("/proc/self/mem", os.O_RDWR)
+        # Times of mapped files move when the kernel writes their pages: both processes look here.
+        self.mapped = os.open(folders[0] + ".mapped", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def both(self, call):
         """What `call` returns, or the name of its errno, in each folder."""
@@ -72,9 +107,13 @@ class Process:
                 results.append(errno.errorcode[error.errno])
         return results
 
+    def note_mapped(self, side, descriptor):
+        os.write(self.mapped, struct.pack("QQ", side, os.fstat(descriptor).st_ino))
+
     def times(self, names, handle):
         """When content and attributes last changed."""
         result = []
+        mapped = set(struct.iter_unpack("QQ", os.pread(self.mapped, 1 << 24, 0)))
         for side, folder in enumerate(self.folders):
             found = {}
             for name in names:
@@ -86,8 +125,63 @@ class Process:
             if handle:
                 status = os.fstat(handle[side])
                 found["handle", status.st_ino] = status.st_mtime_ns, status.st_ctime_ns
-            result.append(found)
-        return result
+            # A file that is mapped in one folder is the mapped one in the other, too.
+            result.append({key: time for key, time in found.items() if (side, key[1]) not in mapped})
+        names = set.intersection(*({name for name, _ in found} for found in result))
+        return [{key: time for key, time in found.items() if key[0] in names} for found in result]
+
+    def raw_map(self, descriptors, length, writable):
+        """Maps a file in both folders; the descriptors may be closed after it."""
+        mapping = Mapping(length, writable)
+
+        def add(side, _):
+            mapping.add(descriptors[side])
+            self.note_mapped(side, descriptors[side])
+            return "mapped"
+
+        results = self.both(add)
+        if results == ["mapped", "mapped"]:
+            self.mappings.append(mapping)
+        else:
+            mapping.unmap()
+        return results
+
+    def raw(self, kind, chosen, one, handle, data, offset):
+        """Does one call on a mapping, of which the descriptors are closed, or not."""
+        if kind in ("raw map", "raw map of a handle"):
+            descriptors, writable = handle, chosen.random() < 0.6
+            if kind == "raw map":
+                flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK
+                descriptors = self.both(lambda _, f: os.open(os.path.join(f, one), flags))
+            opened = [d for d in descriptors if isinstance(d, int)] if kind == "raw map" else []
+            try:
+                if not all(isinstance(d, int) for d in descriptors):
+                    return ["opened" if isinstance(d, int) else d for d in descriptors]
+                status = os.fstat(descriptors[0])
+                if not stat.S_ISREG(status.st_mode) or status.st_size == 0 or len(self.mappings) > 6:
+                    return [0, 0]
+                return self.raw_map(descriptors, status.st_size, writable)
+            finally:
+                for descriptor in opened:
+                    os.close(descriptor)
+        if not self.mappings:
+            return [0, 0]
+        mapping = chosen.choice(self.mappings)
+        start = offset % mapping.length
+        if kind == "raw load":
+            count = min(50000, mapping.length - start)
+            return self.both(lambda s, _: os.pread(self.memory, count, mapping.addresses[s] + start))
+        if kind == "raw store":
+            # What is stored in the last page behind the end of the file is nobody's.
+            count = min(len(data), min(mapping.size(), mapping.length) - start)
+            if not mapping.writable or count <= 0:
+                return [0, 0]
+            return self.both(lambda s, _: os.pwrite(self.memory, data[:count], mapping.addresses[s] + start))
+        if kind == "raw msync":
+            return self.both(lambda s, _: checked(libc.msync(mapping.addresses[s], mapping.length, 4)))
+        self.mappings.remove(mapping)
+        mapping.unmap()
+        return [0, 0]
 
     def step(self, seed, number):
         """Does one call, and says which kind it was."""
@@ -222,7 +316,9 @@ class Process:
             "fgetxattr": lambda s, _: os.getxattr(handle[s], key),
             "fsetxattr": lambda s, _: os.setxattr(handle[s], key, data[:100]),
         }
-        kinds = ["open"] * 4 + ["close"] * 2 + list(by_name) + (list(by_handle) if handle else [])
+        raw = ["raw map", "raw load", "raw store", "raw store", "raw load", "raw msync", "raw munmap"]
+        raw += ["raw map of a handle"] if handle else []
+        kinds = ["open"] * 4 + ["close"] * 2 + list(by_name) + raw + (list(by_handle) if handle else [])
         kind = choose(kinds)
         isTimed = kind not in UNTIMED
         names = {one, two, os.path.dirname(one) or ".", os.path.dirname(two) or "."}
@@ -244,6 +340,8 @@ class Process:
                 results = ["opened" if isinstance(result, int) else result for result in results]
             if len(self.handles) > 8:
                 self.close(self.handles[0])
+        elif kind in raw:
+            results = self.raw(kind, chosen, one, handle, data, offset)
         elif kind == "close":
             results = [0, 0]
             if handle:
@@ -270,6 +368,8 @@ class Process:
             os.close(descriptor)
 
     def close_all(self):
+        while self.mappings:
+            self.mappings.pop().unmap()
         while self.handles:
             self.close(self.handles[0])
 
@@ -354,7 +454,7 @@ def receive(channel, count):
 
 
 def run(seed, mode, options, work, kinds):
-    binary = f"{ROOT}/.build/release/assetfs"
+    binary = os.environ.get("ASSETFS", f"{ROOT}/.build/release/assetfs")
 
     def mount():
         subprocess.run([binary, "mount", f"{work}/library", f"{work}/mount", "-o", f"{mode},dev,suid"], check=True)
@@ -385,6 +485,7 @@ def run(seed, mode, options, work, kinds):
             worker.end()
         umount()
     shutil.rmtree(folders[0])
+    os.unlink(folders[0] + ".mapped")
 
 
 def main():

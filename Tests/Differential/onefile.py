@@ -160,7 +160,7 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--disk", default="/var/tmp")
     options = parser.parse_args()
-    binary = f"{ROOT}/.build/release/assetfs"
+    binary = os.environ.get("ASSETFS", f"{ROOT}/.build/release/assetfs")
     work = tempfile.mkdtemp(prefix="assetfs-onefile-", dir=options.disk)
     os.mkdir(f"{work}/mount")
     try:
