@@ -147,7 +147,7 @@ extension AssetFilesystem {
         let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement, reader: reader)
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
-        opened.keepsCache = !library.wasHealed(node) && !stalePages.remove(node.id)
+        opened.keepsCache = !library.wasHealed(node)
         opened.needsNoFlush = !isWriting
         opened.backing = node.attachment.withLock { attachment in
             if let backing = attachment as? BackingFile { return backing }
@@ -157,6 +157,7 @@ extension AssetFilesystem {
             attachment = backing
             return backing
         }
+        if opened.backing == nil, library.takeStale(node.id) { opened.keepsCache = false }
         if isWriting, opened.backing != nil {
             try refusing { () throws(LibraryError) in try library.prepareForMapping(node) }
         }
@@ -264,9 +265,8 @@ extension AssetFilesystem {
             // The last verdict was here, and may have refused.
             noteRemoval(record)
         }
-        // Mappings of a file that the kernel reads itself changed it behind the page cache: the next open that uses that drops it.
+        // Mappings of a file that the kernel reads itself change it behind its back.
         if open.isWriting, open.node.attachment.withLock({ $0 != nil }) {
-            stalePages.insert(open.node.id)
             kernel.withLock { $0 }?.invalidateAttributes(open.node.id.inode)
         }
     }

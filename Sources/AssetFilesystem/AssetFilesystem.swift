@@ -30,8 +30,6 @@ public final class AssetFilesystem: Filesystem {
         let name: [UInt8]
     }
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
-    /// Files of which the kernel's cached pages may be wrong.
-    let stalePages = NodeSet()
     let signedPaths = SignedPaths()
     let queries = Numbering()
     /// The program that has last opened a file to read it.

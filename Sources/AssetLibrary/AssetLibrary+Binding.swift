@@ -141,6 +141,9 @@ extension AssetLibrary {
         return openNode(id)?.shown.withLock { $0.isMapped } ?? false
     }
 
+    /// Whether the kernel's page cache of a file must be dropped by the next open that uses it; asked once.
+    public func takeStale(_ id: NodeID) -> Bool { stalePages.remove(id) }
+
     // MARK: The end of a binding
 
     /// What became of an attempt to end a binding.
@@ -156,7 +159,7 @@ extension AssetLibrary {
     /// Ends a node's binding where neither handles nor mappings are left; an upload that mappings have made has its verdict.
     ///
     /// `handles` are those of the callers, which do not count.
-    func unbind(_ node: OpenNode, besides handles: Int) -> Unbinding {
+    func unbind(_ node: OpenNode, besides handles: Int, isClosing: Bool = false) -> Unbinding {
         node.attachment.withLock { attachment in
             node.upload.withLock { upload in
                 guard upload.isBound else { return .done }
@@ -168,13 +171,14 @@ extension AssetLibrary {
                     return .isReferenced
                 }
                 if upload.staged == nil, let digest { boundBlobs.withLock { _ = $0.remove(digest) } }
+                if node.shown.withLock({ $0.isMapped }) { stalePages.insert(node.id) }
                 upload.isBound = false
                 upload.candidate = nil
                 node.isBound.store(false, ordering: .relaxed)
                 boundCount.subtract(1, ordering: .relaxed)
                 node.shown.withLock { $0.isMapped = false }
                 attachment = nil
-                end(&upload, of: node)
+                if !isClosing { end(&upload, of: node) }
                 return .done
             }
         }
@@ -183,9 +187,12 @@ extension AssetLibrary {
     /// Ends the upload that mappings have made, as `close` does with one that was written.
     private func end(_ upload: inout OpenNode.Upload, of node: OpenNode) {
         guard upload.writers == 0, upload.staged != nil else { return }
-        if upload.isDirty { return close(&upload, of: node) }
-        guard upload.isRecorded else { return }
-        // The file has the bytes of the version that is there.
+        if upload.isDirty { close(&upload, of: node) } else { forgetStaged(&upload, of: node) }
+    }
+
+    /// Has the catalog forget where the bytes of an upload are that has changed nothing.
+    func forgetStaged(_ upload: inout OpenNode.Upload, of node: OpenNode) {
+        guard upload.isRecorded, !upload.isDirty else { return }
         do throws(LibraryError) {
             try write { try $0.deleteStaged(node.id) }
             upload.isRecorded = false

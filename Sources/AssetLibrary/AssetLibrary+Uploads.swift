@@ -196,8 +196,7 @@ extension AssetLibrary {
         let (file, size, modified) = (shown.file, shown.size, shown.modified)
         guard shown.isLoaded else { return nil }
         if shown.isMapped, let status = try? file?.status() {
-            // The disk's clock ticks more coarsely than ours.
-            return (size, status.blocks, max(status.modified, modified ?? status.modified))
+            return (size, status.blocks, status.modified)
         }
         // A file that cannot be asked is shown as one without holes.
         let blocks = file.map { (try? $0.measure().blocks) ?? (size + 511) / 512 } ?? 0
@@ -331,30 +330,26 @@ extension AssetLibrary {
 
     /// Leaves an upload to the next mount whose verdict would hold up the end of this one, or whose file is mapped still.
     /// - Returns: false where the verdict is to come now.
-    func leaveForNextMount(_ node: OpenNode) throws(LibraryError) -> Bool {
-        let isLeft = try node.upload.withLock { upload throws(LibraryError) in
-            try noticeMappedChanges(&upload, of: node)
-            guard upload.isDirty, upload.staged != nil, upload.aim == nil,
-                !node.isUnlinked.load(ordering: .relaxed)
-            else { return false }
-            let isMapped = upload.isBound && node.content.file?.isReferencedElsewhere() == true
-            let bytes = upload.bytesToRead(node.content.size)
-            guard !isMapped, bytes > closingBudget.load(ordering: .relaxed) else { return isMapped }
-            return true
+    func leaveForNextMount(_ node: OpenNode) -> Bool {
+        // One that is mapped still may be written to, and is read again by the next mount.
+        let isMapped = unbind(node, besides: .max, isClosing: true) == .isReferenced
+        let isLeft = node.upload.withLock { upload in
+            guard upload.staged != nil, upload.aim == nil, !node.isUnlinked.load(ordering: .relaxed) else {
+                return false
+            }
+            let bytes = upload.isDirty ? upload.bytesToRead(node.content.size) : 0
+            return isMapped || bytes > closingBudget.subtract(bytes, ordering: .relaxed).oldValue
         }
-        if isLeft {
-            keepForNextMount(node)
-            log.notice("The upload to node \(node.id) is ended by the next mount.")
-        } else {
-            closingBudget.subtract(max(0, node.content.size), ordering: .relaxed)
-        }
-        return isLeft
+        guard isLeft else { return false }
+        keepForNextMount(node)
+        log.notice("The upload to node \(node.id) is ended by the next mount.")
+        return true
     }
 
     /// The last thing that can be done for an upload whose verdict fails when the library is closed.
     func keepForNextMount(_ node: OpenNode) {
         node.upload.withLock { upload in
-            guard upload.isDirty, let staged = upload.staged else { return }
+            guard upload.isDirty || upload.isBound, let staged = upload.staged else { return }
             staged.keepName()
             do {
                 try staged.synchronize()

@@ -48,7 +48,9 @@ extension AssetLibrary {
     public func noteWrite(to node: OpenNode) -> Bool {
         node.upload.withLock { upload in
             guard upload.isDirty else { return false }
-            node.shown.withLock { $0.modified = .now }
+            let now = Timestamp.now
+            if upload.isBound { try? upload.staged?.file.setModified(now) }
+            node.shown.withLock { $0.modified = now }
             return true
         }
     }
@@ -104,9 +106,12 @@ extension AssetLibrary {
                 }
                 upload.isDirty = true
                 upload.isOnlyTruncated = isOnlyTruncated ?? false
+                let now = Timestamp.now
+                // The time on the disk is the right one of a file that is mapped, and its clock ticks more coarsely.
+                if upload.isBound { try staged.file.setModified(now) }
                 node.shown.withLock {
                     $0.size = resize($0.size)
-                    $0.modified = .now
+                    $0.modified = now
                     $0.written = .now
                 }
                 return isFirst

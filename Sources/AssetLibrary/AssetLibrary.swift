@@ -24,6 +24,8 @@ public final class AssetLibrary: Sendable {
     /// Blobs that an open node is bound to.
     let boundBlobs = Mutex<Set<Digest>>([])
     let mapped = MappedFiles()
+    /// Files that mappings have changed behind the kernel's page cache.
+    let stalePages = NodeSet()
     /// How many nodes are bound to a file that the kernel reads.
     let boundCount = Atomic(0)
     /// Held while a blob's name goes to another file, and by those who read a bound blob by its name.
@@ -229,8 +231,9 @@ public final class AssetLibrary: Sendable {
         }
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
-                if try leaveForNextMount(entry.node) { continue }
+                if leaveForNextMount(entry.node) { continue }
                 try finish(entry.node)
+                entry.node.upload.withLock { forgetStaged(&$0, of: entry.node) }
                 // What is equal to a blob, or has lost its name, served its handles, and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }
             } catch .refused {

@@ -9,6 +9,7 @@ import argparse
 import collections
 import ctypes
 import errno
+import hashlib
 import mmap
 import os
 import pickle
@@ -389,11 +390,18 @@ def tree(folder):
     return result
 
 
+def described(entry):
+    if not entry:
+        return "nothing"
+    status, content, attributes = entry
+    return f"{status} {sorted(attributes)} {content and hashlib.sha256(content).hexdigest()[:8]}"
+
+
 def compare(folders):
     trees = [tree(folder) for folder in folders]
     for path in sorted(set(trees[0]) | set(trees[1])):
         if trees[0].get(path) != trees[1].get(path):
-            raise Difference(f"{path} differs in the end")
+            raise Difference(f"{path} differs in the end: {described(trees[0].get(path))} here, {described(trees[1].get(path))} on assetfs")
     return trees[1], {path: os.lstat(folders[1] + path).st_mtime_ns for path in trees[1]}
 
 
@@ -478,8 +486,14 @@ def run(seed, mode, options, work, kinds):
                 before = compare(folders)
                 umount()
                 mount()
-                if compare(folders) != before:
-                    raise Difference(f"step {number}: the tree differs after a remount")
+                after = compare(folders)
+                for path in sorted(set(before[0]) | set(after[0])):
+                    one, two = ((found[0].get(path), found[1].get(path)) for found in (before, after))
+                    if one != two:
+                        raise Difference(
+                            f"step {number}: after a remount {path} is {described(two[0])} of {two[1]}, "
+                            f"before it was {described(one[0])} of {one[1]}"
+                        )
     finally:
         for worker in workers:
             worker.end()
