@@ -187,7 +187,7 @@ extension AssetLibrary {
     /// Ends the upload that mappings have made, as `close` does with one that was written.
     private func end(_ upload: inout OpenNode.Upload, of node: OpenNode) {
         guard upload.writers == 0, upload.staged != nil else { return }
-        if upload.isDirty { close(&upload, of: node) } else { forgetStaged(&upload, of: node) }
+        close(&upload, of: node)
     }
 
     /// Has the catalog forget where the bytes of an upload are that has changed nothing.

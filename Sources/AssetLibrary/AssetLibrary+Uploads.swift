@@ -266,6 +266,7 @@ extension AssetLibrary {
         let isEmptyFile = upload.isNew && node.content.size == 0 && upload.refusal == nil
         if upload.isDirty || isEmptyFile { try commit(&upload, of: node) }
         if upload.writers == 0 { upload.version = nil }
+        if !upload.isBound { forgetStaged(&upload, of: node) }
     }
 
     /// The open file behind a number, if it is open.

@@ -233,7 +233,6 @@ public final class AssetLibrary: Sendable {
             do throws(LibraryError) {
                 if leaveForNextMount(entry.node) { continue }
                 try finish(entry.node)
-                entry.node.upload.withLock { forgetStaged(&$0, of: entry.node) }
                 // What is equal to a blob, or has lost its name, served its handles, and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }
             } catch .refused {

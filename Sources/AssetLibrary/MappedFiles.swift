@@ -33,7 +33,14 @@ final class MappedFiles: Sendable {
     func has(_ id: NodeID) -> Bool { nodes.withLock { $0[id] != nil } }
 
     /// - Returns: whether it was there.
-    func remove(_ id: NodeID) -> Bool { nodes.withLock { $0.removeValue(forKey: id) != nil } }
+    func remove(_ node: OpenNode) -> Bool {
+        nodes.withLock { nodes in
+            // Another object may stand for the same number by now.
+            guard nodes[node.id] === node else { return false }
+            nodes[node.id] = nil
+            return true
+        }
+    }
 
     var all: [OpenNode] { nodes.withLock { Array($0.values) } }
 }
@@ -50,7 +57,7 @@ extension AssetLibrary {
     /// - Returns: whether it has been let go of.
     private func endMapping(of node: OpenNode) -> Bool {
         guard unbind(node, besides: 1) != .isReferenced else { return false }
-        if mapped.remove(node.id) { release(node) }
+        if mapped.remove(node) { release(node) }
         return true
     }
 
