@@ -23,7 +23,10 @@ public final class BlobStore: Sendable {
     private let stagedPrefix = String(Timestamp.now.rawValue, radix: 36)
 
     /// Opens the store in an existing folder, and makes what it lacks.
-    public init(at path: String) throws(BlobStoreError) { primary = try StoreFolder(at: path) }
+    public init(at path: String) throws(BlobStoreError) {
+        primary = try StoreFolder(at: path)
+        ignoreLeaseSignals()
+    }
 
     /// Removes the folders that `init` made, as far as they are empty.
     public static func removeEmptyFolders(at path: String) {

@@ -32,5 +32,5 @@ extension OpenFile {
     }
 }
 
-/// Leases that another open of the file breaks are told of by SIGIO, which would end the process.
-public func ignoreLeaseSignals() { _ = signal(SIGIO, SIG_IGN) }
+/// Ignores SIGIO, by which the kernel tells of a lease that another open of the file breaks, and which would end the process.
+func ignoreLeaseSignals() { _ = signal(SIGIO, SIG_IGN) }

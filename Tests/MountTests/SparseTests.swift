@@ -2,7 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Files that are nearly all hole. To read eight terabytes of zeros takes hours, so that a test in which a program waits for that is
+/// Files that are nearly all hole.
+///
+/// To read eight terabytes of zeros takes hours, so that a test in which a program waits for that is
 /// ended by the watchdog of the mount.
 @Suite(.serialized)
 struct SparseTests {
