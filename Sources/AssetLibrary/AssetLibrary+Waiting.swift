@@ -15,6 +15,8 @@ extension AssetLibrary {
     private static let patience = Duration.seconds(60)
     /// Up to so many bytes a verdict reads on the thread of a request: some 50 ms.
     static let quickBytes: Int64 = 64 << 20
+    /// Up to so many bytes of holes a request for an attribute waits for: less than a second.
+    private static let askedBytes: Int64 = 1 << 30
 
     /// A verdict that waits.
     struct Waiting {
@@ -215,7 +217,7 @@ extension AssetLibrary {
             !node.isUnlinked.load(ordering: .relaxed)
         else { return }
         if isLong(node) {
-            if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node) { return }
+            if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node, besides: Self.quickBytes) { return }
             throw pending(id)
         }
         do throws(LibraryError) {
@@ -225,11 +227,11 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether reading the holes of a file takes longer than reading its data.
-    private func isMostlyHoles(_ node: OpenNode) -> Bool {
+    /// Whether reading the holes of a file takes longer than reading its data and so many bytes.
+    private func isMostlyHoles(_ node: OpenNode, besides bytes: Int64) -> Bool {
         let (file, size) = node.content
         let data = (try? file?.measure().blocks).map { $0 * 512 } ?? size
-        return size - min(data, size) > data + Self.quickBytes
+        return size - min(data, size) > data + bytes
     }
 
     // MARK: Requests that wait
@@ -256,7 +258,7 @@ extension AssetLibrary {
         isReady: @escaping @Sendable () -> Void
     ) -> Bool {
         guard hasWaiting, case .computed = AttributeName(name), isWaiting(id), let node = openNode(id), isLong(node),
-            !isMostlyHoles(node), !isClosing.isSet
+            !isMostlyHoles(node, besides: Self.askedBytes), !isClosing.isSet
         else { return false }
         waiting.withLock { $0[id]?.isWanted = true }
         for worker in longSettlers { worker.wake() }
