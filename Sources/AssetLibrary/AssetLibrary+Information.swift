@@ -5,9 +5,17 @@ public import Glibc
 
 // What the library knows of its files without being asked to change anything.
 extension AssetLibrary {
-    /// The disk below the library.
+    /// The disk below the library, without the bytes that are kept for the catalog.
     public func diskStatistics() throws(LibraryError) -> statvfs {
-        do throws(BlobStoreError) { return try blobs.statistics() } catch { throw LibraryError(error) }
+        do throws(BlobStoreError) {
+            var disk = try blobs.statistics()
+            let kept = fsblkcnt_t(max(0, space.kept(of: disk)) / max(1, Int64(clamping: disk.f_frsize)))
+            disk.f_bfree -= min(disk.f_bfree, kept)
+            disk.f_bavail -= min(disk.f_bavail, kept)
+            return disk
+        } catch {
+            throw LibraryError(error)
+        }
     }
 
     /// What is found out by looking into the file.

@@ -147,7 +147,7 @@ extension AssetLibrary {
     func makeRoom(_ count: Int64) -> Bool {
         // Not where it would not be enough: a program that asks for more than the disk has is no reason to empty the trash.
         guard let reclaimable = try? read({ try $0.reclaimableBytes() }), reclaimable > 0,
-            let left = try? space.measureLeft(behind: count), left + reclaimable / 2 > 0
+            let left = try? space.measureLeft(behind: count), left + reclaimable >= 0
         else { return false }
         let end = ContinuousClock.now + .seconds(10)
         let turn = sweep.askForRoom(count)
@@ -195,8 +195,7 @@ extension AssetLibrary {
     /// How many bytes have to become free; none where there is room.
     private func missingRoom(for count: Int64) throws(LibraryError) -> Int64 {
         while try collect(unusedSince: .now) > 0 {}
-        // Twice, because of what becomes free half is kept for others.
-        return try max(0, 1 - space.measureLeft(behind: count)) * 2
+        return try max(0, 0 - space.measureLeft(behind: count))
     }
 
     /// Removes what has been in the trash for longest, until that is so many bytes; not what a program that saves may still want.

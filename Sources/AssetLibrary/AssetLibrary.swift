@@ -116,8 +116,9 @@ public final class AssetLibrary: Sendable {
         self.committer = committer
         do {
             blobs = try BlobStore(at: path)
-            catalog = try Catalog(path: layout.catalogPath) { committer.wake() }
-            space = SpaceReserve(blobs: blobs)
+            let reserve = try SpaceReserve.part(of: blobs.statistics())
+            catalog = try Catalog(path: layout.catalogPath, reserve: reserve) { committer.wake() }
+            space = SpaceReserve(blobs: blobs, catalog: catalog)
             searching = Searching(path: layout.searchPath, log: log)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
@@ -143,8 +144,13 @@ public final class AssetLibrary: Sendable {
             }
         }
         committer.start(delay: Self.commitDelay) { [weak self] in
-            // Its failure is logged, and every later operation meets it again.
-            try? self?.commitInBackground()
+            do throws(LibraryError) {
+                try self?.commitInBackground()
+            } catch .noSpace {
+                self?.committer.wake()
+            } catch {
+                // It is logged, and every later operation meets it again.
+            }
         }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
         roomMaker.start(delay: .zero) { [weak self] in self?.makeRequestedRoom() }
@@ -221,12 +227,20 @@ public final class AssetLibrary: Sendable {
             }
         }
         recordCounts()
-        // Nobody refers any more to files without a name.
-        let unlinked = try read { try $0.unlinkedNodes() }
-        if !unlinked.isEmpty { try forget(unlinked) }
-        try groupCommit.commit()
-        do { try searching.index?.close() } catch { throw LibraryError(error) }
-        do { try catalog.close() } catch { throw LibraryError(error) }
+        let failure: LibraryError?
+        do throws(LibraryError) {
+            // Nobody refers any more to files without a name.
+            let unlinked = try read { try $0.unlinkedNodes() }
+            if !unlinked.isEmpty { try forget(unlinked) }
+            try groupCommit.commit()
+            failure = nil
+        } catch {
+            failure = error
+        }
+        // The index can be made anew, so that nothing is lost with it.
+        do { try searching.index?.close() } catch { log.error("The search index could not be closed: \(error)") }
+        do { try catalog.close() } catch { throw failure ?? LibraryError(error) }
+        if let failure { throw failure }
     }
 
     /// Lets go of the library before it was used; one that this opening made is taken back.
