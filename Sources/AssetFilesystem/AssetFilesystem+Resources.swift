@@ -248,5 +248,5 @@ extension AssetFilesystem {
 
 extension VersionRecord {
     /// What it is called in `versions/`: `3-photo.jpg`, cut to what a name may have.
-    var fileName: [UInt8] { Array((Array("\(number)-".utf8) + name).prefix(255)) }
+    var fileName: [UInt8] { EntryName.listed("\(number)-", name) }
 }

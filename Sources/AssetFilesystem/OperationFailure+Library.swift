@@ -29,7 +29,8 @@ extension OperationFailure {
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
-        case .noSpace(let reason): self.init(.noSpace, cause: reason)
+        // Without a line in the log for each: a program that goes on trying would fill what is left with them.
+        case .noSpace: self.init(.noSpace)
         case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)
         case .unsigned: self.init(.missingKey)
         case .forged: self.init(.rejectedKey)

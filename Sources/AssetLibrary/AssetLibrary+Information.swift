@@ -142,6 +142,25 @@ extension AssetLibrary {
         return try records.trashed(asset.id)?.path
     }
 
+    private func pathBytes(of id: NodeID, _ asset: AssetRecord, _ records: Records) throws -> [UInt8]? {
+        guard let entry = try records.anyEntry(of: id) else { return try records.trashed(asset.id)?.pathBytes }
+        return try records.pathBytes(of: rulebook.place(entry.name, in: entry.parent, records))
+    }
+
+    /// A computed attribute that is a name or a path, with its bytes as they are; nil for all others, and where there is none.
+    func nameBytes(_ key: String, of id: NodeID) throws(LibraryError) -> [UInt8]? {
+        guard ["filename", "original_filename", "path"].contains(key) else { return nil }
+        try settle(id)
+        return try read { records in
+            guard let assetID = try records.node(id)?.asset, let asset = try records.asset(assetID) else { return nil }
+            return switch key {
+            case "path": try pathBytes(of: id, asset, records)
+            case "filename": try (records.anyEntry(of: id)?.name ?? records.trashedName(of: asset))?.bytes
+            default: asset.originalName
+            }
+        }
+    }
+
     /// The ids of other assets that have the same content and that somebody may read, at most a hundred.
     private func duplicates(
         of asset: AssetID,
@@ -167,7 +186,7 @@ extension AssetLibrary {
         info.add("uuid", asset.uuidText)
         info.add("node", node.id.rawValue)
         info.add("filename", try records.anyEntry(of: node.id)?.name ?? records.trashedName(of: asset))
-        info.add("path", try path(of: node.id, asset, records))
+        info.add("path", bytes: try pathBytes(of: node.id, asset, records))
         info.add("access", node.access?.name)
         info.add("trashed", asset.trashed?.description)
         info.add("original_filename", try? EntryName(asset.originalName))

@@ -86,7 +86,8 @@ static int flush(struct log *log) {
     for (struct piece *piece = log->first; piece; piece = piece->next) {
         for (size_t done = 0; done < piece->count;) {
             size_t rest = piece->count - done;
-            int count = rest < (1 << 20) ? (int)rest : 1 << 20;
+            // SQLite's own file takes less than 128 KiB at once.
+            int count = rest < (1 << 16) ? (int)rest : 1 << 16;
             int code = real(file)->pMethods->xWrite(
                 real(file), piece->bytes + done, count, piece->offset + (sqlite3_int64)done);
             if (code != SQLITE_OK) return normalize(file, code);

@@ -12,8 +12,10 @@ public struct TrashRecord: Sendable {
     public let parent: NodeID
     /// The name.
     public let name: [UInt8]
-    /// Where that was below `folders/`.
-    public let path: String
+    /// Where that was below `folders/`; not UTF-8 where names are not.
+    public let pathBytes: [UInt8]
+    /// The same for people.
+    public var path: String { String(decoding: pathBytes, as: UTF8.self) }
     /// The file, which has no name; nil where it shows another asset.
     public let node: NodeID?
 
@@ -26,7 +28,7 @@ public struct TrashRecord: Sendable {
         until = row.timestamp(2)
         parent = NodeID(rawValue: row.integer(3))
         name = row.bytes(4)
-        path = row.isNull(5) ? String(decoding: name, as: UTF8.self) : row.text(5)
+        pathBytes = row.isNull(5) ? name : row.bytes(5)
         node = row.optionalInteger(6).map(NodeID.init)
     }
 }
@@ -131,7 +133,7 @@ extension Records {
         _ node: NodeID?,
         parent: NodeID,
         name: EntryName,
-        path: String,
+        path: [UInt8],
         at now: Timestamp,
         until: Timestamp
     ) throws {
@@ -142,8 +144,8 @@ extension Records {
             WHERE id = ? AND NOT EXISTS (SELECT 1 FROM node WHERE asset = ? AND links > 0)
             """,
             [
-                now.value, until.value, SQLValue(node?.rawValue), parent.value, name.value, .text(path), id.value,
-                id.value,
+                now.value, until.value, SQLValue(node?.rawValue), parent.value, name.value, .bytesAsText(path),
+                id.value, id.value,
             ]
         )
     }
