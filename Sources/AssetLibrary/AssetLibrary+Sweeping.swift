@@ -84,8 +84,9 @@ extension AssetLibrary {
             let (some, due) = try read { records in
                 let some = try records.formerVersions(after: last, limit: 4 * Self.sweepBatch)
                 let due = try some.filter { version in
-                    let period = try retention(of: version.asset, records)?.period
-                    return period.map { $0.added(to: version.superseded) <= now } ?? false
+                    guard let retention = try retention(of: version.asset, records) else { return false }
+                    if version.isOriginal, retention.keepsOriginal { return false }
+                    return retention.period.map { $0.added(to: version.superseded) <= now } ?? false
                 }
                 return (some, due)
             }
@@ -215,13 +216,25 @@ extension AssetLibrary {
         return (removed.0.count, removed.1)
     }
 
-    /// Removes former contents, the oldest first, until that is so many bytes; not where a folder wants all to be kept.
+    /// Removes former contents, the oldest first and originals last, until that is so many bytes; not where a folder wants all to
+    /// be kept.
     private func removeFormerVersions(of bytes: Int64) throws(LibraryError) -> (count: Int, bytes: Int64) {
+        let others = try removeFormerVersions(of: bytes, areOriginals: false)
+        guard others.bytes < bytes else { return others }
+        let originals = try removeFormerVersions(of: bytes - others.bytes, areOriginals: true)
+        return (others.count + originals.count, others.bytes + originals.bytes)
+    }
+
+    private func removeFormerVersions(
+        of bytes: Int64,
+        areOriginals: Bool
+    ) throws(LibraryError) -> (count: Int, bytes: Int64) {
         var (count, freed, last): (Int, Int64, FormerVersionRecord?) = (0, 0, nil)
         while freed < bytes {
             let some = try write { records in
                 let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
-                for version in some where freed < bytes && version.size > 0 {
+                for version in some
+                where freed < bytes && version.size > 0 && version.isOriginal == areOriginals {
                     if let retention = try retention(of: version.asset, records), retention.keepsAll { continue }
                     try records.deleteFormerVersion(version.id, of: version.asset)
                     count += 1
@@ -238,11 +251,19 @@ extension AssetLibrary {
 
 extension Records {
     /// Removes former contents of an asset that has just got a new one: those that stood for too short a time, and those that are too
-    /// many.
-    func retire(versionsOf asset: AssetID, keeping retention: VersionRetention) throws {
+    /// many; but not the asset's first content.
+    ///
+    /// `isReplacement` says that the newest of them was replaced through `resources/ID/`.
+    func retire(versionsOf asset: AssetID, keeping retention: VersionRetention, isReplacement: Bool) throws {
         guard retention.count != nil || retention.shortestStay != nil else { return }
         var former = try formerVersions(of: asset)
-        if let newest = former.first, let stay = retention.shortestStay,
+        // An empty one is of a program that makes a file before it has anything to write.
+        if retention.keepsOriginal, let original = former.lastIndex(where: { $0.size > 0 }) {
+            former.remove(at: original)
+            // The newest of the others has been looked at when it was replaced.
+            if original == 0 { return }
+        }
+        if !isReplacement, let newest = former.first, let stay = retention.shortestStay,
             // Where the clock has been set back, nobody knows how long it stood.
             newest.created <= newest.superseded, stay.added(to: newest.created) > newest.superseded
         {

@@ -38,15 +38,19 @@ extension AssetLibrary {
     /// Opens a file.
     ///
     /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
-    /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced.
+    /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced; `isReplacement` that the
+    /// file was found in `resources/ID/`, so that its former content is kept.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
         isTruncating: Bool = false,
+        isReplacement: Bool = false,
         uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> OpenNode {
         let uploader = Uploader(uid: uid, gid: gid)
+        // What was uploaded a moment ago becomes a version before it is gone.
+        if forWriting, isTruncating { trySettling(id) }
         let node = retain(id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
@@ -57,6 +61,7 @@ extension AssetLibrary {
                 try setLimit(&upload, of: id)
                 if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
                 upload.addWriter(uploader)
+                if isReplacement { upload.isReplacement = true }
             }
         } catch {
             release(node)
@@ -280,6 +285,7 @@ extension AssetLibrary {
             }
             if upload.writers == 0 {
                 upload.isBorn = false
+                upload.isReplacement = upload.isReplacement && upload.isDirty
                 upload.before = nil
                 dropNameless(&upload, of: node)
             }

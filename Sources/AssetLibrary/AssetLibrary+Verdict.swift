@@ -10,6 +10,7 @@ extension AssetLibrary {
         if node.isUnlinked.load(ordering: .relaxed) { return }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
+        let isReplacement = upload.isReplacement
         do {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id] != nil }
             // What has no name is always asked for one.
@@ -115,6 +116,7 @@ extension AssetLibrary {
                     digest: sealed.digest,
                     requested: requested,
                     infection: infection,
+                    isReplacement: isReplacement,
                     rotation: rotation,
                     lifeFrom: clock.now,
                     records
@@ -197,7 +199,7 @@ extension AssetLibrary {
         // What is bound may change at any moment by a mapping, so a copy of it is sealed and becomes the blob.
         var candidate = size > 0 ? try privateFile(&upload, of: node) : nil
         if upload.isBound, size > 0 {
-            try takeSpace(size)
+            try takeSpace(forCopyOf: node, size: size)
             candidate = try stageCopy(of: node, size: size)
             upload.digest.disturb()
         }

@@ -194,6 +194,7 @@ public final class AssetLibrary: Sendable {
 
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
+        space.measureAnew()
         let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
         if let events { durableEvents.store(events, ordering: .relaxed) }

@@ -11,6 +11,8 @@ struct Arrival {
     var name: EntryName { place.name }
     var parent: NodeID { place.parent }
     var nameClass = NameClass.final
+    /// Whether the content that the name had is kept, however short a time it stood: it is replaced through `resources/ID/`.
+    var isReplacement = false
     /// The name that it gives up for it, if it does.
     var formerly: (parent: NodeID, name: EntryName)?
     /// Whether the former name may come to have the asset back, so that it must not be forgotten.
@@ -92,6 +94,7 @@ extension Records {
             digest: digest,
             requested: arrival.requested,
             infection: arrival.infection,
+            isReplacement: arrival.isReplacement,
             lifeFrom: rulebook.clock.now,
             self
         ).version

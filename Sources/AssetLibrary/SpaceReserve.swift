@@ -41,6 +41,9 @@ final class SpaceReserve: Sendable {
         }
     }
 
+    /// Has the disk measured at the next upload, because others may have written to it.
+    func measureAnew() { room.store(0, ordering: .relaxed) }
+
     /// What is left for uploads when one has taken `count` bytes; negative where it cannot.
     func measureLeft(behind count: Int64) throws(LibraryError) -> Int64 {
         // Saturating: fallocate(2) may ask for more than 63 bits of bytes can say is missing.

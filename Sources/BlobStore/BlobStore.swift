@@ -23,6 +23,8 @@ public final class BlobStore: Sendable {
     private let damaged = Mutex<Set<Digest>>([])
     /// Blobs whose damaged file another has taken the place of: who has that open still has it.
     private let healed = Mutex<Set<Digest>>([])
+    /// Whether the disk lets files share their bytes, once that has been asked; 0 before, 1 for no, 2 for yes.
+    private let sharing = Atomic(0)
     private let stagedCount = Atomic<UInt64>(0)
     private let stagedPrefix = String(Timestamp.now.rawValue, radix: 36)
 
@@ -57,6 +59,23 @@ public final class BlobStore: Sendable {
         let staged = try stage()
         try staged.file.copyBytes(of: file, size: size)
         return staged
+    }
+
+    /// Whether a copy takes no room, because files of the disk can share their bytes: FICLONE, ioctl_ficlonerange(2).
+    public var sharesExtents: Bool {
+        if sharing.load(ordering: .relaxed) == 0 {
+            let shares: Bool
+            do throws(BlobStoreError) {
+                let (one, other) = (try stage(), try stage())
+                try one.allocate(mode: 0, offset: 0, length: 4096)
+                shares = linux_clone(other.file.descriptor.rawValue, one.file.descriptor.rawValue) == 0
+            } catch {
+                // It is asked again.
+                return false
+            }
+            sharing.store(shares ? 2 : 1, ordering: .relaxed)
+        }
+        return sharing.load(ordering: .relaxed) == 2
     }
 
     /// Opens a file that an earlier session left in `staging/`.

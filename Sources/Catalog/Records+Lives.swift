@@ -43,6 +43,8 @@ public struct FormerVersionRecord: Sendable {
     public let superseded: Timestamp
     /// Bytes that it takes of the library's own disk.
     public let size: Int64
+    /// Whether it is the first of the asset's contents that are kept, besides empty ones.
+    public let isOriginal: Bool
 }
 
 // What goes by itself: assets at their time, what was removed, former contents, and contents that nobody uses.
@@ -229,7 +231,10 @@ extension Records {
     ) throws -> [FormerVersionRecord] {
         try all(
             """
-            SELECT id, asset, superseded, iif((SELECT store FROM blob WHERE id = version.blob) = 0, size, 0) FROM version
+            SELECT id, asset, superseded, iif((SELECT store FROM blob WHERE id = version.blob) = 0, size, 0),
+            size > 0 AND NOT EXISTS (
+                SELECT 1 FROM version v WHERE v.asset = version.asset AND v.number < version.number AND v.size > 0)
+            FROM version
             WHERE superseded IS NOT NULL AND (superseded, id) > (?, ?) ORDER BY superseded, id LIMIT ?
             """,
             [
@@ -240,7 +245,8 @@ extension Records {
                 id: VersionID(rawValue: $0.integer(0)),
                 asset: AssetID(rawValue: $0.integer(1)),
                 superseded: $0.timestamp(2),
-                size: $0.integer(3)
+                size: $0.integer(3),
+                isOriginal: $0.integer(4) != 0
             )
         }
     }
@@ -248,11 +254,11 @@ extension Records {
     /// Former contents of an asset, the newest first, with when they were uploaded and superseded.
     public func formerVersions(
         of asset: AssetID
-    ) throws -> [(id: VersionID, created: Timestamp, superseded: Timestamp)] {
+    ) throws -> [(id: VersionID, created: Timestamp, superseded: Timestamp, size: Int64)] {
         try all(
-            "SELECT id, created, superseded FROM version WHERE asset = ? AND superseded IS NOT NULL ORDER BY number DESC",
+            "SELECT id, created, superseded, size FROM version WHERE asset = ? AND superseded IS NOT NULL ORDER BY number DESC",
             [asset.value]
-        ) { (VersionID(rawValue: $0.integer(0)), $0.timestamp(1), $0.timestamp(2)) }
+        ) { (VersionID(rawValue: $0.integer(0)), $0.timestamp(1), $0.timestamp(2), $0.integer(3)) }
     }
 
     /// Removes a former content; the MD5 of an asset's first one stays known, if it was.
