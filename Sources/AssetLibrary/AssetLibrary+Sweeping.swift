@@ -176,7 +176,11 @@ extension AssetLibrary {
                     let former = try removeFormerVersions(of: missing - promised - trash.bytes)
                     removed += trash.count + former.count
                     promised += trash.bytes + former.bytes
-                    if promised == 0 { break }
+                    if promised == 0 {
+                        // The kernel forgets a file a moment after its last name is removed.
+                        for _ in 0..<20 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }
+                        break
+                    }
                     try forgetLostNodes()
                 }
                 for _ in 0..<50 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }

@@ -266,6 +266,7 @@ public final class BlobStore: Sendable {
 
     /// Puts every adopted blob, bytes and name, on stable storage.
     /// - Returns: those that the disk has lost after a sync of them had failed.
+    @discardableResult
     public func makeDurable() throws(BlobStoreError) -> [Digest] {
         let batch = pending.withLock { $0 }
         var lost: [Digest] = []

@@ -253,15 +253,6 @@ int64_t wal_reserve(void *connection, int64_t count) {
     if (!log || log->descriptor < 0) return 0;
     // What cannot be had, or not on this filesystem, is not reserved: the answer says so.
     (void)fallocate(log->descriptor, FALLOC_FL_KEEP_SIZE, 0, count);
-    // The index of the frames is a file of its own, in steps of 32 KiB for 4,096 frames; SQLite keeps what is mapped.
-    sqlite3_file *database = NULL;
-    if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &database) == SQLITE_OK && database
-        && database->pMethods && database->pMethods->iVersion >= 2) {
-        for (int region = 0; region < 8; region++) {
-            void volatile *address = NULL;
-            if (database->pMethods->xShmMap(database, region, 32768, 1, &address) != SQLITE_OK) break;
-        }
-    }
     struct stat status;
     return fstat(log->descriptor, &status) == 0 ? (int64_t)status.st_blocks * 512 : 0;
 }

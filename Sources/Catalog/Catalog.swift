@@ -44,8 +44,11 @@ public final class Catalog: Sendable {
         configuration.journalMode = .wal
         configuration.busyMode = .timeout(2)
         configuration.prepareDatabase { database in
+            // The index of the write-ahead log is in memory, then, and not in a mapped file: to write to a page of that
+            // which finds no room on the disk is SIGBUS. Before anything else, because it counts from the first use on.
             try database.execute(
                 sql: """
+                    PRAGMA locking_mode = EXCLUSIVE;
                     PRAGMA cache_size = -32768;
                     PRAGMA cache_spill = OFF;
                     PRAGMA temp_store = MEMORY;

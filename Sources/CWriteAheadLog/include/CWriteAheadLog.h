@@ -17,8 +17,8 @@ int wal_register(void);
 /// Returns SQLite's code; SQLITE_ERROR where the database has no such log.
 int wal_keep(void *connection);
 
-/// Allocates the first `count` bytes of the log on the disk, without making the file longer, and the index of as many
-/// frames. Returns how many bytes of the disk the log has.
+/// Allocates the first `count` bytes of the log on the disk, without making the file longer. Returns how many bytes of
+/// the disk the log has.
 int64_t wal_reserve(void *connection, int64_t count);
 
 /// Puts what found no room on stable storage. Returns SQLite's code: SQLITE_OK when nothing is left in memory.
