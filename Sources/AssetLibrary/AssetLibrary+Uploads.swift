@@ -62,6 +62,8 @@ extension AssetLibrary {
                 if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
                 upload.addWriter(uploader)
                 if isReplacement { upload.isReplacement = true }
+                // Another program begins anew, while one that has uploaded something still has it open.
+                if isTruncating, !upload.isDirty { upload.version = nil }
             }
         } catch {
             release(node)
@@ -321,16 +323,19 @@ extension AssetLibrary {
     }
 
     /// The last thing that can be done for an upload whose verdict fails when the library is closed.
-    func keepForNextMount(_ node: OpenNode) {
+    /// - Returns: why its bytes are lost, if they are.
+    func keepForNextMount(_ node: OpenNode) -> LibraryError? {
         node.upload.withLock { upload in
-            guard upload.isDirty, let staged = upload.staged else { return }
+            guard upload.isDirty, let staged = upload.staged else { return nil }
             staged.keepName()
             do {
                 try staged.synchronize()
                 try record(&upload, of: node)
                 staged.abandonName()
+                return nil
             } catch {
                 log.error("The upload to node \(node.id) is lost: \(error)")
+                return LibraryError(error)
             }
         }
     }

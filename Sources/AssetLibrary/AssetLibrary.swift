@@ -212,6 +212,7 @@ public final class AssetLibrary: Sendable {
         ] {
             worker.stop()
         }
+        var failure: LibraryError?
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)
@@ -224,17 +225,15 @@ public final class AssetLibrary: Sendable {
                 log.error(
                     "The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)"
                 )
-                keepForNextMount(entry.node)
+                if let lost = keepForNextMount(entry.node) { failure = lost }
             }
         }
         recordCounts()
-        let failure: LibraryError?
         do throws(LibraryError) {
             // Nobody refers any more to files without a name.
             let unlinked = try read { try $0.unlinkedNodes() }
             if !unlinked.isEmpty { try forget(unlinked) }
             try groupCommit.commit()
-            failure = nil
         } catch {
             failure = error
         }

@@ -29,7 +29,9 @@ extension EntryName {
         guard whole.count < stem.count else { return whole }
         // Not in the middle of a character, which has four bytes at most; other encodings have no such bytes in a row to look for.
         var kept = whole
-        while kept.count > 1, whole.count - kept.count < 3, stem[kept.endIndex] & 0xC0 == 0x80 { kept = kept.dropLast() }
+        while kept.count > 1, whole.count - kept.count < 3, stem[kept.endIndex] & 0xC0 == 0x80 {
+            kept = kept.dropLast()
+        }
         return stem[kept.endIndex] & 0xC0 == 0x80 ? whole : kept
     }
 

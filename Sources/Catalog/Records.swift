@@ -85,7 +85,8 @@ enum SQLValue {
         case .real(let value): unsafe sqlite3_bind_double(statement, index, value)
         case .text(let value): unsafe sqlite3_bind_text(statement, index, value, -1, copied)
         case .bytesAsText(let value):
-            unsafe sqlite3_bind_text(statement, index, value.map { CChar(bitPattern: $0) } + [0], Int32(value.count), copied)
+            let text = value.map { CChar(bitPattern: $0) } + [0]
+            unsafe sqlite3_bind_text(statement, index, text, Int32(value.count), copied)
         case .blob(let value):
             // A nil pointer would bind NULL; the pointer of an empty array may be nil.
             if value.isEmpty {

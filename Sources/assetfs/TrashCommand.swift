@@ -94,13 +94,12 @@ struct RestoreCommand: ParsableCommand {
         defer { _ = close(folder) }
         for number in 0..<100_000 {
             let target = number == 0 ? base : Self.numbered(base, number)
-            let result = unsafe renameat2(AT_FDCWD, source.terminated, folder, target.terminated, 1 /* RENAME_NOREPLACE */)
-            if result == 0 { return shown + [0x2F] + target }
+            let path = shown + [0x2F] + target
+            let (from, to) = (source.terminated, target.terminated)
+            if unsafe renameat2(AT_FDCWD, from, folder, to, 1 /* RENAME_NOREPLACE */) == 0 { return path }
             guard errno == EEXIST else {
                 let reason = unsafe String(cString: strerror(errno))
-                throw ExitStatus.failed.because(
-                    "\(source.shown) could not be moved to \((shown + [0x2F] + target).shown): \(reason)."
-                )
+                throw ExitStatus.failed.because("\(source.shown) could not be moved to \(path.shown): \(reason).")
             }
         }
         throw ExitStatus.failed.because("\(path.shown) is taken, and so are 100,000 names with numbers.")

@@ -6,7 +6,10 @@ import Testing
 
 struct CatalogFullDiskTests {
     /// A catalog on a disk of four megabytes, which `fill` has another file take all that is left of.
-    private func withSmallDisk(_ name: String = #function, _ body: (_ path: String, _ fill: () throws -> Void) throws -> Void) throws {
+    private func withSmallDisk(
+        _ name: String = #function,
+        _ body: (_ path: String, _ fill: () throws -> Void) throws -> Void
+    ) throws {
         try withScratch(name) { folder in
             try run("mount", "-t", "tmpfs", "-o", "size=4M", "none", folder).check()
             defer { _ = try? run("umount", "-l", folder) }
