@@ -317,6 +317,11 @@ extension AssetLibrary {
                     if upload.staged === staged, upload.isDirty { try record(&upload, of: node) }
                 }
             } catch {
+                // A full disk has its own line in the log, and it is tried again.
+                if case .noSpace = LibraryError(error) {
+                    commitSoon()
+                    continue
+                }
                 log.error("The upload to node \(node.id) would not survive a crash: \(error)")
             }
         }
