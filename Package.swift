@@ -29,6 +29,7 @@ let package = Package(
     targets: [
         .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
         .systemLibrary(name: "CLinux"),
+        .target(name: "CWriteAheadLog", linkerSettings: [.linkedLibrary("sqlite3")]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "FUSE", dependencies: ["CFuse", system, logging], swiftSettings: settings),
         .target(name: "AssetModel", swiftSettings: settings),
@@ -48,7 +49,7 @@ let package = Package(
             resources: [.embedInCode("exiftool-worker.pl")],
             swiftSettings: settings
         ),
-        .target(name: "Catalog", dependencies: ["AssetModel"] + grdb, swiftSettings: settings),
+        .target(name: "Catalog", dependencies: ["AssetModel", "CWriteAheadLog"] + grdb, swiftSettings: settings),
         .target(
             name: "AssetLibrary",
             dependencies: ["Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", system, logging],

@@ -77,7 +77,14 @@ extension AssetFilesystem {
         }
         // truncate(2) on a path is an upload of its own.
         try refusing { () throws(LibraryError) in
-            let open = try library.open(id, forWriting: true, isTruncating: size == 0, uid: caller.uid, gid: caller.gid)
+            let open = try library.open(
+                id,
+                forWriting: true,
+                isTruncating: size == 0,
+                isReplacement: resourceLookups.end(caller.pid, id),
+                uid: caller.uid,
+                gid: caller.gid
+            )
             defer { library.close(open, wasWriting: true) }
             try library.truncate(open, to: size)
             try library.flush(open)

@@ -91,6 +91,7 @@ extension AssetFilesystem {
                     id,
                     forWriting: isWriting,
                     isTruncating: isWriting && isTruncating,
+                    isReplacement: isWriting && resourceLookups.end(caller.pid, id),
                     uid: caller.uid,
                     gid: caller.gid
                 )

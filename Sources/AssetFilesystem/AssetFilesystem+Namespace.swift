@@ -188,6 +188,7 @@ extension AssetFilesystem {
                 to: target.name,
                 in: target.folder,
                 collision,
+                isReplacement: target.isReplacement,
                 by: caller.uid,
                 gid: caller.gid
             )

@@ -55,6 +55,7 @@ extension AssetFilesystem {
                 throw .missingForNow
             }
             allowDetour(to: record.id, for: caller)
+            if resource.name == name { resourceLookups.note(caller.pid, record.id) }
             return unsure(try overlaid(record, readAt: library.verdictCount), name.bytes, in: view.id)
         case .alternatives(let id):
             guard let folder = try alternatives(of: id),
@@ -183,6 +184,8 @@ extension AssetFilesystem {
         var isAlias = false
         /// The asset whose file is to be replaced by what is made under another name.
         var replaced: AssetLibrary.Resource?
+        /// Whether what comes to have the name replaces an asset's file in `resources/ID/`.
+        var isReplacement = false
     }
 
     /// Where what is done to a name in a directory is done.
@@ -203,7 +206,7 @@ extension AssetFilesystem {
             let resource = try resource(id, for: caller)
             let folder = resource.folder.id
             guard let own = resource.name, own != name, try isFinal(name, folder) else {
-                return Spot(folder: folder, name: name, isAlias: true)
+                return Spot(folder: folder, name: name, isAlias: true, isReplacement: resource.name == name)
             }
             guard makes else { throw OperationFailure(LibraryError.notFound) }
             // > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
@@ -213,7 +216,7 @@ extension AssetFilesystem {
                     LibraryError.notPermitted("In a sticky folder a file is its owner's to replace.")
                 )
             }
-            return Spot(folder: folder, name: own, isAlias: true, replaced: resource)
+            return Spot(folder: folder, name: own, isAlias: true, replaced: resource, isReplacement: true)
         case .alternatives(let id):
             _ = try resource(id, for: caller)
             guard let folder = try alternatives(of: id, makes: makes) else {
@@ -248,5 +251,5 @@ extension AssetFilesystem {
 
 extension VersionRecord {
     /// What it is called in `versions/`: `3-photo.jpg`, cut to what a name may have.
-    var fileName: [UInt8] { Array((Array("\(number)-".utf8) + name).prefix(255)) }
+    var fileName: [UInt8] { EntryName.listed("\(number)-", name) }
 }

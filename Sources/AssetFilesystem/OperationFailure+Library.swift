@@ -31,7 +31,8 @@ extension OperationFailure {
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
         case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone($0) })
         case .interrupted: self.init(.interrupted)
-        case .noSpace(let reason): self.init(.noSpace, cause: reason)
+        // Without a line in the log for each: a program that goes on trying would fill what is left with them.
+        case .noSpace: self.init(.noSpace)
         case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)
         case .unsigned: self.init(.missingKey)
         case .forged: self.init(.rejectedKey)

@@ -22,7 +22,10 @@ extension AssetLibrary {
         let (end, overflow) = offset.addingReportingOverflow(length)
         guard length > 0, !overflow else { return 0 }
         if start == 0, offset == 0, length == size, try clone(source, into: node) { return length }
-        try space.take(length)
+        if !blobs.sharesExtents {
+            let blocks = source.content.file.map { (try? $0.measure().blocks) ?? length / 512 + 1 } ?? 0
+            try space.take(min(length, blocks * 512))
+        }
         try change(node) { (upload, staged) throws(BlobStoreError) in
             upload.digest.disturb()
             try copyBytes(of: source, from: start, to: staged, at: offset, count: length)

@@ -29,7 +29,12 @@ extension AssetLibrary {
         case .unsupported: throw .unsupportedAttribute(text)
         case .policy(let key): value = try policy(key, of: id).map { Array($0.utf8) }
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
-        case .computed(let key): value = try computed(key, of: id, for: reader).map { Array($0.utf8) }
+        case .computed(let key):
+            if let name = try nameBytes(key, of: id) {
+                value = name
+            } else {
+                value = try computed(key, of: id, for: reader).map { Array($0.utf8) }
+            }
         case .action: value = nil
         case .life(let attribute): value = try life(attribute, of: id).map { Array($0.utf8) }
         case .alternateStore: value = try store(of: id).map { Array($0.utf8) }

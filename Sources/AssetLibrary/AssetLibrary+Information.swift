@@ -5,9 +5,17 @@ public import Glibc
 
 // What the library knows of its files without being asked to change anything.
 extension AssetLibrary {
-    /// The disk below the library.
+    /// The disk below the library, without the bytes that are kept for the catalog.
     public func diskStatistics() throws(LibraryError) -> statvfs {
-        do throws(BlobStoreError) { return try blobs.statistics() } catch { throw LibraryError(error) }
+        do throws(BlobStoreError) {
+            var disk = try blobs.statistics()
+            let kept = fsblkcnt_t(max(0, space.kept(of: disk)) / max(1, Int64(clamping: disk.f_frsize)))
+            disk.f_bfree -= min(disk.f_bfree, kept)
+            disk.f_bavail -= min(disk.f_bavail, kept)
+            return disk
+        } catch {
+            throw LibraryError(error)
+        }
     }
 
     /// What is found out by looking into the file.
@@ -159,6 +167,25 @@ extension AssetLibrary {
         return try records.trashed(asset.id)?.path
     }
 
+    private func pathBytes(of id: NodeID, _ asset: AssetRecord, _ records: Records) throws -> [UInt8]? {
+        guard let entry = try records.anyEntry(of: id) else { return try records.trashed(asset.id)?.pathBytes }
+        return try records.pathBytes(of: rulebook.place(entry.name, in: entry.parent, records))
+    }
+
+    /// A computed attribute that is a name or a path, with its bytes as they are; nil for all others, and where there is none.
+    func nameBytes(_ key: String, of id: NodeID) throws(LibraryError) -> [UInt8]? {
+        guard ["filename", "original_filename", "path"].contains(key) else { return nil }
+        try settleIfQuick(id)
+        return try read { records in
+            guard let assetID = try records.node(id)?.asset, let asset = try records.asset(assetID) else { return nil }
+            return switch key {
+            case "path": try pathBytes(of: id, asset, records)
+            case "filename": try (records.anyEntry(of: id)?.name ?? records.trashedName(of: asset))?.bytes
+            default: asset.originalName
+            }
+        }
+    }
+
     /// The ids of other assets that have the same content and that somebody may read, at most a hundred.
     private func duplicates(
         of asset: AssetID,
@@ -184,7 +211,7 @@ extension AssetLibrary {
         info.add("uuid", asset.uuidText)
         info.add("node", node.id.rawValue)
         info.add("filename", try records.anyEntry(of: node.id)?.name ?? records.trashedName(of: asset))
-        info.add("path", try path(of: node.id, asset, records))
+        info.add("path", bytes: try pathBytes(of: node.id, asset, records))
         info.add("access", node.access?.name)
         info.add("trashed", asset.trashed?.description)
         info.add("original_filename", try? EntryName(asset.originalName))

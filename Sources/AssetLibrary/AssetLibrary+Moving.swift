@@ -75,7 +75,8 @@ extension AssetLibrary {
 
     /// Moves a name, as renameat2(2) says.
     ///
-    /// An upload under a temporary name that gets a final one has its verdict here.
+    /// An upload under a temporary name that gets a final one has its verdict here. `isReplacement` says that the new name was
+    /// given in `resources/ID/`, so that the former content is kept.
     /// - Returns: the node that lost the new name, if one did.
     public func move(
         _ name: EntryName,
@@ -83,6 +84,7 @@ extension AssetLibrary {
         to newName: EntryName,
         in newParent: NodeID,
         _ collision: Collision,
+        isReplacement: Bool = false,
         by uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord? {
@@ -98,7 +100,16 @@ extension AssetLibrary {
         try refuseMoving(source, from: parent, to: newParent)
         if let target, target.isExpired(at: now) {
             _ = try removeIfExpired(newName, in: newParent)
-            return try move(name, in: parent, to: newName, in: newParent, collision, by: uid, gid: gid)
+            return try move(
+                name,
+                in: parent,
+                to: newName,
+                in: newParent,
+                collision,
+                isReplacement: isReplacement,
+                by: uid,
+                gid: gid
+            )
         }
         if target?.isFolder == true, let target {
             try refuseSealed(target.id)
@@ -127,6 +138,7 @@ extension AssetLibrary {
                 let arrival = Arrival(
                     place: try rulebook.place(newName, in: newParent, records),
                     nameClass: classes.1,
+                    isReplacement: isReplacement,
                     formerly: (parent, name),
                     mayBeAside: mayBeAside,
                     uid: uid,

@@ -210,6 +210,7 @@ extension AssetLibrary {
             infection: infection
         )
         arrival.requested = uploaded == place.name ? nil : uploaded
+        arrival.isReplacement = true
         // Whoever could read the file still can, by its mode, its access list, or what else is said of it; but nobody's content gets
         // another's rights.
         (node.mode, node.uid, node.gid) = (former.mode, former.uid, former.gid)

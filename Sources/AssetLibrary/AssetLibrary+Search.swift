@@ -96,7 +96,7 @@ extension AssetLibrary {
                     guard let folder else { continue }
                     return Found(
                         asset: asset,
-                        name: Array((Array("\(asset)-".utf8) + name.bytes).prefix(255)),
+                        name: EntryName.listed("\(asset)-", name.bytes),
                         node: node,
                         path: folder + name.bytes
                     )

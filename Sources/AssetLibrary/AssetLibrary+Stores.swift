@@ -211,7 +211,7 @@ extension AssetLibrary {
     private func refuseFullStore(_ store: Int64, _ size: Int64) throws(LibraryError) {
         let isFull: Bool
         if store == 0 {
-            isFull = try space.measureLeft(behind: size) <= 0
+            isFull = try space.measureLeft(behind: size) < 0
         } else {
             guard let disk = blobs.statistics(of: store) else { throw .noSpace("The store is not there.") }
             let block = Int64(clamping: disk.f_frsize)

@@ -84,8 +84,9 @@ extension AssetLibrary {
             let (some, due) = try read { records in
                 let some = try records.formerVersions(after: last, limit: 4 * Self.sweepBatch)
                 let due = try some.filter { version in
-                    let period = try retention(of: version.asset, records)?.period
-                    return period.map { $0.added(to: version.superseded) <= now } ?? false
+                    guard let retention = try retention(of: version.asset, records) else { return false }
+                    if version.isOriginal, retention.keepsOriginal { return false }
+                    return retention.period.map { $0.added(to: version.superseded) <= now } ?? false
                 }
                 return (some, due)
             }
@@ -147,7 +148,7 @@ extension AssetLibrary {
     func makeRoom(_ count: Int64) -> Bool {
         // Not where it would not be enough: a program that asks for more than the disk has is no reason to empty the trash.
         guard let reclaimable = try? read({ try $0.reclaimableBytes() }), reclaimable > 0,
-            let left = try? space.measureLeft(behind: count), left + reclaimable / 2 > 0
+            let left = try? space.measureLeft(behind: count), left + reclaimable >= 0
         else { return false }
         let end = ContinuousClock.now + .seconds(10)
         let turn = sweep.askForRoom(count)
@@ -175,7 +176,11 @@ extension AssetLibrary {
                     let former = try removeFormerVersions(of: missing - promised - trash.bytes)
                     removed += trash.count + former.count
                     promised += trash.bytes + former.bytes
-                    if promised == 0 { break }
+                    if promised == 0 {
+                        // The kernel forgets a file a moment after its last name is removed.
+                        for _ in 0..<20 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }
+                        break
+                    }
                     try forgetLostNodes()
                 }
                 for _ in 0..<50 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }
@@ -195,8 +200,7 @@ extension AssetLibrary {
     /// How many bytes have to become free; none where there is room.
     private func missingRoom(for count: Int64) throws(LibraryError) -> Int64 {
         while try collect(unusedSince: .now) > 0 {}
-        // Twice, because of what becomes free half is kept for others.
-        return try max(0, 1 - space.measureLeft(behind: count)) * 2
+        return try max(0, 0 - space.measureLeft(behind: count))
     }
 
     /// Removes what has been in the trash for longest, until that is so many bytes; not what a program that saves may still want.
@@ -216,13 +220,25 @@ extension AssetLibrary {
         return (removed.0.count, removed.1)
     }
 
-    /// Removes former contents, the oldest first, until that is so many bytes; not where a folder wants all to be kept.
+    /// Removes former contents, the oldest first and originals last, until that is so many bytes; not where a folder wants all to
+    /// be kept.
     private func removeFormerVersions(of bytes: Int64) throws(LibraryError) -> (count: Int, bytes: Int64) {
+        let others = try removeFormerVersions(of: bytes, areOriginals: false)
+        guard others.bytes < bytes else { return others }
+        let originals = try removeFormerVersions(of: bytes - others.bytes, areOriginals: true)
+        return (others.count + originals.count, others.bytes + originals.bytes)
+    }
+
+    private func removeFormerVersions(
+        of bytes: Int64,
+        areOriginals: Bool
+    ) throws(LibraryError) -> (count: Int, bytes: Int64) {
         var (count, freed, last): (Int, Int64, FormerVersionRecord?) = (0, 0, nil)
         while freed < bytes {
             let some = try write { records in
                 let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
-                for version in some where freed < bytes && version.size > 0 {
+                for version in some
+                where freed < bytes && version.size > 0 && version.isOriginal == areOriginals {
                     if let retention = try retention(of: version.asset, records), retention.keepsAll { continue }
                     try records.deleteFormerVersion(version.id, of: version.asset)
                     count += 1
@@ -239,11 +255,19 @@ extension AssetLibrary {
 
 extension Records {
     /// Removes former contents of an asset that has just got a new one: those that stood for too short a time, and those that are too
-    /// many.
-    func retire(versionsOf asset: AssetID, keeping retention: VersionRetention) throws {
+    /// many; but not the asset's first content.
+    ///
+    /// `isReplacement` says that the newest of them was replaced through `resources/ID/`.
+    func retire(versionsOf asset: AssetID, keeping retention: VersionRetention, isReplacement: Bool) throws {
         guard retention.count != nil || retention.shortestStay != nil else { return }
         var former = try formerVersions(of: asset)
-        if let newest = former.first, let stay = retention.shortestStay,
+        // An empty one is of a program that makes a file before it has anything to write.
+        if retention.keepsOriginal, let original = former.lastIndex(where: { $0.size > 0 }) {
+            former.remove(at: original)
+            // The newest of the others has been looked at when it was replaced.
+            if original == 0 { return }
+        }
+        if !isReplacement, let newest = former.first, let stay = retention.shortestStay,
             // Where the clock has been set back, nobody knows how long it stood.
             newest.created <= newest.superseded, stay.added(to: newest.created) > newest.superseded
         {

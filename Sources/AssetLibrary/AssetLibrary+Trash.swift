@@ -11,8 +11,8 @@ extension AssetLibrary {
         /// The file, without a name.
         public let node: NodeRecord
 
-        /// Its name in the trash, such as `8-photo.jpg`.
-        public var name: [UInt8] { Array("\(record.asset)-".utf8) + record.name }
+        /// Its name in the trash, such as `8-photo.jpg`; a long one is cut.
+        public var name: [UInt8] { EntryName.listed("\(record.asset)-", record.name) }
     }
 
     /// What somebody may see of the trash, in the order of the assets' numbers, behind one of them: root all, others what is theirs.
@@ -137,5 +137,25 @@ extension Records {
         try updateContent(of: node)
         try setAsset(of: node.id, to: id)
         return node.id
+    }
+}
+
+extension Records {
+    /// The path of a name with its bytes as they are, in the form of `Place.path`, which is for people.
+    func pathBytes(of place: Place) throws -> [UInt8] {
+        let shown = Array(place.path.utf8)
+        // Only where bytes were replaced is it worth to ask for the names of all folders.
+        guard place.path.unicodeScalars.contains("\u{FFFD}") else { return shown }
+        let (root, folders) = try path(of: place.parent)
+        var names = folders.map(\.bytes)
+        switch root {
+        case .unfiled: names.insert(Array("/resources".utf8), at: 0)
+        case .collections: names.insert(Array("/collections".utf8), at: 0)
+        case .alternatives:
+            names.insert(Array("/resources".utf8), at: 0)
+            names.insert(Array("alternatives".utf8), at: min(2, names.count))
+        default: break
+        }
+        return Array((names + [place.name.bytes]).joined(separator: [0x2F]))
     }
 }

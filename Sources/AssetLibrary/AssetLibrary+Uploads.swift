@@ -38,15 +38,19 @@ extension AssetLibrary {
     /// Opens a file.
     ///
     /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
-    /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced.
+    /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced; `isReplacement` that the
+    /// file was found in `resources/ID/`, so that its former content is kept.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
         isTruncating: Bool = false,
+        isReplacement: Bool = false,
         uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> OpenNode {
         let uploader = Uploader(uid: uid, gid: gid)
+        // What was uploaded a moment ago becomes a version before it is gone.
+        if forWriting, isTruncating { settleBeforeTruncation(of: id) }
         let node = retain(id)
         if forWriting { unbindForWriting(node) }
         do throws(LibraryError) {
@@ -58,6 +62,9 @@ extension AssetLibrary {
                 try setLimit(&upload, of: id)
                 if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
                 upload.addWriter(uploader)
+                if isReplacement { upload.isReplacement = true }
+                // Another program begins anew, while one that has uploaded something still has it open.
+                if isTruncating, !upload.isDirty { upload.version = nil }
             }
         } catch {
             release(node)
@@ -298,6 +305,7 @@ extension AssetLibrary {
             postpone(node)
         }
         upload.isBorn = false
+        upload.isReplacement = upload.isReplacement && upload.isDirty
         upload.before = nil
         dropNameless(&upload, of: node)
     }
@@ -324,6 +332,11 @@ extension AssetLibrary {
                     if upload.staged === staged, upload.isDirty { try record(&upload, of: node) }
                 }
             } catch {
+                // A full disk has its own line in the log, and it is tried again.
+                if case .noSpace = LibraryError(error) {
+                    commitSoon()
+                    continue
+                }
                 log.error("The upload to node \(node.id) would not survive a crash: \(error)")
             }
         }
@@ -331,7 +344,8 @@ extension AssetLibrary {
 
     /// Leaves an upload to the next mount whose verdict would hold up the end of this one, or whose file is mapped still.
     /// - Returns: false where the verdict is to come now.
-    func leaveForNextMount(_ node: OpenNode) -> Bool {
+    /// - Throws: why its bytes are lost, if they are.
+    func leaveForNextMount(_ node: OpenNode) throws(LibraryError) -> Bool {
         // One that is mapped still may be written to, and is read again by the next mount.
         let isMapped = unbind(node, besides: .max, isClosing: true) == .isReferenced
         let isLeft = node.upload.withLock { upload in
@@ -342,22 +356,25 @@ extension AssetLibrary {
             return isMapped || bytes > closingBudget.subtract(bytes, ordering: .relaxed).oldValue
         }
         guard isLeft else { return false }
-        keepForNextMount(node)
+        if let lost = keepForNextMount(node) { throw lost }
         log.notice("The upload to node \(node.id) is ended by the next mount.")
         return true
     }
 
     /// The last thing that can be done for an upload whose verdict fails when the library is closed.
-    func keepForNextMount(_ node: OpenNode) {
+    /// - Returns: why its bytes are lost, if they are.
+    func keepForNextMount(_ node: OpenNode) -> LibraryError? {
         node.upload.withLock { upload in
-            guard upload.isDirty || upload.isBound, let staged = upload.staged else { return }
+            guard upload.isDirty || upload.isBound, let staged = upload.staged else { return nil }
             staged.keepName()
             do {
                 try staged.synchronize()
                 try record(&upload, of: node)
                 staged.abandonName()
+                return nil
             } catch {
                 log.error("The upload to node \(node.id) is lost: \(error)")
+                return LibraryError(error)
             }
         }
     }

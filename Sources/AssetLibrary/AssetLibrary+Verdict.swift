@@ -10,6 +10,7 @@ extension AssetLibrary {
         if node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
+        let isReplacement = upload.isReplacement
         do {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
             // What has no name is always asked for one.
@@ -126,6 +127,7 @@ extension AssetLibrary {
                     digest: sealed.digest,
                     requested: requested,
                     infection: infection,
+                    isReplacement: isReplacement,
                     rotation: rotation,
                     lifeFrom: clock.now,
                     records
@@ -250,7 +252,7 @@ extension AssetLibrary {
             if let prepared = upload.candidate, prepared.changes == upload.digest.changes.value {
                 candidate = prepared.file
             } else if let staged = upload.staged {
-                try takeSpace(size)
+                try takeSpace(forCopyOf: node, size: size)
                 upload.digest.disturb()
                 (candidate, upload.unmappedSince) = try copyBoundFile(staged, size: size)
             }

@@ -207,6 +207,15 @@ extension AssetLibrary {
         try finish(node)
     }
 
+    /// Has a verdict that waits before a file is cut to nothing, if it reads little; the log has its failure.
+    func settleBeforeTruncation(of id: NodeID) {
+        do throws(LibraryError) {
+            try settleIfQuick(id)
+        } catch {
+            log.error("The upload to node \(id) could not be ended: \(error)")
+        }
+    }
+
     /// Has a verdict that waits before a file loses its name or asset, so that what was written is kept.
     ///
     /// A failed verdict, which the log has, holds nothing up: a file that cannot be read can be removed. Nor do the holes of a sparse

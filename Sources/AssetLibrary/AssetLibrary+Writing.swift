@@ -135,7 +135,7 @@ extension AssetLibrary {
             throw .corrupt(digest)
         }
         readHealed(node, upload)
-        try takeSpace(min(size, keeping))
+        try takeSpace(forCopyOf: node, size: min(size, keeping))
         if upload.isBound {
             try makeBoundFilePrivate(&upload, of: node)
         } else {
@@ -150,7 +150,15 @@ extension AssetLibrary {
         return made
     }
 
-    /// Room for a copy of a file, which comes before its first change.
+    /// Takes room for a copy of the first bytes of a file, which comes before its first change: what they take of the disk, which
+    /// is nothing where it can share them.
+    func takeSpace(forCopyOf node: OpenNode, size: Int64) throws(BlobStoreError) {
+        guard size > 0, let file = node.content.file else { return }
+        let count = try min(size, file.measure().blocks * 512)
+        if !blobs.sharesExtents { try takeSpace(count) }
+    }
+
+    /// Takes room for a copy of a file.
     func takeSpace(_ count: Int64) throws(BlobStoreError) {
         do throws(LibraryError) {
             try space.take(count)

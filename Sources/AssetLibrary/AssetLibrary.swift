@@ -134,8 +134,9 @@ public final class AssetLibrary: Sendable {
         self.committer = committer
         do {
             blobs = try BlobStore(at: path)
-            catalog = try Catalog(path: layout.catalogPath) { committer.wake() }
-            space = SpaceReserve(blobs: blobs)
+            let reserve = try SpaceReserve.part(of: blobs.statistics())
+            catalog = try Catalog(path: layout.catalogPath, reserve: reserve) { committer.wake() }
+            space = SpaceReserve(blobs: blobs, catalog: catalog)
             searching = Searching(path: layout.searchPath, log: log)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
@@ -161,8 +162,13 @@ public final class AssetLibrary: Sendable {
             }
         }
         committer.start(delay: Self.commitDelay) { [weak self] in
-            // Its failure is logged, and every later operation meets it again.
-            try? self?.commitInBackground()
+            do throws(LibraryError) {
+                try self?.commitInBackground()
+            } catch .noSpace {
+                self?.committer.wake()
+            } catch {
+                // It is logged, and every later operation meets it again.
+            }
         }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
         for worker in longSettlers { worker.start(delay: .zero) { [weak self] in self?.settleLong() } }
@@ -212,6 +218,7 @@ public final class AssetLibrary: Sendable {
 
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
+        space.measureAnew()
         let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
         if let events { durableEvents.store(events, ordering: .relaxed) }
@@ -229,9 +236,10 @@ public final class AssetLibrary: Sendable {
         ] + longSettlers {
             worker.stop()
         }
+        var failure: LibraryError?
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
-                if leaveForNextMount(entry.node) { continue }
+                if try leaveForNextMount(entry.node) { continue }
                 try finish(entry.node)
                 // What is equal to a blob, or has lost its name, served its handles, and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }
@@ -242,16 +250,22 @@ public final class AssetLibrary: Sendable {
                 log.error(
                     "The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)"
                 )
-                keepForNextMount(entry.node)
+                if let lost = keepForNextMount(entry.node) { failure = lost }
             }
         }
         recordCounts()
-        // Nobody refers any more to files without a name.
-        let unlinked = try read { try $0.unlinkedNodes() }
-        if !unlinked.isEmpty { try forget(unlinked) }
-        try groupCommit.commit()
-        do { try searching.index?.close() } catch { throw LibraryError(error) }
-        do { try catalog.close() } catch { throw LibraryError(error) }
+        do throws(LibraryError) {
+            // Nobody refers any more to files without a name.
+            let unlinked = try read { try $0.unlinkedNodes() }
+            if !unlinked.isEmpty { try forget(unlinked) }
+            try groupCommit.commit()
+        } catch {
+            failure = error
+        }
+        // The index can be made anew, so that nothing is lost with it.
+        do { try searching.index?.close() } catch { log.error("The search index could not be closed: \(error)") }
+        do { try catalog.close() } catch { throw failure ?? LibraryError(error) }
+        if let failure { throw failure }
     }
 
     /// Lets go of the library before it was used; one that this opening made is taken back.

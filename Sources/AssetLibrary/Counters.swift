@@ -63,6 +63,16 @@ final class Counters: Sendable {
         state.withLock { $0.pending[asset] } ?? (0, 0)
     }
 
+    /// Takes back what could not be recorded.
+    func giveBack(_ counts: [AssetID: (clicks: Int64, downloads: Int64)]) {
+        state.withLock { state in
+            for (asset, count) in counts {
+                let present = state.pending[asset] ?? (0, 0)
+                state.pending[asset] = (present.clicks + count.clicks, present.downloads + count.downloads)
+            }
+        }
+    }
+
     func take() -> [AssetID: (clicks: Int64, downloads: Int64)] {
         state.withLock { state in
             defer { state.pending = [:] }
@@ -115,6 +125,9 @@ extension AssetLibrary {
                     try records.addVisits(of: asset, clicks: count.clicks, downloads: count.downloads)
                 }
             }
+        } catch .noSpace {
+            counters.giveBack(counts)
+            if !isClosing.isSet { counters.worker.wake() }
         } catch {
             if !isClosing.isSet { log.error("Clicks and downloads could not be recorded: \(error)") }
         }

@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Logging
@@ -10,11 +11,17 @@ internal import Synchronization
 /// do or commits for all that came meanwhile. No lock of an `OpenNode` may be held on entry by the thread, except by `fsync`,
 /// which has let go of it.
 final class GroupCommit: Sendable {
+    private struct State {
+        /// The failure that ended all committing, if one did.
+        var failure: LibraryError?
+        /// Whether the last commit found no room.
+        var isWaitingForRoom = false
+    }
+
     private let catalog: Catalog
     private let blobs: BlobStore
     private let log: Logger
-    /// Holds the failure that ended all committing, if one did.
-    private let turn = Mutex<LibraryError?>(nil)
+    private let turn = Mutex(State())
 
     init(catalog: Catalog, blobs: BlobStore, log: Logger) {
         self.catalog = catalog
@@ -24,23 +31,43 @@ final class GroupCommit: Sendable {
 
     /// Returns when everything that was acknowledged before the call is on stable storage.
     ///
-    /// After one failure nothing is committed any more, until the library is opened again: the kernel reports that it could not
-    /// write a page once, and then calls it clean, so a later success would mean nothing.
+    /// A full disk ends nothing: `.noSpace` says that a later call has to try again, and changes are refused until one has
+    /// succeeded. After any other failure nothing is committed any more, until the library is opened again.
     func commit() throws(LibraryError) {
-        let outcome: LibraryError? = turn.withLock { failure in
-            guard failure == nil else { return failure }
+        let outcome: LibraryError? = turn.withLock { state in
+            guard state.failure == nil else { return state.failure }
             do {
+                var lost: [Digest] = []
                 try blobs.removingRetiredNames {
                     guard catalog.hasChanges else { return }
                     try blobs.beginMakingDurable()
-                    try catalog.commit { try blobs.makeDurable() }
+                    try catalog.commit { lost = try blobs.makeDurable() }
                 }
+                for digest in lost {
+                    log.error(
+                        "The disk has not kept blob \(digest), which came when it was full; copy the same content in again."
+                    )
+                }
+                if state.isWaitingForRoom {
+                    log.notice("The library's disk has room again: all that was changed is on it.")
+                    state.isWaitingForRoom = false
+                }
+                return nil
             } catch {
-                log.error("Nothing more can be made durable; mount the library again: \(LibraryError(error))")
-                failure = LibraryError(error)
-                catalog.stop(reason: "\(LibraryError(error))")
+                let error = LibraryError(error)
+                guard case .noSpace(let reason) = error else {
+                    log.error("Nothing more can be made durable; mount the library again: \(error)")
+                    state.failure = error
+                    catalog.stop(reason: "\(error)")
+                    return error
+                }
+                catalog.refuseChanges()
+                if !state.isWaitingForRoom {
+                    log.error("What was changed last is not on the disk yet, and nothing can be changed: \(reason)")
+                    state.isWaitingForRoom = true
+                }
+                return error
             }
-            return failure
         }
         if let outcome { throw outcome }
     }

@@ -11,6 +11,8 @@ struct Arrival {
     var name: EntryName { place.name }
     var parent: NodeID { place.parent }
     var nameClass = NameClass.final
+    /// Whether the content that the name had is kept, however short a time it stood: it is replaced through `resources/ID/`.
+    var isReplacement = false
     /// The name that it gives up for it, if it does.
     var formerly: (parent: NodeID, name: EntryName)?
     /// Whether the former name may come to have the asset back, so that it must not be forgotten.
@@ -92,6 +94,7 @@ extension Records {
             digest: digest,
             requested: arrival.requested,
             infection: arrival.infection,
+            isReplacement: arrival.isReplacement,
             lifeFrom: rulebook.clock.now,
             self
         ).version
@@ -118,9 +121,9 @@ extension Records {
             let store = try self.store(of: own)
             if store != 0 { try setStore(of: asset, to: store) }
             if try !isShown(own) {
-                // What was made a moment ago on the way to here is nobody's loss.
+                // What was made a moment ago on the way to here is nobody's loss, unless it has had another content since.
                 if !arrival.mayBeAside, let created = try self.asset(own)?.created, arrival.isYoung(created),
-                    try !hasItsOwn(own)
+                    try !hasItsOwn(own), try !formerVersions(of: own).contains(where: { $0.size > 0 })
                 {
                     try deleteAsset(own)
                 } else {

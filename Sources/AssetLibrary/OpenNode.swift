@@ -86,6 +86,8 @@ public final class OpenNode: Sendable {
         var refusal: Refusal?
         /// What was refused, of a file that has its former content back: a descriptor that is still open may write on.
         var refused: (staged: StagedFile, size: Int64)?
+        /// Whether the file was opened for writing through `resources/ID/`.
+        var isReplacement = false
         /// How large the file may become, and what is said to who wants more.
         var limit: (size: Int64, refusal: Refusal)?
     }

@@ -245,7 +245,7 @@ final class Rulebook: Sendable {
             node,
             parent: place.parent,
             name: place.name,
-            path: place.path,
+            path: records.pathBytes(of: place),
             at: now,
             until: max(life, now.advanced(by: saving))
         )

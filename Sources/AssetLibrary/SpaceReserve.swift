@@ -1,17 +1,30 @@
 internal import BlobStore
+internal import Catalog
+internal import Glibc
 internal import Synchronization
 
 /// Keeps the last of the disk for the catalog, so that a transaction which was acknowledged can always be committed.
+///
+/// The write-ahead log has its part of that allocated on the disk; the rest is left free for the catalog itself to grow.
 final class SpaceReserve: Sendable {
     private let blobs: BlobStore
+    private let catalog: Catalog
     private let room = Atomic<Int64>(0)
     /// Makes room where there is not enough, and says whether it has.
     let reliever = Mutex<(@Sendable (Int64) -> Bool)?>(nil)
 
-    /// What is kept, unless that is more than a sixteenth of the disk.
-    private static let reserve: Int64 = 64 << 20
+    /// How much is left free, and how much the write-ahead log has, unless that is more than a part of the disk.
+    private static let part: Int64 = 32 << 20
 
-    init(blobs: BlobStore) { self.blobs = blobs }
+    init(blobs: BlobStore, catalog: Catalog) {
+        self.blobs = blobs
+        self.catalog = catalog
+    }
+
+    /// How many bytes of a disk the write-ahead log is to have for itself, and how many more are to be left free.
+    static func part(of disk: statvfs) -> Int64 {
+        min(part, Int64(clamping: disk.f_blocks) &* Int64(clamping: disk.f_frsize) / 32)
+    }
 
     /// Takes `count` bytes of room for an upload.
     /// - Throws: `.noSpace` when nothing would be left for the catalog.
@@ -20,10 +33,16 @@ final class SpaceReserve: Sendable {
         let count = min(count, 1 << 56)
         if room.subtract(count) > 0 { return }
         var left = try measureLeft(behind: count)
-        if left <= 0, let relieve = reliever.withLock({ $0 }), relieve(count) { left = try measureLeft(behind: count) }
-        room.store(max(left, 0), ordering: .relaxed)
-        guard left > 0 else { throw .noSpace("The library's disk is full; what is left is kept for the catalog.") }
+        if left < 0, let relieve = reliever.withLock({ $0 }), relieve(count) { left = try measureLeft(behind: count) }
+        // Half, so that the disk is measured again before it is full, and others who write to it are noticed.
+        room.store(max(left / 2, 0), ordering: .relaxed)
+        guard left >= 0 else {
+            throw .noSpace("The library's disk has no room for \(count) bytes; what is left is kept for the catalog.")
+        }
     }
+
+    /// Has the disk measured at the next upload, because others may have written to it.
+    func measureAnew() { room.store(0, ordering: .relaxed) }
 
     /// What is left for uploads when one has taken `count` bytes; negative where it cannot.
     func measureLeft(behind count: Int64) throws(LibraryError) -> Int64 {
@@ -35,19 +54,16 @@ final class SpaceReserve: Sendable {
     private func measure() throws(LibraryError) -> Int64 {
         do throws(BlobStoreError) {
             let disk = try blobs.statistics()
-            let block = Int64(clamping: disk.f_frsize)
-            let free = Int64(clamping: disk.f_bavail) &* block
-            let total = Int64(clamping: disk.f_blocks) &* block
-            // Half, so that others who write to the same disk are noticed before it is full.
-            return (free - min(Self.reserve, total / 16)) / 2
+            return Int64(clamping: disk.f_bavail) &* Int64(clamping: disk.f_frsize) - kept(of: disk)
         } catch {
             throw LibraryError(error)
         }
     }
+
+    /// How many free bytes of a disk are no room for uploads.
+    func kept(of disk: statvfs) -> Int64 { Self.part(of: disk) + catalog.missingReserve }
 }
 
 extension Atomic where Value == Int64 {
     fileprivate func subtract(_ count: Int64) -> Int64 { wrappingSubtract(count, ordering: .relaxed).newValue }
 }
-
-internal import Glibc

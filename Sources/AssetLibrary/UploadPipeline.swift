@@ -100,7 +100,8 @@ struct Publish {
     let version: VersionID?
 
     /// `present` is the version that the same upload made at an earlier verdict, and may make again; `requested` is the name that
-    /// was asked for, where that was taken; a new asset's life is counted from `lifeFrom`.
+    /// was asked for, where that was taken; `isReplacement` says that the former content is replaced through `resources/ID/`, and
+    /// so is kept however short a time it stood; a new asset's life is counted from `lifeFrom`.
     init(
         _ node: NodeRecord,
         at place: Place,
@@ -109,6 +110,7 @@ struct Publish {
         digest: Digest?,
         requested: EntryName? = nil,
         infection: String? = nil,
+        isReplacement: Bool = false,
         rotation: Int64? = nil,
         lifeFrom: Timestamp,
         _ records: Records
@@ -162,7 +164,9 @@ struct Publish {
                 name: requested ?? place.name,
                 at: now
             )
-            if !newest.isEmpty { try records.retire(versionsOf: asset, keeping: policy.versions) }
+            if !newest.isEmpty {
+                try records.retire(versionsOf: asset, keeping: policy.versions, isReplacement: isReplacement)
+            }
         }
         if outcome != .unchanged {
             try records.leaveDuplicatesBehind(of: asset, by: node, at: now)

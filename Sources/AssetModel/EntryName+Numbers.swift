@@ -6,13 +6,33 @@ extension EntryName {
     public func numbered(_ number: Int) -> EntryName {
         let (stem, ending) = parts
         let mark = Array("-\(number)".utf8)
-        var kept = stem.prefix(max(1, 255 - mark.count - ending.count))
-        if kept.count < stem.count {
-            // Not in the middle of a character, if the name is UTF-8.
-            while kept.count > 1, stem[kept.endIndex] & 0xC0 == 0x80 { kept = kept.dropLast() }
-        }
+        let kept = Self.cut(stem, to: 255 - mark.count - ending.count)
         // Of a valid name's bytes, and not longer: a valid name.
         return (try? EntryName(Array(kept) + mark + ending)) ?? self
+    }
+
+    /// The name by which a view lists something: a mark that no other entry of the view has, and the name.
+    ///
+    /// The part before the extension is cut, between two characters, where 255 bytes would not hold both.
+    public static func listed(_ mark: String, _ name: [UInt8]) -> [UInt8] {
+        let mark = Array(mark.utf8)
+        guard mark.count + name.count > 255, let entry = try? EntryName(name) else {
+            return Array((mark + name).prefix(255))
+        }
+        let (stem, ending) = entry.parts
+        return mark + cut(stem, to: 255 - mark.count - ending.count) + ending
+    }
+
+    /// The beginning of a part of a name, at least one byte of it.
+    private static func cut(_ stem: ArraySlice<UInt8>, to count: Int) -> ArraySlice<UInt8> {
+        let whole = stem.prefix(max(1, count))
+        guard whole.count < stem.count else { return whole }
+        // Not in the middle of a character, which has four bytes at most; other encodings have no such bytes in a row to look for.
+        var kept = whole
+        while kept.count > 1, whole.count - kept.count < 3, stem[kept.endIndex] & 0xC0 == 0x80 {
+            kept = kept.dropLast()
+        }
+        return stem[kept.endIndex] & 0xC0 == 0x80 ? whole : kept
     }
 
     /// The number that makes another name of this one; nil where none does.

@@ -80,12 +80,15 @@ public struct JSONObject: Sendable {
     }
 
     /// Adds a name: `key` as text and, where the bytes are not UTF-8, `key_hex` with all of them.
-    public mutating func add(_ key: String, _ name: EntryName?) {
-        guard let name else { return }
-        let text = String(decoding: name.bytes, as: UTF8.self)
+    public mutating func add(_ key: String, _ name: EntryName?) { add(key, bytes: name?.bytes) }
+
+    /// Adds a name or a path, likewise.
+    public mutating func add(_ key: String, bytes: [UInt8]?) {
+        guard let bytes else { return }
+        let text = String(decoding: bytes, as: UTF8.self)
         add(key, text)
-        guard Array(text.utf8) != name.bytes else { return }
-        add(key + "_hex", name.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
+        guard !text.utf8.elementsEqual(bytes) else { return }
+        add(key + "_hex", bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
     }
 
     /// The object's text, without a newline at the end.

@@ -7,18 +7,24 @@ internal import SystemPackage
 /// Immutable bytes on disk, named by their digest: `blobs/ab/<62 hex digits>`, beside `staging/` for what is being written.
 ///
 /// ## Concurrency
-/// All methods may be called at once from any thread. `pending`, `retired`, `damaged`, `healed` and `alternates` are never held across a system call.
+/// All methods may be called at once from any thread. `pending`, `retired`, `damaged`, `healed`, `suspects` and `alternates` are never held across a
+/// system call.
 public final class BlobStore: Sendable {
     private let primary: StoreFolder
     private var blobs: Int32 { primary.blobs }
+    var blobsFolder: Int32 { primary.blobs }
     private var staging: Int32 { primary.staging }
     /// Further folders that blobs may be in: `BlobStore+Alternates.swift`.
     let alternates = Mutex<[Alternate]>([])
     private let pending = Mutex<[Digest]>([])
+    /// Blobs whose last sync failed: `BlobStore+Suspects.swift`.
+    let suspects = Mutex<Set<Digest>>([])
     private let retired = Mutex<[String]>([])
     private let damaged = Mutex<Set<Digest>>([])
     /// Blobs whose damaged file another has taken the place of: who has that open still has it.
     private let healed = Mutex<Set<Digest>>([])
+    /// Whether the disk lets files share their bytes, once that has been asked; 0 before, 1 for no, 2 for yes.
+    private let sharing = Atomic(0)
     private let stagedCount = Atomic<UInt64>(0)
     private let stagedPrefix = String(Timestamp.now.rawValue, radix: 36)
 
@@ -61,6 +67,23 @@ public final class BlobStore: Sendable {
         let staged = try stage()
         try staged.file.copyBytes(of: file, size: size, isCancelled: isCancelled)
         return staged
+    }
+
+    /// Whether a copy takes no room, because files of the disk can share their bytes: FICLONE, ioctl_ficlonerange(2).
+    public var sharesExtents: Bool {
+        if sharing.load(ordering: .relaxed) == 0 {
+            let shares: Bool
+            do throws(BlobStoreError) {
+                let (one, other) = (try stage(), try stage())
+                try one.allocate(mode: 0, offset: 0, length: 4096)
+                shares = linux_clone(other.file.descriptor.rawValue, one.file.descriptor.rawValue) == 0
+            } catch {
+                // It is asked again.
+                return false
+            }
+            sharing.store(shares ? 2 : 1, ordering: .relaxed)
+        }
+        return sharing.load(ordering: .relaxed) == 2
     }
 
     /// Opens a file that an earlier session left in `staging/`.
@@ -194,6 +217,7 @@ public final class BlobStore: Sendable {
             }
         }
         if !mustKeepName { staged.abandonName() }
+        if staged.isSuspect { suspect([digest]) }
         if isMarked(digest) {
             healed.withLock { _ = $0.insert(digest) }
             mark(digest, isDamaged: false)
@@ -237,6 +261,8 @@ public final class BlobStore: Sendable {
             && fstat(file.descriptor.rawValue, &open) == 0 && named.st_dev == open.st_dev && named.st_ino == open.st_ino
     }
 
+    func synchronizeName(of digest: Digest) throws(BlobStoreError) { try primary.synchronizeName(of: digest) }
+
     private func notePending(_ digest: Digest) { pending.withLock { $0.append(digest) } }
 
     // MARK: Durability
@@ -256,19 +282,30 @@ public final class BlobStore: Sendable {
             try checked("syncfs") { syncfs(blobs) }
         } catch {
             pending.withLock { $0 = batch + $0 }
+            suspect(batch)
             throw error
         }
     }
 
     /// Puts every adopted blob, bytes and name, on stable storage.
-    public func makeDurable() throws(BlobStoreError) {
+    /// - Returns: those that the disk has lost after a sync of them had failed.
+    @discardableResult
+    public func makeDurable() throws(BlobStoreError) -> [Digest] {
         let batch = pending.withLock { $0 }
-        if batch.count > Self.fewBlobs {
-            try checked("syncfs") { syncfs(blobs) }
-        } else {
-            for digest in Set(batch) { try synchronize(digest) }
+        var lost: [Digest] = []
+        for digest in Set(suspects(among: batch)) where try !rewrite(digest) { lost.append(digest) }
+        do throws(BlobStoreError) {
+            if batch.count > Self.fewBlobs {
+                try checked("syncfs") { syncfs(blobs) }
+            } else {
+                for digest in Set(batch) where !lost.contains(digest) { try synchronize(digest) }
+            }
+        } catch {
+            suspect(batch)
+            throw error
         }
         pending.withLock { $0.removeFirst(batch.count) }
+        return lost
     }
 
     private func synchronize(_ digest: Digest) throws(BlobStoreError) {

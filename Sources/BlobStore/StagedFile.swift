@@ -15,6 +15,7 @@ public final class StagedFile: Sendable {
     private let store: BlobStore
     private let hasName = Atomic(true)
     private let isRecorded = Atomic(false)
+    private let hasFailedSync = Atomic(false)
 
     init(file: OpenFile, name: String, store: BlobStore) {
         self.file = file
@@ -62,9 +63,20 @@ public final class StagedFile: Sendable {
         _ = sync_file_range(file.descriptor.rawValue, Int(offset), Int(count), 2 /* SYNC_FILE_RANGE_WRITE */)
     }
 
+    /// Whether a sync of it has failed, so that the kernel may have dropped what it could not write.
+    var isSuspect: Bool { hasFailedSync.load(ordering: .relaxed) }
+
     /// Puts the bytes, and the file's name in `staging/`, on stable storage.
     public func synchronize() throws(BlobStoreError) {
-        try file.synchronize()
+        // A sync that succeeds after one that failed means nothing for pages that were not written since.
+        if isSuspect { try file.rewriteData(size: file.measure().size) }
+        do throws(BlobStoreError) {
+            try file.synchronize()
+        } catch {
+            hasFailedSync.store(true, ordering: .relaxed)
+            throw error
+        }
+        hasFailedSync.store(false, ordering: .relaxed)
         try store.synchronizeStaging()
     }
 }

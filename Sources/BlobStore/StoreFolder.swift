@@ -61,10 +61,18 @@ final class StoreFolder: Sendable {
     /// Puts a blob's bytes, and its name, on stable storage.
     func synchronize(_ digest: Digest) throws(BlobStoreError) {
         let path = BlobStore.path(of: digest)
-        for (name, flags) in [(path, O_RDONLY), (String(path.prefix(2)), O_RDONLY | O_DIRECTORY)] {
-            let file = OpenFile(try checked("open blobs/\(name)") { unsafe openat(blobs, name, flags | O_CLOEXEC) })
-            try file.synchronize()
-        }
+        try synchronize(path, O_RDONLY)
+        try synchronizeName(of: digest)
+    }
+
+    /// Puts a blob's name on stable storage.
+    func synchronizeName(of digest: Digest) throws(BlobStoreError) {
+        try synchronize(String(BlobStore.path(of: digest).prefix(2)), O_RDONLY | O_DIRECTORY)
+    }
+
+    private func synchronize(_ name: String, _ flags: Int32) throws(BlobStoreError) {
+        let file = OpenFile(try checked("open blobs/\(name)") { unsafe openat(blobs, name, flags | O_CLOEXEC) })
+        try file.synchronize()
     }
 
     /// Removes all that is in `staging/`, but what is to be kept.

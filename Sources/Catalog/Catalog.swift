@@ -1,5 +1,7 @@
 internal import AssetModel
+internal import CWriteAheadLog
 internal import GRDB
+internal import GRDBSQLite
 internal import Synchronization
 
 /// The SQLite record of a library: one connection with one running transaction that every operation joins.
@@ -14,24 +16,39 @@ public final class Catalog: Sendable {
     private let changes = Atomic(0)
     private let failure = Mutex<CatalogError?>(nil)
     private let firstChange: @Sendable () -> Void
+    /// Whether changes are refused until there is room for those that there are.
+    private let isFull = Atomic(false)
+    /// Whether the write-ahead log's end is in memory alone, because the disk had no room for it.
+    private let isLate = Atomic(false)
+    private let reserve: Int64
+    private let reserved = Atomic<Int64>(0)
 
     /// How many operations may wait for one commit before it is asked for early.
     private static let manyChanges = 20_000
 
     /// Opens the catalog, makes it if there is none, migrates it, and begins the running transaction.
     ///
+    /// `reserve` is how many bytes of the disk the write-ahead log is to have for itself, so that a disk that others fill
+    /// has room for a commit.
     /// `whenDirty` is called at the first change after a commit, and again when there are many; on the thread of the operation,
     /// so it must return at once.
     /// - Throws: `.busy`, `.newer`, or `.failed` with what SQLite says.
-    public init(path: String, whenDirty: @escaping @Sendable () -> Void) throws(CatalogError) {
+    public init(
+        path: String,
+        reserve: Int64 = 0,
+        whenDirty: @escaping @Sendable () -> Void
+    ) throws(CatalogError) {
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
         configuration.foreignKeysEnabled = false
         configuration.journalMode = .wal
         configuration.busyMode = .timeout(2)
         configuration.prepareDatabase { database in
+            // The index of the write-ahead log is in memory, then, and not in a mapped file: to write to a page of that
+            // which finds no room on the disk is SIGBUS. Before anything else, because it counts from the first use on.
             try database.execute(
                 sql: """
+                    PRAGMA locking_mode = EXCLUSIVE;
                     PRAGMA cache_size = -32768;
                     PRAGMA cache_spill = OFF;
                     PRAGMA temp_store = MEMORY;
@@ -39,13 +56,23 @@ public final class Catalog: Sendable {
             )
         }
         firstChange = whenDirty
+        self.reserve = reserve
         do {
+            let code = wal_register()
+            guard code == SQLITE_OK else {
+                throw CatalogError.failed(code: code, reason: "the write-ahead log cannot be kept")
+            }
             queue = try DatabaseQueue(path: path, configuration: configuration)
             guard try queue.read({ try !Schema.migrator.hasBeenSuperseded($0) }) else { throw CatalogError.newer }
             try Schema.migrator.migrate(queue)
             try queue.inDatabase { database in
                 // Here and not above: GRDB turns it to NORMAL, which a power cut outruns, when it sets the journal mode.
                 try database.execute(sql: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE")
+                let code = unsafe wal_keep(database.connection)
+                guard code == SQLITE_OK else {
+                    throw CatalogError.failed(code: code, reason: "there is no write-ahead log")
+                }
+                takeReserve(database)
             }
         } catch {
             throw CatalogError(error)
@@ -70,6 +97,7 @@ public final class Catalog: Sendable {
         let result = try queue.inDatabase { database in
             // In here, because what waited for its turn may find the transaction lost.
             try checkHealth()
+            if isFull.load(ordering: .relaxed) { throw CatalogError.full }
             let before = database.totalChangesCount
             do {
                 return try body(Records(database: database))
@@ -85,24 +113,59 @@ public final class Catalog: Sendable {
     }
 
     /// Whether there is anything that a crash would lose.
-    public var hasChanges: Bool { changes.load(ordering: .relaxed) > 0 }
+    public var hasChanges: Bool { changes.load(ordering: .relaxed) > 0 || isLate.load(ordering: .relaxed) }
 
     /// Makes everything so far durable, in one step.
+    ///
+    /// Where the disk has no room nothing is lost: `.full` says that it is all still to be made durable, and that changes are
+    /// refused until a later call has done so.
     /// - Parameter prepare: runs while no operation can, just before: makes durable what the rows name.
     /// - Throws: what `prepare` throws (then nothing is committed and nothing lost), or `CatalogError`.
     public func commit(prepare: () throws -> Void) throws {
         try queue.inDatabase { database in
             try checkHealth()
-            guard changes.load(ordering: .relaxed) > 0 else { return }
+            try catchUp(database)
+            guard changes.load(ordering: .relaxed) > 0 else { return acceptChanges(database) }
             try prepare()
             do {
                 try database.execute(sql: "COMMIT")
                 changes.store(0, ordering: .relaxed)
+                isLate.store(true, ordering: .relaxed)
                 try database.execute(sql: "BEGIN IMMEDIATE")
             } catch {
                 throw lose(CatalogError(error), database)
             }
+            try catchUp(database)
+            acceptChanges(database)
         }
+    }
+
+    /// Refuses changes until a commit has succeeded: there is no room for those that there are.
+    public func refuseChanges() { isFull.store(true, ordering: .relaxed) }
+
+    /// How many bytes of the disk are still to be kept free for the write-ahead log, because it does not have them yet.
+    public var missingReserve: Int64 { max(0, reserve - reserved.load(ordering: .relaxed)) }
+
+    /// Writes out what the last COMMIT found no room for.
+    private func catchUp(_ database: Database) throws(CatalogError) {
+        guard isLate.load(ordering: .relaxed) else { return }
+        switch unsafe wal_flush(database.connection) {
+        case SQLITE_OK: isLate.store(false, ordering: .relaxed)
+        case SQLITE_FULL:
+            refuseChanges()
+            throw .full
+        case let code: throw lose(.failed(code: code, reason: "the write-ahead log cannot be written"), database)
+        }
+    }
+
+    private func acceptChanges(_ database: Database) {
+        isFull.store(false, ordering: .relaxed)
+        if missingReserve > 0 { takeReserve(database) }
+    }
+
+    private func takeReserve(_ database: Database) {
+        guard reserve > 0 else { return }
+        reserved.store(unsafe wal_reserve(database.connection, reserve), ordering: .relaxed)
     }
 
     /// Refuses every later operation, because what is changed from here on could not be made durable.
@@ -129,5 +192,11 @@ public final class Catalog: Sendable {
         // Already failing: if the rollback fails too, closing the file does the same.
         if database.isInsideTransaction { try? database.execute(sql: "ROLLBACK") }
         return error
+    }
+}
+
+extension Database {
+    fileprivate var connection: UnsafeMutableRawPointer? {
+        unsafe sqliteConnection.map { unsafe UnsafeMutableRawPointer($0) }
     }
 }

@@ -6,6 +6,8 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
     case busy
     /// The file was written by a newer assetfs.
     case newer
+    /// The disk has no room for what was changed last; nothing is lost, and changes are refused until it has.
+    case full
     /// SQLite failed: its code and its words.
     case failed(code: Int32, reason: String)
     /// An earlier failure rolled back the running transaction; only mounting again helps.
@@ -23,6 +25,7 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
 
     /// Whether there was no room for the catalog on the disk.
     public var isNoSpace: Bool {
+        if case .full = self { return true }
         if case .failed(let code, _) = self { return code & 0xFF == ResultCode.SQLITE_FULL.rawValue }
         return false
     }
@@ -38,6 +41,8 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
         switch self {
         case .busy: "The catalog is locked by another program; end it and try again."
         case .newer: "The catalog was written by a newer assetfs; use that version."
+        case .full:
+            "The library's disk is full, and the last changes are not on it yet; free some space there, and all goes on."
         case .failed(let code, let reason): "The catalog failed: \(reason) (SQLite \(code))."
         case .lost(let reason):
             "The catalog failed and lost its running transaction (\(reason)); mount the library again."

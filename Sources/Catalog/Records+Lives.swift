@@ -12,8 +12,10 @@ public struct TrashRecord: Sendable {
     public let parent: NodeID
     /// The name.
     public let name: [UInt8]
-    /// Where that was below `folders/`.
-    public let path: String
+    /// Where that was below `folders/`; not UTF-8 where names are not.
+    public let pathBytes: [UInt8]
+    /// The same for people.
+    public var path: String { String(decoding: pathBytes, as: UTF8.self) }
     /// The file, which has no name; nil where it shows another asset.
     public let node: NodeID?
 
@@ -26,7 +28,7 @@ public struct TrashRecord: Sendable {
         until = row.timestamp(2)
         parent = NodeID(rawValue: row.integer(3))
         name = row.bytes(4)
-        path = row.isNull(5) ? String(decoding: name, as: UTF8.self) : row.text(5)
+        pathBytes = row.isNull(5) ? name : row.bytes(5)
         node = row.optionalInteger(6).map(NodeID.init)
     }
 }
@@ -41,6 +43,8 @@ public struct FormerVersionRecord: Sendable {
     public let superseded: Timestamp
     /// Bytes that it takes of the library's own disk.
     public let size: Int64
+    /// Whether it is the first of the asset's contents that are kept, besides empty ones.
+    public let isOriginal: Bool
 }
 
 // What goes by itself: assets at their time, what was removed, former contents, and contents that nobody uses.
@@ -131,7 +135,7 @@ extension Records {
         _ node: NodeID?,
         parent: NodeID,
         name: EntryName,
-        path: String,
+        path: [UInt8],
         at now: Timestamp,
         until: Timestamp
     ) throws {
@@ -142,8 +146,8 @@ extension Records {
             WHERE id = ? AND NOT EXISTS (SELECT 1 FROM node WHERE asset = ? AND links > 0)
             """,
             [
-                now.value, until.value, SQLValue(node?.rawValue), parent.value, name.value, .text(path), id.value,
-                id.value,
+                now.value, until.value, SQLValue(node?.rawValue), parent.value, name.value, .bytesAsText(path),
+                id.value, id.value,
             ]
         )
     }
@@ -227,7 +231,10 @@ extension Records {
     ) throws -> [FormerVersionRecord] {
         try all(
             """
-            SELECT id, asset, superseded, iif((SELECT store FROM blob WHERE id = version.blob) = 0, size, 0) FROM version
+            SELECT id, asset, superseded, iif((SELECT store FROM blob WHERE id = version.blob) = 0, size, 0),
+            size > 0 AND NOT EXISTS (
+                SELECT 1 FROM version v WHERE v.asset = version.asset AND v.number < version.number AND v.size > 0)
+            FROM version
             WHERE superseded IS NOT NULL AND (superseded, id) > (?, ?) ORDER BY superseded, id LIMIT ?
             """,
             [
@@ -238,7 +245,8 @@ extension Records {
                 id: VersionID(rawValue: $0.integer(0)),
                 asset: AssetID(rawValue: $0.integer(1)),
                 superseded: $0.timestamp(2),
-                size: $0.integer(3)
+                size: $0.integer(3),
+                isOriginal: $0.integer(4) != 0
             )
         }
     }
@@ -246,11 +254,11 @@ extension Records {
     /// Former contents of an asset, the newest first, with when they were uploaded and superseded.
     public func formerVersions(
         of asset: AssetID
-    ) throws -> [(id: VersionID, created: Timestamp, superseded: Timestamp)] {
+    ) throws -> [(id: VersionID, created: Timestamp, superseded: Timestamp, size: Int64)] {
         try all(
-            "SELECT id, created, superseded FROM version WHERE asset = ? AND superseded IS NOT NULL ORDER BY number DESC",
+            "SELECT id, created, superseded, size FROM version WHERE asset = ? AND superseded IS NOT NULL ORDER BY number DESC",
             [asset.value]
-        ) { (VersionID(rawValue: $0.integer(0)), $0.timestamp(1), $0.timestamp(2)) }
+        ) { (VersionID(rawValue: $0.integer(0)), $0.timestamp(1), $0.timestamp(2), $0.integer(3)) }
     }
 
     /// Removes a former content; the MD5 of an asset's first one stays known, if it was.

@@ -68,6 +68,8 @@ enum SQLValue {
     case integer(Int64)
     case real(Double)
     case text(String)
+    /// Text that need not be UTF-8.
+    case bytesAsText([UInt8])
     case blob([UInt8])
 
     /// Wraps a value, or NULL for nil.
@@ -82,6 +84,9 @@ enum SQLValue {
         case .integer(let value): unsafe sqlite3_bind_int64(statement, index, value)
         case .real(let value): unsafe sqlite3_bind_double(statement, index, value)
         case .text(let value): unsafe sqlite3_bind_text(statement, index, value, -1, copied)
+        case .bytesAsText(let value):
+            let text = value.map { CChar(bitPattern: $0) } + [0]
+            unsafe sqlite3_bind_text(statement, index, text, Int32(value.count), copied)
         case .blob(let value):
             // A nil pointer would bind NULL; the pointer of an empty array may be nil.
             if value.isEmpty {

@@ -20,11 +20,15 @@ struct TrashCommand: ParsableCommand {
         let trash = Trash(mount: try MountPoint.only(mountpoint))
         for name in try trash.names() {
             // What somebody takes back meanwhile is not there.
-            guard let text = try? ExtendedAttribute.read("user.asset.info", of: "\(trash.folder)/\(name)"),
-                var info = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            guard let text = trash.attribute("user.asset.info", of: name),
+                var info = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any]
             else { continue }
             if json {
-                info["trash_name"] = name
+                let shown = String(decoding: name, as: UTF8.self)
+                info["trash_name"] = shown
+                if !shown.utf8.elementsEqual(name) {
+                    info["trash_name_hex"] = name.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                }
                 let data = try JSONSerialization.data(
                     withJSONObject: info,
                     options: [.sortedKeys, .withoutEscapingSlashes]
@@ -36,7 +40,7 @@ struct TrashCommand: ParsableCommand {
             let size = ByteCountFormatter.string(fromByteCount: Int64(info["size"] as? Int ?? 0), countStyle: .binary)
             print(
                 "\(info["id"] ?? "")".padded(to: 9) + removed.padded(to: 21) + size.padded(to: 12)
-                    + (info["path"] as? String ?? name)
+                    + (trash.attribute("user.asset.path", of: name) ?? name).shown
             )
         }
     }
@@ -61,7 +65,7 @@ struct RestoreCommand: ParsableCommand {
         var failed = false
         for item in items {
             do {
-                print(try restore(item))
+                FileHandle.standardOutput.write(Data(try restore(item) + [0x0A]))
             } catch is ExitCode {
                 failed = true
             }
@@ -70,36 +74,41 @@ struct RestoreCommand: ParsableCommand {
     }
 
     /// - Returns: the path that the file has now.
-    private func restore(_ item: String) throws -> String {
+    private func restore(_ item: String) throws -> [UInt8] {
         let (trash, name) = try find(item)
-        let source = "\(trash.folder)/\(name)"
-        guard let path = try ExtendedAttribute.read("user.asset.path", of: source) else {
-            throw ExitStatus.failed.because("\(source) is nothing that was removed.")
-        }
+        let source = trash.path(of: name)
+        guard let path = trash.attribute("user.asset.path", of: name), let last = path.split(separator: 0x2F).last
+        else { throw ExitStatus.failed.because("\(source.shown) is nothing that was removed.") }
         var status = stat()
-        guard unsafe lstat(source, &status) == 0 else { throw ExitStatus.failed.because("\(source) does not exist.") }
-        // The name as it is, also where it is not text.
-        let base = String(name.drop { $0 != "-" }.dropFirst())
+        guard unsafe lstat(source.terminated, &status) == 0 else {
+            throw ExitStatus.failed.because("\(source.shown) does not exist.")
+        }
+        // The name in the trash may be cut; this is the one that the file had.
+        let base = Array(last)
         // A path that begins with a slash is one in the mount; what was in a collection alone comes back to folders/.
-        let isResource = path.hasPrefix("/resources/")
+        let isResource = path.starts(with: "/resources/".utf8)
         let root = trash.mount + (isResource ? "" : "/folders")
-        let folder = path.hasPrefix("/collections/") ? root : try makeFolders(path, in: root, for: status)
+        let isInCollection = path.starts(with: "/collections/".utf8)
+        let parts = isInCollection ? [] : path.split(separator: 0x2F).dropLast().map { Array($0) }
+        let (folder, shown) = try openFolders(parts, in: root, for: status)
+        defer { _ = close(folder) }
         for number in 0..<100_000 {
-            let target = "\(folder)/\(number == 0 ? base : Self.numbered(base, number))"
-            if unsafe renameat2(AT_FDCWD, source, AT_FDCWD, target, 1 /* RENAME_NOREPLACE */) == 0 { return target }
+            let target = number == 0 ? base : Self.numbered(base, number)
+            let path = shown + [0x2F] + target
+            let (from, to) = (source.terminated, target.terminated)
+            if unsafe renameat2(AT_FDCWD, from, folder, to, 1 /* RENAME_NOREPLACE */) == 0 { return path }
             guard errno == EEXIST else {
-                throw ExitStatus.failed.because(
-                    "\(source) could not be moved to \(target): \(unsafe String(cString: strerror(errno)))."
-                )
+                let reason = unsafe String(cString: strerror(errno))
+                throw ExitStatus.failed.because("\(source.shown) could not be moved to \(path.shown): \(reason).")
             }
         }
-        throw ExitStatus.failed.because("\(path) is taken, and so are 100,000 names with numbers.")
+        throw ExitStatus.failed.because("\(path.shown) is taken, and so are 100,000 names with numbers.")
     }
 
-    private func find(_ item: String) throws -> (Trash, String) {
+    private func find(_ item: String) throws -> (Trash, [UInt8]) {
         if !item.contains("/"), Int(item) != nil {
             let trash = Trash(mount: try MountPoint.only(mount))
-            guard let name = try trash.names().first(where: { $0.hasPrefix(item + "-") }) else {
+            guard let name = try trash.names().first(where: { $0.starts(with: "\(item)-".utf8) }) else {
                 throw ExitStatus.failed.because(
                     "There is no asset \(item) in \(trash.folder); `assetfs trash` shows what is."
                 )
@@ -111,48 +120,42 @@ struct RestoreCommand: ParsableCommand {
         guard (folder as NSString).lastPathComponent == "trash", MountPoint.isOurs(path) else {
             throw ExitStatus.failed.because("\(item) is not in the trash/ of a mount.")
         }
-        return (Trash(folder: folder), (path as NSString).lastPathComponent)
+        return (Trash(folder: folder), Array((path as NSString).lastPathComponent.utf8))
     }
 
-    /// The folder of a path, made as far as it is missing.
-    private func makeFolders(_ path: String, in root: String, for status: stat) throws -> String {
-        var folder = root
-        for part in path.split(separator: "/").dropLast() {
-            folder += "/\(part)"
-            if unsafe mkdir(folder, 0o700) == 0 {
-                unsafe _ = lchown(folder, status.st_uid, status.st_gid)
-            } else if errno != EEXIST, !FileManager.default.fileExists(atPath: folder) {
-                throw ExitStatus.failed.because(
-                    "\(folder) could not be made: \(unsafe String(cString: strerror(errno)))."
-                )
-            }
+    /// Opens a folder of the mount, made as far as it is missing, by descriptors and through no symbolic link.
+    private func openFolders(
+        _ parts: [[UInt8]],
+        in root: String,
+        for status: stat
+    ) throws -> (descriptor: Int32, path: [UInt8]) {
+        func failure(_ path: [UInt8]) -> ExitCode {
+            let reason = unsafe String(cString: strerror(errno))
+            return ExitStatus.failed.because("\(path.shown) could not be made or opened: \(reason).")
         }
-        return folder
+        var path = Array(root.utf8)
+        var folder = unsafe open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw failure(path) }
+        for part in parts {
+            path += [0x2F] + part
+            let above = folder
+            defer { _ = close(above) }
+            let isMade = unsafe mkdirat(above, part.terminated, 0o700) == 0
+            // EEXIST and all else shows in whether there is a folder now.
+            let next = unsafe openat(above, part.terminated, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            guard next >= 0 else { throw failure(path) }
+            if isMade { _ = fchown(next, status.st_uid, status.st_gid) }
+            folder = next
+        }
+        return (folder, path)
     }
 
     /// A name with a number, before its extension.
     static func numbered(_ name: String, _ number: Int) -> String {
-        guard let entry = try? EntryName(Array(name.utf8)) else { return "\(name)-\(number)" }
-        return entry.numbered(number).description
+        String(decoding: numbered(Array(name.utf8), number), as: UTF8.self)
     }
-}
 
-/// The `trash/` of a mount.
-struct Trash {
-    let folder: String
-    var mount: String { (folder as NSString).deletingLastPathComponent }
-
-    init(folder: String) { self.folder = folder }
-
-    init(mount: String) { folder = mount + "/trash" }
-
-    /// Names, in the order of the assets' numbers.
-    func names() throws -> [String] {
-        do {
-            return try FileManager.default.contentsOfDirectory(atPath: folder)
-                .sorted { $0.localizedStandardCompare($1) == .orderedAscending }
-        } catch {
-            throw ExitStatus.failed.because("\(folder) cannot be read; a mount with view=folders hides it.")
-        }
+    private static func numbered(_ name: [UInt8], _ number: Int) -> [UInt8] {
+        (try? EntryName(name))?.numbered(number).bytes ?? name + "-\(number)".utf8
     }
 }

@@ -376,19 +376,22 @@ struct LivesTests {
             let file = try library.upload("a", "0")
             let md5 = try library.value("md5_at_upload", of: file.id)
             for number in 1...4 { _ = try library.replace(file.id, "\(number)") }
-            #expect(try library.versions(of: file.id).map(\.number) == [5, 4, 3])
+            #expect(try library.versions(of: file.id).map(\.number) == [5, 4, 3, 1])
             #expect(try library.value("md5_at_upload", of: file.id) == md5)
             clock.advance(hours: 47)
             library.sweepNow()
-            #expect(try library.versions(of: file.id).map(\.number) == [5, 4, 3])
+            #expect(try library.versions(of: file.id).map(\.number) == [5, 4, 3, 1])
             clock.advance(hours: 2)
             library.sweepNow()
-            #expect(try library.versions(of: file.id).map(\.number) == [5])
+            // The first stays, whatever its age.
+            #expect(try library.versions(of: file.id).map(\.number) == [5, 1])
         }
         try withClock(policies: []) { library, _ in
             let file = try library.upload("a", "0")
             _ = try library.replace(file.id, "1")
-            #expect(try library.versions(of: file.id).map(\.number) == [2])
+            #expect(try library.versions(of: file.id).map(\.number) == [2, 1])
+            _ = try library.replace(file.id, "2")
+            #expect(try library.versions(of: file.id).map(\.number) == [3, 1])
         }
     }
 

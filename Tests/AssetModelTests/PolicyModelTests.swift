@@ -3,6 +3,26 @@ import Testing
 
 struct NumberedNameTests {
     /// The rules of docs/SEMANTICS.md; `example_file` is HubSpot's own example.
+    @Test func `a listed name has 255 bytes at most, its mark, its extension and whole characters`() {
+        func listed(_ name: [UInt8]) -> [UInt8] { EntryName.listed("12-", name) }
+        #expect(listed(Array("a.jpg".utf8)) == Array("12-a.jpg".utf8))
+        #expect(listed(Array(repeating: 0x78, count: 252)) == Array("12-".utf8) + Array(repeating: 0x78, count: 252))
+        let long = listed(Array(repeating: 0x78, count: 248) + Array(".tar.gz".utf8))
+        #expect(long == Array("12-".utf8) + Array(repeating: 0x78, count: 245) + Array(".tar.gz".utf8))
+        // Two bytes, three and four each: one, two or three too many to be kept whole.
+        for character in ["é", "€", "😀"] {
+            for lead in 0..<4 {
+                let name = String(repeating: "a", count: lead) + String(repeating: character, count: 255)
+                let cut = listed(Array(Array(name.utf8).prefix(255 - (255 - lead) % character.utf8.count)))
+                #expect(cut.count <= 255 && cut.count > 251)
+                #expect(String(validating: cut, as: UTF8.self) != nil)
+            }
+        }
+        // Bytes of no character are cut where it is needed.
+        #expect(listed(Array(repeating: 0x80, count: 255)).count == 255)
+        #expect(listed(Array(repeating: 0xE9, count: 255)).count == 255)
+    }
+
     @Test(arguments: [
         ("example_file.txt", "example_file-1.txt"), ("a-1.txt", "a-1-1.txt"), ("archive.tar.gz", "archive-1.tar.gz"),
         ("Archive.TAR.GZ", "Archive-1.TAR.GZ"), ("x.tar", "x-1.tar"), ("x.gz", "x-1.gz"), ("README", "README-1"),

@@ -1,0 +1,263 @@
+#define _GNU_SOURCE
+#include "CWriteAheadLog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/// Bytes that were written since the last sync that succeeded.
+struct piece {
+    struct piece *next;
+    sqlite3_int64 offset;
+    size_t count, room;
+    unsigned char *bytes;
+};
+
+/// A write-ahead log: SQLite's file of the VFS below lies behind it.
+struct log {
+    sqlite3_file file;
+    /// Another descriptor of the file, for fallocate(2). SQLite locks the database and its index, never the log, so
+    /// that closing this one drops no lock.
+    int descriptor;
+    /// Whether `wal_keep` was called.
+    int keeps;
+    /// Whether the file lacks some of the pieces.
+    int late;
+    /// Whether anything was written since the last sync.
+    int fresh;
+    struct piece *first, *last;
+};
+
+static sqlite3_vfs *below;
+
+static size_t header(void) { return (sizeof(struct log) + 15) & ~(size_t)15; }
+
+static sqlite3_file *real(sqlite3_file *file) { return (sqlite3_file *)((char *)file + header()); }
+
+/// Turns the errors of a full disk into SQLITE_FULL: SQLite itself does so with ENOSPC of write(2) alone.
+static int normalize(sqlite3_file *file, int code) {
+    int number = 0;
+    if ((code & 0xFF) != SQLITE_IOERR) return code;
+    if (real(file)->pMethods->xFileControl(real(file), SQLITE_FCNTL_LAST_ERRNO, &number) != SQLITE_OK) return code;
+    return number == ENOSPC || number == EDQUOT ? SQLITE_FULL : code;
+}
+
+static void drop(struct log *log) {
+    while (log->first) {
+        struct piece *next = log->first->next;
+        free(log->first->bytes);
+        free(log->first);
+        log->first = next;
+    }
+    log->last = NULL;
+    log->late = 0;
+}
+
+static int append(struct log *log, const void *bytes, int count, sqlite3_int64 offset) {
+    struct piece *last = log->last;
+    if (!last || last->offset + (sqlite3_int64)last->count != offset) {
+        struct piece *new = calloc(1, sizeof *new);
+        if (!new) return SQLITE_NOMEM;
+        new->offset = offset;
+        if (last) last->next = new; else log->first = new;
+        log->last = last = new;
+    }
+    if (last->room < last->count + (size_t)count) {
+        size_t room = (last->count + (size_t)count) * 2;
+        unsigned char *more = realloc(last->bytes, room);
+        if (!more) return SQLITE_NOMEM;
+        last->bytes = more;
+        last->room = room;
+    }
+    memcpy(last->bytes + last->count, bytes, (size_t)count);
+    last->count += (size_t)count;
+    return SQLITE_OK;
+}
+
+/// Writes all pieces once more: after a sync that failed the kernel may have dropped what it had.
+static int flush(struct log *log) {
+    sqlite3_file *file = &log->file;
+    if (!log->late) return SQLITE_OK;
+    for (struct piece *piece = log->first; piece; piece = piece->next) {
+        for (size_t done = 0; done < piece->count;) {
+            size_t rest = piece->count - done;
+            // SQLite's own file takes less than 128 KiB at once.
+            int count = rest < (1 << 16) ? (int)rest : 1 << 16;
+            int code = real(file)->pMethods->xWrite(
+                real(file), piece->bytes + done, count, piece->offset + (sqlite3_int64)done);
+            if (code != SQLITE_OK) return normalize(file, code);
+            done += (size_t)count;
+        }
+    }
+    int code = real(file)->pMethods->xSync(real(file), SQLITE_SYNC_NORMAL);
+    if (code != SQLITE_OK) return normalize(file, code);
+    drop(log);
+    return SQLITE_OK;
+}
+
+static int close_log(sqlite3_file *file) {
+    struct log *log = (struct log *)file;
+    drop(log);
+    if (log->descriptor >= 0) close(log->descriptor);
+    return real(file)->pMethods->xClose(real(file));
+}
+
+static int read_log(sqlite3_file *file, void *buffer, int count, sqlite3_int64 offset) {
+    struct log *log = (struct log *)file;
+    int code = real(file)->pMethods->xRead(real(file), buffer, count, offset);
+    if (!log->late || (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)) return code;
+    // How far the buffer is known to be right where the file itself was too short: pieces lie behind each other.
+    sqlite3_int64 end = offset + count, covered = offset;
+    for (struct piece *piece = log->first; piece; piece = piece->next) {
+        sqlite3_int64 from = piece->offset > offset ? piece->offset : offset;
+        sqlite3_int64 stop = piece->offset + (sqlite3_int64)piece->count;
+        if (stop > end) stop = end;
+        if (from >= stop) continue;
+        memcpy((char *)buffer + (from - offset), piece->bytes + (from - piece->offset), (size_t)(stop - from));
+        if (from <= covered && stop > covered) covered = stop;
+    }
+    return code == SQLITE_OK || covered == end ? SQLITE_OK : code;
+}
+
+static int write_log(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
+    struct log *log = (struct log *)file;
+    if (!log->keeps) return real(file)->pMethods->xWrite(real(file), bytes, count, offset);
+    int code = append(log, bytes, count, offset);
+    if (code != SQLITE_OK) return code;
+    log->fresh = 1;
+    if (log->late) return SQLITE_OK;
+    code = normalize(file, real(file)->pMethods->xWrite(real(file), bytes, count, offset));
+    if (code != SQLITE_FULL) return code;
+    log->late = 1;
+    return SQLITE_OK;
+}
+
+static int truncate_log(sqlite3_file *file, sqlite3_int64 size) {
+    return real(file)->pMethods->xTruncate(real(file), size);
+}
+
+static int sync_log(sqlite3_file *file, int flags) {
+    struct log *log = (struct log *)file;
+    if (!log->keeps) return real(file)->pMethods->xSync(real(file), flags);
+    int was_fresh = log->fresh;
+    log->fresh = 0;
+    // The sync of a COMMIT, of which `wal_flush` says whether it holds; or one before a checkpoint, which must not
+    // begin before all is on the disk.
+    if (log->late) return was_fresh ? SQLITE_OK : flush(log);
+    int code = normalize(file, real(file)->pMethods->xSync(real(file), flags));
+    if (code == SQLITE_OK) {
+        drop(log);
+    } else if (code == SQLITE_FULL && log->first) {
+        log->late = 1;
+        code = SQLITE_OK;
+    }
+    return code;
+}
+
+static int file_size(sqlite3_file *file, sqlite3_int64 *size) {
+    struct log *log = (struct log *)file;
+    int code = real(file)->pMethods->xFileSize(real(file), size);
+    if (code != SQLITE_OK || !log->late) return code;
+    for (struct piece *piece = log->first; piece; piece = piece->next) {
+        sqlite3_int64 end = piece->offset + (sqlite3_int64)piece->count;
+        if (end > *size) *size = end;
+    }
+    return SQLITE_OK;
+}
+
+static int lock_log(sqlite3_file *file, int level) { return real(file)->pMethods->xLock(real(file), level); }
+static int unlock_log(sqlite3_file *file, int level) { return real(file)->pMethods->xUnlock(real(file), level); }
+static int check_lock(sqlite3_file *file, int *result) {
+    return real(file)->pMethods->xCheckReservedLock(real(file), result);
+}
+static int file_control(sqlite3_file *file, int operation, void *argument) {
+    return real(file)->pMethods->xFileControl(real(file), operation, argument);
+}
+static int sector_size(sqlite3_file *file) { return real(file)->pMethods->xSectorSize(real(file)); }
+static int characteristics(sqlite3_file *file) { return real(file)->pMethods->xDeviceCharacteristics(real(file)); }
+
+static const sqlite3_io_methods methods = {
+    .iVersion = 1,
+    .xClose = close_log,
+    .xRead = read_log,
+    .xWrite = write_log,
+    .xTruncate = truncate_log,
+    .xSync = sync_log,
+    .xFileSize = file_size,
+    .xLock = lock_log,
+    .xUnlock = unlock_log,
+    .xCheckReservedLock = check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = sector_size,
+    .xDeviceCharacteristics = characteristics,
+};
+
+static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *result) {
+    (void)vfs;
+    if (!(flags & SQLITE_OPEN_WAL)) return below->xOpen(below, name, file, flags, result);
+    struct log *log = (struct log *)file;
+    memset(log, 0, header());
+    log->descriptor = -1;
+    int code = below->xOpen(below, name, real(file), flags, result);
+    // SQLite closes no file without methods.
+    if (code != SQLITE_OK) return code;
+    log->file.pMethods = &methods;
+    log->descriptor = open(name, O_RDWR | O_CLOEXEC);
+    return SQLITE_OK;
+}
+
+int wal_register(void) {
+    static sqlite3_vfs vfs;
+    static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+    int code = SQLITE_OK;
+    pthread_mutex_lock(&turn);
+    if (!below) {
+        code = sqlite3_initialize();
+        sqlite3_vfs *found = code == SQLITE_OK ? sqlite3_vfs_find(NULL) : NULL;
+        if (found) {
+            // All else is done by the functions below, which look at the other members of their VFS alone.
+            vfs = *found;
+            vfs.zName = "assetfs";
+            vfs.szOsFile = (int)header() + found->szOsFile;
+            vfs.xOpen = open_file;
+            below = found;
+            code = sqlite3_vfs_register(&vfs, 1);
+        } else if (code == SQLITE_OK) {
+            code = SQLITE_ERROR;
+        }
+    }
+    pthread_mutex_unlock(&turn);
+    return code;
+}
+
+static struct log *log_of(void *connection) {
+    sqlite3_file *file = NULL;
+    if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK) return NULL;
+    return file && file->pMethods == &methods ? (struct log *)file : NULL;
+}
+
+int wal_keep(void *connection) {
+    struct log *log = log_of(connection);
+    if (!log) return SQLITE_ERROR;
+    log->keeps = 1;
+    return SQLITE_OK;
+}
+
+int64_t wal_reserve(void *connection, int64_t count) {
+    struct log *log = log_of(connection);
+    if (!log || log->descriptor < 0) return 0;
+    // What cannot be had, or not on this filesystem, is not reserved: the answer says so.
+    (void)fallocate(log->descriptor, FALLOC_FL_KEEP_SIZE, 0, count);
+    struct stat status;
+    return fstat(log->descriptor, &status) == 0 ? (int64_t)status.st_blocks * 512 : 0;
+}
+
+int wal_flush(void *connection) {
+    struct log *log = log_of(connection);
+    return log ? flush(log) : SQLITE_OK;
+}

@@ -1,0 +1,27 @@
+#ifndef CWriteAheadLog_h
+#define CWriteAheadLog_h
+
+#include <stdint.h>
+
+// A VFS of SQLite that keeps a transaction when there is no room for it on the disk.
+//
+// SQLite rolls a transaction back when a write to the write-ahead log answers SQLITE_FULL. This VFS answers that the
+// write is done, keeps the bytes in memory, and lets reads find them there until `wal_flush` has written them out.
+// So a COMMIT succeeds in all but being durable, which `wal_flush` says.
+
+/// Makes the VFS the one that databases are opened with from here on. May be called more than once.
+/// Returns SQLite's code.
+int wal_register(void);
+
+/// Has the write-ahead log of `connection`, a sqlite3 * that has read or written, keep what finds no room.
+/// Returns SQLite's code; SQLITE_ERROR where the database has no such log.
+int wal_keep(void *connection);
+
+/// Allocates the first `count` bytes of the log on the disk, without making the file longer. Returns how many bytes of
+/// the disk the log has.
+int64_t wal_reserve(void *connection, int64_t count);
+
+/// Puts what found no room on stable storage. Returns SQLite's code: SQLITE_OK when nothing is left in memory.
+int wal_flush(void *connection);
+
+#endif
