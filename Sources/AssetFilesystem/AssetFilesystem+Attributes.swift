@@ -39,7 +39,8 @@ extension AssetFilesystem {
             if handle == nil {
                 // truncate(2), as open(2), looks its name up again.
                 try arriving(at: id, isChanging: true, isTruncating: size == 0, for: caller) {
-                    () throws(OperationFailure) in try truncate(id, to: size, handle: nil, for: caller)
+                    (insists) throws(OperationFailure) in
+                    try truncate(id, to: size, handle: nil, insists: insists, for: caller)
                 }
             } else {
                 try truncate(id, to: size, handle: handle, for: caller)
@@ -69,6 +70,7 @@ extension AssetFilesystem {
         _ id: NodeID,
         to size: Int64,
         handle: FileHandle?,
+        insists: Bool = false,
         for caller: Caller
     ) throws(OperationFailure) {
         guard size >= 0 else { throw OperationFailure(.invalidArgument) }
@@ -77,7 +79,14 @@ extension AssetFilesystem {
         }
         // truncate(2) on a path is an upload of its own.
         try refusing { () throws(LibraryError) in
-            let open = try library.open(id, forWriting: true, isTruncating: size == 0, uid: caller.uid, gid: caller.gid)
+            let open = try library.open(
+                id,
+                forWriting: true,
+                isTruncating: size == 0,
+                insists: insists,
+                uid: caller.uid,
+                gid: caller.gid
+            )
             defer { library.close(open, wasWriting: true) }
             try library.truncate(open, to: size)
             try library.flush(open)

@@ -31,14 +31,19 @@ extension AssetFilesystem {
                     by: uploader(caller)
                 )
             }
-            return try library.makeFile(
-                spot.name,
-                in: spot.folder,
-                mode: mode,
-                umask: caller.umask,
-                uid: caller.uid,
-                gid: caller.gid
-            )
+            do throws(LibraryError) {
+                return try library.makeFile(
+                    spot.name,
+                    in: spot.folder,
+                    mode: mode,
+                    umask: caller.umask,
+                    uid: caller.uid,
+                    gid: caller.gid
+                )
+            } catch .nameTaken where flags & O_EXCL == 0 {
+                // The name has come by itself since the kernel looked: looked up again, it is opened.
+                throw .replaced
+            }
         }
         if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot) }
         let isOfView = View(self.node(parent)) != nil
@@ -83,14 +88,17 @@ extension AssetFilesystem {
             isChanging: isWriting || isTruncating,
             isTruncating: isTruncating,
             for: caller
-        ) { () throws(OperationFailure) in
+        ) { (insists) throws(OperationFailure) in
             // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
-            if !isWriting, isTruncating { try truncate(id, to: 0, handle: nil, for: caller) }
+            if !isWriting, isTruncating {
+                try truncate(id, to: 0, handle: nil, insists: insists, for: caller)
+            }
             return try refusing { () throws(LibraryError) in
                 try library.open(
                     id,
                     forWriting: isWriting,
                     isTruncating: isWriting && isTruncating,
+                    insists: insists,
                     uid: caller.uid,
                     gid: caller.gid
                 )
@@ -299,7 +307,8 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Int {
         let open = try writable(handle)
-        guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
+        // What a view makes up is nowhere to be copied from; the kernel reads and writes it then.
+        guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.notSupportedOnSocket) }
         try willWrite(open, for: caller)
         return Int(
             try refusing { () throws(LibraryError) in
@@ -315,7 +324,9 @@ extension AssetFilesystem {
         whence: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> Int64 {
-        guard let open = handle.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
+        guard let open = handle.object as? OpenFileHandle else {
+            return try lseek(handle.object as? OpenViewHandle, offset: offset, whence: whence)
+        }
         let (file, size) = open.node.content
         // > ENXIO whence is SEEK_DATA or SEEK_HOLE, and offset is beyond the end of the file — lseek(2)
         guard let file, offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
@@ -324,6 +335,15 @@ extension AssetFilesystem {
         let found = try refusing { () throws(LibraryError) in try library.seek(file, offset, whence: whence) }
         guard let found else { throw OperationFailure(.noSuchAddressOrDevice) }
         return min(found, size)
+    }
+
+    /// A view's file is all data.
+    private func lseek(_ view: OpenViewHandle?, offset: Int64, whence: Int32) throws(OperationFailure) -> Int64 {
+        guard let view else { throw OperationFailure(.badFileDescriptor) }
+        let known = view.version?.size ?? view.content.map { Int64($0.count) }
+        let size = if let known { known } else { try reading { try $0.size(of: view.journal) } }
+        guard offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
+        return whence == 4 /* SEEK_HOLE */ ? size : offset
     }
 
     private func writable(_ handle: FileHandle) throws(OperationFailure) -> OpenFileHandle {

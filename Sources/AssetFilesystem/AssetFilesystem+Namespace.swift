@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 public import FUSE
+internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
@@ -16,7 +17,7 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> Entry {
         let isFile = mode & 0o170000 == 0o100000
         if isFile {
-            let (entry, opened) = try create(name, in: parent, mode: mode, flags: 0, for: caller)
+            let (entry, opened) = try create(name, in: parent, mode: mode, flags: O_EXCL, for: caller)
             release(opened.handle)
             return entry
         }

@@ -24,6 +24,7 @@ public final class AssetFilesystem: Filesystem {
     let removedNodes = Mutex<Set<NodeID>>([])
     let kernel = Mutex<Kernel?>(nil)
     let detours = Detours()
+    let secondLooks = SecondLooks()
     /// Names that are not folders' own, by which the kernel may know a node.
     struct Alias: Hashable {
         let view: NodeID

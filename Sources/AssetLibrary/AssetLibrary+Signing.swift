@@ -203,6 +203,7 @@ extension AssetLibrary {
                 throw error
             }
         }
+        dropKept([id])
     }
 
     /// Whoever was putting a file into a folder does not want to any more.

@@ -134,6 +134,7 @@ extension AssetLibrary {
             return try nodes.filter { try records.node($0) == nil }
         }
         for node in gone { kernelAttributes.remove(node) }
+        dropKept(gone)
     }
 
     func noteRemoval(_ node: NodeRecord) {

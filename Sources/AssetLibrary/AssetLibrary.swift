@@ -42,6 +42,8 @@ public final class AssetLibrary: Sendable {
     private let verdicts = Atomic(0)
     /// Files whose verdict waits, and since when; each is kept open.
     let waiting = Mutex<[NodeID: Waiting]>([:])
+    /// Files without a name that were written to and are closed; each is kept open until the kernel forgets it.
+    let namelessNodes = Mutex<Set<NodeID>>([])
     let settler = Worker()
     /// By which lives are counted.
     let clock: LifeClock

@@ -1,0 +1,77 @@
+internal import AssetModel
+internal import Catalog
+internal import Logging
+internal import Synchronization
+
+// Files that have lost their last name while programs, or the kernel, still refer to them. What is written to one is no upload, and the
+// file keeps it until the last reference is gone, as on any filesystem.
+extension AssetLibrary {
+    /// Lets a file be written to that has no name any more.
+    ///
+    /// Where the file is in the trash, or another has taken its place, a program that came by a path means the file that has the name
+    /// now. So the first attempt is refused, and the path is walked once more; one that `insists` comes by a descriptor, a handle or a
+    /// bind mount, or has lost the race twice, and writes to a file of its own.
+    /// - Throws: `.replaced` where the name is to be looked up again.
+    func admitNameless(
+        _ node: OpenNode,
+        _ upload: borrowing OpenNode.Upload,
+        insists: Bool
+    ) throws(LibraryError) {
+        guard node.isUnlinked.load(ordering: .relaxed), upload.writers == 0, !upload.isDirty else { return }
+        let isAnothers = try read { records -> Bool in
+            guard let record = try records.node(node.id), record.links == 0, let asset = record.asset else {
+                return false
+            }
+            return try records.trashed(asset)?.node == record.id || records.isShown(asset)
+        }
+        guard isAnothers else { return }
+        guard insists else { throw .replaced }
+        try detach(node.id)
+    }
+
+    /// Makes a file without a name one that shows no asset; what is in the trash is from here on another file, equal to it.
+    private func detach(_ id: NodeID) throws(LibraryError) {
+        try write { records in
+            guard let record = try records.node(id), record.links == 0, let asset = record.asset else { return }
+            let isTrashed = try records.trashed(asset)?.node == id
+            if isTrashed {
+                let copy = try records.insertCopy(of: record)
+                try records.setTrashedNode(of: asset, to: copy)
+                for name in try records.extendedAttributeNames(of: copy) {
+                    kernelAttributes.add(String(decoding: name, as: UTF8.self), copy)
+                }
+            }
+            for (field, value) in try records.ownFields(of: asset) {
+                try records.setExtendedAttribute(AttributeName.bytes(of: field), of: id, to: Array(value.utf8))
+            }
+            try records.setAsset(of: id, to: nil)
+        }
+    }
+
+    /// Keeps what was written to a file without a name when the last program has closed it, for as long as the kernel refers to it.
+    ///
+    /// A bind mount of the file, or a descriptor with O_PATH, finds it again. `forget` ends that.
+    func keepNameless(_ upload: borrowing OpenNode.Upload, of node: OpenNode) {
+        guard upload.isDirty, upload.aim == nil, node.isUnlinked.load(ordering: .relaxed) else { return }
+        let isNew = namelessNodes.withLock { $0.insert(node.id).inserted }
+        guard isNew else { return }
+        // Before the catalog is asked, so that `forget`, which removes the row first, finds it here.
+        _ = retain(node.id)
+        do throws(LibraryError) {
+            let record = try read { try $0.node(node.id) }
+            if let record, let asset = record.asset, try read({ try $0.trashed(asset)?.node == record.id }) {
+                try detach(record.id)
+            }
+            if record == nil { dropKept([node.id]) }
+        } catch {
+            log.error("What was written to a file without a name is lost: \(error)")
+            dropKept([node.id])
+        }
+    }
+
+    /// Lets go of files that the kernel does not refer to any more.
+    func dropKept(_ nodes: [NodeID]) {
+        let kept = namelessNodes.withLock { kept in kept.isEmpty ? [] : nodes.filter { kept.remove($0) != nil } }
+        for id in kept { if let node = openNode(id) { release(node) } }
+    }
+}
