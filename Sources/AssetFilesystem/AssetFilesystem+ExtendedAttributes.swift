@@ -26,6 +26,7 @@ extension AssetFilesystem {
         if name.bytes.elementsEqual("system.posix_acl_access".utf8) {
             mayKeepSetgid = caller.isMember(of: try record(id).gid)
         }
+        let displaced = library.displacedName(by: name.bytes, of: id)
         try refusing { () throws(LibraryError) in
             try library.setExtendedAttribute(
                 name.bytes,
@@ -36,6 +37,7 @@ extension AssetFilesystem {
                 by: uploader(caller)
             )
         }
+        if let displaced { displacedNames.note(displaced, of: id, by: caller.pid) }
         // Turned, the file has another content and size, of which the kernel knows nothing.
         if library.changesContent(name.bytes) { kernel.withLock { $0 }?.invalidate(inode) }
         try showAnew(id, after: name)
@@ -91,6 +93,7 @@ extension AssetFilesystem {
     /// Removes an extended attribute.
     public func removexattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) {
         let id = try place(inode)
+        if displacedNames.take(name.bytes, of: id, by: caller.pid) { return }
         try refusing { () throws(LibraryError) in
             try library.removeExtendedAttribute(
                 name.bytes,

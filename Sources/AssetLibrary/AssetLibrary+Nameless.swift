@@ -41,9 +41,7 @@ extension AssetLibrary {
                     kernelAttributes.add(String(decoding: name, as: UTF8.self), copy)
                 }
             }
-            for (field, value) in try records.ownFields(of: asset) {
-                try records.setExtendedAttribute(AttributeName.bytes(of: field), of: id, to: Array(value.utf8))
-            }
+            try records.keepFields(of: asset, on: id)
             try records.setAsset(of: id, to: nil)
         }
     }
