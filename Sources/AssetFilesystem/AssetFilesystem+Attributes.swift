@@ -139,6 +139,7 @@ extension AssetFilesystem {
             result.linkCount = 1
         }
         result.device = record.device
+        result.born = record.born.rawValue
         if record.isSymbolicLink { result.size = Int64(record.target.count) }
         if record.isFolder { result.size = 4096 }
         return result

@@ -86,6 +86,7 @@ extension AssetFilesystem {
         let id = node(inode)
         guard View(id) == nil else { return [] }
         let names = try refusing { () throws(LibraryError) in try library.extendedAttributeNames(of: id) }
+        if !names.isEmpty { displacedNames.noteList(of: id, by: caller.pid) }
         // > attributes in the trusted namespace are visible only to processes with CAP_SYS_ADMIN — xattr(7)
         return caller.uid == 0 ? names : names.filter { !$0.starts(with: Array("trusted.".utf8)) }
     }

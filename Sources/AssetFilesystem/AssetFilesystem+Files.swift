@@ -16,9 +16,10 @@ extension AssetFilesystem {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
-        if case .capability(let number) = View(node(parent)) {
+        if case .capability(let number) = View(node(parent)), name.bytes != Name.none {
             return try createDropped(name, by: number, mode: mode, for: caller)
         }
+        if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, for: caller) }
         let spot = try spot(parent, name, makes: true, for: caller)
         let uploaded = try entryName(name)
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -144,7 +145,7 @@ extension AssetFilesystem {
     /// - *passthrough*, for large files that are read: the kernel reads the blob itself. Writers come to us all the same.
     /// - else readers use the page cache, which the kernel keeps right because every change of the content goes through it, and
     ///   writers come to us with every write, so that what they wrote is hashed as it comes.
-    private func opened(
+    func opened(
         _ node: OpenNode,
         isWriting: Bool,
         isReplacement: Bool = false,

@@ -137,7 +137,7 @@ extension AssetFilesystem {
 
     /// Moves a name; out of the trash, to one that is free.
     ///
-    /// RENAME_WHITEOUT, which overlayfs would want, is EINVAL.
+    /// With RENAME_WHITEOUT, of overlayfs, a device 0/0 takes the old name; in `folders/` alone.
     public func rename(
         _ name: Name,
         in parent: InodeNumber,
@@ -174,7 +174,12 @@ extension AssetFilesystem {
             }
         }
         let collision: AssetLibrary.Collision
-        switch flags {
+        let leavesWhiteout = flags & 4 != 0  // RENAME_WHITEOUT
+        if leavesWhiteout, View(node(parent)) != nil || View(node(newParent)) != nil {
+            throw OperationFailure(.invalidArgument)
+        }
+        switch flags & ~4 {
+        case 2 where leavesWhiteout: throw OperationFailure(.invalidArgument)
         case 0: collision = .replace
         // RENAME_NOREPLACE; a name that stands for an asset's next content is free. EEXIST for one that lstat(2) does not find leads mv(1)
         // of Debian 12 to judge by what it has not read.
@@ -189,6 +194,7 @@ extension AssetFilesystem {
                 to: target.name,
                 in: target.folder,
                 collision,
+                leavesWhiteout: leavesWhiteout,
                 by: caller.uid,
                 gid: caller.gid
             )

@@ -13,16 +13,22 @@ final class DisplacedNames: Sendable {
     private let last = Mutex<[Int32: (node: NodeID, names: Set<[UInt8]>)]>([:])
     private static let limit = 64
 
-    /// Records that a thread has set a field that was listed under another name.
-    func note(_ name: [UInt8], of node: NodeID, by thread: Int32) {
+    /// Records that a thread reads the list of a file's names.
+    func noteList(of node: NodeID, by thread: Int32) {
         last.withLock { last in
             if last.count >= Self.limit, last[thread] == nil { last = [:] }
-            if last[thread]?.node != node { last[thread] = (node, []) }
-            last[thread]?.names.insert(name)
+            last[thread] = (node, [])
         }
     }
 
-    /// Whether a thread that removes a name has itself displaced it, of the file of which it did so last; it counts once.
+    /// Records that a thread has set a field that was listed under another name, if it knows that list.
+    func note(_ name: [UInt8], of node: NodeID, by thread: Int32) {
+        last.withLock { last in
+            if last[thread]?.node == node { last[thread]?.names.insert(name) }
+        }
+    }
+
+    /// Whether a thread that removes a name has itself displaced it since it last read the list; it counts once.
     func take(_ name: [UInt8], of node: NodeID, by thread: Int32) -> Bool {
         last.withLock { last in
             guard !last.isEmpty, last[thread]?.node == node else { return false }

@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import SystemPackage
 internal import Synchronization
 
 /// Threads that wanted to write to a file which had lost its name between the kernel's lookup and the open.
@@ -73,5 +74,22 @@ extension AssetFilesystem {
         // Without its asset it goes with the kernel's last reference.
         if let record = try? reading({ try $0.node(id) }) { noteRemoval(record) }
         return value
+    }
+}
+
+extension AssetFilesystem {
+    /// Makes and opens a file without a name, to which linkat(2) may give one: O_TMPFILE.
+    func createTemporary(
+        in parent: InodeNumber,
+        mode: UInt32,
+        for caller: Caller
+    ) throws(OperationFailure) -> (Entry, Opened) {
+        // What is put into a view gets its meaning from the name.
+        guard View(node(parent)) == nil else { throw OperationFailure(.notSupportedOnSocket) }
+        let (record, node) = try refusing { () throws(LibraryError) in
+            try library.makeTemporary(in: self.node(parent), mode: mode, umask: caller.umask, by: uploader(caller))
+        }
+        removedNodes.withLock { _ = $0.insert(record.id) }
+        return (unsure(record), try opened(node, isWriting: true, for: caller))
     }
 }

@@ -20,11 +20,12 @@ extension AssetLibrary {
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             return try node.isFile && placeToPublish(node, records) == nil
         }
-        let linked = try holding(id, isComplete: isWaiting) { (isUnderWay) throws(LibraryError) in
+        let isFirst = isLinkable(id)
+        let linked = try holding(id, isComplete: isWaiting, isLinking: isFirst) { (isUnderWay) throws(LibraryError) in
             let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
             let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in
                 _ = try records.folder(parent)
-                guard var node = try records.node(id), node.links > 0 else { throw LibraryError.notFound }
+                guard var node = try records.node(id), node.links > 0 || isFirst else { throw LibraryError.notFound }
                 guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
                 guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
                 var arrival = Arrival(
@@ -55,6 +56,7 @@ extension AssetLibrary {
             }
             if let refusal { throw LibraryError.refused(refusal) }
             guard let linked else { throw LibraryError.notFound }
+            if isFirst { noteLinked(id) }
             return linked
         }
         vacancies.remove(name, in: parent)
@@ -73,7 +75,8 @@ extension AssetLibrary {
 
     /// Moves a name, as renameat2(2) says.
     ///
-    /// An upload under a temporary name that gets a final one has its verdict here.
+    /// An upload under a temporary name that gets a final one has its verdict here. With `leavesWhiteout` a device 0/0 takes the old
+    /// name, by which overlayfs knows that what is below has been removed.
     /// - Returns: the node that lost the new name, if one did.
     public func move(
         _ name: EntryName,
@@ -81,6 +84,7 @@ extension AssetLibrary {
         to newName: EntryName,
         in newParent: NodeID,
         _ collision: Collision,
+        leavesWhiteout: Bool = false,
         by uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord? {
@@ -96,7 +100,16 @@ extension AssetLibrary {
         try refuseMoving(source, from: parent, to: newParent)
         if let target, target.isExpired(at: now) {
             _ = try removeIfExpired(newName, in: newParent)
-            return try move(name, in: parent, to: newName, in: newParent, collision, by: uid, gid: gid)
+            return try move(
+                name,
+                in: parent,
+                to: newName,
+                in: newParent,
+                collision,
+                leavesWhiteout: leavesWhiteout,
+                by: uid,
+                gid: gid
+            )
         }
         if target?.isFolder == true, let target {
             try refuseSealed(target.id)
@@ -130,7 +143,12 @@ extension AssetLibrary {
                     savingBegan: vacancies.savingBegan,
                     infection: screened
                 )
-                return try rename(name, in: parent, collision, arrival, isAside, isBusy, by: uploader, records)
+                let moved = try rename(name, in: parent, collision, arrival, isAside, isBusy, by: uploader, records)
+                if leavesWhiteout, try records.node(named: name, in: parent) == nil, moved.refusal == nil {
+                    let whiteout = NodeRecord(mode: 0o020000, uid: uid, gid: gid, now: .now)
+                    try records.insertEntry(name, in: parent, node: records.insert(whiteout).id)
+                }
+                return moved
             }
             if let refusal = moved.refusal { throw LibraryError.refused(refusal) }
             return (moved, moved.version)
@@ -139,7 +157,7 @@ extension AssetLibrary {
             rulebook.forget()
             usage.forget()
         }
-        freeNumbers.free(name, in: parent)
+        if !leavesWhiteout { freeNumbers.free(name, in: parent) }
         if let other = moved.otherName {
             // The kernel takes the name for the file's, which has another now, or is gone.
             tellOfName(newName, in: newParent)
@@ -293,10 +311,13 @@ extension AssetLibrary {
     func holding<Value>(
         _ id: NodeID,
         isComplete: Bool,
+        isLinking: Bool = false,
         _ body: (_ isUnderWay: Bool) throws(LibraryError) -> (Value, VersionID?)
     ) throws(LibraryError) -> Value {
         guard let node = openNode(id) else { return try body(false).0 }
         return try node.upload.withLock { upload throws(LibraryError) in
+            upload.isLinking = isLinking
+            defer { upload.isLinking = false }
             do throws(LibraryError) {
                 if isComplete || waiting.withLock({ $0[id] != nil }) { try finish(&upload, of: node) }
             } catch {

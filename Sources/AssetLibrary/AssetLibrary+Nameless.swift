@@ -1,11 +1,39 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import Logging
 internal import Synchronization
 
 // Files that have lost their last name while programs, or the kernel, still refer to them. What is written to one is no upload, and the
 // file keeps it until the last reference is gone, as on any filesystem.
 extension AssetLibrary {
+    /// Makes a file without a name, and opens it for writing: open(2) with O_TMPFILE.
+    ///
+    /// It is no upload before `link` gives it a name, and is gone with the kernel's last reference if none does.
+    public func makeTemporary(
+        in folder: NodeID,
+        mode: UInt32,
+        umask: UInt32,
+        by uploader: Uploader
+    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        try refuseMaking(NodeRecord(mode: 0o100000, uid: uploader.uid, gid: uploader.gid, now: .now), in: folder)
+        try space.take(4096)
+        let (record, node) = try makeNameless(in: folder, mode: mode, umask: umask, isLinkable: true, by: uploader)
+        linkableNodes.withLock { _ = $0.insert(record.id) }
+        // Its handle keeps it.
+        letGo(record.id)
+        return (record, node)
+    }
+
+    /// Whether a file without a name may be given one: it was made so, and has not had any.
+    func isLinkable(_ id: NodeID) -> Bool { linkableNodes.withLock { !$0.isEmpty && $0.contains(id) } }
+
+    /// A file that was made without a name has one.
+    func noteLinked(_ id: NodeID) {
+        guard linkableNodes.withLock({ $0.remove(id) }) != nil else { return }
+        openNode(id)?.isUnlinked.store(false, ordering: .relaxed)
+        dropKept([id])
+    }
+
     /// Lets a file be written to that has no name any more.
     ///
     /// Where the file is in the trash, or another has taken its place, a program that came by a path means the file that has the name
@@ -69,6 +97,9 @@ extension AssetLibrary {
 
     /// Lets go of files that the kernel does not refer to any more.
     func dropKept(_ nodes: [NodeID]) {
+        linkableNodes.withLock { linkable in
+            if !linkable.isEmpty { for id in nodes { linkable.remove(id) } }
+        }
         let kept = namelessNodes.withLock { kept in kept.isEmpty ? [] : nodes.filter { kept.remove($0) != nil } }
         for id in kept { if let node = openNode(id) { release(node) } }
     }

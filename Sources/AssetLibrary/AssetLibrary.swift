@@ -44,6 +44,8 @@ public final class AssetLibrary: Sendable {
     let waiting = Mutex<[NodeID: Waiting]>([:])
     /// Files without a name that were written to and are closed; each is kept open until the kernel forgets it.
     let namelessNodes = Mutex<Set<NodeID>>([])
+    /// Files that were made without a name and may be given one.
+    let linkableNodes = Mutex<Set<NodeID>>([])
     let settler = Worker()
     /// By which lives are counted.
     let clock: LifeClock
