@@ -32,6 +32,7 @@ extension AssetFilesystem {
             guard isOnlyTimes, view.holdsFiles else { throw OperationFailure(LibraryError.readOnly) }
             return try attributes(of: view)
         }
+        try refuseFixed(id, changes)
         // To its own size a file need not be copied to be cut.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
@@ -56,7 +57,11 @@ extension AssetFilesystem {
         {
             return (attributes(try self.record(id)), Self.lifetime)
         }
-        new.dropsPrivileges = changes.size != nil && caller.uid != 0
+        if changes.size != nil, caller.uid != 0 {
+            let present = try self.record(id)
+            new.dropsPrivileges = true
+            new.mayKeepSetgid = present.mode & 0o2000 == 0 || caller.isMember(of: present.gid)
+        }
         new.dropsCapabilities = changes.size != nil
         // > On success, […] the last modification and last status change timestamps for the file are updated — truncate(2)
         // A change of the size has done so already.
@@ -64,6 +69,15 @@ extension AssetFilesystem {
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, new) }
         return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
+    }
+
+    /// > EPERM the file is marked immutable or append-only — chmod(2), chown(2), truncate(2), and but for the present time utimensat(2)
+    private func refuseFixed(_ id: NodeID, _ changes: FUSE.AttributeChanges) throws(OperationFailure) {
+        func isPresent(_ time: FUSE.AttributeChanges.Time?) -> Bool { if case .at = time { false } else { true } }
+        let isTouch =
+            changes.mode == nil && changes.uid == nil && changes.gid == nil && changes.size == nil
+            && isPresent(changes.accessed) && isPresent(changes.modified)
+        try refusing { () throws(LibraryError) in try library.refuseAttributes(of: id, isTouch: isTouch) }
     }
 
     func truncate(

@@ -84,6 +84,10 @@ extension AssetFilesystem {
             return opened
         }
         let isTruncating = flags & O_TRUNC != 0
+        if isWriting || isTruncating {
+            let appends = isWriting && flags & O_APPEND != 0 && !isTruncating
+            try refusing { () throws(LibraryError) in try library.refuseOpening(id, appends: appends) }
+        }
         let node = try arriving(
             at: id,
             isChanging: isWriting || isTruncating,
@@ -93,6 +97,7 @@ extension AssetFilesystem {
             // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
             if !isWriting, isTruncating {
                 try truncate(id, to: 0, handle: nil, insists: insists, for: caller)
+                try dropPrivileges(of: id, caller)
             }
             return try refusing { () throws(LibraryError) in
                 try library.open(
@@ -223,13 +228,18 @@ extension AssetFilesystem {
     ///
     /// Capabilities go whoever writes.
     private func willWrite(_ open: OpenFileHandle, for caller: Caller) throws(OperationFailure) {
+        try refusing { () throws(LibraryError) in try library.refuseWriting(to: open.node.id) }
         guard open.mayHavePrivileges.exchange(false, ordering: .relaxed) else { return }
         try dropPrivileges(of: open.node.id, caller)
     }
 
     private func dropPrivileges(of id: NodeID, _ caller: Caller) throws(OperationFailure) {
         var changes = AssetLibrary.AttributeChanges()
-        if caller.uid != 0 { changes.dropsPrivileges = try record(id).mode & 0o6000 != 0 }
+        if caller.uid != 0 {
+            let record = try record(id)
+            changes.dropsPrivileges = record.mode & 0o6000 != 0
+            changes.mayKeepSetgid = record.mode & 0o2000 == 0 || caller.isMember(of: record.gid)
+        }
         changes.dropsCapabilities = library.mayHaveCapabilities(id)
         guard changes.dropsPrivileges || changes.dropsCapabilities else { return }
         let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, changes) }
@@ -292,6 +302,10 @@ extension AssetFilesystem {
         let open = try writable(handle)
         // FALLOC_FL_KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE
         guard mode & ~(0x01 | 0x02 | 0x10) == 0 else { throw OperationFailure(.notSupportedOnSocket) }
+        // > EPERM the file […] has the append-only flag set and mode is not 0 or FALLOC_FL_KEEP_SIZE — fallocate(2)
+        if mode & ~0x01 != 0 {
+            try refusing { () throws(LibraryError) in try library.refuseOpening(open.node.id, appends: false) }
+        }
         try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in
             try library.allocate(open.node, mode: mode, offset: offset, length: length)

@@ -54,7 +54,7 @@ extension AssetLibrary {
             let isPrivate = node.access?.isPrivate == true
             let own =
                 try records.extendedAttributeNames(of: id).filter {
-                    $0 != AttributeName.error && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
+                    $0 != AttributeName.error && $0 != Array(KernelAttributes.flags.utf8) && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
                 } + lifeNames(of: node, records)
             if node.isFolder {
                 return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
@@ -97,6 +97,7 @@ extension AssetLibrary {
         guard value.count <= 65_536 else { throw .tooLong("The value has \(value.count) bytes; 65536 are allowed.") }
         let text = String(decoding: name, as: UTF8.self)
         let attribute = AttributeName(name)
+        try refuseFixed(id)
         try refuseUnlistable(name, attribute, of: id)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
@@ -172,6 +173,7 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         let attribute = AttributeName(name)
         let text = String(decoding: name, as: UTF8.self)
+        try refuseFixed(id)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .life(let attribute): return try removeLife(attribute, text, of: id, by: uploader)

@@ -14,6 +14,8 @@ extension AssetLibrary {
         gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
+        try refuseFixed(parent, .immutable)
+        try refuseFixed(id)
         try refuseName(name, in: parent, by: uid)
         _ = try removeIfExpired(name, in: parent)
         let isWaiting = try read { records in
@@ -98,6 +100,9 @@ extension AssetLibrary {
         let now = clock.now
         guard let source, !source.isExpired(at: now) else { throw .notFound }
         try refuseMoving(source, from: parent, to: newParent)
+        try refuseVacating(name, in: parent)
+        try refuseFixed(newParent, .immutable)
+        if target != nil { try refuseVacating(newName, in: newParent) }
         if let target, target.isExpired(at: now) {
             _ = try removeIfExpired(newName, in: newParent)
             return try move(

@@ -155,6 +155,7 @@ extension AssetLibrary {
         isLinkable: Bool = false,
         by uploader: Uploader
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        try refuseFixed(folder, .immutable)
         let made = try write { records in
             let parent = try records.folder(folder)
             let gid = parent.mode & 0o2000 != 0 ? parent.gid : uploader.gid

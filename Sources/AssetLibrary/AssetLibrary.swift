@@ -44,6 +44,8 @@ public final class AssetLibrary: Sendable {
     let waiting = Mutex<[NodeID: Waiting]>([:])
     /// Files without a name that were written to and are closed; each is kept open until the kernel forgets it.
     let namelessNodes = Mutex<Set<NodeID>>([])
+    /// Whether any file may have flags of chattr(1).
+    let mayHaveFlags = Atomic(false)
     /// Files that were made without a name and may be given one.
     let linkableNodes = Mutex<Set<NodeID>>([])
     let settler = Worker()
@@ -125,6 +127,7 @@ public final class AssetLibrary: Sendable {
             searching = Searching(path: layout.searchPath, log: log)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
+            mayHaveFlags.store(kernelAttributes.isInUse(KernelAttributes.flags), ordering: .relaxed)
             rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
             prepareSearch()
             try makeRoots()
