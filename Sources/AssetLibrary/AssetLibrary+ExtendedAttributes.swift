@@ -54,7 +54,8 @@ extension AssetLibrary {
             let isPrivate = node.access?.isPrivate == true
             let own =
                 try records.extendedAttributeNames(of: id).filter {
-                    $0 != AttributeName.error && $0 != Array(KernelAttributes.flags.utf8) && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
+                    $0 != AttributeName.error && $0 != Array(KernelAttributes.flags.utf8)
+                        && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
                 } + lifeNames(of: node, records)
             if node.isFolder {
                 return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })

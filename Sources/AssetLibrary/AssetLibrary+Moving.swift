@@ -61,6 +61,7 @@ extension AssetLibrary {
             if isFirst { noteLinked(id) }
             return linked
         }
+        if isFirst { dropKept([id]) }
         vacancies.remove(name, in: parent)
         return linked
     }

@@ -27,11 +27,10 @@ extension AssetLibrary {
     /// Whether a file without a name may be given one: it was made so, and has not had any.
     func isLinkable(_ id: NodeID) -> Bool { linkableNodes.withLock { !$0.isEmpty && $0.contains(id) } }
 
-    /// A file that was made without a name has one.
+    /// Notes that a file which was made without a name has one; `dropKept` is called afterwards, without the lock of its upload.
     func noteLinked(_ id: NodeID) {
-        guard linkableNodes.withLock({ $0.remove(id) }) != nil else { return }
+        linkableNodes.withLock { _ = $0.remove(id) }
         openNode(id)?.isUnlinked.store(false, ordering: .relaxed)
-        dropKept([id])
     }
 
     /// Lets a file be written to that has no name any more.

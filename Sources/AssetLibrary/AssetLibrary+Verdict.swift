@@ -87,7 +87,8 @@ extension AssetLibrary {
                     let former = try replacedSize(by: record, aim, records)
                     usage.add(size - former, to: try rulebook.of(folder, records))
                 }
-                guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing || isLinking, records) else {
+                guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing || isLinking, records)
+                else {
                     return .lost
                 }
                 guard let place else { return .waiting }
