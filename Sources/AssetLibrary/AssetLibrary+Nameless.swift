@@ -38,21 +38,22 @@ extension AssetLibrary {
     /// Where the file is in the trash, or another has taken its place, a program that came by a path means the file that has the name
     /// now. So the first attempt is refused, and the path is walked once more; one that `insists` comes by a descriptor, a handle or a
     /// bind mount, or has lost the race twice, and writes to a file of its own.
-    /// - Throws: `.replaced` where the name is to be looked up again.
+    /// - Throws: `.replaced` where the name is to be looked up again; `.readOnly` for what is in the trash, where `insists` is nil
+    ///   because there is no path.
     func admitNameless(
         _ node: OpenNode,
         _ upload: borrowing OpenNode.Upload,
-        insists: Bool
+        insists: Bool?
     ) throws(LibraryError) {
         guard node.isUnlinked.load(ordering: .relaxed), upload.writers == 0, !upload.isDirty else { return }
-        let isAnothers = try read { records -> Bool in
+        let (isTrashed, isReplaced) = try read { records -> (Bool, Bool) in
             guard let record = try records.node(node.id), record.links == 0, let asset = record.asset else {
-                return false
+                return (false, false)
             }
-            return try records.trashed(asset)?.node == record.id || records.isShown(asset)
+            return (try records.trashed(asset)?.node == record.id, try records.isShown(asset))
         }
-        guard isAnothers else { return }
-        guard insists else { throw .replaced }
+        guard isTrashed || isReplaced else { return }
+        guard insists == true else { throw isTrashed && insists == nil ? .readOnly : .replaced }
         try detach(node.id)
     }
 

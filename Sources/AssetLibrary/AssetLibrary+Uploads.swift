@@ -39,12 +39,12 @@ extension AssetLibrary {
     ///
     /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
     /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced; `insists`, that its name
-    /// has been looked up again in vain, so that a file which has lost it is opened for writing all the same.
+    /// has been looked up again in vain, so that a file which has lost it is opened for writing all the same, and `false`, that it can be.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
         isTruncating: Bool = false,
-        insists: Bool = false,
+        insists: Bool? = nil,
         uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> OpenNode {
