@@ -23,6 +23,11 @@ extension AssetLibrary {
             return try node.isFile && placeToPublish(node, records) == nil
         }
         let isFirst = isLinkable(id)
+        if isFirst, collections.has(parent) {
+            throw .notPermitted(
+                "A collection holds links to files that are in folders/; give the file a name there first."
+            )
+        }
         let linked = try holding(id, isComplete: isWaiting, isLinking: isFirst) { (isUnderWay) throws(LibraryError) in
             let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
             let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in

@@ -31,6 +31,7 @@ struct LinuxTests {
                 fd = make(b"kept"); path = os.open(f"/proc/self/fd/{fd}", os.O_PATH); os.close(fd)
                 assert text(f"/proc/self/fd/{path}") == b"kept" and link(path, "late", "empty") is None and text("late") == b"kept"
                 os.close(path)
+                os.mkdir("../collections/c"); fd = make(b"x"); assert link(fd, "../collections/c/x", "empty") == "EPERM"; os.close(fd)
                 fd = make(b"x"); assert link(fd, "late", "empty") == "EEXIST" and link(fd, "other", "empty") is None; os.close(fd)
                 fd = make(b"x", flags=os.O_RDWR | os.O_EXCL); assert link(fd, "excluded", "empty") == "ENOENT"; os.close(fd)
                 # A name that was removed is none that can be linked again.
