@@ -32,6 +32,7 @@ extension AssetFilesystem {
             guard isOnlyTimes, view.holdsFiles else { throw OperationFailure(LibraryError.readOnly) }
             return try attributes(of: view)
         }
+        try refuseFixed(id, changes)
         // To its own size a file need not be copied to be cut.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
@@ -39,7 +40,8 @@ extension AssetFilesystem {
             if handle == nil {
                 // truncate(2), as open(2), looks its name up again.
                 try arriving(at: id, isChanging: true, isTruncating: size == 0, for: caller) {
-                    () throws(OperationFailure) in try truncate(id, to: size, handle: nil, for: caller)
+                    (insists) throws(OperationFailure) in
+                    try truncate(id, to: size, handle: nil, insists: insists, for: caller)
                 }
             } else {
                 try truncate(id, to: size, handle: handle, for: caller)
@@ -55,7 +57,11 @@ extension AssetFilesystem {
         {
             return (attributes(try self.record(id)), Self.lifetime)
         }
-        new.dropsPrivileges = changes.size != nil && caller.uid != 0
+        if changes.size != nil, caller.uid != 0 {
+            let present = try self.record(id)
+            new.dropsPrivileges = true
+            new.mayKeepSetgid = present.mode & 0o2000 == 0 || caller.isMember(of: present.gid)
+        }
         new.dropsCapabilities = changes.size != nil
         // > On success, […] the last modification and last status change timestamps for the file are updated — truncate(2)
         // A change of the size has done so already.
@@ -65,10 +71,20 @@ extension AssetFilesystem {
         return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
     }
 
+    /// > EPERM the file is marked immutable or append-only — chmod(2), chown(2), truncate(2), and but for the present time utimensat(2)
+    private func refuseFixed(_ id: NodeID, _ changes: FUSE.AttributeChanges) throws(OperationFailure) {
+        func isPresent(_ time: FUSE.AttributeChanges.Time?) -> Bool { if case .at = time { false } else { true } }
+        let isTouch =
+            changes.mode == nil && changes.uid == nil && changes.gid == nil && changes.size == nil
+            && isPresent(changes.accessed) && isPresent(changes.modified)
+        try refusing { () throws(LibraryError) in try library.refuseAttributes(of: id, isTouch: isTouch) }
+    }
+
     func truncate(
         _ id: NodeID,
         to size: Int64,
         handle: FileHandle?,
+        insists: Bool = false,
         for caller: Caller
     ) throws(OperationFailure) {
         guard size >= 0 else { throw OperationFailure(.invalidArgument) }
@@ -82,6 +98,7 @@ extension AssetFilesystem {
                 forWriting: true,
                 isTruncating: size == 0,
                 isReplacement: resourceLookups.end(caller.pid, id),
+                insists: insists,
                 uid: caller.uid,
                 gid: caller.gid
             )
@@ -137,6 +154,7 @@ extension AssetFilesystem {
             result.linkCount = 1
         }
         result.device = record.device
+        result.born = record.born.rawValue
         if record.isSymbolicLink { result.size = Int64(record.target.count) }
         if record.isFolder { result.size = 4096 }
         return result

@@ -26,6 +26,7 @@ extension AssetFilesystem {
         if name.bytes.elementsEqual("system.posix_acl_access".utf8) {
             mayKeepSetgid = caller.isMember(of: try record(id).gid)
         }
+        let displaced = library.displacedName(by: name.bytes, of: id)
         try refusing { () throws(LibraryError) in
             try library.setExtendedAttribute(
                 name.bytes,
@@ -36,6 +37,7 @@ extension AssetFilesystem {
                 by: uploader(caller)
             )
         }
+        if let displaced { displacedNames.note(displaced, of: id, by: caller.pid) }
         // Turned, the file has another content and size, of which the kernel knows nothing.
         if library.changesContent(name.bytes) { kernel.withLock { $0 }?.invalidate(inode) }
         try showAnew(id, after: name)
@@ -89,6 +91,7 @@ extension AssetFilesystem {
         let id = node(inode)
         guard View(id) == nil else { return [] }
         let names = try refusing { () throws(LibraryError) in try library.extendedAttributeNames(of: id) }
+        if !names.isEmpty { displacedNames.noteList(of: id, by: caller.pid) }
         // > attributes in the trusted namespace are visible only to processes with CAP_SYS_ADMIN — xattr(7)
         return caller.uid == 0 ? names : names.filter { !$0.starts(with: Array("trusted.".utf8)) }
     }
@@ -96,6 +99,7 @@ extension AssetFilesystem {
     /// Removes an extended attribute.
     public func removexattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) {
         let id = try place(inode)
+        if displacedNames.take(name.bytes, of: id, by: caller.pid) { return }
         try refusing { () throws(LibraryError) in
             try library.removeExtendedAttribute(
                 name.bytes,

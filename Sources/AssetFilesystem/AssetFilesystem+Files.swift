@@ -16,9 +16,10 @@ extension AssetFilesystem {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
-        if case .capability(let number) = View(node(parent)) {
+        if case .capability(let number) = View(node(parent)), name.bytes != Name.none {
             return try createDropped(name, by: number, mode: mode, for: caller)
         }
+        if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, for: caller) }
         let spot = try spot(parent, name, makes: true, for: caller)
         let uploaded = try entryName(name)
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -31,14 +32,19 @@ extension AssetFilesystem {
                     by: uploader(caller)
                 )
             }
-            return try library.makeFile(
-                spot.name,
-                in: spot.folder,
-                mode: mode,
-                umask: caller.umask,
-                uid: caller.uid,
-                gid: caller.gid
-            )
+            do throws(LibraryError) {
+                return try library.makeFile(
+                    spot.name,
+                    in: spot.folder,
+                    mode: mode,
+                    umask: caller.umask,
+                    uid: caller.uid,
+                    gid: caller.gid
+                )
+            } catch .nameTaken where flags & O_EXCL == 0 {
+                // The name has come by itself since the kernel looked: looked up again, it is opened.
+                throw .replaced
+            }
         }
         if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot) }
         let isOfView = View(self.node(parent)) != nil
@@ -78,20 +84,28 @@ extension AssetFilesystem {
             return opened
         }
         let isTruncating = flags & O_TRUNC != 0
+        if isWriting || isTruncating {
+            let appends = isWriting && flags & O_APPEND != 0 && !isTruncating
+            try refusing { () throws(LibraryError) in try library.refuseOpening(id, appends: appends) }
+        }
         let node = try arriving(
             at: id,
             isChanging: isWriting || isTruncating,
             isTruncating: isTruncating,
             for: caller
-        ) { () throws(OperationFailure) in
+        ) { (insists) throws(OperationFailure) in
             // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
-            if !isWriting, isTruncating { try truncate(id, to: 0, handle: nil, for: caller) }
+            if !isWriting, isTruncating {
+                try truncate(id, to: 0, handle: nil, insists: insists, for: caller)
+                try dropPrivileges(of: id, caller)
+            }
             return try refusing { () throws(LibraryError) in
                 try library.open(
                     id,
                     forWriting: isWriting,
                     isTruncating: isWriting && isTruncating,
                     isReplacement: isWriting && resourceLookups.end(caller.pid, id),
+                    insists: insists,
                     uid: caller.uid,
                     gid: caller.gid
                 )
@@ -137,7 +151,7 @@ extension AssetFilesystem {
     /// - *passthrough*, for large files that are read: the kernel reads the blob itself. Writers come to us all the same.
     /// - else readers use the page cache, which the kernel keeps right because every change of the content goes through it, and
     ///   writers come to us with every write, so that what they wrote is hashed as it comes.
-    private func opened(
+    func opened(
         _ node: OpenNode,
         isWriting: Bool,
         isReplacement: Bool = false,
@@ -216,13 +230,18 @@ extension AssetFilesystem {
     ///
     /// Capabilities go whoever writes.
     private func willWrite(_ open: OpenFileHandle, for caller: Caller) throws(OperationFailure) {
+        try refusing { () throws(LibraryError) in try library.refuseWriting(to: open.node.id) }
         guard open.mayHavePrivileges.exchange(false, ordering: .relaxed) else { return }
         try dropPrivileges(of: open.node.id, caller)
     }
 
     private func dropPrivileges(of id: NodeID, _ caller: Caller) throws(OperationFailure) {
         var changes = AssetLibrary.AttributeChanges()
-        if caller.uid != 0 { changes.dropsPrivileges = try record(id).mode & 0o6000 != 0 }
+        if caller.uid != 0 {
+            let record = try record(id)
+            changes.dropsPrivileges = record.mode & 0o6000 != 0
+            changes.mayKeepSetgid = record.mode & 0o2000 == 0 || caller.isMember(of: record.gid)
+        }
         changes.dropsCapabilities = library.mayHaveCapabilities(id)
         guard changes.dropsPrivileges || changes.dropsCapabilities else { return }
         let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, changes) }
@@ -285,6 +304,10 @@ extension AssetFilesystem {
         let open = try writable(handle)
         // FALLOC_FL_KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE
         guard mode & ~(0x01 | 0x02 | 0x10) == 0 else { throw OperationFailure(.notSupportedOnSocket) }
+        // > EPERM the file […] has the append-only flag set and mode is not 0 or FALLOC_FL_KEEP_SIZE — fallocate(2)
+        if mode & ~0x01 != 0 {
+            try refusing { () throws(LibraryError) in try library.refuseOpening(open.node.id, appends: false) }
+        }
         try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in
             try library.allocate(open.node, mode: mode, offset: offset, length: length)
@@ -301,7 +324,8 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Int {
         let open = try writable(handle)
-        guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
+        // What a view makes up is nowhere to be copied from; the kernel reads and writes it then.
+        guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.notSupportedOnSocket) }
         try willWrite(open, for: caller)
         return Int(
             try refusing { () throws(LibraryError) in
@@ -317,7 +341,9 @@ extension AssetFilesystem {
         whence: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> Int64 {
-        guard let open = handle.object as? OpenFileHandle else { throw OperationFailure(.invalidArgument) }
+        guard let open = handle.object as? OpenFileHandle else {
+            return try lseek(handle.object as? OpenViewHandle, offset: offset, whence: whence)
+        }
         let (file, size) = open.node.content
         // > ENXIO whence is SEEK_DATA or SEEK_HOLE, and offset is beyond the end of the file — lseek(2)
         guard let file, offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
@@ -326,6 +352,15 @@ extension AssetFilesystem {
         let found = try refusing { () throws(LibraryError) in try library.seek(file, offset, whence: whence) }
         guard let found else { throw OperationFailure(.noSuchAddressOrDevice) }
         return min(found, size)
+    }
+
+    /// A view's file is all data.
+    private func lseek(_ view: OpenViewHandle?, offset: Int64, whence: Int32) throws(OperationFailure) -> Int64 {
+        guard let view else { throw OperationFailure(.badFileDescriptor) }
+        let known = view.version?.size ?? view.content.map { Int64($0.count) }
+        let size = if let known { known } else { try reading { try $0.size(of: view.journal) } }
+        guard offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
+        return whence == 4 /* SEEK_HOLE */ ? size : offset
     }
 
     private func writable(_ handle: FileHandle) throws(OperationFailure) -> OpenFileHandle {

@@ -21,6 +21,7 @@ extension AssetFilesystem {
         if name.bytes == [0x2E, 0x2E] { return try entry(of: self.parent(of: parent)) }
         let name = try entryName(name)
         if View(parent) == .trash {
+            secondLooks.noteTrash(caller.pid)
             guard let found = try trashed(name, for: caller) else { throw .missingForNow }
             return unsure(found.node, name.bytes, in: parent)
         }

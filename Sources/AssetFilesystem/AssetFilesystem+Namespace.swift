@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 public import FUSE
+internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
@@ -16,7 +17,7 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> Entry {
         let isFile = mode & 0o170000 == 0o100000
         if isFile {
-            let (entry, opened) = try create(name, in: parent, mode: mode, flags: 0, for: caller)
+            let (entry, opened) = try create(name, in: parent, mode: mode, flags: O_EXCL, for: caller)
             release(opened.handle)
             return entry
         }
@@ -136,7 +137,7 @@ extension AssetFilesystem {
 
     /// Moves a name; out of the trash, to one that is free.
     ///
-    /// RENAME_WHITEOUT, which overlayfs would want, is EINVAL.
+    /// With RENAME_WHITEOUT, of overlayfs, a device 0/0 takes the old name; in `folders/` alone.
     public func rename(
         _ name: Name,
         in parent: InodeNumber,
@@ -173,7 +174,12 @@ extension AssetFilesystem {
             }
         }
         let collision: AssetLibrary.Collision
-        switch flags {
+        let leavesWhiteout = flags & 4 != 0  // RENAME_WHITEOUT
+        if leavesWhiteout, View(node(parent)) != nil || View(node(newParent)) != nil {
+            throw OperationFailure(.invalidArgument)
+        }
+        switch flags & ~4 {
+        case 2 where leavesWhiteout: throw OperationFailure(.invalidArgument)
         case 0: collision = .replace
         // RENAME_NOREPLACE; a name that stands for an asset's next content is free. EEXIST for one that lstat(2) does not find leads mv(1)
         // of Debian 12 to judge by what it has not read.
@@ -189,6 +195,7 @@ extension AssetFilesystem {
                 in: target.folder,
                 collision,
                 isReplacement: target.isReplacement,
+                leavesWhiteout: leavesWhiteout,
                 by: caller.uid,
                 gid: caller.gid
             )

@@ -25,6 +25,8 @@ public final class AssetFilesystem: Filesystem {
     let kernel = Mutex<Kernel?>(nil)
     let detours = Detours()
     let resourceLookups = ResourceLookups()
+    let secondLooks = SecondLooks()
+    let displacedNames = DisplacedNames()
     /// Names that are not folders' own, by which the kernel may know a node.
     struct Alias: Hashable {
         let view: NodeID

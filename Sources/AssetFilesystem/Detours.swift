@@ -74,7 +74,7 @@ extension AssetFilesystem {
         isChanging: Bool,
         isTruncating: Bool,
         for caller: Caller,
-        _ body: () throws(OperationFailure) -> Value
+        _ body: (_ insists: Bool) throws(OperationFailure) -> Value
     ) throws(OperationFailure) -> Value {
         abandon(detours.leftBehind())
         let detour = detours.end(caller.pid)
@@ -89,7 +89,7 @@ extension AssetFilesystem {
         }
         let isSent = isOwn || detour.map { $0.isAllowed && $0.file == id } ?? false
         if isChanging, !isSent { try detourIfKept(id, isTruncating: isTruncating, for: caller) }
-        return try body()
+        return try isChanging ? lookingAgain(at: id, isTruncating: isTruncating, for: caller, body) : body(false)
     }
 
     /// Sends a thread to another file, where what has the name is to stay.

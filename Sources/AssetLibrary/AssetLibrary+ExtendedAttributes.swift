@@ -59,14 +59,15 @@ extension AssetLibrary {
             let isPrivate = node.access?.isPrivate == true
             let own =
                 try records.extendedAttributeNames(of: id).filter {
-                    $0 != AttributeName.error && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
+                    $0 != AttributeName.error && $0 != Array(KernelAttributes.flags.utf8)
+                        && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
                 } + lifeNames(of: node, records)
             if node.isFolder {
                 return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
             }
             guard let asset = node.asset else { return own }
             let fields = try records.fields(of: asset).filter { $0.isOwn || $0.field.isListedWhenExtracted }
-            return own + fields.map { AttributeName.bytes(of: $0.field) }
+            return own + fields.map { $0.attribute.map { Array($0.utf8) } ?? AttributeName.bytes(of: $0.field) }
         }
     }
 
@@ -102,6 +103,8 @@ extension AssetLibrary {
         guard value.count <= 65_536 else { throw .tooLong("The value has \(value.count) bytes; 65536 are allowed.") }
         let text = String(decoding: name, as: UTF8.self)
         let attribute = AttributeName(name)
+        try refuseFixed(id)
+        try refuseUnlistable(name, attribute, of: id)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .policy(let key): return try setPolicy(key, of: id, to: value, presence, by: uploader)
@@ -132,6 +135,37 @@ extension AssetLibrary {
         }
     }
 
+    /// The most bytes that listxattr(2) returns, XATTR_LIST_MAX.
+    private static let listLimit: Int64 = 65_536
+    /// What of it is kept for names that come by themselves: fields that a file says itself, access and expiry, and names that several
+    /// threads set at once.
+    private static let listReserve: Int64 = 3072
+
+    /// Refuses one name more where the list of all could no longer be read.
+    private func refuseUnlistable(
+        _ name: [UInt8],
+        _ attribute: AttributeName,
+        of id: NodeID
+    ) throws(LibraryError) {
+        switch attribute {
+        case .free, .mediaType, .field, .rating, .policy: break
+        default: return
+        }
+        let listed = try read { try $0.listedBytes(of: id) }
+        guard listed + Int64(name.count) + 1 > Self.listLimit - Self.listReserve,
+            try !extendedAttributeNames(of: id).contains(name)
+        else { return }
+        throw .noSpace(
+            "\(String(decoding: name, as: UTF8.self)) cannot be set: all names together have \(listed) bytes, and no list can have more than \(Self.listLimit); remove others first."
+        )
+    }
+
+    /// The name under which a field is listed that is to be set by another of its names; nil where there is none, or no other.
+    public func displacedName(by name: [UInt8], of id: NodeID) -> [UInt8]? {
+        guard let field = AttributeName(name).field, AttributeName.names(of: field).count > 1 else { return nil }
+        return (try? extendedAttributeNames(of: id))?.first { $0 != name && AttributeName($0).field == field }
+    }
+
     /// Whether setting an attribute changes the file's content.
     public func changesContent(_ name: [UInt8]) -> Bool {
         if case .action(.rotate) = AttributeName(name) { true } else { false }
@@ -145,6 +179,7 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         let attribute = AttributeName(name)
         let text = String(decoding: name, as: UTF8.self)
+        try refuseFixed(id)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .life(let attribute): return try removeLife(attribute, text, of: id, by: uploader)

@@ -68,7 +68,7 @@ extension AssetLibrary {
                 )
             }
             try records.separateForeign(&node)
-            try records.setFieldValue(field, of: node, to: value)
+            try records.setFieldValue(field, of: node, to: value, as: name)
             let canonical = AttributeName.bytes(of: field)
             if name != canonical, node.asset != nil { try records.deleteExtendedAttribute(name, of: id) }
             try noteChange(of: id, String(decoding: canonical, as: UTF8.self), by: uploader.uid, records)
@@ -98,9 +98,7 @@ extension AssetLibrary {
             guard try isStored || records.fieldValue(field, of: id) != nil else { throw LibraryError.noSuchAttribute }
             try records.separateForeign(&node)
             if let asset = node.asset { try records.deleteField(field, of: asset) }
-            for stored in [name, AttributeName.bytes(of: field)] {
-                try records.deleteExtendedAttribute(stored, of: id)
-            }
+            for stored in AttributeName.names(of: field) { try records.deleteExtendedAttribute(stored, of: id) }
             let canonical = AttributeName.bytes(of: field)
             try noteChange(of: id, String(decoding: canonical, as: UTF8.self), by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
@@ -119,16 +117,25 @@ extension Records {
     /// A field of the asset that a file shows; of a file that is no asset, what was set for it to be one day.
     func fieldValue(_ field: Field, of id: NodeID) throws -> [UInt8]? {
         guard let asset = try node(id)?.asset else {
-            return try extendedAttribute(AttributeName.bytes(of: field), of: id)
+            return try AttributeName.names(of: field).lazy.compactMap { try extendedAttribute($0, of: id) }.first
         }
         return try self.field(field, of: asset).map { Array($0.utf8) }
     }
 
-    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8]) throws {
-        guard let asset = node.asset else {
-            return try setExtendedAttribute(AttributeName.bytes(of: field), of: node.id, to: value)
+    /// A value is listed under the name by which it was last set, so that what copies attributes finds the names that it knows.
+    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8], as name: [UInt8]) throws {
+        if let asset = node.asset {
+            return try setField(
+                field,
+                of: asset,
+                to: String(decoding: value, as: UTF8.self),
+                as: AttributeName.alias(name, of: field)
+            )
         }
-        try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
+        for other in AttributeName.names(of: field) where other != name {
+            try deleteExtendedAttribute(other, of: node.id)
+        }
+        try setExtendedAttribute(name, of: node.id, to: value)
     }
 
     fileprivate func metadataCount(ofNode node: NodeRecord) throws -> Int {

@@ -247,7 +247,7 @@ extension AssetLibrary {
         var fields = JSONObject()
         var metadata = JSONObject()
         var said: [String] = []
-        for (field, value, isOwn) in try records.fields(of: asset.id) {
+        for (field, value, isOwn, _) in try records.fields(of: asset.id) {
             if field.isMetadata {
                 metadata.add(String(field.name.dropFirst(Field.metadataPrefix.count)), value)
             } else {

@@ -14,6 +14,8 @@ extension AssetLibrary {
         gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
+        try refuseFixed(parent, .immutable)
+        try refuseFixed(id)
         try refuseName(name, in: parent, by: uid)
         _ = try removeIfExpired(name, in: parent)
         let isWaiting = try read { records in
@@ -21,12 +23,18 @@ extension AssetLibrary {
             return try node.isFile && placeToPublish(node, records) == nil
         }
         let mayBeRefused = isWaiting ? try mayRefuse(in: parent) : false
-        let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused) {
+        let isFirst = isLinkable(id)
+        if isFirst, collections.has(parent) {
+            throw .notPermitted(
+                "A collection holds links to files that are in folders/; give the file a name there first."
+            )
+        }
+        let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused, isLinking: isFirst) {
             (isUnderWay) throws(LibraryError) in
             let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
             let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in
                 _ = try records.folder(parent)
-                guard var node = try records.node(id), node.links > 0 else { throw LibraryError.notFound }
+                guard var node = try records.node(id), node.links > 0 || isFirst else { throw LibraryError.notFound }
                 guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
                 guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
                 var arrival = Arrival(
@@ -57,8 +65,10 @@ extension AssetLibrary {
             }
             if let refusal { throw LibraryError.refused(refusal) }
             guard let linked else { throw LibraryError.notFound }
+            if isFirst { noteLinked(id) }
             return linked
         }
+        if isFirst { dropKept([id]) }
         vacancies.remove(name, in: parent)
         return linked
     }
@@ -76,7 +86,8 @@ extension AssetLibrary {
     /// Moves a name, as renameat2(2) says.
     ///
     /// An upload under a temporary name that gets a final one has its verdict here. `isReplacement` says that the new name was
-    /// given in `resources/ID/`, so that the former content is kept.
+    /// given in `resources/ID/`, so that the former content is kept. With
+    /// `leavesWhiteout` a device 0/0 takes the old name, by which overlayfs knows that what is below has been removed.
     /// - Returns: the node that lost the new name, if one did.
     public func move(
         _ name: EntryName,
@@ -85,6 +96,7 @@ extension AssetLibrary {
         in newParent: NodeID,
         _ collision: Collision,
         isReplacement: Bool = false,
+        leavesWhiteout: Bool = false,
         by uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord? {
@@ -98,6 +110,9 @@ extension AssetLibrary {
         let now = clock.now
         guard let source, !source.isExpired(at: now) else { throw .notFound }
         try refuseMoving(source, from: parent, to: newParent)
+        try refuseVacating(name, in: parent)
+        try refuseFixed(newParent, .immutable)
+        if target != nil { try refuseVacating(newName, in: newParent) }
         if let target, target.isExpired(at: now) {
             _ = try removeIfExpired(newName, in: newParent)
             return try move(
@@ -107,6 +122,7 @@ extension AssetLibrary {
                 in: newParent,
                 collision,
                 isReplacement: isReplacement,
+                leavesWhiteout: leavesWhiteout,
                 by: uid,
                 gid: gid
             )
@@ -146,7 +162,12 @@ extension AssetLibrary {
                     savingBegan: vacancies.savingBegan,
                     infection: screened
                 )
-                return try rename(name, in: parent, collision, arrival, isAside, isBusy, by: uploader, records)
+                let moved = try rename(name, in: parent, collision, arrival, isAside, isBusy, by: uploader, records)
+                if leavesWhiteout, try records.node(named: name, in: parent) == nil, moved.refusal == nil {
+                    let whiteout = NodeRecord(mode: 0o020000, uid: uid, gid: gid, now: .now)
+                    try records.insertEntry(name, in: parent, node: records.insert(whiteout).id)
+                }
+                return moved
             }
             if let refusal = moved.refusal { throw LibraryError.refused(refusal) }
             return (moved, moved.version)
@@ -155,7 +176,7 @@ extension AssetLibrary {
             rulebook.forget()
             usage.forget()
         }
-        freeNumbers.free(name, in: parent)
+        if !leavesWhiteout { freeNumbers.free(name, in: parent) }
         if let other = moved.otherName {
             // The kernel takes the name for the file's, which has another now, or is gone.
             tellOfName(newName, in: newParent)
@@ -318,10 +339,13 @@ extension AssetLibrary {
         _ id: NodeID,
         isComplete: Bool,
         mayBeRefused: Bool,
+        isLinking: Bool = false,
         _ body: (_ isUnderWay: Bool) throws(LibraryError) -> (Value, VersionID?)
     ) throws(LibraryError) -> Value {
         guard let node = openNode(id) else { return try body(false).0 }
         return try node.upload.withLock { upload throws(LibraryError) in
+            upload.isLinking = isLinking
+            defer { upload.isLinking = false }
             let isLong = upload.isDirty && upload.bytesToRead(node.content.size) > Self.quickBytes
             if isLong, isComplete, mayBeRefused {
                 postpone(node, isAnswered: false)

@@ -155,6 +155,7 @@ extension AssetLibrary {
         by uploader: Uploader
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
         guard let own = resource.name, let former = resource.node else { throw .notFound }
+        try refuseFixed(former.id)
         try refuseName(own, in: resource.folder.id, by: uploader.uid)
         try space.take(4096)
         let made = try write { records in

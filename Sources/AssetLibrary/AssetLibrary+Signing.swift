@@ -152,12 +152,19 @@ extension AssetLibrary {
         in folder: NodeID,
         mode: UInt32,
         umask: UInt32,
+        isLinkable: Bool = false,
         by uploader: Uploader
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        try refuseFixed(folder, .immutable)
         let made = try write { records in
             let parent = try records.folder(folder)
             let gid = parent.mode & 0o2000 != 0 ? parent.gid : uploader.gid
-            var node = NodeRecord(mode: 0o100000 | mode & 0o777, uid: uploader.uid, gid: gid, now: .now)
+            var node = NodeRecord(
+                mode: 0o100000 | mode & (isLinkable ? 0o7777 : 0o777),
+                uid: uploader.uid,
+                gid: gid,
+                now: .now
+            )
             node.links = 0
             try inheritAccess(from: folder, for: &node, records)
             let lists = try inheritedLists(from: folder, for: &node, umask: umask, records)
@@ -203,6 +210,7 @@ extension AssetLibrary {
                 throw error
             }
         }
+        dropKept([id])
     }
 
     /// Whoever was putting a file into a folder does not want to any more.

@@ -61,6 +61,7 @@ extension AssetLibrary {
             throw .notPermitted("A collection holds links: take the file back into folders/, and then link it.")
         }
         try refuseForeign(asset, in: parent)
+        try refuseFixed(parent, .immutable)
         try refuseName(name, in: parent, by: uploader.uid)
         let restored = try clearing(name, in: parent) { () throws(LibraryError) in
             try write { records in

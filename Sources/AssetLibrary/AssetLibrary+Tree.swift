@@ -17,6 +17,7 @@ extension AssetLibrary {
         umask: UInt32 = 0
     ) throws(LibraryError) -> NodeRecord {
         try refuseMaking(node, in: parent)
+        try refuseFixed(parent, .immutable)
         try space.take(4096)
         let made = try clearing(name, in: parent) { () throws(LibraryError) in
             try makeOnce(name, in: parent, node, umask: umask)
@@ -82,6 +83,7 @@ extension AssetLibrary {
         isSweeping: Bool = false
     ) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
+        try refuseVacating(name, in: parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
         if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }), node.links == 1 {
             try settleBeforeRemoval(of: node.id)
@@ -110,6 +112,7 @@ extension AssetLibrary {
     /// Removes an empty folder.
     public func removeFolder(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
+        try refuseVacating(name, in: parent)
         if let folder = try read({ try $0.node(named: name, in: parent) }) { try removeExpired(in: folder.id) }
         let removed = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
@@ -136,6 +139,7 @@ extension AssetLibrary {
             return try nodes.filter { try records.node($0) == nil }
         }
         for node in gone { kernelAttributes.remove(node) }
+        dropKept(gone)
     }
 
     func noteRemoval(_ node: NodeRecord) {
@@ -161,6 +165,8 @@ extension AssetLibrary {
         public var modified: Timestamp?
         /// Whether the bits go that give a file's user the rights of its owner or group.
         public var dropsPrivileges = false
+        /// Whether the set-group-ID bit may stay where the group may not execute the file: for the group's members.
+        public var mayKeepSetgid = true
         /// Whether the file's capabilities go, because its content changes.
         public var dropsCapabilities = false
 
@@ -194,7 +200,8 @@ extension AssetLibrary {
             // > bits are cleared. […] POSIX does not specify whether this also should happen when root does — chown(2). Linux does.
             let chowns = changes.mode == nil && (changes.uid != nil || changes.gid != nil)
             if (chowns || changes.dropsPrivileges), !node.isFolder {
-                node.mode &= ~(0o4000 | (node.mode & 0o010 != 0 ? 0o2000 : 0))
+                let losesSetgid = node.mode & 0o010 != 0 || !changes.mayKeepSetgid
+                node.mode &= ~(0o4000 | (losesSetgid ? 0o2000 : 0))
             }
             // > the file's capability sets are cleared when its owner changes, or when it is written to — capabilities(7)
             if changes.dropsCapabilities || chowns && !node.isFolder {

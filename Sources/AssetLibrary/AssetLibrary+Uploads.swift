@@ -39,12 +39,14 @@ extension AssetLibrary {
     ///
     /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
     /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced; `isReplacement` that the
-    /// file was found in `resources/ID/`, so that its former content is kept.
+    /// file was found in `resources/ID/`, so that its former content is kept; `insists`, that its name
+    /// has been looked up again in vain, so that a file which has lost it is opened for writing all the same, and `false`, that it can be.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
         isTruncating: Bool = false,
         isReplacement: Bool = false,
+        insists: Bool? = nil,
         uid: UInt32,
         gid: UInt32 = 0
     ) throws(LibraryError) -> OpenNode {
@@ -58,7 +60,7 @@ extension AssetLibrary {
                 try load(node, &upload, isTruncating: isTruncating)
                 try refuseDamaged(node, upload, isTruncating: isTruncating)
                 guard forWriting else { return }
-                try refuseNameless(node, upload)
+                try admitNameless(node, upload, insists: insists)
                 try setLimit(&upload, of: id)
                 if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
                 upload.addWriter(uploader)
@@ -137,22 +139,6 @@ extension AssetLibrary {
     /// Whether a file's content had other bytes a while ago, which the kernel may still have.
     public func wasHealed(_ node: OpenNode) -> Bool {
         node.shown.withLock { $0.digest }.map(blobs.wasHealed) ?? false
-    }
-
-    /// Refuses to have a file written to that has no name any more, where what is written would be lost with the last descriptor: in the
-    /// trash, or where another file has taken its place.
-    ///
-    /// Whoever has it open for writing may open it again.
-    private func refuseNameless(_ node: OpenNode, _ upload: borrowing OpenNode.Upload) throws(LibraryError) {
-        guard node.isUnlinked.load(ordering: .relaxed), upload.writers == 0, !upload.isDirty else { return }
-        let (isTrashed, isReplaced) = try read { records -> (Bool, Bool) in
-            guard let record = try records.node(node.id), record.links == 0, let asset = record.asset else {
-                return (false, false)
-            }
-            return (try records.trashed(asset)?.node == node.id, try records.isShown(asset))
-        }
-        if isTrashed { throw .readOnly }
-        if isReplaced { throw .replaced }
     }
 
     /// Makes an open node show a blob.
@@ -307,6 +293,7 @@ extension AssetLibrary {
         upload.isBorn = false
         upload.isReplacement = upload.isReplacement && upload.isDirty
         upload.before = nil
+        keepNameless(upload, of: node)
         dropNameless(&upload, of: node)
     }
 

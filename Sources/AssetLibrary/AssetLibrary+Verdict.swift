@@ -7,7 +7,8 @@ internal import Synchronization
 extension AssetLibrary {
     /// Runs the stages on what is in the open file.
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        if node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
+        let isLinking = upload.isLinking
+        if !isLinking, node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
         let isReplacement = upload.isReplacement
@@ -60,7 +61,8 @@ extension AssetLibrary {
             let verdict = try catalog.write { records -> Verdict in
                 // In here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
-                guard let record = try records.node(node.id), record.links > 0 || aim != nil else { return .lost }
+                guard let record = try records.node(node.id), record.links > 0 || aim != nil || isLinking
+                else { return .lost }
                 var place = try destination(of: node.id, aim, records)
                 if aim != nil, place == nil { throw LibraryError.notFound }
                 var (judgement, requested) = (Judgement.accept, EntryName?.none)
@@ -93,7 +95,8 @@ extension AssetLibrary {
                     let former = try replacedSize(by: record, aim, records)
                     usage.add(size - former, to: try rulebook.of(folder, records))
                 }
-                guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing, records) else {
+                guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing || isLinking, records)
+                else {
                     return .lost
                 }
                 // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.

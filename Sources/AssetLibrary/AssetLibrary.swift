@@ -47,6 +47,12 @@ public final class AssetLibrary: Sendable {
     private let verdicts = Atomic(0)
     /// Files whose verdict waits, and since when; each is kept open.
     let waiting = Mutex<[NodeID: Waiting]>([:])
+    /// Files without a name that were written to and are closed; each is kept open until the kernel forgets it.
+    let namelessNodes = Mutex<Set<NodeID>>([])
+    /// Whether any file may have flags of chattr(1).
+    let mayHaveFlags = Atomic(false)
+    /// Files that were made without a name and may be given one.
+    let linkableNodes = Mutex<Set<NodeID>>([])
     let settler = Worker()
     /// Threads for verdicts that read for long, so that one holds up no other.
     let longSettlers = [Worker(), Worker(), Worker()]
@@ -140,6 +146,7 @@ public final class AssetLibrary: Sendable {
             searching = Searching(path: layout.searchPath, log: log)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             kernelAttributes = try catalog.read { try KernelAttributes($0) }
+            mayHaveFlags.store(kernelAttributes.isInUse(KernelAttributes.flags), ordering: .relaxed)
             rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
             prepareSearch()
             try makeRoots()

@@ -116,4 +116,26 @@ enum AttributeName {
 
     /// A field's name.
     static func bytes(of field: Field) -> [UInt8] { Array((assetPrefix + field.name).utf8) }
+
+    /// The field that is meant, under whichever name.
+    var field: Field? {
+        switch self {
+        case .field(let field): field
+        case .rating: .rank
+        default: nil
+        }
+    }
+
+    /// A name of a field as text; nil where it is the field's own.
+    static func alias(_ name: [UInt8], of field: Field) -> String? {
+        name == bytes(of: field) ? nil : String(decoding: name, as: UTF8.self)
+    }
+
+    /// All names of a field, its own first.
+    static func names(of field: Field) -> [[UInt8]] { [bytes(of: field)] + (aliasesByField[field] ?? []) }
+
+    private static let aliasesByField = Dictionary(
+        grouping: aliases.compactMap { name, attribute in attribute.field.map { (field: $0, name: Array(name.utf8)) } },
+        by: \.field
+    ).mapValues { $0.map(\.name) }
 }

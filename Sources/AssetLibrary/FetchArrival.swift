@@ -105,7 +105,7 @@ final class FetchArrival {
             var aim = OpenNode.Aim(parent: folder, name: name)
             if let present = try records.node(named: name, in: folder), present.isFile, let asset = present.asset,
                 !present.isExpired(at: library.lifeTime),
-                try library.rulebook.of(folder, records).policy.overwrites
+                try library.rulebook.of(folder, records).policy.overwrites, try !records.isFixed(asset)
             {
                 aim.replacing = (asset, original ?? name)
             }

@@ -149,9 +149,7 @@ extension Records {
         }?.name
         guard let name else {
             try setAsset(of: node.id, to: nil)
-            for (field, value) in try ownFields(of: former) {
-                try setExtendedAttribute(AttributeName.bytes(of: field), of: node.id, to: Array(value.utf8))
-            }
+            try keepFields(of: former, on: node.id)
             return
         }
         let reused = try displaced.flatMap { try self.asset($0) != nil && !isShown($0) ? $0 : nil }
@@ -172,8 +170,13 @@ extension Records {
         for (field, name, value) in try waitingFields(of: former.id) {
             if let asset = node.asset {
                 if try ownFields(of: asset).contains(where: { $0.field == field }) { continue }
-                try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
-            } else if try extendedAttribute(name, of: node.id) == nil {
+                try setField(
+                    field,
+                    of: asset,
+                    to: String(decoding: value, as: UTF8.self),
+                    as: AttributeName.alias(name, of: field)
+                )
+            } else if try fieldValue(field, of: node.id) == nil {
                 try setExtendedAttribute(name, of: node.id, to: value)
             }
         }
@@ -182,7 +185,12 @@ extension Records {
     /// Fields, and the time to go, that were set on a file before it was an asset are the asset's.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID, _ policy: Policy) throws {
         for (field, name, value) in try waitingFields(of: node) {
-            try setField(field, of: asset, to: String(decoding: value, as: UTF8.self))
+            try setField(
+                field,
+                of: asset,
+                to: String(decoding: value, as: UTF8.self),
+                as: AttributeName.alias(name, of: field)
+            )
             try deleteExtendedAttribute(name, of: node)
         }
         if let value = try extendedAttribute(AttributeName.expires, of: node) {
@@ -196,10 +204,18 @@ extension Records {
         }
     }
 
+    /// Keeps an asset's fields as extended attributes of a file that shows it no more and is none.
+    func keepFields(of asset: AssetID, on node: NodeID) throws {
+        for (field, value, attribute) in try ownFields(of: asset) {
+            let name = attribute.map { Array($0.utf8) } ?? AttributeName.bytes(of: field)
+            try setExtendedAttribute(name, of: node, to: Array(value.utf8))
+        }
+    }
+
     /// Fields that are kept as a file's extended attributes until it is an asset.
     private func waitingFields(of node: NodeID) throws -> [(field: Field, name: [UInt8], value: [UInt8])] {
         try extendedAttributeNames(of: node).compactMap { name in
-            guard case .field(let field) = AttributeName(name) else { return nil }
+            guard let field = AttributeName(name).field else { return nil }
             return try extendedAttribute(name, of: node).map { (field, name, $0) }
         }
     }

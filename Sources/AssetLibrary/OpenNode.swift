@@ -72,6 +72,8 @@ public final class OpenNode: Sendable {
         /// The name that the content is to have, which the file has not: that of another file, which stays as it is, or one that a
         /// refused upload has lost.
         var aim: Aim?
+        /// Whether a file without a name is about to be given its first one, so that it has to have its content.
+        var isLinking = false
         /// Whether the file was made by an open that lasts.
         var isBorn = false
         /// What the file was when the upload began.

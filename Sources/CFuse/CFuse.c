@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 /* From the kernel's include/uapi/linux/fuse.h; Debian 12's copy is older than passthrough. */
-enum { OPCODE_INIT = 26 };
+enum { OPCODE_GETATTR = 3, OPCODE_INIT = 26, OPCODE_CREATE = 35, OPCODE_TMPFILE = 51, OPCODE_STATX = 52 };
 #define BIT(n) (UINT32_C(1) << (n))
 #define INIT_PARALLEL_DIROPS BIT(18)
 #define INIT_HANDLE_KILLPRIV BIT(19)
@@ -34,9 +36,26 @@ struct init_out {
     uint32_t flags2, max_stack_depth, unused[6];
 };
 struct open_out { uint64_t fh; uint32_t open_flags; int32_t backing_id; };
+struct create_in { uint32_t flags, mode, umask, open_flags; };
+struct statx_in { uint32_t getattr_flags, reserved; uint64_t fh; uint32_t sx_flags, sx_mask; };
+struct sx_time { int64_t seconds; uint32_t nanoseconds; int32_t reserved; };
+struct statx_out {
+    uint64_t valid;
+    uint32_t valid_nanoseconds, flags;
+    uint64_t spare[2];
+    uint32_t mask, blksize;
+    uint64_t attributes;
+    uint32_t nlink, uid, gid;
+    uint16_t mode, spare0;
+    uint64_t ino, size, blocks, attributes_mask;
+    struct sx_time atime, btime, ctime, mtime;
+    uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+    uint64_t spare2[14];
+};
 struct backing_map { int32_t fd; uint32_t flags; uint64_t padding; };
 _Static_assert(sizeof(struct init_out) == 64, "init_out");
 _Static_assert(sizeof(struct open_out) == 16, "open_out");
+_Static_assert(sizeof(struct statx_out) == 288, "statx_out");
 #define IOC_BACKING_OPEN _IOW(229, 1, struct backing_map)
 #define IOC_BACKING_CLOSE _IOW(229, 2, uint32_t)
 
@@ -47,11 +66,28 @@ static struct {
     int want_passthrough, is_done;
 } wire;
 
+/* Whether the request that this thread serves is a STATX: libfuse serves a request on the thread that has read it. */
+static _Thread_local int serves_statx;
+
+/* Makes of requests that libfuse 3.14 does not know those that it does. TMPFILE is a CREATE of the name "/", which the kernel
+ * sends, and which no CREATE has; STATX begins as GETATTR does, and cfuse_reply_attr answers it. */
+static void translate(struct in_header *header, size_t count) {
+    serves_statx = 0;
+    if (header->opcode == OPCODE_TMPFILE && count >= sizeof *header + sizeof(struct create_in) + 2) {
+        memcpy((char *)(header + 1) + sizeof(struct create_in), "/", 2);
+        header->opcode = OPCODE_CREATE;
+    } else if (header->opcode == OPCODE_STATX && count >= sizeof *header + sizeof(struct statx_in)) {
+        serves_statx = 1;
+        header->opcode = OPCODE_GETATTR;
+    }
+}
+
 /* INIT is the first request of a session and is answered before the second is read, so `wire` is written by one thread
  * only; after that both functions just test is_done. */
 static ssize_t wire_read(int fd, void *buffer, size_t length, void *userdata) {
     (void)userdata;
     ssize_t count = read(fd, buffer, length);
+    if (wire.is_done && count >= (ssize_t)sizeof(struct in_header)) translate(buffer, (size_t)count);
     if (wire.is_done || count < (ssize_t)(sizeof(struct in_header) + offsetof(struct init_in, flags2))) return count;
     struct in_header *header = buffer;
     if (header->opcode != OPCODE_INIT) return count;
@@ -117,6 +153,23 @@ int cfuse_backing_close(int device, int id) {
 int cfuse_reply_open_backed(fuse_req_t request, uint64_t handle, int direct_io, int noflush, int backing_id) {
     struct open_out out = { .fh = handle, .backing_id = backing_id,
         .open_flags = OPEN_PASSTHROUGH | (direct_io ? OPEN_DIRECT_IO : 0) | (noflush ? OPEN_NOFLUSH : 0) };
+    return fuse_reply_buf(request, (const char *)&out, sizeof out);
+}
+
+int cfuse_reply_attr(fuse_req_t request, const struct stat *attributes, double lifetime, const struct timespec *born) {
+    if (!serves_statx) return fuse_reply_attr(request, attributes, lifetime);
+    struct statx_out out = {
+        .valid = (uint64_t)lifetime, .valid_nanoseconds = (uint32_t)((lifetime - (double)(uint64_t)lifetime) * 1e9),
+        .mask = STATX_BASIC_STATS | (born ? STATX_BTIME : 0),
+        .blksize = (uint32_t)attributes->st_blksize, .nlink = (uint32_t)attributes->st_nlink,
+        .uid = attributes->st_uid, .gid = attributes->st_gid, .mode = (uint16_t)attributes->st_mode,
+        .ino = attributes->st_ino, .size = (uint64_t)attributes->st_size, .blocks = (uint64_t)attributes->st_blocks,
+        .atime = { attributes->st_atim.tv_sec, (uint32_t)attributes->st_atim.tv_nsec, 0 },
+        .ctime = { attributes->st_ctim.tv_sec, (uint32_t)attributes->st_ctim.tv_nsec, 0 },
+        .mtime = { attributes->st_mtim.tv_sec, (uint32_t)attributes->st_mtim.tv_nsec, 0 },
+        .rdev_major = major(attributes->st_rdev), .rdev_minor = minor(attributes->st_rdev),
+    };
+    if (born) out.btime = (struct sx_time){ born->tv_sec, (uint32_t)born->tv_nsec, 0 };
     return fuse_reply_buf(request, (const char *)&out, sizeof out);
 }
 

@@ -16,10 +16,26 @@ extension Records {
         node: NodeID,
         isOfCollection: Bool = false
     ) throws {
-        try run(
-            "INSERT INTO entry (parent, name, node, collection) VALUES (?, ?, ?, ?)",
-            [parent.value, name.value, node.value, isOfCollection ? 1 : 0]
-        )
+        // Of a collection the order is kept in which files were linked.
+        let place = isOfCollection ? "(SELECT coalesce(max(place), 0) + 1 FROM entry WHERE parent = ?1)" : "?5"
+        try placing(name) { offered in
+            try run(
+                "INSERT INTO entry (parent, name, node, collection, place) VALUES (?1, ?2, ?3, ?4, \(place))",
+                [parent.value, name.value, node.value, isOfCollection ? 1 : 0] + (isOfCollection ? [] : [offered])
+            )
+        }
+    }
+
+    /// Runs a statement that gives a name its place in listings; if another name of the folder has that already, with the next one.
+    private func placing(_ name: EntryName, _ body: (SQLValue) throws -> Void) throws {
+        var place = name.listingPlace
+        while true {
+            do {
+                return try body(.integer(place))
+            } catch CatalogError.failed(_, let reason) where reason.hasSuffix("entry.place") {
+                place += 1
+            }
+        }
     }
 
     /// Makes a name mean another node.
@@ -48,10 +64,18 @@ extension Records {
         to newName: EntryName,
         in newParent: NodeID
     ) throws {
-        try run(
-            "UPDATE entry SET parent = ?, name = ? WHERE parent = ? AND name = ?",
-            [newParent.value, newName.value, parent.value, name.value]
-        )
+        try placing(newName) { place in
+            try run(
+                """
+                UPDATE entry SET parent = ?1, name = ?2, place = CASE
+                    WHEN collection = 0 THEN ?5
+                    WHEN parent = ?1 THEN place
+                    ELSE (SELECT coalesce(max(f.place), 0) + 1 FROM entry f WHERE f.parent = ?1) END
+                WHERE parent = ?3 AND name = ?4
+                """,
+                [newParent.value, newName.value, parent.value, name.value, place]
+            )
+        }
     }
 
     /// Removes a name.
@@ -65,8 +89,8 @@ extension Records {
     }
 
     private static let entriesOfFolder = """
-        SELECT e.id, e.name, \(NodeRecord.columns) FROM entry e JOIN node n ON n.id = e.node
-        WHERE e.parent = ? AND e.id > ? ORDER BY e.id LIMIT ?
+        SELECT e.place, e.name, \(NodeRecord.columns) FROM entry e JOIN node n ON n.id = e.node
+        WHERE e.parent = ? AND e.place > ? ORDER BY e.place LIMIT ?
         """
 
     /// At most `limit` entries of a folder behind a cookie, 0 being the start, in an order that stays.

@@ -46,16 +46,23 @@ extension Records {
         return try finding(Field.isTag(field.name) ? "tags" : "fields", field.name, of: asset)
     }
 
-    /// The fields of an asset that have a value, tags but those that a person has set left out.
-    public func fields(of asset: AssetID) throws -> [(field: Field, value: String, isOwn: Bool)] {
+    /// The fields of an asset that have a value, tags but those that a person has set left out; `attribute` is the name under which a
+    /// value was set, where that is not the field's own.
+    public func fields(
+        of asset: AssetID
+    ) throws -> [(field: Field, value: String, isOwn: Bool, attribute: String?)] {
         let own = try all(
-            "SELECT name, value, source FROM field WHERE asset = ? ORDER BY name",
+            "SELECT name, value, source, attribute FROM field WHERE asset = ? ORDER BY name",
             [asset.value]
         ) {
-            (name: $0.text(0), value: $0.text(1), isRemoved: $0.text(2) == FieldSource.removed.rawValue)
+            (
+                name: $0.text(0), value: $0.text(1), isRemoved: $0.text(2) == FieldSource.removed.rawValue,
+                attribute: $0.isNull(3) ? nil : $0.text(3)
+            )
         }
         var result = own.compactMap { row in
-            row.isRemoved ? nil : Field(row.name).map { (field: $0, value: row.value, isOwn: true) }
+            row.isRemoved
+                ? nil : Field(row.name).map { (field: $0, value: row.value, isOwn: true, attribute: row.attribute) }
         }
         guard try !ignoresEmbedded(asset) else { return result }
         let said = try all(
@@ -66,19 +73,33 @@ extension Records {
             [asset.value]
         ) { ($0.text(0), $0.text(1)) }
         for (name, value) in said where !own.contains(where: { $0.name == name }) {
-            if let field = Field(name) { result.append((field, value, false)) }
+            if let field = Field(name) { result.append((field, value, false, nil)) }
         }
         return result
     }
 
-    /// Fields that people have set.
-    public func ownFields(of asset: AssetID) throws -> [(field: Field, value: String)] {
+    /// Fields that people have set, and the names under which they did, where those are not the fields' own.
+    public func ownFields(of asset: AssetID) throws -> [(field: Field, value: String, attribute: String?)] {
         try all(
-            "SELECT name, value FROM field WHERE asset = ? AND source = 'person' ORDER BY name",
+            "SELECT name, value, attribute FROM field WHERE asset = ? AND source = 'person' ORDER BY name",
             [asset.value]
         ) {
-            (Field($0.text(0)), $0.text(1))
-        }.compactMap { name, value in name.map { ($0, value) } }
+            (Field($0.text(0)), $0.text(1), $0.isNull(2) ? nil : $0.text(2))
+        }.compactMap { name, value, attribute in name.map { ($0, value, attribute) } }
+    }
+
+    /// How many bytes the names of a node's attributes have in a list, but for those that nobody has set.
+    public func listedBytes(of id: NodeID) throws -> Int64 {
+        try first(
+            """
+            SELECT (SELECT coalesce(sum(length(x.name) + 1), 0) FROM extended_attribute x WHERE x.node = n.id)
+                + (SELECT coalesce(sum(coalesce(length(f.attribute), 11 + length(f.name)) + 1), 0) FROM field f
+                    WHERE f.asset = n.asset AND f.source = 'person')
+                + (SELECT coalesce(sum(length(p.key) + 13), 0) FROM policy p WHERE p.node = n.id)
+            FROM node n WHERE n.id = ?
+            """,
+            [id.value]
+        ) { $0.integer(0) } ?? 0
     }
 
     /// Fields that the file has and that people have removed.
@@ -94,9 +115,9 @@ extension Records {
         try ownFields(of: asset).count { $0.field.isMetadata }
     }
 
-    /// Records the value that a person gives a field.
-    public func setField(_ field: Field, of asset: AssetID, to value: String) throws {
-        try setRow(field, of: asset, to: value, .person)
+    /// Records the value that a person gives a field; `attribute` is the name under which that is done, where it is not the field's own.
+    public func setField(_ field: Field, of asset: AssetID, to value: String, as attribute: String? = nil) throws {
+        try setRow(field, of: asset, to: value, .person, attribute)
     }
 
     /// Removes a field's value; what the file says itself, or may say when that is known, stays removed.
@@ -108,17 +129,29 @@ extension Records {
         try setRow(field, of: asset, to: "", .removed)
     }
 
-    private func setRow(_ field: Field, of asset: AssetID, to value: String, _ source: FieldSource) throws {
+    private func setRow(
+        _ field: Field,
+        of asset: AssetID,
+        to value: String,
+        _ source: FieldSource,
+        _ attribute: String? = nil
+    ) throws {
         try run(
-            "INSERT OR REPLACE INTO field (asset, name, value, source) VALUES (?, ?, ?, ?)",
-            [asset.value, .text(field.name), .text(value), .text(source.rawValue)]
+            "INSERT OR REPLACE INTO field (asset, name, value, source, attribute) VALUES (?, ?, ?, ?, ?)",
+            [
+                asset.value, .text(field.name), .text(value), .text(source.rawValue),
+                attribute.map(SQLValue.text) ?? .null,
+            ]
         )
     }
 
     /// Gives one asset what people have set of another, which wins over its own.
     public func copyFields(of source: AssetID, to asset: AssetID) throws {
         try run(
-            "INSERT OR REPLACE INTO field (asset, name, value, source) SELECT ?, name, value, source FROM field WHERE asset = ?",
+            """
+            INSERT OR REPLACE INTO field (asset, name, value, source, attribute)
+            SELECT ?, name, value, source, attribute FROM field WHERE asset = ?
+            """,
             [asset.value, source.value]
         )
     }

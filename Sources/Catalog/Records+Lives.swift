@@ -71,6 +71,11 @@ extension Records {
     private static let recomputeExpiry =
         "UPDATE asset SET expires = coalesce(min(deadline, unstored_until), deadline, unstored_until) WHERE id = ?"
 
+    /// Records whether an asset goes at the time that was said, or not before that is allowed again.
+    public func setMayExpire(_ asset: AssetID, _ may: Bool) throws {
+        try run(may ? Self.recomputeExpiry : "UPDATE asset SET expires = NULL WHERE id = ?", [asset.value])
+    }
+
     /// Records when an asset is to go, and the period that this was said as; nil for never.
     public func setDeadline(of asset: AssetID, to time: Timestamp?, saidAs life: String? = nil) throws {
         try run(

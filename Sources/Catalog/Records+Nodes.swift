@@ -66,6 +66,26 @@ extension Records {
         return node
     }
 
+    /// Records another file that is equal to one: its content, attributes, asset and extended attributes, but not its names.
+    public func insertCopy(of node: NodeRecord) throws -> NodeID {
+        var copy = node
+        (copy.id, copy.links) = (NodeID(rawValue: 0), 0)
+        let id = try insert(copy).id
+        try run(
+            """
+            UPDATE node SET (size, blocks, blob, asset, former_asset, modified, changed)
+                = (SELECT size, blocks, blob, asset, former_asset, modified, changed FROM node f WHERE f.id = ?2)
+            WHERE id = ?1
+            """,
+            [id.value, node.id.value]
+        )
+        try run(
+            "INSERT INTO extended_attribute (node, name, value) SELECT ?1, name, value FROM extended_attribute WHERE node = ?2",
+            [id.value, node.id.value]
+        )
+        return id
+    }
+
     /// Records a node's attributes: mode, owner and times.
     public func updateAttributes(of node: NodeRecord) throws {
         try run(

@@ -19,6 +19,7 @@ enum Schema {
         migrator.registerMigration("10 visits") { try $0.execute(sql: visits) }
         migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
         migrator.registerMigration("12 stores") { try $0.execute(sql: stores) }
+        migrator.registerMigration("13 places", migrate: addPlaces)
         return migrator
     }
 

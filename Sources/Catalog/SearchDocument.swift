@@ -157,7 +157,7 @@ extension Records {
     }
 
     private func addFields(to document: inout SearchDocument) throws {
-        for (field, value, isOwn) in try fields(of: document.asset) {
+        for (field, value, isOwn, _) in try fields(of: document.asset) {
             let column: SearchQuery.Column
             switch field.name {
             case "title": column = .title

@@ -28,6 +28,9 @@ public struct Attributes: Sendable {
     /// Last change of content or attributes, in nanoseconds since 1970.
     public var changed: Int64
 
+    /// When it came to be, in nanoseconds since 1970; nil where that is not known.
+    public var born: Int64?
+
     /// Describes an inode.
     public init(
         inode: InodeNumber,
@@ -109,7 +112,7 @@ public struct AttributeChanges: Sendable {
 }
 
 extension timespec {
-    fileprivate init(nanoseconds: Int64) {
+    init(nanoseconds: Int64) {
         let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
         // tv_nsec is never negative: half a second before 1970 is -1 s and 500,000,000 ns.
         self =

@@ -1,4 +1,5 @@
 internal import CFuse
+internal import Glibc
 internal import Logging
 internal import SystemPackage
 
@@ -103,7 +104,11 @@ func replyEntry(_ request: fuse_req_t, _ entry: Entry) -> Int32 {
 
 func replyAttributes(_ request: fuse_req_t, _ answer: (Attributes, Duration)) -> Int32 {
     var attributes = answer.0.asStat
-    return unsafe fuse_reply_attr(request, &attributes, answer.1.seconds)
+    guard let born = answer.0.born else {
+        return unsafe cfuse_reply_attr(request, &attributes, answer.1.seconds, nil)
+    }
+    var time = timespec(nanoseconds: born)
+    return unsafe cfuse_reply_attr(request, &attributes, answer.1.seconds, &time)
 }
 
 /// Replies to open and opendir.

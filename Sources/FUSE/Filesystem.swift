@@ -149,6 +149,10 @@ public protocol Filesystem: Sendable {
     func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8]
     /// Names of the extended attributes.
     func listxattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [[UInt8]]
+    /// The flags of chattr(1), as FS_IOC_GETFLAGS has them.
+    func flags(of inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> UInt32
+    /// Sets all flags of chattr(1); the kernel has checked that the caller may.
+    func setFlags(of inode: InodeNumber, to flags: UInt32, for caller: Caller) throws(OperationFailure)
     /// Removes an extended attribute.
     func removexattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure)
 }

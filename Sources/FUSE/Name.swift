@@ -14,6 +14,11 @@ public struct Name: Hashable, Sendable {
     }
 }
 
+extension Name {
+    /// What a file is made under that is to have no name: open(2) with O_TMPFILE.
+    public static let none: [UInt8] = [0x2F]
+}
+
 extension Name: CustomStringConvertible {
     /// The name as text, with bytes that are not UTF-8 replaced.
     public var description: String { String(decoding: bytes, as: UTF8.self) }

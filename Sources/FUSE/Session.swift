@@ -46,6 +46,7 @@ public final class Session {
         operations.serveFiles()
         operations.serveDirectories()
         operations.serveExtendedAttributes()
+        operations.serveFlags()
 
         let arguments = ["assetfs"] + options.flatMap { ["-o", $0] }
         var cArguments = unsafe arguments.map { unsafe strdup($0) }

@@ -12,8 +12,12 @@ struct MountPoint {
 
     /// All mounts.
     static func all() -> [MountPoint] {
-        guard let table = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) else { return [] }
-        return table.split(separator: "\n").compactMap { line in
+        // The kernel gives out a page at a time, and Foundation takes the first short read for the end.
+        guard let file = FileHandle(forReadingAtPath: "/proc/self/mountinfo") else { return [] }
+        defer { try? file.close() }
+        var bytes = Data()
+        while let part = try? file.read(upToCount: 1 << 16), !part.isEmpty { bytes += part }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
             let parts = line.split(separator: " ").map(String.init)
             guard let dash = parts.firstIndex(of: "-"), dash + 2 < parts.count, parts.count > 4 else { return nil }
             return MountPoint(path: unescaped(parts[4]), type: parts[dash + 1], source: unescaped(parts[dash + 2]))

@@ -160,14 +160,59 @@ struct CatalogTests {
                     try records.insertEntry(try EntryName("f\(number)"), in: .folders, node: node.id)
                 }
             }
+            func names(_ entries: [EntryRecord]) -> [String] {
+                entries.map { String(decoding: $0.name, as: UTF8.self) }
+            }
+            let all = names(try catalog.read { try $0.entries(of: .folders, after: 0, limit: 100) })
+            #expect(all.sorted() == (0..<10).map { "f\($0)" })
             let first = try catalog.read { try $0.entries(of: .folders, after: 0, limit: 5) }
+            #expect(names(first) == Array(all.prefix(5)))
+            // One that was listed and one that was not go; one of each goes and comes back, and one of each is replaced.
             try catalog.write { records in
-                try records.deleteEntry(try EntryName("f2"), in: .folders)
-                try records.deleteEntry(try EntryName("f7"), in: .folders)
+                func name(_ index: Int) throws -> EntryName { try EntryName(all[index]) }
+                for index in [0, 9] { try records.deleteEntry(name(index), in: .folders) }
+                for index in [1, 8] {
+                    try records.deleteEntry(name(index), in: .folders)
+                    try records.insertEntry(name(index), in: .folders, node: try records.insert(file()).id)
+                }
+                for index in [2, 7] {
+                    let other = try EntryName("new")
+                    try records.insertEntry(other, in: .folders, node: try records.insert(file()).id)
+                    try records.deleteEntry(name(index), in: .folders)
+                    try records.moveEntry(other, in: .folders, to: name(index), in: .folders)
+                }
             }
             let cookie = try #require(first.last?.cookie)
             let rest = try catalog.read { try $0.entries(of: .folders, after: cookie, limit: 100) }
-            #expect(rest.map { String(decoding: $0.name, as: UTF8.self) } == ["f5", "f6", "f8", "f9"])
+            #expect(names(rest) == Array(all[5..<9]))
+            try catalog.close()
+        }
+    }
+
+    @Test func `names that would have one place in a listing get two`() throws {
+        try withScratch { folder in
+            let name = try EntryName("f")
+            let before = try Catalog(path: folder + "/c") {}
+            try before.write { records in
+                try records.insertEntry(try EntryName("g"), in: .folders, node: try records.insert(file()).id)
+            }
+            try before.commit {}
+            try before.close()
+            // What has the name's place already.
+            try run(
+                "python3",
+                "-c",
+                "import sqlite3; c = sqlite3.connect('\(folder)/c'); c.execute('UPDATE entry SET place = \(name.listingPlace)'); c.commit()"
+            ).check()
+            let catalog = try Catalog(path: folder + "/c") {}
+            try catalog.write { records in
+                try records.insertEntry(name, in: .folders, node: try records.insert(file()).id)
+                try records.insertEntry(try EntryName("h"), in: .folders, node: try records.insert(file()).id)
+                try records.deleteEntry(name, in: .folders)
+                try records.moveEntry(try EntryName("h"), in: .folders, to: name, in: .folders)
+            }
+            let found = try catalog.read { try $0.entries(of: .folders, after: name.listingPlace - 1, limit: 2) }
+            #expect(found.map(\.cookie) == [name.listingPlace, name.listingPlace + 1])
             try catalog.close()
         }
     }

@@ -48,6 +48,44 @@ struct PosixTests {
         )
     }
 
+    @Test func `set-id bits go as the caller's groups say, by whichever change of the content`() throws {
+        try expectSameAsOnDisk(
+            """
+            umask 0
+            program() { echo "python3 -c 'import os, mmap; $1'"; }
+            for mode in 6666 2666 6676 4666; do for who in "7 7" "8 9"; do
+                for how in 'printf x >>f' 'truncate -s 1 f' 'fallocate -l 10 f' 'fallocate -p -o 0 -l 4096 f' 'fallocate -z -o 0 -l 100 f' ':>f' \
+                    "$(program 'os.copy_file_range(os.open("g", 0), os.open("f", 1), 3)')" "$(program 'os.open("f", os.O_RDONLY | os.O_TRUNC)')"; do
+                    rm -f f g; echo content > f; echo other > g; chown 7:7 f; chmod $mode f; set -- $who
+                    setpriv --reuid $1 --regid $2 --clear-groups bash -c "$how"; echo "$mode $who $how: $? $(stat -c %a f)"
+                done
+            done; done
+            echo end of the script
+            """
+        )
+    }
+
+    @Test func `immutable and append-only files and folders`() throws {
+        try expectSameAsOnDisk(
+            """
+            for flag in i a; do
+                echo hello > f; mkdir -p d; echo x > d/x; echo y > y; ln f f2
+                chattr +$flag f d; lsattr -d f d | tr -d e-
+                for command in 'echo a >f' 'echo a >>f' 'rm -f f' 'mv f g' 'mv y f' 'ln f h' 'chmod 600 f' 'chown 1 f' 'touch f' 'touch -d 2020-01-01 f' \
+                    'setfattr -n user.x -v 1 f' 'setfacl -m u:7:r f' 'truncate -s 0 f' 'fallocate -l 100 f' 'dd if=y of=f conv=notrunc' 'sed -i s/a/b/ f' \
+                    'dd if=y of=f conv=notrunc oflag=append' 'rm f2' 'echo b >>f2' 'touch d/new' 'rm d/x' 'mv d/x .' 'mv y d/y' 'mv d/y y' 'mkdir d/s' \
+                    'rmdir d/s' 'mv d dd' 'rmdir d' 'chmod 700 d' 'setfattr -n user.x -v 1 d' 'ln y d/l' 'ln -s y d/sl' 'cat f' \
+                    "setpriv --reuid 7 --regid 7 --clear-groups chattr -$flag f"; do
+                    bash -c "$command" > /dev/null 2> error; echo "$flag $command: $? $(sed 's/.*: //' error | head -1)"
+                done
+                chattr -$flag f d; lsattr -d f d | tr -d e-; rm -rf f f2 g h d dd y
+            done
+            echo hello > f; exec 6>>f; chattr +Ad f; lsattr f | tr -d e-; chattr -A+i f; echo 2 >&6; chattr -di f; echo 3 >&6; cat f
+            echo end of the script
+            """
+        )
+    }
+
     @Test func `set-id bits and capabilities go when others write, and sticky folders protect`() throws {
         try expectSameAsOnDisk(
             """

@@ -20,6 +20,15 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+# freedesktop.org's common names and KDE's, which the library takes for fields.
+DESKTOP_NAMES = {
+    "xdg.comment": b"a comment", "xdg.tags": b"red,blue, green", "xdg.origin.url": b"https://example.com/x?y=1", "xdg.language": b"en",
+    "baloo.rating": b"7", "mime_type": b"application/x-test", "charset": b"utf-8", "dublincore.title": b"A title",
+    "dublincore.creator": b"Somebody", "dublincore.rights": b"(c) Somebody", "dublincore.description": b"Longer",
+    "dublincore.date": b"2024-05-17T14:03:09", "xdg.referrer.url": b"https://example.com/", "xdg.publisher.email": b"a@example.com",
+}
+
+
 def sh(command, folder=None, check=True, environment=None):
     result = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, env=os.environ | (environment or {}))
     output = (result.stdout + result.stderr).decode(errors="replace")
@@ -88,6 +97,14 @@ def make_nasty_tree(folder):
     os.setxattr("plain", "user.large", b"v" * 3000)
     os.setxattr("deep", "user.of.a.folder", b"value")
     os.setxattr("plain", "trusted.root", b"value")
+    for name, value in DESKTOP_NAMES.items():
+        os.setxattr("large", f"user.{name}", value)
+        os.setxattr("deep", f"user.{name}", value)
+    # One name alone, the same value under other names of the field, and a description of what is no asset.
+    os.setxattr("twin-1", "user.xdg.tags", b"one, two")
+    os.setxattr("twin-2", "user.dublincore.subject", b"one, two")
+    os.setxattr("hard-1", "user.asset.keywords", b"one, two")
+    os.setxattr(".hidden", "user.xdg.comment", "Käse\n".encode())
     sh("setcap cap_net_raw+ep modes/0755 && setfacl -m u:7:rw,g:8:r plain && setfacl -d -m u:7:rwx deep && setfacl -m u:9:x deep")
     moment = 1_000_000_000_123_456_789
     for parent, folders, files in os.walk(b".", topdown=False):
@@ -228,7 +245,7 @@ def main():
     parser.add_argument("--disk", default="/var/tmp", help="a folder on a disk with 30 GB left")
     parser.add_argument("--only", help="the tools whose names contain this")
     options = parser.parse_args()
-    binary = f"{ROOT}/.build/release/assetfs"
+    binary = os.environ.get("ASSETFS", f"{ROOT}/.build/release/assetfs")
     work = tempfile.mkdtemp(prefix="assetfs-roundtrip-", dir=options.disk)
     mount = f"{work}/mount"
     os.mkdir(mount)

@@ -18,7 +18,8 @@ struct cfuse_wire {
 };
 
 /* Puts our read and write between libfuse and the device, so that INIT's reply can carry flags which 3.14 drops or does
- * not know: PARALLEL_DIROPS, HANDLE_KILLPRIV_V2, DIRECT_IO_ALLOW_MMAP, PASSTHROUGH. 0 or -errno, as fuse_session_custom_io. */
+ * not know: PARALLEL_DIROPS, HANDLE_KILLPRIV_V2, DIRECT_IO_ALLOW_MMAP, PASSTHROUGH; and so that requests which it does not
+ * know, TMPFILE and STATX, come as a CREATE of "/" and as GETATTR. 0 or -errno, as fuse_session_custom_io. */
 int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough);
 const struct cfuse_wire *cfuse_wire(void);
 
@@ -28,6 +29,9 @@ int cfuse_backing_close(int device, int id);
 
 /* fuse_reply_open with the backing id that fuse_file_info of 3.14 has no field for. */
 int cfuse_reply_open_backed(fuse_req_t request, uint64_t handle, int direct_io, int noflush, int backing_id);
+
+/* Answers getattr, also where the kernel has sent the STATX of Linux 6.6, which asks for the time of birth; NULL where there is none. */
+int cfuse_reply_attr(fuse_req_t request, const struct stat *attributes, double lifetime, const struct timespec *born);
 
 /* FUSE_BUFVEC_INIT is a compound literal. Replies with `size` bytes of `fd` from `offset`. */
 int cfuse_reply_file(fuse_req_t request, int fd, off_t offset, size_t size);

@@ -1,0 +1,98 @@
+public import AssetModel
+internal import Catalog
+internal import Synchronization
+
+// Flags of chattr(1). They are kept as an attribute that no program sees, and cost nothing while no file has any.
+extension AssetLibrary {
+    /// The flags of a file or folder.
+    public func flags(of id: NodeID) throws(LibraryError) -> FileFlags {
+        guard mayHaveFlags.load(ordering: .relaxed), kernelAttributes.mayHave(KernelAttributes.flags, id) else {
+            return []
+        }
+        return try read { try $0.flags(of: id) }
+    }
+
+    /// Records the flags of a file or folder, which the kernel has allowed the caller to set.
+    ///
+    /// An asset whose file is immutable or append-only does not expire before that ends.
+    public func setFlags(of id: NodeID, to flags: FileFlags) throws(LibraryError) {
+        guard flags.isSubset(of: .known) else {
+            throw .unsupported("Of the flags of chattr(1) only i, a, A and d are kept.")
+        }
+        // The verdict on what was written before comes first.
+        try settleIfQuick(id)
+        try space.take(4096)
+        mayHaveFlags.store(true, ordering: .relaxed)
+        try write { records in
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            if flags.isEmpty {
+                try removeKernelAttribute(KernelAttributes.flags, of: id, records)
+            } else {
+                try records.setExtendedAttribute(
+                    Array(KernelAttributes.flags.utf8),
+                    of: id,
+                    to: Array("\(flags.rawValue)".utf8)
+                )
+                kernelAttributes.add(KernelAttributes.flags, id)
+            }
+            if let asset = node.asset {
+                try records.setMayExpire(asset, try !records.isFixed(asset))
+            }
+            try records.addLinks(0, to: id, at: .now)
+        }
+        sweeper.wake()
+    }
+
+    /// Refuses to change a file or folder, its attributes, or its number of names.
+    func refuseFixed(_ id: NodeID, _ which: FileFlags = .fixed) throws(LibraryError) {
+        guard mayHaveFlags.load(ordering: .relaxed) else { return }
+        let found = try flags(of: id).intersection(which)
+        guard found.isEmpty else { throw Self.isFixed(found) }
+    }
+
+    /// Refuses to write to an immutable file through a handle that was opened before it was one.
+    public func refuseWriting(to id: NodeID) throws(LibraryError) { try refuseFixed(id, .immutable) }
+
+    /// Refuses to open a file for writing: an append-only one unless that is all that is done.
+    public func refuseOpening(_ id: NodeID, appends: Bool) throws(LibraryError) {
+        try refuseFixed(id, appends ? .immutable : .fixed)
+    }
+
+    /// Refuses to change attributes, but for touching what is append-only.
+    public func refuseAttributes(of id: NodeID, isTouch: Bool) throws(LibraryError) {
+        try refuseFixed(id, isTouch ? .immutable : .fixed)
+    }
+
+    /// Refuses to take a name away from where it is, or from what has it.
+    func refuseVacating(_ name: EntryName, in parent: NodeID) throws(LibraryError) {
+        guard mayHaveFlags.load(ordering: .relaxed) else { return }
+        try refuseFixed(parent)
+        if let node = try read({ try $0.node(named: name, in: parent) }) { try refuseFixed(node.id) }
+    }
+
+    /// Refuses to give an asset's file another content from elsewhere.
+    func refuseReplacing(_ asset: AssetID) throws(LibraryError) {
+        guard mayHaveFlags.load(ordering: .relaxed) else { return }
+        if try read({ try $0.isFixed(asset) }) { throw Self.isFixed(.immutable) }
+    }
+
+    private static func isFixed(_ flags: FileFlags) -> LibraryError {
+        let isImmutable = flags.contains(.immutable)
+        return .notPermitted(
+            isImmutable
+                ? "It is immutable; chattr -i ends that." : "It is append-only; chattr -a ends that."
+        )
+    }
+}
+
+extension Records {
+    func flags(of id: NodeID) throws -> FileFlags {
+        let value = try extendedAttribute(Array(KernelAttributes.flags.utf8), of: id)
+        return FileFlags(rawValue: value.flatMap { UInt32(String(decoding: $0, as: UTF8.self)) } ?? 0)
+    }
+
+    /// Whether any file that shows an asset is immutable or append-only.
+    func isFixed(_ asset: AssetID) throws -> Bool {
+        try nodes(showing: asset).contains { try !flags(of: $0).isDisjoint(with: .fixed) }
+    }
+}

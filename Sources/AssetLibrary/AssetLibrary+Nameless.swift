@@ -1,0 +1,106 @@
+public import AssetModel
+public import Catalog
+internal import Logging
+internal import Synchronization
+
+// Files that have lost their last name while programs, or the kernel, still refer to them. What is written to one is no upload, and the
+// file keeps it until the last reference is gone, as on any filesystem.
+extension AssetLibrary {
+    /// Makes a file without a name, and opens it for writing: open(2) with O_TMPFILE.
+    ///
+    /// It is no upload before `link` gives it a name, and is gone with the kernel's last reference if none does.
+    public func makeTemporary(
+        in folder: NodeID,
+        mode: UInt32,
+        umask: UInt32,
+        by uploader: Uploader
+    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+        try refuseMaking(NodeRecord(mode: 0o100000, uid: uploader.uid, gid: uploader.gid, now: .now), in: folder)
+        try space.take(4096)
+        let (record, node) = try makeNameless(in: folder, mode: mode, umask: umask, isLinkable: true, by: uploader)
+        linkableNodes.withLock { _ = $0.insert(record.id) }
+        // Its handle keeps it.
+        letGo(record.id)
+        return (record, node)
+    }
+
+    /// Whether a file without a name may be given one: it was made so, and has not had any.
+    func isLinkable(_ id: NodeID) -> Bool { linkableNodes.withLock { !$0.isEmpty && $0.contains(id) } }
+
+    /// Notes that a file which was made without a name has one; `dropKept` is called afterwards, without the lock of its upload.
+    func noteLinked(_ id: NodeID) {
+        linkableNodes.withLock { _ = $0.remove(id) }
+        openNode(id)?.isUnlinked.store(false, ordering: .relaxed)
+    }
+
+    /// Lets a file be written to that has no name any more.
+    ///
+    /// Where the file is in the trash, or another has taken its place, a program that came by a path means the file that has the name
+    /// now. So the first attempt is refused, and the path is walked once more; one that `insists` comes by a descriptor, a handle or a
+    /// bind mount, or has lost the race twice, and writes to a file of its own.
+    /// - Throws: `.replaced` where the name is to be looked up again; `.readOnly` for what is in the trash, where `insists` is nil
+    ///   because there is no path.
+    func admitNameless(
+        _ node: OpenNode,
+        _ upload: borrowing OpenNode.Upload,
+        insists: Bool?
+    ) throws(LibraryError) {
+        guard node.isUnlinked.load(ordering: .relaxed), upload.writers == 0, !upload.isDirty else { return }
+        let (isTrashed, isReplaced) = try read { records -> (Bool, Bool) in
+            guard let record = try records.node(node.id), record.links == 0, let asset = record.asset else {
+                return (false, false)
+            }
+            return (try records.trashed(asset)?.node == record.id, try records.isShown(asset))
+        }
+        guard isTrashed || isReplaced else { return }
+        guard insists == true else { throw isTrashed && insists == nil ? .readOnly : .replaced }
+        try detach(node.id)
+    }
+
+    /// Makes a file without a name one that shows no asset; what is in the trash is from here on another file, equal to it.
+    private func detach(_ id: NodeID) throws(LibraryError) {
+        try write { records in
+            guard let record = try records.node(id), record.links == 0, let asset = record.asset else { return }
+            let isTrashed = try records.trashed(asset)?.node == id
+            if isTrashed {
+                let copy = try records.insertCopy(of: record)
+                try records.setTrashedNode(of: asset, to: copy)
+                for name in try records.extendedAttributeNames(of: copy) {
+                    kernelAttributes.add(String(decoding: name, as: UTF8.self), copy)
+                }
+            }
+            try records.keepFields(of: asset, on: id)
+            try records.setAsset(of: id, to: nil)
+        }
+    }
+
+    /// Keeps what was written to a file without a name when the last program has closed it, for as long as the kernel refers to it.
+    ///
+    /// A bind mount of the file, or a descriptor with O_PATH, finds it again. `forget` ends that.
+    func keepNameless(_ upload: borrowing OpenNode.Upload, of node: OpenNode) {
+        guard upload.isDirty, upload.aim == nil, node.isUnlinked.load(ordering: .relaxed) else { return }
+        let isNew = namelessNodes.withLock { $0.insert(node.id).inserted }
+        guard isNew else { return }
+        // Before the catalog is asked, so that `forget`, which removes the row first, finds it here.
+        _ = retain(node.id)
+        do throws(LibraryError) {
+            let record = try read { try $0.node(node.id) }
+            if let record, let asset = record.asset, try read({ try $0.trashed(asset)?.node == record.id }) {
+                try detach(record.id)
+            }
+            if record == nil { dropKept([node.id]) }
+        } catch {
+            log.error("What was written to a file without a name is lost: \(error)")
+            dropKept([node.id])
+        }
+    }
+
+    /// Lets go of files that the kernel does not refer to any more.
+    func dropKept(_ nodes: [NodeID]) {
+        linkableNodes.withLock { linkable in
+            if !linkable.isEmpty { for id in nodes { linkable.remove(id) } }
+        }
+        let kept = namelessNodes.withLock { kept in kept.isEmpty ? [] : nodes.filter { kept.remove($0) != nil } }
+        for id in kept { if let node = openNode(id) { release(node) } }
+    }
+}
