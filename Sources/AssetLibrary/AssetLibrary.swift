@@ -194,8 +194,28 @@ public final class AssetLibrary: Sendable {
         for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
     }
 
+    /// Records for others that want the library that its mount is going.
+    public func noteEnding() { layout.note(.ending(getpid())) }
+
+    /// The folders of the alternate stores that the catalog knows.
+    public var storePaths: [String] { (try? read { try $0.stores().map(\.path) }) ?? [] }
+
     /// Ends all uploads, makes everything durable and lets go of the library.
+    ///
+    /// The file `lock` says whether all of it could be done.
+    /// - Throws: where the last commit failed, or an upload could not be finished; the next mount tries that again.
     public func close() throws(LibraryError) {
+        noteEnding()
+        do throws(LibraryError) {
+            try finishAll()
+            layout.note(.ended)
+        } catch {
+            layout.note(.failed(error.description))
+            throw error
+        }
+    }
+
+    private func finishAll() throws(LibraryError) {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
@@ -205,6 +225,7 @@ public final class AssetLibrary: Sendable {
         ] {
             worker.stop()
         }
+        var unfinished: (count: Int, reason: LibraryError)?
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 try finish(entry.node)
@@ -218,6 +239,7 @@ public final class AssetLibrary: Sendable {
                     "The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)"
                 )
                 keepForNextMount(entry.node)
+                unfinished = ((unfinished?.count ?? 0) + 1, unfinished?.reason ?? error)
             }
         }
         recordCounts()
@@ -227,6 +249,7 @@ public final class AssetLibrary: Sendable {
         try groupCommit.commit()
         do { try searching.index?.close() } catch { throw LibraryError(error) }
         do { try catalog.close() } catch { throw LibraryError(error) }
+        if let unfinished { throw .unfinished(unfinished.count, "\(unfinished.reason)") }
     }
 
     /// Lets go of the library before it was used; one that this opening made is taken back.

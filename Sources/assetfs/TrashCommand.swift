@@ -2,6 +2,7 @@ import ArgumentParser
 import AssetModel
 import CLinux
 import Foundation
+import SystemPackage
 
 struct TrashCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,7 +13,7 @@ struct TrashCommand: ParsableCommand {
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mountpoint: String?
+    var mountpoint: FilePath?
     @Flag(help: "Print JSON, one object on a line: user.asset.info of each file, and its name in the trash.")
     var json = false
 
@@ -20,11 +21,11 @@ struct TrashCommand: ParsableCommand {
         let trash = Trash(mount: try MountPoint.only(mountpoint))
         for name in try trash.names() {
             // What somebody takes back meanwhile is not there.
-            guard let text = try? ExtendedAttribute.read("user.asset.info", of: "\(trash.folder)/\(name)"),
+            guard let text = try? ExtendedAttribute.read("user.asset.info", of: trash.folder.appending(name: name)),
                 var info = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
             else { continue }
             if json {
-                info["trash_name"] = name
+                info["trash_name"] = String(decoding: name, as: UTF8.self)
                 let data = try JSONSerialization.data(
                     withJSONObject: info,
                     options: [.sortedKeys, .withoutEscapingSlashes]
@@ -36,7 +37,7 @@ struct TrashCommand: ParsableCommand {
             let size = ByteCountFormatter.string(fromByteCount: Int64(info["size"] as? Int ?? 0), countStyle: .binary)
             print(
                 "\(info["id"] ?? "")".padded(to: 9) + removed.padded(to: 21) + size.padded(to: 12)
-                    + (info["path"] as? String ?? name)
+                    + (info["path"] as? String ?? String(decoding: name, as: UTF8.self))
             )
         }
     }
@@ -55,13 +56,13 @@ struct RestoreCommand: ParsableCommand {
     @Argument(help: "Files in a mount's trash/, or their ids as `assetfs trash` shows them.")
     var items: [String]
     @Option(help: "Where the library is mounted, for ids; need not be said when there is one mount.")
-    var mount: String?
+    var mount: FilePath?
 
     func run() throws {
         var failed = false
         for item in items {
             do {
-                print(try restore(item))
+                Output.print(try restore(item))
             } catch is ExitCode {
                 failed = true
             }
@@ -70,89 +71,94 @@ struct RestoreCommand: ParsableCommand {
     }
 
     /// - Returns: the path that the file has now.
-    private func restore(_ item: String) throws -> String {
+    private func restore(_ item: String) throws -> FilePath {
         let (trash, name) = try find(item)
-        let source = "\(trash.folder)/\(name)"
-        guard let path = try ExtendedAttribute.read("user.asset.path", of: source) else {
+        let source = trash.folder.appending(name: name)
+        guard let path = try ExtendedAttribute.bytes("user.asset.path", of: source) else {
             throw ExitStatus.failed.because("\(source) is nothing that was removed.")
         }
-        var status = stat()
-        guard unsafe lstat(source, &status) == 0 else { throw ExitStatus.failed.because("\(source) does not exist.") }
+        guard let status = source.status(followsLink: false) else {
+            throw ExitStatus.failed.because("\(source) does not exist.")
+        }
         // The name as it is, also where it is not text.
-        let base = String(name.drop { $0 != "-" }.dropFirst())
+        let base = Array(name.drop { $0 != UInt8(ascii: "-") }.dropFirst())
         // A path that begins with a slash is one in the mount; what was in a collection alone comes back to folders/.
-        let isResource = path.hasPrefix("/resources/")
-        let root = trash.mount + (isResource ? "" : "/folders")
-        let folder = path.hasPrefix("/collections/") ? root : try makeFolders(path, in: root, for: status)
+        let isResource = path.starts(with: "/resources/".utf8)
+        let root = isResource ? trash.mount : trash.mount.appending("folders")
+        let folder = path.starts(with: "/collections/".utf8) ? root : try makeFolders(path, in: root, for: status)
         for number in 0..<100_000 {
-            let target = "\(folder)/\(number == 0 ? base : Self.numbered(base, number))"
-            if unsafe renameat2(AT_FDCWD, source, AT_FDCWD, target, 1 /* RENAME_NOREPLACE */) == 0 { return target }
+            let target = folder.appending(name: number == 0 ? base : Self.numbered(base, number))
+            let result = unsafe source.withC { from in
+                unsafe target.withC { unsafe renameat2(AT_FDCWD, from, AT_FDCWD, $0, 1 /* RENAME_NOREPLACE */) }
+            }
+            if result == 0 { return target }
             guard errno == EEXIST else {
                 throw ExitStatus.failed.because(
-                    "\(source) could not be moved to \(target): \(unsafe String(cString: strerror(errno)))."
+                    "\(source) could not be moved to \(target): \(systemReason)."
                 )
             }
         }
-        throw ExitStatus.failed.because("\(path) is taken, and so are 100,000 names with numbers.")
+        throw ExitStatus.failed.because(
+            "\(String(decoding: path, as: UTF8.self)) is taken, and so are 100,000 names with numbers."
+        )
     }
 
-    private func find(_ item: String) throws -> (Trash, String) {
+    private func find(_ item: String) throws -> (Trash, [UInt8]) {
         if !item.contains("/"), Int(item) != nil {
             let trash = Trash(mount: try MountPoint.only(mount))
-            guard let name = try trash.names().first(where: { $0.hasPrefix(item + "-") }) else {
+            guard let name = try trash.names().first(where: { $0.starts(with: Array("\(item)-".utf8)) }) else {
                 throw ExitStatus.failed.because(
                     "There is no asset \(item) in \(trash.folder); `assetfs trash` shows what is."
                 )
             }
             return (trash, name)
         }
-        let path = MountPoint.resolved(item)
-        let folder = (path as NSString).deletingLastPathComponent
-        guard (folder as NSString).lastPathComponent == "trash", MountPoint.isOurs(path) else {
-            throw ExitStatus.failed.because("\(item) is not in the trash/ of a mount.")
+        let path = try MountPoint.resolved(FilePath(bytes: RawArguments.bytes(item)))
+        let folder = path.removingLastComponent()
+        guard folder.name == Array("trash".utf8), try MountPoint.isOurs(path) else {
+            throw ExitStatus.failed.because("\(path) is not in the trash/ of a mount.")
         }
-        return (Trash(folder: folder), (path as NSString).lastPathComponent)
+        return (Trash(folder: folder), path.name)
     }
 
     /// The folder of a path, made as far as it is missing.
-    private func makeFolders(_ path: String, in root: String, for status: stat) throws -> String {
+    private func makeFolders(_ path: [UInt8], in root: FilePath, for status: stat) throws -> FilePath {
         var folder = root
-        for part in path.split(separator: "/").dropLast() {
-            folder += "/\(part)"
-            if unsafe mkdir(folder, 0o700) == 0 {
-                unsafe _ = lchown(folder, status.st_uid, status.st_gid)
-            } else if errno != EEXIST, !FileManager.default.fileExists(atPath: folder) {
-                throw ExitStatus.failed.because(
-                    "\(folder) could not be made: \(unsafe String(cString: strerror(errno)))."
-                )
+        for part in path.split(separator: 0x2F).dropLast() {
+            folder = folder.appending(name: Array(part))
+            if folder.makeFolder(0o700) {
+                unsafe _ = folder.withC { unsafe lchown($0, status.st_uid, status.st_gid) }
+            } else if errno != EEXIST, folder.status() == nil {
+                throw ExitStatus.failed.because("\(folder) could not be made: \(systemReason).")
             }
         }
         return folder
     }
 
     /// A name with a number, before its extension.
-    static func numbered(_ name: String, _ number: Int) -> String {
-        guard let entry = try? EntryName(Array(name.utf8)) else { return "\(name)-\(number)" }
-        return entry.numbered(number).description
+    static func numbered(_ name: [UInt8], _ number: Int) -> [UInt8] {
+        guard let entry = try? EntryName(name) else { return name + Array("-\(number)".utf8) }
+        return entry.numbered(number).bytes
     }
 }
 
 /// The `trash/` of a mount.
 struct Trash {
-    let folder: String
-    var mount: String { (folder as NSString).deletingLastPathComponent }
+    let folder: FilePath
+    var mount: FilePath { folder.removingLastComponent() }
 
-    init(folder: String) { self.folder = folder }
+    init(folder: FilePath) { self.folder = folder }
 
-    init(mount: String) { folder = mount + "/trash" }
+    init(mount: FilePath) { folder = mount.appending("trash") }
 
     /// Names, in the order of the assets' numbers.
-    func names() throws -> [String] {
-        do {
-            return try FileManager.default.contentsOfDirectory(atPath: folder)
-                .sorted { $0.localizedStandardCompare($1) == .orderedAscending }
-        } catch {
+    func names() throws -> [[UInt8]] {
+        guard let names = folder.entries() else {
             throw ExitStatus.failed.because("\(folder) cannot be read; a mount with view=folders hides it.")
         }
+        func number(_ name: [UInt8]) -> Int {
+            Int(String(decoding: name.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)) ?? .max
+        }
+        return names.map { (number($0), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
     }
 }
