@@ -33,7 +33,6 @@ extension AssetLibrary {
         for reader: Uploader = Uploader()
     ) throws(LibraryError) -> String? {
         try settle(id)
-        if let path = try signedPath(key, of: id, for: reader) { return path }
         let disks = key == "info" && id == .folders ? blobs.storeStatistics : [:]
         if key.hasPrefix("md5_") { return try md5(of: id, isFirst: key == "md5_at_upload") }
         return try read { records in

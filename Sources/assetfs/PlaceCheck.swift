@@ -49,7 +49,8 @@ enum PlaceCheck {
 
     /// Whether a path is that of a folder, or leads through it.
     private static func isInside(_ path: FilePath, _ folder: FilePath) -> Bool {
-        guard let wanted = folder.status().map(Identity.init) else { return false }
+        // Nothing need be there yet.
+        guard let wanted = folder.status().map(Identity.init) else { return path.starts(with: folder) }
         return ancestors(path).contains { $0.status().map(Identity.init) == wanted }
     }
 
