@@ -207,7 +207,7 @@ struct MountCommand: ParsableCommand {
 
 /// What fusermount3 says on stderr while it mounts, which is no sentence of ours.
 ///
-/// With `auto_unmount` it stays: it gets none of the caller's files, whose reader would wait for its end.
+/// It gets none of the caller's files: one that stays would have their reader wait for its end.
 private final class CapturedErrors {
     private var former = [Int32](0...2).map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
     private let file = unsafe memfd_create("errors", 1 /* MFD_CLOEXEC */)

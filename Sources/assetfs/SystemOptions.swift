@@ -53,6 +53,10 @@ struct SystemOptions {
             ("bind", "bind the mounted folder by mount(8) without -t assetfs"),
             ("rbind", "bind the mounted folder by mount(8) without -t assetfs"),
             ("move", "move the mounted folder by mount(8) without -t assetfs"),
+            (
+                "auto_unmount",
+                "a dead mount says so to programs, which would else write into the folder below; mount again"
+            ),
             ("mand", "Linux has no mandatory locks any more"),
             ("loop", "a library is a folder, and no image of a disk"),
             ("blkdev", "a library is a folder, and no block device"),
@@ -110,7 +114,6 @@ struct SystemOptions {
         case ("allow_other", nil), ("allow_root", nil):
             allowsOthers = true
             passedOn.append(name)
-        case ("auto_unmount", nil): passedOn.append(name)
         default:
             switch value == nil ? Self.flags[name] : Self.values[name] {
             case .nothing:

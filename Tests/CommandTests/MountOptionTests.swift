@@ -28,7 +28,8 @@ struct MountOptionTests {
             ("strictatime", .hidden("relatime")), ("noatime,relatime", .nothing), ("ro,rw", .nothing),
             ("sync,async", .nothing), ("noexec,exec", .nothing), ("ro,sync,defaults", .nothing),
             ("nosymfollow,symfollow", .nothing), ("strictatime,nostrictatime", .nothing),
-            ("remount", .refused("unmount it")), ("bind", .refused("mount(8)")), ("mand", .refused("mandatory")),
+            ("remount", .refused("unmount it")), ("auto_unmount", .refused("mount again")),
+            ("bind", .refused("mount(8)")), ("mand", .refused("mandatory")),
             ("loop", .refused("a folder")), ("blkdev", .refused("a folder")), ("uid=1000", .refused("chown")),
             ("gid=1000", .refused("chgrp")), ("umask=022", .refused("chmod")),
             ("blksize=512", .refused("block devices")),
@@ -104,22 +105,6 @@ struct MountOptionTests {
                 #expect(result.status == 9 && result.errors.contains("“\(option)” is refused: root alone"), "\(result)")
             }
             #expect(!FileManager.default.fileExists(atPath: path + "/theirs"))
-        }
-    }
-
-    @Test func `a mount goes with its daemon where that is asked for, and holds no file of the caller`() throws {
-        try withPlace { path in
-            // The shell waits for the end of what is written into the pipe.
-            let line = "\(assetfs) mount -o auto_unmount \(path)/lib \(path)/one 2>&1 | cat"
-            let result = try run("timeout", "60", "bash", "-c", line)
-            #expect(result.status == 0 && result.output.isEmpty, "\(result)")
-            try shell("echo x > one/folders/x; sync one/folders/x", in: path).check()
-            try shell(
-                "pkill -9 -f '[a]ssetfs mount -o auto_unmount \(path)/'; for n in $(seq 1200); do grep -q ' \(path)/one ' /proc/self/mountinfo || exit 0; sleep 0.05; done; exit 1"
-            ).check()
-            try run(assetfs, "mount", path + "/lib", path + "/one").check()
-            #expect(try run("cat", path + "/one/folders/x").output == "x\n")
-            try run(assetfs, "umount", path + "/one").check()
         }
     }
 }
