@@ -17,6 +17,17 @@ struct MountOptionTests {
         case refused(String)
     }
 
+    /// Options without a meaning, all at once.
+    private static let silent = [
+        "rw", "async", "auto", "noauto", "defaults", "atime", "diratime",
+        "relatime", "norelatime", "nostrictatime", "nolazytime", "exec", "nosuid", "nodev",
+        "nomand", "symfollow", "silent", "loud", "iversion", "noiversion", "nofail",
+        "_netdev", "user", "nouser", "users", "owner", "group", "user=joe",
+        "comment=text", "x-systemd.automount", "X-mount.mkdir", "x-gvfs-name=Photos", "nonempty", "default_permissions",
+        "big_writes",
+        "use_ino", "max_readahead=131072",
+    ].joined(separator: ",")
+
     private static let answers: [(option: String, answer: Answer)] =
         [
             ("ro", .shown("ro")), ("noexec", .shown("noexec")), ("noatime", .shown("noatime")),
@@ -45,15 +56,7 @@ struct MountOptionTests {
             ("nonsense", .refused("no option")), ("nonsense=5", .refused("no option")),
             ("noatime=5", .refused("no option")),
             ("max_read", .refused("no option")),
-        ]
-        + [
-            "rw", "async", "auto", "noauto", "defaults", "atime", "diratime", "relatime", "norelatime", "nostrictatime",
-            "nolazytime", "exec", "nosuid", "nodev", "nomand", "symfollow", "silent", "loud", "iversion", "noiversion",
-            "nofail", "_netdev", "user", "nouser", "users", "owner", "group", "user=joe", "comment=text",
-            "x-systemd.automount", "X-mount.mkdir", "x-gvfs-name=Photos", "nonempty", "default_permissions",
-            "big_writes",
-            "use_ino", "max_readahead=131072",
-        ].map { ($0, .nothing) }
+        ] + [(silent, .nothing)]
 
     @Test func `each option is carried out, means nothing, or is refused by its name`() throws {
         try withPlace { path in

@@ -8,7 +8,7 @@ struct StartTests {
     /// What the scripts share: `says N WORDS COMMAND` expects a status and words on stderr; `daemon` is the process of `lib`.
     static let prelude = """
         set -eu; is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
-        daemon() { pgrep -o -f "assetfs mount.* $PWD/${1:-lib} "; }
+        daemon() { pgrep -o -f "[a]ssetfs mount.* $PWD/${1:-lib} "; }
         says() { local s=0; timeout 60 "${@:3}" 2> said || s=$?
             [ $s = $1 ] && grep -q -e "$2" said || { echo "line ${BASH_LINENO[0]}: status $s, $(cat said)" >&2; exit 1; }; }
         mounts() { awk -v p="$PWD/$1" '$5 == p' /proc/self/mountinfo | wc -l; }
@@ -63,10 +63,10 @@ struct StartTests {
             echo x > chain/folders/x; $ASSETFS status ./link/ > status; case $($ASSETFS sign chain/folders/x) in $PWD/one/signed/*) ;; *) exit 1;; esac
             cd work; $ASSETFS umount ..//chain/../link/; cd ..; is "$(mounts one)" 0
             for name in link chain/ ./one//; do
-                $ASSETFS mount lib $name; kill -9 $(pgrep -f "assetfs mount lib $name"); while [ -d one/folders ]; do sleep 0.01; done
+                $ASSETFS mount lib $name; kill -9 $(pgrep -f "[a]ssetfs mount lib $name"); while [ -d one/folders ]; do sleep 0.01; done
                 (cd link && $ASSETFS mount $OLDPWD/lib $PWD) 2> /dev/null || $ASSETFS mount lib $name; is "$(mounts one)" 1; is "$(cat one/folders/x)" x; $ASSETFS umount $name
             done
-            $ASSETFS mount lib link; kill -9 $(pgrep -f "assetfs mount lib link"); while [ -d one/folders ]; do sleep 0.01; done
+            $ASSETFS mount lib link; kill -9 $(pgrep -f "[a]ssetfs mount lib link"); while [ -d one/folders ]; do sleep 0.01; done
             $ASSETFS umount chain; is "$(mounts one)" 0; says 10 'No assetfs is mounted' $ASSETFS umount link
             mkdir gone; cd gone; rmdir ../gone; $ASSETFS mount $OLDPWD/lib $OLDPWD/one; says() { :; }
             ! $ASSETFS umount one 2> ../said 3>&1; $ASSETFS umount $OLDPWD/one; cd ..; is "$(mounts one)" 0
@@ -89,7 +89,7 @@ struct StartTests {
             $ASSETFS trash "$M" | grep -q '^1 '; is "$($ASSETFS restore --mount "$M" 1 | od -c)" "$(echo "$M/folders/d$b/$n" | od -c)"
             rm "$M/folders/d$b/$n"; $ASSETFS restore "$M"/trash/1-* > out; is "$(cat "$M/folders/d$b/$n")" "hello cafe"
             $ASSETFS umount "$M"; ! $ASSETFS umount "$M" 2> said; [ -e "$L/catalog.sqlite" ]; is "$(stat -c %a "$L")" 700
-            $ASSETFS mount "$L" "$M"; kill -9 $(pgrep -f "assetfs mount $PWD/l"); while [ -d "$M/folders" ]; do sleep 0.01; done; $ASSETFS mount "$L" "$M"; $ASSETFS umount "$M"
+            $ASSETFS mount "$L" "$M"; kill -9 $(pgrep -f "[a]ssetfs mount $PWD/l"); while [ -d "$M/folders" ]; do sleep 0.01; done; $ASSETFS mount "$L" "$M"; $ASSETFS umount "$M"
             touch "file$b"; says 4 "Not a directory" $ASSETFS mount "file$b" "$M"; mkdir "other$b"; touch "other$b/x"; says 3 "not an assetfs library" $ASSETFS mount "other$b" "$M"
             """#
         )
@@ -114,8 +114,8 @@ struct StartTests {
             """
             umask 000; env -i LC_ALL=nonsense TZ=Nowhere $(printf 'ODD=\\xe9') $ASSETFS mount -o on_event='cat >> '$PWD/told lib one; echo x > one/folders/x; sync one/folders/x
             is "$(find lib -type f -perm /077; find lib -type d -perm /077)" ""; is "$(stat -c %a one/folders/x)" 666
-            tr '\\0' '\\n' < /proc/$(pgrep -f "assetfs mount -o on_event")/environ | grep -q -a "$(printf 'ODD=\\xe9')"
-            for n in $(seq 600); do [ -s told ] && break; sleep 0.05; done; is "$(stat -c %a told)" 666; env -i $ASSETFS umount one
+            tr '\\0' '\\n' < /proc/$(pgrep -f "[a]ssetfs mount -o on_event")/environ | grep -q -a "$(printf 'ODD=\\xe9')"
+            for n in $(seq 1200); do [ -s told ] && break; sleep 0.05; done; is "$(stat -c %a told)" 666; env -i $ASSETFS umount one
             umask 777; $ASSETFS mount lib one; umask 022; is "$(cat one/folders/x)" x; $ASSETFS umount one
             """
         )

@@ -17,7 +17,7 @@ struct UmountTests {
             $ASSETFS mount lib one; mkdir one/folders/d; exec 5> one/folders/open; says 1 "is in use by bash ($$)" $ASSETFS umount one; exec 5>&-
             (cd one/folders/d; exec sleep 100) & sleeper=$!; until [ "$(readlink /proc/$sleeper/cwd)" = $PWD/one/folders/d ]; do sleep 0.01; done
             until [ "$(cat /proc/$sleeper/comm)" = sleep ]; do sleep 0.01; done
-            says 1 "in use by sleep ($sleeper)" $ASSETFS umount one; kill $sleeper; wait $sleeper || true
+            says 1 "in use by sleep ($sleeper)" $ASSETFS umount one; kill -KILL $sleeper; wait $sleeper || true
             mount --bind two one/folders/d; says 1 "a mount on $PWD/one/folders/d" $ASSETFS umount one; umount one/folders/d
             $ASSETFS umount one; is "$(mounts one)" 0
             """
@@ -33,7 +33,7 @@ struct UmountTests {
             $ASSETFS umount one 2> waiting & umount=$!
             for n in $(seq 1200); do grep -q "sleep ($sleeper) has it on $PWD/one in a mount namespace of its own" waiting && break; kill -0 $umount; sleep 0.05; done
             grep -q '^assetfs: Waiting for the end' waiting; says 2 'Process .* has it' $ASSETFS mount lib one
-            kill $sleeper; wait $umount; flock -n lib/lock true; is "$(wc -l < waiting)" 1
+            kill -KILL $sleeper; wait $umount; flock -n lib/lock true; is "$(wc -l < waiting)" 1
             says 64 'number of seconds' $ASSETFS umount --timeout=-1 one
             """
         )
@@ -74,7 +74,7 @@ struct UmountTests {
             """
             # What the last process has noted of its end; a command reads it when the lock is free.
             $ASSETFS mount lib one; is "$(head -c 8 lib/lock)" "running "; is "$(stat -c %s lib/lock)" 512; mount --bind one/folders two
-            $ASSETFS umount one 2> said & umount=$!; while [ "$(mounts one)" != 0 ]; do sleep 0.01; done; d=$(pgrep -o -f "assetfs mount lib one")
+            $ASSETFS umount one 2> said & umount=$!; while [ "$(mounts one)" != 0 ]; do sleep 0.01; done; d=$(pgrep -o -f "[a]ssetfs mount lib one")
             strace -f -qq -o /dev/null -e inject=fsync,fdatasync,syncfs:error=EIO -p $d 2> attached & tracer=$!
             until grep -q TracerPid:.$tracer /proc/$d/status; do sleep 0.01; done
             touch two/late; umount two; s=0; wait $umount || s=$?; wait $tracer || true; is $s 1; grep -q 'its end failed: ' said
@@ -91,7 +91,7 @@ struct UmountTests {
             for n in $(seq 5); do echo $n > one/folders/$n; umount one; $ASSETFS mount lib one; is "$(cat one/folders/$n)" $n; done
             says 2 'in use by another process' $ASSETFS mount lib two; $ASSETFS umount one
             # A daemon that is stopped while it ends.
-            $ASSETFS mount lib one; d=$(pgrep -o -f "assetfs mount lib one"); kill -STOP $d; umount -l one; $ASSETFS mount lib one & mount=$!
+            $ASSETFS mount lib one; d=$(pgrep -o -f "[a]ssetfs mount lib one"); kill -STOP $d; umount -l one; $ASSETFS mount lib one & mount=$!
             until [ -e /proc/$mount/task/$mount/children ] && [ "$(cat /proc/$mount/task/$mount/children)" ]; do sleep 0.01; done; kill -CONT $d; wait $mount
             is "$(cat one/folders/5)" 5; $ASSETFS umount one
             """
