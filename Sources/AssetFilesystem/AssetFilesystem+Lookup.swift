@@ -220,10 +220,10 @@ extension AssetFilesystem: Observer {
         }
     }
 
-    private func open(_ expired: ExpiredName, below mountpoint: String) -> Int32? {
+    private func open(_ expired: ExpiredName, below mountpoint: [UInt8]) -> Int32? {
         guard expired.path.root == .folders else { return nil }
         let names = (rootView == .all ? [Array("folders".utf8)] : []) + expired.path.names.map(\.bytes)
-        let path = names.reduce(Array(mountpoint.utf8)) { $0 + [UInt8(ascii: "/")] + $1 }
+        let path = names.reduce(mountpoint) { $0 + [UInt8(ascii: "/")] + $1 }
         let descriptor = unsafe Glibc.open(
             path.map { CChar(bitPattern: $0) } + [0],
             0x200000 /* O_PATH */ | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW

@@ -45,12 +45,12 @@ public final class AssetFilesystem: Filesystem {
     static let lifetime = Duration.seconds(3600)
 
     /// Where it is mounted, an absolute path.
-    let mountpoint: String?
+    let mountpoint: [UInt8]?
     /// How many names of the sweeper's have been looked up.
     let sweeperLookups = Atomic(0)
 
     /// Shows a library.
-    public init(_ library: AssetLibrary, rootView: RootView, mountpoint: String? = nil) {
+    public init(_ library: AssetLibrary, rootView: RootView, mountpoint: [UInt8]? = nil) {
         self.library = library
         self.rootView = rootView
         self.mountpoint = mountpoint

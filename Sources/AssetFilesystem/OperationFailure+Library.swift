@@ -42,8 +42,7 @@ extension OperationFailure {
         case .blobs(.io(.fileTooLarge, _)): self.init(.fileTooLarge)
         case .blobs(.io(.invalidArgument, _)): self.init(.invalidArgument)
         case .blobs(.io(.notSupportedOnSocket, _)): self.init(.notSupportedOnSocket)
-        case .blobs(let error): self.init(.ioError, cause: error.description)
-        case .catalog(let error): self.init(.ioError, cause: error.description)
+        case .unfinished, .blobs, .catalog: self.init(.ioError, cause: "\(error)")
         }
     }
 }

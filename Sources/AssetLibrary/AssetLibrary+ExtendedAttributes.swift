@@ -29,12 +29,7 @@ extension AssetLibrary {
         case .unsupported: throw .unsupportedAttribute(text)
         case .policy(let key): value = try policy(key, of: id).map { Array($0.utf8) }
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
-        case .computed(let key):
-            if let name = try nameBytes(key, of: id) {
-                value = name
-            } else {
-                value = try computed(key, of: id, for: reader).map { Array($0.utf8) }
-            }
+        case .computed(let key): value = try computedBytes(key, of: id, for: reader)
         case .action: value = nil
         case .life(let attribute): value = try life(attribute, of: id).map { Array($0.utf8) }
         case .alternateStore: value = try store(of: id).map { Array($0.utf8) }
@@ -211,7 +206,7 @@ extension AssetLibrary {
         for reader: Uploader
     ) throws(LibraryError) {
         guard Self.computedKeys.contains(key) else { throw .invalid("There is no such key: \(name).") }
-        guard try computed(key, of: id, for: reader).map({ Array($0.utf8) }) == value else {
+        guard try computedBytes(key, of: id, for: reader) == value else {
             throw .unsupported("\(name) is computed, and cannot be set to what it is not.")
         }
     }

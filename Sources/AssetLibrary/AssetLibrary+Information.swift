@@ -41,7 +41,6 @@ extension AssetLibrary {
         for reader: Uploader = Uploader()
     ) throws(LibraryError) -> String? {
         try settleIfQuick(id)
-        if let path = try signedPath(key, of: id, for: reader) { return path }
         let disks = key == "info" && id == .folders ? blobs.storeStatistics : [:]
         if key.hasPrefix("md5_") { return try md5(of: id, isFirst: key == "md5_at_upload") }
         return try read { records in
@@ -165,25 +164,6 @@ extension AssetLibrary {
             return try rulebook.place(entry.name, in: entry.parent, records).path
         }
         return try records.trashed(asset.id)?.path
-    }
-
-    private func pathBytes(of id: NodeID, _ asset: AssetRecord, _ records: Records) throws -> [UInt8]? {
-        guard let entry = try records.anyEntry(of: id) else { return try records.trashed(asset.id)?.pathBytes }
-        return try records.pathBytes(of: rulebook.place(entry.name, in: entry.parent, records))
-    }
-
-    /// A computed attribute that is a name or a path, with its bytes as they are; nil for all others, and where there is none.
-    func nameBytes(_ key: String, of id: NodeID) throws(LibraryError) -> [UInt8]? {
-        guard ["filename", "original_filename", "path"].contains(key) else { return nil }
-        try settleIfQuick(id)
-        return try read { records in
-            guard let assetID = try records.node(id)?.asset, let asset = try records.asset(assetID) else { return nil }
-            return switch key {
-            case "path": try pathBytes(of: id, asset, records)
-            case "filename": try (records.anyEntry(of: id)?.name ?? records.trashedName(of: asset))?.bytes
-            default: asset.originalName
-            }
-        }
     }
 
     /// The ids of other assets that have the same content and that somebody may read, at most a hundred.

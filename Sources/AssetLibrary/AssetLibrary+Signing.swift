@@ -13,7 +13,7 @@ extension AssetLibrary {
     ]
 
     /// The signed path of a file or folder, below the mount; nil where the attribute is none that signs.
-    func signedPath(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> String? {
+    func signedPath(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8]? {
         do throws(LibraryError) {
             return try sign(key, of: id, for: reader)
         } catch {
@@ -22,7 +22,7 @@ extension AssetLibrary {
         }
     }
 
-    private func sign(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> String? {
+    private func sign(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8]? {
         guard let (prefix, kind) = Self.signingPrefixes.first(where: { key.hasPrefix($0.prefix) }) else { return nil }
         let text = String(key.dropFirst(prefix.count))
         let now = clock.now
@@ -30,7 +30,7 @@ extension AssetLibrary {
             throw .invalid("A path cannot be signed until “\(text)”: say 15m, 1h, 2d, P3M or 2027-01-31T12:00:00Z.")
         }
         guard end > now else { throw .outOfRange("A path cannot be signed until \(text): that has passed.") }
-        let (subject, name) = try read { records -> (Int64, String) in
+        let (subject, name) = try read { records -> (Int64, [UInt8]) in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             guard reader.uid == 0 || reader.uid == node.uid else {
                 throw LibraryError.notPermitted("A path is for the owner of the file or folder, and root, to sign.")
@@ -48,17 +48,17 @@ extension AssetLibrary {
                         "Only assets have signed paths; this is a folder, or a file that is none."
                     )
                 }
-                return (asset.rawValue, try records.anyEntry(of: id)?.name.description ?? "")
+                return (asset.rawValue, try records.anyEntry(of: id)?.name.bytes ?? [])
             case .upload:
                 guard node.isFolder, try rulebook.of(id, records).root == .folders else {
                     throw LibraryError.invalid("Only folders below folders/ take uploads by a signed path.")
                 }
-                return (id.rawValue, "")
+                return (id.rawValue, [])
             }
         }
         let capability = Capability(kind, subject, expires: end.rawValue / 1_000_000_000)
         let signature = MessageCode.of(capability.text, key: try currentSigningKey())
-        return "signed/\(capability.token(signature: signature))/\(name)"
+        return Array("signed/\(capability.token(signature: signature))/".utf8) + name
     }
 
     /// What a token lets its holder do.

@@ -232,8 +232,28 @@ public final class AssetLibrary: Sendable {
         for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
     }
 
+    /// Records for others that want the library that its mount is going.
+    public func noteEnding() { layout.note(.ending(getpid())) }
+
+    /// The folders of the alternate stores that the catalog knows.
+    public var storePaths: [String] { (try? read { try $0.stores().map(\.path) }) ?? [] }
+
     /// Ends all uploads, makes everything durable and lets go of the library.
+    ///
+    /// The file `lock` says whether all of it could be done.
+    /// - Throws: where the last commit failed, or an upload could not be finished; the next mount tries that again.
     public func close() throws(LibraryError) {
+        noteEnding()
+        do throws(LibraryError) {
+            try finishAll()
+            layout.note(.ended)
+        } catch {
+            layout.note(.failed(error.description))
+            throw error
+        }
+    }
+
+    private func finishAll() throws(LibraryError) {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
@@ -244,6 +264,7 @@ public final class AssetLibrary: Sendable {
             worker.stop()
         }
         var failure: LibraryError?
+        var unfinished: (count: Int, reason: LibraryError)?
         for entry in openNodes.withLock({ Array($0.values) }) {
             do throws(LibraryError) {
                 if try leaveForNextMount(entry.node) { continue }
@@ -258,6 +279,7 @@ public final class AssetLibrary: Sendable {
                     "The upload to node \(entry.node.id) could not be ended; the next mount tries again: \(error)"
                 )
                 if let lost = keepForNextMount(entry.node) { failure = lost }
+                unfinished = ((unfinished?.count ?? 0) + 1, unfinished?.reason ?? error)
             }
         }
         recordCounts()
@@ -273,6 +295,7 @@ public final class AssetLibrary: Sendable {
         do { try searching.index?.close() } catch { log.error("The search index could not be closed: \(error)") }
         do { try catalog.close() } catch { throw failure ?? LibraryError(error) }
         if let failure { throw failure }
+        if let unfinished { throw .unfinished(unfinished.count, "\(unfinished.reason)") }
     }
 
     /// Lets go of the library before it was used; one that this opening made is taken back.

@@ -57,6 +57,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case fetch(FetchProblem)
     /// A policy refuses an upload.
     case refused(Refusal)
+    /// Uploads that were open at the end could not be finished; how many, and why.
+    case unfinished(Int, String)
     /// Bytes could not be kept or given back.
     case blobs(BlobStoreError)
     /// The catalog could not be read or written.
@@ -103,6 +105,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .ended(let time): "The signed path has ended at \(time); ask for another."
         case .fetch(let problem): problem.sentence
         case .refused(let refusal): refusal.sentence
+        case .unfinished(let count, let reason):
+            "\(count) uploads could not be finished, and the next mount tries again: \(reason)"
         case .blobs(let error): error.description
         case .catalog(let error): error.description
         }

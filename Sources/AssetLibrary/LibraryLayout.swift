@@ -48,9 +48,16 @@ final class LibraryLayout: Sendable {
             _ = close(lock)
             throw .inUse(path: path)
         }
+        note(.running(getpid()))
     }
 
     deinit { _ = close(lock) }
+
+    /// Records in the lock's file how far this process is; there is nobody to tell that it failed.
+    func note(_ state: LockState) {
+        let bytes = state.bytes
+        unsafe _ = pwrite(lock, bytes, bytes.count, 0)
+    }
 
     /// Records that the library is complete; called when catalog and blobs are there.
     func finish() throws(OpenLibraryError) {

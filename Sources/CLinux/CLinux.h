@@ -2,15 +2,20 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/mount.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 extern int syncfs(int fd);
 extern int renameat2(int oldFolder, const char *oldName, int newFolder, const char *newName, unsigned int flags);
@@ -55,6 +60,37 @@ static inline int linux_end_of(pid_t child) {
 /* F_SETLEASE is hidden without _GNU_SOURCE, and fcntl is variadic. 0, or -1 and errno. */
 extern int fcntl(int fd, int command, ...);
 static inline int linux_lease(int fd, int type) { return fcntl(fd, 1024 /* F_SETLEASE */, type); }
+/* The environment as it is: a value need not be text. */
+static inline char **linux_environment(void) {
+    extern char **environ;
+    return environ;
+}
+
+extern int pthread_setattr_default_np(const pthread_attr_t *attributes);
+/* Gives threads that are begun from now on some attributes, the size of their stack among them. */
+static inline int linux_set_default_thread_attributes(const pthread_attr_t *attributes) {
+    return pthread_setattr_default_np(attributes);
+}
+
+/* <sys/mount.h> cannot be included beside <linux/mount.h>. */
+extern int umount2(const char *path, int flags);
+enum { LINUX_DETACH = 2, LINUX_NOFOLLOW = 8 };
+
+/* Changes the attributes of a mount, MOUNT_ATTR_*; mount_setattr(2). */
+static inline int linux_set_mount_attributes(const char *path, unsigned long long set, unsigned long long clear) {
+    struct mount_attr attributes = {.attr_set = set, .attr_clr = clear};
+    return (int)syscall(SYS_mount_setattr, AT_FDCWD, path, 0, &attributes, sizeof attributes);
+}
+
+/* Sets a flag of the filesystem that is mounted on a path; fspick(2), fsconfig(2). */
+static inline int linux_set_filesystem_flag(const char *path, const char *flag) {
+    int context = (int)syscall(SYS_fspick, AT_FDCWD, path, 1 /* FSPICK_CLOEXEC */);
+    if (context < 0) return -1;
+    int result = (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, flag, NULL, 0);
+    if (result == 0) result = (int)syscall(SYS_fsconfig, context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
+    close(context);
+    return result;
+}
 
 /* FICLONE is a macro over _IOW and ioctl is variadic: Swift can use neither. */
 static inline int linux_clone(int to, int from) { return ioctl(to, FICLONE, from); }

@@ -7,10 +7,12 @@ internal import SystemPackage
 final class Dispatcher: Sendable {
     let filesystem: any Filesystem
     let log: Logger
+    let limits: RequestLimits
 
-    init(filesystem: any Filesystem, log: Logger) {
+    init(filesystem: any Filesystem, log: Logger, limits: RequestLimits) {
         self.filesystem = filesystem
         self.log = log
+        self.limits = limits
     }
 
     static func serving(_ request: fuse_req_t?) -> Dispatcher? {

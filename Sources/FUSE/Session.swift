@@ -2,6 +2,7 @@ internal import CFuse
 internal import Glibc
 public import Logging
 internal import Synchronization
+public import SystemPackage
 
 /// Why a mount could not be made.
 public enum SessionError: Error, CustomStringConvertible, Sendable {
@@ -18,6 +19,17 @@ public enum SessionError: Error, CustomStringConvertible, Sendable {
     }
 }
 
+/// What the kernel may ask for at once.
+public struct RequestLimits: Sendable {
+    /// The most bytes of a read, and that are read ahead; nil for what the kernel offers.
+    let maximumRead, maximumReadahead: UInt32?
+
+    /// Limits requests.
+    public init(maximumRead: UInt32? = nil, maximumReadahead: UInt32? = nil) {
+        (self.maximumRead, self.maximumReadahead) = (maximumRead, maximumReadahead)
+    }
+}
+
 /// One mount: from `init`, which mounts, until `deinit`, which unmounts.
 @safe
 public final class Session {
@@ -26,18 +38,20 @@ public final class Session {
 
     /// Mounts `filesystem` on `mountpoint`.
     ///
-    /// `options` are those of mount(8) and fuse(4), such as `allow_other` or `fsname=…`; `usesPassthrough` says whether the
+    /// `source` is what mountinfo shows as mounted; `options` are those of libfuse, such as `allow_other`; `usesPassthrough` says whether the
     /// kernel is asked to read files for us.
     /// - Throws: `SessionError` with the reason in words; nothing is mounted then.
     public init(
         filesystem: any Filesystem,
-        mountpoint: String,
+        mountpoint: FilePath,
+        source: FilePath,
         options: [String],
         usesPassthrough: Bool,
+        limits: RequestLimits,
         log: Logger
     ) throws(SessionError) {
         cfuse_capture_log()
-        let dispatcher = unsafe Unmanaged.passRetained(Dispatcher(filesystem: filesystem, log: log))
+        let dispatcher = unsafe Unmanaged.passRetained(Dispatcher(filesystem: filesystem, log: log, limits: limits))
         var operations = fuse_lowlevel_ops()
         operations.serveStart()
         operations.serveLookup()
@@ -48,10 +62,15 @@ public final class Session {
         operations.serveExtendedAttributes()
         operations.serveFlags()
 
-        let arguments = ["assetfs"] + options.flatMap { ["-o", $0] }
+        let arguments =
+            ["assetfs"] + (options + (limits.maximumRead.map { ["max_read=\($0)"] } ?? [])).flatMap { ["-o", $0] } + [
+                "-o"
+            ]
         var cArguments = unsafe arguments.map { unsafe strdup($0) }
+        let name = Self.escaped(source)
+        unsafe cArguments.append(name.withUnsafeBufferPointer { unsafe $0.baseAddress.flatMap { unsafe strdup($0) } })
         let made: OpaquePointer? = unsafe cArguments.withUnsafeMutableBufferPointer { buffer in
-            var list = unsafe fuse_args(argc: Int32(arguments.count), argv: buffer.baseAddress, allocated: 0)
+            var list = unsafe fuse_args(argc: Int32(buffer.count), argv: buffer.baseAddress, allocated: 0)
             defer { unsafe fuse_opt_free_args(&list) }
             return unsafe fuse_session_new(
                 &list,
@@ -65,7 +84,7 @@ public final class Session {
             unsafe dispatcher.release()
             throw .options(Self.lastLine(or: "the mount options \(options) were refused"))
         }
-        guard unsafe fuse_session_mount(made, mountpoint) == 0 else {
+        guard unsafe mountpoint.withPlatformString({ unsafe fuse_session_mount(made, $0) }) == 0 else {
             unsafe fuse_session_destroy(made)
             unsafe dispatcher.release()
             throw .mount(Self.lastLine(or: "cannot mount on \(mountpoint)"))
@@ -152,6 +171,23 @@ public final class Session {
         }
     }
 
+    /// Unmounts, when nothing is served any more.
+    public func unmount() { unsafe fuse_session_unmount(session) }
+
+    /// What libfuse has said last; nil where that is nothing.
+    public static var lastMessage: String? {
+        let line = lastLine(or: "")
+        return line.isEmpty ? nil : line
+    }
+
+    /// The option that names a source: libfuse takes a comma in a value when a backslash stands before it.
+    private static func escaped(_ source: FilePath) -> [CChar] {
+        let count = source.length
+        let bytes = unsafe source.withPlatformString { unsafe Array(UnsafeBufferPointer(start: $0, count: count)) }
+        let marks = [CChar(0x5C), CChar(0x2C)]
+        return "fsname=".utf8.map { CChar($0) } + bytes.flatMap { marks.contains($0) ? [0x5C, $0] : [$0] } + [0]
+    }
+
     deinit {
         unsafe fuse_session_unmount(session)
         unsafe fuse_session_destroy(session)
@@ -160,7 +196,8 @@ public final class Session {
 
     private static func lastLine(or fallback: String) -> String {
         let line = unsafe String(cString: cfuse_last_log_line())
-        return line.isEmpty ? fallback : String(line.drop { $0 == " " }.prefix { $0 != "\n" })
+        let text = String(line.drop { $0 == " " }.prefix { $0 != "\n" })
+        return text.isEmpty ? fallback : text.hasPrefix("fuse: ") ? String(text.dropFirst(6)) : text
     }
 }
 
@@ -168,8 +205,16 @@ extension fuse_lowlevel_ops {
     /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, NFS handles, and access
     /// control lists, with which the umask is ours to apply.
     fileprivate mutating func serveStart() {
-        unsafe `init` = { _, connection in
+        unsafe `init` = { userdata, connection in
             guard let connection = unsafe connection else { return }
+            // libfuse ends the session where these differ from what the kernel was told.
+            if let dispatcher = unsafe userdata {
+                let limits = unsafe Unmanaged<Dispatcher>.fromOpaque(dispatcher).takeUnretainedValue().limits
+                if let most = limits.maximumRead { unsafe connection.pointee.max_read = most }
+                if let most = limits.maximumReadahead {
+                    unsafe connection.pointee.max_readahead = min(connection.pointee.max_readahead, most)
+                }
+            }
             let wanted = UInt32(
                 FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_POSIX_ACL
                     | FUSE_CAP_DONT_MASK

@@ -225,8 +225,8 @@ final class WorkerProcess: Sendable {
     }
 
     private func whyEnded() -> String {
-        // It is dead, or is now: a moment later it has told why.
-        for _ in 0..<20 {
+        // It has closed its socket, which comes before its end: on a busy machine some time before.
+        for _ in 0..<1000 {
             switch linux_end_of(process) {
             case -1: usleep(5000)
             case SIGXFSZ: return "What would be written has more bytes than it may."

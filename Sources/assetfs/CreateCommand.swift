@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLinux
 import Foundation
+import SystemPackage
 
 struct CreateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,11 +12,11 @@ struct CreateCommand: ParsableCommand {
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mountpoint: String?
+    var mountpoint: FilePath?
 
     func run() throws {
         let mount = try MountPoint.only(mountpoint)
-        guard let text = try ExtendedAttribute.read("user.asset.info", of: mount + "/folders"),
+        guard let text = try ExtendedAttribute.read("user.asset.info", of: mount.appending("folders")),
             let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
             let next = info["next_id"] as? Int
         else {
@@ -24,12 +25,12 @@ struct CreateCommand: ParsableCommand {
             )
         }
         for id in next..<next + 1000 {
-            let path = "\(mount)/resources/\(id)"
-            if unsafe mkdir(path, 0o777) == 0 { return print(path) }
+            let path = mount.appending("resources/\(id)")
+            if path.makeFolder(0o777) { return Output.print(path) }
             // Somebody was faster.
             guard [EEXIST, EPERM].contains(errno) else {
                 throw ExitStatus.failed.because(
-                    "\(path) could not be made: \(unsafe String(cString: strerror(errno)))."
+                    "\(path) could not be made: \(systemReason)."
                 )
             }
         }
@@ -48,43 +49,44 @@ struct GroupCommand: ParsableCommand {
     )
 
     @Argument(help: "Files below the folders/ of one mount.")
-    var paths: [String]
+    var paths: [FilePath]
 
     func run() throws {
-        guard
-            let mount = MountPoint.all().filter({ $0.type == "fuse.assetfs" }).map(\.path)
-                .first(where: { MountPoint.resolved(paths[0]).hasPrefix($0 + "/folders/") })
-        else { throw ExitStatus.failed.because("\(paths[0]) is not below the folders/ of an assetfs mount.") }
-        let collection = "\(mount)/collections/new-\(UUID().uuidString)"
-        guard unsafe mkdir(collection, 0o777) == 0 else { throw failure(collection) }
+        guard let mount = try MountPoint.ours(with: paths[0], below: ["folders"]) else {
+            throw ExitStatus.failed.because("\(paths[0]) is not below the folders/ of an assetfs mount.")
+        }
+        let collection = mount.appending("collections/new-\(UUID().uuidString)")
+        guard collection.makeFolder(0o777) else { throw failure("\(collection)") }
         do {
             for path in paths { try link(path, into: collection) }
-            let folder = unsafe open(collection, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            guard folder >= 0 else { throw failure(collection) }
+            let folder = collection.open(O_RDONLY | O_DIRECTORY)
+            guard folder >= 0 else { throw failure("\(collection)") }
             defer { close(folder) }
             guard fchmod(folder, 0o555) == 0 else { throw failure("\(paths.count) files") }
             var id = [UInt8](repeating: 0, count: 256)
             let count = unsafe fgetxattr(folder, "user.asset.id", &id, id.count)
-            guard count > 0 else { throw failure(collection) }
-            print("\(mount)/collections/\(String(decoding: id.prefix(count), as: UTF8.self))")
+            guard count > 0 else { throw failure("\(collection)") }
+            Output.print(mount.appending("collections").appending(name: Array(id.prefix(count))))
         } catch {
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: collection)) ?? [] {
-                unsafe _ = unlink("\(collection)/\(name)")
+            for name in collection.entries() ?? [] {
+                unsafe _ = collection.appending(name: name).withC { unsafe unlink($0) }
             }
-            unsafe _ = rmdir(collection)
+            unsafe _ = collection.withC { unsafe rmdir($0) }
             throw error
         }
     }
 
     /// Links a file under its own name, or the next free one.
-    private func link(_ path: String, into folder: String) throws {
-        let name = (path as NSString).lastPathComponent
+    private func link(_ path: FilePath, into folder: FilePath) throws {
         for number in 0..<1001 {
-            let target = "\(folder)/\(number == 0 ? name : RestoreCommand.numbered(name, number))"
-            if unsafe linkat(AT_FDCWD, path, AT_FDCWD, target, 0) == 0 { return }
-            guard errno == EEXIST else { throw failure(path) }
+            let target = folder.appending(name: number == 0 ? path.name : RestoreCommand.numbered(path.name, number))
+            let result = unsafe path.withC { source in
+                unsafe target.withC { unsafe linkat(AT_FDCWD, source, AT_FDCWD, $0, 0) }
+            }
+            if result == 0 { return }
+            guard errno == EEXIST else { throw failure("\(path)") }
         }
-        throw failure(path)
+        throw failure("\(path)")
     }
 
     private func failure(_ what: String) -> ExitCode {

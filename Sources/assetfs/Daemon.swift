@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLinux
 import Foundation
+import SystemPackage
 
 /// Going to the background: the command starts itself again, and waits until that says that the mount is there.
 ///
@@ -16,7 +17,9 @@ enum Daemon {
     /// - Returns: what the command is to end with: success once the mount is there, else the child's own status.
     static func start() -> ExitCode {
         var ends: [Int32] = [-1, -1]
-        guard unsafe pipe(&ends) == 0 else { return ExitStatus.failed.because("No pipe could be made.") }
+        guard unsafe pipe(&ends) == 0 else {
+            return ExitStatus.failed.because("No pipe could be made: \(systemReason).")
+        }
         _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
@@ -28,21 +31,33 @@ enum Daemon {
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 3)
         unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 4)
         defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
-        let arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
-        let environment = ProcessInfo.processInfo.environment.merging([variable: "3"]) { $1 }
-        let variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
+        // As they are: neither an argument nor a variable need be text.
+        unsafe setenv(variable, "3", 1)
         // By its path, so that ps(1) and pkill(1) know the process by its name.
-        let executable =
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/proc/self/exe"
+        let executable = FilePath("/proc/self/exe").linkTarget().map(FilePath.init(bytes:)) ?? "/proc/self/exe"
         var child = pid_t()
-        let status = unsafe posix_spawn(&child, executable, &actions, &attributes, arguments, variables)
+        let status = unsafe executable.withC {
+            unsafe posix_spawn(&child, $0, &actions, &attributes, CommandLine.unsafeArgv, linux_environment())
+        }
         _ = close(ends[1])
-        guard status == 0 else { return ExitStatus.failed.because("The background process could not be started.") }
+        guard status == 0 else {
+            let reason = unsafe String(cString: strerror(status))
+            return ExitStatus.failed.because("The background process could not be started: \(reason).")
+        }
         var byte: UInt8 = 0
-        if unsafe read(ends[0], &byte, 1) == 1 { return .success }
+        var count = 0
+        repeat { count = unsafe read(ends[0], &byte, 1) } while count < 0 && errno == EINTR
+        if count == 1 { return .success }
         var result: Int32 = 0
-        unsafe _ = waitpid(child, &result, 0)
-        return ExitCode(result & 0x7F == 0 ? (result >> 8) & 0xFF : ExitStatus.failed.rawValue)
+        while unsafe waitpid(child, &result, 0) < 0, errno == EINTR {}
+        guard result & 0x7F == 0 else {
+            return ExitStatus.failed.because(
+                "The daemon was ended by signal \(result & 0x7F) before the mount was ready."
+            )
+        }
+        let code = (result >> 8) & 0xFF
+        // Ended well, and never ready: nothing is mounted all the same.
+        return ExitCode(code == 0 ? ExitStatus.failed.rawValue : code)
     }
 
     /// Lets go of the terminal.
@@ -53,7 +68,7 @@ enum Daemon {
         let null = unsafe open("/dev/null", O_RDWR)
         for descriptor in Int32(0)...1 { _ = dup2(null, descriptor) }
         _ = dup2(log >= 0 ? log : null, 2)
-        _ = close(null)
+        if null > 2 { _ = close(null) }
     }
 
     /// Tells whoever waits that the mount is there.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+import SystemPackage
 
 struct DescribeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,7 +14,7 @@ struct DescribeCommand: ParsableCommand {
     )
 
     @Argument(help: "Files below a mount.")
-    var paths: [String]
+    var paths: [FilePath]
     @Option(help: "What the picture shows.") var caption: String?
     @Option(help: "What it is called.") var title: String?
     @Option(help: "The longer text.") var description: String?
@@ -55,11 +56,13 @@ struct DescribeCommand: ParsableCommand {
             throw ValidationError("Say what is to be said, such as --caption “At the lake”.")
         }
         let files = try FileList.files(in: paths, recursive: recursive)
-        try ProgressBar.run(files, "described", name: { $0 }) { try describe($0, values, removed) }
+        try ProgressBar.run(files, "described", name: \.description) { try describe($0, values, removed) }
     }
 
-    private func describe(_ file: String, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {
-        guard MountPoint.isOurs(file) else { throw ExitStatus.failed.because("\(file) is not below an assetfs mount.") }
+    private func describe(_ file: FilePath, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {
+        guard try MountPoint.isOurs(file) else {
+            throw ExitStatus.failed.because("\(file) is not below an assetfs mount.")
+        }
         // First, so that what is said here is not forgotten with it.
         if reprocess { try ExtendedAttribute.set("user.asset.reprocess", of: file, to: "1") }
         for (field, value) in values { try ExtendedAttribute.set("user.asset.\(field.name)", of: file, to: value) }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetLibrary
 import Foundation
+import SystemPackage
 
 /// How the command ends.
 ///
@@ -17,15 +18,16 @@ enum ExitStatus: Int32 {
     case mountRefused = 9
     case notMounted = 10
     case damaged = 11
+    case gaveUp = 12
 
     /// Says what is wrong on stderr and gives what to throw.
     func because(_ sentence: String) -> ExitCode {
-        FileHandle.standardError.write(Data("assetfs: \(sentence)\n".utf8))
+        Output.note(sentence)
         return ExitCode(rawValue)
     }
 
     /// Says that something in the mount's `uploads/` cannot be read, and why that may be.
-    static func unreadable(_ path: String) -> ExitCode {
+    static func unreadable(_ path: FilePath) -> ExitCode {
         failed.because("\(path) cannot be read; it is its owner's alone, and a mount with view=folders hides it.")
     }
 

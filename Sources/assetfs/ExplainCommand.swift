@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+import SystemPackage
 
 struct ExplainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,16 +10,16 @@ struct ExplainCommand: ParsableCommand {
     )
 
     @Argument(help: "A path below a mount; nothing need be there yet.")
-    var path: String
+    var path: FilePath
 
     func run() throws {
-        var status = stat()
-        let exists = unsafe lstat(path, &status) == 0
-        let isFolder = exists && status.st_mode & S_IFMT == S_IFDIR
-        let url = URL(fileURLWithPath: path)
-        let folder = isFolder ? path : url.deletingLastPathComponent().path
+        let status = path.status(followsLink: false)
+        let exists = status != nil
+        let isFolder = status.map { $0.st_mode & S_IFMT == S_IFDIR } ?? false
+        let parent = path.removingLastComponent()
+        let folder = isFolder ? path : parent.isEmpty ? "." : parent
         let policy = try EffectivePolicy(of: folder)
-        if !isFolder { try explainName(EntryName(url.lastPathComponent), in: folder, exists: exists, policy) }
+        if !isFolder { try explainName(EntryName(path.name), in: folder, exists: exists, policy) }
         explainContent(policy)
         if let reason = try ExtendedAttribute.read("user.asset.error", of: folder) {
             say("last refusal", reason, nil)
@@ -27,7 +28,7 @@ struct ExplainCommand: ParsableCommand {
 
     private func explainName(
         _ name: EntryName,
-        in folder: String,
+        in folder: FilePath,
         exists: Bool,
         _ policy: EffectivePolicy
     ) throws {
@@ -43,9 +44,9 @@ struct ExplainCommand: ParsableCommand {
         guard overwrite?.value.lowercased() == "false" || overwrite?.value == "0" else {
             return say("name is taken", "\(id) gets a new version", overwrite)
         }
-        let taken = Set(try FileManager.default.contentsOfDirectory(atPath: folder))
+        let taken = Set(folder.entries() ?? [])
         var number = 1
-        while taken.contains(name.numbered(number).description) { number += 1 }
+        while taken.contains(name.numbered(number).bytes) { number += 1 }
         say("name is taken", "\(id) stays as it is; new content becomes “\(name.numbered(number))”", overwrite)
     }
 

@@ -19,7 +19,7 @@ struct ExportCommand: ParsableCommand {
         help:
             "Files and folders below a mount, and at the end where to: an existing folder, or the name of the one copy."
     )
-    var paths: [String]
+    var paths: [FilePath]
     @Flag(help: "Write the fields into the copies.") var embed = false
     @Flag(help: "Write the fields into a file NAME.xmp beside each copy.") var sidecar = false
     @Flag(name: .shortAndLong, help: "Replace what is there.") var force = false
@@ -32,42 +32,41 @@ struct ExportCommand: ParsableCommand {
         let destination = paths[paths.count - 1]
         let copies = try Self.copies(of: Array(paths.dropLast()), to: destination)
         let editor = Editor()
-        try ProgressBar.run(copies, "exported", name: { $0.0 }) { try copy($0, to: $1, editor) }
+        try ProgressBar.run(copies, "exported", name: { $0.0.description }) { try copy($0, to: $1, editor) }
     }
 
     /// What goes where, folders with all that is in them.
-    private static func copies(of sources: [String], to destination: String) throws -> [(String, String)] {
-        var isFolder: ObjCBool = false
-        let exists = unsafe FileManager.default.fileExists(atPath: destination, isDirectory: &isFolder)
-        guard exists && isFolder.boolValue || sources.count == 1 else {
+    private static func copies(of sources: [FilePath], to destination: FilePath) throws -> [(FilePath, FilePath)] {
+        let isFolder = destination.isFolder
+        guard isFolder || sources.count == 1 else {
             throw ExitStatus.failed.because("\(destination) is no folder, so that only one file can be copied to it.")
         }
-        var result: [(String, String)] = []
+        var result: [(FilePath, FilePath)] = []
         for source in sources {
-            let name = (source as NSString).lastPathComponent
-            let target = exists && isFolder.boolValue ? destination + "/" + name : destination
+            // A path that ends with a dot has another name.
+            let name = source.name.last == 0x2E ? try MountPoint.resolved(source).name : source.name
+            let target = isFolder ? destination.appending(name: name) : destination
             for file in try FileList.files(in: [source], recursive: true) {
-                result.append((file, target + file.dropFirst(source.count)))
+                let rest = file.bytes.dropFirst(source.length)
+                result.append((file, rest.isEmpty ? target : target.appending(name: Array(rest))))
             }
         }
         return result
     }
 
-    private func copy(_ source: String, to target: String, _ editor: Editor) throws {
-        if !force, unsafe access(target, F_OK) == 0 {
+    private func copy(_ source: FilePath, to target: FilePath, _ editor: Editor) throws {
+        if !force, target.status() != nil {
             throw ExitStatus.failed.because("\(target) is there already; --force replaces it.")
         }
         if Self.isSame(source, target) {
             throw ExitStatus.failed.because("\(target) is the file itself, which export never changes.")
         }
-        let folder = (target as NSString).deletingLastPathComponent
-        if !folder.isEmpty {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        }
+        let folder = target.removingLastComponent()
+        guard folder.isEmpty || folder.makeFolders() else { throw Self.failure(folder, nil) }
         let said = embed || sidecar ? try Said(of: source) : Said()
         // Under another name until it is complete, so that no half of a file is ever taken for one.
         let (partial, embedded) = (Self.temporaryName(in: folder), Self.temporaryName(in: folder))
-        defer { for path in [partial, embedded] { _ = unsafe unlink(path) } }
+        defer { for path in [partial, embedded] { _ = unsafe path.withC { unsafe unlink($0) } } }
         try copyBytes(source, to: partial)
         var isEmbedded = false
         if embed, !said.isEmpty {
@@ -80,9 +79,11 @@ struct ExportCommand: ParsableCommand {
                         tags,
                         from: file,
                         into: copy,
-                        extension: (source as NSString).pathExtension
+                        extension: Self.fileExtension(of: source)
                     )
-                    if !unknown.isEmpty { note("\(source): ExifTool cannot write \(unknown.joined(separator: ", ")).") }
+                    if !unknown.isEmpty {
+                        Output.note("\(source): ExifTool cannot write \(unknown.joined(separator: ", ")).")
+                    }
                 }
                 isEmbedded = true
             } catch {
@@ -92,7 +93,7 @@ struct ExportCommand: ParsableCommand {
                         "\(source) is not exported: \(reason) The copy would say what has been removed; without --embed it is copied as it is."
                     )
                 }
-                note("\(source): \(reason) What people have said is in \(target).xmp instead.")
+                Output.note("\(source): \(reason) What people have said is in \(target).xmp instead.")
             }
         }
         try finish(isEmbedded ? embedded : partial, like: source, as: target)
@@ -100,32 +101,34 @@ struct ExportCommand: ParsableCommand {
     }
 
     /// A name that nobody else has.
-    private static func temporaryName(in folder: String) -> String {
-        (folder.isEmpty ? "" : folder + "/") + ".assetfs-\(UUID().uuidString).part"
+    private static func temporaryName(in folder: FilePath) -> FilePath {
+        folder.appending(".assetfs-\(UUID().uuidString).part")
     }
 
-    private static func isSame(_ one: String, _ other: String) -> Bool {
-        var (first, second) = (stat(), stat())
-        guard unsafe stat(one, &first) == 0, unsafe stat(other, &second) == 0 else { return false }
+    /// The extension, where it is text: none other says of which kind a file is.
+    private static func fileExtension(of path: FilePath) -> String { path.extension ?? "" }
+
+    private static func isSame(_ one: FilePath, _ other: FilePath) -> Bool {
+        guard let first = one.status(), let second = other.status() else { return false }
         return first.st_dev == second.st_dev && first.st_ino == second.st_ino
     }
 
     /// Opens both files for `body`.
     private func write(
-        _ source: String,
-        to partial: String,
+        _ source: FilePath,
+        to partial: FilePath,
         _ body: (FileDescriptor, FileDescriptor) throws(Examiner.Failure) -> Void
     ) throws(Examiner.Failure) {
-        let file = unsafe open(source, O_RDONLY | O_CLOEXEC)
+        let file = source.open(O_RDONLY)
         defer { if file >= 0 { _ = close(file) } }
-        let copy = unsafe open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        let copy = partial.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
         defer { if copy >= 0 { _ = close(copy) } }
         guard file >= 0, copy >= 0 else { throw .unavailable(unsafe String(cString: strerror(errno))) }
         try body(FileDescriptor(rawValue: file), FileDescriptor(rawValue: copy))
         guard fsync(copy) == 0 else { throw .unavailable(unsafe String(cString: strerror(errno))) }
     }
 
-    private func copyBytes(_ source: String, to partial: String) throws {
+    private func copyBytes(_ source: FilePath, to partial: FilePath) throws {
         do throws(Examiner.Failure) {
             try write(source, to: partial) { (file, copy) throws(Examiner.Failure) in
                 while true {
@@ -160,25 +163,24 @@ struct ExportCommand: ParsableCommand {
     }
 
     /// The copy gets the times and permissions of the file, and its name.
-    private func finish(_ partial: String, like source: String, as target: String) throws {
-        var status = stat()
-        guard unsafe stat(source, &status) == 0 else { throw Self.failure(source, nil) }
-        _ = unsafe chmod(partial, status.st_mode & 0o777)
+    private func finish(_ partial: FilePath, like source: FilePath, as target: FilePath) throws {
+        guard let status = source.status() else { throw Self.failure(source, nil) }
+        _ = unsafe partial.withC { unsafe chmod($0, status.st_mode & 0o777) }
         let times = [status.st_atim, status.st_mtim]
-        _ = unsafe utimensat(AT_FDCWD, partial, times, 0)
-        guard unsafe rename(partial, target) == 0 else { throw Self.failure(target, nil) }
+        _ = unsafe partial.withC { unsafe utimensat(AT_FDCWD, $0, times, 0) }
+        try Self.rename(partial, to: target)
     }
 
-    private func writeSidecar(_ said: Said, for target: String, _ editor: Editor) throws {
-        let path = target + ".xmp"
-        if !force, unsafe access(path, F_OK) == 0 {
+    private func writeSidecar(_ said: Said, for target: FilePath, _ editor: Editor) throws {
+        let path = target.suffixed(".xmp")
+        if !force, path.status() != nil {
             throw ExitStatus.failed.because("\(path) is there already; --force replaces it.")
         }
         let tags = Embedding.sidecarTags(for: said.fields.filter { !$0.value.isEmpty })
         guard !tags.isEmpty else { return }
-        let partial = Self.temporaryName(in: (path as NSString).deletingLastPathComponent)
-        defer { _ = unsafe unlink(partial) }
-        let file = unsafe open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        let partial = Self.temporaryName(in: path.removingLastComponent())
+        defer { _ = unsafe partial.withC { unsafe unlink($0) } }
+        let file = partial.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o644)
         guard file >= 0 else { throw Self.failure(path, nil) }
         defer { _ = close(file) }
         do throws(Examiner.Failure) {
@@ -186,14 +188,17 @@ struct ExportCommand: ParsableCommand {
         } catch {
             throw Self.failure(path, error)
         }
-        guard unsafe rename(partial, path) == 0 else { throw Self.failure(path, nil) }
+        try Self.rename(partial, to: path)
     }
 
-    private func note(_ sentence: String) { FileHandle.standardError.write(Data("assetfs: \(sentence)\n".utf8)) }
+    private static func rename(_ path: FilePath, to target: FilePath) throws {
+        let result = unsafe path.withC { from in unsafe target.withC { unsafe Foundation.rename(from, $0) } }
+        guard result == 0 else { throw failure(target, nil) }
+    }
 
-    private static func failure(_ path: String, _ failure: Examiner.Failure?) -> ExitCode {
+    private static func failure(_ path: FilePath, _ failure: Examiner.Failure?) -> ExitCode {
         switch failure {
-        case nil: ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(errno))).")
+        case nil: ExitStatus.failed.because("\(path): \(systemReason).")
         case .file(let reason), .unavailable(let reason): ExitStatus.failed.because("\(path): \(reason)")
         }
     }
@@ -211,7 +216,7 @@ private struct Said {
 
     init() {}
 
-    init(of path: String) throws {
+    init(of path: FilePath) throws {
         guard let text = try ExtendedAttribute.read("user.asset.info", of: path),
             let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
         else { return }

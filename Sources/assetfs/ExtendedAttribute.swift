@@ -2,31 +2,38 @@ import AssetModel
 import ArgumentParser
 import CLinux
 import Foundation
+import SystemPackage
 
 /// Extended attributes of paths in a mount.
 enum ExtendedAttribute {
     /// An attribute's value; nil where there is none.
-    static func read(_ name: String, of path: String) throws -> String? {
+    static func read(_ name: String, of path: FilePath) throws -> String? {
+        try bytes(name, of: path).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// An attribute's value as it is; nil where there is none.
+    static func bytes(_ name: String, of path: FilePath) throws -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        let count = unsafe lgetxattr(path, name, &buffer, buffer.count)
-        guard count < 0 else { return String(decoding: buffer.prefix(count), as: UTF8.self) }
+        let size = buffer.count
+        let count = unsafe path.withC { unsafe lgetxattr($0, name, &buffer, size) }
+        guard count < 0 else { return Array(buffer.prefix(count)) }
         if errno == ENODATA { return nil }
         throw failure(path)
     }
 
     /// Sets an attribute.
-    static func set(_ name: String, of path: String, to value: String) throws {
+    static func set(_ name: String, of path: FilePath, to value: String) throws {
         let bytes = Array(value.utf8)
-        guard unsafe lsetxattr(path, name, bytes, bytes.count, 0) == 0 else { throw failure(path) }
+        guard unsafe path.withC({ unsafe lsetxattr($0, name, bytes, bytes.count, 0) }) == 0 else { throw failure(path) }
     }
 
     /// Removes an attribute, if it is there.
-    static func remove(_ name: String, of path: String) throws {
-        guard unsafe lremovexattr(path, name) == 0 || errno == ENODATA else { throw failure(path) }
+    static func remove(_ name: String, of path: FilePath) throws {
+        guard unsafe path.withC({ unsafe lremovexattr($0, name) }) == 0 || errno == ENODATA else { throw failure(path) }
     }
 
     /// What the last call that failed means.
-    private static func failure(_ path: String) -> ExitCode {
+    private static func failure(_ path: FilePath) -> ExitCode {
         let number = errno
         // The mount says in words what the number means.
         if [EINVAL, ERANGE, E2BIG, EPERM, EOPNOTSUPP].contains(number),
@@ -57,7 +64,7 @@ struct EffectivePolicy {
     var fieldKeys: [String] { settings.keys.filter { $0.hasPrefix(PolicyKey.fieldPrefix) }.sorted() }
 
     /// Reads it from a folder, or the folder that a file is in.
-    init(of path: String) throws {
+    init(of path: FilePath) throws {
         guard let json = try ExtendedAttribute.read("user.policy.effective", of: path) else {
             throw ExitStatus.failed.because("\(path) is neither a folder nor a file below an assetfs mount's folders/.")
         }

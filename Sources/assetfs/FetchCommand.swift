@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+import SystemPackage
 
 struct FetchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,12 +33,10 @@ struct FetchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let folder = urls[urls.count - 1]
-        let full = MountPoint.resolved(folder)
-        guard
-            let mount = MountPoint.all().filter({ $0.type == "fuse.assetfs" }).map(\.path)
-                .first(where: { (full + "/").hasPrefix($0 + "/folders/") })
-        else { throw ExitStatus.failed.because("\(folder) is not below the folders/ of an assetfs mount.") }
+        let folder = FilePath(bytes: RawArguments.bytes(urls[urls.count - 1]))
+        guard let mount = try MountPoint.ours(with: folder, below: ["folders"]) else {
+            throw ExitStatus.failed.because("\(folder) is not below the folders/ of an assetfs mount.")
+        }
         var jobs: [(url: String, token: String)] = []
         var failed = false
         for url in urls.dropLast() {
@@ -74,20 +73,20 @@ struct FetchCommand: ParsableCommand {
 
     /// Shows how far it is until it has ended.
     /// - Returns: whether it has ended well.
-    private func wait(for job: (url: String, token: String), in mount: String) throws -> Bool {
-        let path = "\(mount)/uploads/jobs/\(job.token).json"
+    private func wait(for job: (url: String, token: String), in mount: FilePath) throws -> Bool {
+        let path = mount.appending("uploads/jobs/\(job.token).json")
         let isShown = isatty(STDERR_FILENO) == 1
         func show(_ text: String) {
             if isShown { FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8)) }
         }
         while true {
-            guard let data = FileManager.default.contents(atPath: path),
-                let state = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
+            guard let data = path.contents(),
+                let state = try? JSONSerialization.jsonObject(with: Data(data)) as? [String: Any]
             else { throw ExitStatus.failed.because("\(path) cannot be read.") }
             switch state["status"] as? String {
             case "success":
                 show("")
-                print("\(mount)/folders/\(state["filename"] as? String ?? "")")
+                Output.print(mount.appending("folders").appending(state["filename"] as? String ?? ""))
                 return true
             case "error":
                 show("")

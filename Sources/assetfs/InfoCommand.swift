@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SystemPackage
 
 struct InfoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,7 +10,7 @@ struct InfoCommand: ParsableCommand {
     )
 
     @Argument(help: "A file below a mount.")
-    var path: String
+    var path: FilePath
     @Flag(help: "Print JSON: the value of user.asset.info.")
     var json = false
     @Flag(help: "Show all tags that are embedded in the file, too.")

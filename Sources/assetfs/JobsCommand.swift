@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SystemPackage
 
 struct JobsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,14 +10,14 @@ struct JobsCommand: ParsableCommand {
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mountpoint: String?
+    var mountpoint: FilePath?
     @Flag(help: "Wait until nothing is waiting any more.")
     var wait = false
     @Flag(help: "Print the jobs as they are: JSON, one on a line.")
     var json = false
 
     func run() throws {
-        let folder = try MountPoint.only(mountpoint) + "/uploads/jobs"
+        let folder = try MountPoint.only(mountpoint).appending("uploads/jobs")
         if wait {
             // The first that is waiting is enough to know.
             while try names(in: folder).contains(where: { job($0, in: folder).map { $0.status != "error" } ?? false }) {
@@ -37,17 +38,14 @@ struct JobsCommand: ParsableCommand {
         let text: String
     }
 
-    private func names(in folder: String) throws -> [String] {
-        do {
-            return try FileManager.default.contentsOfDirectory(atPath: folder)
-        } catch {
-            throw ExitStatus.unreadable(folder)
-        }
+    private func names(in folder: FilePath) throws -> [String] {
+        guard let names = folder.entries() else { throw ExitStatus.unreadable(folder) }
+        return names.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// A piece of work; nil for what has ended meanwhile.
-    private func job(_ name: String, in folder: String) -> Job? {
-        guard let line = try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8),
+    private func job(_ name: String, in folder: FilePath) -> Job? {
+        guard let line = folder.appending(name).contents().map({ String(decoding: $0, as: UTF8.self) }),
             let job = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
             let status = job["status"] as? String, status != "success"
         else { return nil }

@@ -1,11 +1,12 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+import SystemPackage
 
 /// A text that grows, line by line, in a mount's `uploads/`: what is said to read one.
 struct Journal: ParsableArguments {
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mountpoint: String?
+    var mountpoint: FilePath?
     @Option(help: "Only what was in the last while: 90s, 15m, 1h, 2d.")
     var since: String?
     @Flag(help: "Go on with those that come.")
@@ -20,11 +21,11 @@ struct Journal: ParsableArguments {
         where isMeant: ([String: Any]) -> Bool,
         _ text: ([String: Any]) -> String
     ) throws {
-        let path = "\(try MountPoint.only(mountpoint))/uploads/\(name)"
-        let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        let path = try MountPoint.only(mountpoint).appending("uploads/\(name)")
+        let file = path.open(O_RDONLY)
         guard file >= 0 else {
             throw ExitStatus.failed.because(
-                "\(path) cannot be read (\(unsafe String(cString: strerror(errno)))); a mount with view=folders hides it."
+                "\(path) cannot be read (\(systemReason)); a mount with view=folders hides it."
             )
         }
         defer { close(file) }

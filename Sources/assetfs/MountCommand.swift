@@ -1,9 +1,11 @@
 import ArgumentParser
 import AssetFilesystem
 import AssetLibrary
+import CLinux
 import FUSE
 import Foundation
 import Logging
+import SystemPackage
 
 struct MountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,9 +14,9 @@ struct MountCommand: ParsableCommand {
     )
 
     @Argument(help: "The folder that holds everything: catalog, blobs and staged files.")
-    var library: String
+    var library: FilePath
     @Argument(help: "An existing directory.")
-    var mountpoint: String
+    var mountpoint: FilePath
     @Flag(name: .shortAndLong, help: "Stay in the foreground, and log to the terminal.")
     var foreground = false
     @Option(
@@ -23,101 +25,223 @@ struct MountCommand: ParsableCommand {
             Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, policy.KEY=VALUE (what holds where \
             no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, fetch (URLs may be fetched from public addresses; fetch=10.0.0.0/8 from that network too, fetch=private from all), \
             fetch_time=SECONDS, on_event=COMMAND (told of each event, as JSON on \
-            its standard input), store=NAME:FOLDER (a folder on another disk that contents can be moved to; the library remembers it), scrub=PERIOD (how often all contents are compared with their SHA-256: P30D, or off), and those of mount(8) and fuse(8), such as ro, noexec, nodev, allow_other.
+            its standard input), store=NAME:FOLDER (a folder on another disk that contents can be moved to; the library remembers it), scrub=PERIOD (how often all contents are compared with their SHA-256: P30D, or off), and those of mount(8) and fuse(8), such as ro, noexec, noatime, allow_other; the man page lists them.
             """
     )
     var options: [String] = []
 
     func run() throws {
         let options: MountOptions
-        do { options = try MountOptions(self.options) } catch { throw ValidationError(error.sentence) }
-        let mountpoint = MountPoint.resolved(mountpoint)
+        do throws(MountOptions.Invalid) {
+            options = try MountOptions(self.options)
+        } catch {
+            throw error.isRefusal ? ExitStatus.mountRefused.because(error.sentence) : ValidationError(error.sentence)
+        }
+        try ProcessLimits.prepare()
+        let mountpoint = try MountPoint.resolved(mountpoint)
         try checkMountpoint(mountpoint)
-        guard FileManager.default.fileExists(atPath: "/dev/fuse") else {
+        guard FilePath("/dev/fuse").status() != nil else {
             throw ExitStatus.noFuse.because("/dev/fuse is missing; load the kernel's module with “modprobe fuse”.")
         }
-        let path = MountPoint.resolved(library)
-        guard foreground || Daemon.isBackground else { throw Daemon.start() }
+        let path = try MountPoint.resolved(library)
+        try PlaceCheck.check(library: path, on: mountpoint)
+        for store in options.stores { try PlaceCheck.check(store: FilePath(store.path), of: path, on: mountpoint) }
+        guard foreground || Daemon.isBackground else {
+            let end = Daemon.start()
+            // A daemon that died in between may have left a mount that does not answer.
+            if end != .success { _ = Self.clearDeadMounts(on: mountpoint) }
+            throw end
+        }
         try serve(path, on: mountpoint, options)
     }
 
-    private func checkMountpoint(_ mountpoint: String) throws {
-        // What a killed daemon left is cleared, so that mounting again needs nothing by hand.
-        while let mount = MountPoint.mounts(on: mountpoint).last, mount.type == "fuse.assetfs", mount.isDead {
-            guard try mount.unmount() else { break }
+    /// Ends what killed daemons have left on a mountpoint, so that mounting again needs nothing by hand.
+    /// - Returns: why one could not be ended.
+    private static func clearDeadMounts(on mountpoint: FilePath) -> String? {
+        while let mount = MountPoint.mounts(on: mountpoint).last, mount.isOurs, mount.isDead {
+            // Programs that still work in it get errors only, and keep nothing of it.
+            switch mount.unmount(isLazy: true) {
+            case .done: break
+            case .inUse: return "it is in use"
+            case .refused(let reason): return reason
+            }
+        }
+        return nil
+    }
+
+    private func checkMountpoint(_ mountpoint: FilePath) throws {
+        if let reason = Self.clearDeadMounts(on: mountpoint) {
+            throw ExitStatus.alreadyMounted.because(
+                "\(mountpoint) has a mount on it whose process is gone, and that cannot be ended: \(reason); “umount -l \(mountpoint)” as root ends it."
+            )
         }
         if let mount = MountPoint.mounts(on: mountpoint).last, mount.type.hasPrefix("fuse") {
             throw ExitStatus.alreadyMounted.because(
                 "\(mountpoint) has \(mount.source) mounted on it already; “assetfs umount \(mountpoint)” ends that."
             )
         }
-        var isDirectory: ObjCBool = false
-        guard unsafe FileManager.default.fileExists(atPath: mountpoint, isDirectory: &isDirectory),
-            isDirectory.boolValue
-        else {
+        guard mountpoint.isFolder else {
             throw ExitStatus.noMountpoint.because(
                 "The mountpoint \(mountpoint) does not exist or is not a directory; “mkdir -p \(mountpoint)” makes it."
             )
         }
     }
 
-    private func serve(_ path: String, on mountpoint: String, _ options: MountOptions) throws {
-        // Each file that is open in the mount is one of ours.
-        var files = rlimit()
-        if unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files) == 0 {
-            files.rlim_cur = files.rlim_max
-            _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
-        }
-        // Before any thread begins: the session alone takes the signals that end the mount.
-        Daemon.blockSignals()
-        let library: AssetLibrary
-        let file = LogFile()
-        let log = file.logger
-        do throws(OpenLibraryError) {
-            library = try AssetLibrary(
-                at: path,
-                log: log,
-                policies: options.policies,
-                scanner: options.scanner,
-                onEvent: options.eventCommand,
-                fetching: options.fetching,
-                stores: options.stores,
-                scrubbing: options.scrubbing
-            )
-        } catch {
-            throw ExitStatus(error).because(error.description)
-        }
-        do {
-            let session: Session
-            do throws(SessionError) {
-                session = try Session(
-                    filesystem: AssetFilesystem(library, rootView: options.rootView, mountpoint: mountpoint),
-                    mountpoint: mountpoint,
-                    options: ["default_permissions", "subtype=assetfs", "fsname=\(Self.escaped(path))"]
-                        + options.others,
-                    usesPassthrough: options.usesPassthrough,
-                    log: log
+    private func open(_ place: LibraryPlace, _ options: MountOptions, _ log: Logger) throws -> AssetLibrary {
+        var former = FormerMount(of: place.path)
+        while true {
+            do throws(OpenLibraryError) {
+                return try AssetLibrary(
+                    at: place.text,
+                    log: log,
+                    policies: options.policies,
+                    scanner: options.scanner,
+                    onEvent: options.eventCommand,
+                    fetching: options.fetching,
+                    stores: options.stores,
+                    scrubbing: options.scrubbing
                 )
             } catch {
-                try library.abandon()
-                throw ExitStatus.mountRefused.because("\(mountpoint) could not be mounted: \(error)")
+                // A mount right after umount(8), which does not wait for the daemon.
+                if case .inUse = error, former.wait() { continue }
+                place.abandon()
+                var sentence = place.sentence(error)
+                if case .inUse = error, let process = former.process {
+                    sentence +=
+                        " Process \(process) has it; “kill \(process)” ends that, also where its mount is in another namespace."
+                }
+                throw ExitStatus(error).because(sentence)
             }
-            if !foreground {
-                let descriptor = LogFile.open(in: path)
-                if descriptor >= 0 { file.move(to: descriptor) }
-                Daemon.leaveTerminal(errorsTo: descriptor)
-            }
-            log.notice("Mounted \(path) on \(mountpoint).")
-            Daemon.reportReady()
-            // While the session is still there: what the library tells the kernel goes through it.
-            session.run { library.stopObserving() }
         }
-        try library.close()
+    }
+
+    private func serve(_ path: FilePath, on mountpoint: FilePath, _ options: MountOptions) throws {
+        // What the library makes is its owner's alone; a command of the user's gets the user's umask.
+        let umask = Foundation.umask(0o077)
+        var options = options
+        options.eventCommand = options.eventCommand.map { "umask \(String(umask, radix: 8))\n\($0)" }
+        // Before any thread begins: the session alone takes the signals that end the mount.
+        Daemon.blockSignals()
+        let file = LogFile()
+        let log = file.logger
+        let place = try LibraryPlace(path)
+        let library = try open(place, options, log)
+        var failure: String?
+        do {
+            let session: Session
+            do {
+                for store in library.storePaths {
+                    try PlaceCheck.check(store: FilePath(store), of: path, on: mountpoint)
+                }
+                session = try mount(library, path, on: mountpoint, options, log)
+            } catch {
+                try library.abandon()
+                place.abandon()
+                throw error
+            }
+            let readiness = Readiness(of: mountpoint) {
+                if !foreground {
+                    let descriptor = LogFile.open(in: place.text)
+                    if descriptor >= 0 { file.move(to: descriptor) }
+                    Daemon.leaveTerminal(errorsTo: descriptor)
+                }
+                log.notice("Mounted \(path) on \(mountpoint).")
+                Daemon.reportReady()
+            }
+            // While the session is still there: what the library tells the kernel goes through it.
+            session.run {
+                library.noteEnding()
+                library.stopObserving()
+            }
+            session.unmount()
+            failure = readiness.failure()
+        }
+        do throws(LibraryError) {
+            try library.close()
+        } catch {
+            log.error("The end of the mount on \(mountpoint) failed: \(error)")
+            throw ExitStatus.failed.because("\(path) was not closed as it should: \(error)")
+        }
+        if let failure {
+            let reason = Session.lastMessage ?? failure
+            throw ExitStatus.mountRefused.because("\(mountpoint) was mounted and did not answer: \(reason).")
+        }
         log.notice("Unmounted \(mountpoint).")
     }
 
-    /// libfuse takes a comma in a value when a backslash stands before it.
-    private static func escaped(_ text: String) -> String {
-        text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: ",", with: "\\,")
+    private func mount(
+        _ library: AssetLibrary,
+        _ path: FilePath,
+        on mountpoint: FilePath,
+        _ options: MountOptions,
+        _ log: Logger
+    ) throws -> Session {
+        let session: Session
+        let system = options.system
+        do {
+            let errors = CapturedErrors()
+            defer { errors.end() }
+            do throws(SessionError) {
+                session = try Session(
+                    filesystem: AssetFilesystem(library, rootView: options.rootView, mountpoint: mountpoint.bytes),
+                    mountpoint: mountpoint,
+                    source: path,
+                    options: ["default_permissions", "subtype=assetfs"] + system.forFUSE(),
+                    usesPassthrough: options.usesPassthrough,
+                    limits: RequestLimits(maximumRead: system.maximumRead, maximumReadahead: system.maximumReadahead),
+                    log: log
+                )
+            } catch {
+                let reason = errors.end() ?? error.description
+                throw ExitStatus.mountRefused.because("\(mountpoint) could not be mounted: \(reason).")
+            }
+        }
+        do throws(MountOptions.Invalid) {
+            try system.apply(to: mountpoint)
+        } catch {
+            throw ExitStatus.mountRefused.because(error.sentence)
+        }
+        return session
+    }
+}
+
+/// What fusermount3 says on stderr while it mounts, which is no sentence of ours.
+///
+/// It gets none of the caller's files: one that stays would have their reader wait for its end.
+private final class CapturedErrors {
+    private var former = [Int32](0...2).map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
+    private let file = unsafe memfd_create("errors", 1 /* MFD_CLOEXEC */)
+
+    init() {
+        guard file >= 0, former.allSatisfy({ $0 >= 0 }) else {
+            former = []
+            return
+        }
+        let null = unsafe Foundation.open("/dev/null", O_RDWR | O_CLOEXEC)
+        for (descriptor, other) in [(0, null), (1, null), (2, file)] where other >= 0 {
+            _ = dup2(other, Int32(descriptor))
+        }
+        if null >= 0 { _ = close(null) }
+    }
+
+    /// Lets stderr be what it was, and passes on what others have said.
+    /// - Returns: the last line of fusermount3.
+    @discardableResult
+    func end() -> String? {
+        guard !former.isEmpty else { return nil }
+        for (descriptor, other) in former.enumerated() {
+            _ = dup2(other, Int32(descriptor))
+            _ = close(other)
+        }
+        former = []
+        let lines = (FilePath("/proc/self/fd/\(file)").contents() ?? []).split(separator: 0x0A).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+        _ = close(file)
+        let prefix = "fusermount3: "
+        for line in lines where !line.hasPrefix(prefix) {
+            FileHandle.standardError.write(Data((line + "\n").utf8))
+        }
+        return lines.last { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
     }
 }

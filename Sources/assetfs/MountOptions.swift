@@ -2,6 +2,7 @@ import AssetFilesystem
 import AssetLibrary
 import AssetModel
 import Glibc
+import SystemPackage
 
 /// The options of `-o`: ours, and those that go on to the kernel and libfuse.
 struct MountOptions {
@@ -19,10 +20,15 @@ struct MountOptions {
     var eventCommand: String?
     /// How often all contents are compared with their SHA-256; nil for only when somebody asks.
     var scrubbing = Period("P30D")
-    var others: [String] = []
+    /// Those of mount(8), fuse(8) and libfuse.
+    var system = SystemOptions()
 
     /// A sentence about the option that is wrong.
-    struct Invalid: Error { let sentence: String }
+    struct Invalid: Error {
+        let sentence: String
+        /// Whether the option is known, or none, and not a value of ours that is wrong.
+        var isRefusal = false
+    }
 
     /// Takes the comma-separated lists of `-o`, in their order.
     init(_ lists: [String]) throws(Invalid) {
@@ -49,7 +55,8 @@ struct MountOptions {
                 }
                 fetching = fetching ?? FetchSettings()
                 fetching?.time = seconds
-            case ("on_event", let command?): eventCommand = command
+            case ("on_event", let command?) where RawArguments.isText(command): eventCommand = command
+            case ("on_event", _?): throw Invalid(sentence: "“on_event” wants a command that is UTF-8.")
             case ("on_event", nil): throw Invalid(sentence: "“on_event” wants a command: on_event=/usr/local/bin/tell.")
             case ("store", let value): stores.append(try Self.store(value ?? ""))
             case ("scrub", "off"): scrubbing = nil
@@ -66,15 +73,10 @@ struct MountOptions {
                 scrubbing = period
             case ("passthrough", nil): usesPassthrough = true
             case ("nopassthrough", nil): usesPassthrough = false
-            // What mount(8) and fstab(5) say to themselves.
-            case ("auto", nil), ("noauto", nil), ("defaults", nil), ("nofail", nil), ("_netdev", nil), ("user", nil),
-                ("nouser", nil), ("users", nil), ("owner", nil), ("group", nil), ("relatime", nil),
-                ("strictatime", nil):
-                break
-            case (let name, _) where name.hasPrefix("x-") || name.hasPrefix("comment"): break
-            default: others.append(option)
+            case (let name, let value): try system.take(name, value)
             }
         }
+        try system.check()
     }
 
     /// The options of a list; a comma within a value is written `\,`, as mount(8) does.
@@ -126,7 +128,12 @@ struct MountOptions {
                     "“store=\(text)” is no store: say NAME:FOLDER, such as store=archive:/mnt/archive. A name has letters, digits, - and _, and is not “primary”."
             )
         }
-        return (parts[0], MountPoint.resolved(parts[1]))
+        let path: FilePath?
+        do { path = try MountPoint.resolved(FilePath(bytes: RawArguments.bytes(parts[1]))) } catch { path = nil }
+        guard let path, RawArguments.isText(parts[1]), let text = String(validating: path.bytes, as: UTF8.self) else {
+            throw Invalid(sentence: "“store=\(text)” is no store: the path of a store is UTF-8.")
+        }
+        return (parts[0], text)
     }
 
     private static func policy(_ name: String, _ value: String) throws(Invalid) -> (PolicyKey, String) {

@@ -1,79 +1,145 @@
 import ArgumentParser
+import CLinux
 import Foundation
+import SystemPackage
 
-/// What /proc/self/mountinfo says of the mounts of this process.
+/// What /proc/self/mountinfo says of a mount of this process.
 struct MountPoint {
-    let path: String
+    let id: Int
+    /// The mount that it is on.
+    let parent: Int
+    /// The filesystem's device, such as `0:53`: the same for all mounts of one filesystem, in all namespaces.
+    let device: String
+    let path: FilePath
     let type: String
-    let source: String
+    let source: FilePath
 
     /// Mounts on `path`, the uppermost last.
-    static func mounts(on path: String) -> [MountPoint] { all().filter { $0.path == path } }
+    static func mounts(on path: FilePath) -> [MountPoint] { all().filter { $0.path == path } }
 
-    /// All mounts.
-    static func all() -> [MountPoint] {
-        // The kernel gives out a page at a time, and Foundation takes the first short read for the end.
-        guard let file = FileHandle(forReadingAtPath: "/proc/self/mountinfo") else { return [] }
-        defer { try? file.close() }
-        var bytes = Data()
-        while let part = try? file.read(upToCount: 1 << 16), !part.isEmpty { bytes += part }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
-            let parts = line.split(separator: " ").map(String.init)
-            guard let dash = parts.firstIndex(of: "-"), dash + 2 < parts.count, parts.count > 4 else { return nil }
-            return MountPoint(path: unescaped(parts[4]), type: parts[dash + 1], source: unescaped(parts[dash + 2]))
+    /// All mounts that a process sees.
+    static func all(of process: String = "self") -> [MountPoint] {
+        guard let table = FilePath("/proc/\(process)/mountinfo").contents() else { return [] }
+        return table.split(separator: 0x0A).compactMap { line in
+            let parts = line.split(separator: 0x20).map(Array.init)
+            guard let dash = parts.firstIndex(of: [0x2D]), dash + 2 < parts.count, parts.count > 4,
+                let id = Int(String(decoding: parts[0], as: UTF8.self)),
+                let parent = Int(String(decoding: parts[1], as: UTF8.self))
+            else { return nil }
+            return MountPoint(
+                id: id,
+                parent: parent,
+                device: String(decoding: parts[2], as: UTF8.self),
+                path: FilePath(bytes: unescaped(parts[4])),
+                type: String(decoding: parts[dash + 1], as: UTF8.self),
+                source: FilePath(bytes: unescaped(parts[dash + 2]))
+            )
         }
     }
 
+    /// All mounts of ours.
+    static var ours: [MountPoint] { all().filter(\.isOurs) }
+
+    var isOurs: Bool { type == "fuse.assetfs" }
+
     /// The mount that is meant, which need not be said where there is only one of ours.
-    static func only(_ mountpoint: String?) throws -> String {
-        if let mountpoint { return resolved(mountpoint) }
-        let mounts = all().filter { $0.type == "fuse.assetfs" }
+    static func only(_ mountpoint: FilePath?) throws -> FilePath {
+        if let mountpoint { return try resolved(mountpoint) }
+        let mounts = ours
         guard let only = mounts.first else { throw ExitStatus.notMounted.because("No assetfs is mounted.") }
         guard mounts.count == 1 else {
-            throw ValidationError("Say which mount is meant: \(mounts.map(\.path).joined(separator: ", ")).")
+            throw ValidationError(
+                "Say which mount is meant: \(mounts.map(\.path.description).joined(separator: ", "))."
+            )
         }
         return only.path
     }
 
     /// Whether a file is below one of our mounts.
-    static func isOurs(_ path: String) -> Bool {
-        let path = resolved(path)
-        let mount = all().filter { path == $0.path || path.hasPrefix($0.path == "/" ? "/" : $0.path + "/") }
-            .max { $0.path.utf8.count < $1.path.utf8.count }
-        return mount?.type == "fuse.assetfs"
+    static func isOurs(_ path: FilePath) throws -> Bool {
+        let path = try resolved(path)
+        // Of two on one path the later one lies above.
+        let mount = all().filter { path.starts(with: $0.path) }.reversed().max { $0.path.length < $1.path.length }
+        return mount?.isOurs ?? false
+    }
+
+    /// Our mount that has a file below one of some of its folders.
+    static func ours(with path: FilePath, below folders: [String]) throws -> FilePath? {
+        let path = try resolved(path)
+        return ours.map(\.path).first { mount in folders.contains { path.starts(with: mount.appending($0)) } }
     }
 
     /// Whether the daemon behind it is gone, as after kill -9.
     var isDead: Bool {
         // Of all that can be asked, this alone the kernel never answers from its caches.
         var statistics = statvfs()
-        return unsafe statvfs(path, &statistics) != 0 && errno == ENOTCONN
+        return unsafe path.withC { unsafe statvfs($0, &statistics) } != 0 && [ENOTCONN, ECONNABORTED].contains(errno)
     }
 
-    /// Unmounts, by umount(8) as root, else by the helper that lets people end their own mounts.
-    /// - Returns: false when it is in use.
-    func unmount() throws -> Bool {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = getuid() == 0 ? ["umount", "-i", "--", path] : ["fusermount3", "-u", "--", path]
-        try process.run()
-        process.waitUntilExit()
-        return process.terminationStatus == 0
+    /// How unmounting has ended.
+    enum Outcome: Equatable {
+        case done
+        case inUse
+        /// Why it may not be.
+        case refused(String)
     }
 
-    /// An absolute path without symbolic links, without looking at what is mounted on it.
-    static func resolved(_ path: String) -> String {
-        let absolute = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
-        let url = URL(fileURLWithPath: absolute).standardizedFileURL
-        // Only the parent is resolved: the mountpoint itself may be a mount that no longer answers.
-        let parent = url.deletingLastPathComponent().resolvingSymlinksInPath()
-        return url.path == "/" ? "/" : parent.appendingPathComponent(url.lastPathComponent).path
+    /// Unmounts, as root by umount2(2), else by the helper that lets people end their own mounts.
+    ///
+    /// `isLazy`: what is in use goes on in the mount, which has no name any more.
+    func unmount(isLazy: Bool = false) -> Outcome {
+        if geteuid() == 0 {
+            let flags = Int32(LINUX_NOFOLLOW | (isLazy ? LINUX_DETACH : 0))
+            if unsafe path.withC({ unsafe umount2($0, flags) }) == 0 { return .done }
+            return errno == EBUSY ? .inUse : .refused(systemReason)
+        }
+        let helper = HelperProcess.run(["fusermount3", "-u"] + (isLazy ? ["-z"] : []) + ["--"], path)
+        if helper.status == 0 { return .done }
+        return helper.errors.contains("busy") ? .inUse : .refused(helper.reason)
+    }
+
+    /// An absolute path without symbolic links and without `.` and `..`.
+    ///
+    /// Nothing on the way is asked but where links lead, which a mount that no longer answers does not hold up: it is no link.
+    static func resolved(_ path: FilePath) throws -> FilePath {
+        var result: [[UInt8]] = []
+        if !path.isAbsolute {
+            guard let folder = unsafe getcwd(nil, 0) else {
+                throw ExitStatus.failed.because(
+                    "\(path) is below the current directory, which does not exist any more; say an absolute path."
+                )
+            }
+            defer { unsafe free(folder) }
+            result = unsafe FilePath(platformString: UnsafePointer(folder)).names
+        }
+        var rest = Array(path.names.reversed())
+        var links = 0
+        while let name = rest.popLast() {
+            if name == [0x2E] { continue }
+            if name == [0x2E, 0x2E] {
+                _ = result.popLast()
+                continue
+            }
+            // > ELOOP … more than 40 — path_resolution(7)
+            if links < 40, let target = absolute(result + [name]).linkTarget() {
+                links += 1
+                if target.first == 0x2F { result = [] }
+                rest += FilePath(bytes: target).names.reversed()
+            } else {
+                result.append(name)
+            }
+        }
+        return absolute(result)
+    }
+
+    private static func absolute(_ names: [[UInt8]]) -> FilePath {
+        FilePath(bytes: [0x2F] + names.joined(separator: [0x2F]))
     }
 
     /// > space, tab, newline and backslash are written as \040, \011, \012 and \134 — proc(5)
-    private static func unescaped(_ text: String) -> String {
+    private static func unescaped(_ text: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
-        var rest = Array(text.utf8)[...]
+        var rest = text[...]
         while let byte = rest.popFirst() {
             let digits = rest.prefix(3)
             if byte == 0x5C, digits.count == 3, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8) {
@@ -83,6 +149,47 @@ struct MountPoint {
                 result.append(byte)
             }
         }
-        return String(decoding: result, as: UTF8.self)
+        return result
+    }
+}
+
+/// A program that does something for us which takes a privilege.
+enum HelperProcess {
+    /// How it has ended.
+    struct Result {
+        let status: Int32
+        let errors: String
+
+        /// The last line that it has said, without its name.
+        var reason: String {
+            let line = errors.split(separator: "\n").last.map(String.init) ?? "it ended with status \(status)"
+            return line.components(separatedBy: ": ").dropFirst().joined(separator: ": ").isEmpty
+                ? line : line.components(separatedBy: ": ").dropFirst().joined(separator: ": ")
+        }
+    }
+
+    /// Runs a program of PATH, or where PATH is not set of the usual places, on a path.
+    static func run(_ arguments: [String], _ path: FilePath) -> Result {
+        let errors = unsafe memfd_create("errors", 1 /* MFD_CLOEXEC */)
+        defer { _ = close(errors) }
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        unsafe posix_spawn_file_actions_adddup2(&actions, errors, 2)
+        defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
+        var strings = unsafe arguments.map { unsafe strdup($0) }
+        unsafe strings.append(path.withC { unsafe strdup($0) })
+        defer { unsafe strings.forEach { unsafe free($0) } }
+        var child = pid_t()
+        let failure = unsafe posix_spawnp(&child, arguments[0], &actions, nil, strings + [nil], linux_environment())
+        guard failure == 0 else {
+            return Result(status: 127, errors: "\(arguments[0]): \(unsafe String(cString: strerror(failure)))")
+        }
+        var status: Int32 = 0
+        while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+        let text = FilePath("/proc/self/fd/\(errors)").contents() ?? []
+        return Result(
+            status: status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F,
+            errors: String(decoding: text, as: UTF8.self)
+        )
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+import SystemPackage
 
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,7 +14,7 @@ struct PolicyCommand: ParsableCommand {
     )
 
     @Argument(help: "A folder below a mount.")
-    var folder: String
+    var folder: FilePath
     @Argument(help: "What the folder is to say, as KEY=VALUE.")
     var settings: [String] = []
     @Option(help: "A key that the folder is to say nothing about any more.")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SystemPackage
 
 /// How far a command is with many files: a line on the terminal that is written again and again; nothing where stderr is none.
 struct ProgressBar {
@@ -64,12 +65,11 @@ struct ProgressBar {
 /// Files that a command is given, those in folders among them.
 enum FileList {
     /// Regular files below some paths, in the order of their names; folders are gone through where that is asked for.
-    static func files(in paths: [String], recursive: Bool) throws -> [String] {
-        var result: [String] = []
+    static func files(in paths: [FilePath], recursive: Bool) throws -> [FilePath] {
+        var result: [FilePath] = []
         for path in paths {
-            var status = stat()
-            guard unsafe lstat(path, &status) == 0 else {
-                throw ExitStatus.failed.because("\(path): \(unsafe String(cString: strerror(errno))).")
+            guard let status = path.status(followsLink: false) else {
+                throw ExitStatus.failed.because("\(path): \(systemReason).")
             }
             guard status.st_mode & S_IFMT == S_IFDIR else {
                 result.append(path)
@@ -78,14 +78,15 @@ enum FileList {
             guard recursive else {
                 throw ExitStatus.failed.because("\(path) is a folder; with --recursive all files below it are meant.")
             }
-            let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-            result += try files(in: names.map { path + "/" + $0 }, recursive: true).filter { isFile($0) }
+            guard let names = path.entries() else {
+                throw ExitStatus.failed.because("\(path) cannot be listed: \(systemReason).")
+            }
+            result += try files(in: names.map { path.appending(name: $0) }, recursive: true).filter { isFile($0) }
         }
         return result
     }
 
-    private static func isFile(_ path: String) -> Bool {
-        var status = stat()
-        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    private static func isFile(_ path: FilePath) -> Bool {
+        path.status(followsLink: false).map { $0.st_mode & S_IFMT == S_IFREG } ?? false
     }
 }

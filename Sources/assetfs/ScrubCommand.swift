@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SystemPackage
 
 struct ScrubCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,7 +14,7 @@ struct ScrubCommand: ParsableCommand {
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mountpoint: String?
+    var mountpoint: FilePath?
     @Flag(help: "Print what is known, and begin nothing.")
     var report = false
     @Flag(help: "Print JSON: the mount's uploads/jobs/scrub.json.")
@@ -21,9 +22,9 @@ struct ScrubCommand: ParsableCommand {
 
     func run() throws {
         let mount = try MountPoint.only(mountpoint)
-        let job = mount + "/uploads/jobs/scrub.json"
+        let job = mount.appending("uploads/jobs/scrub.json")
         if !report {
-            try ExtendedAttribute.set("user.asset.scrub", of: mount + "/folders", to: "1")
+            try ExtendedAttribute.set("user.asset.scrub", of: mount.appending("folders"), to: "1")
             try ProgressBar.run(of: 100, "compared") {
                 usleep(50_000)
                 let state = try State(at: job)
@@ -44,13 +45,13 @@ struct ScrubCommand: ParsableCommand {
         let line: String
         private let members: [String: Any]
 
-        init(at path: String) throws {
-            guard let text = try? String(contentsOfFile: path, encoding: .utf8),
-                let members = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        init(at path: FilePath) throws {
+            guard let text = path.contents(),
+                let members = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any]
             else {
                 throw ExitStatus.unreadable(path)
             }
-            line = text.trimmingCharacters(in: .newlines)
+            line = String(decoding: text, as: UTF8.self).trimmingCharacters(in: .newlines)
             self.members = members
         }
 

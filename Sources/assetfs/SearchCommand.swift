@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+import SystemPackage
 
 struct SearchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,7 +22,7 @@ struct SearchCommand: ParsableCommand {
     @Argument(parsing: .allUnrecognized, help: "What is looked for.")
     var query: [String]
     @Option(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mount: String?
+    var mount: FilePath?
     @Option(help: "So many at most.")
     var limit: Int?
     @Flag(
@@ -36,9 +37,9 @@ struct SearchCommand: ParsableCommand {
         let text = query.joined(separator: " ")
         do throws(SearchQuery.Invalid) { _ = try SearchQuery(text) } catch { throw ValidationError(error.reason) }
         let mount = try MountPoint.only(mount)
-        let search = mount + "/search"
-        let folder = "\(search)/\(SearchQuery.name(of: text))"
-        guard let directory = unsafe opendir(folder) else {
+        let search = mount.appending("search")
+        let folder = search.appending(name: RawArguments.bytes(SearchQuery.name(of: text)))
+        guard let directory = unsafe folder.withC({ unsafe opendir($0) }) else {
             let number = errno
             switch number {
             case EINVAL:
@@ -65,21 +66,17 @@ struct SearchCommand: ParsableCommand {
     }
 
     /// The path that a link leads to, byte for byte.
-    private static func target(of name: [UInt8], in folder: String, below mount: String) -> [UInt8]? {
-        let link = (Array("\(folder)/".utf8) + name + [0]).map { CChar(bitPattern: $0) }
-        var target = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let length = unsafe readlink(link, &target, target.count)
-        guard length > 6 else { return nil }
-        return Array("\(mount)/".utf8) + target[6..<length].map { UInt8(bitPattern: $0) }
+    private static func target(of name: [UInt8], in folder: FilePath, below mount: FilePath) -> FilePath? {
+        guard let target = folder.appending(name: name).linkTarget(), target.count > 6 else { return nil }
+        return mount.appending(name: Array(target.dropFirst(6)))
     }
 
-    private func show(_ path: [UInt8]) throws {
-        var line = path
+    private func show(_ path: FilePath) throws {
+        var line = path.bytes
         if json {
-            let text = String(decoding: path, as: UTF8.self)
-            guard let info = try? ExtendedAttribute.read("user.asset.info", of: text) else { return }
-            line = Array(info.utf8)
+            guard let info = try? ExtendedAttribute.bytes("user.asset.info", of: path) else { return }
+            line = info
         }
-        FileHandle.standardOutput.write(Data(line + [isNullEnded ? 0 : 0x0A]))
+        Output.print(line, end: isNullEnded ? 0 : 0x0A)
     }
 }

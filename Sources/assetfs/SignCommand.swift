@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+import SystemPackage
 
 struct SignCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,7 +15,7 @@ struct SignCommand: ParsableCommand {
     )
 
     @Argument(help: "Files, or with --upload folders, below a mount's folders/; with --revoke-all, where the mount is.")
-    var paths: [String] = []
+    var paths: [FilePath] = []
     @Option(help: "When it ends: 15m, 1h, 2d, P3M, or a time such as 2027-01-31T12:00:00Z.")
     var expires = "1h"
     @Flag(help: "Let files be put into the folder.")
@@ -35,26 +36,22 @@ struct SignCommand: ParsableCommand {
     func run() throws {
         if revokeAll {
             let mount = try MountPoint.only(paths.first)
-            let folders = FileManager.default.fileExists(atPath: mount + "/folders") ? mount + "/folders" : mount
+            let folders = mount.appending("folders").isFolder ? mount.appending("folders") : mount
             return try ExtendedAttribute.set("user.asset.revoke_signed", of: folders, to: "1")
         }
-        for path in paths { print(try sign(path)) }
+        for path in paths { Output.print(try sign(path)) }
     }
 
-    private func sign(_ path: String) throws -> String {
-        let full = MountPoint.resolved(path)
-        guard
-            let mount = MountPoint.all().filter({ $0.type == "fuse.assetfs" }).map(\.path)
-                .first(where: { (full + "/").hasPrefix($0 + "/folders/") || full.hasPrefix($0 + "/resources/") })
-        else {
+    private func sign(_ path: FilePath) throws -> FilePath {
+        guard let mount = try MountPoint.ours(with: path, below: ["folders", "resources"]) else {
             throw ExitStatus.failed.because(
                 "\(path) is not below the folders/ of an assetfs mount; one with view=folders has no signed paths."
             )
         }
         let attribute = "user.asset.signed\(upload ? "_upload" : "").\(expires)"
-        guard let signed = try ExtendedAttribute.read(attribute, of: path) else {
+        guard let signed = try ExtendedAttribute.bytes(attribute, of: path) else {
             throw ExitStatus.failed.because("\(path) is nothing that can be signed.")
         }
-        return "\(mount)/\(signed)"
+        return mount.appending(name: signed)
     }
 }

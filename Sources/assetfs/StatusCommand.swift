@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SystemPackage
 
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,13 +13,13 @@ struct StatusCommand: ParsableCommand {
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mountpoint: String?
+    var mountpoint: FilePath?
     @Flag(help: "Print JSON: user.asset.info of the mount's folders/.")
     var json = false
 
     func run() throws {
         let mount = try MountPoint.only(mountpoint)
-        let folders = FileManager.default.fileExists(atPath: mount + "/folders") ? mount + "/folders" : mount
+        let folders = mount.appending("folders").isFolder ? mount.appending("folders") : mount
         guard let text = try ExtendedAttribute.read("user.asset.info", of: folders) else {
             throw ExitStatus.failed.because("\(mount) is no assetfs mount.")
         }

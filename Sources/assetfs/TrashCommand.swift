@@ -2,6 +2,7 @@ import ArgumentParser
 import AssetModel
 import CLinux
 import Foundation
+import SystemPackage
 
 struct TrashCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,7 +13,7 @@ struct TrashCommand: ParsableCommand {
     )
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
-    var mountpoint: String?
+    var mountpoint: FilePath?
     @Flag(help: "Print JSON, one object on a line: user.asset.info of each file, and its name in the trash.")
     var json = false
 
@@ -20,7 +21,8 @@ struct TrashCommand: ParsableCommand {
         let trash = Trash(mount: try MountPoint.only(mountpoint))
         for name in try trash.names() {
             // What somebody takes back meanwhile is not there.
-            guard let text = trash.attribute("user.asset.info", of: name),
+            let path = trash.folder.appending(name: name)
+            guard let text = try? ExtendedAttribute.bytes("user.asset.info", of: path),
                 var info = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any]
             else { continue }
             if json {
@@ -40,7 +42,7 @@ struct TrashCommand: ParsableCommand {
             let size = ByteCountFormatter.string(fromByteCount: Int64(info["size"] as? Int ?? 0), countStyle: .binary)
             print(
                 "\(info["id"] ?? "")".padded(to: 9) + removed.padded(to: 21) + size.padded(to: 12)
-                    + (trash.attribute("user.asset.path", of: name) ?? name).shown
+                    + ((try? ExtendedAttribute.bytes("user.asset.path", of: path)) ?? name).shown
             )
         }
     }
@@ -59,13 +61,13 @@ struct RestoreCommand: ParsableCommand {
     @Argument(help: "Files in a mount's trash/, or their ids as `assetfs trash` shows them.")
     var items: [String]
     @Option(help: "Where the library is mounted, for ids; need not be said when there is one mount.")
-    var mount: String?
+    var mount: FilePath?
 
     func run() throws {
         var failed = false
         for item in items {
             do {
-                FileHandle.standardOutput.write(Data(try restore(item) + [0x0A]))
+                Output.print(try restore(item))
             } catch is ExitCode {
                 failed = true
             }
@@ -76,18 +78,18 @@ struct RestoreCommand: ParsableCommand {
     /// - Returns: the path that the file has now.
     private func restore(_ item: String) throws -> [UInt8] {
         let (trash, name) = try find(item)
-        let source = trash.path(of: name)
-        guard let path = trash.attribute("user.asset.path", of: name), let last = path.split(separator: 0x2F).last
-        else { throw ExitStatus.failed.because("\(source.shown) is nothing that was removed.") }
-        var status = stat()
-        guard unsafe lstat(source.terminated, &status) == 0 else {
-            throw ExitStatus.failed.because("\(source.shown) does not exist.")
+        let source = trash.folder.appending(name: name)
+        guard let path = try ExtendedAttribute.bytes("user.asset.path", of: source),
+            let last = path.split(separator: 0x2F).last
+        else { throw ExitStatus.failed.because("\(source) is nothing that was removed.") }
+        guard let status = source.status(followsLink: false) else {
+            throw ExitStatus.failed.because("\(source) does not exist.")
         }
         // The name in the trash may be cut; this is the one that the file had.
         let base = Array(last)
-        // A path that begins with a slash is one in the mount; what was in a collection alone comes back to folders/.
+        // A path that begins with a slash is one in the mount; a file of a collection alone comes back to folders/.
         let isResource = path.starts(with: "/resources/".utf8)
-        let root = trash.mount + (isResource ? "" : "/folders")
+        let root = isResource ? trash.mount : trash.mount.appending("folders")
         let isInCollection = path.starts(with: "/collections/".utf8)
         let parts = isInCollection ? [] : path.split(separator: 0x2F).dropLast().map { Array($0) }
         let (folder, shown) = try openFolders(parts, in: root, for: status)
@@ -95,11 +97,12 @@ struct RestoreCommand: ParsableCommand {
         for number in 0..<100_000 {
             let target = number == 0 ? base : Self.numbered(base, number)
             let path = shown + [0x2F] + target
-            let (from, to) = (source.terminated, target.terminated)
-            if unsafe renameat2(AT_FDCWD, from, folder, to, 1 /* RENAME_NOREPLACE */) == 0 { return path }
+            let result = unsafe source.withC { from in
+                unsafe renameat2(AT_FDCWD, from, folder, target.terminated, 1 /* RENAME_NOREPLACE */)
+            }
+            if result == 0 { return path }
             guard errno == EEXIST else {
-                let reason = unsafe String(cString: strerror(errno))
-                throw ExitStatus.failed.because("\(source.shown) could not be moved to \(path.shown): \(reason).")
+                throw ExitStatus.failed.because("\(source) could not be moved to \(path.shown): \(systemReason).")
             }
         }
         throw ExitStatus.failed.because("\(path.shown) is taken, and so are 100,000 names with numbers.")
@@ -108,33 +111,32 @@ struct RestoreCommand: ParsableCommand {
     private func find(_ item: String) throws -> (Trash, [UInt8]) {
         if !item.contains("/"), Int(item) != nil {
             let trash = Trash(mount: try MountPoint.only(mount))
-            guard let name = try trash.names().first(where: { $0.starts(with: "\(item)-".utf8) }) else {
+            guard let name = try trash.names().first(where: { $0.starts(with: Array("\(item)-".utf8)) }) else {
                 throw ExitStatus.failed.because(
                     "There is no asset \(item) in \(trash.folder); `assetfs trash` shows what is."
                 )
             }
             return (trash, name)
         }
-        let path = MountPoint.resolved(item)
-        let folder = (path as NSString).deletingLastPathComponent
-        guard (folder as NSString).lastPathComponent == "trash", MountPoint.isOurs(path) else {
-            throw ExitStatus.failed.because("\(item) is not in the trash/ of a mount.")
+        let path = try MountPoint.resolved(FilePath(bytes: RawArguments.bytes(item)))
+        let folder = path.removingLastComponent()
+        guard folder.name == Array("trash".utf8), try MountPoint.isOurs(path) else {
+            throw ExitStatus.failed.because("\(path) is not in the trash/ of a mount.")
         }
-        return (Trash(folder: folder), Array((path as NSString).lastPathComponent.utf8))
+        return (Trash(folder: folder), path.name)
     }
 
     /// Opens a folder of the mount, made as far as it is missing, by descriptors and through no symbolic link.
     private func openFolders(
         _ parts: [[UInt8]],
-        in root: String,
+        in root: FilePath,
         for status: stat
     ) throws -> (descriptor: Int32, path: [UInt8]) {
         func failure(_ path: [UInt8]) -> ExitCode {
-            let reason = unsafe String(cString: strerror(errno))
-            return ExitStatus.failed.because("\(path.shown) could not be made or opened: \(reason).")
+            ExitStatus.failed.because("\(path.shown) could not be made or opened: \(systemReason).")
         }
-        var path = Array(root.utf8)
-        var folder = unsafe open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        var path = root.bytes
+        var folder = root.open(O_RDONLY | O_DIRECTORY)
         guard folder >= 0 else { throw failure(path) }
         for part in parts {
             path += [0x2F] + part
@@ -151,11 +153,7 @@ struct RestoreCommand: ParsableCommand {
     }
 
     /// A name with a number, before its extension.
-    static func numbered(_ name: String, _ number: Int) -> String {
-        String(decoding: numbered(Array(name.utf8), number), as: UTF8.self)
-    }
-
-    private static func numbered(_ name: [UInt8], _ number: Int) -> [UInt8] {
-        (try? EntryName(name))?.numbered(number).bytes ?? name + "-\(number)".utf8
+    static func numbered(_ name: [UInt8], _ number: Int) -> [UInt8] {
+        (try? EntryName(name))?.numbered(number).bytes ?? name + Array("-\(number)".utf8)
     }
 }

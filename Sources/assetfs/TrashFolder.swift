@@ -1,37 +1,24 @@
-import CLinux
 import Foundation
+import SystemPackage
 
 /// The `trash/` of a mount, with names as bytes: they need not be UTF-8.
 struct Trash {
-    let folder: String
-    var mount: String { (folder as NSString).deletingLastPathComponent }
+    let folder: FilePath
+    var mount: FilePath { folder.removingLastComponent() }
 
-    init(folder: String) { self.folder = folder }
+    init(folder: FilePath) { self.folder = folder }
 
-    init(mount: String) { folder = mount + "/trash" }
+    init(mount: FilePath) { folder = mount.appending("trash") }
 
-    /// Names, in the order of the assets' numbers, in which the mount lists them.
+    /// Names, in the order of the assets' numbers.
     func names() throws -> [[UInt8]] {
-        guard let stream = unsafe opendir(folder) else {
+        guard let names = folder.entries() else {
             throw ExitStatus.failed.because("\(folder) cannot be read; a mount with view=folders hides it.")
         }
-        defer { unsafe _ = closedir(stream) }
-        var names: [[UInt8]] = []
-        while let entry = unsafe readdir(stream) {
-            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
-            if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
+        func number(_ name: [UInt8]) -> Int {
+            Int(String(decoding: name.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)) ?? .max
         }
-        return names
-    }
-
-    /// The path of one of its names.
-    func path(of name: [UInt8]) -> [UInt8] { Array(folder.utf8) + [0x2F] + name }
-
-    /// An extended attribute's value as it is; nil where there is none, and where the file is gone.
-    func attribute(_ attribute: String, of name: [UInt8]) -> [UInt8]? {
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        let count = unsafe lgetxattr(path(of: name).terminated, attribute, &buffer, buffer.count)
-        return count < 0 ? nil : Array(buffer.prefix(count))
+        return names.map { (number($0), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
     }
 }
 

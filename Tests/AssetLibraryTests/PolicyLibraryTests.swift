@@ -121,7 +121,7 @@ struct PolicyLibraryTests {
                     try records.setDeadline(of: asset, to: .now)
                 }
             }
-            for _ in 0..<100 where try names(in: library) != ["kept"] { usleep(100_000) }
+            for _ in 0..<600 where try names(in: library) != ["kept"] { usleep(100_000) }
             #expect(try names(in: library) == ["kept"])
         }
     }

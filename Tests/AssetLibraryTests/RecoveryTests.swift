@@ -16,7 +16,7 @@ struct RecoveryTests {
             let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             try body(library)
             // As the background does after half a second.
-            for _ in 0..<60 where library.catalog.hasChanges { Thread.sleep(forTimeInterval: 0.05) }
+            for _ in 0..<1200 where library.catalog.hasChanges { Thread.sleep(forTimeInterval: 0.05) }
             try run("cp", "-a", "\(scratch)/library", "\(scratch)/crashed").check()
             try library.close()
             let found = try AssetLibrary(at: "\(scratch)/crashed", log: quiet, policies: keepingAll)

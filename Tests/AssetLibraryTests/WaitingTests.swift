@@ -43,7 +43,7 @@ struct WaitingTests {
             let id = try make("a", in: library)
             try write(2 << 20, 1, at: 1, to: id, library)
             #expect(try library.outcomes() == ["created"])
-            for _ in 0..<80 where try library.outcomes().count < 2 { Thread.sleep(forTimeInterval: 0.1) }
+            for _ in 0..<600 where try library.outcomes().count < 2 { Thread.sleep(forTimeInterval: 0.1) }
             #expect(try library.outcomes() == ["created", "replaced"])
             #expect(library.openState(of: id) == nil)
         }

@@ -86,11 +86,11 @@ struct StoreTests {
             grep -q 'stores that it may be in are not there: “archive”' lib/assetfs.log
             $ASSETFS scrub one | grep -q '; 2 could not be read now; 0 damaged'
             cp b one/folders/again; is "$(cat one/folders/b)" b; move archive one/folders/again
-            move archive one/folders/c; for n in $(seq 100); do grep -q '"status":"error"' one/uploads/jobs/stores.json && break; sleep 0.05; done
+            move archive one/folders/c; for n in $(seq 1200); do grep -q '"status":"error"' one/uploads/jobs/stores.json && break; sleep 0.05; done
             $ASSETFS jobs one | grep -q 'A store is not there'
             rmdir $STORE; mv $STORE-away $STORE
-            for n in $(seq 200); do cmp -s a one/folders/a && break; sleep 0.1; done; cmp a one/folders/a
-            for n in $(seq 100); do [ "$(value store one/folders/c)" = archive ] && break; sleep 0.1; done; settled
+            for n in $(seq 1200); do cmp -s a one/folders/a && break; sleep 0.1; done; cmp a one/folders/a
+            for n in $(seq 1200); do [ "$(value store one/folders/c)" = archive ] && break; sleep 0.1; done; settled
             for f in b c; do test -e $STORE/$(blob $f); test ! -e lib/$(blob $f); is "$(cat one/folders/$f)" $f; done
             unmount; mv $STORE $STORE-moved; $ASSETFS mount -o store=archive:$STORE-moved lib one; cmp a one/folders/a; unmount
             $ASSETFS mount lib one; cmp a one/folders/a; unmount
@@ -117,7 +117,7 @@ struct StoreTests {
             head -c 200000 /dev/urandom > a; $ASSETFS mount -o store=archive:$STORE lib one; cp a one/folders; move archive one/folders/a; settled
             cp -a $STORE $STORE-away; rm -r $STORE/*
             $ASSETFS scrub one | grep -q '; 1 could not be read now; 0 damaged'; fails cat one/folders/a; grep -q 'is not there any more' lib/assetfs.log
-            rm -r $STORE; mv $STORE-away $STORE; for n in $(seq 100); do cmp -s a one/folders/a && break; sleep 0.1; done; cmp a one/folders/a
+            rm -r $STORE; mv $STORE-away $STORE; for n in $(seq 1200); do cmp -s a one/folders/a && break; sleep 0.1; done; cmp a one/folders/a
             $ASSETFS scrub one | grep -q ' compared until [^;]*; 0 damaged'; unmount
             """
         )
@@ -128,7 +128,7 @@ struct StoreTests {
             """
             mount -t tmpfs -o size=2M none $STORE; trap 'umount -l $STORE || true' EXIT
             head -c 3000000 /dev/urandom > a; echo b > b; $ASSETFS mount -o store=small:$STORE lib one; cp a b one/folders; move small one/folders/*
-            for n in $(seq 100); do grep -q '"status":"error"' one/uploads/jobs/stores.json && break; sleep 0.05; done
+            for n in $(seq 1200); do grep -q '"status":"error"' one/uploads/jobs/stores.json && break; sleep 0.05; done
             $ASSETFS jobs one | grep -q 'could not be moved to the store “small”, and is where it was: There is no room for its 3000000 bytes.'
             cmp a one/folders/a; is "$(value store one/folders/b)" small; is "$(grep -c 'no room' lib/assetfs.log)" 1
             move 0 one/folders/a one/folders/b; settled; grep -q '"contents":0' one/uploads/jobs/stores.json; cmp a one/folders/a; is "$(cat one/folders/b)" b; unmount

@@ -68,7 +68,7 @@ struct CopyTests {
             try shell(": > \(mount.path("empty"))").check()
             // The empty file's upload ends with its last close, of which nobody waits to hear.
             var receipts = try mount.receipts()
-            for _ in 0..<100 where receipts.count < 4 {
+            for _ in 0..<3000 where receipts.count < 4 {
                 usleep(20_000)
                 receipts = try mount.receipts()
             }

@@ -40,7 +40,7 @@ struct EventTests {
             """
             echo 1 > folders/a; tail -n +1 -f uploads/events.jsonl > $SCRATCH/tail & tail=$!; $ASSETFS events --follow --kind file.uploaded $MOUNT > $SCRATCH/cli & cli=$!
             trap 'kill -KILL $tail $cli 2> /dev/null' EXIT; sleep 0.5; echo 2 > folders/b; rm folders/a
-            for n in $(seq 50); do grep -q file.deleted $SCRATCH/tail && [ $(wc -l < $SCRATCH/cli) = 2 ] && break; sleep 0.1; done
+            for n in $(seq 1200); do grep -q file.deleted $SCRATCH/tail && [ $(wc -l < $SCRATCH/cli) = 2 ] && break; sleep 0.1; done
             grep -q file.deleted $SCRATCH/tail; grep -q 'file.uploaded      b (created), asset 2' $SCRATCH/cli; is "$(wc -l < $SCRATCH/cli)" 2
             is "$($ASSETFS events --json --kind file.deleted $MOUNT | wc -l)" 1; is "$($ASSETFS events --since 1h --kind file.uploaded $MOUNT | wc -l)" 2
             """
@@ -55,7 +55,7 @@ struct EventTests {
             ).check()
             let options = ["on_event=exec sh \(scratch)/hook"]
             func told(_ count: Int) throws -> [String] {
-                for _ in 0..<100 {
+                for _ in 0..<1200 {
                     let text = (try? String(contentsOfFile: "\(scratch)/told", encoding: .utf8)) ?? ""
                     if text.split(separator: "\n").count >= count { break }
                     usleep(50_000)

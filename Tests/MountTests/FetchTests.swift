@@ -71,7 +71,7 @@ struct FetchTests {
         END
         nginx -p $SCRATCH/nginx -e $SCRATCH/nginx/errors -c $SCRATCH/nginx/conf 2> /dev/null & nginx=$!
         trap 'set +e; kill -KILL $bad $nginx; wait $bad $nginx 2> /dev/null' EXIT
-        for n in $(seq 100); do [ -s $SCRATCH/ports ] && [ -s $SCRATCH/nginx/pid ] && break; sleep 0.05; done
+        for n in $(seq 1200); do [ -s $SCRATCH/ports ] && [ -s $SCRATCH/nginx/pid ] && break; sleep 0.05; done
         read BAD OTHER < $SCRATCH/ports; N=http://127.0.0.1:$NGINX; B=http://127.0.0.1:$BAD
         member() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1])).get(sys.argv[2], ""))' $1 $2; }
         # Prints the file that came of it, or errno and code. FOLDER VALUE
@@ -156,7 +156,7 @@ struct FetchTests {
             mkdir folders/d folders/e; check=$(printf "$N/photo.png\\ncheck_URL_duplicates=1"); is "$(get d $N/photo.png)" d/photo.png; is "$(get e "$check")" e/photo.png; is "$(get d "$check")" e/photo.png
             is "$(get d "$(printf "$N/big.bin\\nsave_URL_duplicates=1")")" d/big.bin; is "$(get e "$(printf "$N/big.bin\\ncheck_URL_duplicates=1\\nsave_URL_duplicates=0")")" d/big.bin; rm folders/d/big.bin; is "$(get e "$(printf "$N/big.bin\\ncheck_URL_duplicates=1")")" e/big.bin
             chmod 777 folders/d; as 8 setfattr -n user.asset.fetch -v "$(printf "$N/photo.png\\nfilename=eight.png")" folders/d; token=$(as 8 getfattr --only-values -n user.asset.job folders/d)
-            for n in $(seq 100); do [ -e folders/d/eight.png ] && break; sleep 0.05; done; is "$(stat -c '%u %a' folders/d/eight.png)" "8 644"; as 8 cat uploads/jobs/$token.json > /dev/null; fails as 9 cat uploads/jobs/$token.json; fails as 8 ls uploads/jobs
+            for n in $(seq 1200); do [ -e folders/d/eight.png ] && break; sleep 0.05; done; is "$(stat -c '%u %a' folders/d/eight.png)" "8 644"; as 8 cat uploads/jobs/$token.json > /dev/null; fails as 9 cat uploads/jobs/$token.json; fails as 8 ls uploads/jobs
             chmod 755 folders/d; fails as 8 setfattr -n user.asset.fetch -v $N/photo.png folders/d
             for n in $(seq 40); do cp $SCRATCH/www/photo.png $SCRATCH/www/many$n.png; echo $n >> $SCRATCH/www/many$n.png; done
             is "$($ASSETFS fetch $(for n in $(seq 40); do echo $N/many$n.png; done) folders/e | wc -l)" 40; for n in $(seq 40); do cmp folders/e/many$n.png $SCRATCH/www/many$n.png; done
@@ -164,7 +164,7 @@ struct FetchTests {
             is "$($ASSETFS fetch --no-wait $N/photo.png folders/e | wc -c)" 37
             # Removing the state of one gives it up.
             setfattr -n user.asset.fetch -v $B/trickle folders/e; job=uploads/jobs/$(value job folders/e).json; sleep 0.5; is "$(member $job status)" progress; fails as 9 rm -f $job; rm $job; [ ! -e $job ]
-            for n in $(seq 40); do [ -e $SCRATCH/closed ] && break; sleep 0.05; done; [ -e $SCRATCH/closed ]; [ ! -e folders/e/trickle ]; fails touch uploads/jobs/x
+            for n in $(seq 1200); do [ -e $SCRATCH/closed ] && break; sleep 0.05; done; [ -e $SCRATCH/closed ]; [ ! -e folders/e/trickle ]; fails touch uploads/jobs/x
             echo x > folders/secret; chmod 600 folders/secret; id=$(value id folders/secret); stat uploads/jobs/extraction-$id.json > /dev/null; fails as 8 stat uploads/jobs/extraction-$id.json; echo x > folders/open; as 8 stat uploads/jobs/extraction-$(value id folders/open).json > /dev/null
             """
         )
@@ -190,7 +190,7 @@ struct FetchTests {
                     mkdir -p $MOUNT/folders/d; setfattr -n user.asset.fetch -v "$(printf "$N/slow/big.bin\\nfilename=\(ending).bin")" $MOUNT/folders/d; job=uploads/jobs/$(value job $MOUNT/folders/d).json
                     for n in $(seq 100); do [ "$(member $MOUNT/$job done)" != "" ] && [ "$(member $MOUNT/$job done)" -gt 0 ] && break; sleep 0.05; done; is "$(member $MOUNT/$job status) $(member $MOUNT/$job total)" "progress 300000"
                     is "$(ls $MOUNT/folders/d | grep -c \(ending) || true)" 0; sync $MOUNT/folders; sleep 1.2; \(end); \(mount)
-                    for n in $(seq 300); do [ "$(member $MOUNT/$job status)" = success ] && break; sleep 0.05; done; cmp $MOUNT/folders/d/\(ending).bin $SCRATCH/www/big.bin
+                    for n in $(seq 1200); do [ "$(member $MOUNT/$job status)" = success ] && break; sleep 0.05; done; cmp $MOUNT/folders/d/\(ending).bin $SCRATCH/www/big.bin
                     # Also one whose bytes keep coming is no reason to wait.
                     setfattr -n user.asset.fetch -v $B/trickle $MOUNT/folders/d; sleep 0.5; timeout -s KILL 10 $ASSETFS umount $MOUNT
                     """

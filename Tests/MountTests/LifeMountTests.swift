@@ -39,7 +39,7 @@ struct LifeMountTests {
             """
             cd folders
             echo old > a; setfattr -n user.asset.access -v PRIVATE a; echo new > b; as 8 cat b > /dev/null
-            mv b a; for n in $(seq 20); do as 8 cat a 2> /dev/null && sleep 0.01 || break; done; fails as 8 cat a; is "$(stat -c %a a)" 600
+            mv b a; for n in $(seq 1200); do as 8 cat a 2> /dev/null && sleep 0.01 || break; done; fails as 8 cat a; is "$(stat -c %a a)" 600
             """
         )
     }
@@ -74,7 +74,7 @@ struct LifeMountTests {
             echo one > a; echo two > b; echo three > c; ln a also; ls -l > /dev/null
             inotifywait -m -e delete --format %f . > $SCRATCH/heard 2> $SCRATCH/watching & watcher=$!
             trap 'kill -KILL $watcher' EXIT
-            for n in $(seq 500); do grep -q established $SCRATCH/watching && break; sleep 0.01; done
+            for n in $(seq 1200); do grep -q established $SCRATCH/watching && break; sleep 0.01; done
             exec 5< a
             end=$(date -u -d '+2 seconds' +%FT%TZ)
             setfattr -n user.asset.expires -v $end a; setfattr -n user.asset.expires -v $end b
@@ -87,7 +87,7 @@ struct LifeMountTests {
             assert os.listdir(".") == ["c"], os.listdir(".")
             END
             is "$(cat <&5)" one; exec 5<&-
-            for n in $(seq 100); do [ "$(wc -l < $SCRATCH/heard)" = 3 ] && break; sleep 0.05; done
+            for n in $(seq 1200); do [ "$(wc -l < $SCRATCH/heard)" = 3 ] && break; sleep 0.05; done
             is "$(sort $SCRATCH/heard | tr '\\n' ' ')" "a also b "
             is "$(ls $MOUNT/trash)" ""
             echo new > a; is "$(cat a)" new

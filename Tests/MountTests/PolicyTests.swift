@@ -406,7 +406,7 @@ struct PolicyTests {
             clamd.standardError = FileHandle.nullDevice
             try clamd.run()
             defer { if clamd.isRunning { clamd.terminate() } }
-            try shell("for n in $(seq 300); do [ -S \(folder)/ctl ] && exit 0; sleep .1; done; exit 1").check()
+            try shell("for n in $(seq 1200); do [ -S \(folder)/ctl ] && exit 0; sleep .1; done; exit 1").check()
 
             try shell("mkdir reject flag", in: mount.folders).check()
             for name in ["reject", "flag"] { try run(assetfs, "policy", mount.path(name), "scan=\(name)").check() }
@@ -544,7 +544,7 @@ struct PolicyTests {
             try shell(
                 """
                 cd \(mount.library)
-                for n in $(seq 100); do
+                for n in $(seq 1200); do
                     cp catalog.sqlite catalog.sqlite-wal \(mount.scratch); [ "$(sqlite3 \(mount.scratch)/catalog.sqlite '\(query)')" = 0 ] && exit 0; sleep .1
                 done; exit 1
                 """

@@ -1,0 +1,32 @@
+internal import AssetModel
+internal import Catalog
+
+// Computed attributes as bytes: a name need not be text, and a path with another name in it leads nowhere.
+extension AssetLibrary {
+    /// Reads a computed extended attribute as bytes; names and paths are as they are on the disk.
+    func computedBytes(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8]? {
+        try settleIfQuick(id)
+        if let path = try signedPath(key, of: id, for: reader) { return path }
+        if let name = try nameBytes(key, of: id) { return name }
+        return try computed(key, of: id, for: reader).map { Array($0.utf8) }
+    }
+
+    /// Reads an attribute that is a name or a path; nil for all others, and where there is none.
+    private func nameBytes(_ key: String, of id: NodeID) throws(LibraryError) -> [UInt8]? {
+        guard ["filename", "original_filename", "path"].contains(key) else { return nil }
+        return try read { records in
+            guard let assetID = try records.node(id)?.asset, let asset = try records.asset(assetID) else { return nil }
+            return switch key {
+            case "path": try pathBytes(of: id, asset, records)
+            case "filename": try records.anyEntry(of: id)?.name.bytes ?? records.trashed(assetID)?.name
+            default: asset.originalName
+            }
+        }
+    }
+
+    /// Where a file is below `folders/`, or was before it was removed.
+    func pathBytes(of id: NodeID, _ asset: AssetRecord, _ records: Records) throws -> [UInt8]? {
+        guard let entry = try records.anyEntry(of: id) else { return try records.trashed(asset.id)?.pathBytes }
+        return try records.pathBytes(of: rulebook.place(entry.name, in: entry.parent, records))
+    }
+}

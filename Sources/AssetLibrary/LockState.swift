@@ -1,0 +1,53 @@
+/// What the file `lock` of a library says of the process that holds the library, or held it last.
+///
+/// It is written in place, so that a full disk cannot prevent it, and is a hint besides the lock itself: a process that was
+/// killed leaves `running`.
+public enum LockState: Equatable, Sendable {
+    /// A process has the library open.
+    case running(Int32)
+    /// A process ends: its mount is gone, and it makes everything durable.
+    case ending(Int32)
+    /// The last process has ended, and everything is durable.
+    case ended
+    /// The last process has ended and could not make everything durable; the sentence that says why.
+    case failed(String)
+
+    /// How many bytes the file has.
+    static let size = 512
+
+    /// Reads the file's bytes; nil where they say nothing, as in a library of an earlier version.
+    public init?(_ bytes: [UInt8]) {
+        let line = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+        let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
+        let rest = parts.count > 1 ? parts[1] : ""
+        switch parts.first {
+        case "running", "ending":
+            guard let process = Int32(rest) else { return nil }
+            self = parts.first == "running" ? .running(process) : .ending(process)
+        case "ended": self = .ended
+        case "failed:": self = .failed(rest)
+        default: return nil
+        }
+    }
+
+    /// The process that has the library open.
+    public var process: Int32? {
+        switch self {
+        case .running(let process), .ending(let process): process
+        case .ended, .failed: nil
+        }
+    }
+
+    /// The file's bytes: one line, and newlines up to a fixed size.
+    var bytes: [UInt8] {
+        let line =
+            switch self {
+            case .running(let process): "running \(process)"
+            case .ending(let process): "ending \(process)"
+            case .ended: "ended"
+            case .failed(let sentence): "failed: \(sentence.split(separator: "\n").joined(separator: " "))"
+            }
+        let text = Array(line.utf8.prefix(Self.size - 1))
+        return text + [UInt8](repeating: 0x0A, count: Self.size - text.count)
+    }
+}

@@ -1,0 +1,90 @@
+import CLinux
+import Foundation
+
+/// What the shell, service manager or cron job that mounts has limited, and what a daemon that serves others makes of it.
+enum ProcessLimits {
+    /// How many threads a daemon has at least, those of libfuse among them.
+    private static let threads = 40
+    /// How many files it has open where nobody uses the mount.
+    private static let leastFiles: rlim_t = 256
+    private static let stack = 8 << 20
+
+    /// Raises the limits as far as they may be, and sets what is inherited besides.
+    /// - Throws: a sentence on a limit with which no mount works.
+    static func prepare() throws {
+        // A write beyond a limit, or into a pipe without a reader, is its caller's error. Handlers, unlike SIG_IGN, are not passed on to the
+        // programs that the daemon starts.
+        for number in [SIGXFSZ, SIGPIPE] { _ = signal(number) { _ in } }
+        raise(RLIMIT_FSIZE, to: .max)
+        raise(RLIMIT_AS, to: .max)
+        raise(RLIMIT_DATA, to: .max)
+        raise(RLIMIT_STACK, to: rlim_t(stack))
+        // Each file that is open in the mount is one of ours.
+        raise(RLIMIT_NOFILE, to: 65_536)
+        let files = limit(RLIMIT_NOFILE).rlim_cur
+        guard files >= leastFiles else {
+            throw ExitStatus.failed.because(
+                "At most \(files) files may be open (ulimit -n), and a mount needs \(leastFiles); raise the limit, or mount as root."
+            )
+        }
+        // A thread gets the stack that was the limit when the process began.
+        var attributes = pthread_attr_t()
+        unsafe pthread_attr_init(&attributes)
+        unsafe pthread_attr_setstacksize(&attributes, stack)
+        unsafe _ = linux_set_default_thread_attributes(&attributes)
+        try probeThreads()
+    }
+
+    private static func limit(_ resource: __rlimit_resource) -> rlimit {
+        var limit = rlimit()
+        unsafe _ = getrlimit(__rlimit_resource_t(resource.rawValue), &limit)
+        return limit
+    }
+
+    /// Raises a limit to a value at least: as root beyond the hard one, else up to that.
+    private static func raise(_ resource: __rlimit_resource, to least: rlim_t) {
+        var former = limit(resource)
+        guard former.rlim_cur < least || former.rlim_cur < former.rlim_max else { return }
+        var wanted = rlimit(rlim_cur: max(least, former.rlim_max), rlim_max: max(least, former.rlim_max))
+        if resource == RLIMIT_STACK { wanted.rlim_cur = max(least, former.rlim_cur) }
+        if unsafe setrlimit(__rlimit_resource_t(resource.rawValue), &wanted) == 0 { return }
+        former.rlim_cur = resource == RLIMIT_STACK ? min(least, former.rlim_max) : former.rlim_max
+        unsafe _ = setrlimit(__rlimit_resource_t(resource.rawValue), &former)
+    }
+
+    /// Begins as many threads as a daemon has: where they cannot be had, requests would wait for ever.
+    private static func probeThreads() throws {
+        var gate = unsafe pthread_mutex_t()
+        unsafe pthread_mutex_init(&gate, nil)
+        unsafe pthread_mutex_lock(&gate)
+        var made: [pthread_t] = []
+        var failure: Int32 = 0
+        unsafe withUnsafeMutablePointer(to: &gate) { gate in
+            while made.count < threads, failure == 0 {
+                var thread = pthread_t()
+                failure = unsafe pthread_create(
+                    &thread,
+                    nil,
+                    { argument in
+                        guard let gate = unsafe argument?.assumingMemoryBound(to: pthread_mutex_t.self) else {
+                            return nil
+                        }
+                        unsafe pthread_mutex_lock(gate)
+                        unsafe pthread_mutex_unlock(gate)
+                        return nil
+                    },
+                    gate
+                )
+                if failure == 0 { made.append(thread) }
+            }
+            unsafe pthread_mutex_unlock(gate)
+            for thread in made { _ = pthread_join(thread, nil) }
+        }
+        unsafe pthread_mutex_destroy(&gate)
+        guard failure == 0 else {
+            throw ExitStatus.failed.because(
+                "Only \(made.count) of \(threads) threads could be begun; raise the limits of memory (ulimit -v, -d) and processes (ulimit -u)."
+            )
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import Foundation
+import Synchronization
+import SystemPackage
+
+/// Asks a new mount whether it answers, from a thread beside those that serve it.
+final class Readiness: Sendable {
+    private enum State {
+        case asking
+        case ready
+        case failed(String)
+    }
+    private let state = Mutex(State.asking)
+    private let end = DispatchSemaphore(value: 0)
+
+    /// Begins; `ready` is called on the thread when the mount has answered.
+    init(of mountpoint: FilePath, _ ready: @escaping @Sendable () -> Void) {
+        Thread.detachNewThread { [self] in
+            // The kernel never answers this from its caches, and a daemon that did not agree with it never does.
+            var statistics = statvfs()
+            let answered = unsafe mountpoint.withC { unsafe statvfs($0, &statistics) } == 0
+            let reason = systemReason
+            if answered, MountPoint.mounts(on: mountpoint).last?.isOurs == true {
+                ready()
+                state.withLock { $0 = .ready }
+            } else {
+                let failure = answered ? "another mount lies on it, or it was unmounted at once" : reason
+                state.withLock { $0 = .failed(failure) }
+                // As if somebody ended the mount.
+                kill(getpid(), SIGTERM)
+            }
+            end.signal()
+        }
+    }
+
+    /// Waits for the answer, when nothing is served any more.
+    /// - Returns: why the mount was never ready; nil where it was.
+    func failure() -> String? {
+        end.wait()
+        return state.withLock { if case .failed(let reason) = $0 { reason } else { nil } }
+    }
+}

@@ -1,0 +1,100 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// How a mount ends, and what is said while it does.
+@Suite(.serialized)
+struct UmountTests {
+    private func script(_ text: String, _ name: String = #function) throws {
+        try withPlace(name) { path in
+            try shell("ASSETFS=\(assetfs); " + StartTests.prelude + text, in: path).check()
+        }
+    }
+
+    @Test func `programs and mounts that use a mount are named`() throws {
+        try script(
+            """
+            $ASSETFS mount lib one; mkdir one/folders/d; exec 5> one/folders/open; says 1 "is in use by bash ($$)" $ASSETFS umount one; exec 5>&-
+            (cd one/folders/d; exec sleep 100) & sleeper=$!; until [ "$(readlink /proc/$sleeper/cwd)" = $PWD/one/folders/d ]; do sleep 0.01; done
+            until [ "$(cat /proc/$sleeper/comm)" = sleep ]; do sleep 0.01; done
+            says 1 "in use by sleep ($sleeper)" $ASSETFS umount one; kill -KILL $sleeper; wait $sleeper || true
+            mount --bind two one/folders/d; says 1 "a mount on $PWD/one/folders/d" $ASSETFS umount one; umount one/folders/d
+            $ASSETFS umount one; is "$(mounts one)" 0
+            """
+        )
+    }
+
+    @Test func `umount says for whom it waits, and gives up when it is told to`() throws {
+        try script(
+            """
+            $ASSETFS mount lib one; mount --bind one/folders two; says 12 "it is mounted on $PWD/two, too" $ASSETFS umount --timeout 0.2 one
+            is "$(mounts one)" 0; umount two; flock -w 20 lib/lock true
+            $ASSETFS mount lib one; unshare -m --propagation private sleep 100 & sleeper=$!; until [ "$(cat /proc/$sleeper/comm)" = sleep ]; do sleep 0.01; done
+            $ASSETFS umount one 2> waiting & umount=$!
+            for n in $(seq 1200); do grep -q "sleep ($sleeper) has it on $PWD/one in a mount namespace of its own" waiting && break; kill -0 $umount; sleep 0.05; done
+            grep -q '^assetfs: Waiting for the end' waiting; says 2 'Process .* has it' $ASSETFS mount lib one
+            kill -KILL $sleeper; wait $umount; flock -n lib/lock true; is "$(wc -l < waiting)" 1
+            says 64 'number of seconds' $ASSETFS umount --timeout=-1 one
+            """
+        )
+    }
+
+    @Test func `a lazy umount takes the mount away and ends the daemon`() throws {
+        try script(
+            """
+            $ASSETFS mount lib one; echo x > one/folders/x; exec 5> one/folders/open; echo kept >&5
+            $ASSETFS umount --lazy one; is "$(mounts one)" 0; flock -n lib/lock true; exec 5>&- || true
+            $ASSETFS mount lib one; is "$(cat one/folders/x one/folders/open | tr '\\n' ' ')" "x kept "; $ASSETFS umount one
+            """
+        )
+    }
+
+    @Test func `a killed daemon's mount is ended at once, also while programs work in it`() throws {
+        try script(
+            """
+            $ASSETFS mount $PWD/lib one; exec 5> one/folders/open; kill -9 $(daemon); while [ -d one/folders ]; do sleep 0.01; done
+            timeout 60 $ASSETFS umount one; is "$(mounts one)" 0; exec 5>&- || true
+            $ASSETFS mount $PWD/lib one; exec 5> one/folders/open; kill -9 $(daemon); while [ -d one/folders ]; do sleep 0.01; done
+            $ASSETFS mount lib one; is "$(mounts one)" 1; exec 5>&- || true; $ASSETFS umount one
+            """
+        )
+    }
+
+    @Test func `a daemon that dies while umount waits for it is told of`() throws {
+        try script(
+            """
+            $ASSETFS mount $PWD/lib one; mount --bind one/folders two; $ASSETFS umount one 2> said & umount=$!; while [ "$(mounts one)" != 0 ]; do sleep 0.01; done
+            kill -9 $(daemon); s=0; wait $umount || s=$?; is $s 1; grep -q 'died before everything was durable' said; umount -l two
+            """
+        )
+    }
+
+    @Test func `an end that failed is umount's failure, and the daemon's`() throws {
+        try script(
+            """
+            # What the last process has noted of its end; a command reads it when the lock is free.
+            $ASSETFS mount lib one; is "$(head -c 8 lib/lock)" "running "; is "$(stat -c %s lib/lock)" 512; mount --bind one/folders two
+            $ASSETFS umount one 2> said & umount=$!; while [ "$(mounts one)" != 0 ]; do sleep 0.01; done; d=$(pgrep -o -f "[a]ssetfs mount lib one")
+            strace -f -qq -o /dev/null -e inject=fsync,fdatasync,syncfs:error=EIO -p $d 2> attached & tracer=$!
+            until grep -q TracerPid:.$tracer /proc/$d/status; do sleep 0.01; done
+            touch two/late; umount two; s=0; wait $umount || s=$?; wait $tracer || true; is $s 1; grep -q 'its end failed: ' said
+            grep -q -a '^failed: ' lib/lock; grep -q 'was not closed as it should' lib/assetfs.log
+            $ASSETFS mount lib one; $ASSETFS umount one; is "$(head -n 1 lib/lock)" ended
+            """
+        )
+    }
+
+    @Test func `a mount right after umount(8) waits for the daemon's end, and one in use is refused at once`() throws {
+        try script(
+            """
+            $ASSETFS mount lib one
+            for n in $(seq 5); do echo $n > one/folders/$n; umount one; $ASSETFS mount lib one; is "$(cat one/folders/$n)" $n; done
+            says 2 'in use by another process' $ASSETFS mount lib two; $ASSETFS umount one
+            # A daemon that is stopped while it ends.
+            $ASSETFS mount lib one; d=$(pgrep -o -f "[a]ssetfs mount lib one"); kill -STOP $d; umount -l one; $ASSETFS mount lib one & mount=$!
+            until [ -e /proc/$mount/task/$mount/children ] && [ "$(cat /proc/$mount/task/$mount/children)" ]; do sleep 0.01; done; kill -CONT $d; wait $mount
+            is "$(cat one/folders/5)" 5; $ASSETFS umount one
+            """
+        )
+    }
+}
