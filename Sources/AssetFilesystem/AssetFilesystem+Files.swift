@@ -40,7 +40,7 @@ extension AssetFilesystem {
                 gid: caller.gid
             )
         }
-        if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot) }
+        if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot, of: record) }
         let isOfView = View(self.node(parent)) != nil
         let answer =
             isOfView
@@ -101,7 +101,9 @@ extension AssetFilesystem {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
-            let (counts, isSeen) = isWriting ? (false, false) : counts(node.id, flags: flags, for: caller)
+            let (counts, isSeen) =
+                isWriting
+                ? (false, false) : isAgent(caller) ? (false, true) : counts(node.id, flags: flags, for: caller)
             var opened = try opened(node, isWriting: isWriting, reader: counts ? caller.uid : nil, for: caller)
             // Whose reading counts has to be seen to read.
             if isSeen, opened.backing == nil { opened.keepsCache = false }
@@ -243,7 +245,9 @@ extension AssetFilesystem {
     private func noteRefusal(_ id: NodeID) {
         guard let record = try? reading({ try $0.node(id) }) else { return }
         noteRemoval(record)
-        if record.links > 0 { kernel.withLock { $0 }?.invalidate(inode(id)) }
+        guard record.links > 0 else { return }
+        library.tell(.content(id))
+        library.awaitTold()
     }
 
     /// The file's bytes and name, and all that happened before, are durable when this returns.
@@ -266,7 +270,7 @@ extension AssetFilesystem {
         }
         // Mappings of a file that the kernel reads itself changed it behind the page cache.
         if open.isWriting, open.node.attachment.withLock({ $0 != nil }) {
-            kernel.withLock { $0 }?.invalidate(open.node.id.inode)
+            library.tell(.content(open.node.id))
         }
     }
 

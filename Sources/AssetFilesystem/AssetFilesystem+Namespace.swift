@@ -14,6 +14,7 @@ extension AssetFilesystem {
         device: UInt64,
         for caller: Caller
     ) throws(OperationFailure) -> Entry {
+        if isAgent(caller) { return try mknodByAgent(entryName(name), in: node(parent)) }
         let isFile = mode & 0o170000 == 0o100000
         if isFile {
             let (entry, opened) = try create(name, in: parent, mode: mode, flags: 0, for: caller)
@@ -66,7 +67,7 @@ extension AssetFilesystem {
         let made = try refusing { () throws(LibraryError) in
             try library.make(spot.name, in: spot.folder, record, umask: caller.umask)
         }
-        tell(spot)
+        tell(spot, of: made)
         return View(node(parent)) == nil ? entry(made) : unsure(made, name.bytes, in: node(parent))
     }
 
@@ -85,7 +86,7 @@ extension AssetFilesystem {
         let record = try refusing { () throws(LibraryError) in
             try library.link(id, as: spot.name, in: spot.folder, by: caller.uid, gid: caller.gid)
         }
-        tell(spot)
+        tell(spot, of: record)
         let linked = try overlaid(record, readAt: count)
         if View(node(parent)) != nil { return unsure(linked, name.bytes, in: node(parent)) }
         return entry(linked, named: spot.name, in: spot.folder)
@@ -95,6 +96,7 @@ extension AssetFilesystem {
     ///
     /// What is open goes on working.
     public func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
+        if isAgent(caller) { return try unlinkByAgent(entryName(name), in: node(parent)) }
         if View(node(parent)) == .trash {
             guard let found = try trashed(entryName(name), for: caller) else {
                 throw OperationFailure(LibraryError.notFound)
@@ -111,13 +113,9 @@ extension AssetFilesystem {
             return try removeDropped(name, by: number, for: caller)
         }
         let spot = try spot(parent, name, makes: false, for: caller)
-        let isSweeping = library.isSweeper(caller.pid)
-        noteRemoval(
-            try refusing { () throws(LibraryError) in
-                try library.remove(spot.name, in: spot.folder, isSweeping: isSweeping)
-            }
-        )
-        tell(spot)
+        let removed = try refusing { () throws(LibraryError) in try library.remove(spot.name, in: spot.folder) }
+        noteRemoval(removed)
+        tell(spot, .vanished(spot.name, in: spot.folder, node: removed))
     }
 
     /// Removes an empty folder; in `resources/`, an asset without a file.
@@ -145,12 +143,16 @@ extension AssetFilesystem {
         flags: UInt32,
         for caller: Caller
     ) throws(OperationFailure) {
+        if isAgent(caller) {
+            guard parent == newParent else { throw OperationFailure(.resourceBusy) }
+            return try renameByAgent(entryName(name), to: entryName(newName), in: node(parent))
+        }
         if View(node(parent)) == .trash, View(node(newParent)) != .trash {
             guard flags < 2, let found = try trashed(entryName(name), for: caller) else {
                 throw OperationFailure(LibraryError.notFound)
             }
             let spot = try spot(newParent, newName, makes: true, for: caller)
-            _ = try refusing { () throws(LibraryError) in
+            let restored = try refusing { () throws(LibraryError) in
                 try library.restore(
                     found.record.asset,
                     as: spot.name,
@@ -158,7 +160,7 @@ extension AssetFilesystem {
                     by: uploader(caller)
                 )
             }
-            tell(spot)
+            tell(spot, of: restored)
             return
         }
         if case .capability(let number) = View(node(parent)), parent == newParent {
@@ -166,9 +168,10 @@ extension AssetFilesystem {
         }
         let source = try spot(parent, name, makes: false, for: caller)
         let target = try spot(newParent, newName, makes: true, for: caller)
-        if View(node(newParent)) != nil {
-            let record = try reading { try $0.node(named: source.name, in: source.folder) }
-            guard record?.isFile ?? true else {
+        var record: NodeRecord?
+        if source.isAlias || View(node(newParent)) != nil {
+            record = try reading { try $0.node(named: source.name, in: source.folder) }
+            guard View(node(newParent)) == nil || record?.isFile ?? true else {
                 throw OperationFailure(LibraryError.notPermitted("An asset's directory holds files alone."))
             }
         }
@@ -193,8 +196,25 @@ extension AssetFilesystem {
             )
         }
         let isWithinViews = View(node(parent)) != nil && View(node(newParent)) != nil
-        for spot in [source, target] { tell(spot, waits: isWithinViews) }
         if let replaced { noteRemoval(replaced) }
+        tellOfMove(of: record, from: source, to: target, replacing: replaced, flags: flags, waits: isWithinViews)
+    }
+
+    /// Tells the kernel of a move of which it knows one of the names, or both, by a view only.
+    private func tellOfMove(
+        of node: NodeRecord?,
+        from source: Spot,
+        to target: Spot,
+        replacing replaced: NodeRecord?,
+        flags: UInt32,
+        waits: Bool
+    ) {
+        guard let node, flags != 2 else {
+            for spot in [source, target] { tell(spot, .changed(spot.name, in: spot.folder), waits: waits) }
+            return
+        }
+        tell(source, .vanished(source.name, in: source.folder, node: node), waits: false)
+        tell(target, of: node, replaced: replaced, waits: waits)
     }
 
     /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.

@@ -224,13 +224,22 @@ extension AssetFilesystem {
         }
     }
 
-    /// What the kernel has of a folder's name is wrong, because that was changed by a name in a view.
+    /// Tells the kernel of changes of a folder's name that were made by a name in a view.
     ///
     /// With `waits` it is told before this returns: not where the kernel holds the folder meanwhile.
-    func tell(_ spot: Spot, waits: Bool = true) {
+    func tell(_ spot: Spot, _ happenings: Happening..., waits: Bool = true) {
         guard spot.isAlias else { return }
-        library.tellOfName(spot.name, in: spot.folder)
+        for happening in happenings { library.tell(happening) }
         if waits { library.awaitTold() }
+    }
+
+    /// Tells the kernel that a file came to have a folder's name by a name in a view; `replaced` is the file that had it before.
+    func tell(_ spot: Spot, of node: NodeRecord, replaced: NodeRecord? = nil, waits: Bool = true) {
+        guard node.isFile else { return tell(spot, .changed(spot.name, in: spot.folder), waits: waits) }
+        let appeared = Happening.appeared(spot.name, in: spot.folder, node: node.id)
+        guard let replaced else { return tell(spot, appeared, waits: waits) }
+        let vanished = Happening.vanished(spot.name, in: spot.folder, node: replaced, successor: node.id)
+        tell(spot, vanished, appeared, waits: waits)
     }
 
     /// `mkdir` of a number makes an asset without a file.

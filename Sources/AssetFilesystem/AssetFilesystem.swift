@@ -41,21 +41,20 @@ public final class AssetFilesystem: Filesystem {
     /// Names and attributes may be kept for long: whatever changes them comes through the kernel, or we tell it.
     static let lifetime = Duration.seconds(3600)
 
-    /// Where it is mounted, an absolute path.
-    let mountpoint: String?
-    /// How many names of the sweeper's have been looked up.
-    let sweeperLookups = Atomic(0)
+    /// The process that puts cached names right.
+    let agent: NotificationAgent?
 
-    /// Shows a library.
+    /// Shows a library; without the absolute path of the mountpoint the kernel is told of no names.
     public init(_ library: AssetLibrary, rootView: RootView, mountpoint: String? = nil) {
         self.library = library
         self.rootView = rootView
-        self.mountpoint = mountpoint
+        agent = mountpoint.map { NotificationAgent(mountpoint: $0, log: library.log) }
     }
 
     /// Keeps what the kernel can be told through.
     public func start(_ kernel: Kernel) {
         self.kernel.withLock { $0 = kernel }
+        agent?.start()
         library.observe(self)
     }
 
