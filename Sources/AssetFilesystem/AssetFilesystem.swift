@@ -45,7 +45,7 @@ public final class AssetFilesystem: Filesystem {
     let agent: NotificationAgent?
 
     /// Shows a library; without the absolute path of the mountpoint the kernel is told of no names.
-    public init(_ library: AssetLibrary, rootView: RootView, mountpoint: String? = nil) {
+    public init(_ library: AssetLibrary, rootView: RootView, mountpoint: [UInt8]? = nil) {
         self.library = library
         self.rootView = rootView
         agent = mountpoint.map { NotificationAgent(mountpoint: $0, log: library.log) }

@@ -74,13 +74,13 @@ final class NotificationAgent: Sendable {
     /// The most bytes that a message may have.
     private static let messageLimit = 1 << 16
 
-    private let mountpoint: String
+    private let mountpoint: [UInt8]
     private let log: Logger
     private let process = Atomic<Int32>(0)
     private let formerCount = Atomic<Int>(0)
     private let state = Mutex(State())
 
-    init(mountpoint: String, log: Logger) {
+    init(mountpoint: [UInt8], log: Logger) {
         self.mountpoint = mountpoint
         self.log = log
     }
@@ -171,7 +171,6 @@ final class NotificationAgent: Sendable {
         var started: Int32?
         do throws(Errno) {
             started = try startNamesWorker(
-                mountpoint: mountpoint,
                 device: device,
                 socket: FileDescriptor(rawValue: ends.1)
             )
@@ -180,7 +179,8 @@ final class NotificationAgent: Sendable {
                 "assetfs-worker could not be started (\(error)); watchers of folders are not told of all changes."
             )
         }
-        guard let started else {
+        let greeting = mountpoint + [0]
+        guard let started, unsafe send(ends.0, greeting, greeting.count, Int32(MSG_NOSIGNAL)) == greeting.count else {
             _ = close(ends.0)
             return nil
         }
@@ -214,14 +214,14 @@ final class NotificationAgent: Sendable {
     }
 
     /// The device of the uppermost mount on a path, as MAJOR:MINOR, without a question to the mount itself.
-    private static func device(of mountpoint: String) -> String? {
+    private static func device(of mountpoint: [UInt8]) -> String? {
         guard let file = unsafe fopen("/proc/self/mountinfo", "re") else { return nil }
         defer { unsafe _ = fclose(file) }
         var (line, size): (UnsafeMutablePointer<CChar>?, Int) = (nil, 0)
         defer { unsafe free(line) }
         var device: String?
         // > space, tab, newline and backslash are written as \040, \011, \012 and \134 — proc(5)
-        let escaped = mountpoint.utf8.reduce(into: [UInt8]()) { result, byte in
+        let escaped = mountpoint.reduce(into: [UInt8]()) { result, byte in
             let isSpecial = [0x20, 0x09, 0x0A, 0x5C].contains(byte)
             let octal = String(byte, radix: 8)
             result += isSpecial ? Array(("\\" + String(repeating: "0", count: 3 - octal.count) + octal).utf8) : [byte]

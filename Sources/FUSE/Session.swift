@@ -27,13 +27,14 @@ public final class Session {
     /// Mounts `filesystem` on `mountpoint`.
     ///
     /// `options` are those of mount(8) and fuse(4), such as `allow_other` or `fsname=…`; `usesPassthrough` says whether the
-    /// kernel is asked to read files for us.
+    /// kernel is asked to read files for us, and `exportsHandles` whether it offers handles of files that it has forgotten.
     /// - Throws: `SessionError` with the reason in words; nothing is mounted then.
     public init(
         filesystem: any Filesystem,
         mountpoint: String,
         options: [String],
         usesPassthrough: Bool,
+        exportsHandles: Bool = false,
         log: Logger
     ) throws(SessionError) {
         cfuse_capture_log()
@@ -72,7 +73,7 @@ public final class Session {
         unsafe session = made
         unsafe self.dispatcher = dispatcher
         let device = unsafe fuse_session_fd(session)
-        unsafe cfuse_install_wire(session, device, usesPassthrough ? 1 : 0)
+        unsafe cfuse_install_wire(session, device, usesPassthrough ? 1 : 0, exportsHandles ? 1 : 0)
         filesystem.start(unsafe Kernel(session: session, device: device))
     }
 
@@ -164,14 +165,13 @@ public final class Session {
 }
 
 extension fuse_lowlevel_ops {
-    /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, NFS handles, and access
+    /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, and access
     /// control lists, with which the umask is ours to apply.
     fileprivate mutating func serveStart() {
         unsafe `init` = { _, connection in
             guard let connection = unsafe connection else { return }
             let wanted = UInt32(
-                FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_POSIX_ACL
-                    | FUSE_CAP_DONT_MASK
+                FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_READDIRPLUS | FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK
             )
             unsafe connection.pointee.want |= wanted & connection.pointee.capable
             unsafe connection.pointee.want &= ~UInt32(FUSE_CAP_READDIRPLUS_AUTO)

@@ -1,11 +1,11 @@
 /*
- * assetfs-worker names MOUNTPOINT DEVICE: works in the mount in the daemon's stead, with ordinary system calls.
+ * assetfs-worker names DEVICE: works in the mount in the daemon's stead, with ordinary system calls.
  *
  * The kernel forgets a cached name, and tells inotify(7)'s watchers, only under the folder's lock. The daemon must not wait for
  * that lock: a client may hold it while it waits for the daemon, and a thread in that wait keeps a killed daemon, and its /dev/fuse,
  * alive. This process has no descriptor of /dev/fuse, so that the end of the daemon ends its waits, too.
  *
- * A request is one message on the SOCK_SEQPACKET socket 0: a letter, the names that lead to a folder, and one or two names in it,
+ * The first message on the SOCK_SEQPACKET socket 0 is the path of the mountpoint. Each other is a request: a letter, the names that lead to a folder, and one or two names in it,
  * each with its NUL. The reply is an errno as a 32-bit integer. The daemon knows the requests of this process by its number and
  * answers them with what is recorded already; nothing that is done here changes the library.
  *
@@ -101,8 +101,8 @@ static int serve(char *message, size_t length, const char *mountpoint, dev_t dev
     return result;
 }
 
-void names_serve(const char *mountpoint, const char *device) {
-    static char message[MESSAGE_LIMIT];
+void names_serve(const char *device) {
+    static char message[MESSAGE_LIMIT], mountpoint[MESSAGE_LIMIT];
     unsigned major, minor;
     if (sscanf(device, "%u:%u", &major, &minor) != 2) worker_fail("the device is no MAJOR:MINOR");
     /* It ends with its socket, and works until then. */
@@ -112,8 +112,10 @@ void names_serve(const char *mountpoint, const char *device) {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (chdir("/") != 0) worker_fail("/");
     umask(077);
+    ssize_t length = recv(0, mountpoint, sizeof mountpoint, 0);
+    if (length < 2 || mountpoint[length - 1] != 0) return;
     while (1) {
-        ssize_t length = recv(0, message, sizeof message, 0);
+        length = recv(0, message, sizeof message, 0);
         if (length < 0 && errno == EINTR) continue;
         if (length <= 0) return;
         int32_t result = serve(message, (size_t)length, mountpoint, makedev(major, minor));

@@ -25,7 +25,7 @@ void fetch_serve(void);
 /* Tells the types of files and looks into audio and video, until the socket is closed. */
 void probe_serve(void);
 
-/* Works in the mount on `mountpoint`, whose device is `device` as MAJOR:MINOR, until the socket is closed. */
-void names_serve(const char *mountpoint, const char *device);
+/* Works in the mount whose device is `device`, as MAJOR:MINOR, until the socket is closed. */
+void names_serve(const char *device);
 
 #endif

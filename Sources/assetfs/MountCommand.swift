@@ -20,7 +20,7 @@ struct MountCommand: ParsableCommand {
     @Option(
         name: .shortAndLong,
         help: """
-            Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, policy.KEY=VALUE (what holds where \
+            Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, export (open_by_handle_at(2) and NFS servers), policy.KEY=VALUE (what holds where \
             no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, fetch (URLs may be fetched from public addresses; fetch=10.0.0.0/8 from that network too, fetch=private from all), \
             fetch_time=SECONDS, on_event=COMMAND (told of each event, as JSON on \
             its standard input), store=NAME:FOLDER (a folder on another disk that contents can be moved to; the library remembers it), scrub=PERIOD (how often all contents are compared with their SHA-256: P30D, or off), and those of mount(8) and fuse(8), such as ro, noexec, nodev, allow_other.
@@ -32,11 +32,12 @@ struct MountCommand: ParsableCommand {
         let options: MountOptions
         do { options = try MountOptions(self.options) } catch { throw ValidationError(error.sentence) }
         let mountpoint = MountPoint.resolved(mountpoint)
+        let path = MountPoint.resolved(library)
+        FuseConnection.endDead(mountpoint: Array(mountpoint.utf8), library: Array(path.utf8))
         try checkMountpoint(mountpoint)
         guard FileManager.default.fileExists(atPath: "/dev/fuse") else {
             throw ExitStatus.noFuse.because("/dev/fuse is missing; load the kernel's module with “modprobe fuse”.")
         }
-        let path = MountPoint.resolved(library)
         guard foreground || Daemon.isBackground else { throw Daemon.start() }
         try serve(path, on: mountpoint, options)
     }
@@ -91,11 +92,12 @@ struct MountCommand: ParsableCommand {
             let session: Session
             do throws(SessionError) {
                 session = try Session(
-                    filesystem: AssetFilesystem(library, rootView: options.rootView, mountpoint: mountpoint),
+                    filesystem: AssetFilesystem(library, rootView: options.rootView, mountpoint: Array(mountpoint.utf8)),
                     mountpoint: mountpoint,
                     options: ["default_permissions", "subtype=assetfs", "fsname=\(Self.escaped(path))"]
                         + options.others,
                     usesPassthrough: options.usesPassthrough,
+                    exportsHandles: options.exportsHandles,
                     log: log
                 )
             } catch {

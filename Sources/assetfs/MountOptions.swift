@@ -7,6 +7,8 @@ import Glibc
 struct MountOptions {
     var rootView = AssetFilesystem.RootView.all
     var usesPassthrough = true
+    /// Whether files may be opened by handles, as NFS servers do.
+    var exportsHandles = false
     /// What holds where no folder says otherwise.
     var policies: [(key: PolicyKey, value: String)] = []
     /// Where clamd listens.
@@ -66,6 +68,8 @@ struct MountOptions {
                 scrubbing = period
             case ("passthrough", nil): usesPassthrough = true
             case ("nopassthrough", nil): usesPassthrough = false
+            case ("export", nil): exportsHandles = true
+            case ("noexport", nil): exportsHandles = false
             // What mount(8) and fstab(5) say to themselves.
             case ("auto", nil), ("noauto", nil), ("defaults", nil), ("nofail", nil), ("_netdev", nil), ("user", nil),
                 ("nouser", nil), ("users", nil), ("owner", nil), ("group", nil), ("relatime", nil),

@@ -60,10 +60,14 @@ struct MountPoint {
     /// An absolute path without symbolic links, without looking at what is mounted on it.
     static func resolved(_ path: String) -> String {
         let absolute = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
-        let url = URL(fileURLWithPath: absolute).standardizedFileURL
-        // Only the parent is resolved: the mountpoint itself may be a mount that no longer answers.
-        let parent = url.deletingLastPathComponent().resolvingSymlinksInPath()
-        return url.path == "/" ? "/" : parent.appendingPathComponent(url.lastPathComponent).path
+        // Without a question to the mountpoint itself: it may be a mount that no longer answers.
+        var names: [Substring] = []
+        for name in absolute.split(separator: "/") where name != "." {
+            if name == ".." { _ = names.popLast() } else { names.append(name) }
+        }
+        guard let last = names.popLast() else { return "/" }
+        let parent = URL(fileURLWithPath: "/" + names.joined(separator: "/"), isDirectory: true).resolvingSymlinksInPath()
+        return parent.appendingPathComponent(String(last), isDirectory: false).path
     }
 
     /// > space, tab, newline and backslash are written as \040, \011, \012 and \134 — proc(5)

@@ -12,10 +12,12 @@ struct UmountCommand: ParsableCommand {
 
     func run() throws {
         let mountpoint = MountPoint.resolved(mountpoint)
+        let ended = FuseConnection.endDead(mountpoint: Array(mountpoint.utf8))
         guard let mount = MountPoint.mounts(on: mountpoint).last, mount.type == "fuse.assetfs" else {
+            if ended > 0 { return }
             throw ExitStatus.notMounted.because("No assetfs is mounted on \(mountpoint).")
         }
-        guard try mount.unmount() else {
+        guard try mount.unmountQuietly() || mount.unmount() else {
             throw ExitStatus.failed.because(
                 "\(mountpoint) is still in use; end the programs that work in it (“fuser -vm \(mountpoint)” names them)."
             )
