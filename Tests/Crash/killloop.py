@@ -124,10 +124,11 @@ def ended(process, seconds):
 
 def kill_once(program, library, mount, chosen):
     """Mounts, loads, kills. Answers whether all has ended."""
-    dead = is_mounted(mount)
-    daemon = subprocess.Popen(
-        [program, "mount", "-f", library, mount], stderr=subprocess.DEVNULL, start_new_session=True)
-    while daemon.poll() is None and not set(is_mounted(mount)) - set(dead): time.sleep(0.01)
+    # Its mount may look like that of the dead daemon before it in all that mountinfo says.
+    log = f"{library}.log"
+    with open(log, "w") as errors:
+        daemon = subprocess.Popen([program, "mount", "-f", library, mount], stderr=errors, start_new_session=True)
+    while daemon.poll() is None and "Mounted" not in open(log).read(): time.sleep(0.01)
     if daemon.poll() is not None:
         print(f"the library could not be mounted again: status {daemon.returncode}")
         return False
@@ -172,7 +173,7 @@ def main():
                 print(f"kill {count} of {options.kills} left something that does not end")
                 return 1
             if count % 50 == 0: print(f"{count} kills, {time.monotonic() - start:.0f} s", flush=True)
-        subprocess.run([program, "mount", library, mount], check=True)
+        subprocess.run([program, "mount", library, mount], check=True, stderr=subprocess.DEVNULL)
         subprocess.run([program, "umount", mount], check=True)
     finally:
         while is_mounted(mount): subprocess.run(["umount", "-l", mount])
