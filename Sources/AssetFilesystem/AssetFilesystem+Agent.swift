@@ -18,6 +18,7 @@ extension AssetFilesystem: Observer {
                 perform(.removal(of: node, successor: successor), name, in: folder, kernel)
             case .moved(let name, let target, let folder, let node):
                 perform(.move(to: target, of: node), name, in: folder, kernel)
+            case .modified(let name, let folder): perform(.touch, name, in: folder, kernel)
             case .changed(let name, let folder): perform(.renewal, name, in: folder, kernel)
             case .attributes(let node): kernel.invalidateAttributes(inode(node))
             case .content(let node): reload(node, kernel)
@@ -50,7 +51,7 @@ extension AssetFilesystem: Observer {
         switch kind {
         case .removal, .appearance: _ = agent.perform(work(.renewal, name))
         case .move(let target, _): for name in [name, target] { _ = agent.perform(work(.renewal, name)) }
-        case .renewal, .visit, .reload: break
+        case .renewal, .visit, .reload, .touch: break
         }
     }
 
@@ -112,7 +113,7 @@ extension AssetFilesystem: Observer {
             guard try isNamed(work.name, in: folder, nil), try isNamed(target, in: folder, node) else { return nil }
             if name == work.name { return unsure(try record(node)) }
             if name == target { throw .missingForNow }
-        case .renewal, .visit, .reload: break
+        case .renewal, .visit, .reload, .touch: break
         }
         return nil
     }
@@ -138,6 +139,21 @@ extension AssetFilesystem: Observer {
             case .move(let target, let node) = work.kind, target == newName,
             try isNamed(name, in: folder, nil), try isNamed(newName, in: folder, node)
         else { throw OperationFailure(.resourceBusy) }
+    }
+
+    /// Remembers that a thread has looked up an asset's own file by its number: what it opens next it opens by that name.
+    func noteLookup(of name: EntryName, in folder: NodeID, _ node: NodeID, for caller: Caller) {
+        guard caller.pid != 0 else { return }
+        viewLookups.withLock { lookups in
+            if lookups.count >= 64 { lookups.removeAll() }
+            lookups[caller.pid] = (node, folder, name)
+        }
+    }
+
+    /// The name in a folder of a file that a thread opens by its asset's number; nil where it opens it by another name.
+    func nameBehindView(of node: NodeID, for caller: Caller) -> (folder: NodeID, name: EntryName)? {
+        let found = viewLookups.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: caller.pid) }
+        return found.flatMap { $0.node == node ? ($0.folder, $0.name) : nil }
     }
 
     /// Whether a name in a folder is a node's; with nil, whether it is free.

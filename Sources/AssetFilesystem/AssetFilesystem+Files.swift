@@ -107,6 +107,12 @@ extension AssetFilesystem {
             var opened = try opened(node, isWriting: isWriting, reader: counts ? caller.uid : nil, for: caller)
             // Whose reading counts has to be seen to read.
             if isSeen, opened.backing == nil { opened.keepsCache = false }
+            if isWriting, let handle = opened.handle.object as? OpenFileHandle,
+                let name = nameBehindView(of: node.id, for: caller)
+            {
+                handle.viewed.withLock { $0 = .modified(name.name, in: name.folder) }
+                handle.isModified.store(isTruncating, ordering: .relaxed)
+            }
             return opened
         } catch {
             library.close(node, wasWriting: isWriting)
@@ -210,6 +216,7 @@ extension AssetFilesystem {
         let open = try writable(handle)
         try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
+        open.isModified.store(true, ordering: .relaxed)
     }
 
     /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an unprivileged user — write(2)
@@ -234,6 +241,9 @@ extension AssetFilesystem {
         guard let open = handle.object as? OpenFileHandle, open.isWriting else { return }
         do throws(LibraryError) {
             try library.flush(open.node)
+            if open.isModified.exchange(false, ordering: .relaxed), let happening = open.viewed.withLock({ $0 }) {
+                library.tell(happening)
+            }
             if open.isReplacement { library.awaitTold() }
         } catch {
             if case .refused = error { noteRefusal(open.node.id) }

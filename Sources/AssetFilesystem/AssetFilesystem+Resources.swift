@@ -55,6 +55,7 @@ extension AssetFilesystem {
                 throw .missingForNow
             }
             allowDetour(to: record.id, for: caller)
+            if record.isFile { noteLookup(of: name, in: resource.folder.id, record.id, for: caller) }
             return unsure(try overlaid(record, readAt: library.verdictCount), name.bytes, in: view.id)
         case .alternatives(let id):
             guard let folder = try alternatives(of: id),

@@ -30,6 +30,8 @@ public final class AssetFilesystem: Filesystem {
         let name: [UInt8]
     }
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
+    /// Files that threads have looked up last by their assets' numbers.
+    let viewLookups = Mutex<[Int32: (node: NodeID, folder: NodeID, name: EntryName)]>([:])
     let signedPaths = SignedPaths()
     let queries = Numbering()
     /// The program that has last opened a file to read it.

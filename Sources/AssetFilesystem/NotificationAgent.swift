@@ -34,6 +34,8 @@ final class NotificationAgent: Sendable {
             case renewal
             /// lstat(2).
             case visit
+            /// truncate(2) to the size that the file has.
+            case touch
             /// open(2) for reading: the kernel drops the pages of the file.
             case reload
         }
@@ -53,6 +55,7 @@ final class NotificationAgent: Sendable {
                 case .move(let target, _): ("m", [name.bytes, target.bytes])
                 case .renewal: ("r", [name.bytes])
                 case .visit: ("s", [name.bytes])
+                case .touch: ("t", [name.bytes])
                 case .reload: ("o", [name.bytes])
                 }
             return (path + last).reduce(letter.utf8.map { $0 }) { $0 + $1 + [0] }

@@ -11,6 +11,8 @@ public enum Happening: Sendable {
     case vanished(EntryName, in: NodeID, node: NodeRecord, successor: NodeID? = nil)
     /// A folder changed its name within the folder that it is in.
     case moved(EntryName, to: EntryName, in: NodeID, node: NodeID)
+    /// A file was written to by another name.
+    case modified(EntryName, in: NodeID)
     /// A cached name, or how long it may be cached, may be wrong.
     case changed(EntryName, in: NodeID)
     /// A file's attributes are others than those that were answered.
@@ -136,7 +138,7 @@ extension AssetLibrary {
             freeNumbers.free(name, in: folder)
         case .moved(let name, let other, let folder, _):
             for name in [name, other] { freeNumbers.free(name, in: folder) }
-        case .attributes, .content, .lost: break
+        case .modified, .attributes, .content, .lost: break
         }
         herald.tell(happening)
     }

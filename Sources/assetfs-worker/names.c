@@ -60,6 +60,25 @@ static int reload(int folder, const char *name) {
     return 0;
 }
 
+/* Sets the size that the file has: inotify(7) tells of a change of the content. The server changes nothing. */
+static int touch(int folder, const char *name) {
+    int file = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0) return -1;
+    struct stat status;
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    int result = fstat(file, &status);
+    if (result == 0 && !S_ISREG(status.st_mode)) {
+        errno = EINVAL;
+        result = -1;
+    }
+    if (result == 0) result = truncate(path, status.st_size);
+    int problem = errno;
+    close(file);
+    errno = problem;
+    return result;
+}
+
 static int act(char kind, int folder, const char *name, const char *other) {
     struct stat status;
     switch (kind) {
@@ -69,6 +88,7 @@ static int act(char kind, int folder, const char *name, const char *other) {
     case 'r': return mknodat(folder, name, S_IFREG | 0600, 0);
     case 'm': return renameat(folder, name, folder, other);
     case 's': return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW);
+    case 't': return touch(folder, name);
     case 'o': return reload(folder, name);
     default: errno = EINVAL; return -1;
     }

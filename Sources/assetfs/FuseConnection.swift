@@ -51,7 +51,9 @@ struct FuseConnection {
     /// The process that holds the library's lock.
     private var daemon: Int32? {
         var status = stat()
-        guard unsafe stat((library + Array("/lock\0".utf8)).map { CChar(bitPattern: $0) }, &status) == 0 else { return nil }
+        guard unsafe stat((library + Array("/lock\0".utf8)).map { CChar(bitPattern: $0) }, &status) == 0 else {
+            return nil
+        }
         // > 1: FLOCK  ADVISORY  WRITE 1385 fe:01:1234 0 EOF — proc(5)
         for line in Self.contents(of: "/proc/locks").split(separator: 0x0A) {
             let fields = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)

@@ -92,7 +92,11 @@ struct MountCommand: ParsableCommand {
             let session: Session
             do throws(SessionError) {
                 session = try Session(
-                    filesystem: AssetFilesystem(library, rootView: options.rootView, mountpoint: Array(mountpoint.utf8)),
+                    filesystem: AssetFilesystem(
+                        library,
+                        rootView: options.rootView,
+                        mountpoint: Array(mountpoint.utf8)
+                    ),
                     mountpoint: mountpoint,
                     options: ["default_permissions", "subtype=assetfs", "fsname=\(Self.escaped(path))"]
                         + options.others,

@@ -66,7 +66,8 @@ struct MountPoint {
             if name == ".." { _ = names.popLast() } else { names.append(name) }
         }
         guard let last = names.popLast() else { return "/" }
-        let parent = URL(fileURLWithPath: "/" + names.joined(separator: "/"), isDirectory: true).resolvingSymlinksInPath()
+        let parent = URL(fileURLWithPath: "/" + names.joined(separator: "/"), isDirectory: true)
+            .resolvingSymlinksInPath()
         return parent.appendingPathComponent(String(last), isDirectory: false).path
     }
 
