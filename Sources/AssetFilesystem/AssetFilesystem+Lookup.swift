@@ -13,12 +13,14 @@ extension AssetFilesystem {
     public func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry? {
         let parent = node(parent)
         // An NFS server asks so for a number that the kernel has forgotten, and for its folder — Documentation/filesystems/nfs
-        if name.bytes == [0x2E] {
-            // A file that has lost its name is not to be had by its number either, though it is still open somewhere.
-            if View(parent) == nil, try record(parent).links == 0 { return nil }
-            return try entry(of: parent)
+        if name.bytes == [0x2E] || name.bytes == [0x2E, 0x2E] {
+            // A node that has lost its name is not to be had by its number either, though it is still open somewhere.
+            if View(parent) == nil, !NodeID.roots.contains(parent) {
+                let record = try record(parent)
+                if record.links == 0 || record.isExpired(at: library.lifeTime) { return nil }
+            }
+            return try entryByNumber(name.bytes.count == 1 ? parent : self.parent(of: parent))
         }
-        if name.bytes == [0x2E, 0x2E] { return try entry(of: self.parent(of: parent)) }
         let name = try entryName(name)
         if isAgent(caller), let answer = try lookupOfAgent(name, in: parent) { return answer }
         if View(parent) == .trash {
@@ -55,6 +57,15 @@ extension AssetFilesystem {
         }
         if let other = try detoured(record, name, in: parent, for: caller) { return other }
         return entry(try overlaid(record, readAt: count), named: name, in: parent)
+    }
+
+    /// The answer for a node that is asked for by its number; the root of the mount has one number for the kernel, whatever it shows.
+    private func entryByNumber(_ id: NodeID) throws(OperationFailure) -> Entry {
+        guard rootView == .folders, id == .folders || View(id) == .root else { return try entry(of: id) }
+        let record = try record(.folders)
+        var attributes = attributes(record)
+        (attributes.shownInode, attributes.inode) = (attributes.inode, .root)
+        return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: attributesLifetime(record))
     }
 
     /// Lets go of nodes; one that has lost its last name goes with the last reference.

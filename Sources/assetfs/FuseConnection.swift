@@ -23,7 +23,7 @@ struct FuseConnection {
     static func endDead(mountpoint: [UInt8]? = nil, library: [UInt8]? = nil) -> Int {
         var count = 0
         for connection in all() where connection.path == mountpoint || connection.library == library {
-            guard let daemon = connection.daemon, isKilled(daemon) else { continue }
+            guard let daemon = daemon(of: connection.library), isKilled(daemon) else { continue }
             guard !ends(daemon, within: 3) else { continue }
             connection.abort()
             _ = ends(daemon, within: 10)
@@ -48,18 +48,23 @@ struct FuseConnection {
         }
     }
 
-    /// The process that holds the library's lock.
-    private var daemon: Int32? {
+    /// Waits for the end of a daemon that was killed and has not yet let go of its library.
+    static func awaitEnd(of library: [UInt8]) {
+        if let daemon = daemon(of: library), isKilled(daemon) { _ = ends(daemon, within: 5) }
+    }
+
+    /// The process that holds a library's lock.
+    private static func daemon(of library: [UInt8]) -> Int32? {
         var status = stat()
         guard unsafe stat((library + Array("/lock\0".utf8)).map { CChar(bitPattern: $0) }, &status) == 0 else {
             return nil
         }
         // > 1: FLOCK  ADVISORY  WRITE 1385 fe:01:1234 0 EOF — proc(5)
-        for line in Self.contents(of: "/proc/locks").split(separator: 0x0A) {
+        for line in contents(of: "/proc/locks").split(separator: 0x0A) {
             let fields = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)
             guard fields.count > 5, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0,
                 fields[5].split(separator: ":").last.flatMap({ UInt64($0) }) == UInt64(status.st_ino),
-                Self.field("Name", of: process) == "assetfs" || Self.isKilled(process)
+                field("Name", of: process) == "assetfs" || isKilled(process)
             else { continue }
             return process
         }
@@ -68,6 +73,11 @@ struct FuseConnection {
 
     private static func isKilled(_ process: Int32) -> Bool {
         if field("State", of: process)?.hasPrefix("Z") ?? false { return true }
+        // > flags … the ninth field, with PF_EXITING, 4, while files are closed — proc(5)
+        let fields = String(decoding: contents(of: "/proc/\(process)/stat"), as: UTF8.self).split(separator: ")").last
+        if let flags = fields?.split(separator: " ").dropFirst(6).first.flatMap({ UInt64($0) }), flags & 4 != 0 {
+            return true
+        }
         return ["SigPnd", "ShdPnd"].contains { key in
             field(key, of: process).flatMap { UInt64($0, radix: 16) }.map { $0 & killed != 0 } ?? false
         }

@@ -34,6 +34,7 @@ struct MountCommand: ParsableCommand {
         let mountpoint = MountPoint.resolved(mountpoint)
         let path = MountPoint.resolved(library)
         FuseConnection.endDead(mountpoint: Array(mountpoint.utf8), library: Array(path.utf8))
+        FuseConnection.awaitEnd(of: Array(path.utf8))
         try checkMountpoint(mountpoint)
         guard FileManager.default.fileExists(atPath: "/dev/fuse") else {
             throw ExitStatus.noFuse.because("/dev/fuse is missing; load the kernel's module with “modprobe fuse”.")

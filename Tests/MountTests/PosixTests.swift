@@ -245,6 +245,28 @@ struct PosixTests {
         }
     }
 
+    @Test func `a handle in a mount of the folders alone leads up to the root of the mount`() throws {
+        try withMountedLibrary(options: ["export", "view=folders"]) { mount in
+            let program = """
+                import ctypes, os
+                libc = ctypes.CDLL(None, use_errno=True)
+                def forget(): open("/proc/sys/vm/drop_caches", "w").write("2")
+                os.makedirs("a/b"); root = os.open(".", os.O_RDONLY); before = os.stat(".")
+                handle, mount = (ctypes.c_uint * 34)(128), ctypes.c_int()
+                assert libc.name_to_handle_at(-100, b"a/b", handle, ctypes.byref(mount), 0) == 0
+                forget()
+                fd = libc.open_by_handle_at(root, handle, os.O_RDONLY)
+                assert fd >= 0, os.strerror(ctypes.get_errno())
+                assert os.readlink(f"/proc/self/fd/{fd}") == os.getcwd() + "/a/b", os.readlink(f"/proc/self/fd/{fd}")
+                top, after = os.stat("../..", dir_fd=fd), os.stat(".")
+                assert (top.st_ino, top.st_mode, top.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
+                assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
+                """
+            let result = try run(["python3", "-c", program], in: mount.root)
+            #expect(result.status == 0, "\(result.errors)")
+        }
+    }
+
     @Test func `handles lead to no file where the mount does not export them`() throws {
         try withMountedLibrary { mount in
             let program = """
