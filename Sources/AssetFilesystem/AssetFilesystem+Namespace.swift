@@ -195,9 +195,11 @@ extension AssetFilesystem {
                 gid: caller.gid
             )
         }
-        let isWithinViews = View(node(parent)) != nil && View(node(newParent)) != nil
+        // The kernel holds both folders until it is answered: what is cached of others can be put right before.
+        let held = [node(parent), node(newParent)]
+        let mayWait = [source, target].allSatisfy { !$0.isAlias || !held.contains($0.folder) }
         if let replaced { noteRemoval(replaced) }
-        tellOfMove(of: record, from: source, to: target, replacing: replaced, flags: flags, waits: isWithinViews)
+        tellOfMove(of: record, from: source, to: target, replacing: replaced, flags: flags, waits: mayWait)
     }
 
     /// Tells the kernel of a move of which it knows one of the names, or both, by a view only.
@@ -209,12 +211,12 @@ extension AssetFilesystem {
         flags: UInt32,
         waits: Bool
     ) {
-        guard let node, flags != 2 else {
-            for spot in [source, target] { tell(spot, .changed(spot.name, in: spot.folder), waits: waits) }
-            return
-        }
-        tell(source, .vanished(source.name, in: source.folder, node: node), waits: false)
-        tell(target, of: node, replaced: replaced, waits: waits)
+        // First both names: the agent's unlink(2) needs the locks of the files, which rename(2) holds until it is answered.
+        tell(source, waits: false)
+        tell(target, waits: waits)
+        guard let node, flags != 2 else { return }
+        if source.isAlias { library.tell(.vanished(source.name, in: source.folder, node: node)) }
+        if target.isAlias { for happening in arrival(at: target, of: node, replaced: replaced) { library.tell(happening) } }
     }
 
     /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.
