@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile check format install bench bench-policies bench-lives bench-search clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile killloop check format install bench bench-policies bench-lives bench-search clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -61,6 +61,12 @@ hostile: build
 	scripts/install-dependencies test
 	python3 Tests/Corpus/build.py "$(CORPUS)"
 	python3 Tests/Corpus/hostile.py "$(CORPUS)/damaged" "$(CORPUS)/hostile"
+
+# … and kill -9 of the daemon a thousand times while clients hold locks that it could wait for. Needs root: KILLS=100.
+KILLS ?= 1000
+killloop: build
+	scripts/install-dependencies test
+	python3 Tests/Crash/killloop.py --kills $(KILLS)
 
 # Format, lint, and the one-way chain of modules.
 check:

@@ -57,7 +57,9 @@ let package = Package(
         ),
         .target(
             name: "AssetFilesystem",
-            dependencies: ["FUSE", "AssetLibrary", "Catalog", "BlobStore", "AssetModel", system, logging],
+            dependencies: [
+                "FUSE", "AssetLibrary", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", system, logging,
+            ],
             swiftSettings: settings
         ),
         .executableTarget(

@@ -46,7 +46,7 @@ extension AssetFilesystem {
                 throw .replaced
             }
         }
-        if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot) }
+        if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot, of: record) }
         let isOfView = View(self.node(parent)) != nil
         let answer =
             isOfView
@@ -116,10 +116,18 @@ extension AssetFilesystem {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
-            let (counts, isSeen) = isWriting ? (false, false) : counts(node.id, flags: flags, for: caller)
+            let (counts, isSeen) =
+                isWriting
+                ? (false, false) : isAgent(caller) ? (false, true) : counts(node.id, flags: flags, for: caller)
             var opened = try opened(node, isWriting: isWriting, reader: counts ? caller.uid : nil, for: caller)
             // Whose reading counts has to be seen to read.
             if isSeen, opened.backing == nil { opened.keepsCache = false }
+            if isWriting, let handle = opened.handle.object as? OpenFileHandle,
+                let name = nameBehindView(of: node.id, for: caller)
+            {
+                handle.viewed.withLock { $0 = .modified(name.name, in: name.folder) }
+                handle.isModified.store(isTruncating, ordering: .relaxed)
+            }
             return opened
         } catch {
             library.close(node, wasWriting: isWriting)
@@ -224,6 +232,7 @@ extension AssetFilesystem {
         let open = try writable(handle)
         try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
+        open.isModified.store(true, ordering: .relaxed)
     }
 
     /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an unprivileged user — write(2)
@@ -253,6 +262,9 @@ extension AssetFilesystem {
         guard let open = handle.object as? OpenFileHandle, open.isWriting else { return }
         do throws(LibraryError) {
             try library.flush(open.node)
+            if open.isModified.exchange(false, ordering: .relaxed), let happening = open.viewed.withLock({ $0 }) {
+                library.tell(happening)
+            }
             if open.isReplacement { library.awaitTold() }
         } catch {
             if case .refused = error { noteRefusal(open.node.id) }
@@ -264,7 +276,9 @@ extension AssetFilesystem {
     private func noteRefusal(_ id: NodeID) {
         guard let record = try? reading({ try $0.node(id) }) else { return }
         noteRemoval(record)
-        if record.links > 0 { kernel.withLock { $0 }?.invalidate(inode(id)) }
+        guard record.links > 0 else { return }
+        library.tell(.content(id))
+        library.awaitTold()
     }
 
     /// The file's bytes and name, and all that happened before, are durable when this returns.

@@ -1,4 +1,4 @@
-public import AssetLibrary
+internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 public import FUSE
@@ -13,13 +13,16 @@ extension AssetFilesystem {
     public func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry? {
         let parent = node(parent)
         // An NFS server asks so for a number that the kernel has forgotten, and for its folder — Documentation/filesystems/nfs
-        if name.bytes == [0x2E] {
-            // A file that has lost its name is not to be had by its number either, though it is still open somewhere.
-            if View(parent) == nil, try record(parent).links == 0 { return nil }
-            return try entry(of: parent)
+        if name.bytes == [0x2E] || name.bytes == [0x2E, 0x2E] {
+            // A node that has lost its name is not to be had by its number either, though it is still open somewhere.
+            if View(parent) == nil, !NodeID.roots.contains(parent) {
+                let record = try record(parent)
+                if record.links == 0 || record.isExpired(at: library.lifeTime) { return nil }
+            }
+            return try entryByNumber(name.bytes.count == 1 ? parent : self.parent(of: parent))
         }
-        if name.bytes == [0x2E, 0x2E] { return try entry(of: self.parent(of: parent)) }
         let name = try entryName(name)
+        if isAgent(caller), let answer = try lookupOfAgent(name, in: parent) { return answer }
         if View(parent) == .trash {
             secondLooks.noteTrash(caller.pid)
             guard let found = try trashed(name, for: caller) else { throw .missingForNow }
@@ -45,10 +48,6 @@ extension AssetFilesystem {
         }
         let count = library.verdictCount
         let found = try reading({ try $0.node(named: name, in: parent) })
-        if let found, found.isExpired(at: library.lifeTime), library.isSweeper(caller.pid) {
-            sweeperLookups.add(1, ordering: .relaxed)
-            return unsure(found)
-        }
         guard let record = found, !record.isExpired(at: library.lifeTime) else {
             if library.isSealed(parent), name.bytes.elementsEqual(Self.informationName.utf8) {
                 return try entry(of: View.group(parent).id)
@@ -59,6 +58,15 @@ extension AssetFilesystem {
         }
         if let other = try detoured(record, name, in: parent, for: caller) { return other }
         return entry(try overlaid(record, readAt: count), named: name, in: parent)
+    }
+
+    /// The answer for a node that is asked for by its number; the root of the mount has one number for the kernel, whatever it shows.
+    private func entryByNumber(_ id: NodeID) throws(OperationFailure) -> Entry {
+        guard rootView == .folders, id == .folders || View(id) == .root else { return try entry(of: id) }
+        let record = try record(.folders)
+        var attributes = attributes(record)
+        (attributes.shownInode, attributes.inode) = (attributes.inode, .root)
+        return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: attributesLifetime(record))
     }
 
     /// Lets go of nodes; one that has lost its last name goes with the last reference.
@@ -176,67 +184,11 @@ extension AssetFilesystem {
     }
 }
 
-extension AssetFilesystem: Observer {
-    /// The kernel forgets names, and what it has of their folders' listings; each folder's once.
-    public func heard(_ happenings: [Happening]) {
-        guard let kernel = kernel.withLock({ $0 }) else { return }
-        var folders: Set<NodeID> = []
-        for happening in happenings {
-            switch happening {
-            case .changed(let name, let folder):
-                if folders.insert(folder).inserted { kernel.invalidate(inode(folder)) }
-                kernel.invalidate(name.bytes, in: inode(folder))
-            case .attributes(let node): kernel.invalidateAttributes(inode(node))
-            case .lost(let node): lose(node)
-            }
-        }
-    }
-
-    /// Removes names by unlink(2) on our own mount.
-    ///
-    /// No notification makes inotify(7) tell a folder's watchers of a name that has gone; a program's unlink does. A folder that the
-    /// path does not lead to, because another mount lies over ours or ours is detached, is left alone: something is removed there only
-    /// when looking a name up in it has been a request to us.
-    public func remove(_ names: [ExpiredName]) {
-        guard let mountpoint, kernel.withLock({ $0 }) != nil else { return }
-        var folder: (id: NodeID, descriptor: Int32)?
-        defer { if let folder { _ = Glibc.close(folder.descriptor) } }
-        for expired in names {
-            let name = expired.name.bytes.map { CChar(bitPattern: $0) } + [0]
-            if folder?.id != expired.folder {
-                if let folder { _ = Glibc.close(folder.descriptor) }
-                folder = nil
-                guard let descriptor = open(expired, below: mountpoint) else { continue }
-                let before = sweeperLookups.load(ordering: .relaxed)
-                var status = stat()
-                let isThere = unsafe fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
-                guard isThere, sweeperLookups.load(ordering: .relaxed) != before else {
-                    _ = Glibc.close(descriptor)
-                    continue
-                }
-                folder = (expired.folder, descriptor)
-            }
-            if let folder { unsafe _ = unlinkat(folder.descriptor, name, 0) }
-        }
-    }
-
-    private func open(_ expired: ExpiredName, below mountpoint: [UInt8]) -> Int32? {
-        guard expired.path.root == .folders else { return nil }
-        let names = (rootView == .all ? [Array("folders".utf8)] : []) + expired.path.names.map(\.bytes)
-        let path = names.reduce(mountpoint) { $0 + [UInt8(ascii: "/")] + $1 }
-        let descriptor = unsafe Glibc.open(
-            path.map { CChar(bitPattern: $0) } + [0],
-            0x200000 /* O_PATH */ | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW
-        )
-        return descriptor < 0 ? nil : descriptor
-    }
-
-    /// A node without a name goes with the kernel's last reference, or now where there is none.
+extension AssetFilesystem {
+    /// A node without a name goes with the kernel's last reference, or now where there is none; not on the thread of a request.
     func lose(_ node: NodeID) {
         removedNodes.withLock { _ = $0.insert(node) }
-        if let kernel = kernel.withLock({ $0 }) {
-            for alias in aliases.withLock({ $0[node] }) ?? [] { kernel.invalidate(alias.name, in: inode(alias.view)) }
-        }
+        for alias in aliases.withLock({ $0[node] }) ?? [] { visit(alias) }
         guard !lookupCounts.has(node), removedNodes.withLock({ $0.remove(node) }) != nil else { return }
         forgetNow([node])
     }

@@ -15,6 +15,7 @@ extension AssetFilesystem {
         device: UInt64,
         for caller: Caller
     ) throws(OperationFailure) -> Entry {
+        if isAgent(caller) { return try mknodByAgent(entryName(name), in: node(parent)) }
         let isFile = mode & 0o170000 == 0o100000
         if isFile {
             let (entry, opened) = try create(name, in: parent, mode: mode, flags: O_EXCL, for: caller)
@@ -67,7 +68,7 @@ extension AssetFilesystem {
         let made = try refusing { () throws(LibraryError) in
             try library.make(spot.name, in: spot.folder, record, umask: caller.umask)
         }
-        tell(spot)
+        tell(spot, of: made)
         return View(node(parent)) == nil ? entry(made) : unsure(made, name.bytes, in: node(parent))
     }
 
@@ -86,7 +87,7 @@ extension AssetFilesystem {
         let record = try refusing { () throws(LibraryError) in
             try library.link(id, as: spot.name, in: spot.folder, by: caller.uid, gid: caller.gid)
         }
-        tell(spot)
+        tell(spot, of: record)
         let linked = try overlaid(record, readAt: count)
         if View(node(parent)) != nil { return unsure(linked, name.bytes, in: node(parent)) }
         return entry(linked, named: spot.name, in: spot.folder)
@@ -96,6 +97,7 @@ extension AssetFilesystem {
     ///
     /// What is open goes on working.
     public func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
+        if isAgent(caller) { return try unlinkByAgent(entryName(name), in: node(parent)) }
         if View(node(parent)) == .trash {
             guard let found = try trashed(entryName(name), for: caller) else {
                 throw OperationFailure(LibraryError.notFound)
@@ -112,13 +114,9 @@ extension AssetFilesystem {
             return try removeDropped(name, by: number, for: caller)
         }
         let spot = try spot(parent, name, makes: false, for: caller)
-        let isSweeping = library.isSweeper(caller.pid)
-        noteRemoval(
-            try refusing { () throws(LibraryError) in
-                try library.remove(spot.name, in: spot.folder, isSweeping: isSweeping)
-            }
-        )
-        tell(spot)
+        let removed = try refusing { () throws(LibraryError) in try library.remove(spot.name, in: spot.folder) }
+        noteRemoval(removed)
+        tell(spot, .vanished(spot.name, in: spot.folder, node: removed))
     }
 
     /// Removes an empty folder; in `resources/`, an asset without a file.
@@ -146,12 +144,16 @@ extension AssetFilesystem {
         flags: UInt32,
         for caller: Caller
     ) throws(OperationFailure) {
+        if isAgent(caller) {
+            guard parent == newParent else { throw OperationFailure(.resourceBusy) }
+            return try renameByAgent(entryName(name), to: entryName(newName), in: node(parent))
+        }
         if View(node(parent)) == .trash, View(node(newParent)) != .trash {
             guard flags < 2, let found = try trashed(entryName(name), for: caller) else {
                 throw OperationFailure(LibraryError.notFound)
             }
             let spot = try spot(newParent, newName, makes: true, for: caller)
-            _ = try refusing { () throws(LibraryError) in
+            let restored = try refusing { () throws(LibraryError) in
                 try library.restore(
                     found.record.asset,
                     as: spot.name,
@@ -159,7 +161,7 @@ extension AssetFilesystem {
                     by: uploader(caller)
                 )
             }
-            tell(spot)
+            tell(spot, of: restored)
             return
         }
         if case .capability(let number) = View(node(parent)), parent == newParent {
@@ -167,9 +169,10 @@ extension AssetFilesystem {
         }
         let source = try spot(parent, name, makes: false, for: caller)
         let target = try spot(newParent, newName, makes: true, for: caller)
-        if View(node(newParent)) != nil {
-            let record = try reading { try $0.node(named: source.name, in: source.folder) }
-            guard record?.isFile ?? true else {
+        var record: NodeRecord?
+        if source.isAlias || View(node(newParent)) != nil {
+            record = try reading { try $0.node(named: source.name, in: source.folder) }
+            guard View(node(newParent)) == nil || record?.isFile ?? true else {
                 throw OperationFailure(LibraryError.notPermitted("An asset's directory holds files alone."))
             }
         }
@@ -200,9 +203,28 @@ extension AssetFilesystem {
                 gid: caller.gid
             )
         }
-        let isWithinViews = View(node(parent)) != nil && View(node(newParent)) != nil
-        for spot in [source, target] { tell(spot, waits: isWithinViews) }
+        // The kernel holds both folders until it is answered: what is cached of others can be put right before.
+        let held = [node(parent), node(newParent)]
+        let mayWait = [source, target].allSatisfy { !$0.isAlias || !held.contains($0.folder) }
         if let replaced { noteRemoval(replaced) }
+        tellOfMove(of: record, from: source, to: target, replacing: replaced, flags: flags, waits: mayWait)
+    }
+
+    /// Tells the kernel of a move of which it knows one of the names, or both, by a view only.
+    private func tellOfMove(
+        of node: NodeRecord?,
+        from source: Spot,
+        to target: Spot,
+        replacing replaced: NodeRecord?,
+        flags: UInt32,
+        waits: Bool
+    ) {
+        // First both names: the agent's unlink(2) needs the locks of the files, which rename(2) holds until it is answered.
+        tell(source, waits: false)
+        tell(target, waits: waits)
+        guard let node, flags != 2 else { return }
+        if source.isAlias { library.tell(.vanished(source.name, in: source.folder, node: node)) }
+        if target.isAlias { for happening in arrival(at: target, of: node, replaced: replaced) { library.tell(happening) } }
     }
 
     /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.

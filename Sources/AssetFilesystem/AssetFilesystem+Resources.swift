@@ -56,6 +56,7 @@ extension AssetFilesystem {
             }
             allowDetour(to: record.id, for: caller)
             if resource.name == name { resourceLookups.note(caller.pid, record.id) }
+            if record.isFile { noteLookup(of: name, in: resource.folder.id, record.id, for: caller) }
             return unsure(try overlaid(record, readAt: library.verdictCount), name.bytes, in: view.id)
         case .alternatives(let id):
             guard let folder = try alternatives(of: id),
@@ -227,13 +228,29 @@ extension AssetFilesystem {
         }
     }
 
-    /// What the kernel has of a folder's name is wrong, because that was changed by a name in a view.
+    /// Tells the kernel that a folder's name was changed by a name in a view, and its watchers of `happenings`.
     ///
-    /// With `waits` it is told before this returns: not where the kernel holds the folder meanwhile.
-    func tell(_ spot: Spot, waits: Bool = true) {
+    /// With `waits` the cached name is right before this returns: not where the kernel holds the folder meanwhile. The watchers are
+    /// told later: unlink(2) and rename(2) hold the files' locks until they are answered, and the agent's unlink(2) needs them.
+    func tell(_ spot: Spot, _ happenings: Happening..., waits: Bool = true) {
         guard spot.isAlias else { return }
-        library.tellOfName(spot.name, in: spot.folder)
+        library.tell(.changed(spot.name, in: spot.folder))
         if waits { library.awaitTold() }
+        for happening in happenings { library.tell(happening) }
+    }
+
+    /// Tells the kernel that a file came to have a folder's name by a name in a view.
+    func tell(_ spot: Spot, of node: NodeRecord) {
+        tell(spot)
+        if spot.isAlias { for happening in arrival(at: spot, of: node, replaced: nil) { library.tell(happening) } }
+    }
+
+    /// What watchers are told of a file that came to have a folder's name; `replaced` is the file that had it before.
+    func arrival(at spot: Spot, of node: NodeRecord, replaced: NodeRecord?) -> [Happening] {
+        guard node.isFile else { return [] }
+        let appeared = Happening.appeared(spot.name, in: spot.folder, node: node.id)
+        guard let replaced else { return [appeared] }
+        return [.vanished(spot.name, in: spot.folder, node: replaced, successor: node.id), appeared]
     }
 
     /// `mkdir` of a number makes an asset without a file.

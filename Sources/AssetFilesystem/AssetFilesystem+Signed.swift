@@ -183,6 +183,7 @@ extension AssetFilesystem {
 
     private func letGoDropped(_ node: NodeID) {
         library.letGo(node)
-        lose(node)
+        removedNodes.withLock { _ = $0.insert(node) }
+        library.tell(.lost(node))
     }
 }

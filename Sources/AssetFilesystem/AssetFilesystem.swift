@@ -33,6 +33,8 @@ public final class AssetFilesystem: Filesystem {
         let name: [UInt8]
     }
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
+    /// Files that threads have looked up last by their assets' numbers.
+    let viewLookups = Mutex<[Int32: (node: NodeID, folder: NodeID, name: EntryName)]>([:])
     let signedPaths = SignedPaths()
     let queries = Numbering()
     /// The program that has last opened a file to read it.
@@ -44,21 +46,20 @@ public final class AssetFilesystem: Filesystem {
     /// Names and attributes may be kept for long: whatever changes them comes through the kernel, or we tell it.
     static let lifetime = Duration.seconds(3600)
 
-    /// Where it is mounted, an absolute path.
-    let mountpoint: [UInt8]?
-    /// How many names of the sweeper's have been looked up.
-    let sweeperLookups = Atomic(0)
+    /// The process that puts cached names right.
+    let agent: NotificationAgent?
 
-    /// Shows a library.
+    /// Shows a library; without the absolute path of the mountpoint the kernel is told of no names.
     public init(_ library: AssetLibrary, rootView: RootView, mountpoint: [UInt8]? = nil) {
         self.library = library
         self.rootView = rootView
-        self.mountpoint = mountpoint
+        agent = mountpoint.map { NotificationAgent(mountpoint: $0, log: library.log) }
     }
 
     /// Keeps what the kernel can be told through.
     public func start(_ kernel: Kernel) {
         self.kernel.withLock { $0 = kernel }
+        agent?.start()
         library.observe(self)
     }
 

@@ -8,7 +8,8 @@ final class Numbering: Sendable {
     private struct State {
         var texts: [Int64: String] = [:]
         var numbers: [String: Int64] = [:]
-        var last: Int64 = 0
+        /// Begins elsewhere in each mount: a handle of a former one, which an NFS client may have, leads to nothing and not to another text.
+        var last = Int64.random(in: 0..<1 << 40)
     }
 
     private let state = Mutex(State())

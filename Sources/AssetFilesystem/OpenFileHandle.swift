@@ -18,6 +18,10 @@ final class OpenFileHandle: Sendable {
     let reader: UInt32?
     /// How many bytes have been read.
     let bytesRead = Atomic<Int64>(0)
+    /// What a folder's watchers are told of a change through a handle that was opened by an asset's number.
+    let viewed = Mutex<Happening?>(nil)
+    /// Whether anything was written through this handle since the last close(2).
+    let isModified = Atomic(false)
 
     init(
         node: OpenNode,

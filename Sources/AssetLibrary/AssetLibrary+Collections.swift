@@ -66,7 +66,7 @@ extension AssetLibrary {
         }
         collections.seal(id)
         rulebook.forget()
-        for name in [former, name] { tellOfName(name, in: parent) }
+        tell(.moved(former, to: name, in: parent, node: id))
         return sealed
     }
 

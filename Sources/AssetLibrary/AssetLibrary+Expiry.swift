@@ -53,17 +53,8 @@ extension AssetLibrary {
     func removeSomeExpired() throws(LibraryError) -> Bool {
         let now = clock.now
         let expired = try read { try $0.expired(by: now, limit: Self.sweepBatch) }
-        if let observer = herald.observer, !expired.isEmpty { observer.remove(try names(of: expired)) }
         if !expired.isEmpty { try removeNow(expired) }
         return expired.count == Self.sweepBatch
-    }
-
-    private func names(of assets: [AssetID]) throws(LibraryError) -> [ExpiredName] {
-        try read { records in
-            try assets.flatMap { try records.nodes(showing: $0) }.flatMap { try records.entriesNaming($0) }.map {
-                ExpiredName(name: $0.name, folder: $0.parent, path: try records.path(of: $0.parent))
-            }
-        }
     }
 
     /// Removes assets for good, and the names that they still have.
@@ -91,7 +82,7 @@ extension AssetLibrary {
         }
         for (place, node) in removed {
             noteRemoval(node)
-            tellOfName(place.name, in: place.parent)
+            tell(.vanished(place.name, in: place.parent, node: node))
             if node.links == 0 { herald.tell(.lost(node.id)) }
             log.notice("Removed \(place.path): its time had come.")
         }
@@ -108,10 +99,4 @@ extension Records {
         }
         return (current, names.reversed())
     }
-}
-
-// The sweeper's thread, as the kernel's requests name it.
-extension AssetLibrary {
-    /// Whether a request is the sweeper's own, which finds what nobody else does any more.
-    public func isSweeper(_ thread: Int32) -> Bool { thread != 0 && sweep.thread.load(ordering: .relaxed) == thread }
 }

@@ -180,7 +180,7 @@ extension AssetLibrary {
         if let other = moved.otherName {
             // The kernel takes the name for the file's, which has another now, or is gone.
             tellOfName(newName, in: newParent)
-            tellOfName(other, in: newParent)
+            if other != newName { tell(.appeared(other, in: newParent, node: source.id)) }
             if let replaced = moved.replaced { noteRemoval(replaced) }
             return moved.replaced
         }

@@ -17,25 +17,25 @@ extension AssetLibrary {
         _ refusal: Refusal
     ) throws -> Never {
         let (uid, isBorn, hasName) = (upload.uploader.uid, upload.isBorn, upload.aim == nil)
-        let lost = try catalog.write { records -> [Place] in
+        let lost = try catalog.write { records -> [(place: Place, node: NodeRecord)] in
             try note(refusal, at: place, by: uid, content, records)
             guard isBorn, hasName else { return [] }
             let places = try records.entriesNaming(node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
-            for place in places {
-                guard let record = try records.node(node.id) else { continue }
+            return try places.compactMap { place in
+                guard let record = try records.node(node.id) else { return nil }
                 let left = try records.removeName(place.name, in: place.parent, of: record, at: .now)
                 // An asset that had the name before, and what of this upload was one already, can come back.
                 try rulebook.trashIfLost(left, as: place.name, in: place.parent, records)
                 usage.add(-record.size, to: place.rules)
+                return (place, left)
             }
-            return places
         }
         upload.refusal = refusal
         upload.isDirty = false
         upload.isOnlyTruncated = false
         if isBorn, hasName {
             upload.aim = OpenNode.Aim(parent: place.parent, name: place.name)
-            for place in lost { tellOfName(place.name, in: place.parent) }
+            for (place, left) in lost { tell(.vanished(place.name, in: place.parent, node: left)) }
         } else if hasName {
             try giveBack(&upload, of: node)
         }

@@ -16,7 +16,6 @@ extension AssetLibrary {
     /// - Returns: when to look again, if nobody asks before.
     @discardableResult
     func sweepNow() -> Duration? {
-        sweep.thread.store(gettid(), ordering: .relaxed)
         do throws(LibraryError) {
             while try removeSomeExpired() {
                 if isClosing.isSet { return nil }
@@ -296,8 +295,6 @@ final class Sweep: Sendable {
     static let retirementPause = Duration.seconds(3600)
 
     private let state = Mutex(State())
-    /// The thread that sweeps; 0 before it does.
-    let thread = Atomic<Int32>(0)
 
     /// Whether former contents are to be looked through now.
     func beginRetirement(at now: Timestamp) -> Bool {

@@ -74,14 +74,8 @@ extension AssetLibrary {
     // MARK: Removing
 
     /// Removes a file's name; with the last one its asset goes to the trash, and what is open goes on working.
-    ///
-    /// `isSweeping` asks for a name whose time has come, which goes for good, and for no other.
     /// - Returns: the node that lost the name, with the names it has left.
-    public func remove(
-        _ name: EntryName,
-        in parent: NodeID,
-        isSweeping: Bool = false
-    ) throws(LibraryError) -> NodeRecord {
+    public func remove(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
         try refuseVacating(name, in: parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
@@ -89,23 +83,18 @@ extension AssetLibrary {
             try settleBeforeRemoval(of: node.id)
         }
         let node = try write { records in
-            guard let node = try records.node(named: name, in: parent), node.isExpired(at: clock.now) == isSweeping
-            else { throw LibraryError.notFound }
+            guard let node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
+                throw LibraryError.notFound
+            }
             guard !node.isFolder else { throw LibraryError.isAFolder }
             let left = try records.removeName(name, in: parent, of: node, at: .now)
-            if isSweeping {
-                let path = try rulebook.place(name, in: parent, records).path
-                try records.append(.expired, of: node.asset, at: path)
-                log.notice("Removed \(path): its time had come.")
-            } else {
-                try rulebook.trashIfLost(left, as: name, in: parent, records)
-            }
+            try rulebook.trashIfLost(left, as: name, in: parent, records)
             if !rulebook.isPlain { usage.add(-node.size, to: try rulebook.of(parent, records)) }
             return left
         }
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
-        if let asset = node.asset, !isSweeping { vacancies.add(name, in: parent, asset: asset, node: node.id) }
+        if let asset = node.asset { vacancies.add(name, in: parent, asset: asset, node: node.id) }
         return node
     }
 

@@ -57,6 +57,7 @@ extension AssetLibrary {
             if adopted.isHealing, let digest = sealed.digest { try noteHealing(of: digest) }
             var modified: Timestamp?
             var lost: NodeRecord?
+            var replaced: NodeRecord?
             var showsExisting = false
             let verdict = try catalog.write { records -> Verdict in
                 // In here, because a program may have set another time while the bytes were read.
@@ -113,6 +114,7 @@ extension AssetLibrary {
                         infection,
                         records
                     )
+                    replaced = former
                     if let former, former.links == 0 { lost = former }
                     return .published(version, renamed: place)
                 }
@@ -120,7 +122,7 @@ extension AssetLibrary {
                     showsExisting = true
                     try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place, rulebook)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
-                    return .published(nil, renamed: requested != nil ? place : nil)
+                    return .published(nil, renamed: aim != nil && !isReplacing ? place : nil)
                 }
                 let publish = try Publish(
                     show.node,
@@ -159,7 +161,12 @@ extension AssetLibrary {
                 upload.version = version
                 upload.aim = nil
                 node.original.store(0, ordering: .relaxed)
-                if let renamed { tellOfName(renamed.name, in: renamed.parent) }
+                if let renamed {
+                    if let replaced {
+                        tell(.vanished(renamed.name, in: renamed.parent, node: replaced, successor: node.id))
+                    }
+                    tell(.appeared(renamed.name, in: renamed.parent, node: node.id))
+                }
                 if aim != nil { herald.tell(.attributes(node.id)) }
                 if let lost {
                     noteRemoval(lost)

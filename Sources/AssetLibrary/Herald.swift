@@ -3,37 +3,35 @@ public import Catalog
 internal import Glibc
 internal import Synchronization
 
-/// What happens without anybody having asked for it.
+/// A change that no request of the kernel has made.
 public enum Happening: Sendable {
-    /// Whatever is known of a name, or of its absence, may be wrong.
+    /// A file came to have a name.
+    case appeared(EntryName, in: NodeID, node: NodeID)
+    /// A file lost a name, which another file has now if there is a successor.
+    case vanished(EntryName, in: NodeID, node: NodeRecord, successor: NodeID? = nil)
+    /// A folder changed its name within the folder that it is in.
+    case moved(EntryName, to: EntryName, in: NodeID, node: NodeID)
+    /// A file was written to by another name.
+    case modified(EntryName, in: NodeID)
+    /// A cached name, or how long it may be cached, may be wrong.
     case changed(EntryName, in: NodeID)
     /// A file's attributes are others than those that were answered.
     case attributes(NodeID)
+    /// A file's cached content may be wrong though its size and time are what they were.
+    case content(NodeID)
     /// A file without a name is not in the trash, or not any more: it goes when nobody refers to it.
     case lost(NodeID)
 }
 
-/// Hears of what happens by itself.
+/// Hears of changes that no request of the kernel has made.
 public protocol Observer: AnyObject, Sendable {
-    /// What has happened, in this order.
+    /// Tells the kernel of changes, in this order; returns when it is told.
     func heard(_ happenings: [Happening])
-    /// Removes names whose time has come, as far as that is possible, as a program would: so that those who watch a folder hear of
-    /// it. Called on the sweeper's thread, which alone finds such names.
-    func remove(_ names: [ExpiredName])
+    /// Has a running `heard` return soon, and each later one at once.
+    func stopHearing()
 }
 
-/// A name whose time has come.
-public struct ExpiredName: Sendable {
-    /// The name.
-    public let name: EntryName
-    /// The folder it is in.
-    public let folder: NodeID
-    /// The names that lead to the folder, and the folder that they begin in.
-    public let path: (root: NodeID, names: [EntryName])
-}
-
-/// Tells an observer what happens, on a thread of its own: the kernel takes a folder's lock to forget a name, and a request on that
-/// folder may hold it while it waits for us.
+/// Tells an observer of changes, on a thread of its own: the observer waits until another process has told the kernel.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
@@ -44,7 +42,12 @@ final class Herald: Sendable {
         /// How many were to be told, and have been.
         var asked = 0
         var told = 0
+        /// The writing ends of pipes of threads that wait until so many are told.
+        var waiters: [Int32: Int] = [:]
     }
+
+    /// At most so many threads wait at once: the kernel is told with the help of the others.
+    private static let waiterLimit = 4
 
     private let state = Mutex(State())
     private let worker = Worker()
@@ -56,10 +59,13 @@ final class Herald: Sendable {
     }
 
     /// Ends.
-    func stop() { worker.stop() }
+    func stop() {
+        state.withLock { $0.observer }?.stopHearing()
+        worker.stop()
+    }
 
-    /// Something has happened.
-    /// - Returns: whether anybody is told.
+    /// Has the observer told of a change.
+    /// - Returns: whether there is an observer.
     @discardableResult
     func tell(_ happening: Happening) -> Bool {
         let hasObserver = state.withLock { state in
@@ -72,23 +78,40 @@ final class Herald: Sendable {
         return hasObserver
     }
 
-    /// Who is told.
-    var observer: (any Observer)? { state.withLock { $0.observer } }
-
     private func tellAll() {
         let (observer, happenings) = state.withLock { state in
             defer { state.happenings = [] }
             return (state.observer, state.happenings)
         }
         observer?.heard(happenings)
-        state.withLock { $0.told += happenings.count }
+        state.withLock { state in
+            state.told += happenings.count
+            for (pipe, count) in state.waiters where count <= state.told {
+                var byte: UInt8 = 1
+                unsafe _ = write(pipe, &byte, 1)
+                state.waiters[pipe] = nil
+            }
+        }
     }
 
-    /// Returns when all is told that has happened, or when that takes long: the observer may have to wait for who asks here.
+    /// Returns when all is told that has happened, at the latest after 100 ms: the observer may have to wait for the caller.
     func awaitTold() {
-        let end = ContinuousClock.now + .milliseconds(100)
-        let asked = state.withLock { $0.asked }
-        while state.withLock({ $0.told < asked && $0.observer != nil }), .now < end { _ = usleep(100) }
+        guard state.withLock({ $0.told < $0.asked && $0.observer != nil }) else { return }
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else { return }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let (reading, writing) = (ends[0], ends[1])
+        let waits = state.withLock { state in
+            guard state.told < state.asked, state.waiters.count < Self.waiterLimit else { return false }
+            state.waiters[writing] = state.asked
+            return true
+        }
+        if waits {
+            var event = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+            unsafe _ = poll(&event, 1, 100)
+            state.withLock { $0.waiters[writing] = nil }
+        }
+        for end in ends { _ = close(end) }
     }
 }
 
@@ -99,7 +122,6 @@ extension AssetLibrary {
     /// Returns when the observer is told nothing any more, and nobody waits.
     public func stopObserving() {
         isClosing.set()
-        // It asks the mount, which must still answer.
         sweeper.stop()
         extraction.stop()
         errands.stop()
@@ -113,10 +135,24 @@ extension AssetLibrary {
     /// Returns when what has happened is told, or soon after: for a program that goes on by another path.
     public func awaitTold() { herald.awaitTold() }
 
-    /// Whatever the kernel has of a name may be wrong.
-    public func tellOfName(_ name: EntryName, in folder: NodeID) {
-        freeNumbers.free(name, in: folder)
-        herald.tell(.changed(name, in: folder))
+    /// Has the observer told of a change that was made by another name than the one that is changed.
+    public func tell(_ happening: Happening) {
+        switch happening {
+        case .appeared(let name, let folder, _), .vanished(let name, let folder, _, _), .changed(let name, let folder):
+            freeNumbers.free(name, in: folder)
+        case .moved(let name, let other, let folder, _):
+            for name in [name, other] { freeNumbers.free(name, in: folder) }
+        case .modified, .attributes, .content, .lost: break
+        }
+        herald.tell(happening)
+    }
+
+    /// Has a name looked up anew.
+    func tellOfName(_ name: EntryName, in folder: NodeID) { tell(.changed(name, in: folder)) }
+
+    /// The names that lead to a folder, from a folder that has none.
+    public func path(of folder: NodeID) throws(LibraryError) -> (root: NodeID, names: [EntryName]) {
+        try read { try $0.path(of: folder) }
     }
 
     /// Whether any folder, or the mount, says anything about uploads.

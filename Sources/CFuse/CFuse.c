@@ -15,12 +15,14 @@
 /* From the kernel's include/uapi/linux/fuse.h; Debian 12's copy is older than passthrough. */
 enum { OPCODE_GETATTR = 3, OPCODE_INIT = 26, OPCODE_CREATE = 35, OPCODE_TMPFILE = 51, OPCODE_STATX = 52 };
 #define BIT(n) (UINT32_C(1) << (n))
+#define INIT_EXPORT_SUPPORT BIT(4)
 #define INIT_PARALLEL_DIROPS BIT(18)
 #define INIT_HANDLE_KILLPRIV BIT(19)
 #define INIT_HANDLE_KILLPRIV_V2 BIT(28)
 #define INIT_EXT BIT(30)
 #define INIT2_DIRECT_IO_ALLOW_MMAP BIT(36 - 32)
 #define INIT2_PASSTHROUGH BIT(37 - 32)
+#define INIT2_NO_EXPORT_SUPPORT BIT(38 - 32)
 #define OPEN_DIRECT_IO BIT(0)
 #define OPEN_NOFLUSH BIT(5)
 #define OPEN_PASSTHROUGH BIT(7)
@@ -63,7 +65,7 @@ static struct {
     struct cfuse_wire agreed;
     uint64_t init_unique;
     uint32_t offered, offered2;
-    int want_passthrough, is_done;
+    int want_passthrough, want_export, is_done;
 } wire;
 
 /* Whether the request that this thread serves is a STATX: libfuse serves a request on the thread that has read it. */
@@ -105,6 +107,13 @@ static ssize_t wire_writev(int fd, struct iovec *iov, int count, void *userdata)
         && ((struct out_header *)iov[0].iov_base)->unique == wire.init_unique) {
         struct init_out *out = iov[1].iov_base;
         out->flags |= wire.offered & INIT_PARALLEL_DIROPS;
+        if (wire.want_export) {
+            out->flags |= wire.offered & INIT_EXPORT_SUPPORT;
+        } else if (wire.offered2 & INIT2_NO_EXPORT_SUPPORT) {
+            /* Without it a handle leads to its file as long as the kernel happens to remember that. */
+            out->flags |= INIT_EXT;
+            out->flags2 |= INIT2_NO_EXPORT_SUPPORT;
+        }
         if (wire.offered & INIT_HANDLE_KILLPRIV_V2) {
             out->flags = (out->flags & ~INIT_HANDLE_KILLPRIV) | INIT_HANDLE_KILLPRIV_V2;
             wire.agreed.handle_killpriv_v2 = 1;
@@ -130,11 +139,12 @@ static ssize_t wire_splice(int in, off_t *in_offset, int out, off_t *out_offset,
     return splice(in, in_offset, out, out_offset, length, flags);
 }
 
-int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough) {
+int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough, int want_export) {
     static const struct fuse_custom_io io = {
         .read = wire_read, .writev = wire_writev, .splice_receive = wire_splice, .splice_send = wire_splice };
     memset(&wire, 0, sizeof wire);
     wire.want_passthrough = want_passthrough;
+    wire.want_export = want_export;
     return fuse_session_custom_io(session, &io, device);
 }
 

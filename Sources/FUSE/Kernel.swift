@@ -6,8 +6,10 @@ public import SystemPackage
 /// What a filesystem may tell the kernel, and ask of it, outside the answer to a request.
 ///
 /// ## Concurrency
-/// `fuse_lowlevel_notify_*` and the ioctls on the device may be called from any thread while the session exists. Never notify
-/// about a directory from within a request on that directory: the kernel holds its lock until the answer.
+/// `fuse_lowlevel_notify_*` and the ioctls on the device may be called from any thread while the session exists. No thread of the
+/// process that holds the device may wait in the kernel for a lock that a client can hold while it waits for an answer: a killed
+/// daemon would never end. So there is no notification here about names, which takes the folder's lock, or about pages, which waits for
+/// those that are being read (fs/fuse/dir.c and inode.c).
 @safe
 public final class Kernel: Sendable {
     // Sendable because libfuse locks each write to the device, and the pointer never changes.
@@ -40,27 +42,11 @@ public final class Kernel: Sendable {
         return BackingFile(id: id, device: device)
     }
 
-    /// Drops the kernel's cached content and attributes of an inode.
-    public func invalidate(_ inode: InodeNumber) {
-        unsafe fuse_lowlevel_notify_inval_inode(session, inode.rawValue, 0, 0)
-    }
-
-    /// Drops the kernel's cached attributes of an inode and keeps its content.
+    /// Drops the kernel's cached attributes of an inode.
+    ///
+    /// This takes no lock but spinlocks. The kernel drops a file's pages, and a folder's listing, when it then sees another size or time.
     public func invalidateAttributes(_ inode: InodeNumber) {
         unsafe fuse_lowlevel_notify_inval_inode(session, inode.rawValue, -1, 0)
-    }
-
-    /// Drops the kernel's cached name.
-    public func invalidate(_ name: [UInt8], in parent: InodeNumber) {
-        unsafe (name + [0]).withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress else { return }
-            unsafe fuse_lowlevel_notify_inval_entry(
-                session,
-                parent.rawValue,
-                start.assumingMemoryBound(to: CChar.self),
-                name.count
-            )
-        }
     }
 }
 

@@ -39,7 +39,7 @@ public final class Session {
     /// Mounts `filesystem` on `mountpoint`.
     ///
     /// `source` is what mountinfo shows as mounted; `options` are those of libfuse, such as `allow_other`; `usesPassthrough` says whether the
-    /// kernel is asked to read files for us.
+    /// kernel is asked to read files for us, and `exportsHandles` whether it offers handles of files that it has forgotten.
     /// - Throws: `SessionError` with the reason in words; nothing is mounted then.
     public init(
         filesystem: any Filesystem,
@@ -47,6 +47,7 @@ public final class Session {
         source: FilePath,
         options: [String],
         usesPassthrough: Bool,
+        exportsHandles: Bool = false,
         limits: RequestLimits,
         log: Logger
     ) throws(SessionError) {
@@ -92,7 +93,7 @@ public final class Session {
         unsafe session = made
         unsafe self.dispatcher = dispatcher
         let device = unsafe fuse_session_fd(session)
-        unsafe cfuse_install_wire(session, device, usesPassthrough ? 1 : 0)
+        unsafe cfuse_install_wire(session, device, usesPassthrough ? 1 : 0, exportsHandles ? 1 : 0)
         filesystem.start(unsafe Kernel(session: session, device: device))
     }
 
@@ -202,7 +203,7 @@ public final class Session {
 }
 
 extension fuse_lowlevel_ops {
-    /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, NFS handles, and access
+    /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, and access
     /// control lists, with which the umask is ours to apply.
     fileprivate mutating func serveStart() {
         unsafe `init` = { userdata, connection in
@@ -216,8 +217,7 @@ extension fuse_lowlevel_ops {
                 }
             }
             let wanted = UInt32(
-                FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_POSIX_ACL
-                    | FUSE_CAP_DONT_MASK
+                FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_READDIRPLUS | FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK
             )
             unsafe connection.pointee.want |= wanted & connection.pointee.capable
             unsafe connection.pointee.want &= ~UInt32(FUSE_CAP_READDIRPLUS_AUTO)

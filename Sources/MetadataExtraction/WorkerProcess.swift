@@ -90,7 +90,7 @@ final class WorkerProcess: Sendable {
     }
 
     /// `assetfs-worker` beside this program or where `make install` puts it.
-    private static let program: String? = {
+    static let program: String? = {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
         guard count > 0 else { return nil }

@@ -4,6 +4,7 @@
  *   assetfs-worker probe                       type by libmagic, streams by libavformat
  *   assetfs-worker exiftool OUTPUT-BYTES       what is embedded, by the Perl program on descriptor 3
  *   assetfs-worker fetch                       what a URL leads to, by libcurl
+ *   assetfs-worker names DEVICE                no file of others: works in the mount in the daemon's stead, see names.c
  *
  * All have a SOCK_SEQPACKET socket as their standard input and output: a request is one message with the descriptors
  * of the files; a reply is one or more messages, each of which begins with “+” where more follow and “.” where none do.
@@ -56,6 +57,11 @@ int main(int count, char **arguments) {
         sandbox_filter(1);
         execve(perl[0], perl, environment);
         worker_fail(perl[0]);
+    }
+    if (strcmp(kind, "names") == 0 && count == 3) {
+        close_range(3, ~0U, 0);
+        names_serve(arguments[2]);
+        return 0;
     }
     fprintf(stderr, "assetfs-worker is started by assetfs.\n");
     return 64;

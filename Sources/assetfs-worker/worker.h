@@ -25,4 +25,7 @@ void fetch_serve(void);
 /* Tells the types of files and looks into audio and video, until the socket is closed. */
 void probe_serve(void);
 
+/* Works in the mount whose device is `device`, as MAJOR:MINOR, until the socket is closed. */
+void names_serve(const char *device);
+
 #endif

@@ -22,7 +22,7 @@ struct MountCommand: ParsableCommand {
     @Option(
         name: .shortAndLong,
         help: """
-            Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, policy.KEY=VALUE (what holds where \
+            Comma-separated options: view=folders (the mount shows folders/ alone), nopassthrough, export (open_by_handle_at(2) and NFS servers), policy.KEY=VALUE (what holds where \
             no folder says otherwise; “assetfs policy --help” lists the keys), clamd=SOCKET, fetch (URLs may be fetched from public addresses; fetch=10.0.0.0/8 from that network too, fetch=private from all), \
             fetch_time=SECONDS, on_event=COMMAND (told of each event, as JSON on \
             its standard input), store=NAME:FOLDER (a folder on another disk that contents can be moved to; the library remembers it), scrub=PERIOD (how often all contents are compared with their SHA-256: P30D, or off), and those of mount(8) and fuse(8), such as ro, noexec, noatime, allow_other; the man page lists them.
@@ -39,11 +39,13 @@ struct MountCommand: ParsableCommand {
         }
         try ProcessLimits.prepare()
         let mountpoint = try MountPoint.resolved(mountpoint)
+        let path = try MountPoint.resolved(library)
+        FuseConnection.endDead(mountpoint: mountpoint.bytes, library: path.bytes)
+        FuseConnection.awaitEnd(of: path.bytes)
         try checkMountpoint(mountpoint)
         guard FilePath("/dev/fuse").status() != nil else {
             throw ExitStatus.noFuse.because("/dev/fuse is missing; load the kernel's module with “modprobe fuse”.")
         }
-        let path = try MountPoint.resolved(library)
         try PlaceCheck.check(library: path, on: mountpoint)
         for store in options.stores { try PlaceCheck.check(store: FilePath(store.path), of: path, on: mountpoint) }
         guard foreground || Daemon.isBackground else {
@@ -188,6 +190,7 @@ struct MountCommand: ParsableCommand {
                     source: path,
                     options: ["default_permissions", "subtype=assetfs"] + system.forFUSE(),
                     usesPassthrough: options.usesPassthrough,
+                exportsHandles: options.exportsHandles,
                     limits: RequestLimits(maximumRead: system.maximumRead, maximumReadahead: system.maximumReadahead),
                     log: log
                 )

@@ -8,6 +8,8 @@ import SystemPackage
 struct MountOptions {
     var rootView = AssetFilesystem.RootView.all
     var usesPassthrough = true
+    /// Whether files may be opened by handles, as NFS servers do.
+    var exportsHandles = false
     /// What holds where no folder says otherwise.
     var policies: [(key: PolicyKey, value: String)] = []
     /// Where clamd listens.
@@ -73,6 +75,8 @@ struct MountOptions {
                 scrubbing = period
             case ("passthrough", nil): usesPassthrough = true
             case ("nopassthrough", nil): usesPassthrough = false
+            case ("export", nil): exportsHandles = true
+            case ("noexport", nil): exportsHandles = false
             case (let name, let value): try system.take(name, value)
             }
         }

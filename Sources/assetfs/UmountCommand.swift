@@ -29,13 +29,15 @@ struct UmountCommand: ParsableCommand {
 
     func run() throws {
         let mountpoint = try MountPoint.resolved(mountpoint)
+        let ended = FuseConnection.endDead(mountpoint: mountpoint.bytes)
         guard let mount = MountPoint.mounts(on: mountpoint).last, mount.isOurs else {
+            if ended > 0 { return }
             throw ExitStatus.notMounted.because("No assetfs is mounted on \(mountpoint).")
         }
         let lock = LibraryLock(of: mount.source)
         let daemon = lock.state?.process.flatMap { lock.isHeld(by: $0) ? $0 : nil }
         // Before the mount is gone: with it goes what tells of its users.
-        switch mount.unmount(isLazy: lazy || mount.isDead) {
+        switch mount.unmountPatiently(isLazy: lazy || mount.isDead) {
         case .done: break
         case .inUse:
             let users = MountUsers(of: mount).inUse ?? "programs that only root can see"

@@ -13,7 +13,9 @@ private let allowedImports: [String: Set<String>] = [
     "AssetLibrary": [
         "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", "SystemPackage", "Logging",
     ],
-    "AssetFilesystem": ["FUSE", "AssetLibrary", "Catalog", "BlobStore", "AssetModel", "SystemPackage", "Logging"],
+    "AssetFilesystem": [
+        "FUSE", "AssetLibrary", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "SystemPackage", "Logging",
+    ],
     "assetfs": [
         "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", "ArgumentParser",
         "Logging", "SystemPackage",

@@ -243,7 +243,7 @@ struct PosixTests {
     }
 
     @Test func `a handle finds its file again after the kernel has forgotten it, as NFS needs`() throws {
-        try withMountedLibrary { mount in
+        try withMountedLibrary(options: ["export"]) { mount in
             let program = """
                 import ctypes, errno, os, time
                 libc = ctypes.CDLL(None, use_errno=True)
@@ -277,6 +277,50 @@ struct PosixTests {
                     if isinstance(found, int): os.close(found)
                     time.sleep(0.05)
                 assert found == "ESTALE", found
+                """
+            let result = try run(["python3", "-c", program], in: mount.folders)
+            #expect(result.status == 0, "\(result.errors)")
+        }
+    }
+
+    @Test func `a handle in a mount of the folders alone leads up to the root of the mount`() throws {
+        try withMountedLibrary(options: ["export", "view=folders"]) { mount in
+            let program = """
+                import ctypes, os
+                libc = ctypes.CDLL(None, use_errno=True)
+                def forget(): open("/proc/sys/vm/drop_caches", "w").write("2")
+                os.makedirs("a/b"); root = os.open(".", os.O_RDONLY); before = os.stat(".")
+                handle, mount = (ctypes.c_uint * 34)(128), ctypes.c_int()
+                assert libc.name_to_handle_at(-100, b"a/b", handle, ctypes.byref(mount), 0) == 0
+                forget()
+                fd = libc.open_by_handle_at(root, handle, os.O_RDONLY)
+                assert fd >= 0, os.strerror(ctypes.get_errno())
+                assert os.readlink(f"/proc/self/fd/{fd}") == os.getcwd() + "/a/b", os.readlink(f"/proc/self/fd/{fd}")
+                top, after = os.stat("../..", dir_fd=fd), os.stat(".")
+                assert (top.st_ino, top.st_mode, top.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
+                assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
+                """
+            let result = try run(["python3", "-c", program], in: mount.root)
+            #expect(result.status == 0, "\(result.errors)")
+        }
+    }
+
+    @Test func `handles lead to no file where the mount does not export them`() throws {
+        try withMountedLibrary { mount in
+            let program = """
+                import ctypes, errno, os
+                libc = ctypes.CDLL(None, use_errno=True)
+                open("f", "w").close()
+                handle, mount = (ctypes.c_uint * 34)(128), ctypes.c_int()
+                if libc.name_to_handle_at(-100, b"f", handle, ctypes.byref(mount), 0) == 0:
+                    # A kernel before 6.8 makes handles all the same; of a file that it has forgotten there is none.
+                    for attempt in range(100):
+                        open("/proc/sys/vm/drop_caches", "w").write("2")
+                        fd = libc.open_by_handle_at(os.open(".", os.O_RDONLY), handle, os.O_RDONLY)
+                        if fd < 0: break
+                        os.close(fd)
+                    assert fd < 0
+                else: assert ctypes.get_errno() == errno.EOPNOTSUPP, os.strerror(ctypes.get_errno())
                 """
             let result = try run(["python3", "-c", program], in: mount.folders)
             #expect(result.status == 0, "\(result.errors)")

@@ -1,0 +1,163 @@
+public import AssetLibrary
+internal import AssetModel
+internal import Catalog
+internal import FUSE
+internal import Synchronization
+internal import SystemPackage
+
+// What the kernel is told of changes that it has not made itself, and the answers to the agent that tells it.
+extension AssetFilesystem: Observer {
+    /// Tells the kernel: attributes by notifications, which take no lock, and names by the agent.
+    public func heard(_ happenings: [Happening]) {
+        guard let kernel = kernel.withLock({ $0 }) else { return }
+        for happening in happenings {
+            switch happening {
+            case .appeared(let name, let folder, let node):
+                perform(.appearance(of: node), name, in: folder, kernel)
+            case .vanished(let name, let folder, let node, let successor):
+                perform(.removal(of: node, successor: successor), name, in: folder, kernel)
+            case .moved(let name, let target, let folder, let node):
+                perform(.move(to: target, of: node), name, in: folder, kernel)
+            case .modified(let name, let folder): perform(.touch, name, in: folder, kernel)
+            case .changed(let name, let folder): perform(.renewal, name, in: folder, kernel)
+            case .attributes(let node): kernel.invalidateAttributes(inode(node))
+            case .content(let node): reload(node, kernel)
+            case .lost(let node): lose(node)
+            }
+        }
+    }
+
+    /// Ends the agent.
+    public func stopHearing() { agent?.stop() }
+
+    /// Whether a request is the agent's.
+    func isAgent(_ caller: Caller) -> Bool { agent?.isAgent(caller.pid) ?? false }
+
+    private func perform(
+        _ kind: NotificationAgent.Work.Kind,
+        _ name: EntryName,
+        in folder: NodeID,
+        _ kernel: Kernel
+    ) {
+        // With its time the kernel drops what it has of the folder's listing.
+        kernel.invalidateAttributes(inode(folder))
+        guard let agent, let path = path(of: folder) else { return }
+        func work(_ kind: NotificationAgent.Work.Kind, _ name: EntryName) -> NotificationAgent.Work {
+            NotificationAgent.Work(kind: kind, name: name, folder: folder, path: path)
+        }
+        let problem = agent.perform(work(kind, name))
+        guard problem != nil, problem != .socketNotConnected, problem != .timedOut else { return }
+        // The state is another meanwhile, or nothing may be written there; what is cached must be right in any case.
+        switch kind {
+        case .removal, .appearance: _ = agent.perform(work(.renewal, name))
+        case .move(let target, _): for name in [name, target] { _ = agent.perform(work(.renewal, name)) }
+        case .renewal, .visit, .reload, .touch: break
+        }
+    }
+
+    /// Has the kernel drop the pages of a file.
+    private func reload(_ node: NodeID, _ kernel: Kernel) {
+        kernel.invalidateAttributes(inode(node))
+        guard let agent, let names = try? reading({ try $0.entriesNaming(node) }) else { return }
+        for entry in names {
+            guard let path = path(of: entry.parent) else { continue }
+            let work = NotificationAgent.Work(kind: .reload, name: entry.name, folder: entry.parent, path: path)
+            if agent.perform(work) == nil { return }
+        }
+    }
+
+    /// Has the kernel look up a name in a view, so that it lets go of a node that has lost its last name.
+    func visit(_ alias: Alias) {
+        guard let agent, let path = path(of: alias.view),
+            let name = try? EntryName(alias.name)
+        else { return }
+        _ = agent.perform(NotificationAgent.Work(kind: .visit, name: name, folder: alias.view, path: path))
+    }
+
+    /// The names that lead from the root of the mount to a folder; nil where none do.
+    private func path(of folder: NodeID) -> [[UInt8]]? {
+        func view(_ names: String...) -> [[UInt8]]? { rootView == .all ? names.map { Array($0.utf8) } : nil }
+        switch View(folder) {
+        case .trash: return view("trash")
+        case .resource(let asset): return view("resources", "\(asset)")
+        case .alternatives(let asset): return view("resources", "\(asset)", Self.alternativesName)
+        case .some: return nil
+        case nil: break
+        }
+        guard let (root, names) = try? library.path(of: folder) else { return nil }
+        let path = names.map(\.bytes)
+        switch root {
+        case .folders: return (rootView == .all ? [Array("folders".utf8)] : []) + path
+        case .collections: return view("collections").map { $0 + path }
+        case .alternatives:
+            guard let asset = path.first, let start = view("resources") else { return nil }
+            return start + [asset, Array(Self.alternativesName.utf8)] + path.dropFirst()
+        default: return nil
+        }
+    }
+
+    // MARK: Answers
+
+    /// The answer to a lookup of the agent's; nil for what anybody would be answered.
+    ///
+    /// A name that has gone is still there, so that it can be unlinked; one that has come is not, so that it can be made.
+    func lookupOfAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) -> Entry? {
+        guard let work = agent?.current(in: folder) else { return nil }
+        switch work.kind {
+        case .removal(let node, let successor):
+            guard name == work.name, try isNamed(name, in: folder, successor) else { return nil }
+            return unsure((try? record(node.id)) ?? node)
+        case .appearance(let node):
+            if name == work.name, try isNamed(name, in: folder, node) { throw .missingForNow }
+        case .move(let target, let node):
+            guard try isNamed(work.name, in: folder, nil), try isNamed(target, in: folder, node) else { return nil }
+            if name == work.name { return unsure(try record(node)) }
+            if name == target { throw .missingForNow }
+        case .renewal, .visit, .reload, .touch: break
+        }
+        return nil
+    }
+
+    /// unlink(2) by the agent: succeeds if the name is gone, or another file's as it is to be, and removes nothing.
+    func unlinkByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) {
+        guard let work = agent?.current(in: folder), work.name == name,
+            case .removal(_, let successor) = work.kind, try isNamed(name, in: folder, successor)
+        else { throw OperationFailure(.resourceBusy) }
+    }
+
+    /// mknod(2) by the agent: answers the file that has the name, and makes nothing.
+    func mknodByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) -> Entry {
+        guard let work = agent?.current(in: folder), work.name == name,
+            case .appearance(let node) = work.kind, try isNamed(name, in: folder, node)
+        else { throw OperationFailure(.fileExists) }
+        return entry(try record(node), named: name, in: folder)
+    }
+
+    /// rename(2) by the agent: succeeds if the folder has the new name, and moves nothing.
+    func renameByAgent(_ name: EntryName, to newName: EntryName, in folder: NodeID) throws(OperationFailure) {
+        guard let work = agent?.current(in: folder), work.name == name,
+            case .move(let target, let node) = work.kind, target == newName,
+            try isNamed(name, in: folder, nil), try isNamed(newName, in: folder, node)
+        else { throw OperationFailure(.resourceBusy) }
+    }
+
+    /// Remembers that a thread has looked up an asset's own file by its number: what it opens next it opens by that name.
+    func noteLookup(of name: EntryName, in folder: NodeID, _ node: NodeID, for caller: Caller) {
+        guard caller.pid != 0 else { return }
+        viewLookups.withLock { lookups in
+            if lookups.count >= 64 { lookups.removeAll() }
+            lookups[caller.pid] = (node, folder, name)
+        }
+    }
+
+    /// The name in a folder of a file that a thread opens by its asset's number; nil where it opens it by another name.
+    func nameBehindView(of node: NodeID, for caller: Caller) -> (folder: NodeID, name: EntryName)? {
+        let found = viewLookups.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: caller.pid) }
+        return found.flatMap { $0.node == node ? ($0.folder, $0.name) : nil }
+    }
+
+    /// Whether a name in a folder is a node's; with nil, whether it is free.
+    private func isNamed(_ name: EntryName, in folder: NodeID, _ node: NodeID?) throws(OperationFailure) -> Bool {
+        try reading { try $0.node(named: name, in: folder)?.id } == node
+    }
+}

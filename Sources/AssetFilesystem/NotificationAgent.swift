@@ -1,0 +1,240 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import Catalog
+internal import Glibc
+internal import Logging
+internal import MetadataExtraction
+internal import Synchronization
+internal import SystemPackage
+
+/// A process beside the daemon that puts the kernel's cached names right with ordinary system calls in the mount.
+///
+/// FUSE_NOTIFY_INVAL_ENTRY takes the folder's lock, as unlink(2) through the mount does, and FUSE_NOTIFY_INVAL_INODE waits for
+/// pages (fs/fuse/dir.c, inode.c). A client may hold both while it waits for the daemon, and a thread in that wait cannot be killed: it
+/// would keep /dev/fuse open, and with it every client waiting. The agent holds no descriptor of /dev/fuse. Its calls also make
+/// inotify(7) tell a folder's watchers, which no notification does.
+///
+/// The daemon knows the agent's requests by the number of its process and answers them with the state that is recorded already
+/// (`AssetFilesystem+Agent.swift`); where that has changed meanwhile, the request fails and nothing happens.
+///
+/// ## Concurrency
+/// `perform` is called by one thread at a time. `state` is held for a moment only and takes no other lock.
+final class NotificationAgent: Sendable {
+    /// Work in one folder of the mount.
+    struct Work: Sendable {
+        /// The system call.
+        enum Kind: Sendable {
+            /// unlink(2) of a name that the file has lost, to the successor if there is one.
+            case removal(of: NodeRecord, successor: NodeID?)
+            /// mknod(2) of a name that the file has.
+            case appearance(of: NodeID)
+            /// rename(2) of a folder that has its new name already.
+            case move(to: EntryName, of: NodeID)
+            /// mknod(2) of a name that is there: the kernel asks for it again, and refuses.
+            case renewal
+            /// lstat(2).
+            case visit
+            /// truncate(2) to the size that the file has.
+            case touch
+            /// open(2) for reading: the kernel drops the pages of the file.
+            case reload
+        }
+
+        let kind: Kind
+        let name: EntryName
+        let folder: NodeID
+        /// The names that lead from the root of the mount to the folder.
+        let path: [[UInt8]]
+
+        /// The message that assetfs-worker's `names.c` describes.
+        var message: [UInt8] {
+            let (letter, last): (Character, [[UInt8]]) =
+                switch kind {
+                case .removal: ("u", [name.bytes])
+                case .appearance: ("c", [name.bytes])
+                case .move(let target, _): ("m", [name.bytes, target.bytes])
+                case .renewal: ("r", [name.bytes])
+                case .visit: ("s", [name.bytes])
+                case .touch: ("t", [name.bytes])
+                case .reload: ("o", [name.bytes])
+                }
+            return (path + last).reduce(letter.utf8.map { $0 }) { $0 + $1 + [0] }
+        }
+    }
+
+    private struct State {
+        /// The mount's device, once there is a mount.
+        var device: String?
+        var socket: Int32 = -1
+        var current: Work?
+        /// Killed agents: one that waits for a lock goes on until it has it, and its requests must be known as such.
+        var former: Set<Int32> = []
+        var isStopped = false
+    }
+
+    /// How long an agent may take for one piece of work before it is killed, in milliseconds.
+    private static let patience: Int32 = 5000
+    /// The most bytes that a message may have.
+    private static let messageLimit = 1 << 16
+
+    private let mountpoint: [UInt8]
+    private let log: Logger
+    private let process = Atomic<Int32>(0)
+    private let formerCount = Atomic<Int>(0)
+    private let state = Mutex(State())
+
+    init(mountpoint: [UInt8], log: Logger) {
+        self.mountpoint = mountpoint
+        self.log = log
+    }
+
+    /// Starts the process for what has just been mounted.
+    func start() {
+        let device = Self.device(of: mountpoint)
+        state.withLock { $0.device = device }
+        if device == nil {
+            log.error("\(mountpoint) is not in /proc/self/mountinfo; watchers of folders are not told of all changes.")
+        }
+        _ = connect()
+    }
+
+    /// Whether a request is an agent's.
+    func isAgent(_ pid: Int32) -> Bool {
+        guard pid != 0 else { return false }
+        if process.load(ordering: .relaxed) == pid { return true }
+        return formerCount.load(ordering: .relaxed) > 0 && state.withLock { $0.former.contains(pid) }
+    }
+
+    /// The work under way in a folder, if there is one.
+    func current(in folder: NodeID) -> Work? {
+        state.withLock { $0.current.flatMap { $0.folder == folder ? $0 : nil } }
+    }
+
+    /// Has one piece of work done and waits for its end.
+    /// - Returns: what the system call failed with; nil for success.
+    func perform(_ work: Work) -> Errno? {
+        let message = work.message
+        guard message.count <= Self.messageLimit else { return .fileNameTooLong }
+        // An agent that has ended is noticed only when it is asked.
+        for _ in 0..<2 {
+            guard let socket = connect() else { return .socketNotConnected }
+            state.withLock { $0.current = work }
+            defer { state.withLock { $0.current = nil } }
+            guard unsafe send(socket, message, message.count, Int32(MSG_NOSIGNAL)) == message.count else {
+                abandon()
+                continue
+            }
+            var event = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+            var (count, result): (Int32, Int32) = (0, 0)
+            repeat { count = unsafe poll(&event, 1, Self.patience) } while count < 0 && errno == EINTR
+            if count > 0, unsafe recv(socket, &result, 4, 0) == 4 { return result == 0 ? nil : Errno(rawValue: result) }
+            if count == 0 {
+                log.warning("The kernel has not been told of a name within 5 s: a program holds its folder.")
+            }
+            abandon()
+            if count == 0 { return .timedOut }
+        }
+        return .socketNotConnected
+    }
+
+    /// Ends the process; a `perform` under way returns, and each later one at once.
+    func stop() {
+        state.withLock { state in
+            state.isStopped = true
+            if state.socket >= 0 { _ = shutdown(state.socket, Int32(SHUT_RDWR)) }
+        }
+    }
+
+    deinit {
+        abandon()
+        // A killed process ends when the request that it waits in has its answer.
+        for _ in 0..<200 where formerCount.load(ordering: .relaxed) > 0 {
+            reap()
+            usleep(5000)
+        }
+    }
+
+    /// The socket to the process, which is started if there is none.
+    private func connect() -> Int32? {
+        let (known, device) = state.withLock { ($0.socket, $0.isStopped ? nil : $0.device) }
+        guard let device else { return nil }
+        if known >= 0 { return known }
+        reap()
+        var ends: (Int32, Int32) = (-1, -1)
+        let made = unsafe withUnsafeMutableBytes(of: &ends) {
+            unsafe socketpair(
+                AF_UNIX,
+                Int32(SOCK_SEQPACKET.rawValue) | O_CLOEXEC,
+                0,
+                $0.baseAddress?.assumingMemoryBound(to: Int32.self)
+            )
+        }
+        guard made == 0 else { return nil }
+        defer { _ = close(ends.1) }
+        var started: Int32?
+        do throws(Errno) {
+            started = try startNamesWorker(
+                device: device,
+                socket: FileDescriptor(rawValue: ends.1)
+            )
+        } catch {
+            log.error(
+                "assetfs-worker could not be started (\(error)); watchers of folders are not told of all changes."
+            )
+        }
+        let greeting = mountpoint + [0]
+        guard let started, unsafe send(ends.0, greeting, greeting.count, Int32(MSG_NOSIGNAL)) == greeting.count else {
+            _ = close(ends.0)
+            return nil
+        }
+        process.store(started, ordering: .relaxed)
+        let socket = ends.0
+        state.withLock { $0.socket = socket }
+        return socket
+    }
+
+    /// Kills the process, whose requests are known as an agent's until it has ended.
+    private func abandon() {
+        let pid = process.load(ordering: .relaxed)
+        let socket = state.withLock { state in
+            defer { state.socket = -1 }
+            if pid > 0, state.former.insert(pid).inserted { formerCount.add(1, ordering: .relaxed) }
+            return state.socket
+        }
+        process.store(0, ordering: .relaxed)
+        if socket >= 0 { _ = close(socket) }
+        if pid > 0 { _ = kill(pid, SIGKILL) }
+        reap()
+    }
+
+    private func reap() {
+        state.withLock { state in
+            for pid in state.former where waitpid(pid, nil, WNOHANG) != 0 {
+                state.former.remove(pid)
+                formerCount.subtract(1, ordering: .relaxed)
+            }
+        }
+    }
+
+    /// The device of the uppermost mount on a path, as MAJOR:MINOR, without a question to the mount itself.
+    private static func device(of mountpoint: [UInt8]) -> String? {
+        guard let file = unsafe fopen("/proc/self/mountinfo", "re") else { return nil }
+        defer { unsafe _ = fclose(file) }
+        var (line, size): (UnsafeMutablePointer<CChar>?, Int) = (nil, 0)
+        defer { unsafe free(line) }
+        var device: String?
+        // > space, tab, newline and backslash are written as \040, \011, \012 and \134 — proc(5)
+        let escaped = mountpoint.reduce(into: [UInt8]()) { result, byte in
+            let isSpecial = [0x20, 0x09, 0x0A, 0x5C].contains(byte)
+            let octal = String(byte, radix: 8)
+            result += isSpecial ? Array(("\\" + String(repeating: "0", count: 3 - octal.count) + octal).utf8) : [byte]
+        }
+        while true {
+            let count = unsafe getline(&line, &size, file)
+            guard count > 0, let start = unsafe line else { return device }
+            let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: start, count: count))
+            let fields = bytes.split(separator: 0x20, maxSplits: 5)
+            if fields.count == 6, Array(fields[4]) == escaped { device = String(decoding: fields[2], as: UTF8.self) }
+        }
+    }
+}
