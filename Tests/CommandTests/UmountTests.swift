@@ -14,7 +14,7 @@ struct UmountTests {
     @Test func `programs and mounts that use a mount are named`() throws {
         try script(
             """
-            $ASSETFS mount lib one; mkdir one/folders/d; exec 5> one/folders/open; says 1 "is in use by bash ($$)" $ASSETFS umount one; exec 5>&-
+            $ASSETFS mount lib one; mkdir one/folders/d; exec 5> one/folders/open; says 1 "is in use by bash ($$)" $ASSETFS umount one; exec 5>&-; says 1 'this very command' $ASSETFS umount one 5> one/folders/y
             (cd one/folders/d; exec sleep 100) & sleeper=$!; until [ "$(readlink /proc/$sleeper/cwd)" = $PWD/one/folders/d ]; do sleep 0.01; done
             until [ "$(cat /proc/$sleeper/comm)" = sleep ]; do sleep 0.01; done
             says 1 "in use by sleep ($sleeper)" $ASSETFS umount one; kill -KILL $sleeper; wait $sleeper || true
@@ -107,7 +107,7 @@ struct UmountTests {
             user() { timeout 60 setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
             trap 'pkill -KILL -u 1000 -f "[a]ssetfs mount.* $PWD/lib" || true' EXIT
             user $ASSETFS mount -o noatime,nodiratime,noexec $PWD/lib one; grep " $PWD/one " /proc/self/mountinfo | grep -q ',noexec,noatime'
-            says 1 "is in use by bash" user bash -c "exec 5> one/folders/x; $ASSETFS umount one"; user $ASSETFS umount one; is "$(mounts one)" 0
+            says 1 "is in use by bash" user bash -c "exec 5> one/folders/x; $ASSETFS umount one; exit \\$?"; user $ASSETFS umount one; is "$(mounts one)" 0
             user $ASSETFS mount $PWD/lib one; kill -KILL $(pgrep -u 1000 -f "[a]ssetfs mount $PWD/lib"); while user ls one > /dev/null 2>&1; do sleep 0.01; done
             user $ASSETFS mount $PWD/lib one; is "$(mounts one)" 1; user bash -c "exec 5> one/folders/y; $ASSETFS umount --lazy one"; is "$(mounts one)" 0
             mkdir roots; says 9 'user has no write access' user $ASSETFS mount $PWD/lib roots
