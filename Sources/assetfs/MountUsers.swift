@@ -59,12 +59,11 @@ struct MountUsers {
     }
 
     private static func processes() -> [Int32] {
-        let own = getpid()
-        return (FilePath("/proc").entries() ?? []).compactMap { Int32(String(decoding: $0, as: UTF8.self)) }
-            .filter { $0 != own }.sorted()
+        (FilePath("/proc").entries() ?? []).compactMap { Int32(String(decoding: $0, as: UTF8.self)) }.sorted()
     }
 
     private static func describe(_ process: Int32) -> String {
+        if process == getpid() { return "this very command, which was given an open file of it" }
         let name = FilePath("/proc/\(process)/comm").contents() ?? []
         return "\(String(decoding: name.prefix { $0 != 0x0A }, as: UTF8.self)) (\(process))"
     }

@@ -9,7 +9,7 @@ struct StartTests {
     static let prelude = """
         set -eu; is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
         daemon() { pgrep -o -f "[a]ssetfs mount.* $PWD/${1:-lib} "; }
-        says() { local s=0; timeout 60 "${@:3}" 2> said || s=$?
+        says() { local s=0; "${@:3}" 2> said || s=$?
             [ $s = $1 ] && grep -q -e "$2" said || { echo "line ${BASH_LINENO[0]}: status $s, $(cat said)" >&2; exit 1; }; }
         mounts() { awk -v p="$PWD/$1" '$5 == p' /proc/self/mountinfo | wc -l; }
 
@@ -39,7 +39,7 @@ struct StartTests {
         try script(
             """
             mkdir -p photos/deep bound; ln -s photos link; mount --bind photos bound; trap 'umount bound' EXIT
-            refused() { says 9 "$1" $ASSETFS mount "${@:2}"; is "$(mounts photos)$(mounts one)$(mounts bound)" 001; }
+            refused() { says 9 "$1" timeout -s KILL 60 $ASSETFS mount "${@:2}"; is "$(mounts photos)$(mounts one)$(mounts bound)" 001; }
             refused 'would be hidden by the mount' photos/.library photos
             refused 'would be hidden by the mount' link/a/.. photos/; refused 'would be hidden' photos/deep link
             refused 'would be hidden by the mount' photos photos; refused 'would be hidden' bound/lib photos; refused 'would be hidden' photos bound

@@ -14,7 +14,7 @@ struct UmountTests {
     @Test func `programs and mounts that use a mount are named`() throws {
         try script(
             """
-            $ASSETFS mount lib one; mkdir one/folders/d; exec 5> one/folders/open; says 1 "is in use by bash ($$)" $ASSETFS umount one; exec 5>&-
+            $ASSETFS mount lib one; mkdir one/folders/d; exec 5> one/folders/open; says 1 "is in use by bash ($$)" $ASSETFS umount one; exec 5>&-; says 1 'this very command' $ASSETFS umount one 5> one/folders/y
             (cd one/folders/d; exec sleep 100) & sleeper=$!; until [ "$(readlink /proc/$sleeper/cwd)" = $PWD/one/folders/d ]; do sleep 0.01; done
             until [ "$(cat /proc/$sleeper/comm)" = sleep ]; do sleep 0.01; done
             says 1 "in use by sleep ($sleeper)" $ASSETFS umount one; kill -KILL $sleeper; wait $sleeper || true
@@ -94,6 +94,27 @@ struct UmountTests {
             $ASSETFS mount lib one; d=$(pgrep -o -f "[a]ssetfs mount lib one"); kill -STOP $d; umount -l one; $ASSETFS mount lib one & mount=$!
             until [ -e /proc/$mount/task/$mount/children ] && [ "$(cat /proc/$mount/task/$mount/children)" ]; do sleep 0.01; done; kill -CONT $d; wait $mount
             is "$(cat one/folders/5)" 5; $ASSETFS umount one
+            """
+        )
+    }
+
+    @Test func `others than root mount and unmount, and hear the same sentences`() throws {
+        try script(
+            """
+            cat > theirs.sh <<'END'
+            # With a device that everybody may open.
+            mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/fuse c 10 229
+            user() { timeout 60 setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
+            trap 'pkill -KILL -u 1000 -f "[a]ssetfs mount.* $PWD/lib" || true' EXIT
+            user $ASSETFS mount -o noatime,nodiratime,noexec $PWD/lib one; grep " $PWD/one " /proc/self/mountinfo | grep -q ',noexec,noatime'
+            says 1 "is in use by bash" user bash -c "exec 5> one/folders/x; $ASSETFS umount one; exit \\$?"; user $ASSETFS umount one; is "$(mounts one)" 0
+            user $ASSETFS mount $PWD/lib one; kill -KILL $(pgrep -u 1000 -f "[a]ssetfs mount $PWD/lib"); while user ls one > /dev/null 2>&1; do sleep 0.01; done
+            user $ASSETFS mount $PWD/lib one; is "$(mounts one)" 1; user bash -c "exec 5> one/folders/y; $ASSETFS umount --lazy one"; is "$(mounts one)" 0
+            mkdir roots; says 9 'user has no write access' user $ASSETFS mount $PWD/lib roots
+            says 9 '“allow_other” is refused: .*user_allow_other' user $ASSETFS mount -o allow_other $PWD/lib one
+            END
+            chmod 755 .; chmod 777 one two; mkdir lib; chmod 700 lib; chown 1000:1000 lib one
+            { echo "ASSETFS=$ASSETFS"; declare -f is says mounts; echo 'set -eu'; cat theirs.sh; } > all.sh; unshare -m --propagation private bash all.sh
             """
         )
     }

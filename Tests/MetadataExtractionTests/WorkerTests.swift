@@ -111,7 +111,10 @@ struct WorkerTests {
         let impatient = WorkerProcess.Limits(processorTime: 1, patience: 3000)
         for (action, reason, limits) in [
             ("1 while 1", "more than 1 seconds of computing", quick),
-            ("my @a; push @a, 'x' x 10_000_000 while 1", "ended the worker (signal or status 1)", .init()),
+            (
+                "my @a; push @a, 'x' x 10_000_000 while 1", "ended the worker (signal or status 1)",
+                .init(patience: 120_000)
+            ),
             ("syswrite STDOUT, '+' . 'x' x 50_000 while 1", "has no end", quick),
             ("syswrite STDOUT, 'no answer'", "is no answer", quick),
             ("sleep 100", "took longer than 3 seconds", impatient),
