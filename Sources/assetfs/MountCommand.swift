@@ -190,7 +190,7 @@ struct MountCommand: ParsableCommand {
                     source: path,
                     options: ["default_permissions", "subtype=assetfs"] + system.forFUSE(),
                     usesPassthrough: options.usesPassthrough,
-                exportsHandles: options.exportsHandles,
+                    exportsHandles: options.exportsHandles,
                     limits: RequestLimits(maximumRead: system.maximumRead, maximumReadahead: system.maximumReadahead),
                     log: log
                 )
