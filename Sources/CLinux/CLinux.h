@@ -2,7 +2,6 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <pthread.h>
@@ -79,12 +78,12 @@ enum { LINUX_DETACH = 2, LINUX_NOFOLLOW = 8 };
 /* Changes the attributes of a mount, MOUNT_ATTR_*; mount_setattr(2). */
 static inline int linux_set_mount_attributes(const char *path, unsigned long long set, unsigned long long clear) {
     struct mount_attr attributes = {.attr_set = set, .attr_clr = clear};
-    return (int)syscall(SYS_mount_setattr, AT_FDCWD, path, 0, &attributes, sizeof attributes);
+    return (int)syscall(SYS_mount_setattr, -100 /* AT_FDCWD */, path, 0, &attributes, sizeof attributes);
 }
 
 /* Sets a flag of the filesystem that is mounted on a path; fspick(2), fsconfig(2). */
 static inline int linux_set_filesystem_flag(const char *path, const char *flag) {
-    int context = (int)syscall(SYS_fspick, AT_FDCWD, path, 1 /* FSPICK_CLOEXEC */);
+    int context = (int)syscall(SYS_fspick, -100 /* AT_FDCWD */, path, 1 /* FSPICK_CLOEXEC */);
     if (context < 0) return -1;
     int result = (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, flag, NULL, 0);
     if (result == 0) result = (int)syscall(SYS_fsconfig, context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
