@@ -144,7 +144,7 @@ extension AssetFilesystem {
             gid: record.gid,
             size: record.size,
             blocks: record.blocks,
-            accessed: record.accessed.rawValue,
+            accessed: (library.accessTime(of: record.id) ?? record.accessed).rawValue,
             modified: record.modified.rawValue,
             changed: record.changed.rawValue
         )

@@ -116,6 +116,9 @@ extension AssetFilesystem {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
+            if !isWriting, flags & 0o1000000 /* O_NOATIME */ == 0, !isAgent(caller) {
+                library.noteAccess(to: node, accessTimes)
+            }
             let (counts, isSeen) =
                 isWriting
                 ? (false, false) : isAgent(caller) ? (false, true) : counts(node.id, flags: flags, for: caller)

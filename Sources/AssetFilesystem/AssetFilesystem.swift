@@ -19,6 +19,7 @@ public final class AssetFilesystem: Filesystem {
 
     let library: AssetLibrary
     let rootView: RootView
+    let accessTimes: AccessTimeRule
     let lookupCounts = LookupCounts()
     /// Nodes without a name that the kernel refers to.
     let removedNodes = Mutex<Set<NodeID>>([])
@@ -50,8 +51,16 @@ public final class AssetFilesystem: Filesystem {
     let agent: NotificationAgent?
 
     /// Shows a library; without the absolute path of the mountpoint the kernel is told of no names.
-    public init(_ library: AssetLibrary, rootView: RootView, mountpoint: [UInt8]? = nil) {
+    ///
+    /// `accessTimes` says when reading moves a file's time of access.
+    public init(
+        _ library: AssetLibrary,
+        rootView: RootView,
+        mountpoint: [UInt8]? = nil,
+        accessTimes: AccessTimeRule = .relative
+    ) {
         self.library = library
+        self.accessTimes = accessTimes
         self.rootView = rootView
         agent = mountpoint.map { NotificationAgent(mountpoint: $0, log: library.log) }
     }

@@ -173,6 +173,10 @@ extension AssetLibrary {
         }
         // First the file that is being written, so that its end does not bring back the time of its last write.
         let open = openNode(id)
+        if let accessed = changes.accessed {
+            accessTimes.remove(id)
+            open?.access.withLock { access in if let changed = access?.changed { access = (accessed, changed) } }
+        }
         if let modified = changes.modified, let open {
             open.shown.withLock { $0.modified = nil }
             passModificationTime(modified, to: open)
@@ -196,7 +200,11 @@ extension AssetLibrary {
             if changes.dropsCapabilities || chowns && !node.isFolder {
                 try removeKernelAttribute(KernelAttributes.capability, of: id, records)
             }
-            if let accessed = changes.accessed { node.accessed = accessed }
+            if let accessed = changes.accessed {
+                node.accessed = accessed
+            } else if let accessed = accessTimes.time(of: id) {
+                node.accessed = max(node.accessed, accessed)
+            }
             if let modified = changes.modified {
                 node.modified = modified
                 if open != nil { try records.forgetStagedTime(id) }

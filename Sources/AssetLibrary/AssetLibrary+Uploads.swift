@@ -90,6 +90,8 @@ extension AssetLibrary {
         }
         guard record.isFile else { throw record.isFolder ? .isAFolder : .invalid("It is not a file.") }
         upload.isNew = record.asset == nil && record.blob == nil
+        let accessed = accessTimes.time(of: node.id) ?? record.accessed
+        node.access.withLock { $0 = (accessed, max(record.modified, record.changed)) }
         if record.links == 0 { node.isUnlinked.store(true, ordering: .relaxed) }
         guard let digest else {
             node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: nil, size: record.size) }

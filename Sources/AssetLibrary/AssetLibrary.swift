@@ -77,6 +77,7 @@ public final class AssetLibrary: Sendable {
     let fetchSettings: FetchSettings?
     let fetches = Fetches()
     let counters = Counters()
+    let accessTimes = AccessTimes()
     let scrub: Scrub
     /// Moves contents to other stores.
     let mover = Mover()
@@ -194,6 +195,7 @@ public final class AssetLibrary: Sendable {
                 worker.wake()
             }
         }
+        accessTimes.worker.start(delay: AccessTimes.delay) { [weak self] in self?.recordAccessTimes() }
         counters.worker.start(delay: .seconds(10)) { [weak self] in self?.recordCounts() }
         durableEvents.store((try? read { try $0.size(of: .events) }) ?? 0, ordering: .relaxed)
         eventTeller.start(delay: .zero) { [weak self] in self?.tellEvents() }
@@ -257,7 +259,7 @@ public final class AssetLibrary: Sendable {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
-            scrub.worker, mover.worker, counters.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller,
+            scrub.worker, mover.worker, counters.worker, accessTimes.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller,
             settler, mapped.worker,
             committer,
         ] + longSettlers {
@@ -283,6 +285,7 @@ public final class AssetLibrary: Sendable {
             }
         }
         recordCounts()
+        recordAccessTimes()
         do throws(LibraryError) {
             // Nobody refers any more to files without a name.
             let unlinked = try read { try $0.unlinkedNodes() }

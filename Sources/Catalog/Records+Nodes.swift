@@ -97,6 +97,11 @@ extension Records {
         )
     }
 
+    /// Records when a node was last read; that is no change of it.
+    public func setAccessTime(of node: NodeID, to time: Timestamp) throws {
+        try run("UPDATE node SET accessed = ? WHERE id = ? AND accessed < ?", [time.value, node.value, time.value])
+    }
+
     /// Records what a file's content is.
     public func updateContent(of node: NodeRecord) throws {
         try run(

@@ -185,7 +185,12 @@ struct MountCommand: ParsableCommand {
             defer { errors.end() }
             do throws(SessionError) {
                 session = try Session(
-                    filesystem: AssetFilesystem(library, rootView: options.rootView, mountpoint: mountpoint.bytes),
+                    filesystem: AssetFilesystem(
+                        library,
+                        rootView: options.rootView,
+                        mountpoint: mountpoint.bytes,
+                        accessTimes: system.accessTimes
+                    ),
                     mountpoint: mountpoint,
                     source: path,
                     options: ["default_permissions", "subtype=assetfs"] + system.forFUSE(),

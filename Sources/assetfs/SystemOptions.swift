@@ -1,3 +1,4 @@
+import AssetLibrary
 import AssetModel
 import CLinux
 import Foundation
@@ -7,12 +8,9 @@ import SystemPackage
 ///
 /// libfuse is given none that is not in this table: it says what is wrong in its own words, or not at all.
 struct SystemOptions {
-    /// When the mount records that a file was read.
-    enum AccessTimes { case relative, never, strict }
-
     /// What libfuse and fusermount3 are given, in their order.
     private(set) var passedOn: [String] = []
-    private(set) var accessTimes = AccessTimes.relative
+    private(set) var accessTimes = AccessTimeRule.relative
     /// Whether reading a folder does not count as access to it.
     private(set) var ignoresFolderAccess = false
     /// Whether symbolic links in the mount are not followed.
