@@ -216,7 +216,8 @@ extension AssetFilesystem {
         tell(target, waits: waits)
         guard let node, flags != 2 else { return }
         if source.isAlias { library.tell(.vanished(source.name, in: source.folder, node: node)) }
-        if target.isAlias { for happening in arrival(at: target, of: node, replaced: replaced) { library.tell(happening) } }
+        guard target.isAlias else { return }
+        for happening in arrival(at: target, of: node, replaced: replaced) { library.tell(happening) }
     }
 
     /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.
