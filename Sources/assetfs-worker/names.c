@@ -79,10 +79,18 @@ static int touch(int folder, const char *name) {
     return result;
 }
 
+/* The kernel may have cached that the name is missing: mknod(2) has it looked up anew, and fails because it is still there for us. */
+static int take_away(int folder, const char *name) {
+    if (unlinkat(folder, name, 0) == 0) return 0;
+    if (errno != ENOENT) return -1;
+    mknodat(folder, name, S_IFREG | 0600, 0);
+    return unlinkat(folder, name, 0);
+}
+
 static int act(char kind, int folder, const char *name, const char *other) {
     struct stat status;
     switch (kind) {
-    case 'u': return unlinkat(folder, name, 0);
+    case 'u': return take_away(folder, name);
     /* With a name that is there this asks the server for it again, whatever is cached, and fails with EEXIST. */
     case 'c':
     case 'r': return mknodat(folder, name, S_IFREG | 0600, 0);

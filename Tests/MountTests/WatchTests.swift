@@ -202,9 +202,11 @@ struct WatchTests {
     @Test func `a mount that lies over the folder is left alone`() throws {
         try check(
             """
-            os.mkdir("d"); make("d/f", "f")
-            end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+            say("d", overwrite="false"); make("d/f", "f"); make("d/x", "one")
+            end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
             os.setxattr("d/f", "user.asset.expires", end.encode())
+            # The kernel is told in order: when this is heard it knows how long it may keep d/f.
+            watch("d", lambda: make("d/x", "two"), "CREATE x-1")
             subprocess.check_call(["mount", "-t", "tmpfs", "none", MOUNT])
             try:
                 os.makedirs(f"{MOUNT}/folders/d"); open(f"{MOUNT}/folders/d/f", "w").write("another's")
