@@ -158,7 +158,7 @@ def kill_once(program, library, mount, chosen):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--assetfs", default=".build/release/assetfs")
+    parser.add_argument("--assetfs", default=os.environ.get("ASSETFS", ".build/release/assetfs"))
     parser.add_argument("--work", default="/var/tmp/assetfs-killloop")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
