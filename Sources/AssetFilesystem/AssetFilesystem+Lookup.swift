@@ -60,7 +60,7 @@ extension AssetFilesystem {
         return entry(try overlaid(record, readAt: count), named: name, in: parent)
     }
 
-    /// The answer for a node that is asked for by its number; the root of the mount has one number for the kernel, whatever it shows.
+    /// Answers a lookup by number; the root of the mount has one number for the kernel, in every view.
     private func entryByNumber(_ id: NodeID) throws(OperationFailure) -> Entry {
         guard rootView == .folders, id == .folders || View(id) == .root else { return try entry(of: id) }
         let record = try record(.folders)

@@ -18,7 +18,7 @@ extension AssetLibrary {
     /// Binds an open node to its blob, for the kernel to read.
     ///
     /// The caller is the only one that has the node open.
-    /// - Returns: nil when the content is not a blob that this node has for itself, or the disk cannot tell who else uses a file.
+    /// - Returns: nil when the content is not a blob that this node has for itself, or the disk cannot tell whether another process uses a file.
     public func bind(_ node: OpenNode) -> OpenFile? {
         node.upload.withLock { upload in
             guard !upload.isBound, upload.staged == nil, upload.writers == 0 else { return nil }

@@ -25,7 +25,7 @@ extension AssetLibrary {
             let isOnlyMapped = upload.mappedAt == upload.digest.changes.value
             let (candidate, sealed) = try seal(&upload, of: node, size: size)
             if isOnlyMapped, sealed.digest == node.shown.withLock({ $0.digest }) {
-                // What mappings have written is what was there.
+                // Mappings have written the bytes that were there.
                 (upload.isDirty, upload.mappedAt, upload.candidate) = (false, nil, nil)
                 return
             }
@@ -208,7 +208,7 @@ extension AssetLibrary {
         case refused(Refusal)
     }
 
-    /// Has the verdict on what was written to a file that is in the trash: its asset has the content, and stays there.
+    /// Publishes the bytes of a file that is in the trash: its asset gets them as a version, and stays there.
     private func commitTrashed(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard upload.isDirty, upload.aim == nil, !upload.isBound, isWaiting(node.id) else { return }
         do {

@@ -216,7 +216,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Has a verdict that waits before a file loses its name or asset, so that what was written is kept.
+    /// Has a verdict that waits before a file loses its name or asset, so that its bytes are kept.
     ///
     /// A failed verdict, which the log has, holds nothing up: a file that cannot be read can be removed. Nor do the holes of a sparse
     /// file, of which reading takes longer than of its data.
@@ -301,7 +301,7 @@ public final class PendingVerdict: Sendable {
     }
 }
 
-/// Those who wait for verdicts.
+/// The requests that wait for verdicts.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only; a waiter is resumed by the thread of `resumptions`.
@@ -337,7 +337,7 @@ final class VerdictWaiters: Sendable {
 
     func resume(_ id: NodeID) { run(state.withLock { $0.waiters.removeValue(forKey: id) } ?? []) }
 
-    /// Resumes those who have waited long enough.
+    /// Resumes requests that have waited long enough.
     func giveUp(_ now: ContinuousClock.Instant) {
         run(
             state.withLock { state in

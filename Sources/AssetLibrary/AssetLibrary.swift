@@ -287,7 +287,7 @@ public final class AssetLibrary: Sendable {
         recordCounts()
         recordAccessTimes()
         do throws(LibraryError) {
-            // Nobody refers any more to files without a name.
+            // Files without a name have no reference any more.
             let unlinked = try read { try $0.unlinkedNodes() }
             if !unlinked.isEmpty { try forget(unlinked) }
             try groupCommit.commit()

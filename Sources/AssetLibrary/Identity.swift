@@ -121,7 +121,7 @@ extension Records {
             let store = try self.store(of: own)
             if store != 0 { try setStore(of: asset, to: store) }
             if try !isShown(own) {
-                // What was made a moment ago on the way to here is nobody's loss, unless it has had another content since.
+                // An asset that the saving itself made a moment ago is deleted, unless it has had another content since.
                 if !arrival.mayBeAside, let created = try self.asset(own)?.created, arrival.isYoung(created),
                     try !hasItsOwn(own), try !formerVersions(of: own).contains(where: { $0.size > 0 })
                 {

@@ -53,7 +53,7 @@ final class LibraryLayout: Sendable {
 
     deinit { _ = close(lock) }
 
-    /// Records in the lock's file how far this process is; there is nobody to tell that it failed.
+    /// Records in the lock's file how far this process is; a failure changes nothing, because the record is a hint.
     func note(_ state: LockState) {
         let bytes = state.bytes
         unsafe _ = pwrite(lock, bytes, bytes.count, 0)

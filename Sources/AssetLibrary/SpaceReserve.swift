@@ -34,7 +34,7 @@ final class SpaceReserve: Sendable {
         if room.subtract(count) > 0 { return }
         var left = try measureLeft(behind: count)
         if left < 0, let relieve = reliever.withLock({ $0 }), relieve(count) { left = try measureLeft(behind: count) }
-        // Half, so that the disk is measured again before it is full, and others who write to it are noticed.
+        // Half, so that the disk is measured again before it is full, and other programs' writes are noticed.
         room.store(max(left / 2, 0), ordering: .relaxed)
         guard left >= 0 else {
             throw .noSpace("The library's disk has no room for \(count) bytes; what is left is kept for the catalog.")

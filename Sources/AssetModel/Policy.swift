@@ -176,7 +176,7 @@ public struct VersionRetention: Hashable, Sendable {
     /// Whether nothing is to go but by somebody's will.
     public var keepsAll: Bool { count == nil && period == nil }
 
-    /// Whether an asset's first content is kept besides, whatever its age: wherever any former content is.
+    /// Whether an asset's first content is kept besides, at any age: wherever any former content is.
     public var keepsOriginal: Bool { count != 0 }
 
     /// What holds where nobody says anything.

@@ -24,8 +24,8 @@ extension OpenFile {
         }
     }
 
-    /// Has the disk write what is in the page cache, and write-protects what is mapped: the next store through a mapping moves the
-    /// time of modification again.
+    /// Writes the cached pages to the disk, and write-protects mapped ones: the next store through a mapping moves the time of
+    /// modification again.
     public func protectMappedPages() throws(BlobStoreError) {
         // WAIT_BEFORE, WRITE and WAIT_AFTER: sync_file_range(2)
         try checked("sync_file_range") { sync_file_range(descriptor.rawValue, 0, 0, 1 | 2 | 4) }

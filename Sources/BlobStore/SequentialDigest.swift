@@ -67,7 +67,7 @@ public struct SequentialDigest: ~Copyable {
     }
 }
 
-/// Counts changes of bytes, for a thread that reads them without holding up those who change them.
+/// Counts changes of bytes, for a thread that reads them without holding up their writers.
 ///
 /// ## Concurrency
 /// An atomic count; the end of the digest that it belongs to counts as a change.

@@ -88,7 +88,7 @@ extension Records {
         }.compactMap { name, value, attribute in name.map { ($0, value, attribute) } }
     }
 
-    /// How many bytes the names of a node's attributes have in a list, but for those that nobody has set.
+    /// How many bytes the names of a node's attributes have in a list, but for those that no user has set.
     public func listedBytes(of id: NodeID) throws -> Int64 {
         try first(
             """

@@ -3,8 +3,8 @@ import Foundation
 
 /// A connection between the kernel and a daemon of ours, as /sys/fs/fuse/connections lists it by the minor number of its device.
 ///
-/// It ends when the last descriptor of /dev/fuse is closed. A killed daemon that waits in the kernel never closes its own, and whoever
-/// waits for it waits for ever; then the connection must be aborted — Documentation/filesystems/fuse, “Aborting a filesystem connection”.
+/// It ends when the last descriptor of /dev/fuse is closed. A killed daemon that waits in the kernel never closes its own, and its
+/// clients wait for ever; then the connection must be aborted — Documentation/filesystems/fuse, “Aborting a filesystem connection”.
 struct FuseConnection {
     /// Where it is mounted, as mountinfo writes it.
     private let path: [UInt8]

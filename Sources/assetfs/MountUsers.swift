@@ -1,7 +1,7 @@
 import Foundation
 import SystemPackage
 
-/// Who uses a mount, as /proc says; nothing is asked of the mount itself, which may not answer.
+/// The users of a mount, as /proc lists them; the mount itself, which may not answer, is not asked.
 struct MountUsers {
     private let mount: MountPoint
 

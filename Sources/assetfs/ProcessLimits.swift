@@ -5,7 +5,7 @@ import Foundation
 enum ProcessLimits {
     /// How many threads a daemon has at least, those of libfuse among them.
     private static let threads = 40
-    /// How many files it has open where nobody uses the mount.
+    /// How many files an idle mount has open.
     private static let leastFiles: rlim_t = 256
     private static let stack = 8 << 20
 

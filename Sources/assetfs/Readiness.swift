@@ -25,7 +25,7 @@ final class Readiness: Sendable {
             } else {
                 let failure = answered ? "another mount lies on it, or it was unmounted at once" : reason
                 state.withLock { $0 = .failed(failure) }
-                // As if somebody ended the mount.
+                // As a signal that ends the mount.
                 kill(getpid(), SIGTERM)
             }
             end.signal()

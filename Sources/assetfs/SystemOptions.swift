@@ -19,7 +19,7 @@ struct SystemOptions {
     /// The most bytes that one request reads, and that are read ahead; nil for what the kernel offers.
     private(set) var maximumRead: UInt32?
     private(set) var maximumReadahead: UInt32?
-    /// Whether others than the one who has mounted may use the mount.
+    /// Whether users other than the mount's owner may use it.
     private(set) var allowsOthers = false
 
     private enum Meaning {

@@ -45,7 +45,7 @@ struct DeadDaemonTests {
                 "awk -v p='\(root)' '$5 == p { split($3, a, \":\"); print a[2] }' /proc/self/mountinfo"
             )
             let number = connection.output.trimmingCharacters(in: .whitespacesAndNewlines)
-            // Whatever happens, it ends with the test.
+            // It ends with the test in any case.
             defer {
                 try? "1".write(toFile: "/sys/fs/fuse/connections/\(number)/abort", atomically: false, encoding: .utf8)
                 process.waitUntilExit()

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// How a mount begins, whatever the caller has closed, limited or named.
+/// Mounting with closed descriptors, low limits and odd names of the caller.
 @Suite(.serialized)
 struct StartTests {
     /// What the scripts share: `says N WORDS COMMAND` expects a status and words on stderr; `daemon` is the process of `lib`.

@@ -540,7 +540,7 @@ struct PolicyTests {
             // Nobody asks for this one.
             try mount.write("b", Array("another".utf8))
             let query = "SELECT count(*) FROM blob WHERE md5 IS NULL"
-            // A copy: the mount lets nobody else into its catalog.
+            // A copy: the mount locks its catalog.
             try shell(
                 """
                 cd \(mount.library)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Which former contents are kept where nobody says anything.
+/// Former contents that the default policy keeps.
 struct VersionTests {
     /// Runs a script in the `folders/` of a mount without any option.
     private func script(_ script: String, _ name: String = #function) throws {
