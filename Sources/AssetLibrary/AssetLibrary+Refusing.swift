@@ -70,6 +70,8 @@ extension AssetLibrary {
             if let digest {
                 try staged.copy(of: try blobs.open(digest, size: record.size), from: 0, to: 0, count: record.size)
             }
+            try staged.file.setModified(record.modified)
+            (upload.unmappedSince, upload.mappedAt, upload.candidate) = (record.modified, nil, nil)
             node.shown.withLock { ($0.size, $0.modified, $0.digest) = (record.size, nil, digest) }
             return
         }
