@@ -39,7 +39,10 @@ extension AssetFilesystem {
         }
         if let displaced { displacedNames.note(displaced, of: id, by: caller.pid) }
         // Turned, the file has another content and size, of which the kernel knows nothing.
-        if library.changesContent(name.bytes) { library.tell(.content(id)) }
+        if library.changesContent(name.bytes) {
+            kernel.withLock { $0 }?.invalidateAttributes(inode)
+            library.tell(.content(id))
+        }
         try showAnew(id, after: name)
     }
 

@@ -280,6 +280,8 @@ extension AssetFilesystem {
         guard let record = try? reading({ try $0.node(id) }) else { return }
         noteRemoval(record)
         guard record.links > 0 else { return }
+        // At once: the size is another, and the agent may come late on a busy machine.
+        kernel.withLock { $0 }?.invalidateAttributes(inode(id))
         library.tell(.content(id))
         library.awaitTold()
     }
