@@ -42,7 +42,8 @@ struct SignCommand: ParsableCommand {
         for path in paths { Output.print(try sign(path)) }
     }
 
-    private func sign(_ path: FilePath) throws -> FilePath {
+    /// - Returns: the signed path; that of a box ends with a slash.
+    private func sign(_ path: FilePath) throws -> [UInt8] {
         guard let mount = try MountPoint.ours(with: path, below: ["folders", "resources"]) else {
             throw ExitStatus.failed.because(
                 "\(path) is not below the folders/ of an assetfs mount; one with view=folders has no signed paths."
@@ -52,6 +53,6 @@ struct SignCommand: ParsableCommand {
         guard let signed = try ExtendedAttribute.bytes(attribute, of: path) else {
             throw ExitStatus.failed.because("\(path) is nothing that can be signed.")
         }
-        return mount.appending(name: signed)
+        return mount.bytes + [0x2F] + signed
     }
 }

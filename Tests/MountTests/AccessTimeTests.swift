@@ -58,7 +58,8 @@ struct AccessTimeTests {
                     .output
             }
             try remount(library, on: root, scratch: scratch) { mount in
-                #expect(try run("stat", "-c", "%.9X %.9Z", mount.path("f")).check().output == before)
+                let after = try run("stat", "-c", "%.9X %.9Z", mount.path("f")).check().output
+                #expect(after == before)
             }
         }
     }

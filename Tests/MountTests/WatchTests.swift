@@ -82,8 +82,9 @@ struct WatchTests {
             assert text("d/r.txt") == b"other"
             watch("d", lambda: make(own + "r.txt", "again"), "MODIFY r.txt", mask=CREATE | DELETE | MOVED_FROM | MOVED_TO | MODIFY)
             assert text("d/r.txt") == b"again"
-            def save(): make(own + ".r.txt.swp", "saved"); os.rename(own + ".r.txt.swp", own + "r.txt")
-            watch("d", save, "CREATE .r.txt.swp", "DELETE .r.txt.swp", "DELETE r.txt", "CREATE r.txt")
+            watch("d", lambda: make(own + ".r.txt.swp", "saved"), "CREATE .r.txt.swp")
+            save = lambda: os.rename(own + ".r.txt.swp", own + "r.txt")
+            watch("d", save, "DELETE .r.txt.swp", "DELETE r.txt", "CREATE r.txt")
             assert text("d/r.txt") == b"saved"
             watch("d", lambda: os.unlink(own + "r.txt"), "DELETE r.txt")
             assert os.listdir("d") == []
