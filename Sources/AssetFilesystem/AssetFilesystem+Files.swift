@@ -116,8 +116,11 @@ extension AssetFilesystem {
                 try refusing { () throws(LibraryError) in try library.truncate(node, to: 0, isOpening: true) }
                 try dropPrivileges(of: node.id, caller)
             }
-            if !isWriting, flags & 0o1000000 /* O_NOATIME */ == 0, !isAgent(caller) {
+            if !isWriting, flags & 0o1000000 /* O_NOATIME */ == 0, !isAgent(caller),
                 library.noteAccess(to: node, accessTimes)
+            {
+                // Where the file's pages are cached nothing else makes the kernel ask again.
+                kernel.withLock { $0 }?.invalidateAttributes(inode)
             }
             let (counts, isSeen) =
                 isWriting

@@ -66,8 +66,9 @@ final class AccessTimes: Sendable {
 
 extension AssetLibrary {
     /// Notes that a file is opened for reading; its time of access moves if `rule` says so.
-    public func noteAccess(to node: OpenNode, _ rule: AccessTimeRule) {
-        guard rule != .never else { return }
+    /// - Returns: whether it has moved.
+    public func noteAccess(to node: OpenNode, _ rule: AccessTimeRule) -> Bool {
+        guard rule != .never else { return false }
         let due = node.access.withLock { access -> Timestamp? in
             guard let (last, changed) = access else { return nil }
             let now = Timestamp.now
@@ -77,6 +78,7 @@ extension AssetLibrary {
             return now
         }
         if let due { accessTimes.set(due, of: node.id) }
+        return due != nil
     }
 
     /// The time of the last access to a node, where the catalog does not have it yet.
@@ -91,7 +93,6 @@ extension AssetLibrary {
                 for (node, time) in times { try records.setAccessTime(of: node, to: time) }
             }
             accessTimes.remove(times)
-            for node in times.keys { herald.tell(.attributes(node)) }
         } catch {
             // Nothing but times is lost.
             accessTimes.remove(times)
