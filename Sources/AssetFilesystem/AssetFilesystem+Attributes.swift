@@ -35,6 +35,10 @@ extension AssetFilesystem {
         // The agent's truncate(2) says that the file was written to already.
         if isAgent(caller) { return try getattr(inode, for: caller) }
         try refuseFixed(id, changes)
+        // First of all, because the request is tried again when it had to wait for that.
+        if handle == nil, let size = changes.size, try self.record(id).size > size {
+            try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) }
+        }
         // To its own size a file need not be copied to be cut.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false

@@ -84,6 +84,8 @@ extension AssetFilesystem {
             return opened
         }
         let isTruncating = flags & O_TRUNC != 0
+        // First of all, because the open is tried again when it had to wait for that.
+        if isTruncating { try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) } }
         if isWriting || isTruncating {
             let appends = isWriting && flags & O_APPEND != 0 && !isTruncating
             try refusing { () throws(LibraryError) in try library.refuseOpening(id, appends: appends) }
@@ -125,7 +127,14 @@ extension AssetFilesystem {
             let (counts, isSeen) =
                 isWriting
                 ? (false, false) : isAgent(caller) ? (false, true) : counts(node.id, flags: flags, for: caller)
-            var opened = try opened(node, isWriting: isWriting, reader: counts ? caller.uid : nil, for: caller)
+            // > PROT_WRITE […] requires that the file be open for reading and writing — mmap(2)
+            var opened = try opened(
+                node,
+                isWriting: isWriting,
+                reader: counts ? caller.uid : nil,
+                mayMapForWriting: flags & O_ACCMODE == O_RDWR,
+                for: caller
+            )
             // Whose reading counts has to be seen to read.
             if isSeen, opened.backing == nil { opened.keepsCache = false }
             if isWriting, let handle = opened.handle.object as? OpenFileHandle,
@@ -170,6 +179,7 @@ extension AssetFilesystem {
         isWriting: Bool,
         isReplacement: Bool = false,
         reader: UInt32? = nil,
+        mayMapForWriting: Bool = true,
         for caller: Caller
     ) throws(OperationFailure) -> Opened {
         let kernel = kernel.withLock { $0 }
@@ -187,7 +197,7 @@ extension AssetFilesystem {
             return backing
         }
         if opened.backing == nil, library.takeStale(node.id) { opened.keepsCache = false }
-        if isWriting, opened.backing != nil {
+        if isWriting, mayMapForWriting, opened.backing != nil {
             try refusing { () throws(LibraryError) in try library.prepareForMapping(node) }
         }
         return opened

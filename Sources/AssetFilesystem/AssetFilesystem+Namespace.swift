@@ -219,6 +219,8 @@ extension AssetFilesystem {
         flags: UInt32,
         waits: Bool
     ) {
+        // The file has its name already: rename(2) does nothing.
+        if source.folder == target.folder, source.name == target.name { return }
         // First both names: the agent's unlink(2) needs the locks of the files, which rename(2) holds until it is answered.
         tell(source, waits: false)
         tell(target, waits: waits)

@@ -158,12 +158,16 @@ extension AssetLibrary {
 
     /// Ends a node's binding where neither handles nor mappings are left; an upload that mappings have made has its verdict.
     ///
-    /// `handles` are those of the callers, which do not count.
+    /// `handles` are those of the caller, which do not count, nor does that of the watch over mappings. An open that comes meanwhile has
+    /// its handle counted, or waits for `attachment` and finds the binding ended.
     func unbind(_ node: OpenNode, besides handles: Int, isClosing: Bool = false) -> Unbinding {
         node.attachment.withLock { attachment in
             node.upload.withLock { upload in
                 guard upload.isBound else { return .done }
-                guard openNodes.withLock({ ($0[node.id]?.handles ?? 0) <= handles }) else { return .isOpen }
+                let others = openNodes.withLock { nodes in
+                    (nodes[node.id]?.handles ?? 0) - (node.isWatched.load(ordering: .relaxed) ? 1 : 0)
+                }
+                guard others <= handles else { return .isOpen }
                 let (file, digest) = node.shown.withLock { ($0.file, $0.digest) }
                 guard file?.isReferencedElsewhere() != true else { return .isReferenced }
                 do throws(LibraryError) { try noticeMappedChanges(&upload, of: node) } catch {

@@ -138,7 +138,7 @@ extension AssetLibrary {
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
             return nil
         }
-        if let target { try settleBeforeRemoval(of: target.id) }
+        if let target { try settleBeforeLoss(of: target.id) }
         let isAside = classes.1 != .final || newName.isBackup(of: name)
         let entersPipeline = classes.0 != .final && classes.1 == .final
         var isIntoBackups = false

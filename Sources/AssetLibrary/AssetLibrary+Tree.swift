@@ -80,7 +80,7 @@ extension AssetLibrary {
         try refuseVacating(name, in: parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
         if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }), node.links == 1 {
-            try settleBeforeRemoval(of: node.id)
+            try settleBeforeLoss(of: node.id)
         }
         let node = try write { records in
             guard let node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {

@@ -51,8 +51,6 @@ extension AssetLibrary {
         gid: UInt32 = 0
     ) throws(LibraryError) -> OpenNode {
         let uploader = Uploader(uid: uid, gid: gid)
-        // What was uploaded a moment ago becomes a version before it is gone.
-        if forWriting, isTruncating { settleBeforeTruncation(of: id) }
         let node = retain(id)
         if forWriting { unbindForWriting(node) }
         do throws(LibraryError) {
@@ -175,7 +173,10 @@ extension AssetLibrary {
         let (isLast, isKept) = openNodes.withLock { nodes -> (Bool, Bool) in
             guard let found = nodes[node.id], found.node === node else { return (false, false) }
             // The last handle goes to the watch over mappings.
-            if found.handles == 1, node.isBound.load(ordering: .relaxed) { return (false, true) }
+            if found.handles == 1, node.isBound.load(ordering: .relaxed) {
+                node.isWatched.store(true, ordering: .relaxed)
+                return (false, true)
+            }
             nodes[node.id] = found.handles > 1 ? (found.node, found.handles - 1) : nil
             return (found.handles == 1, false)
         }

@@ -64,9 +64,14 @@ extension AssetLibrary {
     }
 
     /// Has long verdicts, one after the other: those that requests wait for come first, and then the smallest.
-    func settleLong() {
+    ///
+    /// A thread that is `onlyForData` leaves files of which holes are the most to others.
+    func settleLong(onlyForData: Bool) {
         while !isClosing.isSet {
-            let next = due().filter { isLong($0.node) }.min { one, two in
+            let long = due().filter { isLong($0.node) }
+            let next = long.filter { !onlyForData || !isMostlyHoles($0.node, besides: Self.askedBytes) }.min {
+                one,
+                two in
                 let wanted = waiting.withLock { ($0[one.id]?.isWanted ?? false, $0[two.id]?.isWanted ?? false) }
                 return wanted.0 == wanted.1 ? one.node.content.size < two.node.content.size : wanted.0
             }
@@ -75,7 +80,7 @@ extension AssetLibrary {
             let isWanted = waiting.withLock { $0[id]?.isWanted ?? false }
             BackgroundThread.setPriority(isWanted ? 0 : 10)
             do throws(LibraryError) {
-                guard try prepareVerdict(on: node) else {
+                guard try prepareVerdict(on: node, isWanted: isWanted) else {
                     // The file has changed meanwhile: it is read again when it is quiet.
                     waiting.withLock { waiting in
                         waiting[id]?.isRunning = false
@@ -103,6 +108,14 @@ extension AssetLibrary {
         }
     }
 
+    /// Whether a request waits for a verdict that no thread is at: a reading that no request waits for gives way.
+    private func isOtherWanted(than id: NodeID) -> Bool {
+        waiting.withLock { waiting in
+            !(waiting[id]?.isWanted ?? false)
+                && waiting.contains { $1.isWanted && !$1.isRunning && $1.notBefore == nil }
+        }
+    }
+
     private func claim(_ id: NodeID) -> Bool {
         waiting.withLock { waiting in
             guard waiting[id]?.isRunning == false else { return false }
@@ -121,7 +134,7 @@ extension AssetLibrary {
 
     /// Reads a file for its verdict, without a lock.
     /// - Returns: false where the file has changed meanwhile, so that nothing is known of it.
-    private func prepareVerdict(on node: OpenNode) throws(LibraryError) -> Bool {
+    private func prepareVerdict(on node: OpenNode, isWanted: Bool) throws(LibraryError) -> Bool {
         let size = node.content.size
         let job = try node.upload.withLock { upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool)? in
             try noticeMappedChanges(&upload, of: node)
@@ -131,6 +144,7 @@ extension AssetLibrary {
         guard let (staged, changes, count, isBound) = job else { return true }
         let isCancelled = {
             self.isClosing.isSet || changes.value != count || node.isUnlinked.load(ordering: .relaxed)
+                || !isWanted && self.isOtherWanted(than: node.id)
         }
         do throws(BlobStoreError) {
             var (source, since): (StagedFile, Timestamp?) = (staged, nil)
@@ -207,22 +221,13 @@ extension AssetLibrary {
         try finish(node)
     }
 
-    /// Has a verdict that waits before a file is cut to nothing, if it reads little; the log has its failure.
-    func settleBeforeTruncation(of id: NodeID) {
-        do throws(LibraryError) {
-            try settleIfQuick(id)
-        } catch {
-            log.error("The upload to node \(id) could not be ended: \(error)")
-        }
-    }
-
-    /// Has a verdict that waits before a file loses its name or asset, so that its bytes are kept.
+    /// Has a verdict that waits before a file loses its name or asset, or is cut, so that its bytes are kept.
     ///
     /// A failed verdict, which the log has, holds nothing up: a file that cannot be read can be removed. Nor do the holes of a sparse
     /// file, of which reading takes longer than of its data.
     /// - Throws: `.pending` where it takes long.
-    func settleBeforeRemoval(of id: NodeID) throws(LibraryError) {
-        guard let entry = waiting.withLock({ $0[id] }), let node = openNode(id),
+    public func settleBeforeLoss(of id: NodeID) throws(LibraryError) {
+        guard hasWaiting, let entry = waiting.withLock({ $0[id] }), let node = openNode(id),
             !node.isUnlinked.load(ordering: .relaxed)
         else { return }
         if isLong(node) {

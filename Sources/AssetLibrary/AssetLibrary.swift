@@ -179,7 +179,9 @@ public final class AssetLibrary: Sendable {
             }
         }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
-        for worker in longSettlers { worker.start(delay: .zero) { [weak self] in self?.settleLong() } }
+        for (number, worker) in longSettlers.enumerated() {
+            worker.start(delay: .zero) { [weak self] in self?.settleLong(onlyForData: number > 0) }
+        }
         resumptions.start()
         md5Requests.start()
         mapped.worker.startRepeating(delay: .zero) { [weak self] in self?.watchMappings() }
@@ -259,7 +261,8 @@ public final class AssetLibrary: Sendable {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
-            scrub.worker, mover.worker, counters.worker, accessTimes.worker, sweeper, roomMaker, md5Worker, searchWorker, eventTeller,
+            scrub.worker, mover.worker, counters.worker, accessTimes.worker, sweeper, roomMaker, md5Worker,
+            searchWorker, eventTeller,
             settler, mapped.worker,
             committer,
         ] + longSettlers {

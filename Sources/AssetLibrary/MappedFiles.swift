@@ -6,7 +6,7 @@ internal import Synchronization
 /// Nothing tells when a mapping of a bound file ends, so that it is asked for: at once, and then less and less often.
 ///
 /// ## Concurrency
-/// `nodes` is held for a moment only and takes no other lock.
+/// `nodes` is held for a moment only and takes no other lock. Whether a handle belongs here is `OpenNode.isWatched`.
 final class MappedFiles: Sendable {
     /// Each has one handle that belongs here.
     private let nodes = Mutex<[NodeID: OpenNode]>([:])
@@ -29,16 +29,10 @@ final class MappedFiles: Sendable {
         }
     }
 
-    /// Whether one handle of a node belongs here.
-    func has(_ id: NodeID) -> Bool { nodes.withLock { $0[id] != nil } }
-
-    /// - Returns: whether it was there.
-    func remove(_ node: OpenNode) -> Bool {
+    func remove(_ node: OpenNode) {
         nodes.withLock { nodes in
             // Another object may stand for the same number by now.
-            guard nodes[node.id] === node else { return false }
-            nodes[node.id] = nil
-            return true
+            if nodes[node.id] === node { nodes[node.id] = nil }
         }
     }
 
@@ -56,9 +50,21 @@ extension AssetLibrary {
     /// Lets go of a node that is not mapped any more, or that has other handles, which come here again.
     /// - Returns: whether it has been let go of.
     private func endMapping(of node: OpenNode) -> Bool {
-        guard unbind(node, besides: 1) != .isReferenced else { return false }
-        if mapped.remove(node) { release(node) }
-        return true
+        let outcome = unbind(node, besides: 0)
+        guard outcome != .isReferenced else { return false }
+        let (isGone, isLast) = openNodes.withLock { nodes -> (Bool, Bool) in
+            guard let found = nodes[node.id], found.node === node, node.isWatched.load(ordering: .relaxed) else {
+                return (true, false)
+            }
+            // The other handles have gone meanwhile.
+            if found.handles == 1, node.isBound.load(ordering: .relaxed) { return (false, false) }
+            node.isWatched.store(false, ordering: .relaxed)
+            nodes[node.id] = found.handles > 1 ? (found.node, found.handles - 1) : nil
+            mapped.remove(node)
+            return (true, found.handles == 1)
+        }
+        if isLast { extraction.wake() }
+        return isGone
     }
 
     /// Looks at all nodes that may be mapped.
@@ -72,7 +78,6 @@ extension AssetLibrary {
     /// Ends the binding of a file that is about to be opened for writing, if nothing but the watch over its mappings holds it: else
     /// the first change would copy it.
     func unbindForWriting(_ node: OpenNode) {
-        guard node.isBound.load(ordering: .relaxed), mapped.has(node.id) else { return }
-        _ = unbind(node, besides: 2)
+        if node.isBound.load(ordering: .relaxed) { _ = unbind(node, besides: 1) }
     }
 }

@@ -16,6 +16,8 @@ public final class OpenNode: Sendable {
     let isUnlinked = Atomic(false)
     /// The time of the last access, and that of the last change before the file was opened; nil of a file that this open has made.
     let access = Mutex<(last: Timestamp, changed: Timestamp)?>(nil)
+    /// Whether one handle is that of the watch over mappings; changed and read under `AssetLibrary.openNodes`.
+    let isWatched = Atomic(false)
     /// `Upload.isBound`, for readers without the lock.
     let isBound = Atomic(false)
     /// The file that has the name and stays, where this is for what is written under it; 0 where it is not.

@@ -58,10 +58,11 @@ func answer<Value>(
 /// Serves one request whose operation may have to wait: then it is tried again later, on another thread.
 ///
 /// `body` must own what it uses: the arguments of libfuse's callback are gone when that has returned.
-func answerInTime(
+func answerInTime<Value>(
     _ request: fuse_req_t?,
     _ operation: StaticString,
-    _ body: @escaping @Sendable (any Filesystem, Caller) throws(OperationFailure) -> Void
+    _ body: @escaping @Sendable (any Filesystem, Caller) throws(OperationFailure) -> Value,
+    reply: @escaping @Sendable (fuse_req_t, Value) -> Int32
 ) {
     guard let first = unsafe request else { return }
     // No thread but the one that tries touches the request.
@@ -71,8 +72,9 @@ func answerInTime(
             return
         }
         do throws(OperationFailure) {
-            try body(dispatcher.filesystem, caller)
-            unsafe fuse_reply_err(request, 0)
+            let value = try body(dispatcher.filesystem, caller)
+            let status = unsafe reply(request, value)
+            if status != 0 { dispatcher.log.debug("\(operation): the kernel did not take the reply (\(-status))") }
         } catch {
             if let awaiting = error.awaiting {
                 let waiting = unsafe waiting ?? WaitingRequest(request) { attempt($0) }

@@ -12,14 +12,15 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe setattr = { request, number, attributes, toSet, information in
-            unsafe answer(request, "setattr") { (fs, caller) throws(OperationFailure) in
-                guard let attributes = unsafe attributes else { throw OperationFailure(.invalidArgument) }
-                return try fs.setattr(
-                    inode(number),
-                    AttributeChanges(unsafe attributes.pointee, toSet: toSet),
-                    handle: unsafe information == nil ? nil : try handle(information),
-                    for: caller
-                )
+            var changes: AttributeChanges?
+            if let attributes = unsafe attributes {
+                changes = AttributeChanges(unsafe attributes.pointee, toSet: toSet)
+            }
+            let (wanted, file): (AttributeChanges?, UInt64?) = (changes, unsafe information?.pointee.fh)
+            unsafe answerInTime(request, "setattr") { (fs, caller) throws(OperationFailure) in
+                guard let wanted else { throw OperationFailure(.invalidArgument) }
+                guard let file else { return try fs.setattr(inode(number), wanted, handle: nil, for: caller) }
+                return try fs.setattr(inode(number), wanted, handle: handle(file), for: caller)
             } reply: {
                 unsafe replyAttributes($0, $1)
             }

@@ -21,8 +21,9 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe open = { request, number, information in
-            unsafe answer(request, "open") { (fs, caller) throws(OperationFailure) in
-                try fs.open(inode(number), flags: unsafe information?.pointee.flags ?? 0, for: caller)
+            let flags = unsafe information?.pointee.flags ?? 0
+            unsafe answerInTime(request, "open") { (fs, caller) throws(OperationFailure) in
+                try fs.open(inode(number), flags: flags, for: caller)
             } reply: {
                 unsafe replyOpened($0, $1)
             }
@@ -61,12 +62,16 @@ extension fuse_lowlevel_ops {
             let number = unsafe information?.pointee.fh ?? 0
             unsafe answerInTime(request, "flush") { (fs, caller) throws(OperationFailure) in
                 try fs.flush(handle(number), for: caller)
+            } reply: {
+                unsafe replyEmpty($0, $1)
             }
         }
         unsafe fsync = { request, _, _, information in
             let number = unsafe information?.pointee.fh ?? 0
             unsafe answerInTime(request, "fsync") { (fs, caller) throws(OperationFailure) in
                 try fs.fsync(handle(number), for: caller)
+            } reply: {
+                unsafe replyEmpty($0, $1)
             }
         }
         unsafe release = { request, _, information in

@@ -34,6 +34,8 @@ extension fuse_lowlevel_ops {
             let name = unsafe Name(name)
             unsafe answerInTime(request, "unlink") { (fs, caller) throws(OperationFailure) in
                 try fs.unlink(name, in: inode(parent), for: caller)
+            } reply: {
+                unsafe replyEmpty($0, $1)
             }
         }
         unsafe rmdir = { request, parent, name in
@@ -47,6 +49,8 @@ extension fuse_lowlevel_ops {
             let (name, newName) = unsafe (Name(name), Name(newName))
             unsafe answerInTime(request, "rename") { (fs, caller) throws(OperationFailure) in
                 try fs.rename(name, in: inode(parent), to: newName, in: inode(newParent), flags: flags, for: caller)
+            } reply: {
+                unsafe replyEmpty($0, $1)
             }
         }
     }

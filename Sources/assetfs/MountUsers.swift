@@ -21,7 +21,7 @@ struct MountUsers {
 
     /// What keeps the filesystem there although the mount is gone; empty where nothing does.
     var holders: [String] {
-        var result = MountPoint.all().filter { $0.device == mount.device }.map {
+        var result = MountPoint.all().filter(isSame).map {
             "it is mounted on \($0.path), too (“umount \($0.path)” ends that)"
         }
         let own = FilePath("/proc/self/ns/mnt").linkTarget()
@@ -29,12 +29,17 @@ struct MountUsers {
         for process in Self.processes() {
             // One of each namespace is enough.
             guard let namespace = FilePath("/proc/\(process)/ns/mnt").linkTarget(), seen.insert(namespace).inserted,
-                let copy = MountPoint.all(of: "\(process)").first(where: { $0.device == mount.device })
+                let copy = MountPoint.all(of: "\(process)").first(where: isSame)
             else { continue }
             result.append("\(Self.describe(process)) has it on \(copy.path) in a mount namespace of its own")
         }
         if result.isEmpty, let programs = inUse { result.append("it is in use by \(programs)") }
         return Array(result.prefix(Self.limit))
+    }
+
+    /// Whether a mount is one of the same library: a device's number alone is given again as soon as its filesystem is gone.
+    private func isSame(_ other: MountPoint) -> Bool {
+        other.device == mount.device && other.type == mount.type && other.source == mount.source
     }
 
     /// Whether a process has a file open or mapped in the mount, or its current or root directory.

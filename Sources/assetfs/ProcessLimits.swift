@@ -8,6 +8,9 @@ enum ProcessLimits {
     /// How many files an idle mount has open.
     private static let leastFiles: rlim_t = 256
     private static let stack = 8 << 20
+    private static let leastSignals: rlim_t = 64
+    /// Addresses for the stacks and arenas of all threads, the catalog's cache and mapped libraries, with room to spare.
+    private static let leastMemory: rlim_t = 1536 << 20
 
     /// Raises the limits as far as they may be, and sets what is inherited besides.
     /// - Throws: a sentence on a limit with which no mount works.
@@ -26,6 +29,22 @@ enum ProcessLimits {
             throw ExitStatus.failed.because(
                 "At most \(files) files may be open (ulimit -n), and a mount needs \(leastFiles); raise the limit, or mount as root."
             )
+        }
+        // Threads are ended by real-time signals, each of which is queued: pthread_cancel(3).
+        raise(RLIMIT_SIGPENDING, to: 1024)
+        let signals = limit(RLIMIT_SIGPENDING).rlim_cur
+        guard signals >= leastSignals else {
+            throw ExitStatus.failed.because(
+                "At most \(signals) signals may be queued (ulimit -i), and a mount needs \(leastSignals); raise the limit, or mount as root."
+            )
+        }
+        for (resource, letter) in [(RLIMIT_AS, "v"), (RLIMIT_DATA, "d")] {
+            let memory = limit(resource).rlim_cur
+            guard memory >= leastMemory else {
+                throw ExitStatus.failed.because(
+                    "At most \(memory >> 20) MiB of memory may be used (ulimit -\(letter)), and a mount needs \(leastMemory >> 20) MiB of addresses; raise the limit, or mount as root."
+                )
+            }
         }
         // A thread gets the stack that was the limit when the process began.
         var attributes = pthread_attr_t()
