@@ -8,6 +8,8 @@ enum ProcessLimits {
     /// How many files an idle mount has open.
     private static let leastFiles: rlim_t = 256
     private static let stack = 8 << 20
+    /// RLIMIT_SIGPENDING, which Glibc's module hides.
+    private static let queuedSignals = __rlimit_resource(rawValue: 11)
     private static let leastSignals: rlim_t = 64
     /// Addresses for the stacks and arenas of all threads, the catalog's cache and mapped libraries, with room to spare.
     private static let leastMemory: rlim_t = 1536 << 20
@@ -31,18 +33,18 @@ enum ProcessLimits {
             )
         }
         // Threads are ended by real-time signals, each of which is queued: pthread_cancel(3).
-        raise(RLIMIT_SIGPENDING, to: 1024)
-        let signals = limit(RLIMIT_SIGPENDING).rlim_cur
+        raise(queuedSignals, to: 1024)
+        let signals = limit(queuedSignals).rlim_cur
         guard signals >= leastSignals else {
             throw ExitStatus.failed.because(
                 "At most \(signals) signals may be queued (ulimit -i), and a mount needs \(leastSignals); raise the limit, or mount as root."
             )
         }
-        for (resource, letter) in [(RLIMIT_AS, "v"), (RLIMIT_DATA, "d")] {
+        for resource in [RLIMIT_AS, RLIMIT_DATA] {
             let memory = limit(resource).rlim_cur
             guard memory >= leastMemory else {
                 throw ExitStatus.failed.because(
-                    "At most \(memory >> 20) MiB of memory may be used (ulimit -\(letter)), and a mount needs \(leastMemory >> 20) MiB of addresses; raise the limit, or mount as root."
+                    "At most \(memory >> 20) MiB of memory may be used (ulimit -v, -d), and a mount needs \(leastMemory >> 20) MiB of addresses; raise the limit, or mount as root."
                 )
             }
         }

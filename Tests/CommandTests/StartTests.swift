@@ -104,6 +104,7 @@ struct StartTests {
             echo c > one/folders/c; is "$(cat one/folders/c)" c; $ASSETFS umount one
             for limit in '-s 100' '-n 1000' '-c 0'; do $little $limit $ASSETFS mount lib one; find one > /dev/null; echo d > one/folders/d; $ASSETFS umount one; done
             says 1 'ulimit -n' $little -n 40 $ASSETFS mount lib one; says 1 'ulimit -v' $little -v 300000 $ASSETFS mount lib one; says 1 'ulimit -v, -d' $little -d 50000 $ASSETFS mount lib one
+            says 1 'ulimit -v, -d' $little -v 1000000 $ASSETFS mount lib one; says 1 'ulimit -i' $little -i 0 $ASSETFS mount lib one
             is "$(mounts one)" 0
             """
         )

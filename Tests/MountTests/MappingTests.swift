@@ -119,6 +119,22 @@ struct MappingTests {
         }
     }
 
+    @Test func `opens for reading and writing alternate without an error`() throws {
+        try run(
+            """
+            import random
+            names = [f"e{n}" for n in range(4)]
+            for name in names: put(name)
+            def opens(seed):
+                chosen = random.Random(seed)
+                for _ in range(3000): os.close(os.open(chosen.choice(names), chosen.choice((os.O_RDONLY, os.O_RDWR))))
+            for process in [child(lambda seed=seed: opens(seed)) for seed in range(3)]: wait(process)
+            for name in names: assert text(name) == b"." * SIZE
+            """,
+            "passthrough"
+        )
+    }
+
     @Test func `a mount in which a file is mapped is in use, and ends when the mapping does`() throws {
         try withMountedLibrary { mount in
             let program =

@@ -74,6 +74,36 @@ struct SparseTests {
         )
     }
 
+    @Test func `a file of data does not wait for files of holes`() throws {
+        try runScript(
+            """
+            cd folders; for n in 1 2 3 4 5; do truncate -s 8T $n; done
+            # Their verdicts begin two seconds after the last write.
+            sleep 3
+            head -c 100M /dev/urandom > $SCRATCH/new; split -n 2 $SCRATCH/new $SCRATCH/half
+            for half in ab:50 aa:0; do
+                dd if=$SCRATCH/half${half%:*} of=a bs=1M oflag=seek_bytes seek=${half#*:}M conv=notrunc status=none
+            done
+            rm a; cmp ../trash/*-a $SCRATCH/new; rm 1 2 3 4 5
+            """
+        )
+    }
+
+    @Test func `the original of a large file is kept also when it is cut at once`() throws {
+        try runScript(
+            """
+            cd folders; head -c 100M /dev/urandom > $SCRATCH/new; split -n 2 $SCRATCH/new $SCRATCH/half
+            put() {
+                for half in ab:50 aa:0; do
+                    dd if=$SCRATCH/half${half%:*} of=$1 bs=1M oflag=seek_bytes seek=${half#*:}M conv=notrunc status=none
+                done
+            }
+            put a; echo resized > a; cmp ../resources/$(value id a)/versions/1-a $SCRATCH/new
+            put b; truncate -s 10 b; sync b; sha=$(value sha256 b); cmp ../resources/$(value id b)/versions/1-b $SCRATCH/new
+            """
+        )
+    }
+
     @Test func `a large file that is not written in order is in the trash with its last bytes`() throws {
         try runScript(
             """
