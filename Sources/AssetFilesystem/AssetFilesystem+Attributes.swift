@@ -36,7 +36,7 @@ extension AssetFilesystem {
         if isAgent(caller) { return try getattr(inode, for: caller) }
         try refuseFixed(id, changes)
         // First of all, because the request is tried again when it had to wait for that.
-        if handle == nil, let size = changes.size, try self.record(id).size > size {
+        if let size = changes.size, library.mayLoseBytes(of: id), try self.record(id).size > size {
             try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) }
         }
         // To its own size a file need not be copied to be cut.

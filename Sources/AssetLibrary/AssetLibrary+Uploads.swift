@@ -386,6 +386,7 @@ extension AssetLibrary {
 extension OpenNode.Upload {
     mutating func addWriter(_ uploader: Uploader) {
         writers += 1
+        openings += 1
         self.uploader = uploader
         // What was refused before is nothing to the newcomer.
         (refusal, refused, exceeded) = (nil, nil, nil)

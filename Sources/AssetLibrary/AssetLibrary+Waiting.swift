@@ -215,6 +215,12 @@ extension AssetLibrary {
     /// Whether a file's verdict waits.
     func isWaiting(_ id: NodeID) -> Bool { waiting.withLock { $0[id] != nil } }
 
+    /// Whether a file has bytes of an earlier opening that no version has yet, because their verdict waits.
+    public func mayLoseBytes(of id: NodeID) -> Bool {
+        guard hasWaiting, isWaiting(id), let node = openNode(id) else { return false }
+        return node.upload.withLockIfAvailable { $0.writers == 0 || $0.lastOpening != $0.openings } ?? true
+    }
+
     /// Has a verdict that waits at once, if it reads little; else the file stays what it was at its last verdict.
     func settleIfQuick(_ id: NodeID) throws(LibraryError) {
         guard isWaiting(id), let node = openNode(id), !isLong(node) else { return }

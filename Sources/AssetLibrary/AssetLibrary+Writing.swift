@@ -90,6 +90,9 @@ extension AssetLibrary {
         isFirst = try node.upload.withLock { upload throws(LibraryError) in
             takeUpRefused(&upload, of: node)
             let former = node.content.size
+            // A file that another opening has written, and that is cut now, has been a content of its own.
+            if keeping < former, upload.lastOpening != upload.openings { upload.version = nil }
+            upload.lastOpening = upload.openings
             try checkLimit(resize(former), from: former, &upload)
             do throws(BlobStoreError) {
                 // The copy of a whole file is dirty without a staged one.

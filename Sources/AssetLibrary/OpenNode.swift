@@ -48,6 +48,9 @@ public final class OpenNode: Sendable {
     struct Upload: ~Copyable {
         /// Handles that can write.
         var writers = 0
+        /// How often the file was opened for writing, and what that was at the last change.
+        var openings = 0
+        var lastOpening = 0
         /// The private file behind `shown.file`; nil while that is a blob, which nothing may write to.
         var staged: StagedFile?
         /// Whether bytes changed since the last verdict.
