@@ -52,7 +52,17 @@ extension AssetFilesystem {
             isOfView
             ? unsure(record, name.bytes, in: self.node(parent)) : entry(record, named: spot.name, in: spot.folder)
         let isReplacement = spot.replaced != nil
-        return (answer, try opened(node, isWriting: true, isReplacement: isReplacement, for: caller))
+        let mayMap = flags & O_ACCMODE == O_RDWR
+        return (
+            answer,
+            try opened(
+                node,
+                isWriting: true,
+                isReplacement: isReplacement,
+                mayMapForWriting: mayMap,
+                for: caller
+            )
+        )
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -183,7 +193,13 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Opened {
         let kernel = kernel.withLock { $0 }
-        let handle = OpenFileHandle(node: node, isWriting: isWriting, isReplacement: isReplacement, reader: reader)
+        let handle = OpenFileHandle(
+            node: node,
+            isWriting: isWriting,
+            mayMapForWriting: isWriting && mayMapForWriting,
+            isReplacement: isReplacement,
+            reader: reader
+        )
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false
         opened.keepsCache = !library.wasHealed(node)
@@ -364,35 +380,6 @@ extension AssetFilesystem {
                 try library.copy(from: source.node, at: start, to: open.node, at: offset, count: Int64(count))
             }
         )
-    }
-
-    /// Finds data and holes of the working file.
-    public func lseek(
-        _ handle: FileHandle,
-        offset: Int64,
-        whence: Int32,
-        for caller: Caller
-    ) throws(OperationFailure) -> Int64 {
-        guard let open = handle.object as? OpenFileHandle else {
-            return try lseek(handle.object as? OpenViewHandle, offset: offset, whence: whence)
-        }
-        let (file, size) = open.node.content
-        // > ENXIO whence is SEEK_DATA or SEEK_HOLE, and offset is beyond the end of the file — lseek(2)
-        guard let file, offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
-        // Its file is another node's as well; to call all of it data is always right.
-        if open.node.isShared { return whence == 4 /* SEEK_HOLE */ ? size : offset }
-        let found = try refusing { () throws(LibraryError) in try library.seek(file, offset, whence: whence) }
-        guard let found else { throw OperationFailure(.noSuchAddressOrDevice) }
-        return min(found, size)
-    }
-
-    /// A view's file is all data.
-    private func lseek(_ view: OpenViewHandle?, offset: Int64, whence: Int32) throws(OperationFailure) -> Int64 {
-        guard let view else { throw OperationFailure(.badFileDescriptor) }
-        let known = view.version?.size ?? view.content.map { Int64($0.count) }
-        let size = if let known { known } else { try reading { try $0.size(of: view.journal) } }
-        guard offset < size, offset >= 0 else { throw OperationFailure(.noSuchAddressOrDevice) }
-        return whence == 4 /* SEEK_HOLE */ ? size : offset
     }
 
     private func writable(_ handle: FileHandle) throws(OperationFailure) -> OpenFileHandle {

@@ -137,7 +137,7 @@ extension AssetFilesystem {
             letGoDropped(former.node)
         }
         if !isTemporary { removedNodes.withLock { _ = $0.insert(record.id) } }
-        var opened = Opened(OpenFileHandle(node: node, isWriting: true, dropped: own))
+        var opened = Opened(OpenFileHandle(node: node, isWriting: true, mayMapForWriting: true, dropped: own))
         opened.isDirect = kernel.withLock { $0 }?.allowsMappingDirectFiles ?? false
         opened.keepsCache = true
         return (unsure(record), opened)

@@ -23,20 +23,28 @@ final class OpenFileHandle: Sendable {
     /// Whether anything was written through this handle since the last close(2).
     let isModified = Atomic(false)
 
+    /// Whether a program may map the file for writing through this handle.
+    private let mayMapForWriting: Bool
+
     init(
         node: OpenNode,
         isWriting: Bool,
+        mayMapForWriting: Bool = false,
         isReplacement: Bool = false,
         dropped: SignedPaths.Name? = nil,
         reader: UInt32? = nil
     ) {
         self.reader = reader
+        self.mayMapForWriting = mayMapForWriting
+        if mayMapForWriting { node.mappers.add(1, ordering: .relaxed) }
         self.node = node
         self.isWriting = isWriting
         self.isReplacement = isReplacement
         self.dropped = dropped
         mayHavePrivileges = Atomic(isWriting)
     }
+
+    deinit { if mayMapForWriting { node.mappers.subtract(1, ordering: .relaxed) } }
 }
 
 /// One open directory, or file of a view.

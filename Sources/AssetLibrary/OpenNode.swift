@@ -22,6 +22,8 @@ public final class OpenNode: Sendable {
     let isBound = Atomic(false)
     /// The file that has the name and stays, where this is for what is written under it; 0 where it is not.
     let original = Atomic<Int64>(0)
+    /// How many handles may be mapped for writing.
+    public let mappers = Atomic(0)
     /// What the user of the library keeps with the open file; gone with its last handle.
     public let attachment = Mutex<(any AnyObject & Sendable)?>(nil)
 
@@ -115,6 +117,11 @@ public final class OpenNode: Sendable {
         self.id = id
         shown = Mutex(Shown())
         upload = Mutex(Upload())
+    }
+
+    /// Whether a shared mapping through the kernel's page cache may have bytes that have not come here yet.
+    public var mayHaveUnwrittenPages: Bool {
+        mappers.load(ordering: .relaxed) > 0 && !isBound.load(ordering: .relaxed)
     }
 
     /// Whether another node is bound to the same blob, so that only `AssetLibrary.readShared` reads the right bytes.

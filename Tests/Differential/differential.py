@@ -9,6 +9,7 @@ import argparse
 import collections
 import ctypes
 import errno
+import fcntl
 import hashlib
 import mmap
 import os
@@ -240,6 +241,9 @@ class Process:
             return os.copy_file_range(other[side], handle[side], 1 << 20, 0, 0)
 
         def seek_data(side, _):
+            # The kernel does not write what is mapped before it asks a FUSE filesystem for holes (docs/SEMANTICS.md, Mappings).
+            if self.mappings or fcntl.fcntl(handle[side], fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+                os.fsync(handle[side])
             size = os.fstat(handle[side]).st_size
             position = os.lseek(handle[side], 0, os.SEEK_CUR)
             try:
