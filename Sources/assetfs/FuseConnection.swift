@@ -34,17 +34,9 @@ struct FuseConnection {
     }
 
     private static func all() -> [FuseConnection] {
-        contents(of: "/proc/self/mountinfo").split(separator: 0x0A).compactMap { line in
-            let fields = line.split(separator: 0x20).map(Array.init)
-            guard let dash = fields.firstIndex(of: [0x2D]), dash + 2 < fields.count, dash > 4,
-                fields[dash + 1].elementsEqual("fuse.assetfs".utf8),
-                let minor = fields[2].split(separator: UInt8(ascii: ":")).last
-            else { return nil }
-            return FuseConnection(
-                path: unescaped(fields[4]),
-                library: unescaped(fields[dash + 2]),
-                number: String(decoding: minor, as: UTF8.self)
-            )
+        MountPoint.all().filter { $0.type == "fuse.assetfs" }.compactMap { mount in
+            guard let minor = mount.device.split(separator: ":").last else { return nil }
+            return FuseConnection(path: mount.path.bytes, library: mount.source.bytes, number: String(minor))
         }
     }
 
@@ -128,21 +120,6 @@ struct FuseConnection {
 
     private static func contents(of path: String) -> [UInt8] {
         (try? Data(contentsOf: URL(fileURLWithPath: path))).map([UInt8].init) ?? []
-    }
-
-    /// > space, tab, newline and backslash are written as \040, \011, \012 and \134 — proc(5)
-    private static func unescaped(_ text: [UInt8]) -> [UInt8] {
-        var (result, rest): ([UInt8], ArraySlice<UInt8>) = ([], text[...])
-        while let byte = rest.popFirst() {
-            let digits = rest.prefix(3)
-            if byte == 0x5C, digits.count == 3, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8) {
-                result.append(value)
-                rest = rest.dropFirst(3)
-            } else {
-                result.append(byte)
-            }
-        }
-        return result
     }
 }
 
