@@ -47,7 +47,7 @@ extension AssetFilesystem: Observer {
         }
         let problem = agent.perform(work(kind, name))
         guard problem != nil, problem != .socketNotConnected, problem != .timedOut else { return }
-        // The state is another meanwhile, or nothing may be written there; what is cached must be right in any case.
+        // The state has changed meanwhile, or the folder cannot be written to; the cached name must be right in any case.
         switch kind {
         case .removal, .appearance: _ = agent.perform(work(.renewal, name))
         case .move(let target, _): for name in [name, target] { _ = agent.perform(work(.renewal, name)) }

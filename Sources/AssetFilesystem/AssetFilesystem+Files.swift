@@ -42,7 +42,7 @@ extension AssetFilesystem {
                     gid: caller.gid
                 )
             } catch .nameTaken where flags & O_EXCL == 0 {
-                // The name has come by itself since the kernel looked: looked up again, it is opened.
+                // The library has made the name since the kernel looked it up: a second lookup finds the file, and opens it.
                 throw .replaced
             }
         }

@@ -203,7 +203,7 @@ extension AssetFilesystem {
                 gid: caller.gid
             )
         }
-        // The kernel holds both folders until it is answered: what is cached of others can be put right before.
+        // The kernel holds both folders until it is answered: the cached names of other folders can be put right before.
         let held = [node(parent), node(newParent)]
         let mayWait = [source, target].allSatisfy { !$0.isAlias || !held.contains($0.folder) }
         if let replaced { noteRemoval(replaced) }

@@ -185,7 +185,7 @@ extension AssetFilesystem {
         var isAlias = false
         /// The asset whose file is to be replaced by what is made under another name.
         var replaced: AssetLibrary.Resource?
-        /// Whether what comes to have the name replaces an asset's file in `resources/ID/`.
+        /// Whether a file that gets the name replaces an asset's file in `resources/ID/`.
         var isReplacement = false
     }
 

@@ -88,7 +88,7 @@ final class NotificationAgent: Sendable {
         self.log = log
     }
 
-    /// Starts the process for what has just been mounted.
+    /// Starts the process for a mount that has just been made.
     func start() {
         let device = Self.device(of: mountpoint)
         state.withLock { $0.device = device }
@@ -160,16 +160,7 @@ final class NotificationAgent: Sendable {
         guard let device else { return nil }
         if known >= 0 { return known }
         reap()
-        var ends: (Int32, Int32) = (-1, -1)
-        let made = unsafe withUnsafeMutableBytes(of: &ends) {
-            unsafe socketpair(
-                AF_UNIX,
-                Int32(SOCK_SEQPACKET.rawValue) | O_CLOEXEC,
-                0,
-                $0.baseAddress?.assumingMemoryBound(to: Int32.self)
-            )
-        }
-        guard made == 0 else { return nil }
+        guard let ends = try? socketPair() else { return nil }
         defer { _ = close(ends.1) }
         var started: Int32?
         do throws(Errno) {

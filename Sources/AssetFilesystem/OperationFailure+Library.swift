@@ -31,7 +31,7 @@ extension OperationFailure {
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
         case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone($0) })
         case .interrupted: self.init(.interrupted)
-        // Without a line in the log for each: a program that goes on trying would fill what is left with them.
+        // Without a line in the log for each: a program that tries again and again would fill the rest of the disk with lines.
         case .noSpace: self.init(.noSpace)
         case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)
         case .unsigned: self.init(.missingKey)

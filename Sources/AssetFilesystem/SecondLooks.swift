@@ -84,7 +84,7 @@ extension AssetFilesystem {
         mode: UInt32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
-        // What is put into a view gets its meaning from the name.
+        // The name of a file that is put into a view decides its meaning.
         guard View(node(parent)) == nil else { throw OperationFailure(.notSupportedOnSocket) }
         let (record, node) = try refusing { () throws(LibraryError) in
             try library.makeTemporary(in: self.node(parent), mode: mode, umask: caller.umask, by: uploader(caller))

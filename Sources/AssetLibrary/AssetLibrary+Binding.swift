@@ -38,12 +38,18 @@ extension AssetLibrary {
                 boundBlobs.withLock { _ = $0.remove(digest) }
                 return nil
             }
-            upload.isBound = true
-            node.isBound.store(true, ordering: .relaxed)
-            boundCount.add(1, ordering: .relaxed)
+            setBound(true, &upload, of: node)
             node.shown.withLock { $0.file = bound }
             return bound
         }
+    }
+
+    /// Changes whether a node is bound: for holders of `upload`, for readers without it, and in the count of bound nodes.
+    func setBound(_ isBound: Bool, _ upload: inout OpenNode.Upload, of node: OpenNode) {
+        guard upload.isBound != isBound else { return }
+        upload.isBound = isBound
+        node.isBound.store(isBound, ordering: .relaxed)
+        boundCount.wrappingAdd(isBound ? 1 : -1, ordering: .relaxed)
     }
 
     /// Makes a bound file private, because a program that opened it for writing may change it through a mapping, and records it.
@@ -176,10 +182,8 @@ extension AssetLibrary {
                 }
                 if upload.staged == nil, let digest { boundBlobs.withLock { _ = $0.remove(digest) } }
                 if node.shown.withLock({ $0.isMapped }) { stalePages.insert(node.id) }
-                upload.isBound = false
                 upload.candidate = nil
-                node.isBound.store(false, ordering: .relaxed)
-                boundCount.subtract(1, ordering: .relaxed)
+                setBound(false, &upload, of: node)
                 node.shown.withLock { $0.isMapped = false }
                 attachment = nil
                 if !isClosing { end(&upload, of: node) }

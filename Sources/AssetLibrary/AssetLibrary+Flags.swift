@@ -19,7 +19,7 @@ extension AssetLibrary {
         guard flags.isSubset(of: .known) else {
             throw .unsupported("Of the flags of chattr(1) only i, a, A and d are kept.")
         }
-        // The verdict on what was written before comes first.
+        // An upload that waits has its verdict first.
         try settleIfQuick(id)
         try space.take(4096)
         mayHaveFlags.store(true, ordering: .relaxed)
@@ -58,12 +58,12 @@ extension AssetLibrary {
         try refuseFixed(id, appends ? .immutable : .fixed)
     }
 
-    /// Refuses to change attributes, but for touching what is append-only.
+    /// Refuses to change attributes, except the times of an append-only file.
     public func refuseAttributes(of id: NodeID, isTouch: Bool) throws(LibraryError) {
         try refuseFixed(id, isTouch ? .immutable : .fixed)
     }
 
-    /// Refuses to take a name away from where it is, or from what has it.
+    /// Refuses to remove a name from a fixed folder, or of a fixed file.
     func refuseVacating(_ name: EntryName, in parent: NodeID) throws(LibraryError) {
         guard mayHaveFlags.load(ordering: .relaxed) else { return }
         try refuseFixed(parent)

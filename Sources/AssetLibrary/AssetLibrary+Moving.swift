@@ -87,7 +87,7 @@ extension AssetLibrary {
     ///
     /// An upload under a temporary name that gets a final one has its verdict here. `isReplacement` says that the new name was
     /// given in `resources/ID/`, so that the former content is kept. With
-    /// `leavesWhiteout` a device 0/0 takes the old name, by which overlayfs knows that what is below has been removed.
+    /// `leavesWhiteout` a device 0/0 takes the old name, by which overlayfs knows that the file below has been removed.
     /// - Returns: the node that lost the new name, if one did.
     public func move(
         _ name: EntryName,

@@ -3,7 +3,7 @@ public import Catalog
 internal import Logging
 internal import Synchronization
 
-// Files that have lost their last name while programs, or the kernel, still refer to them. What is written to one is no upload, and the
+// Files that have lost their last name while programs, or the kernel, still refer to them. A write to one is no upload, and the
 // file keeps it until the last reference is gone, as on any filesystem.
 extension AssetLibrary {
     /// Makes a file without a name, and opens it for writing: open(2) with O_TMPFILE.

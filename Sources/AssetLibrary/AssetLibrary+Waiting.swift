@@ -173,19 +173,15 @@ extension AssetLibrary {
     /// Has a verdict that waits, on a thread that has claimed it.
     private func settle(_ id: NodeID, _ node: OpenNode) {
         do throws(LibraryError) {
-            do throws(LibraryError) {
-                try node.upload.withLock { upload throws(LibraryError) in
+            try node.upload.withLock { upload throws(LibraryError) in
+                do throws(LibraryError) {
                     try finish(&upload, of: node)
-                    // Still under the lock, so that a writer from here on postpones anew, and keeps the node open.
-                    waiting.withLock { _ = $0.removeValue(forKey: id) }
-                    if upload.writers == 0 { dropNameless(&upload, of: node) }
+                } catch .refused {
+                    // It is in the log, and the writer, if it still waits, hears of it.
                 }
-            } catch .refused {
-                // It is in the log, and the writer, if it still waits, hears of it.
-                node.upload.withLock { upload in
-                    waiting.withLock { _ = $0.removeValue(forKey: id) }
-                    if upload.writers == 0 { dropNameless(&upload, of: node) }
-                }
+                // Still under the lock, so that a writer from here on postpones anew, and keeps the node open.
+                waiting.withLock { _ = $0.removeValue(forKey: id) }
+                if upload.writers == 0 { dropNameless(&upload, of: node) }
             }
             verdictWaiters.resume(id)
             release(node)

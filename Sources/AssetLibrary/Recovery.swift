@@ -67,11 +67,9 @@ extension AssetLibrary {
             upload.isRecorded = true
             upload.uploader = Uploader(uid: node.uid, gid: node.gid)
             upload.isAnswered = true
-            upload.isBound = isMapped
+            setBound(isMapped, &upload, of: open)
             upload.digest.disturb()
         }
-        open.isBound.store(isMapped, ordering: .relaxed)
-        if isMapped { boundCount.add(1, ordering: .relaxed) }
         // A time that a program has set after the last write stays.
         let modified = record.modified.map { max($0, written) } ?? (written > node.changed ? written : nil)
         open.shown.withLock {

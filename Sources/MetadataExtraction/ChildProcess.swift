@@ -2,6 +2,22 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
+/// Makes two connected sockets that keep the borders of messages (SOCK_SEQPACKET, unix(7)); programs that are started inherit neither.
+/// - Throws: what socketpair(2) reports.
+public func socketPair() throws(Errno) -> (Int32, Int32) {
+    var ends: (Int32, Int32) = (-1, -1)
+    let made = unsafe withUnsafeMutableBytes(of: &ends) {
+        unsafe socketpair(
+            AF_UNIX,
+            Int32(SOCK_SEQPACKET.rawValue) | O_CLOEXEC,
+            0,
+            $0.baseAddress?.assumingMemoryBound(to: Int32.self)
+        )
+    }
+    guard made == 0 else { throw Errno(rawValue: errno) }
+    return ends
+}
+
 /// Starts a program with no signal blocked: one that this thread blocks is the program's to hear, or to be ended by.
 ///
 /// `descriptors` are what it has as 0, 1, 2 and so on, with /dev/null to write to where there is none, and no others of ours.

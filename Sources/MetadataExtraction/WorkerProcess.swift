@@ -56,16 +56,8 @@ final class WorkerProcess: Sendable {
         guard let program = Self.program else {
             throw .unavailable("assetfs-worker is missing; it belongs beside assetfs or into ../lib/assetfs.")
         }
-        var ends: (Int32, Int32) = (-1, -1)
-        let made = unsafe withUnsafeMutableBytes(of: &ends) {
-            unsafe socketpair(
-                AF_UNIX,
-                Int32(SOCK_SEQPACKET.rawValue) | O_CLOEXEC,
-                0,
-                $0.baseAddress?.assumingMemoryBound(to: Int32.self)
-            )
-        }
-        guard made == 0 else { throw .unavailable("no socket could be made (\(Errno(rawValue: errno)))") }
+        let ends: (Int32, Int32)
+        do { ends = try socketPair() } catch { throw .unavailable("no socket could be made (\(error))") }
         defer { _ = close(ends.1) }
         do throws(Failure) {
             process = try Self.start(kind, program, script, socket: ends.1)

@@ -165,7 +165,7 @@ def main():
     program, chosen = os.path.abspath(options.assetfs), random.Random(options.seed)
     library, mount = f"{options.work}/library", f"{options.work}/mount"
     for folder in (library, mount): os.makedirs(folder, exist_ok=True)
-    if not os.listdir(CONNECTIONS): subprocess.run(["mount", "-t", "fusectl", "none", CONNECTIONS], check=True)
+    if not os.path.ismount(CONNECTIONS): subprocess.run(["mount", "-t", "fusectl", "none", CONNECTIONS], check=True)
     count, start = 0, time.monotonic()
     try:
         for count in range(1, options.kills + 1):
