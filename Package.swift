@@ -90,6 +90,11 @@ let package = Package(
             dependencies: ["AssetLibrary", "AssetModel", "BlobStore", "Catalog", "TestSupport", logging],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "AssetFilesystemTests",
+            dependencies: ["AssetFilesystem", "AssetModel", "FUSE"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "MountTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "ToolTests",

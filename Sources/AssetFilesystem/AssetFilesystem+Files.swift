@@ -46,7 +46,7 @@ extension AssetFilesystem {
                 throw .replaced
             }
         }
-        if spot.replaced != nil { removedNodes.withLock { _ = $0.insert(record.id) } } else { tell(spot, of: record) }
+        if spot.replaced != nil { lookupCounts.noteNameless(record.id) } else { tell(spot, of: record) }
         let isOfView = View(self.node(parent)) != nil
         let answer =
             isOfView

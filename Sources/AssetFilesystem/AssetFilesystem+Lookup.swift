@@ -71,14 +71,11 @@ extension AssetFilesystem {
 
     /// Lets go of nodes; one that has lost its last name goes with the last reference.
     public func forget(_ forgotten: [Forgotten]) {
-        let unknown = lookupCounts.subtract(forgotten)
+        let (unknown, nameless) = lookupCounts.subtract(forgotten)
         aliases.withLock { aliases in
             if !aliases.isEmpty { for node in unknown { aliases[node] = nil } }
         }
-        let removed = removedNodes.withLock { removed in
-            unknown.filter { removed.remove($0) != nil }
-        }
-        forgetNow(removed)
+        forgetNow(nameless)
     }
 
     func forgetNow(_ removed: [NodeID]) {
@@ -187,9 +184,8 @@ extension AssetFilesystem {
 extension AssetFilesystem {
     /// A node without a name goes with the kernel's last reference, or now where there is none; not on the thread of a request.
     func lose(_ node: NodeID) {
-        removedNodes.withLock { _ = $0.insert(node) }
+        lookupCounts.noteNameless(node)
         for alias in aliases.withLock({ $0[node] }) ?? [] { visit(alias) }
-        guard !lookupCounts.has(node), removedNodes.withLock({ $0.remove(node) }) != nil else { return }
-        forgetNow([node])
+        if lookupCounts.takeForgotten(node) { forgetNow([node]) }
     }
 }

@@ -233,6 +233,6 @@ extension AssetFilesystem {
     /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.
     func noteRemoval(_ record: NodeRecord) {
         guard record.links == 0 else { return }
-        removedNodes.withLock { _ = $0.insert(record.id) }
+        lookupCounts.noteNameless(record.id)
     }
 }

@@ -136,7 +136,7 @@ extension AssetFilesystem {
         if let former = signedPaths.add(own, SignedPaths.Drop(node: record.id, isTemporary: isTemporary)) {
             letGoDropped(former.node)
         }
-        if !isTemporary { removedNodes.withLock { _ = $0.insert(record.id) } }
+        if !isTemporary { lookupCounts.noteNameless(record.id) }
         var opened = Opened(OpenFileHandle(node: node, isWriting: true, mayMapForWriting: true, dropped: own))
         opened.isDirect = kernel.withLock { $0 }?.allowsMappingDirectFiles ?? false
         opened.keepsCache = true
@@ -183,7 +183,7 @@ extension AssetFilesystem {
 
     private func letGoDropped(_ node: NodeID) {
         library.letGo(node)
-        removedNodes.withLock { _ = $0.insert(node) }
+        lookupCounts.noteNameless(node)
         library.tell(.lost(node))
     }
 }

@@ -21,8 +21,6 @@ public final class AssetFilesystem: Filesystem {
     let rootView: RootView
     let accessTimes: AccessTimeRule
     let lookupCounts = LookupCounts()
-    /// Nodes without a name that the kernel refers to.
-    let removedNodes = Mutex<Set<NodeID>>([])
     let kernel = Mutex<Kernel?>(nil)
     let detours = Detours()
     let resourceLookups = ResourceLookups()

@@ -84,7 +84,7 @@ extension AssetFilesystem {
         defer {
             if isOwn {
                 library.letGo(id)
-                removedNodes.withLock { _ = $0.insert(id) }
+                lookupCounts.noteNameless(id)
             }
         }
         let isSent = isOwn || detour.map { $0.isAllowed && $0.file == id } ?? false

@@ -5,27 +5,41 @@ internal import Synchronization
 /// The kernel's references to nodes, so that one without a name lives until the last of them is gone.
 ///
 /// ## Concurrency
-/// `counts` is held for a moment only and takes no other lock.
+/// `state` is held for a moment only and takes no other lock. One lock guards both parts: a node that is looked up again while a FORGET
+/// of its former reference is under way, and loses its name then, must not go with that FORGET.
 final class LookupCounts: Sendable {
-    private let counts = Mutex<[NodeID: UInt64]>([:])
+    private struct State {
+        var counts: [NodeID: UInt64] = [:]
+        /// Nodes that go with the kernel's last reference.
+        var nameless: Set<NodeID> = []
+    }
+
+    private let state = Mutex(State())
 
     /// The kernel is about to learn of a node.
-    func add(_ node: NodeID) { counts.withLock { $0[node, default: 0] += 1 } }
+    func add(_ node: NodeID) { state.withLock { $0.counts[node, default: 0] += 1 } }
 
-    /// Whether the kernel knows a node.
-    func has(_ node: NodeID) -> Bool { counts.withLock { $0[node] != nil } }
+    /// Records that a node has no name, and goes with the kernel's last reference.
+    func noteNameless(_ node: NodeID) { state.withLock { _ = $0.nameless.insert(node) } }
+
+    /// Ends the record of a node without a name that the kernel does not know.
+    /// - Returns: whether there was such a one, which is to go now.
+    func takeForgotten(_ node: NodeID) -> Bool {
+        state.withLock { $0.counts[node] == nil && $0.nameless.remove(node) != nil }
+    }
 
     /// Takes references away.
-    /// - Returns: the nodes that the kernel knows no more.
-    func subtract(_ forgotten: [Forgotten]) -> [NodeID] {
-        counts.withLock { counts in
-            forgotten.compactMap { forgotten in
+    /// - Returns: the nodes that the kernel knows no more, and those of them that have no name, which are to go now.
+    func subtract(_ forgotten: [Forgotten]) -> (unknown: [NodeID], nameless: [NodeID]) {
+        state.withLock { state in
+            let unknown: [NodeID] = forgotten.compactMap { forgotten in
                 let node = NodeID(forgotten.inode)
-                guard let count = counts[node] else { return nil }
+                guard let count = state.counts[node] else { return nil }
                 let left = count > forgotten.count ? count - forgotten.count : 0
-                counts[node] = left > 0 ? left : nil
+                state.counts[node] = left > 0 ? left : nil
                 return left > 0 ? nil : node
             }
+            return (unknown, unknown.filter { state.nameless.remove($0) != nil })
         }
     }
 }

@@ -89,7 +89,7 @@ extension AssetFilesystem {
         let (record, node) = try refusing { () throws(LibraryError) in
             try library.makeTemporary(in: self.node(parent), mode: mode, umask: caller.umask, by: uploader(caller))
         }
-        removedNodes.withLock { _ = $0.insert(record.id) }
+        lookupCounts.noteNameless(record.id)
         return (unsure(record), try opened(node, isWriting: true, for: caller))
     }
 }
