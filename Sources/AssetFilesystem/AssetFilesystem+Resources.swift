@@ -215,21 +215,30 @@ extension AssetFilesystem {
                 return Spot(folder: folder, name: name, isAlias: true, isReplacement: resource.name == name)
             }
             guard makes else { throw OperationFailure(LibraryError.notFound) }
-            // > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
-            let owners = [0, resource.folder.uid, resource.node?.uid ?? 0]
-            guard resource.folder.mode & 0o1000 == 0 || owners.contains(caller.uid) else {
-                throw OperationFailure(
-                    LibraryError.notPermitted("In a sticky folder a file is its owner's to replace.")
-                )
-            }
+            try refuseInSticky(resource, "a file is its owner's to replace", for: caller)
             return Spot(folder: folder, name: own, isAlias: true, replaced: resource, isReplacement: true)
         case .alternatives(let id):
-            _ = try resource(id, for: caller)
+            let resource = try resource(id, for: caller)
+            if makes { try refuseInSticky(resource, "alternatives of a file are its owner's to add", for: caller) }
             guard let folder = try alternatives(of: id, makes: makes) else {
                 throw OperationFailure(LibraryError.notFound)
             }
             return Spot(folder: folder, name: name)
         default: throw OperationFailure(LibraryError.readOnly)
+        }
+    }
+
+    /// Refuses a change to an asset of another user whose file is in a sticky folder.
+    ///
+    /// > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
+    private func refuseInSticky(
+        _ resource: AssetLibrary.Resource,
+        _ rule: String,
+        for caller: Caller
+    ) throws(OperationFailure) {
+        let owners = [0, resource.folder.uid, resource.node?.uid ?? 0]
+        guard resource.folder.mode & 0o1000 == 0 || owners.contains(caller.uid) else {
+            throw OperationFailure(LibraryError.notPermitted("In a sticky folder \(rule)."))
         }
     }
 

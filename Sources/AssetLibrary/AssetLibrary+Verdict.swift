@@ -118,7 +118,10 @@ extension AssetLibrary {
                     if let former, former.links == 0 { lost = former }
                     return .published(version, renamed: place)
                 }
-                if case .existing(let asset, _) = judgement {
+                var source: AssetID?
+                if case .existing(let asset, _) = judgement, try !records.isAlone(asset, of: show.node.uid) {
+                    source = show.node.asset == nil ? asset : nil
+                } else if case .existing(let asset, _) = judgement {
                     showsExisting = true
                     try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place, rulebook)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
@@ -137,6 +140,7 @@ extension AssetLibrary {
                     lifeFrom: clock.now,
                     records
                 )
+                if let source { try records.copyMissingFields(of: source, to: publish.asset) }
                 return .published(publish.version, renamed: aim != nil ? place : nil)
             }
             switch verdict {

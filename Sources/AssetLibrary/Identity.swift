@@ -58,7 +58,7 @@ extension Records {
     ) throws -> VersionID? {
         guard node.isFile else { return nil }
         var node = node
-        if let existing = arrival.existing {
+        if let existing = arrival.existing, try isAlone(existing, of: node.uid) {
             let place = arrival.place
             try show(existing, by: node, insteadOf: heritage?.asset ?? node.asset, at: place, rulebook)
             let digest = try node.blob.flatMap { try self.digest(of: $0) }
@@ -91,7 +91,8 @@ extension Records {
             return nil
         }
         let digest = try node.blob.flatMap { try self.digest(of: $0) }
-        return try Publish(
+        let isNew = node.asset == nil
+        let publish = try Publish(
             node,
             at: arrival.place,
             by: arrival.uid,
@@ -101,7 +102,10 @@ extension Records {
             isReplacement: arrival.isReplacement,
             lifeFrom: rulebook.clock.now,
             self
-        ).version
+        )
+        // Of another owner's asset the newcomer has what that says now, which its uploader may read.
+        if isNew, let existing = arrival.existing { try copyMissingFields(of: existing, to: publish.asset) }
+        return publish.version
     }
 
     /// Makes a file show an asset; what a person has set on the file wins.
