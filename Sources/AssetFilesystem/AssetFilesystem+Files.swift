@@ -38,6 +38,8 @@ extension AssetFilesystem {
                     in: spot.folder,
                     mode: mode,
                     umask: caller.umask,
+                    isReplacement: spot.isReplacement,
+                    requested: spot.requested,
                     uid: caller.uid,
                     gid: caller.gid
                 )

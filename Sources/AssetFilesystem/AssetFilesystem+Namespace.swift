@@ -62,7 +62,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Entry {
         let spot = try spot(parent, name, makes: true, for: caller)
-        if spot.replaced != nil || View(node(parent)) != nil && record.isFolder {
+        if spot.replaced != nil || spot.requested != nil || View(node(parent)) != nil && record.isFolder {
             throw OperationFailure(LibraryError.notPermitted("An asset's directory holds files alone."))
         }
         let made = try refusing { () throws(LibraryError) in
@@ -85,7 +85,14 @@ extension AssetFilesystem {
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in
-            try library.link(id, as: spot.name, in: spot.folder, by: caller.uid, gid: caller.gid)
+            try library.link(
+                id,
+                as: spot.name,
+                in: spot.folder,
+                isReplacement: spot.isReplacement,
+                by: caller.uid,
+                gid: caller.gid
+            )
         }
         tell(spot, of: record)
         let linked = try overlaid(record, readAt: count)
@@ -168,7 +175,7 @@ extension AssetFilesystem {
             return try renameDropped(name, to: newName, by: number, flags: flags, for: caller)
         }
         let source = try spot(parent, name, makes: false, for: caller)
-        let target = try spot(newParent, newName, makes: true, for: caller)
+        let target = try spot(newParent, newName, makes: true, moving: source, for: caller)
         var record: NodeRecord?
         if source.isAlias || View(node(newParent)) != nil {
             record = try reading { try $0.node(named: source.name, in: source.folder) }
@@ -183,7 +190,7 @@ extension AssetFilesystem {
         }
         switch flags & ~4 {
         case 2 where leavesWhiteout: throw OperationFailure(.invalidArgument)
-        case 0: collision = .replace
+        case 0: collision = target.mustBeFree ? .refuse : .replace
         // RENAME_NOREPLACE; a name that stands for an asset's next content is free. EEXIST for one that lstat(2) does not find leads mv(1)
         // of Debian 12 to judge by what it has not read.
         case 1: collision = target.replaced == nil ? .refuse : .replace

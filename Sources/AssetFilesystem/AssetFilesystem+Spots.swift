@@ -1,0 +1,74 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import Catalog
+internal import FUSE
+
+// What a name in a directory means to who makes, moves or removes it there: in `resources/ID/`, a name in the file's folder.
+extension AssetFilesystem {
+    /// Where something is done to a name.
+    struct Spot {
+        let folder: NodeID
+        let name: EntryName
+        /// Whether the kernel knows the name by a view only, so that what it has of the folder's must be told to be wrong.
+        var isAlias = false
+        /// The asset whose file is to be replaced by what is made under another name.
+        var replaced: AssetLibrary.Resource?
+        /// Whether a file that gets the name replaces an asset's file in `resources/ID/`.
+        var isReplacement = false
+        /// The name that was asked for, where what is made gets that which the asset's file had a moment ago.
+        var requested: EntryName?
+        /// Whether the name must be free, because the program has not seen what has it.
+        var mustBeFree = false
+    }
+
+    /// Where what is done to a name in a directory is done.
+    ///
+    /// `makes` says that the name is to come to be there, and `moved` what it was before, where it is given by rename(2).
+    func spot(
+        _ parent: InodeNumber,
+        _ name: Name,
+        makes: Bool,
+        moving moved: Spot? = nil,
+        for caller: Caller
+    ) throws(OperationFailure) -> Spot {
+        let name = try entryName(name)
+        let parent = node(parent)
+        switch View(parent) {
+        case nil: return Spot(folder: parent, name: name)
+        case .resource(let id):
+            guard !Self.isOwn(name) else { throw OperationFailure(LibraryError.readOnly) }
+            let resource = try resource(id, for: caller)
+            let folder = resource.folder.id
+            guard let own = resource.name, own != name, try isFinal(name, folder) else {
+                return Spot(folder: folder, name: name, isAlias: true, isReplacement: resource.name == name)
+            }
+            guard makes else { throw OperationFailure(LibraryError.notFound) }
+            // The file itself gets another name in its folder.
+            if let moved, moved.folder == folder, moved.name == own {
+                return Spot(folder: folder, name: name, isAlias: true, mustBeFree: true)
+            }
+            guard resource.node != nil else {
+                return Spot(folder: folder, name: own, isAlias: true, isReplacement: true, requested: name)
+            }
+            // The file was put aside a moment ago, and what takes its name is the next content.
+            if library.isVacated(name, in: folder, by: id, forMoved: moved != nil) {
+                return Spot(folder: folder, name: name, isAlias: true, isReplacement: true, mustBeFree: true)
+            }
+            // > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
+            let owners = [0, resource.folder.uid, resource.node?.uid ?? 0]
+            guard resource.folder.mode & 0o1000 == 0 || owners.contains(caller.uid) else {
+                throw OperationFailure(
+                    LibraryError.notPermitted("In a sticky folder a file is its owner's to replace.")
+                )
+            }
+            return Spot(folder: folder, name: own, isAlias: true, replaced: resource, isReplacement: true)
+        case .alternatives(let id):
+            _ = try resource(id, for: caller)
+            guard let folder = try alternatives(of: id, makes: makes) else {
+                throw OperationFailure(LibraryError.notFound)
+            }
+            return Spot(folder: folder, name: name)
+        default: throw OperationFailure(LibraryError.readOnly)
+        }
+    }
+}
