@@ -2,14 +2,24 @@ public import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
 // What the kernel is told of changes that it has not made itself, and the answers to the agent that tells it.
 extension AssetFilesystem: Observer {
+    /// Records a file that has lost a name, before the program that had that done goes on.
+    public func willHear(_ happening: Happening) {
+        guard agent != nil, case .vanished(_, _, let node, _) = happening else { return }
+        staleNames.add(node.id)
+        // What the kernel has of it makes no system call ask.
+        kernel.withLock { $0 }?.invalidateAttributes(inode(node.id))
+    }
+
     /// Tells the kernel: attributes by notifications, which take no lock, and names by the agent.
-    public func heard(_ happenings: [Happening]) {
-        guard let kernel = kernel.withLock({ $0 }) else { return }
+    /// - Returns: after what time to tell it what it could not be told now.
+    public func heard(_ happenings: [Happening]) -> Duration? {
+        guard let kernel = kernel.withLock({ $0 }) else { return nil }
         for happening in happenings {
             switch happening {
             case .appeared(let name, let folder, let node):
@@ -25,6 +35,11 @@ extension AssetFilesystem: Observer {
             case .lost(let node): lose(node)
             }
         }
+        guard let agent else { return nil }
+        for folder in backlog.due(agent.hasEnded) {
+            while let item = backlog.take(in: folder), carryOut(item, isNew: false) { backlog.noteSuccess(in: folder) }
+        }
+        return backlog.pause
     }
 
     /// Ends the agent.
@@ -41,18 +56,46 @@ extension AssetFilesystem: Observer {
     ) {
         // With its time the kernel drops what it has of the folder's listing.
         kernel.invalidateAttributes(inode(folder))
-        guard let agent, let path = path(of: folder) else { return }
-        func work(_ kind: NotificationAgent.Work.Kind, _ name: EntryName) -> NotificationAgent.Work {
-            NotificationAgent.Work(kind: kind, name: name, folder: folder, path: path)
+        var item = Backlog.Item(kind: kind, name: name, folder: folder)
+        if case .removal(let node, _) = kind { item.stale = node.id }
+        _ = carryOut(item, isNew: true)
+    }
+
+    /// Makes an announcement; a new one behind those of its folder that wait.
+    /// - Returns: false where it waits for another time.
+    private func carryOut(_ item: Backlog.Item, isNew: Bool) -> Bool {
+        if isNew, backlog.append(item) { return false }
+        var isMade = true
+        if let agent, let path = path(of: item.folder) {
+            let work = NotificationAgent.Work(kind: item.kind, name: item.name, folder: item.folder, path: path)
+            switch agent.perform(work) {
+            case .done, .stopped: break
+            case .late(let pid):
+                library.log.notice(
+                    "The kernel has not been told of a name within 5 s, and is told later: a program holds its folder."
+                )
+                backlog.hold(item, until: pid)
+                return false
+            case .died:
+                backlog.hold(item, until: nil)
+                return false
+            case .failed:
+                // The state has changed meanwhile, or the folder cannot be written to; the cached name must be right in any case.
+                var names: [EntryName] = []
+                switch item.kind {
+                case .removal, .appearance: names = [item.name]
+                case .move(let target, _): names = [item.name, target]
+                case .renewal, .visit, .reload, .touch: break
+                }
+                for name in names {
+                    let correction = Backlog.Item(kind: .renewal, name: name, folder: item.folder, stale: item.stale)
+                    isMade = carryOut(correction, isNew: !isMade) && isMade
+                }
+                if !names.isEmpty { return isMade }
+            }
         }
-        let problem = agent.perform(work(kind, name))
-        guard problem != nil, problem != .socketNotConnected, problem != .timedOut else { return }
-        // The state has changed meanwhile, or the folder cannot be written to; the cached name must be right in any case.
-        switch kind {
-        case .removal, .appearance: _ = agent.perform(work(.renewal, name))
-        case .move(let target, _): for name in [name, target] { _ = agent.perform(work(.renewal, name)) }
-        case .renewal, .visit, .reload, .touch: break
-        }
+        if let stale = item.stale { staleNames.remove(stale) }
+        return isMade
     }
 
     /// Has the kernel drop the pages of a file.
@@ -62,7 +105,7 @@ extension AssetFilesystem: Observer {
         for entry in names {
             guard let path = path(of: entry.parent) else { continue }
             let work = NotificationAgent.Work(kind: .reload, name: entry.name, folder: entry.parent, path: path)
-            if agent.perform(work) == nil { return }
+            if case .done = agent.perform(work) { return }
         }
     }
 
@@ -123,6 +166,7 @@ extension AssetFilesystem: Observer {
         guard let work = agent?.current(in: folder), work.name == name,
             case .removal(_, let successor) = work.kind, try isNamed(name, in: folder, successor)
         else { throw OperationFailure(.resourceBusy) }
+        agent?.noteDone()
     }
 
     /// mknod(2) by the agent: answers the file that has the name, and makes nothing.
@@ -130,7 +174,9 @@ extension AssetFilesystem: Observer {
         guard let work = agent?.current(in: folder), work.name == name,
             case .appearance(let node) = work.kind, try isNamed(name, in: folder, node)
         else { throw OperationFailure(.fileExists) }
-        return entry(try record(node), named: name, in: folder)
+        let answer = entry(try record(node), named: name, in: folder)
+        agent?.noteDone()
+        return answer
     }
 
     /// rename(2) by the agent: succeeds if the folder has the new name, and moves nothing.
@@ -139,6 +185,7 @@ extension AssetFilesystem: Observer {
             case .move(let target, let node) = work.kind, target == newName,
             try isNamed(name, in: folder, nil), try isNamed(newName, in: folder, node)
         else { throw OperationFailure(.resourceBusy) }
+        agent?.noteDone()
     }
 
     /// Remembers that a thread has looked up an asset's own file by its number: what it opens next it opens by that name.

@@ -95,6 +95,7 @@ extension AssetFilesystem {
             opened.needsNoFlush = true
             return opened
         }
+        if !isAgent(caller), staleNames.sendsBack(caller.pid, from: id) { throw .lookAgain }
         let isTruncating = flags & O_TRUNC != 0
         // First of all, because the open is tried again when it had to wait for that.
         if isTruncating { try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) } }

@@ -25,6 +25,8 @@ public final class AssetFilesystem: Filesystem {
     let detours = Detours()
     let resourceLookups = ResourceLookups()
     let secondLooks = SecondLooks()
+    let staleNames = StaleNames()
+    let backlog = Backlog()
     let displacedNames = DisplacedNames()
     /// Names that are not folders' own, by which the kernel may know a node.
     struct Alias: Hashable {
