@@ -22,7 +22,11 @@ extension AssetFilesystem: Observer {
         guard let kernel = kernel.withLock({ $0 }) else { return nil }
         for happening in happenings {
             switch happening {
+            case .shown(let name, let view, let isThere): perform(.shown(isThere: isThere), name, in: view, kernel)
             case .appeared(let name, let folder, let node):
+                if let former = overtaken.withLock({ $0.removeValue(forKey: Alias(view: folder, name: name.bytes)) }) {
+                    perform(.removal(of: former, successor: node), name, in: folder, kernel)
+                }
                 perform(.appearance(of: node), name, in: folder, kernel)
             case .vanished(let name, let folder, let node, let successor):
                 perform(.removal(of: node, successor: successor), name, in: folder, kernel)
@@ -83,9 +87,12 @@ extension AssetFilesystem: Observer {
                 // The state has changed meanwhile, or the folder cannot be written to; the cached name must be right in any case.
                 var names: [EntryName] = []
                 switch item.kind {
-                case .removal, .appearance: names = [item.name]
+                case .removal(let node, let successor):
+                    names = [item.name]
+                    if successor == nil { noteOvertaken(node, item.name, in: item.folder) }
+                case .appearance: names = [item.name]
                 case .move(let target, _): names = [item.name, target]
-                case .renewal, .visit, .reload, .touch: break
+                case .shown, .renewal, .visit, .reload, .touch: break
                 }
                 for name in names {
                     let correction = Backlog.Item(kind: .renewal, name: name, folder: item.folder, stale: item.stale)
@@ -96,6 +103,16 @@ extension AssetFilesystem: Observer {
         }
         if let stale = item.stale { staleNames.remove(stale) }
         return isMade
+    }
+
+    /// Records a file whose name another has got before its watchers were told that it is gone: they are told both when that is told.
+    private func noteOvertaken(_ node: NodeRecord, _ name: EntryName, in folder: NodeID) {
+        guard let other = try? reading({ try $0.node(named: name, in: folder) }), other.isFile, other.id != node.id
+        else { return }
+        overtaken.withLock { overtaken in
+            if overtaken.count >= 64 { overtaken = [:] }
+            overtaken[Alias(view: folder, name: name.bytes)] = node
+        }
     }
 
     /// Has the kernel drop the pages of a file.
@@ -156,25 +173,54 @@ extension AssetFilesystem: Observer {
             guard try isNamed(work.name, in: folder, nil), try isNamed(target, in: folder, node) else { return nil }
             if name == work.name { return unsure(try record(node)) }
             if name == target { throw .missingForNow }
+        case .shown(let isThere):
+            guard name == work.name else { return nil }
+            if isThere { throw .missingForNow }
+            return standIn
         case .renewal, .visit, .reload, .touch: break
         }
         return nil
     }
 
+    /// The file by which the agent has a name in a view come or go: no other, so that the kernel changes nothing that it has of one.
+    private var standIn: Entry {
+        let time = mounted.rawValue
+        let attributes = Attributes(
+            inode: View.standIn.inode,
+            mode: 0o100444,
+            linkCount: 1,
+            uid: owner.uid,
+            gid: owner.gid,
+            size: 0,
+            blocks: 0,
+            accessed: time,
+            modified: time,
+            changed: time
+        )
+        return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: .zero)
+    }
+
     /// unlink(2) by the agent: succeeds if the name is gone, or another file's as it is to be, and removes nothing.
     func unlinkByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) {
-        guard let work = agent?.current(in: folder), work.name == name,
-            case .removal(_, let successor) = work.kind, try isNamed(name, in: folder, successor)
-        else { throw OperationFailure(.resourceBusy) }
+        guard let work = agent?.current(in: folder), work.name == name else { throw OperationFailure(.resourceBusy) }
+        switch work.kind {
+        case .removal(_, let successor) where try isNamed(name, in: folder, successor): break
+        case .shown(isThere: false): break
+        default: throw OperationFailure(.resourceBusy)
+        }
         agent?.noteDone()
     }
 
     /// mknod(2) by the agent: answers the file that has the name, and makes nothing.
     func mknodByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) -> Entry {
-        guard let work = agent?.current(in: folder), work.name == name,
-            case .appearance(let node) = work.kind, try isNamed(name, in: folder, node)
-        else { throw OperationFailure(.fileExists) }
-        let answer = entry(try record(node), named: name, in: folder)
+        guard let work = agent?.current(in: folder), work.name == name else { throw OperationFailure(.fileExists) }
+        let answer: Entry
+        switch work.kind {
+        case .appearance(let node) where try isNamed(name, in: folder, node):
+            answer = entry(try record(node), named: name, in: folder)
+        case .shown(isThere: true): answer = standIn
+        default: throw OperationFailure(.fileExists)
+        }
         agent?.noteDone()
         return answer
     }

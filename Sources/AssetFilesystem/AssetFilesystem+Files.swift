@@ -55,16 +55,17 @@ extension AssetFilesystem {
             ? unsure(record, name.bytes, in: self.node(parent)) : entry(record, named: spot.name, in: spot.folder)
         let isReplacement = spot.replaced != nil
         let mayMap = flags & O_ACCMODE == O_RDWR
-        return (
-            answer,
-            try opened(
-                node,
-                isWriting: true,
-                isReplacement: isReplacement,
-                mayMapForWriting: mayMap,
-                for: caller
-            )
+        let opened = try opened(
+            node,
+            isWriting: true,
+            isReplacement: isReplacement,
+            mayMapForWriting: mayMap,
+            for: caller
         )
+        if isOfView, let passing = passing(name, in: parent, spot) {
+            (opened.handle.object as? OpenFileHandle)?.passing.withLock { $0 = passing }
+        }
+        return (answer, opened)
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -331,6 +332,7 @@ extension AssetFilesystem {
             library.noteDownload(of: open.node.id, by: reader)
         }
         library.close(open.node, wasWriting: open.isWriting)
+        tell(open.passing.withLock { $0 })
         if let name = open.dropped { releaseDropped(name, open.node.id) }
         if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
             // The last verdict was here, and may have refused.

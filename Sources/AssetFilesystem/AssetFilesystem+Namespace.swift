@@ -215,6 +215,9 @@ extension AssetFilesystem {
         let mayWait = [source, target].allSatisfy { !$0.isAlias || !held.contains($0.folder) }
         if let replaced { noteRemoval(replaced) }
         tellOfMove(of: record, from: source, to: target, replacing: replaced, flags: flags, waits: mayWait)
+        if source.folder != target.folder || source.name != target.name {
+            tell(passing(newName, in: newParent, target))
+        }
     }
 
     /// Tells the kernel of a move of which it knows one of the names, or both, by a view only.

@@ -71,4 +71,17 @@ extension AssetFilesystem {
         default: throw OperationFailure(LibraryError.readOnly)
         }
     }
+
+    /// The name in `resources/ID/` under which a file comes and which does not stay; nil where it does.
+    func passing(_ name: Name, in parent: InodeNumber, _ spot: Spot) -> Passing? {
+        guard spot.replaced != nil || spot.requested != nil, let name = try? entryName(name) else { return nil }
+        return Passing(view: node(parent), name: name, other: spot.requested == nil ? nil : spot.name)
+    }
+
+    /// Tells a view's watchers of a name that has not stayed there.
+    func tell(_ passing: Passing?) {
+        guard let passing else { return }
+        library.tell(.shown(passing.name, in: passing.view, isThere: false))
+        if let other = passing.other { library.tell(.shown(other, in: passing.view, isThere: true)) }
+    }
 }

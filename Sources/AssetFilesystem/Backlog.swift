@@ -2,7 +2,9 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// Announcements that could not be made yet, because a program holds their folder or the agent has ended too often. Those of a folder
+/// Announcements that could not be made yet, because a program holds their folder or the agent has ended too often.
+///
+/// Those of a folder
 /// wait for one another, so that they come in their order; other folders do not wait for them.
 ///
 /// ## Concurrency
@@ -83,7 +85,9 @@ final class Backlog: Sendable {
     /// After what time to look again; nil where nothing waits.
     var pause: Duration? {
         state.withLock { state in
-            let pauses = state.lines.values.map { $0.agent == nil ? max(.zero, $0.next - ContinuousClock.now) : .milliseconds(100) }
+            let pauses = state.lines.values.map {
+                $0.agent == nil ? max(.zero, $0.next - ContinuousClock.now) : .milliseconds(100)
+            }
             return pauses.min().map { $0 + .milliseconds(1) }
         }
     }

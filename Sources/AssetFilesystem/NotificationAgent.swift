@@ -30,6 +30,8 @@ final class NotificationAgent: Sendable {
             case appearance(of: NodeID)
             /// rename(2) of a folder that has its new name already.
             case move(to: EntryName, of: NodeID)
+            /// unlink(2) or mknod(2) of a name in a view; the answer is about a file of its own, so that nothing else changes.
+            case shown(isThere: Bool)
             /// mknod(2) of a name that is there: the kernel asks for it again, and refuses.
             case renewal
             /// lstat(2).
@@ -53,6 +55,7 @@ final class NotificationAgent: Sendable {
                 case .removal: ("u", [name.bytes])
                 case .appearance: ("c", [name.bytes])
                 case .move(let target, _): ("m", [name.bytes, target.bytes])
+                case .shown(let isThere): (isThere ? "c" : "u", [name.bytes])
                 case .renewal: ("r", [name.bytes])
                 case .visit: ("s", [name.bytes])
                 case .touch: ("t", [name.bytes])

@@ -37,7 +37,9 @@ final class StaleNames: Sendable {
         guard thread != 0 else { return false }
         return state.withLock { state in
             guard !state.files.isEmpty, state.files[file] != nil else { return false }
-            if let last = state.threads.removeValue(forKey: thread), last.file == file, last.until > .now { return false }
+            if let last = state.threads.removeValue(forKey: thread), last.file == file, last.until > .now {
+                return false
+            }
             if state.threads.count >= 256 { state.threads = [:] }
             state.threads[thread] = (file, .now + .seconds(1))
             return true

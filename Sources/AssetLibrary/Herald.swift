@@ -11,6 +11,8 @@ public enum Happening: Sendable {
     case vanished(EntryName, in: NodeID, node: NodeRecord, successor: NodeID? = nil)
     /// A folder changed its name within the folder that it is in.
     case moved(EntryName, to: EntryName, in: NodeID, node: NodeID)
+    /// A name in a view, which the kernel knows by a system call, does not stay; or one has come there for which there was none.
+    case shown(EntryName, in: NodeID, isThere: Bool)
     /// A file was written to by another name.
     case modified(EntryName, in: NodeID)
     /// A cached name, or how long it may be cached, may be wrong.
@@ -146,7 +148,7 @@ extension AssetLibrary {
             freeNumbers.free(name, in: folder)
         case .moved(let name, let other, let folder, _):
             for name in [name, other] { freeNumbers.free(name, in: folder) }
-        case .modified, .attributes, .content, .lost: break
+        case .shown, .modified, .attributes, .content, .lost: break
         }
         herald.tell(happening)
     }

@@ -35,7 +35,8 @@ struct VacatedTests {
         )
     }
 
-    @Test func `a link to another file is the next content, whether the former name was removed or is replaced`() throws {
+    @Test func `a link to another file is the next content, whether the former name was removed or is replaced`() throws
+    {
         try runScript(
             start + """
                 printf linked > folders/n; rm $r/a.txt; ln folders/n $r/a.txt; is "$(stat -c %i folders/n)" "$(stat -c %i folders/d/a.txt)"

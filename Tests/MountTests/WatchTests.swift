@@ -53,6 +53,20 @@ struct WatchTests {
         )
     }
 
+    @Test func `watchers of an asset's directory hear that a name has not stayed there`() throws {
+        try check(
+            """
+            os.mkdir("d"); make("d/r.txt", "r"); own = f"{MOUNT}/resources/{identifier('d/r.txt')}"
+            watch(own, lambda: make(own + "/x.gif", "x"), "CREATE x.gif", "DELETE x.gif", sentinel=False)
+            make("n", "n"); watch(own, lambda: os.rename("n", own + "/y.gif"), "MOVED_TO y.gif", "DELETE y.gif", sentinel=False)
+            def anew(name): os.unlink(own + "/r.txt"); make(own + "/" + name, name)
+            watch(own, lambda: anew("z.gif"), "DELETE r.txt", "CREATE z.gif", "DELETE z.gif", "CREATE r.txt", sentinel=False)
+            for number in range(20): watch("d", lambda: anew("r.txt"), "DELETE r.txt", "CREATE r.txt", sentinel=False)
+            assert text("d/r.txt") == b"r.txt" and os.listdir("d") == ["r.txt"] and os.stat("d/r.txt").st_nlink == 1
+            """
+        )
+    }
+
     @Test func `watchers hear that a refused name is gone`() throws {
         try check(
             """
