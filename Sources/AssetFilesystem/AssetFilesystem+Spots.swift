@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import SystemPackage
 
 // What a name in a directory means to who makes, moves or removes it there: in `resources/ID/`, a name in the file's folder.
 extension AssetFilesystem {
@@ -39,14 +40,16 @@ extension AssetFilesystem {
             guard !Self.isOwn(name) else { throw OperationFailure(LibraryError.readOnly) }
             let resource = try resource(id, for: caller)
             let folder = resource.folder.id
-            guard let own = resource.name, own != name, try isFinal(name, folder) else {
+            let isFinal = try isFinal(name, folder)
+            // The file itself gets another name in its folder.
+            if let moved, moved.folder == folder, moved.name == resource.name, name != moved.name, isFinal {
+                return Spot(folder: folder, name: name, isAlias: true, mustBeFree: true)
+            }
+            if makes, isFinal { try refuseReplacing(resource, for: caller) }
+            guard let own = resource.name, own != name, isFinal else {
                 return Spot(folder: folder, name: name, isAlias: true, isReplacement: resource.name == name)
             }
             guard makes else { throw OperationFailure(LibraryError.notFound) }
-            // The file itself gets another name in its folder.
-            if let moved, moved.folder == folder, moved.name == own {
-                return Spot(folder: folder, name: name, isAlias: true, mustBeFree: true)
-            }
             guard resource.node != nil else {
                 return Spot(folder: folder, name: own, isAlias: true, isReplacement: true, requested: name)
             }
@@ -70,6 +73,14 @@ extension AssetFilesystem {
             return Spot(folder: folder, name: name)
         default: throw OperationFailure(LibraryError.readOnly)
         }
+    }
+
+    /// Refuses a new file for an asset whose present file the caller could not write: by its number an asset is not another's to have.
+    private func refuseReplacing(_ resource: AssetLibrary.Resource, for caller: Caller) throws(OperationFailure) {
+        let mayReplace = try refusing { () throws(LibraryError) in
+            try library.mayReplace(resource, by: uploader(caller))
+        }
+        guard mayReplace else { throw OperationFailure(.permissionDenied) }
     }
 
     /// The name in `resources/ID/` under which a file comes and which does not stay; nil where it does.

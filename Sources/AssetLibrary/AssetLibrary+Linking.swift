@@ -10,9 +10,9 @@ extension AssetLibrary {
         as name: EntryName,
         in parent: NodeID,
         isReplacement: Bool = false,
-        by uid: UInt32,
-        gid: UInt32 = 0
+        by uploader: Uploader
     ) throws(LibraryError) -> NodeRecord {
+        let uid = uploader.uid
         try refuseSealed(parent)
         try refuseFixed(parent, .immutable)
         try refuseFixed(id)
@@ -42,7 +42,7 @@ extension AssetLibrary {
                     nameClass: try rulebook.nameClass(of: name, in: parent, records),
                     isReplacement: isReplacement,
                     formerly: try isReplacement ? records.anyEntry(of: id).map { ($0.parent, $0.name) } : nil,
-                    uid: uid,
+                    uploader: uploader,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan,
                     infection: screened
@@ -50,9 +50,16 @@ extension AssetLibrary {
                 // A file that is an asset under another name stays that one: rsync links what it backs up.
                 let found =
                     node.asset == nil || isReplacement
-                    ? try successor(of: name, in: parent, for: node, isReplacement: isReplacement, records) : nil
+                    ? try successor(
+                        of: name,
+                        in: parent,
+                        for: node,
+                        isMoved: true,
+                        isReplacement: isReplacement,
+                        by: uploader,
+                        records
+                    ) : nil
                 if isWaiting {
-                    let uploader = Uploader(uid: uid, gid: gid)
                     switch try admit(node, &arrival, replacing: nil, found, from: nil, uploader, records) {
                     case .refuse(let refusal): return (nil, refusal)
                     default: break

@@ -9,11 +9,12 @@ extension AssetLibrary {
     public func vacated(_ id: AssetID, for writer: Uploader = Uploader()) throws(LibraryError) -> Resource? {
         guard let vacancy = vacancies.find(id) else { return nil }
         let now = clock.now
+        let newcomer = NodeRecord(mode: 0o100600, uid: writer.uid, gid: writer.gid, now: .now)
         return try read { records in
             guard let asset = try records.asset(id), let file = try records.trashed(id)?.node.flatMap(records.node),
                 let folder = try records.node(vacancy.parent), folder.links > 0,
                 try records.node(named: vacancy.name, in: folder.id) == nil,
-                !file.isExpired(at: now), try allows(2, to: writer, on: file.id, records),
+                !file.isExpired(at: now), rulebook.allows(newcomer, by: writer, toSucceed: vacancy.rights),
                 try mayReach(folder.id, writer, records)
             else { return nil }
             // What is in the trash is its owner's alone.
