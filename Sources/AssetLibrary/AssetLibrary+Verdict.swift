@@ -11,7 +11,7 @@ extension AssetLibrary {
         if !isLinking, node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
-        let isReplacement = upload.isReplacement
+        let (isReplacement, wanted) = (upload.isReplacement, upload.requested)
         do {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
             // What has no name is always asked for one.
@@ -66,7 +66,7 @@ extension AssetLibrary {
                 else { return .lost }
                 var place = try destination(of: node.id, aim, records)
                 if aim != nil, place == nil { throw LibraryError.notFound }
-                var (judgement, requested) = (Judgement.accept, EntryName?.none)
+                var (judgement, requested) = (Judgement.accept, wanted)
                 if isJudged, let place, place.isFinal {
                     judgement = try judge(
                         submission(content, of: record, at: place, aim, uploader, records),
@@ -183,7 +183,7 @@ extension AssetLibrary {
             noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false
-            upload.isNew = false
+            (upload.isNew, upload.requested) = (false, nil)
             if !upload.isBound { upload.isRecorded = false }
             (upload.mappedAt, upload.candidate) = (nil, nil)
             upload.refusal = nil

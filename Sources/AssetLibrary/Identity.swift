@@ -232,12 +232,14 @@ extension Records {
 extension AssetLibrary {
     /// The asset that a name had a moment ago, for a file that comes to have the name, and the file that shows it still.
     ///
-    /// A file that has been an asset for longer than that moment was moved here for its own sake, and stays what it is.
+    /// A file that has been an asset for longer than that moment was moved here for its own sake, and stays what it is; unless it
+    /// `isReplacement`, because the name was given in `resources/ID/`.
     func successor(
         of name: EntryName,
         in parent: NodeID,
         for node: NodeRecord,
         isMoved: Bool,
+        isReplacement: Bool = false,
         by uploader: Uploader,
         _ records: Records
     ) throws -> Heritage? {
@@ -252,7 +254,9 @@ extension AssetLibrary {
         else {
             return nil
         }
-        if isMoved, let own = try node.asset.flatMap({ try records.asset($0) }), own.created < vacancies.savingBegan {
+        if isMoved, !isReplacement, let own = try node.asset.flatMap({ try records.asset($0) }),
+            own.created < vacancies.savingBegan
+        {
             return nil
         }
         let former = try records.node(vacancy.node)

@@ -141,16 +141,20 @@ extension AssetLibrary {
     func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         guard try allows(4, to: uploader, on: node, records) else { return false }
-        return try records.entriesNaming(node).contains { entry in
-            let rules = try rulebook.of(entry.parent, records)
-            // Who may not read an asset may not read its alternative files.
-            if rules.root == .alternatives, let owner = try ownerOfAlternatives(entry.parent, records),
-                try !mayRead(owner, uploader, records)
-            {
-                return false
-            }
-            return try rules.ancestors.allSatisfy { try allows(1, to: uploader, on: $0, records) }
+        return try records.entriesNaming(node).contains { try mayReach($0.parent, uploader, records) }
+    }
+
+    /// Whether somebody may go to what is in a folder.
+    func mayReach(_ folder: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
+        if uploader.uid == 0 { return true }
+        let rules = try rulebook.of(folder, records)
+        // Who may not read an asset may not read its alternative files.
+        if rules.root == .alternatives, let owner = try ownerOfAlternatives(folder, records),
+            try !mayRead(owner, uploader, records)
+        {
+            return false
         }
+        return try rules.ancestors.allSatisfy { try allows(1, to: uploader, on: $0, records) }
     }
 
     /// Whether the mode or the access list of a file or folder gives somebody a right: 4 to read, 1 to go through.
