@@ -114,7 +114,7 @@ struct InterruptedTests {
             uniqueKeysWithValues: entries.map { entry in
                 let name = try EntryName(entry.name)
                 let record = try #require(try library.read { try $0.node(named: name, in: .folders) })
-                let node = try library.open(record.id, forWriting: false, uid: 0)
+                let node = try library.open(record.id, forWriting: false, by: Uploader())
                 defer { library.close(node, wasWriting: false) }
                 let (file, size) = node.content
                 var bytes = [UInt8](repeating: 0, count: Int(size))
@@ -141,16 +141,21 @@ struct InterruptedTests {
             let node: OpenNode
             if one.isThere {
                 let record = try #require(try library.read { try $0.node(named: EntryName(one.name), in: .folders) })
-                node = try library.open(record.id, forWriting: true, uid: 77, gid: 78)
+                node = try library.open(record.id, forWriting: true, by: Uploader(uid: 77, gid: 78))
                 try library.truncate(node, to: 0, isOpening: true)
                 var changes = AssetLibrary.AttributeChanges()
                 changes.mode = 0o644
                 _ = try library.setAttributes(of: record.id, changes)
             } else {
-                (_, node) = try library.makeFile(try EntryName(one.name), in: .folders, mode: 0o644, uid: 77, gid: 78)
+                (_, node) = try library.makeFile(
+                    try EntryName(one.name),
+                    in: .folders,
+                    mode: 0o644,
+                    by: Uploader(uid: 77, gid: 78)
+                )
             }
             if isCopied, one.text == "first" {
-                let reader = try library.open(first.id, forWriting: false, uid: 0)
+                let reader = try library.open(first.id, forWriting: false, by: Uploader())
                 #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 99) == 5)
             } else {
                 try library.put(one.text, in: node)
@@ -203,12 +208,17 @@ struct InterruptedTests {
                 if isNumbered {
                     try Self.say("overwrite", "false", of: library)
                     let (folder, name) = try #require(try library.keptNames(of: first, isTruncating: true).first)
-                    let beside = try library.divert(first, under: name, in: folder, uid: 77, gid: 78)
-                    node = try library.open(beside.id, forWriting: true, uid: 77, gid: 78)
+                    let beside = try library.divert(first, under: name, in: folder, by: Uploader(uid: 77, gid: 78))
+                    node = try library.open(beside.id, forWriting: true, by: Uploader(uid: 77, gid: 78))
                     library.letGo(beside.id)
                 } else {
                     try Self.say("forbidden_types", "application/octet-stream", of: library)
-                    (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 77, gid: 78)
+                    (_, node) = try library.makeFile(
+                        try EntryName("b"),
+                        in: .folders,
+                        mode: 0o644,
+                        by: Uploader(uid: 77, gid: 78)
+                    )
                 }
                 try library.truncate(node, to: Self.long, isOpening: false)
             }
@@ -231,7 +241,12 @@ struct InterruptedTests {
     @Test func `a writer that is killed while its close waits leaves no name when its upload is refused`() throws {
         try withLibrary { library, _ in
             try Self.say("forbidden_types", "application/octet-stream", of: library)
-            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 77, gid: 78)
+            let (_, node) = try library.makeFile(
+                try EntryName("b"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 77, gid: 78)
+            )
             try library.truncate(node, to: 200 << 20, isOpening: false)
             #expect(throws: LibraryError.self) { try library.flush(node) }
             library.close(node, wasWriting: true)
@@ -245,10 +260,15 @@ struct InterruptedTests {
     func `a writer that has had its answer is not refused by the next mount`(isAnswered: Bool) throws {
         try withScratch { scratch in
             let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
-            let (record, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 77, gid: 78)
+            let (record, node) = try library.makeFile(
+                try EntryName("b"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 77, gid: 78)
+            )
             try library.truncate(node, to: 2 << 20, isOpening: false)
             try library.synchronize(node)
-            let reader = try library.open(record.id, forWriting: false, uid: 0)
+            let reader = try library.open(record.id, forWriting: false, by: Uploader())
             if isAnswered {
                 try library.flush(node)
                 library.close(node, wasWriting: true)
