@@ -31,6 +31,7 @@ enum Schema {
                     """
             )
         }
+        migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
         return migrator
     }
 
