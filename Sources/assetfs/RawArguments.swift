@@ -65,15 +65,3 @@ extension FilePath: @retroactive ExpressibleByArgument {
         self.init(bytes: RawArguments.bytes(argument))
     }
 }
-
-/// What the command prints.
-enum Output {
-    /// Prints some bytes as they are, and the end of a line.
-    static func print(_ bytes: [UInt8], end: UInt8 = 0x0A) { FileHandle.standardOutput.write(Data(bytes + [end])) }
-
-    /// Prints a path as it is.
-    static func print(_ path: FilePath) { print(path.bytes) }
-
-    /// Says a sentence on stderr.
-    static func note(_ sentence: String) { FileHandle.standardError.write(Data("assetfs: \(sentence)\n".utf8)) }
-}
