@@ -138,7 +138,8 @@ public final class AssetLibrary: Sendable {
         let layout = try LibraryLayout(path: path)
         self.layout = layout
         if layout.formerMode != nil || layout.closedCount > 0 {
-            let mode = layout.formerMode.map { "had mode \(PrivateFolder.text($0))" } ?? "had files with rights of others"
+            let mode =
+                layout.formerMode.map { "had mode \(PrivateFolder.text($0))" } ?? "had files with rights of others"
             log.notice(
                 "The library \(path) \(mode), and others could read what is in it; it has mode 700 now, and \(layout.closedCount) files and folders in it were closed."
             )

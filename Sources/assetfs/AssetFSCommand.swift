@@ -31,7 +31,7 @@ struct AssetFSCommand: ParsableCommand {
         do {
             var command = try parseAsRoot(arguments)
             try command.run()
-        } catch where exitCode(for: error) == .validationFailure {
+        } catch  where exitCode(for: error) == .validationFailure {
             // Arguments may be others' names, as those that a shell's * stands for.
             let text = arguments.filter { Shown.name($0) != $0 }.reduce(fullMessage(for: error)) {
                 $0.replacingOccurrences(of: $1, with: Shown.name(RawArguments.bytes($1)))

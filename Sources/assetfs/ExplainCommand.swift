@@ -48,7 +48,11 @@ struct ExplainCommand: ParsableCommand {
         let taken = Set(folder.entries() ?? [])
         var number = 1
         while taken.contains(name.numbered(number).bytes) { number += 1 }
-        say("name is taken", "\(id) stays as it is; new content becomes “\(Shown.name(name.numbered(number).bytes))”", overwrite)
+        say(
+            "name is taken",
+            "\(id) stays as it is; new content becomes “\(Shown.name(name.numbered(number).bytes))”",
+            overwrite
+        )
     }
 
     private func explainContent(_ policy: EffectivePolicy) {

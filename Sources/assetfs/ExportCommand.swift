@@ -50,7 +50,9 @@ struct ExportCommand: ParsableCommand {
         let editor = Editor()
         let isPlain = place.isEmpty
         try ProgressBar.run(copies, "exported", name: \.file.path.description) { copy in
-            let path = isPlain ? FilePath(bytes: Array(copy.target.joined(separator: [0x2F]))) : place.appending(below: copy.target)
+            let path =
+                isPlain
+                ? FilePath(bytes: Array(copy.target.joined(separator: [0x2F]))) : place.appending(below: copy.target)
             try Exporter(
                 file: copy.file,
                 root: folder,

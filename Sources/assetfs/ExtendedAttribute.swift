@@ -66,7 +66,9 @@ struct EffectivePolicy {
     /// Reads it from a folder, or the folder that a file is in.
     init(of place: Held) throws {
         guard let json = try ExtendedAttribute.read("user.policy.effective", of: place) else {
-            throw ExitStatus.failed.because("\(place.path) is neither a folder nor a file below an assetfs mount's folders/.")
+            throw ExitStatus.failed.because(
+                "\(place.path) is neither a folder nor a file below an assetfs mount's folders/."
+            )
         }
         self.json = json
         let members = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: [String: String]] ?? [:]

@@ -11,6 +11,7 @@ final class Held {
     let descriptor: Int32
     /// The path, for people.
     let path: FilePath
+    /// What fstat(2) has said when it was opened.
     let status: stat
 
     private static let flags = O_CLOEXEC | O_NOFOLLOW | 0x200000 /* O_PATH */
@@ -36,7 +37,9 @@ final class Held {
     static func made(_ path: FilePath) -> Held? {
         if let found = folder(path) { return found }
         let parent = path.removingLastComponent()
-        guard errno == ENOENT, parent != path, let above = parent.isEmpty ? folder(".") : made(parent) else { return nil }
+        guard errno == ENOENT, parent != path, let above = parent.isEmpty ? folder(".") : made(parent) else {
+            return nil
+        }
         let isMade = unsafe mkdirat(above.descriptor, path.name.terminated, 0o777) == 0
         guard isMade || errno == EEXIST else { return nil }
         return above.find([path.name]).map { Held(fcntl($0.descriptor, F_DUPFD_CLOEXEC, 0), path) } ?? nil
@@ -139,7 +142,9 @@ final class Held {
     /// A path by which calls that take nothing but paths reach this very file, to be followed.
     var link: String { "/proc/self/fd/\(descriptor)" }
 
-    /// Opens a file or folder for reading: a descriptor, or -1. Nothing else is ever opened.
+    /// Opens a file or folder for reading: a descriptor, or -1.
+    ///
+    /// Nothing else is ever opened.
     func reopen() -> Int32 {
         guard isFile || isFolder else {
             errno = EINVAL
@@ -187,8 +192,7 @@ final class Held {
         return count > 0 ? buffer.prefix(count).map { UInt8(bitPattern: $0) } : nil
     }
 
-    /// Opens folders below this one, and makes those that are missing.
-    /// - Parameter made: is called with each that was made.
+    /// Opens folders below this one, and makes those that are missing; calls `made` with each of these.
     func openFolders(_ names: [[UInt8]], mode: mode_t, made: (Held) -> Void = { _ in }) throws -> Held {
         var folder = try open([])
         for name in names {

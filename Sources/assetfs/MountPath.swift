@@ -91,7 +91,9 @@ struct ListedFile {
         try paths.flatMap { path in
             let held = try path.open()
             guard held.isFolder else {
-                guard held.isFile else { throw ExitStatus.failed.because("\(path.typed) is \(held.kind), and no file.") }
+                guard held.isFile else {
+                    throw ExitStatus.failed.because("\(path.typed) is \(held.kind), and no file.")
+                }
                 let target = path.mount.find(path.names).flatMap { $0.isLink ? MountPath.found($0) : nil }
                 return [
                     ListedFile(

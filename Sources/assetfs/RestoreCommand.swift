@@ -92,7 +92,9 @@ struct RestoreCommand: ParsableCommand {
             if result == 0 { return path }
             guard errno == EEXIST else {
                 let reason = systemReason
-                let hint: Sentence = errno == EACCES && to == nil ? " Its owner may not write there; --to says where else it is to go." : ""
+                let hint: Sentence =
+                    errno == EACCES && to == nil
+                    ? " Its owner may not write there; --to says where else it is to go." : ""
                 throw ExitStatus.failed.because(
                     "\(trash.folder.path.appending(name: name)) could not be moved to \(path): \(reason).\(hint)"
                 )

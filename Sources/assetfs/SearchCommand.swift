@@ -46,7 +46,10 @@ struct SearchCommand: ParsableCommand {
                 throw ExitStatus.failed.because(
                     "\(mount.path) is no assetfs mount, or one with view=folders, which hides search/."
                 )
-            default: throw ExitStatus.failed.because("\(mount.path.appending("search")): \(unsafe String(cString: strerror(number))).")
+            default:
+                throw ExitStatus.failed.because(
+                    "\(mount.path.appending("search")): \(unsafe String(cString: strerror(number)))."
+                )
             }
         }
         defer { unsafe _ = closedir(directory) }

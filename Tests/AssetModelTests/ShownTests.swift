@@ -26,7 +26,9 @@ struct ShownTests {
         #expect(Shown.name([0x61, 0xE9, 0xF4, 0x8F, 0x62, 0xC0, 0x80]) == #"a\xe9\xf4\x8fb\xc0\x80"#)
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<2000 {
-            let pool: [[UInt8]] = [[0x5C], [0x78], [0x31], [0x62], [0x1B], [0xC2, 0x9B], [0xE9], [0xC3, 0xA9], [0x0A]]
+            let pool: [[UInt8]] = [
+                [0x5C], [0x78], [0x31], [0x62], [0x1B], [0xC2, 0x9B], [0xE9], [0xC3, 0xA9], [0x0A],
+            ]
             let bytes = (0..<Int.random(in: 0...12, using: &generator)).flatMap { _ in
                 pool[Int.random(in: 0..<pool.count, using: &generator)]
             }

@@ -135,5 +135,4 @@ struct RootCommandTests {
             try run("bash", "-c", script).check()
         }
     }
-
 }

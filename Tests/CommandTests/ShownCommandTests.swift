@@ -44,7 +44,7 @@ struct ShownCommandTests {
                 $ASSETFS restore -0 --mount $MOUNT $gone > $SCRATCH/raw; printf '%s\0' "$F/$g" | cmp - $SCRATCH/raw
                 $A rm "$F/$g"; $ASSETFS trash -0 $MOUNT | tail -c $((${#g} + 1)) > $SCRATCH/raw; printf '%s\0' "$g" | cmp - $SCRATCH/raw
                 for c in receipts events; do $ASSETFS $c -0 $MOUNT | grep -qzF "$n"; done
-                b='a\x1b.txt'; echo backslash > "$F/$b"; $ASSETFS search --mount $MOUNT backslash a > $SCRATCH/out; is "$(cat $SCRATCH/out)" "$F/a\\\\x1b.txt"
+                b='a\x1b.txt'; echo x > "$F/$b"; setfattr -n user.asset.title -v backslash "$F/$b"; $ASSETFS search --mount $MOUNT backslash > $SCRATCH/out; is "$(cat $SCRATCH/out)" "$F/a\\\\x1b.txt"
                 """#
         )
     }
