@@ -63,7 +63,7 @@ struct Exporter {
         if options.embed, !said.isEmpty { embedded = try embed(said, partial, in: folder) }
         try finish(embedded ?? partial, like: source, as: name)
         if !said.isEmpty, options.sidecar || options.embed && embedded == nil {
-            try writeSidecar(said, name + Array(".xmp".utf8), in: folder)
+            try writeSidecar(said, in: folder)
         }
     }
 
@@ -102,7 +102,9 @@ struct Exporter {
                     "\(file.path) is not exported: \(reason) The copy would say what has been removed; without --embed it is copied as it is."
                 )
             }
-            Output.note("\(file.path): \(reason) What people have said is in \(path).xmp instead.")
+            Output.note(
+                "\(file.path): \(reason) What people have said is in \(FilePath(bytes: folder.sidecar(of: path.name))) instead."
+            )
             return nil
         }
     }
@@ -145,8 +147,14 @@ struct Exporter {
         guard partial.finish(as: name, replacing: options.force) else { throw failure(path) }
     }
 
-    private func writeSidecar(_ said: Said, _ name: [UInt8], in folder: Held) throws {
-        let path = path.suffixed(".xmp")
+    private func writeSidecar(_ said: Said, in folder: Held) throws {
+        let target = path
+        let name = folder.sidecar(of: target.name)
+        let place = target.removingLastComponent()
+        let path = place.isEmpty ? FilePath(bytes: name) : place.appending(name: name)
+        if name.count != target.name.count + 4 {
+            Output.note("\(target): the name is too long for a sidecar of its own; that is \(path).")
+        }
         if !options.force, folder.status(of: name) != nil {
             throw ExitStatus.failed.because("\(path) is there already; --force replaces it.")
         }

@@ -55,8 +55,23 @@ enum Output {
     static func note(_ sentence: Sentence) { write(STDERR_FILENO, Array("assetfs: \(sentence)\n".utf8)) }
 
     /// Writes bytes as they are.
+    ///
+    /// Where the output cannot be written, the command fails.
     static func write(_ descriptor: Int32, _ bytes: [UInt8]) {
-        FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).write(Data(bytes))
+        var done = 0
+        // Not with FileHandle, which ends the process where that fails.
+        while done < bytes.count {
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Foundation.write(descriptor, $0.baseAddress?.advanced(by: done), bytes.count - done)
+            }
+            if count < 0, errno != EINTR {
+                // A terminal or file that takes no messages changes nothing of what the command does.
+                guard descriptor == STDOUT_FILENO else { return }
+                note("The output cannot be written: \(systemReason).")
+                exit(ExitStatus.failed.rawValue)
+            }
+            done += max(0, count)
+        }
     }
 }
 
