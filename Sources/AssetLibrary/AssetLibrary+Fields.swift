@@ -165,7 +165,8 @@ final class RefusedAttributes: Sendable {
         case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch:
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
-                $0[id] = error.description
+                // Also getfattr(1) prints it.
+                $0[id] = Shown.sentence(error.description)
             }
         // What another attempt was told is no longer the reason of the last.
         default: forget(id)
@@ -194,6 +195,6 @@ extension [UInt8] {
     /// The beginning of a value, for a message.
     fileprivate var shown: String {
         let text = String(decoding: self, as: UTF8.self)
-        return text.count > 60 ? text.prefix(60) + "…" : text
+        return text.count > 60 ? Shown.name(String(text.prefix(60))) + "…" : Shown.name(self)
     }
 }

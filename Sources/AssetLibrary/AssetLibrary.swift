@@ -137,6 +137,13 @@ public final class AssetLibrary: Sendable {
         scrub = Scrub(every: period)
         let layout = try LibraryLayout(path: path)
         self.layout = layout
+        if layout.formerMode != nil || layout.closedCount > 0 {
+            let mode =
+                layout.formerMode.map { "had mode \(PrivateFolder.text($0))" } ?? "had files with rights of others"
+            log.notice(
+                "The library \(path) \(mode), and others could read what is in it; it has mode 700 now, and \(layout.closedCount) files and folders in it were closed."
+            )
+        }
         let committer = Worker()
         self.committer = committer
         do {
@@ -163,6 +170,7 @@ public final class AssetLibrary: Sendable {
             try prepareEventHook()
             try groupCommit.commit()
             try layout.finish()
+            try moveSigningKey()
             try recover()
             try removeAllExpired()
         } catch {
