@@ -20,6 +20,7 @@ enum Schema {
         migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
         migrator.registerMigration("12 stores") { try $0.execute(sql: stores) }
         migrator.registerMigration("13 places", migrate: addPlaces)
+        migrator.registerMigration("14 desktop names") { try $0.execute(sql: desktopValues) }
         return migrator
     }
 
