@@ -140,8 +140,11 @@ struct DesktopNameTests {
             # Uploads of what is there already show its asset, and say of it what they can.
             say("e", duplicates="RETURN_EXISTING"); store("e/1", b"same"); say_all("e/1"); store("e/2", b"same"); assert state("e/2") == bad
             store("e/2", b"same no more"); assert state("e/2") == bad == state("e/1")
-            # Deleted with the asset.
-            os.unlink("v")
+            # What is said before the content is known is the file's own.
+            store("e/3", b"other"); fd = os.open("e/4", os.O_WRONLY | os.O_CREAT); os.write(fd, b"other"); say_all(fd); os.close(fd)
+            assert state("e/4") == bad and state("e/3") == [] and get("e/4", "asset.id") == get("e/3", "asset.id")
+            for name, _ in bad: os.removexattr("e/4", name)
+            assert state("e/4") == [] and get("e/4", keywords) == "ENODATA"
             """
         )
     }
@@ -225,7 +228,14 @@ struct DesktopNameTests {
                     try run("bash", "-c", scriptPrelude(mount) + "cd folders\n" + text).check()
                 }
             }
-            try script("echo x > f; echo x > t.tmp; for f in f t.tmp; do setfattr -n user.baloo.rating -v 11 $f; setfattr -n user.xdg.tags -v a $f; setfattr -n user.dublincore.subject -v b $f; done")
+            try script(
+                """
+                echo x > f; echo x > t.tmp
+                for f in f t.tmp; do
+                    setfattr -n user.baloo.rating -v 11 $f; setfattr -n user.xdg.tags -v a $f; setfattr -n user.dublincore.subject -v b $f
+                done
+                """
+            )
             try script(
                 """
                 mv t.tmp t
