@@ -105,8 +105,7 @@ extension AssetFilesystem {
                 isTruncating: size == 0,
                 isReplacement: resourceLookups.end(caller.pid, id),
                 insists: insists,
-                uid: caller.uid,
-                gid: caller.gid
+                by: uploader(caller)
             )
             defer { library.close(open, wasWriting: true) }
             try library.truncate(open, to: size)

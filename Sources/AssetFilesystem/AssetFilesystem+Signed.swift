@@ -93,7 +93,7 @@ extension AssetFilesystem {
     /// Opens the file of a signed path for reading, past the page cache: who may read it is asked each time.
     func openSigned(_ number: Int64, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
         let id = try signedFile(capability(number)).node.id
-        let node = try refusing { () throws(LibraryError) in try library.open(id, forWriting: false, uid: 0) }
+        let node = try refusing { () throws(LibraryError) in try library.open(id, forWriting: false, by: Uploader()) }
         let reader = counts(id, flags: flags, for: caller).counts ? caller.uid : nil
         var opened = Opened(OpenFileHandle(node: node, isWriting: false, reader: reader))
         opened.isDirect = true
