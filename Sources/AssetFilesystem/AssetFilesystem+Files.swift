@@ -38,6 +38,8 @@ extension AssetFilesystem {
                     in: spot.folder,
                     mode: mode,
                     umask: caller.umask,
+                    isReplacement: spot.isReplacement,
+                    requested: spot.requested,
                     by: uploader(caller)
                 )
             } catch .nameTaken where flags & O_EXCL == 0 {
@@ -52,16 +54,17 @@ extension AssetFilesystem {
             ? unsure(record, name.bytes, in: self.node(parent)) : entry(record, named: spot.name, in: spot.folder)
         let isReplacement = spot.replaced != nil
         let mayMap = flags & O_ACCMODE == O_RDWR
-        return (
-            answer,
-            try opened(
-                node,
-                isWriting: true,
-                isReplacement: isReplacement,
-                mayMapForWriting: mayMap,
-                for: caller
-            )
+        let opened = try opened(
+            node,
+            isWriting: true,
+            isReplacement: isReplacement,
+            mayMapForWriting: mayMap,
+            for: caller
         )
+        if isOfView, let passing = passing(name, in: parent, spot) {
+            (opened.handle.object as? OpenFileHandle)?.passing.withLock { $0 = passing }
+        }
+        return (answer, opened)
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -94,6 +97,7 @@ extension AssetFilesystem {
             opened.needsNoFlush = true
             return opened
         }
+        if !isAgent(caller), staleNames.sendsBack(caller.pid, from: id) { throw .lookAgain }
         let isTruncating = flags & O_TRUNC != 0
         // First of all, because the open is tried again when it had to wait for that.
         if isTruncating { try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) } }
@@ -328,6 +332,7 @@ extension AssetFilesystem {
             library.noteDownload(of: open.node.id, by: reader)
         }
         library.close(open.node, wasWriting: open.isWriting)
+        tell(open.passing.withLock { $0 })
         if let name = open.dropped { releaseDropped(name, open.node.id) }
         if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
             // The last verdict was here, and may have refused.

@@ -46,7 +46,7 @@ extension AssetLibrary {
         // Where a file is to come that has no name yet.
         let aim = rulebook.isSilent ? nil : openNode(id)?.upload.withLock { $0.aim }
         try write { records in
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
             try presence.check(try records.hasFieldAttribute(name, field, of: node))
             if node.isFile, let type = try type(of: field, for: id, aim, records) {
                 if let objection { throw objection }
@@ -59,7 +59,6 @@ extension AssetLibrary {
                     "\(name.text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
                 )
             }
-            try records.separateForeign(&node)
             if objection == nil {
                 try records.setFieldValue(field, of: node, to: value, as: name)
             } else {
@@ -91,10 +90,9 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         try settleIfQuick(id)
         try write { records in
-            guard var node = try records.node(id), try records.hasFieldAttribute(name, field, of: node) else {
+            guard let node = try records.node(id), try records.hasFieldAttribute(name, field, of: node) else {
                 throw try records.node(id) == nil ? LibraryError.notFound : .noSuchAttribute
             }
-            try records.separateForeign(&node)
             let isChange = try records.removeFieldValue(field, of: node, by: name)
             if isChange { try noteChange(of: id, field, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)

@@ -8,11 +8,16 @@ internal import SystemPackage
 // Opening, writing and ending uploads. The kernel's events map to these as docs/ARCHITECTURE.md shows.
 extension AssetLibrary {
     /// Makes a file and opens it for writing.
+    ///
+    /// `isReplacement` says that it is made in `resources/ID/`, so that the content before it is kept; `requested` is the name that it
+    /// was made under there, where that is another.
     public func makeFile(
         _ name: EntryName,
         in parent: NodeID,
         mode: UInt32,
         umask: UInt32 = 0,
+        isReplacement: Bool = false,
+        requested: EntryName? = nil,
         by uploader: Uploader
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
         try refuseName(name, in: parent, by: uploader.uid)
@@ -24,6 +29,7 @@ extension AssetLibrary {
                 node.shown.withLock { $0.isLoaded = true }
                 upload.isNew = true
                 upload.isBorn = true
+                (upload.isReplacement, upload.requested) = (isReplacement, requested)
                 upload.addWriter(uploader)
                 try setLimit(&upload, of: record.id)
             }

@@ -11,7 +11,7 @@ extension AssetLibrary {
         if !isLinking, node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
-        let isReplacement = upload.isReplacement
+        let (isReplacement, wanted) = (upload.isReplacement, upload.requested)
         do {
             let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
             // What has no name is always asked for one.
@@ -66,7 +66,7 @@ extension AssetLibrary {
                 else { return .lost }
                 var place = try destination(of: node.id, aim, records)
                 if aim != nil, place == nil { throw LibraryError.notFound }
-                var (judgement, requested) = (Judgement.accept, EntryName?.none)
+                var (judgement, requested) = (Judgement.accept, wanted)
                 if isJudged, let place, place.isFinal {
                     judgement = try judge(
                         submission(content, of: record, at: place, aim, uploader, records),
@@ -118,7 +118,10 @@ extension AssetLibrary {
                     if let former, former.links == 0 { lost = former }
                     return .published(version, renamed: place)
                 }
-                if case .existing(let asset, _) = judgement {
+                var source: AssetID?
+                if case .existing(let asset, _) = judgement, try !records.isAlone(asset, of: show.node.uid) {
+                    source = show.node.asset == nil ? asset : nil
+                } else if case .existing(let asset, _) = judgement {
                     showsExisting = true
                     try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place, rulebook)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
@@ -137,6 +140,7 @@ extension AssetLibrary {
                     lifeFrom: clock.now,
                     records
                 )
+                if let source { try records.copyMissingFields(of: source, to: publish.asset) }
                 return .published(publish.version, renamed: aim != nil ? place : nil)
             }
             switch verdict {
@@ -179,7 +183,7 @@ extension AssetLibrary {
             noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false
-            upload.isNew = false
+            (upload.isNew, upload.requested) = (false, nil)
             if !upload.isBound { upload.isRecorded = false }
             (upload.mappedAt, upload.candidate) = (nil, nil)
             upload.refusal = nil

@@ -99,6 +99,8 @@ public final class OpenNode: Sendable {
         var refused: (staged: StagedFile, size: Int64)?
         /// Whether the file was opened for writing through `resources/ID/`.
         var isReplacement = false
+        /// The name that a new file was made under in `resources/ID/`, where it has another.
+        var requested: EntryName?
         /// How large the file may become, and what is said to who wants more.
         var limit: (size: Int64, refusal: Refusal)?
     }
