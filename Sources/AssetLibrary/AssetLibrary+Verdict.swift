@@ -13,7 +13,8 @@ extension AssetLibrary {
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
         let (isReplacement, wanted) = (upload.isReplacement, upload.requested)
         do {
-            let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
+            let state = interrupted(upload, of: node)
+            let isAnswered = state.isAnswered
             // What has no name is always asked for one.
             let isJudged = aim != nil || !isAnswered && !rulebook.isPlain
             // What is written to a file that was put aside is nobody's upload.
@@ -77,6 +78,7 @@ extension AssetLibrary {
                 case .refuse(let refusal): return .refused(refusal)
                 case .unchanged(let asset):
                     if let place { try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content) }
+                    try records.deleteStaged(node.id)
                     return .unchanged(asset)
                 case .accept: break
                 case .rename(let name), .existing(_, let name):
@@ -102,7 +104,7 @@ extension AssetLibrary {
                 }
                 // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.
                 if upload.isBound, upload.isRecorded, let staged = upload.staged {
-                    try records.recordStaged(node.id, file: staged.name, modified: nil)
+                    try records.recordStaged(node.id, file: staged.name, modified: nil, state)
                 }
                 guard let place else { return .waiting }
                 if let uploaded = aim?.replacing?.uploaded {
@@ -157,7 +159,7 @@ extension AssetLibrary {
                 try refuse(&upload, of: node, content, at: place, refusal)
             case .unchanged(let asset):
                 upload.unchanged = asset
-                upload.isDirty = false
+                (upload.isDirty, upload.isRecorded) = (false, false)
                 upload.refusal = nil
                 return
             case .waiting: upload.version = nil

@@ -63,6 +63,8 @@ public final class OpenNode: Sendable {
         var isNew = false
         /// Whether the catalog knows where the bytes are.
         var isRecorded = false
+        /// What the catalog knows of the upload besides, where `isRecorded`.
+        var recorded: InterruptedUpload?
         /// The version that this upload made: a later commit replaces it, however many descriptors are closed.
         var version: VersionID?
         var digest = SequentialDigest()

@@ -31,7 +31,8 @@ enum Schema {
                     """
             )
         }
-        migrator.registerMigration("15 desktop names") { try $0.execute(sql: desktopValues) }
+        migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
+        migrator.registerMigration("16 desktop names") { try $0.execute(sql: desktopValues) }
         return migrator
     }
 

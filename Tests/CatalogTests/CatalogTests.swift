@@ -230,7 +230,7 @@ struct CatalogTests {
             // As the migrations before have left it.
             let program = """
                 import sqlite3; c = sqlite3.connect("\(folder)/c"); c.execute("DROP TABLE desktop_value")
-                c.execute("DELETE FROM grdb_migrations WHERE identifier = '15 desktop names'"); c.commit()
+                c.execute("DELETE FROM grdb_migrations WHERE identifier = '16 desktop names'"); c.commit()
                 """
             try run("python3", "-c", program).check()
             let catalog = try Catalog(path: folder + "/c") {}

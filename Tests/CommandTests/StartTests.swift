@@ -100,9 +100,13 @@ struct StartTests {
             """
             echo 'ulimit $1 $2; shift 2; exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource "$@"' > little.sh; little="bash little.sh"
             $little -Sf 100 $ASSETFS mount lib one; head -c 3M /dev/zero > one/folders/a; is "$(stat -c %s one/folders/a)" 3145728; $ASSETFS umount one
-            $little -f 2048 $ASSETFS mount lib one; ! head -c 3M /dev/zero > one/folders/b 2> said; grep -q 'File too large' said
+            $little -f 65536 $ASSETFS mount lib one; ! head -c 65M /dev/zero > one/folders/b 2> said; grep -q 'File too large' said
             echo c > one/folders/c; is "$(cat one/folders/c)" c; $ASSETFS umount one
             for limit in '-s 100' '-n 1000' '-c 0'; do $little $limit $ASSETFS mount lib one; find one > /dev/null; echo d > one/folders/d; $ASSETFS umount one; done
+            # A sentence that cannot be written ends nothing else.
+            status=0; $little -f 0 $ASSETFS mount lib one 2> said || status=$?; is "$status" 1
+            status=0; $ASSETFS mount nowhere/lib none 2> /dev/full || status=$?; is "$status" 6
+            for size in 100 65535; do says 1 "at most $((size * 1024)) bytes (ulimit -f)" $little -f $size $ASSETFS mount lib one; done
             says 1 'ulimit -n' $little -n 40 $ASSETFS mount lib one; says 1 'ulimit -v' $little -v 300000 $ASSETFS mount lib one; says 1 'ulimit -v, -d' $little -d 50000 $ASSETFS mount lib one
             says 1 'ulimit -v, -d' $little -v 1000000 $ASSETFS mount lib one; says 1 'ulimit -i' $little -i 0 $ASSETFS mount lib one
             is "$(mounts one)" 0

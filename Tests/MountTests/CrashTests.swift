@@ -113,7 +113,8 @@ struct CrashTests {
                 assert open("K/keep").read() == "keep"
                 found = {open("K/" + name).read() for name in os.listdir("K") if not name.startswith(".")}
                 noted = open("\(scratch)/noted").read().splitlines()
-                assert len(noted) > 5 and all(any(text.startswith(line) and text == line * (len(text) // len(line)) for text in found) for line in noted)
+                lost = [line for line in noted if not any(text.startswith(line) and text == line * (len(text) // len(line)) for text in found)]
+                assert not lost and len(noted) > 5, (lost, len(noted))
                 assert sum(os.stat("Q/" + name).st_size for name in os.listdir("Q")) <= 1 << 20
                 """
             try remount(library, on: root, scratch: scratch) { mount in
