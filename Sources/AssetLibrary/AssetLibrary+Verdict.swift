@@ -336,7 +336,8 @@ extension AssetLibrary {
             uploader: uploader,
             own: ownAssets(of: node, aim),
             isTaken: isTaken,
-            growth: content.size - (try replacedSize(by: node, aim, records))
+            growth: content.size - (try replacedSize(by: node, aim, records)),
+            isDropped: aim?.isDropped ?? false
         )
     }
 

@@ -119,7 +119,7 @@ struct StartTests {
             """
             umask 000; env -i LC_ALL=nonsense TZ=Nowhere $(printf 'ODD=\\xe9') $ASSETFS mount -o on_event='cat >> '$PWD/told lib one; echo x > one/folders/x; sync one/folders/x
             is "$(find lib -type f -perm /077; find lib -type d -perm /077)" ""; is "$(stat -c %a one/folders/x)" 666
-            tr '\\0' '\\n' < /proc/$(pgrep -f "[a]ssetfs mount -o on_event")/environ | grep -q -a "$(printf 'ODD=\\xe9')"
+            tr '\\0' '\\n' < /proc/$(pgrep -f "[a]ssetfs mount -o on_event=cat >> $PWD/told")/environ | grep -q -a "$(printf 'ODD=\\xe9')"
             for n in $(seq 1200); do [ -s told ] && break; sleep 0.05; done; is "$(stat -c %a told)" 666; env -i $ASSETFS umount one
             umask 777; $ASSETFS mount lib one; umask 022; is "$(cat one/folders/x)" x; $ASSETFS umount one
             """
