@@ -26,7 +26,7 @@ extension AssetFilesystem {
         if name.bytes.elementsEqual("system.posix_acl_access".utf8) {
             mayKeepSetgid = caller.isMember(of: try record(id).gid)
         }
-        let displaced = library.displacedName(by: name.bytes, of: id)
+        let others = library.otherNames(besides: name.bytes, of: id)
         try refusing { () throws(LibraryError) in
             try library.setExtendedAttribute(
                 name.bytes,
@@ -37,7 +37,10 @@ extension AssetFilesystem {
                 by: uploader(caller)
             )
         }
-        if let displaced { displacedNames.note(displaced, of: id, by: caller.pid) }
+        if !others.isEmpty {
+            let left = library.otherNames(besides: name.bytes, of: id)
+            for other in others where !left.contains(other) { displacedNames.note(other, of: id, by: caller.pid) }
+        }
         // Turned, the file has another content and size, of which the kernel knows nothing.
         if library.changesContent(name.bytes) {
             kernel.withLock { $0 }?.invalidateAttributes(inode)

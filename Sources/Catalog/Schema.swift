@@ -32,6 +32,7 @@ enum Schema {
             )
         }
         migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
+        migrator.registerMigration("16 desktop names") { try $0.execute(sql: desktopValues) }
         return migrator
     }
 
