@@ -20,6 +20,7 @@ extension AssetFilesystem {
             return try createDropped(name, by: number, mode: mode, for: caller)
         }
         if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, for: caller) }
+        let share = try shareOfOpenFiles(for: caller)
         let spot = try spot(parent, name, makes: true, for: caller)
         let uploaded = try entryName(name)
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -60,6 +61,7 @@ extension AssetFilesystem {
                 isWriting: true,
                 isReplacement: isReplacement,
                 mayMapForWriting: mayMap,
+                share: share,
                 for: caller
             )
         )
@@ -72,6 +74,7 @@ extension AssetFilesystem {
         if let view = View(id) {
             guard !isWriting, !view.isDirectory else { throw OperationFailure(LibraryError.readOnly) }
             if case .capabilityFile(let number) = view { return try openSigned(number, flags: flags, for: caller) }
+            let share = try shareOfOpenFiles(for: caller)
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
             if case .work(let work) = view {
@@ -88,11 +91,12 @@ extension AssetFilesystem {
                 if version == nil { throw .missingForNow }
             }
             let journal: Journal = view == .events ? .events : .receipts
-            var opened = Opened(OpenViewHandle(content, version, library.use(version), journal: journal))
+            var opened = Opened(OpenViewHandle(content, version, library.use(version), journal: journal, share: share))
             opened.isDirect = true
             opened.needsNoFlush = true
             return opened
         }
+        let share = try shareOfOpenFiles(for: caller)
         let isTruncating = flags & O_TRUNC != 0
         // First of all, because the open is tried again when it had to wait for that.
         if isTruncating { try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) } }
@@ -143,6 +147,7 @@ extension AssetFilesystem {
                 isWriting: isWriting,
                 reader: counts ? caller.uid : nil,
                 mayMapForWriting: flags & O_ACCMODE == O_RDWR,
+                share: share,
                 for: caller
             )
             // Whose reading counts has to be seen to read.
@@ -190,6 +195,7 @@ extension AssetFilesystem {
         isReplacement: Bool = false,
         reader: UInt32? = nil,
         mayMapForWriting: Bool = true,
+        share: UserShare,
         for caller: Caller
     ) throws(OperationFailure) -> Opened {
         let kernel = kernel.withLock { $0 }
@@ -198,7 +204,8 @@ extension AssetFilesystem {
             isWriting: isWriting,
             mayMapForWriting: isWriting && mayMapForWriting,
             isReplacement: isReplacement,
-            reader: reader
+            reader: reader,
+            share: share
         )
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false

@@ -161,6 +161,14 @@ extension AssetLibrary {
         return (try? extendedAttributeNames(of: id))?.first { $0 != name && AttributeName($0).field == field }
     }
 
+    /// Whether an attribute may have a value that is yet to come.
+    public func mayAwait(_ name: [UInt8]) -> Bool {
+        switch AttributeName(name) {
+        case .computed, .field, .rating, .mediaType: true
+        default: false
+        }
+    }
+
     /// Whether setting an attribute changes the file's content.
     public func changesContent(_ name: [UInt8]) -> Bool {
         if case .action(.rotate) = AttributeName(name) { true } else { false }

@@ -26,6 +26,7 @@ extension AssetLibrary {
                 upload.isNew = true
                 upload.isBorn = true
                 upload.addWriter(Uploader(uid: uid, gid: gid))
+                node.writer.store(uid, ordering: .relaxed)
                 try setLimit(&upload, of: record.id)
             }
         } catch {
@@ -62,6 +63,7 @@ extension AssetLibrary {
                 try setLimit(&upload, of: id)
                 if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
                 upload.addWriter(uploader)
+                node.writer.store(uploader.uid, ordering: .relaxed)
                 if isReplacement { upload.isReplacement = true }
                 // Another program begins anew, while one that has uploaded something still has it open.
                 if isTruncating, !upload.isDirty { upload.version = nil }
