@@ -32,7 +32,7 @@ struct ShareTests {
     private func runProgram(
         _ program: String,
         options: [String] = [],
-        seconds: Int = 60,
+        seconds: Int = 30,
         _ name: String = #function
     ) throws {
         try withMountedLibrary(name, options: ["allow_other"] + options, seconds: seconds) { mount in
@@ -119,6 +119,7 @@ struct ShareTests {
                             if mapped: opened.append(mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ)); os.close(fd)
                             else: opened.append(fd)
                     def greedy(folder):
+                        os.close(ready[0]); os.close(go[1])
                         for _ in range(2):
                             opened, why = open_all(folder, os.O_RDWR | os.O_CREAT)
                             assert why == "EMFILE" and len(opened) >= 10, (why, len(opened))
@@ -136,6 +137,7 @@ struct ShareTests {
                     for folder, uid in (("b", 5002), ("c", 5003)):
                         ready, go = os.pipe(), os.pipe()
                         many = user(uid, lambda: greedy(folder))
+                        os.close(ready[1]); os.close(go[0])
                         for _ in range(2):
                             assert os.read(ready[0], 1) == b"!"
                             wait(user(5001, lambda: work("a")))
@@ -152,7 +154,7 @@ struct ShareTests {
                 """
                 chmod 755 . one; ulimit -n 400
                 setpriv --bounding-set -sys_resource --inh-caps -sys_resource \(assetfs) mount lib one -o allow_other
-                cd one/folders; MOUNT=\(place)/one timeout 60 python3 ../../program.py
+                cd one/folders; MOUNT=\(place)/one timeout -k 1 60 python3 ../../program.py
                 cd ../..; \(assetfs) umount one; ! grep 'error' lib/log
                 """,
                 in: place
