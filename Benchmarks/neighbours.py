@@ -115,7 +115,7 @@ with tempfile.TemporaryDirectory(dir="/var/tmp") as place:
                 pid, report = start(5002, attack, argument)
                 name += ": " + report.readline().strip()
             meter, lines = start(5001, measure, folders + "/a")
-            print(f"{name:60} {lines.read().strip().replace(chr(10), "; ")}", flush=True)
+            print(f"{name:60} {lines.read().strip().replace(chr(10), '; ')}", flush=True)
             os.waitpid(meter, 0)
             if pid:
                 end(pid); began = time.monotonic()

@@ -106,8 +106,7 @@ extension AssetFilesystem {
                 isTruncating: size == 0,
                 isReplacement: resourceLookups.end(caller.pid, id),
                 insists: insists,
-                uid: caller.uid,
-                gid: caller.gid
+                by: uploader(caller)
             )
             open.noteOpened()
             defer {

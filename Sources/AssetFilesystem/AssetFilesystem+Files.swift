@@ -39,8 +39,7 @@ extension AssetFilesystem {
                     in: spot.folder,
                     mode: mode,
                     umask: caller.umask,
-                    uid: caller.uid,
-                    gid: caller.gid
+                    by: uploader(caller)
                 )
             } catch .nameTaken where flags & O_EXCL == 0 {
                 // The library has made the name since the kernel looked it up: a second lookup finds the file, and opens it.
@@ -87,7 +86,9 @@ extension AssetFilesystem {
             if case .information(let asset) = view { content = try information(of: resource(asset)) }
             var version: VersionRecord?
             if case .version(let number) = view {
-                version = try reading { try $0.formerVersion(number)?.version }
+                version = try refusing { () throws(LibraryError) in
+                    try library.formerVersion(number, for: uploader(caller))?.version
+                }
                 if version == nil { throw .missingForNow }
             }
             let journal: Journal = view == .events ? .events : .receipts
@@ -122,8 +123,7 @@ extension AssetFilesystem {
                     isTruncating: isWriting && isTruncating,
                     isReplacement: isWriting && resourceLookups.end(caller.pid, id),
                     insists: insists,
-                    uid: caller.uid,
-                    gid: caller.gid
+                    by: uploader(caller)
                 )
             }
         }

@@ -66,7 +66,7 @@ extension AssetFilesystem {
             throw OperationFailure(LibraryError.notPermitted("An asset's directory holds files alone."))
         }
         let made = try refusing { () throws(LibraryError) in
-            try library.make(spot.name, in: spot.folder, record, umask: caller.umask)
+            try library.make(spot.name, in: spot.folder, record, umask: caller.umask, by: uploader(caller))
         }
         tell(spot, of: made)
         return View(node(parent)) == nil ? entry(made) : unsure(made, name.bytes, in: node(parent))
@@ -85,7 +85,7 @@ extension AssetFilesystem {
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in
-            try library.link(id, as: spot.name, in: spot.folder, by: caller.uid, gid: caller.gid)
+            try library.link(id, as: spot.name, in: spot.folder, by: uploader(caller))
         }
         tell(spot, of: record)
         let linked = try overlaid(record, readAt: count)
@@ -199,8 +199,7 @@ extension AssetFilesystem {
                 collision,
                 isReplacement: target.isReplacement,
                 leavesWhiteout: leavesWhiteout,
-                by: caller.uid,
-                gid: caller.gid
+                by: uploader(caller)
             )
         }
         // The kernel holds both folders until it is answered: the cached names of other folders can be put right before.

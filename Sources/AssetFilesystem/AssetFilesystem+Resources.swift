@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import SystemPackage
 
 // `resources/<id>/`: an asset by its number. Its file is the one in `folders/`, and what is done to a name in here is done to that
 // file's name, or beside it: a program that saves through a temporary name does the same in both places. Any other name that is
@@ -12,7 +13,9 @@ extension AssetFilesystem {
     static let informationName = "info.json"
     static let ownNames = [alternativesName, versionsName, informationName]
 
-    func uploader(_ caller: Caller) -> Uploader { Uploader(uid: caller.uid, gid: caller.gid) }
+    func uploader(_ caller: Caller) -> Uploader {
+        Uploader(uid: caller.uid, gid: caller.gid) { caller.isMember(of: $0) }
+    }
 
     /// An asset that somebody may read.
     func resource(_ id: AssetID, for caller: Caller? = nil) throws(OperationFailure) -> AssetLibrary.Resource {
@@ -65,7 +68,8 @@ extension AssetFilesystem {
             allowDetour(to: record.id, for: caller)
             return unsure(try self.record(record.id), name.bytes, in: view.id)
         case .versions(let id):
-            guard let version = try formerVersions(of: id).first(where: { $0.fileName == name.bytes }) else {
+            guard let version = try formerVersions(of: id, for: caller).first(where: { $0.fileName == name.bytes })
+            else {
                 throw .missingForNow
             }
             return try entry(of: View.version(version.id).id)
@@ -84,8 +88,8 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in try library.alternatives(of: id, makes: makes) }
     }
 
-    func formerVersions(of id: AssetID) throws(OperationFailure) -> [VersionRecord] {
-        try refusing { () throws(LibraryError) in try library.formerVersions(of: id) }
+    func formerVersions(of id: AssetID, for caller: Caller) throws(OperationFailure) -> [VersionRecord] {
+        try refusing { () throws(LibraryError) in try library.formerVersions(of: id, for: uploader(caller)) }
     }
 
     // MARK: Listing
@@ -116,7 +120,7 @@ extension AssetFilesystem {
             let entries = try reading { try $0.entries(of: folder, after: cookie, limit: 256) }
             return entries.map { ($0.name, $0.node.id, $0.cookie) }
         case .versions(let id):
-            return try formerVersions(of: id).reversed().filter { $0.number > cookie }.map {
+            return try formerVersions(of: id, for: caller).reversed().filter { $0.number > cookie }.map {
                 ($0.fileName, View.version($0.id).id, $0.number)
             }
         default: return []
@@ -206,6 +210,7 @@ extension AssetFilesystem {
             guard !Self.isOwn(name) else { throw OperationFailure(LibraryError.readOnly) }
             let resource = try resource(id, for: caller)
             let folder = resource.folder.id
+            if makes, try isFinal(name, folder) { try refuseReplacing(resource, for: caller) }
             guard let own = resource.name, own != name, try isFinal(name, folder) else {
                 return Spot(folder: folder, name: name, isAlias: true, isReplacement: resource.name == name)
             }
@@ -226,6 +231,14 @@ extension AssetFilesystem {
             return Spot(folder: folder, name: name)
         default: throw OperationFailure(LibraryError.readOnly)
         }
+    }
+
+    /// Refuses a new file for an asset whose present file the caller could not write: by its number an asset is not another's to have.
+    private func refuseReplacing(_ resource: AssetLibrary.Resource, for caller: Caller) throws(OperationFailure) {
+        let mayReplace = try refusing { () throws(LibraryError) in
+            try library.mayReplace(resource, by: uploader(caller))
+        }
+        guard mayReplace else { throw OperationFailure(.permissionDenied) }
     }
 
     /// Tells the kernel that a folder's name was changed by a name in a view, and its watchers of `happenings`.

@@ -94,7 +94,7 @@ extension AssetFilesystem {
     func openSigned(_ number: Int64, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
         let share = try shareOfOpenFiles(for: caller)
         let id = try signedFile(capability(number)).node.id
-        let node = try refusing { () throws(LibraryError) in try library.open(id, forWriting: false, uid: 0) }
+        let node = try refusing { () throws(LibraryError) in try library.open(id, forWriting: false, by: Uploader()) }
         let reader = counts(id, flags: flags, for: caller).counts ? caller.uid : nil
         var opened = Opened(OpenFileHandle(node: node, isWriting: false, reader: reader, share: share))
         opened.isDirect = true

@@ -139,7 +139,7 @@ extension AssetFilesystem {
         }
         guard mayMakeNames(in: try self.record(folder), caller) else { throw .mayNotMakeNames }
         let made = try refusing { () throws(LibraryError) in
-            try library.divert(record, under: name, in: folder, uid: caller.uid, gid: caller.gid)
+            try library.divert(record, under: name, in: folder, by: uploader(caller))
         }
         detour.node = made.id
         detours.update(caller.pid, detour)

@@ -40,16 +40,15 @@ extension AssetLibrary {
         _ record: NodeRecord,
         under name: EntryName,
         in folder: NodeID,
-        uid: UInt32,
-        gid: UInt32
+        by uploader: Uploader
     ) throws(LibraryError) -> NodeRecord {
         let (made, digest) = try write { records in
             let parent = try records.folder(folder)
             // Nobody gets more rights than the file has that stays, nor another group than the folder gives.
             var node = NodeRecord(
                 mode: record.mode,
-                uid: uid,
-                gid: parent.mode & 0o2000 != 0 ? parent.gid : gid,
+                uid: uploader.uid,
+                gid: parent.mode & 0o2000 != 0 ? parent.gid : uploader.gid,
                 now: .now
             )
             node.links = 0

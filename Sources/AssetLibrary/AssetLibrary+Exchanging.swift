@@ -37,8 +37,8 @@ extension AssetLibrary {
                     if refusal != nil { return (VersionID?.none, VersionID?.none) }
                     guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
                     return (
-                        lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uid, records) : nil,
-                        upperEnters ? try enter(upper, lower, isUpperUnderWay, by: uid, records) : nil
+                        lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uploader, records) : nil,
+                        upperEnters ? try enter(upper, lower, isUpperUnderWay, by: uploader, records) : nil
                     )
                 }
             }
@@ -62,12 +62,12 @@ extension AssetLibrary {
         else { return nil }
         var arrival = Arrival(
             place: try rulebook.place(place.name, in: place.parent, records),
-            uid: uploader.uid,
+            uploader: uploader,
             isUnderWay: false,
             savingBegan: vacancies.savingBegan
         )
         let from = try rulebook.of(newcomer.parent, records)
-        let heritage = Heritage(asset: own, former: former)
+        let heritage = try self.heritage(of: former, own, for: node, by: uploader, records)
         guard
             case .refuse(let refusal) = try admit(
                 node,
@@ -87,7 +87,7 @@ extension AssetLibrary {
         _ newcomer: Side,
         _ place: Side,
         _ isUnderWay: Bool,
-        by uid: UInt32,
+        by uploader: Uploader,
         _ records: Records
     ) throws -> VersionID? {
         guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else {
@@ -95,12 +95,27 @@ extension AssetLibrary {
         }
         let arrival = Arrival(
             place: try rulebook.place(place.name, in: place.parent, records),
-            uid: uid,
+            uploader: uploader,
             isUnderWay: isUnderWay,
             savingBegan: vacancies.savingBegan
         )
-        let heritage = former.asset.map { Heritage(asset: $0, former: former) }
+        let heritage = try former.asset.flatMap { asset in
+            try self.heritage(of: former, asset, for: node, by: uploader, records)
+        }
         return try records.arrive(node, arrival, heritage, rulebook)
+    }
+
+    /// The asset of the file that has the final name, if the newcomer may show it.
+    private func heritage(
+        of former: NodeRecord,
+        _ asset: AssetID,
+        for newcomer: NodeRecord,
+        by uploader: Uploader,
+        _ records: Records
+    ) throws -> Heritage? {
+        let rights = try rulebook.rights(of: former, records)
+        guard rulebook.allows(newcomer, by: uploader, toSucceed: rights) else { return nil }
+        return Heritage(asset: asset, former: former, rights: rights)
     }
 
     /// The change of names in the catalog.

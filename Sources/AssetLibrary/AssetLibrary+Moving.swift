@@ -10,9 +10,9 @@ extension AssetLibrary {
         _ id: NodeID,
         as name: EntryName,
         in parent: NodeID,
-        by uid: UInt32,
-        gid: UInt32 = 0
+        by uploader: Uploader
     ) throws(LibraryError) -> NodeRecord {
+        let uid = uploader.uid
         try refuseSealed(parent)
         try refuseFixed(parent, .immutable)
         try refuseFixed(id)
@@ -40,15 +40,16 @@ extension AssetLibrary {
                 var arrival = Arrival(
                     place: try rulebook.place(name, in: parent, records),
                     nameClass: try rulebook.nameClass(of: name, in: parent, records),
-                    uid: uid,
+                    uploader: uploader,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan,
                     infection: screened
                 )
                 // A file that is an asset under another name stays that one: rsync links what it backs up.
-                let found = node.asset == nil ? try successor(of: name, in: parent, for: node, records) : nil
+                let found =
+                    try node.asset == nil
+                    ? successor(of: name, in: parent, for: node, isMoved: true, by: uploader, records) : nil
                 if isWaiting {
-                    let uploader = Uploader(uid: uid, gid: gid)
                     switch try admit(node, &arrival, replacing: nil, found, from: nil, uploader, records) {
                     case .refuse(let refusal): return (nil, refusal)
                     default: break
@@ -97,8 +98,7 @@ extension AssetLibrary {
         _ collision: Collision,
         isReplacement: Bool = false,
         leavesWhiteout: Bool = false,
-        by uid: UInt32,
-        gid: UInt32 = 0
+        by uploader: Uploader
     ) throws(LibraryError) -> NodeRecord? {
         let (source, target, classes) = try read { records in
             let classes = (
@@ -123,16 +123,15 @@ extension AssetLibrary {
                 collision,
                 isReplacement: isReplacement,
                 leavesWhiteout: leavesWhiteout,
-                by: uid,
-                gid: gid
+                by: uploader
             )
         }
         if target?.isFolder == true, let target {
             try refuseSealed(target.id)
             try removeExpired(in: target.id)
         }
+        let uid = uploader.uid
         if source.isFile { try refuseName(newName, in: newParent, by: uid) }
-        let uploader = Uploader(uid: uid, gid: gid)
         if collision == .exchange {
             guard let target else { throw .notFound }
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
@@ -157,14 +156,14 @@ extension AssetLibrary {
                     isReplacement: isReplacement,
                     formerly: (parent, name),
                     mayBeAside: mayBeAside,
-                    uid: uid,
+                    uploader: uploader,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan,
                     infection: screened
                 )
                 let moved = try rename(name, in: parent, collision, arrival, isAside, isBusy, by: uploader, records)
                 if leavesWhiteout, try records.node(named: name, in: parent) == nil, moved.refusal == nil {
-                    let whiteout = NodeRecord(mode: 0o020000, uid: uid, gid: gid, now: .now)
+                    let whiteout = NodeRecord(mode: 0o020000, uid: uid, gid: uploader.gid, now: .now)
                     try records.insertEntry(name, in: parent, node: records.insert(whiteout).id)
                 }
                 return moved
@@ -186,20 +185,21 @@ extension AssetLibrary {
         }
         if let replaced = moved.replaced { noteRemoval(replaced) }
         vacancies.remove(newName, in: newParent)
-        if let asset = moved.replaced?.asset, moved.shown != asset, !isAside {
-            vacancies.add(newName, in: newParent, asset: asset, node: source.id)
+        if let asset = moved.replaced?.asset, moved.shown != asset, !isAside, let rights = moved.replacedRights {
+            vacancies.add(newName, in: newParent, asset: asset, node: source.id, rights: rights)
         }
-        guard moved.hasFormer, let asset = moved.former else { return moved.replaced }
+        guard moved.hasFormer, let asset = moved.former, let rights = moved.rights else { return moved.replaced }
         // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
         // says; or, less surely, that a file which is complete comes to have its former name.
         if asset != moved.shown || isAside || mayBeAside {
             let isSure = isAside || asset != moved.shown && !mayBeAside
-            let displaced = moved.replaced?.asset
+            let displaced = moved.isSuccessor ? moved.replaced?.asset : nil
             vacancies.add(
                 name,
                 in: parent,
                 asset: asset,
                 node: source.id,
+                rights: rights,
                 displacing: displaced,
                 isOnlyForMoved: !isSure
             )
@@ -230,7 +230,17 @@ extension AssetLibrary {
         if parent != newParent, source.isFolder { try records.refuse(newParent, within: source.id) }
         if let target { try records.refuseReplacing(target, as: newName, with: source) }
         var result = Moved()
-        var found = target == nil ? try successor(of: newName, in: newParent, for: source, records) : nil
+        var found =
+            try target == nil
+            ? successor(of: newName, in: newParent, for: source, isMoved: true, by: uploader, records) : nil
+        if source.isFile {
+            if source.asset != nil { result.rights = try rulebook.rights(of: source, records) }
+            if let target, target.isFile {
+                let rights = try rulebook.rights(of: target, records)
+                result.replacedRights = rights
+                result.isSuccessor = rulebook.allows(source, by: uploader, toSucceed: rights)
+            }
+        }
         if !rulebook.isPlain {
             let former = try rulebook.of(parent, records)
             switch try admit(
@@ -273,10 +283,13 @@ extension AssetLibrary {
         try records.addLinks(0, to: source.id, at: now)
 
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
-        if let target { try records.passOnFields(of: target, to: source) }
+        if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.
         if source.asset == nil || !isAside {
-            let heritage = target?.asset.map { Heritage(asset: $0, former: result.replaced) } ?? found
+            var heritage = found
+            if let asset = target?.asset, result.isSuccessor {
+                heritage = Heritage(asset: asset, former: result.replaced, rights: result.replacedRights)
+            }
             result.version = try records.arrive(source, arrival, heritage, rulebook)
             // Its names in collections may have gone with the asset.
             if let target { result.replaced = try records.node(target.id) ?? result.replaced }
@@ -304,23 +317,6 @@ extension AssetLibrary {
         result.former = source.asset
         result.hasFormer = try source.asset.map { try records.asset($0) != nil } ?? false
         return result
-    }
-
-    /// What a move did besides moving.
-    private struct Moved {
-        /// What lost the new name.
-        var replaced: NodeRecord?
-        /// The version that was published with it.
-        var version: VersionID?
-        /// The asset that the file shows now.
-        var shown: AssetID?
-        /// The asset that it showed before, and whether that is still one.
-        var former: AssetID?
-        var hasFormer = false
-        /// The name that it got instead of the one that was asked for.
-        var otherName: EntryName?
-        /// Why a policy refused it; nothing has changed then.
-        var refusal: Refusal?
     }
 
     /// Whether a folder may refuse an upload, or give it another name.

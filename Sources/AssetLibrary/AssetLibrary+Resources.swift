@@ -205,7 +205,7 @@ extension AssetLibrary {
         guard var node = try records.node(node.id) else { return (nil, former) }
         var arrival = Arrival(
             place: place,
-            uid: uploader.uid,
+            uploader: uploader,
             isUnderWay: false,
             savingBegan: vacancies.savingBegan,
             infection: infection
@@ -232,9 +232,17 @@ extension AssetLibrary {
 
     // MARK: Former contents
 
-    /// Former contents of an asset, the newest first.
-    public func formerVersions(of id: AssetID) throws(LibraryError) -> [VersionRecord] {
-        try read { Array(try $0.versions(of: id).dropFirst()) }
+    /// Former contents of an asset that a user could read when they stood, the newest first.
+    public func formerVersions(of id: AssetID, for reader: Uploader) throws(LibraryError) -> [VersionRecord] {
+        try read { try $0.versions(of: id).dropFirst().filter { reader.couldRead($0) } }
+    }
+
+    /// A former content, and its asset; nil where there is none, or a user could not read it when it stood.
+    public func formerVersion(
+        _ id: VersionID,
+        for reader: Uploader
+    ) throws(LibraryError) -> (asset: AssetID, version: VersionRecord)? {
+        try read { try $0.formerVersion(id) }.flatMap { reader.couldRead($0.version) ? $0 : nil }
     }
 
     /// Keeps a former content's bytes until the answer is let go of.
@@ -248,6 +256,13 @@ extension AssetLibrary {
     ) throws(LibraryError) -> [UInt8] {
         guard let digest = version.digest else { return [] }
         return try read(digest, size: version.size, at: offset, count: count)
+    }
+}
+
+extension Uploader {
+    /// Returns whether the user could read a content when it stood; whether they may read the asset's file now is another question.
+    func couldRead(_ version: VersionRecord) -> Bool {
+        version.rights.map { $0.permissions(of: uid, isMember: isMember(of:)) & 4 != 0 } ?? true
     }
 }
 

@@ -32,7 +32,7 @@ extension AssetLibrary {
     ///
     /// What takes time comes before the file is locked, so that others may open it meanwhile.
     private func rotate(_ id: NodeID, by degrees: Int64, _ uploader: Uploader) throws(LibraryError) {
-        let node = try open(id, forWriting: true, uid: uploader.uid, gid: uploader.gid)
+        let node = try open(id, forWriting: true, by: uploader)
         defer { close(node, wasWriting: true) }
         try node.upload.withLock { upload throws(LibraryError) in
             guard upload.writers == 1 else { throw Self.isWritten }

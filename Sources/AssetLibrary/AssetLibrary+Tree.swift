@@ -14,13 +14,15 @@ extension AssetLibrary {
         _ name: EntryName,
         in parent: NodeID,
         _ node: NodeRecord,
-        umask: UInt32 = 0
+        umask: UInt32 = 0,
+        by uploader: Uploader? = nil
     ) throws(LibraryError) -> NodeRecord {
         try refuseMaking(node, in: parent)
         try refuseFixed(parent, .immutable)
         try space.take(4096)
         let made = try clearing(name, in: parent) { () throws(LibraryError) in
-            try makeOnce(name, in: parent, node, umask: umask)
+            let owner = Uploader(uid: node.uid, gid: node.gid)
+            return try makeOnce(name, in: parent, node, umask: umask, by: uploader ?? owner)
         }
         if made.isFile { vacancies.remove(name, in: parent) }
         if made.isFolder { vacancies.takeFolder(name, in: parent, made.id) }
@@ -32,7 +34,8 @@ extension AssetLibrary {
         _ name: EntryName,
         in parent: NodeID,
         _ node: NodeRecord,
-        umask: UInt32
+        umask: UInt32,
+        by uploader: Uploader
     ) throws(LibraryError) -> NodeRecord {
         try write { records in
             let folder = try records.folder(parent)
@@ -51,10 +54,12 @@ extension AssetLibrary {
             try records.touchFolder(parent, subfolders: node.isFolder ? 1 : 0, at: node.born)
             // Until its first verdict.
             if node.isFile { try records.recordUnpublished(node.id) }
-            if node.isFile, let found = try successor(of: name, in: parent, for: nil, records) {
+            if node.isFile,
+                let found = try successor(of: name, in: parent, for: node, isMoved: false, by: uploader, records)
+            {
                 let arrival = Arrival(
                     place: try rulebook.place(name, in: parent, records),
-                    uid: node.uid,
+                    uploader: uploader,
                     isUnderWay: true,
                     savingBegan: vacancies.savingBegan
                 )
@@ -82,19 +87,22 @@ extension AssetLibrary {
         if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }), node.links == 1 {
             try settleBeforeLoss(of: node.id)
         }
-        let node = try write { records in
+        let (node, rights) = try write { records in
             guard let node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
                 throw LibraryError.notFound
             }
             guard !node.isFolder else { throw LibraryError.isAFolder }
+            let rights = try node.asset == nil ? nil : rulebook.rights(of: node, records)
             let left = try records.removeName(name, in: parent, of: node, at: .now)
             try rulebook.trashIfLost(left, as: name, in: parent, records)
             if !rulebook.isPlain { usage.add(-node.size, to: try rulebook.of(parent, records)) }
-            return left
+            return (left, rights)
         }
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
-        if let asset = node.asset { vacancies.add(name, in: parent, asset: asset, node: node.id) }
+        if let asset = node.asset, let rights {
+            vacancies.add(name, in: parent, asset: asset, node: node.id, rights: rights)
+        }
         return node
     }
 

@@ -13,20 +13,19 @@ extension AssetLibrary {
         in parent: NodeID,
         mode: UInt32,
         umask: UInt32 = 0,
-        uid: UInt32,
-        gid: UInt32
+        by uploader: Uploader
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
-        try refuseName(name, in: parent, by: uid)
-        let file = NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uid, gid: gid, now: .now)
-        let record = try make(name, in: parent, file, umask: umask)
+        try refuseName(name, in: parent, by: uploader.uid)
+        let file = NodeRecord(mode: 0o100000 | mode & 0o7777, uid: uploader.uid, gid: uploader.gid, now: .now)
+        let record = try make(name, in: parent, file, umask: umask, by: uploader)
         let node = retain(record.id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 node.shown.withLock { $0.isLoaded = true }
                 upload.isNew = true
                 upload.isBorn = true
-                upload.addWriter(Uploader(uid: uid, gid: gid))
-                node.writer.store(uid, ordering: .relaxed)
+                upload.addWriter(uploader)
+                node.writer.store(uploader.uid, ordering: .relaxed)
                 try setLimit(&upload, of: record.id)
             }
         } catch {
@@ -48,10 +47,8 @@ extension AssetLibrary {
         isTruncating: Bool = false,
         isReplacement: Bool = false,
         insists: Bool? = nil,
-        uid: UInt32,
-        gid: UInt32 = 0
+        by uploader: Uploader
     ) throws(LibraryError) -> OpenNode {
-        let uploader = Uploader(uid: uid, gid: gid)
         let node = retain(id)
         if forWriting { unbindForWriting(node) }
         do throws(LibraryError) {

@@ -234,7 +234,8 @@ extension AssetLibrary {
                     size: sealed.size,
                     uid: uid,
                     name: name,
-                    at: .now
+                    at: .now,
+                    insteadOf: show.node
                 )
             }
             noteVerdict()

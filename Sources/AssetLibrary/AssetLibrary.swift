@@ -146,9 +146,12 @@ public final class AssetLibrary: Sendable {
             space = SpaceReserve(blobs: blobs, catalog: catalog)
             searching = Searching(path: layout.searchPath, log: log)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
-            kernelAttributes = try catalog.read { try KernelAttributes($0) }
-            mayHaveFlags.store(kernelAttributes.isInUse(KernelAttributes.flags), ordering: .relaxed)
-            rulebook = try catalog.read { try Rulebook(defaults: policies, clock: clock, saving: saving, $0) }
+            let attributes = try catalog.read { try KernelAttributes($0) }
+            kernelAttributes = attributes
+            mayHaveFlags.store(attributes.isInUse(KernelAttributes.flags), ordering: .relaxed)
+            rulebook = try catalog.read {
+                try Rulebook(defaults: policies, clock: clock, saving: saving, attributes, $0)
+            }
             prepareSearch()
             try makeRoots()
             try catalog.read { try collections.load($0) }

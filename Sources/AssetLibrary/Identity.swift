@@ -18,7 +18,8 @@ struct Arrival {
     /// Whether the former name may come to have the asset back, so that it must not be forgotten.
     var mayBeAside = false
     /// Who gives the name.
-    let uid: UInt32
+    let uploader: Uploader
+    var uid: UInt32 { uploader.uid }
     /// Whether an upload to the file goes on, so that its content is yet to come.
     let isUnderWay: Bool
     /// When a saving that ends now can have begun.
@@ -39,6 +40,8 @@ struct Heritage {
     let asset: AssetID
     /// The file that shows it.
     let former: NodeRecord?
+    /// Who could do what to the file that had the name; nil where the asset has had none.
+    var rights: FileRights?
     /// The asset of what that file replaced when it was put aside.
     var displaced: AssetID?
 }
@@ -69,7 +72,7 @@ extension Records {
         {
             // What had the name showed another file's asset, which is not the name's to hand on.
             let own = try ownAsset(insteadOf: shared, before, for: node, named: arrival.name, at: .now)
-            heritage = Heritage(asset: own, former: nil)
+            heritage = Heritage(asset: own, former: nil, rights: heritage?.rights)
         }
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.
@@ -77,6 +80,7 @@ extension Records {
                 let left = try moveCollectionNames(from: former, to: node.id)
                 if left.links > 0 { try split(left, reusing: heritage.displaced, rulebook) }
             }
+            try rulebook.keepRights(of: heritage.rights, of: heritage.asset, for: node, self)
             try takeOver(heritage.asset, by: &node, named: arrival, rulebook)
         } else if node.asset != nil || arrival.nameClass != .final {
             return nil
@@ -228,22 +232,37 @@ extension AssetLibrary {
     func successor(
         of name: EntryName,
         in parent: NodeID,
-        for node: NodeRecord?,
+        for node: NodeRecord,
+        isMoved: Bool,
+        by uploader: Uploader,
         _ records: Records
     ) throws -> Heritage? {
-        if let asset = try withoutFile(name, in: parent, records) { return Heritage(asset: asset, former: nil) }
-        guard let vacancy = vacancies.find(name, in: parent, forMoved: node != nil),
+        if let asset = try withoutFile(name, in: parent, records) {
+            let file = try records.trashed(asset)?.node.flatMap { try records.node($0) }
+            let rights = try file.map { try rulebook.rights(of: $0, records) }
+            if let rights, !rulebook.allows(node, by: uploader, toSucceed: rights) { return nil }
+            return Heritage(asset: asset, former: nil, rights: rights)
+        }
+        guard let vacancy = vacancies.find(name, in: parent, forMoved: isMoved),
             try records.asset(vacancy.asset) != nil
         else {
             return nil
         }
-        if let own = try node?.asset.flatMap({ try records.asset($0) }), own.created < vacancies.savingBegan {
+        if isMoved, let own = try node.asset.flatMap({ try records.asset($0) }), own.created < vacancies.savingBegan {
             return nil
         }
         let former = try records.node(vacancy.node)
         let showsIt = former?.asset == vacancy.asset && (former?.links ?? 0) > 0
-        // Somebody has given it another place meanwhile.
+        // It has been given another place meanwhile.
         if try !showsIt && records.isShown(vacancy.asset) { return nil }
-        return Heritage(asset: vacancy.asset, former: former, displaced: vacancy.displaced)
+        guard rulebook.allows(node, by: uploader, toSucceed: vacancy.rights) else { return nil }
+        // Its rights may have become less since.
+        if showsIt, let former, try !rulebook.allows(node, by: uploader, toSucceed: former, records) { return nil }
+        return Heritage(
+            asset: vacancy.asset,
+            former: former,
+            rights: vacancy.rights,
+            displaced: vacancy.displaced
+        )
     }
 }

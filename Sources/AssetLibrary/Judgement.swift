@@ -28,14 +28,25 @@ struct Content {
 
 /// Who uploads.
 public struct Uploader: Sendable {
-    var uid: UInt32
-    var gid: UInt32
+    let uid: UInt32
+    let gid: UInt32
+    private let hasGroup: @Sendable (UInt32) -> Bool
 
-    /// A user and their group; root, if nobody else is meant.
-    public init(uid: UInt32 = 0, gid: UInt32 = 0) {
+    /// Names a user and their group; root, if no other is meant.
+    ///
+    /// `hasGroup` tells of supplementary groups, and is asked only where one decides.
+    public init(
+        uid: UInt32 = 0,
+        gid: UInt32 = 0,
+        hasGroup: @escaping @Sendable (_ group: UInt32) -> Bool = { _ in false }
+    ) {
         self.uid = uid
         self.gid = gid
+        self.hasGroup = hasGroup
     }
+
+    /// Returns whether the user is in a group; root is in all.
+    func isMember(of group: UInt32) -> Bool { uid == 0 || gid == group || hasGroup(group) }
 }
 
 /// What becomes of it.
@@ -129,8 +140,6 @@ extension AssetLibrary {
     }
 
     /// Whether somebody may read a file, by its mode and access list and those of the folders it is in.
-    ///
-    /// Supplementary groups are not known here: who has the right by one of them alone is told less than they might be.
     func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         guard try allows(4, to: uploader, on: node, records) else { return false }
@@ -154,10 +163,15 @@ extension AssetLibrary {
             let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: node.id),
             let list = AccessControlList(bytes)
         {
-            let group = uploader.gid
-            return list.permissions(of: uploader.uid, owner: node.uid, group: node.gid) { $0 == group } & right != 0
+            let held = list.permissions(
+                of: uploader.uid,
+                owner: node.uid,
+                group: node.gid,
+                isMember: uploader.isMember(of:)
+            )
+            return held & right != 0
         }
-        return node.permissions(of: uploader.uid) { $0 == uploader.gid } & right != 0
+        return node.permissions(of: uploader.uid, isMember: uploader.isMember(of:)) & right != 0
     }
 
     /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them.

@@ -103,16 +103,19 @@ final class Rulebook: Sendable {
     let clock: LifeClock
     /// How long a name that was given up keeps its asset.
     let saving: Duration
+    let kernelAttributes: KernelAttributes
 
     init(
         defaults: [(key: PolicyKey, value: String)],
         clock: LifeClock,
         saving: Duration,
+        _ kernelAttributes: KernelAttributes,
         _ records: Records
     ) throws {
         self.defaults = defaults
         self.clock = clock
         self.saving = saving
+        self.kernelAttributes = kernelAttributes
         try readPolicies(records)
     }
 

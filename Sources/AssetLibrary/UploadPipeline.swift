@@ -162,7 +162,8 @@ struct Publish {
                 size: node.size,
                 uid: uid,
                 name: requested ?? place.name,
-                at: now
+                at: now,
+                insteadOf: node
             )
             if !newest.isEmpty {
                 try records.retire(versionsOf: asset, keeping: policy.versions, isReplacement: isReplacement)

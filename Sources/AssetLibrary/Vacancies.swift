@@ -18,6 +18,8 @@ final class Vacancies: Sendable {
         let node: NodeID
         /// The asset of what that file replaced when it was put aside.
         let displaced: AssetID?
+        /// Who could do what to that file when it lost the name.
+        let rights: FileRights
         /// Whether only a file that is complete when it takes the name may have the asset: one that is renamed to it.
         let isOnlyForMoved: Bool
         fileprivate let deadline: ContinuousClock.Instant
@@ -54,6 +56,7 @@ final class Vacancies: Sendable {
         in parent: NodeID,
         asset: AssetID,
         node: NodeID,
+        rights: FileRights,
         displacing displaced: AssetID? = nil,
         isOnlyForMoved: Bool = false
     ) {
@@ -62,6 +65,7 @@ final class Vacancies: Sendable {
             asset: asset,
             node: node,
             displaced: displaced,
+            rights: rights,
             isOnlyForMoved: isOnlyForMoved,
             deadline: now + window
         )

@@ -108,13 +108,13 @@ public struct AccessControlList: Sendable, Equatable {
 }
 
 extension [UInt8] {
-    fileprivate func number(at start: Int, count: Int) -> UInt32 {
+    func number(at start: Int, count: Int) -> UInt32 {
         (0..<count).reduce(0) { $0 | UInt32(self[start + $1]) << (8 * UInt32($1)) }
     }
 }
 
 extension FixedWidthInteger {
-    fileprivate var littleEndianBytes: [UInt8] {
+    var littleEndianBytes: [UInt8] {
         (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> (8 * Self($0))) }
     }
 }

@@ -18,6 +18,8 @@ public struct VersionRecord: Sendable {
     public var name: [UInt8]
     /// By how many degrees it is turned clockwise against what was uploaded.
     public var rotation: Int64
+    /// Who could read it when it was replaced; nil for the present content, and where that was not recorded.
+    public var rights: FileRights?
 }
 
 /// The thing with a history.
@@ -191,19 +193,27 @@ extension Records {
         } ?? (0, 0)
     }
 
-    /// Records an asset's next version, and gives its row; the one before is superseded.
+    /// Records an asset's next version, and gives its row; the one before is superseded, and was readable as `file` says, unless
+    /// another file had it.
     public func insertVersion(
         of asset: AssetID,
         blob: BlobID?,
         size: Int64,
         uid: UInt32,
         name: EntryName,
-        at now: Timestamp
+        at now: Timestamp,
+        insteadOf file: NodeRecord? = nil
     ) throws -> VersionID {
         let newest = "(SELECT max(number) FROM version WHERE asset = ?)"
+        let mode = file.map { FileRights(uid: $0.uid, gid: $0.gid, mode: $0.effectiveMode, list: nil).bytes }
+        let listed = file.flatMap { $0.access?.isPrivate == true ? nil : $0.id }
         try run(
-            "UPDATE version SET superseded = ? WHERE asset = ? AND number = \(newest)",
-            [now.value, asset.value, asset.value]
+            """
+            UPDATE version SET superseded = ?, rights = coalesce(rights, CAST(? || coalesce((SELECT value FROM extended_attribute
+                WHERE node = ? AND name = CAST('system.posix_acl_access' AS BLOB)), x'') AS BLOB))
+            WHERE asset = ? AND number = \(newest)
+            """,
+            [now.value, mode.map(SQLValue.blob) ?? .null, SQLValue(listed?.rawValue), asset.value, asset.value]
         )
         try run(
             """
@@ -218,6 +228,16 @@ extension Records {
         let id = VersionID(rawValue: lastRow)
         try queueExtraction(of: blob, at: now)
         return id
+    }
+
+    /// Records who could read an asset's present content when another file took the asset over.
+    public func setRights(_ rights: FileRights, ofNewestVersionOf asset: AssetID) throws {
+        try run(
+            """
+            UPDATE version SET rights = ? WHERE asset = ? AND number = (SELECT max(number) FROM version WHERE asset = ?)
+            """,
+            [.blob(rights.bytes), asset.value, asset.value]
+        )
     }
 
     /// Gives a version another content, within the upload that made it.
@@ -250,7 +270,7 @@ extension Records {
     public func versions(of asset: AssetID) throws -> [VersionRecord] {
         try all(
             """
-            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name, v.rotation FROM version v LEFT JOIN blob b ON b.id = v.blob
+            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name, v.rotation, v.rights FROM version v LEFT JOIN blob b ON b.id = v.blob
             WHERE v.asset = ? ORDER BY v.number DESC
             """,
             [asset.value]
@@ -263,7 +283,8 @@ extension Records {
                 created: $0.timestamp(4),
                 uid: $0.unsigned(5),
                 name: $0.bytes(6),
-                rotation: $0.integer(7)
+                rotation: $0.integer(7),
+                rights: FileRights($0.bytes(8))
             )
         }
     }

@@ -20,6 +20,10 @@ enum Schema {
         migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
         migrator.registerMigration("12 stores") { try $0.execute(sql: stores) }
         migrator.registerMigration("13 places", migrate: addPlaces)
+        // Who could read a former content when it was replaced: `FileRights.bytes`.
+        migrator.registerMigration("14 rights of versions") { database in
+            try database.execute(sql: "ALTER TABLE version ADD COLUMN rights BLOB")
+        }
         return migrator
     }
 

@@ -25,7 +25,10 @@ public struct Caller: Sendable {
     /// and counts as in none.
     public func isMember(of group: UInt32) -> Bool {
         if uid == 0 || gid == group { return true }
-        return status("Groups:")?.split(whereSeparator: \.isWhitespace).contains { UInt32($0) == group } ?? false
+        let status = status("Uid:", "Groups:")
+        // A number may be another process's by now. The fourth id is the filesystem's — proc(5)
+        guard let ids = status["Uid:"], ids.count == 4, ids[3] == uid else { return false }
+        return status["Groups:"]?.contains(group) ?? false
     }
 
     /// What its program is called, as far as that is known: at most 15 bytes.
@@ -37,14 +40,17 @@ public struct Caller: Sendable {
         return String(decoding: line.prefix { $0 != 0 && $0 != 0x0A }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    private func status(_ key: String) -> String? {
-        guard let file = unsafe fopen("/proc/\(pid)/status", "re") else { return nil }
+    /// The numbers in some lines of the process's status.
+    private func status(_ keys: String...) -> [String: [UInt32]] {
+        var found: [String: [UInt32]] = [:]
+        guard let file = unsafe fopen("/proc/\(pid)/status", "re") else { return found }
         defer { unsafe _ = fclose(file) }
         var line = [CChar](repeating: 0, count: 1 << 16)
-        while unsafe fgets(&line, Int32(line.count), file) != nil {
+        while found.count < keys.count, unsafe fgets(&line, Int32(line.count), file) != nil {
             let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            if text.hasPrefix(key) { return String(text.dropFirst(key.count)) }
+            guard let key = keys.first(where: text.hasPrefix) else { continue }
+            found[key] = text.dropFirst(key.count).split(whereSeparator: \.isWhitespace).compactMap { UInt32($0) }
         }
-        return nil
+        return found
     }
 }

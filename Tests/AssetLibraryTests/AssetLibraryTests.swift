@@ -22,7 +22,7 @@ struct UploadTests {
         try withLibrary { library, _ in
             let first = try library.upload("a.txt", "one")
             for text in ["two!", "two!"] {
-                let node = try library.open(first.id, forWriting: true, uid: 7)
+                let node = try library.open(first.id, forWriting: true, by: Uploader(uid: 7))
                 try library.truncate(node, to: 0, isOpening: true)
                 try library.put(text, in: node)
                 try library.flush(node)
@@ -36,7 +36,7 @@ struct UploadTests {
 
     @Test func `one open for writing is one version, however many descriptors are closed`() throws {
         try withLibrary { library, _ in
-            let (record, node) = try library.makeFile(try EntryName("log"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(try EntryName("log"), in: .folders, mode: 0o644, by: Uploader())
             try library.flush(node)
             #expect(try library.versions(of: record.id).isEmpty)
             for (index, text) in ["a", "bc", "def"].enumerated() {
@@ -53,10 +53,10 @@ struct UploadTests {
         try withLibrary { library, path in
             let one = try library.upload("one", "same content")
             let two = try library.upload("two", "same content")
-            let node = try library.open(one.id, forWriting: true, uid: 0)
+            let node = try library.open(one.id, forWriting: true, by: Uploader())
             try library.put("SAME", in: node)
             library.close(node, wasWriting: true)
-            let reader = try library.open(two.id, forWriting: false, uid: 0)
+            let reader = try library.open(two.id, forWriting: false, by: Uploader())
             let file = try #require(reader.content.file)
             #expect(try Digest(reading: file, size: 12).description == library.computed("sha256", of: two.id))
             library.close(reader, wasWriting: false)
@@ -66,7 +66,7 @@ struct UploadTests {
 
     @Test func `an empty file is an asset without a blob`() throws {
         try withLibrary { library, _ in
-            let (record, node) = try library.makeFile(try EntryName("empty"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(try EntryName("empty"), in: .folders, mode: 0o644, by: Uploader())
             library.close(node, wasWriting: true)
             let found = try #require(try library.read { try $0.node(record.id) })
             #expect(found.asset != nil)
@@ -77,7 +77,7 @@ struct UploadTests {
 
     @Test func `a file removed while it is written leaves neither blob nor receipt`() throws {
         try withLibrary { library, _ in
-            let (_, node) = try library.makeFile(try EntryName("gone"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (_, node) = try library.makeFile(try EntryName("gone"), in: .folders, mode: 0o644, by: Uploader())
             try library.put("bytes", in: node)
             _ = try library.remove(try EntryName("gone"), in: .folders)
             try library.put("more", at: 5, in: node)
@@ -91,7 +91,7 @@ struct UploadTests {
 
     @Test func `a file that loses its name during the verdict goes on working, and its blob stays what it is`() throws {
         try withLibrary { library, _ in
-            let (record, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, by: Uploader())
             try library.put("same content", in: node)
             // Past the library, so that the verdict learns of it only from the records, as in a race.
             try library.catalog.write { records in
@@ -104,7 +104,7 @@ struct UploadTests {
             let expected = try library.upload("expected", "SAME content")
             let found = try Digest(reading: try #require(node.content.file), size: 12)
             #expect(try library.computed("sha256", of: expected.id) == found.description)
-            let reader = try library.open(other.id, forWriting: false, uid: 0)
+            let reader = try library.open(other.id, forWriting: false, by: Uploader())
             let kept = try Digest(reading: try #require(reader.content.file), size: 12)
             #expect(try library.computed("sha256", of: other.id) == kept.description)
             library.close(reader, wasWriting: false)
@@ -114,7 +114,7 @@ struct UploadTests {
 
     @Test func `a time that was set stays until the next write`() throws {
         try withLibrary { library, _ in
-            let (record, node) = try library.makeFile(try EntryName("t"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(try EntryName("t"), in: .folders, mode: 0o644, by: Uploader())
             try library.put("x", in: node)
             var changes = AssetLibrary.AttributeChanges()
             changes.modified = Timestamp(rawValue: 123)
@@ -132,7 +132,7 @@ struct UploadTests {
         try withLibrary { library, _ in
             let record = try library.upload("a", "x")
             let asset = try #require(record.asset)
-            _ = try library.link(record.id, as: try EntryName("b"), in: .folders, by: 0)
+            _ = try library.link(record.id, as: try EntryName("b"), in: .folders, by: Uploader())
             _ = try library.remove(try EntryName("a"), in: .folders)
             #expect(try library.read { try $0.asset(asset)?.trashed } == nil)
             _ = try library.remove(try EntryName("b"), in: .folders)
@@ -146,9 +146,9 @@ struct BindingTests {
     @Test func `a bound file becomes private before its first change, and the blob stays`() throws {
         try withLibrary { library, path in
             let record = try library.upload("a", "0123456789")
-            let reader = try library.open(record.id, forWriting: false, uid: 0)
+            let reader = try library.open(record.id, forWriting: false, by: Uploader())
             let bound = try #require(library.bind(reader))
-            let writer = try library.open(record.id, forWriting: true, uid: 0)
+            let writer = try library.open(record.id, forWriting: true, by: Uploader())
             try library.put("X", in: writer)
             // Who was bound before the change sees it: it is the same file on the disk.
             #expect(
@@ -163,19 +163,19 @@ struct BindingTests {
     @Test func `only one node is bound to a blob`() throws {
         try withLibrary { library, _ in
             let (a, b) = (try library.upload("a", "same"), try library.upload("b", "same"))
-            let first = try library.open(a.id, forWriting: false, uid: 0)
-            let second = try library.open(b.id, forWriting: false, uid: 0)
+            let first = try library.open(a.id, forWriting: false, by: Uploader())
+            let second = try library.open(b.id, forWriting: false, by: Uploader())
             #expect(library.bind(first) == nil)
             library.close(second, wasWriting: false)
             #expect(library.bind(first) != nil)
-            let third = try library.open(b.id, forWriting: false, uid: 0)
+            let third = try library.open(b.id, forWriting: false, by: Uploader())
             #expect(library.bind(third) == nil)
-            let writer = try library.open(a.id, forWriting: true, uid: 0)
+            let writer = try library.open(a.id, forWriting: true, by: Uploader())
             try library.put("XX", in: writer)
             #expect(try library.readShared(third, at: 0, count: 100) == Array("same".utf8))
             for node in [first, third] { library.close(node, wasWriting: false) }
             library.close(writer, wasWriting: true)
-            let again = try library.open(b.id, forWriting: false, uid: 0)
+            let again = try library.open(b.id, forWriting: false, by: Uploader())
             #expect(library.bind(again) != nil)
             library.close(again, wasWriting: false)
         }
@@ -207,7 +207,9 @@ struct TreeTests {
                 _ to: NodeID,
                 _ c: AssetLibrary.Collision = .replace
             ) -> String {
-                refusal { _ = try library.move(try EntryName(a), in: from, to: try EntryName(b), in: to, c, by: 0) }
+                refusal {
+                    _ = try library.move(try EntryName(a), in: from, to: try EntryName(b), in: to, c, by: Uploader())
+                }
             }
             #expect(move("outer", .folders, "x", inner.id) == "\(LibraryError.intoItself)")
             #expect(move("file", .folders, "outer", .folders) == "\(LibraryError.isAFolder)")
@@ -235,7 +237,12 @@ struct TreeTests {
                 in: .folders,
                 NodeRecord(mode: 0o042775, uid: 0, gid: 42, now: .now)
             )
-            let (file, node) = try library.makeFile(try EntryName("f"), in: folder.id, mode: 0o644, uid: 1, gid: 1)
+            let (file, node) = try library.makeFile(
+                try EntryName("f"),
+                in: folder.id,
+                mode: 0o644,
+                by: Uploader(uid: 1, gid: 1)
+            )
             library.close(node, wasWriting: true)
             #expect(file.gid == 42)
             let sub = try library.make(
@@ -291,7 +298,7 @@ struct OpeningTests {
         try withScratch(name) { path in
             let library = try AssetLibrary(at: path + "/one", log: quiet, policies: keepingAll)
             let record = try library.upload("f", "before")
-            let node = try library.open(record.id, forWriting: true, uid: 0)
+            let node = try library.open(record.id, forWriting: true, by: Uploader())
             try library.put("after!", in: node)
             try library.synchronize(node)
             try body(library, record, node, path)
@@ -367,7 +374,7 @@ struct OpeningTests {
 
     @Test func `room for more than there can be is refused`() throws {
         try withLibrary { library, _ in
-            let (_, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (_, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, by: Uploader())
             // More than once: the reserve must not be confused by what it refused.
             for _ in 0..<3 {
                 #expect(throws: LibraryError.self) { try library.allocate(node, mode: 0, offset: 0, length: .max) }

@@ -9,8 +9,21 @@ import Testing
 private let captionName = Array("user.asset.caption".utf8)
 
 extension AssetLibrary {
-    fileprivate func move(_ name: String, _ newName: String, _ collision: Collision = .replace) throws {
-        _ = try move(try EntryName(name), in: .folders, to: try EntryName(newName), in: .folders, collision, by: 9)
+    fileprivate func move(
+        _ name: String,
+        _ newName: String,
+        _ collision: Collision = .replace,
+        by uid: UInt32 = 7
+    ) throws {
+        let uploader = Uploader(uid: uid, gid: 8)
+        _ = try move(
+            try EntryName(name),
+            in: .folders,
+            to: try EntryName(newName),
+            in: .folders,
+            collision,
+            by: uploader
+        )
     }
 
     fileprivate func find(_ name: String) throws -> NodeRecord? {
@@ -43,7 +56,7 @@ struct IdentityTests {
             #expect(waiting.asset == nil)
             #expect(waiting.blob != nil)
             #expect(try library.outcomes() == [])
-            try library.move(".photo.jpg.x1Y2z3", "photo.jpg")
+            try library.move(".photo.jpg.x1Y2z3", "photo.jpg", by: 9)
             let photo = try #require(try library.find("photo.jpg"))
             #expect(photo.id == waiting.id)
             #expect(photo.asset != nil)
@@ -79,13 +92,23 @@ struct IdentityTests {
                 let record = NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
                 let parent = try library.make(try EntryName(folder), in: .folders, record)
                 let inner = try library.make(try EntryName("inner"), in: parent.id, record)
-                let (_, node) = try library.makeFile(try EntryName("a"), in: inner.id, mode: 0o644, uid: 0, gid: 0)
+                let (_, node) = try library.makeFile(
+                    try EntryName("a"),
+                    in: inner.id,
+                    mode: 0o644,
+                    by: Uploader(uid: 7, gid: 8)
+                )
                 library.close(node, wasWriting: true)
                 #expect(try library.outcomes().count == count, "\(folder)")
             }
             try library.move("photos", ".Trash-7")
             let trash = try #require(try library.find(".Trash-7"))
-            let (_, node) = try library.makeFile(try EntryName("b"), in: trash.id, mode: 0o644, uid: 0, gid: 0)
+            let (_, node) = try library.makeFile(
+                try EntryName("b"),
+                in: trash.id,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             library.close(node, wasWriting: true)
             #expect(try library.outcomes().count == 1)
         }
@@ -114,7 +137,7 @@ struct IdentityTests {
     @Test func `an asset with a history of its own goes to the trash when it replaces another`() throws {
         try withLibrary(saving: .zero) { library, _ in
             let (a, b) = (try library.upload("a", "one"), try library.upload("b", "two"))
-            let node = try library.open(b.id, forWriting: true, uid: 0)
+            let node = try library.open(b.id, forWriting: true, by: Uploader())
             try library.put("three", in: node)
             library.close(node, wasWriting: true)
             try library.move("b", "a")
@@ -211,7 +234,7 @@ struct IdentityTests {
                 to: name,
                 in: isInArchive ? archive.id : .folders,
                 .replace,
-                by: 0
+                by: Uploader()
             )
             _ = try library.upload(".IMG_1.jpg.Ab12Cd", "two")
             try library.move(".IMG_1.jpg.Ab12Cd", "IMG_1.jpg")
@@ -252,7 +275,12 @@ struct IdentityTests {
             for _ in 0..<3 {
                 let outer = try library.make(try EntryName("outer"), in: .folders, folder)
                 let inner = try library.make(try EntryName("inner"), in: outer.id, folder)
-                let (record, node) = try library.makeFile(try EntryName("a"), in: inner.id, mode: 0o644, uid: 0, gid: 0)
+                let (record, node) = try library.makeFile(
+                    try EntryName("a"),
+                    in: inner.id,
+                    mode: 0o644,
+                    by: Uploader(uid: 7, gid: 8)
+                )
                 library.close(node, wasWriting: true)
                 let found = try library.read { try $0.node(record.id)?.asset }
                 #expect(found != nil)
@@ -281,7 +309,7 @@ struct IdentityTests {
         try withLibrary { library, _ in
             let former = try library.upload("a", "one")
             try library.describe("a", "mine")
-            _ = try library.link(former.id, as: try EntryName("snapshot"), in: .folders, by: 0)
+            _ = try library.link(former.id, as: try EntryName("snapshot"), in: .folders, by: Uploader())
             _ = try library.upload("a.tmp", "two")
             try library.move("a.tmp", "a")
             #expect(try library.find("a")?.asset == former.asset)
@@ -296,7 +324,7 @@ struct IdentityTests {
         try withLibrary { library, _ in
             let former = try library.upload("a", "one")
             let name = try EntryName(".goutputstream-XY12AB")
-            let (_, node) = try library.makeFile(name, in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (_, node) = try library.makeFile(name, in: .folders, mode: 0o644, by: Uploader(uid: 7, gid: 8))
             try library.put("tw", in: node)
             try library.move(name.description, "a")
             #expect(try library.find("a")?.size == 2)
@@ -311,7 +339,12 @@ struct IdentityTests {
 
     @Test func `who still writes to what was moved aside does not write to the asset's history`() throws {
         try withLibrary { library, _ in
-            let (record, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(
+                try EntryName("a"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             try library.put("one", in: node)
             try library.flush(node)
             try library.move("a", "a.bak")
@@ -342,8 +375,13 @@ struct IdentityTests {
     @Test func `a copy of a whole file shows the same blob, and is an asset of its own`() throws {
         try withLibrary { library, path in
             let source = try library.upload("a", "the same bytes")
-            let reader = try library.open(source.id, forWriting: false, uid: 0)
-            let (record, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let reader = try library.open(source.id, forWriting: false, by: Uploader())
+            let (record, node) = try library.makeFile(
+                try EntryName("b"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 1 << 30) == 14)
             // Neither written nor staged.
             #expect(try read(staging: path) == [])
@@ -365,16 +403,16 @@ struct IdentityTests {
     @Test func `a part of a file is copied into another`() throws {
         try withLibrary { library, _ in
             let source = try library.upload("a", "0123456789")
-            let reader = try library.open(source.id, forWriting: false, uid: 0)
+            let reader = try library.open(source.id, forWriting: false, by: Uploader())
             let target = try library.upload("b", "abcdefghij")
-            let node = try library.open(target.id, forWriting: true, uid: 0)
+            let node = try library.open(target.id, forWriting: true, by: Uploader())
             #expect(try library.copy(from: reader, at: 8, to: node, at: 9, count: 100) == 2)
             #expect(try library.copy(from: reader, at: 10, to: node, at: 0, count: 100) == 0)
             library.close(node, wasWriting: true)
             library.close(reader, wasWriting: false)
             let found = try #require(try library.find("b"))
             #expect(found.size == 11)
-            let opened = try library.open(found.id, forWriting: false, uid: 0)
+            let opened = try library.open(found.id, forWriting: false, by: Uploader())
             let file = try #require(opened.content.file)
             var bytes = [UInt8](repeating: 0, count: 11)
             _ = try unsafe bytes.withUnsafeMutableBytes { try unsafe file.read(into: $0, at: 0) }
@@ -386,7 +424,7 @@ struct IdentityTests {
     @Test func `a version that is written back to what it was before is none`() throws {
         try withLibrary { library, _ in
             let record = try library.upload("a", "one")
-            let node = try library.open(record.id, forWriting: true, uid: 0)
+            let node = try library.open(record.id, forWriting: true, by: Uploader())
             for text in ["two", "one"] {
                 try library.put(text, in: node)
                 try library.flush(node)

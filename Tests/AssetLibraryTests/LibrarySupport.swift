@@ -39,7 +39,7 @@ extension AssetLibrary {
     }
 
     func upload(_ name: String, _ text: String) throws -> NodeRecord {
-        let (record, node) = try makeFile(try EntryName(name), in: .folders, mode: 0o644, uid: 7, gid: 8)
+        let (record, node) = try makeFile(try EntryName(name), in: .folders, mode: 0o644, by: Uploader(uid: 7, gid: 8))
         try put(text, in: node)
         try flush(node)
         close(node, wasWriting: true)

@@ -58,9 +58,23 @@ struct LivesTests {
             let made = try library.upload("a", "new")
             #expect(try library.value("expires", of: made.id) == nil)
             #expect(try library.versions(of: made.id).count == 1)
-            _ = try library.move(EntryName("d"), in: .folders, to: EntryName("b"), in: .folders, .refuse, by: 0)
+            _ = try library.move(
+                EntryName("d"),
+                in: .folders,
+                to: EntryName("b"),
+                in: .folders,
+                .refuse,
+                by: Uploader()
+            )
             #expect(throws: LibraryError.self) {
-                try library.move(EntryName("c"), in: .folders, to: EntryName("e"), in: .folders, .replace, by: 0)
+                try library.move(
+                    EntryName("c"),
+                    in: .folders,
+                    to: EntryName("e"),
+                    in: .folders,
+                    .replace,
+                    by: Uploader()
+                )
             }
             library.sweepNow()
             #expect(try library.names().sorted() == ["a", "b"])
@@ -74,7 +88,7 @@ struct LivesTests {
                 in: .folders,
                 NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
             )
-            let (record, node) = try library.makeFile(EntryName("a"), in: folder.id, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(EntryName("a"), in: folder.id, mode: 0o644, by: Uploader())
             try library.put("x", in: node)
             library.close(node, wasWriting: true)
             try library.set("ttl", "P1D", of: record.id)
@@ -124,7 +138,7 @@ struct LivesTests {
         try withClock { library, clock in
             let file = try library.upload("a", "still here")
             try library.set("ttl", "P1D", of: file.id)
-            let node = try library.open(file.id, forWriting: false, uid: 0)
+            let node = try library.open(file.id, forWriting: false, by: Uploader())
             clock.advance(hours: 25)
             library.sweepNow()
             #expect(try library.names() == [])
@@ -178,7 +192,7 @@ struct LivesTests {
 
     @Test func `a copy gets the end that it was given before it was an asset, and not its folder's`() throws {
         try withClock(policies: [(.ttl, "P1D")]) { library, _ in
-            let (record, node) = try library.makeFile(EntryName(".a.Xy12Zq"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(EntryName(".a.Xy12Zq"), in: .folders, mode: 0o644, by: Uploader())
             try library.put("x", in: node)
             library.close(node, wasWriting: true)
             try library.set("expires", "2199-01-01T00:00:00Z", of: record.id)
@@ -189,7 +203,7 @@ struct LivesTests {
                 to: EntryName("a"),
                 in: .folders,
                 .replace,
-                by: 0
+                by: Uploader()
             )
             #expect(try library.value("expires", of: record.id) == "2199-01-01T00:00:00.000000000Z")
             #expect(try library.listed(of: record.id).filter { $0 == "user.asset.expires" }.count == 1)
@@ -202,7 +216,14 @@ struct LivesTests {
             try library.set("expires", "2199-01-01", of: file.id)
             try library.set("access", "PRIVATE", of: file.id)
             let next = try library.upload("b", "new")
-            _ = try library.move(EntryName("b"), in: .folders, to: EntryName("a"), in: .folders, .replace, by: 0)
+            _ = try library.move(
+                EntryName("b"),
+                in: .folders,
+                to: EntryName("a"),
+                in: .folders,
+                .replace,
+                by: Uploader()
+            )
             #expect(try library.value("expires", of: next.id) == "2199-01-01T00:00:00.000000000Z")
             #expect(try library.value("access", of: next.id) == "PRIVATE")
             #expect(try library.read { try $0.node(next.id)?.effectiveMode } == 0o100600)
@@ -229,7 +250,7 @@ struct LivesTests {
                 to: EntryName("said"),
                 in: .folders,
                 .replace,
-                by: 0
+                by: Uploader()
             )
             #expect(try library.value("access", of: edited.id) == "PUBLIC_NOT_INDEXABLE")
             #expect(try library.read { try $0.node(edited.id)?.effectiveMode } == 0o100644)
@@ -287,14 +308,19 @@ struct LivesTests {
         try withClock { library, _ in
             let asset = try #require(try library.upload("a", "one").asset)
             _ = try library.remove(EntryName("a"), in: .folders)
-            let (record, node) = try library.makeFile(EntryName("a"), in: .folders, mode: 0o640, uid: 7, gid: 8)
+            let (record, node) = try library.makeFile(
+                EntryName("a"),
+                in: .folders,
+                mode: 0o640,
+                by: Uploader(uid: 7, gid: 8)
+            )
             _ = try library.remove(EntryName("a"), in: .folders)
             library.close(node, wasWriting: true)
             try library.forget([record.id])
             let back = try library.restore(asset, as: EntryName("b"), in: .folders, by: Uploader())
             #expect(back.size == 3)
             #expect(back.mode == 0o100640)
-            let open = try library.open(back.id, forWriting: false, uid: 0)
+            let open = try library.open(back.id, forWriting: false, by: Uploader())
             #expect(try open.text() == "one")
             library.close(open, wasWriting: false)
         }
@@ -305,7 +331,14 @@ struct LivesTests {
             _ = try library.upload("a", "old")
             let next = try library.upload("b", "new")
             try library.set("expires", "2199-01-01", of: next.id)
-            _ = try library.move(EntryName("b"), in: .folders, to: EntryName("a"), in: .folders, .replace, by: 0)
+            _ = try library.move(
+                EntryName("b"),
+                in: .folders,
+                to: EntryName("a"),
+                in: .folders,
+                .replace,
+                by: Uploader()
+            )
             #expect(try library.value("expires", of: next.id) == "2199-01-01T00:00:00.000000000Z")
         }
     }
@@ -313,7 +346,7 @@ struct LivesTests {
     @Test func `a file that was purged while it was open is an asset anew when it is written`() throws {
         try withClock { library, clock in
             let file = try library.upload("a", "one")
-            let open = try library.open(file.id, forWriting: false, uid: 0)
+            let open = try library.open(file.id, forWriting: false, by: Uploader())
             _ = try library.remove(EntryName("a"), in: .folders)
             clock.advance(hours: 25)
             library.sweepNow()
@@ -362,7 +395,7 @@ struct LivesTests {
             #expect(throws: LibraryError.self) {
                 try library.restore(asset, as: EntryName("b"), in: .folders, by: Uploader())
             }
-            #expect(throws: LibraryError.self) { try library.open(file.id, forWriting: true, uid: 0) }
+            #expect(throws: LibraryError.self) { try library.open(file.id, forWriting: true, by: Uploader()) }
             let purged = try library.purge(asset)
             #expect(purged?.id == file.id)
             #expect(throws: LibraryError.self) { try library.purge(asset) }
@@ -420,7 +453,7 @@ struct LivesTests {
             #expect(try library.read { try $0.reclaimableBytes() } == 0)
             // Equal content comes anew.
             let again = try library.upload("d", "old")
-            let node = try library.open(again.id, forWriting: false, uid: 0)
+            let node = try library.open(again.id, forWriting: false, by: Uploader())
             #expect(try node.text() == "old")
             library.close(node, wasWriting: false)
         }
@@ -450,7 +483,7 @@ extension AssetLibrary {
 
     /// Writes a file anew.
     fileprivate func replace(_ id: NodeID, _ text: String) throws {
-        let node = try open(id, forWriting: true, uid: 7)
+        let node = try open(id, forWriting: true, by: Uploader(uid: 7))
         try truncate(node, to: 0, isOpening: true)
         try put(text, in: node)
         try flush(node)

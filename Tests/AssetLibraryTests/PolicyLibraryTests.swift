@@ -22,11 +22,11 @@ struct PolicyLibraryTests {
     private func openBeside(_ id: NodeID, in library: AssetLibrary) throws -> OpenNode {
         let record = try #require(try library.read { try $0.node(id) })
         guard let (folder, name) = try library.keptNames(of: record, isTruncating: true).first else {
-            return try library.open(id, forWriting: true, uid: 7)
+            return try library.open(id, forWriting: true, by: Uploader(uid: 7))
         }
-        let beside = try library.divert(record, under: name, in: folder, uid: 7, gid: 8)
+        let beside = try library.divert(record, under: name, in: folder, by: Uploader(uid: 7, gid: 8))
         defer { library.letGo(beside.id) }
-        return try library.open(beside.id, forWriting: true, uid: 7)
+        return try library.open(beside.id, forWriting: true, by: Uploader(uid: 7))
     }
 
     private func names(in library: AssetLibrary) throws -> Set<String> {
@@ -131,7 +131,12 @@ struct PolicyLibraryTests {
             let library = try AssetLibrary(at: path + "/library", log: quiet)
             try say("duplicates", "REJECT", of: library)
             _ = try library.upload("a", "same")
-            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 7, gid: 8)
+            let (_, node) = try library.makeFile(
+                try EntryName("b"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             try library.put("same", in: node)
             try library.synchronize(node)
             // As kill -9 leaves it: a copy, because the lock is ours.
@@ -151,7 +156,12 @@ struct PolicyLibraryTests {
         try withLibrary { library, _ in
             let text = String(repeating: "x", count: 2 << 20)
             _ = try library.upload("a", text)
-            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 7, gid: 8)
+            let (_, node) = try library.makeFile(
+                try EntryName("b"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             try library.put(String(text.dropFirst(1 << 20)), at: 1 << 20, in: node)
             try library.put(String(text.dropFirst(1 << 20)), in: node)
             try library.flush(node)
@@ -161,7 +171,12 @@ struct PolicyLibraryTests {
             #expect(try library.computed("sha256", of: node.id) != nil)
             #expect(try names(in: library) == ["a", "b"])
             // From here on the close waits for it.
-            let (_, other) = try library.makeFile(try EntryName("c"), in: .folders, mode: 0o644, uid: 7, gid: 8)
+            let (_, other) = try library.makeFile(
+                try EntryName("c"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             try library.put(String(text.dropFirst(1 << 20)), at: 1 << 20, in: other)
             try library.put(String(text.dropFirst(1 << 20)), in: other)
             #expect(throws: LibraryError.self) { try library.flush(other) }
@@ -191,7 +206,12 @@ struct PolicyLibraryTests {
         try withLibrary { library, _ in
             try say("duplicates", "REJECT", of: library)
             _ = try library.upload("a", "same")
-            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 7, gid: 8)
+            let (_, node) = try library.makeFile(
+                try EntryName("b"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             try library.put("same", in: node)
             try library.synchronize(node)
         }

@@ -34,9 +34,9 @@ struct RecoveryTests {
         try withCrash { library in
             let source = try library.upload("a", "the same bytes")
             _ = try library.upload("c", "former")
-            let reader = try library.open(source.id, forWriting: false, uid: 0)
-            let (_, new) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 0, gid: 0)
-            let old = try library.open(try find("c", library).id, forWriting: true, uid: 0)
+            let reader = try library.open(source.id, forWriting: false, by: Uploader())
+            let (_, new) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, by: Uploader())
+            let old = try library.open(try find("c", library).id, forWriting: true, by: Uploader())
             try library.truncate(old, to: 0, isOpening: true)
             for node in [new, old] { #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 99) == 14) }
         } then: { library in
@@ -50,8 +50,8 @@ struct RecoveryTests {
     @Test func `what is written after a copy survives`() throws {
         try withCrash { library in
             let source = try library.upload("a", "the same bytes")
-            let reader = try library.open(source.id, forWriting: false, uid: 0)
-            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let reader = try library.open(source.id, forWriting: false, by: Uploader())
+            let (_, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, by: Uploader())
             #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 99) == 14)
             try library.commit()
             try library.put(" and more", at: 14, in: node)
@@ -71,8 +71,7 @@ struct RecoveryTests {
                     try EntryName(name),
                     in: .folders,
                     mode: 0o644,
-                    uid: 0,
-                    gid: 0
+                    by: Uploader()
                 )
                 try library.put("one", in: node)
                 try library.synchronize(node)
@@ -94,7 +93,7 @@ struct RecoveryTests {
         try withCrash { library in
             let former = try library.upload("a", "one")
             _ = try library.remove(try EntryName("a"), in: .folders)
-            let (record, _) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, _) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, by: Uploader())
             #expect(try library.read { try $0.node(record.id)?.asset } == former.asset)
         } then: { library in
             let sizes = try library.versions(of: try find("a", library).id).map(\.size)
@@ -110,7 +109,7 @@ struct RecoveryTests {
         try withCrash { library in
             let record = try library.upload("a", "old")
             _ = try library.setAttributes(of: record.id, old)
-            let node = try library.open(record.id, forWriting: true, uid: 0)
+            let node = try library.open(record.id, forWriting: true, by: Uploader())
             try library.put("new", in: node)
             Thread.sleep(forTimeInterval: 0.02)
             _ = try library.setAttributes(of: record.id, mode)
@@ -124,7 +123,7 @@ struct RecoveryTests {
 
     @Test func `a new file without a byte is an asset`() throws {
         try withCrash { library in
-            _ = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            _ = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, by: Uploader())
         } then: { library in
             let found = try find("a", library)
             #expect(found.asset != nil)
@@ -137,7 +136,7 @@ struct RecoveryTests {
             let blob = "2c/8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"
             let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             _ = try library.upload("other", "other")
-            let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, by: Uploader())
             try library.put("one\n", in: node)
             try library.synchronize(node)
             try run("cp", "-a", "\(scratch)/library", "\(scratch)/crashed").check()
@@ -158,7 +157,7 @@ struct RecoveryTests {
     @Test func `a file whose verdict fails can be removed`() throws {
         try withScratch { scratch in
             let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
-            let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (_, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, by: Uploader())
             let half = [UInt8](repeating: 0x41, count: 1 << 20)
             for offset in [1 << 20, 0] as [Int64] {
                 try unsafe half.withUnsafeBytes { try unsafe library.write($0, at: offset, to: node) }
@@ -180,7 +179,7 @@ struct RecoveryTests {
                 let folder = NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
                 parent = try library.make(try EntryName("d"), in: parent, folder).id
             }
-            let (_, node) = try library.makeFile(try EntryName("f"), in: parent, mode: 0o644, uid: 0, gid: 0)
+            let (_, node) = try library.makeFile(try EntryName("f"), in: parent, mode: 0o644, by: Uploader())
             library.close(node, wasWriting: true)
             #expect(try library.outcomes() == ["created"])
         }

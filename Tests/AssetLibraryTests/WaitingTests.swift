@@ -8,7 +8,7 @@ import Testing
 /// Verdicts on large files that are not written in one go.
 struct WaitingTests {
     private func write(_ count: Int, _ byte: UInt8, at offset: Int64, to id: NodeID, _ library: AssetLibrary) throws {
-        let node = try library.open(id, forWriting: true, uid: 0)
+        let node = try library.open(id, forWriting: true, by: Uploader())
         try unsafe [UInt8](repeating: byte, count: count).withUnsafeBytes {
             try unsafe library.write($0, at: offset, to: node)
         }
@@ -17,7 +17,7 @@ struct WaitingTests {
     }
 
     private func make(_ name: String, in library: AssetLibrary) throws -> NodeID {
-        let (record, node) = try library.makeFile(try EntryName(name), in: .folders, mode: 0o644, uid: 0, gid: 0)
+        let (record, node) = try library.makeFile(try EntryName(name), in: .folders, mode: 0o644, by: Uploader())
         library.close(node, wasWriting: true)
         return record.id
     }
@@ -59,7 +59,7 @@ struct WaitingTests {
                 to: try EntryName("x"),
                 in: .folders,
                 .replace,
-                by: 0
+                by: Uploader()
             )
             #expect(try library.outcomes() == ["created"])
             #expect(try library.versions(of: id).map(\.size) == [2 << 20 + 1])
@@ -108,7 +108,12 @@ struct WaitingTests {
     @Test func `a caption on a file whose verdict waits goes on with the name`() throws {
         try withLibrary { library, _ in
             let name = Array("user.asset.caption".utf8)
-            let (record, node) = try library.makeFile(try EntryName("film"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(
+                try EntryName("film"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             try unsafe [UInt8](repeating: 1, count: 2 << 20).withUnsafeBytes {
                 try unsafe library.write($0, at: 7, to: node)
             }
@@ -123,7 +128,7 @@ struct WaitingTests {
                 to: try EntryName("film"),
                 in: .folders,
                 .replace,
-                by: 0
+                by: Uploader()
             )
             let found = try #require(try library.read { try $0.node(named: try EntryName("film"), in: .folders) })
             #expect(try library.extendedAttribute(name, of: found.id) == [0x41])
@@ -134,7 +139,12 @@ struct WaitingTests {
     @Test func `what was set on a file before its first verdict goes on with the name`() throws {
         try withLibrary { library, _ in
             let name = Array("user.asset.caption".utf8)
-            let (record, node) = try library.makeFile(try EntryName("a"), in: .folders, mode: 0o644, uid: 0, gid: 0)
+            let (record, node) = try library.makeFile(
+                try EntryName("a"),
+                in: .folders,
+                mode: 0o644,
+                by: Uploader(uid: 7, gid: 8)
+            )
             try library.setExtendedAttribute(name, of: record.id, to: [0x41])
             let other = try library.upload("b", "other")
             _ = try library.move(
@@ -143,7 +153,7 @@ struct WaitingTests {
                 to: try EntryName("a"),
                 in: .folders,
                 .replace,
-                by: 0
+                by: Uploader()
             )
             library.close(node, wasWriting: true)
             #expect(try library.extendedAttribute(name, of: other.id) == [0x41])

@@ -135,8 +135,9 @@ struct ResourceTests {
             mkdir folders/d; chmod 777 folders/d; cp /bin/true folders/d/a; setfacl -m u:8:r,g::- folders/d/a; chmod 6750 folders/d/a; id=$(value id folders/d/a)
             setfattr -n user.mine -v kept folders/d/a
             as 9 bash -c "exec 2> /dev/null; ls resources/$id" && exit 1
-            chmod o+rx folders/d/a; echo x > $SCRATCH/x; as 9 cp $SCRATCH/x resources/$id/x
-            is "$(stat -c '%u %a' folders/d/a)" "0 755"; is "$(getfattr --only-values -n user.mine folders/d/a)" kept
+            chmod o+rx folders/d/a; echo x > $SCRATCH/x; fails as 9 cp $SCRATCH/x resources/$id/x
+            chmod o+w folders/d/a; as 9 cp $SCRATCH/x resources/$id/x
+            is "$(stat -c '%u %a' folders/d/a)" "0 757"; is "$(getfattr --only-values -n user.mine folders/d/a)" kept
             getfacl -ncp folders/d/a | grep -q user:8:r; is "$(cat folders/d/a)" x
             """
         )

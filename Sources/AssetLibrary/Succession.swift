@@ -1,0 +1,54 @@
+internal import AssetModel
+internal import Catalog
+
+// Whether a file may come to show the asset that a name has, or had a moment ago: an asset never passes to another person by its name.
+
+extension Rulebook {
+    /// Returns who may do what to a file at this moment.
+    func rights(of node: NodeRecord, _ records: Records) throws -> FileRights {
+        var list: AccessControlList?
+        if node.access?.isPrivate != true, kernelAttributes.mayHave(KernelAttributes.accessList, node.id) {
+            list = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: node.id)
+                .flatMap(AccessControlList.init)
+        }
+        return FileRights(uid: node.uid, gid: node.gid, mode: node.effectiveMode, list: list)
+    }
+
+    /// Returns whether a file may show the asset of another: if its owner, and who gives it the name, could have read and written that
+    /// other file, whose rights these are.
+    func allows(_ newcomer: NodeRecord, by uploader: Uploader, toSucceed former: FileRights) -> Bool {
+        func could(_ user: UInt32, _ isMember: (UInt32) -> Bool) -> Bool {
+            user == former.uid || former.permissions(of: user, isMember: isMember) & 6 == 6
+        }
+        guard could(uploader.uid, uploader.isMember(of:)) else { return false }
+        if newcomer.uid == uploader.uid { return true }
+        // Of a user who does not ask, no groups are known; root has chosen the group that the file has.
+        return could(newcomer.uid) { uploader.uid == 0 && $0 == newcomer.gid }
+    }
+
+    /// Returns whether a file may show the asset of another as that is now.
+    func allows(
+        _ newcomer: NodeRecord,
+        by uploader: Uploader,
+        toSucceed former: NodeRecord,
+        _ records: Records
+    ) throws -> Bool {
+        if former.uid == newcomer.uid, [0, former.uid].contains(uploader.uid) { return true }
+        return allows(newcomer, by: uploader, toSucceed: try rights(of: former, records))
+    }
+
+    /// Records who could read a content that another file takes over, where that file says something else.
+    func keepRights(of former: FileRights?, of asset: AssetID, for newcomer: NodeRecord, _ records: Records) throws {
+        guard let former, try former != rights(of: newcomer, records) else { return }
+        try records.setRights(former, ofNewestVersionOf: asset)
+    }
+}
+
+extension AssetLibrary {
+    /// Returns whether a file of an uploader's may take the place of an asset's own in `resources/ID/`.
+    public func mayReplace(_ resource: Resource, by uploader: Uploader) throws(LibraryError) -> Bool {
+        guard let former = resource.node else { return true }
+        let newcomer = NodeRecord(mode: 0o100600, uid: uploader.uid, gid: uploader.gid, now: former.born)
+        return try read { try rulebook.allows(newcomer, by: uploader, toSucceed: former, $0) }
+    }
+}
