@@ -2,17 +2,31 @@ public import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
 // What the kernel is told of changes that it has not made itself, and the answers to the agent that tells it.
 extension AssetFilesystem: Observer {
+    /// Records a file that has lost a name, before the program that had that done goes on.
+    public func willHear(_ happening: Happening) {
+        guard agent != nil, case .vanished(_, _, let node, _) = happening else { return }
+        staleNames.add(node.id)
+        // What the kernel has of it makes no system call ask.
+        kernel.withLock { $0 }?.invalidateAttributes(inode(node.id))
+    }
+
     /// Tells the kernel: attributes by notifications, which take no lock, and names by the agent.
-    public func heard(_ happenings: [Happening]) {
-        guard let kernel = kernel.withLock({ $0 }) else { return }
+    /// - Returns: after what time to tell it what it could not be told now.
+    public func heard(_ happenings: [Happening]) -> Duration? {
+        guard let kernel = kernel.withLock({ $0 }) else { return nil }
         for happening in happenings {
             switch happening {
+            case .shown(let name, let view, let isThere): perform(.shown(isThere: isThere), name, in: view, kernel)
             case .appeared(let name, let folder, let node):
+                if let former = overtaken.withLock({ $0.removeValue(forKey: Alias(view: folder, name: name.bytes)) }) {
+                    perform(.removal(of: former, successor: node), name, in: folder, kernel)
+                }
                 perform(.appearance(of: node), name, in: folder, kernel)
             case .vanished(let name, let folder, let node, let successor):
                 perform(.removal(of: node, successor: successor), name, in: folder, kernel)
@@ -25,6 +39,11 @@ extension AssetFilesystem: Observer {
             case .lost(let node): lose(node)
             }
         }
+        guard let agent else { return nil }
+        for folder in backlog.due(agent.hasEnded) {
+            while let item = backlog.take(in: folder), carryOut(item, isNew: false) { backlog.noteSuccess(in: folder) }
+        }
+        return backlog.pause
     }
 
     /// Ends the agent.
@@ -41,17 +60,58 @@ extension AssetFilesystem: Observer {
     ) {
         // With its time the kernel drops what it has of the folder's listing.
         kernel.invalidateAttributes(inode(folder))
-        guard let agent, let path = path(of: folder) else { return }
-        func work(_ kind: NotificationAgent.Work.Kind, _ name: EntryName) -> NotificationAgent.Work {
-            NotificationAgent.Work(kind: kind, name: name, folder: folder, path: path)
+        var item = Backlog.Item(kind: kind, name: name, folder: folder)
+        if case .removal(let node, _) = kind { item.stale = node.id }
+        _ = carryOut(item, isNew: true)
+    }
+
+    /// Makes an announcement; a new one behind those of its folder that wait.
+    /// - Returns: false where it waits for another time.
+    private func carryOut(_ item: Backlog.Item, isNew: Bool) -> Bool {
+        if isNew, backlog.append(item) { return false }
+        var isMade = true
+        if let agent, let path = path(of: item.folder) {
+            let work = NotificationAgent.Work(kind: item.kind, name: item.name, folder: item.folder, path: path)
+            switch agent.perform(work) {
+            case .done, .stopped: break
+            case .late(let pid):
+                library.log.notice(
+                    "The kernel has not been told of a name within 5 s, and is told later: a program holds its folder."
+                )
+                backlog.hold(item, until: pid)
+                return false
+            case .died:
+                backlog.hold(item, until: nil)
+                return false
+            case .failed:
+                // The state has changed meanwhile, or the folder cannot be written to; the cached name must be right in any case.
+                var names: [EntryName] = []
+                switch item.kind {
+                case .removal(let node, let successor):
+                    names = [item.name]
+                    if successor == nil { noteOvertaken(node, item.name, in: item.folder) }
+                case .appearance: names = [item.name]
+                case .move(let target, _): names = [item.name, target]
+                case .shown, .renewal, .visit, .reload, .touch: break
+                }
+                for name in names {
+                    let correction = Backlog.Item(kind: .renewal, name: name, folder: item.folder, stale: item.stale)
+                    isMade = carryOut(correction, isNew: !isMade) && isMade
+                }
+                if !names.isEmpty { return isMade }
+            }
         }
-        let problem = agent.perform(work(kind, name))
-        guard problem != nil, problem != .socketNotConnected, problem != .timedOut else { return }
-        // The state has changed meanwhile, or the folder cannot be written to; the cached name must be right in any case.
-        switch kind {
-        case .removal, .appearance: _ = agent.perform(work(.renewal, name))
-        case .move(let target, _): for name in [name, target] { _ = agent.perform(work(.renewal, name)) }
-        case .renewal, .visit, .reload, .touch: break
+        if let stale = item.stale { staleNames.remove(stale) }
+        return isMade
+    }
+
+    /// Records a file whose name another has got before its watchers were told that it is gone: they are told both when that is told.
+    private func noteOvertaken(_ node: NodeRecord, _ name: EntryName, in folder: NodeID) {
+        guard let other = try? reading({ try $0.node(named: name, in: folder) }), other.isFile, other.id != node.id
+        else { return }
+        overtaken.withLock { overtaken in
+            if overtaken.count >= 64 { overtaken = [:] }
+            overtaken[Alias(view: folder, name: name.bytes)] = node
         }
     }
 
@@ -62,7 +122,7 @@ extension AssetFilesystem: Observer {
         for entry in names {
             guard let path = path(of: entry.parent) else { continue }
             let work = NotificationAgent.Work(kind: .reload, name: entry.name, folder: entry.parent, path: path)
-            if agent.perform(work) == nil { return }
+            if case .done = agent.perform(work) { return }
         }
     }
 
@@ -113,24 +173,56 @@ extension AssetFilesystem: Observer {
             guard try isNamed(work.name, in: folder, nil), try isNamed(target, in: folder, node) else { return nil }
             if name == work.name { return unsure(try record(node)) }
             if name == target { throw .missingForNow }
+        case .shown(let isThere):
+            guard name == work.name else { return nil }
+            if isThere { throw .missingForNow }
+            return standIn
         case .renewal, .visit, .reload, .touch: break
         }
         return nil
     }
 
+    /// The file by which the agent has a name in a view come or go: no other, so that the kernel changes nothing that it has of one.
+    private var standIn: Entry {
+        let time = mounted.rawValue
+        let attributes = Attributes(
+            inode: View.standIn.inode,
+            mode: 0o100444,
+            linkCount: 1,
+            uid: owner.uid,
+            gid: owner.gid,
+            size: 0,
+            blocks: 0,
+            accessed: time,
+            modified: time,
+            changed: time
+        )
+        return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: .zero)
+    }
+
     /// unlink(2) by the agent: succeeds if the name is gone, or another file's as it is to be, and removes nothing.
     func unlinkByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) {
-        guard let work = agent?.current(in: folder), work.name == name,
-            case .removal(_, let successor) = work.kind, try isNamed(name, in: folder, successor)
-        else { throw OperationFailure(.resourceBusy) }
+        guard let work = agent?.current(in: folder), work.name == name else { throw OperationFailure(.resourceBusy) }
+        switch work.kind {
+        case .removal(_, let successor) where try isNamed(name, in: folder, successor): break
+        case .shown(isThere: false): break
+        default: throw OperationFailure(.resourceBusy)
+        }
+        agent?.noteDone()
     }
 
     /// mknod(2) by the agent: answers the file that has the name, and makes nothing.
     func mknodByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) -> Entry {
-        guard let work = agent?.current(in: folder), work.name == name,
-            case .appearance(let node) = work.kind, try isNamed(name, in: folder, node)
-        else { throw OperationFailure(.fileExists) }
-        return entry(try record(node), named: name, in: folder)
+        guard let work = agent?.current(in: folder), work.name == name else { throw OperationFailure(.fileExists) }
+        let answer: Entry
+        switch work.kind {
+        case .appearance(let node) where try isNamed(name, in: folder, node):
+            answer = entry(try record(node), named: name, in: folder)
+        case .shown(isThere: true): answer = standIn
+        default: throw OperationFailure(.fileExists)
+        }
+        agent?.noteDone()
+        return answer
     }
 
     /// rename(2) by the agent: succeeds if the folder has the new name, and moves nothing.
@@ -139,6 +231,7 @@ extension AssetFilesystem: Observer {
             case .move(let target, let node) = work.kind, target == newName,
             try isNamed(name, in: folder, nil), try isNamed(newName, in: folder, node)
         else { throw OperationFailure(.resourceBusy) }
+        agent?.noteDone()
     }
 
     /// Remembers that a thread has looked up an asset's own file by its number: what it opens next it opens by that name.

@@ -15,6 +15,12 @@ extension AssetFilesystem {
         let id = node(inode)
         if let view = View(id) { return try attributes(of: view) }
         let record = try record(id)
+        // fstat(2) does not walk a path again.
+        if record.links == 0, library.openState(of: id) == nil, !isAgent(caller),
+            staleNames.sendsBack(caller.pid, from: id)
+        {
+            throw .lookAgain
+        }
         return (attributes(record), attributesLifetime(record))
     }
 

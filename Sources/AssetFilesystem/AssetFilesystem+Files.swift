@@ -39,6 +39,8 @@ extension AssetFilesystem {
                     in: spot.folder,
                     mode: mode,
                     umask: caller.umask,
+                    isReplacement: spot.isReplacement,
+                    requested: spot.requested,
                     by: uploader(caller)
                 )
             } catch .nameTaken where flags & O_EXCL == 0 {
@@ -53,17 +55,18 @@ extension AssetFilesystem {
             ? unsure(record, name.bytes, in: self.node(parent)) : entry(record, named: spot.name, in: spot.folder)
         let isReplacement = spot.replaced != nil
         let mayMap = flags & O_ACCMODE == O_RDWR
-        return (
-            answer,
-            try opened(
-                node,
-                isWriting: true,
-                isReplacement: isReplacement,
-                mayMapForWriting: mayMap,
-                share: share,
-                for: caller
-            )
+        let opened = try opened(
+            node,
+            isWriting: true,
+            isReplacement: isReplacement,
+            mayMapForWriting: mayMap,
+            share: share,
+            for: caller
         )
+        if isOfView, let passing = passing(name, in: parent, spot) {
+            (opened.handle.object as? OpenFileHandle)?.passing.withLock { $0 = passing }
+        }
+        return (answer, opened)
     }
 
     /// Opens a file; for writing, an upload begins.
@@ -97,6 +100,7 @@ extension AssetFilesystem {
             opened.needsNoFlush = true
             return opened
         }
+        if !isAgent(caller), staleNames.sendsBack(caller.pid, from: id) { throw .lookAgain }
         let share = try shareOfOpenFiles(for: caller)
         let isTruncating = flags & O_TRUNC != 0
         // First of all, because the open is tried again when it had to wait for that.
@@ -162,22 +166,6 @@ extension AssetFilesystem {
         } catch {
             library.close(node, wasWriting: isWriting)
             throw error
-        }
-    }
-
-    /// Whether somebody's reading of a file counts: not where they do not want to leave a trace, as backup programs do.
-    ///
-    /// > O_NOATIME […] is intended for use by indexing or backup programs — open(2)
-    func counts(_ id: NodeID, flags: Int32, for caller: Caller) -> (counts: Bool, isSeen: Bool) {
-        guard flags & 0o1000000 /* O_NOATIME */ == 0 else { return (false, false) }
-        return library.noteOpen(of: id, by: caller.uid) {
-            // One program opens many files in a row.
-            lastProgram.withLock { last in
-                if last.pid != caller.pid || last.until < .now {
-                    last = (caller.pid, caller.program, .now + .seconds(1))
-                }
-                return last.name
-            }
         }
     }
 
@@ -335,6 +323,7 @@ extension AssetFilesystem {
             library.noteDownload(of: open.node.id, by: reader)
         }
         library.close(open.node, wasWriting: open.isWriting)
+        tell(open.passing.withLock { $0 })
         if let name = open.dropped { releaseDropped(name, open.node.id) }
         if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
             // The last verdict was here, and may have refused.

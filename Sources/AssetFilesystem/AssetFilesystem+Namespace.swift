@@ -62,7 +62,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Entry {
         let spot = try spot(parent, name, makes: true, for: caller)
-        if spot.replaced != nil || View(node(parent)) != nil && record.isFolder {
+        if spot.replaced != nil || spot.requested != nil || View(node(parent)) != nil && record.isFolder {
             throw OperationFailure(LibraryError.notPermitted("An asset's directory holds files alone."))
         }
         let made = try refusing { () throws(LibraryError) in
@@ -85,7 +85,13 @@ extension AssetFilesystem {
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in
-            try library.link(id, as: spot.name, in: spot.folder, by: uploader(caller))
+            try library.link(
+                id,
+                as: spot.name,
+                in: spot.folder,
+                isReplacement: spot.isReplacement,
+                by: uploader(caller)
+            )
         }
         tell(spot, of: record)
         let linked = try overlaid(record, readAt: count)
@@ -168,7 +174,7 @@ extension AssetFilesystem {
             return try renameDropped(name, to: newName, by: number, flags: flags, for: caller)
         }
         let source = try spot(parent, name, makes: false, for: caller)
-        let target = try spot(newParent, newName, makes: true, for: caller)
+        let target = try spot(newParent, newName, makes: true, moving: source, for: caller)
         var record: NodeRecord?
         if source.isAlias || View(node(newParent)) != nil {
             record = try reading { try $0.node(named: source.name, in: source.folder) }
@@ -183,7 +189,7 @@ extension AssetFilesystem {
         }
         switch flags & ~4 {
         case 2 where leavesWhiteout: throw OperationFailure(.invalidArgument)
-        case 0: collision = .replace
+        case 0: collision = target.mustBeFree ? .refuse : .replace
         // RENAME_NOREPLACE; a name that stands for an asset's next content is free. EEXIST for one that lstat(2) does not find leads mv(1)
         // of Debian 12 to judge by what it has not read.
         case 1: collision = target.replaced == nil ? .refuse : .replace
@@ -207,6 +213,9 @@ extension AssetFilesystem {
         let mayWait = [source, target].allSatisfy { !$0.isAlias || !held.contains($0.folder) }
         if let replaced { noteRemoval(replaced) }
         tellOfMove(of: record, from: source, to: target, replacing: replaced, flags: flags, waits: mayWait)
+        if source.folder != target.folder || source.name != target.name {
+            tell(passing(newName, in: newParent, target))
+        }
     }
 
     /// Tells the kernel of a move of which it knows one of the names, or both, by a view only.

@@ -20,7 +20,10 @@ extension AssetFilesystem {
     /// An asset that somebody may read.
     func resource(_ id: AssetID, for caller: Caller? = nil) throws(OperationFailure) -> AssetLibrary.Resource {
         let reader = caller.map(uploader) ?? Uploader()
-        let found = try refusing { () throws(LibraryError) in try library.resource(id, for: reader) }
+        let found = try refusing { () throws(LibraryError) -> AssetLibrary.Resource? in
+            if let found = try library.resource(id, for: reader) { return found }
+            return try library.vacated(id, for: reader)
+        }
         guard let found else { throw .missingForNow }
         return found
     }
@@ -179,67 +182,7 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in try library.information(of: resource) }
     }
 
-    // MARK: Names
-
-    /// Where something is done to a name.
-    struct Spot {
-        let folder: NodeID
-        let name: EntryName
-        /// Whether the kernel knows the name by a view only, so that what it has of the folder's must be told to be wrong.
-        var isAlias = false
-        /// The asset whose file is to be replaced by what is made under another name.
-        var replaced: AssetLibrary.Resource?
-        /// Whether a file that gets the name replaces an asset's file in `resources/ID/`.
-        var isReplacement = false
-    }
-
-    /// Where what is done to a name in a directory is done.
-    ///
-    /// `makes` says that the name is to come to be there.
-    func spot(
-        _ parent: InodeNumber,
-        _ name: Name,
-        makes: Bool,
-        for caller: Caller
-    ) throws(OperationFailure) -> Spot {
-        let name = try entryName(name)
-        let parent = node(parent)
-        switch View(parent) {
-        case nil: return Spot(folder: parent, name: name)
-        case .resource(let id):
-            guard !Self.isOwn(name) else { throw OperationFailure(LibraryError.readOnly) }
-            let resource = try resource(id, for: caller)
-            let folder = resource.folder.id
-            if makes, try isFinal(name, folder) { try refuseReplacing(resource, for: caller) }
-            guard let own = resource.name, own != name, try isFinal(name, folder) else {
-                return Spot(folder: folder, name: name, isAlias: true, isReplacement: resource.name == name)
-            }
-            guard makes else { throw OperationFailure(LibraryError.notFound) }
-            // > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
-            let owners = [0, resource.folder.uid, resource.node?.uid ?? 0]
-            guard resource.folder.mode & 0o1000 == 0 || owners.contains(caller.uid) else {
-                throw OperationFailure(
-                    LibraryError.notPermitted("In a sticky folder a file is its owner's to replace.")
-                )
-            }
-            return Spot(folder: folder, name: own, isAlias: true, replaced: resource, isReplacement: true)
-        case .alternatives(let id):
-            _ = try resource(id, for: caller)
-            guard let folder = try alternatives(of: id, makes: makes) else {
-                throw OperationFailure(LibraryError.notFound)
-            }
-            return Spot(folder: folder, name: name)
-        default: throw OperationFailure(LibraryError.readOnly)
-        }
-    }
-
-    /// Refuses a new file for an asset whose present file the caller could not write: by its number an asset is not another's to have.
-    private func refuseReplacing(_ resource: AssetLibrary.Resource, for caller: Caller) throws(OperationFailure) {
-        let mayReplace = try refusing { () throws(LibraryError) in
-            try library.mayReplace(resource, by: uploader(caller))
-        }
-        guard mayReplace else { throw OperationFailure(.permissionDenied) }
-    }
+    // MARK: Telling
 
     /// Tells the kernel that a folder's name was changed by a name in a view, and its watchers of `happenings`.
     ///

@@ -25,6 +25,10 @@ public final class AssetFilesystem: Filesystem {
     let detours = Detours()
     let resourceLookups = ResourceLookups()
     let secondLooks = SecondLooks()
+    let staleNames = StaleNames()
+    let backlog = Backlog()
+    /// Files whose names others have got before watchers were told that they are gone.
+    let overtaken = Mutex<[Alias: NodeRecord]>([:])
     let displacedNames = DisplacedNames()
     /// Names that are not folders' own, by which the kernel may know a node.
     struct Alias: Hashable {

@@ -30,6 +30,8 @@ final class NotificationAgent: Sendable {
             case appearance(of: NodeID)
             /// rename(2) of a folder that has its new name already.
             case move(to: EntryName, of: NodeID)
+            /// unlink(2) or mknod(2) of a name in a view; the answer is about a file of its own, so that nothing else changes.
+            case shown(isThere: Bool)
             /// mknod(2) of a name that is there: the kernel asks for it again, and refuses.
             case renewal
             /// lstat(2).
@@ -53,6 +55,7 @@ final class NotificationAgent: Sendable {
                 case .removal: ("u", [name.bytes])
                 case .appearance: ("c", [name.bytes])
                 case .move(let target, _): ("m", [name.bytes, target.bytes])
+                case .shown(let isThere): (isThere ? "c" : "u", [name.bytes])
                 case .renewal: ("r", [name.bytes])
                 case .visit: ("s", [name.bytes])
                 case .touch: ("t", [name.bytes])
@@ -67,6 +70,8 @@ final class NotificationAgent: Sendable {
         var device: String?
         var socket: Int32 = -1
         var current: Work?
+        /// Whether the request that the current work is about has been answered: the kernel does the rest, whatever becomes of the process.
+        var isDone = false
         /// Killed agents: one that waits for a lock goes on until it has it, and its requests must be known as such.
         var former: Set<Int32> = []
         var isStopped = false
@@ -105,21 +110,46 @@ final class NotificationAgent: Sendable {
         return formerCount.load(ordering: .relaxed) > 0 && state.withLock { $0.former.contains(pid) }
     }
 
-    /// The work under way in a folder, if there is one.
+    /// The work under way in a folder, if there is one that is not done.
     func current(in folder: NodeID) -> Work? {
-        state.withLock { $0.current.flatMap { $0.folder == folder ? $0 : nil } }
+        state.withLock { state in
+            state.current.flatMap { $0.folder == folder && !state.isDone ? $0 : nil }
+        }
+    }
+
+    /// Records that the request that the current work is about is answered: it is not to be done once more.
+    func noteDone() { state.withLock { $0.isDone = true } }
+
+    /// Whether a killed process has ended, so that whatever it waited for is free.
+    func hasEnded(_ pid: Int32) -> Bool {
+        reap()
+        return state.withLock { !$0.former.contains(pid) }
+    }
+
+    /// What became of a piece of work.
+    enum Outcome {
+        case done
+        /// The system call has failed: the state is another by now, or the folder cannot be written to.
+        case failed(Errno)
+        /// The process was killed because it had not answered in time: something holds the folder until it has ended.
+        case late(Int32)
+        /// The process has ended, and the next one too, or none can be started.
+        case died
+        /// There is no mount to work in, or not any more.
+        case stopped
     }
 
     /// Has one piece of work done and waits for its end.
-    /// - Returns: what the system call failed with; nil for success.
-    func perform(_ work: Work) -> Errno? {
+    func perform(_ work: Work) -> Outcome {
         let message = work.message
-        guard message.count <= Self.messageLimit else { return .fileNameTooLong }
+        guard message.count <= Self.messageLimit else { return .failed(.fileNameTooLong) }
+        state.withLock { ($0.current, $0.isDone) = (work, false) }
+        defer { state.withLock { $0.current = nil } }
         // An agent that has ended is noticed only when it is asked.
         for _ in 0..<2 {
-            guard let socket = connect() else { return .socketNotConnected }
-            state.withLock { $0.current = work }
-            defer { state.withLock { $0.current = nil } }
+            guard let socket = connect() else {
+                return state.withLock { $0.isStopped || $0.device == nil } ? .stopped : .died
+            }
             guard unsafe send(socket, message, message.count, Int32(MSG_NOSIGNAL)) == message.count else {
                 abandon()
                 continue
@@ -127,14 +157,18 @@ final class NotificationAgent: Sendable {
             var event = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
             var (count, result): (Int32, Int32) = (0, 0)
             repeat { count = unsafe poll(&event, 1, Self.patience) } while count < 0 && errno == EINTR
-            if count > 0, unsafe recv(socket, &result, 4, 0) == 4 { return result == 0 ? nil : Errno(rawValue: result) }
-            if count == 0 {
-                log.warning("The kernel has not been told of a name within 5 s: a program holds its folder.")
+            let hasAnswer = unsafe count > 0 && recv(socket, &result, 4, 0) == 4
+            if hasAnswer, result == 0 { return .done }
+            if state.withLock({ $0.isDone }) {
+                if !hasAnswer { abandon() }
+                return .done
             }
+            if hasAnswer { return .failed(Errno(rawValue: result)) }
+            let pid = process.load(ordering: .relaxed)
             abandon()
-            if count == 0 { return .timedOut }
+            if count == 0 { return .late(pid) }
         }
-        return .socketNotConnected
+        return state.withLock { $0.isStopped } ? .stopped : .died
     }
 
     /// Ends the process; a `perform` under way returns, and each later one at once.

@@ -21,6 +21,8 @@ final class OpenFileHandle: Sendable {
     let bytesRead = Atomic<Int64>(0)
     /// What a folder's watchers are told of a change through a handle that was opened by an asset's number.
     let viewed = Mutex<Happening?>(nil)
+    /// The name by which a view's watchers know the file, and which is gone when it is closed; with the one that it has there then.
+    let passing = Mutex<Passing?>(nil)
     /// Whether anything was written through this handle since the last close(2).
     let isModified = Atomic(false)
 
@@ -54,6 +56,14 @@ final class OpenFileHandle: Sendable {
         if mayMapForWriting { node.mappers.subtract(1, ordering: .relaxed) }
         node.noteClosed(share)
     }
+}
+
+/// A name under which a file was made in `resources/ID/`, and which does not stay.
+struct Passing {
+    let view: NodeID
+    let name: EntryName
+    /// The name that has come there instead, where there was none.
+    let other: EntryName?
 }
 
 /// One open directory, or file of a view.

@@ -196,6 +196,9 @@ enum View: Hashable, Sendable {
         }
     }
 
+    /// A number that is no view's and no node's: see `AssetFilesystem.standIn`.
+    static let standIn = NodeID(rawValue: 0x7F << Kind.shift)
+
     static let jobSuffix = ".json"
 
     func node(named name: EntryName) -> NodeID? {

@@ -74,6 +74,7 @@ extension AssetLibrary {
             guard node.content.size == 0, !upload.isBound, !node.isUnlinked.load(ordering: .relaxed) else {
                 return false
             }
+            let state = interrupted(upload, of: node)
             do {
                 try showBlob(digest, size: size, in: node)
                 guard let blob = node.content.file else { return false }
@@ -83,7 +84,9 @@ extension AssetLibrary {
                     if !rulebook.isPlain, let folder = try records.anyEntry(of: node.id)?.parent {
                         usage.add(size, to: try rulebook.of(folder, records))
                     }
-                    if try Show(sealed, in: node.id, .now, records) != nil { try records.recordUnpublished(node.id) }
+                    if try Show(sealed, in: node.id, .now, records) != nil {
+                        try records.recordStaged(node.id, file: "", modified: nil, state)
+                    }
                 }
             } catch {
                 throw LibraryError(error)

@@ -56,7 +56,7 @@ extension AssetLibrary {
         // Where a file is to come that has no name yet.
         let aim = rulebook.isSilent ? nil : openNode(id)?.upload.withLock { $0.aim }
         try write { records in
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
             let former = try records.fieldValue(field, of: id)
             try presence.check(former != nil)
             if node.isFile, let objection = try type(of: field, for: id, aim, records)?.objection(to: value) {
@@ -67,7 +67,6 @@ extension AssetLibrary {
                     "\(text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
                 )
             }
-            try records.separateForeign(&node)
             try records.setFieldValue(field, of: node, to: value, as: name)
             let canonical = AttributeName.bytes(of: field)
             if name != canonical, node.asset != nil { try records.deleteExtendedAttribute(name, of: id) }
@@ -93,10 +92,9 @@ extension AssetLibrary {
         if case .field(let some) = AttributeName(name) { field = some }
         try settleIfQuick(id)
         try write { records in
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
             let isStored = try records.extendedAttribute(name, of: id) != nil
             guard try isStored || records.fieldValue(field, of: id) != nil else { throw LibraryError.noSuchAttribute }
-            try records.separateForeign(&node)
             if let asset = node.asset { try records.deleteField(field, of: asset) }
             for stored in AttributeName.names(of: field) { try records.deleteExtendedAttribute(stored, of: id) }
             let canonical = AttributeName.bytes(of: field)

@@ -25,6 +25,11 @@ extension AssetLibrary {
         mayHaveFlags.store(true, ordering: .relaxed)
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
+            // As ext4 has it: nothing else changes while a file stays immutable.
+            let former = try records.flags(of: id)
+            if former.contains(.immutable), flags.contains(.immutable), flags != former {
+                throw Self.isFixed(.immutable)
+            }
             if flags.isEmpty {
                 try removeKernelAttribute(KernelAttributes.flags, of: id, records)
             } else {

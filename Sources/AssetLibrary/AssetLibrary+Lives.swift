@@ -88,7 +88,7 @@ extension AssetLibrary {
         _ body: (NodeRecord, _ mayStore: Bool, Records) throws -> Void
     ) throws(LibraryError) {
         let nodes = try write { records in
-            guard var node = try records.node(id) else { throw LibraryError.notFound }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
             guard node.isFile else {
                 let policy = attribute.isAccess ? "access" : "ttl"
                 throw LibraryError.invalid(
@@ -107,7 +107,6 @@ extension AssetLibrary {
             {
                 throw LibraryError.notPermitted("\(name) cannot be beyond \(end): \(Self.autostoreIsDisabled)")
             }
-            try records.separateForeign(&node)
             try body(node, mayStore, records)
             try noteChange(of: node.id, name, by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
@@ -155,7 +154,7 @@ extension Uploader {
     /// Who may see a file, and how long it lives, is not for everybody to say who may write to it.
     func refuseUnlessOwner(of node: NodeRecord, _ name: String) throws(LibraryError) {
         guard uid == 0 || uid == node.uid else {
-            throw .notPermitted("\(name) is for the file's owner, and root, to say.")
+            throw .notPermitted("\(name) is for the \(node.isFolder ? "folder" : "file")'s owner, and root, to say.")
         }
     }
 }

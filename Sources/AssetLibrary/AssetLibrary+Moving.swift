@@ -5,75 +5,6 @@ internal import Synchronization
 
 // Names that are given to files and folders that exist.
 extension AssetLibrary {
-    /// Gives a node another name.
-    public func link(
-        _ id: NodeID,
-        as name: EntryName,
-        in parent: NodeID,
-        by uploader: Uploader
-    ) throws(LibraryError) -> NodeRecord {
-        let uid = uploader.uid
-        try refuseSealed(parent)
-        try refuseFixed(parent, .immutable)
-        try refuseFixed(id)
-        try refuseName(name, in: parent, by: uid)
-        _ = try removeIfExpired(name, in: parent)
-        let isWaiting = try read { records in
-            guard let node = try records.node(id) else { throw LibraryError.notFound }
-            return try node.isFile && placeToPublish(node, records) == nil
-        }
-        let mayBeRefused = isWaiting ? try mayRefuse(in: parent) : false
-        let isFirst = isLinkable(id)
-        if isFirst, collections.has(parent) {
-            throw .notPermitted(
-                "A collection holds links to files that are in folders/; give the file a name there first."
-            )
-        }
-        let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused, isLinking: isFirst) {
-            (isUnderWay) throws(LibraryError) in
-            let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
-            let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in
-                _ = try records.folder(parent)
-                guard var node = try records.node(id), node.links > 0 || isFirst else { throw LibraryError.notFound }
-                guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
-                guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
-                var arrival = Arrival(
-                    place: try rulebook.place(name, in: parent, records),
-                    nameClass: try rulebook.nameClass(of: name, in: parent, records),
-                    uploader: uploader,
-                    isUnderWay: isUnderWay,
-                    savingBegan: vacancies.savingBegan,
-                    infection: screened
-                )
-                // A file that is an asset under another name stays that one: rsync links what it backs up.
-                let found =
-                    try node.asset == nil
-                    ? successor(of: name, in: parent, for: node, isMoved: true, by: uploader, records) : nil
-                if isWaiting {
-                    switch try admit(node, &arrival, replacing: nil, found, from: nil, uploader, records) {
-                    case .refuse(let refusal): return (nil, refusal)
-                    default: break
-                    }
-                }
-                let now = Timestamp.now
-                try records.insertEntry(name, in: parent, node: id, isOfCollection: collections.has(parent))
-                try records.addLinks(1, to: id, at: now)
-                try records.touchFolder(parent, at: now)
-                node.links += 1
-                node.changed = now
-                usage.forget()
-                return ((node, try records.arrive(node, arrival, found, rulebook)), nil)
-            }
-            if let refusal { throw LibraryError.refused(refusal) }
-            guard let linked else { throw LibraryError.notFound }
-            if isFirst { noteLinked(id) }
-            return linked
-        }
-        if isFirst { dropKept([id]) }
-        vacancies.remove(name, in: parent)
-        return linked
-    }
-
     /// How a move treats a name that is taken.
     public enum Collision: Sendable {
         /// What is there loses the name.
@@ -232,7 +163,15 @@ extension AssetLibrary {
         var result = Moved()
         var found =
             try target == nil
-            ? successor(of: newName, in: newParent, for: source, isMoved: true, by: uploader, records) : nil
+            ? successor(
+                of: newName,
+                in: newParent,
+                for: source,
+                isMoved: true,
+                isReplacement: arrival.isReplacement,
+                by: uploader,
+                records
+            ) : nil
         if source.isFile {
             if source.asset != nil { result.rights = try rulebook.rights(of: source, records) }
             if let target, target.isFile {

@@ -84,15 +84,15 @@ extension AssetLibrary {
         return try rules.autostoreFolder.flatMap { try records.node($0) }?.uid == uploader.uid
     }
 
-    /// Who may let files stay is not for everybody to say who may write to the folder.
+    /// A folder's policies decide what becomes of other users' files in it: they are for its owner and root to say, as its mode is.
     private func refuseUnlessEntitled(
         _ uploader: Uploader,
         to key: PolicyKey,
         of folder: NodeRecord,
         _ records: Records
     ) throws {
+        try uploader.refuseUnlessOwner(of: folder, "user.policy.\(key.rawValue)")
         guard key == .autostore else { return }
-        try uploader.refuseUnlessOwner(of: folder, "user.policy.autostore")
         guard try mayLetStay(in: folder.id, uploader, records) else {
             throw LibraryError.notPermitted("user.policy.autostore cannot be changed here: \(Self.autostoreIsDisabled)")
         }
@@ -138,9 +138,8 @@ extension AssetLibrary {
 extension Records {
     /// The asset of which somebody says something through a file.
     func assetToChange(of id: NodeID, for name: String) throws -> AssetID {
-        guard var node = try node(id) else { throw LibraryError.notFound }
+        guard let node = try node(id) else { throw LibraryError.notFound }
         guard let shown = node.asset else { throw LibraryError.invalid("\(name) is for files that are assets.") }
-        try separateForeign(&node)
         return node.asset ?? shown
     }
 

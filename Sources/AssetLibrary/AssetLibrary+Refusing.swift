@@ -17,8 +17,11 @@ extension AssetLibrary {
         _ refusal: Refusal
     ) throws -> Never {
         let (uid, isBorn, hasName) = (upload.uploader.uid, upload.isBorn, upload.aim == nil)
+        let isForgotten = upload.isRecorded && !upload.isBound
         let lost = try catalog.write { records -> [(place: Place, node: NodeRecord)] in
             try note(refusal, at: place, by: uid, content, records)
+            // Its bytes are not to be published after a crash.
+            if isForgotten { try records.deleteStaged(node.id) }
             guard isBorn, hasName else { return [] }
             let places = try records.entriesNaming(node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
             return try places.compactMap { place in
@@ -30,6 +33,7 @@ extension AssetLibrary {
                 return (place, left)
             }
         }
+        if isForgotten { upload.isRecorded = false }
         upload.refusal = refusal
         upload.isDirty = false
         upload.isOnlyTruncated = false
@@ -47,12 +51,13 @@ extension AssetLibrary {
         let (before, isBound, isRecorded, name) = (
             upload.before, upload.isBound, upload.isRecorded, upload.staged?.name
         )
+        let state = interrupted(upload, of: node)
         let found = try catalog.write { records -> (NodeRecord, Digest?)? in
             guard var record = try records.node(node.id) else { return nil }
             // Its bytes are not to be published after a crash.
             try records.deleteStaged(node.id)
             // A mapping may write on.
-            if isBound, isRecorded, let name { try records.recordStaged(node.id, file: name, modified: nil) }
+            if isBound, isRecorded, let name { try records.recordStaged(node.id, file: name, modified: nil, state) }
             if let before {
                 (record.mode, record.uid, record.gid) = (before.mode, before.uid, before.gid)
                 (record.modified, record.accessed) = (before.modified, before.accessed)
@@ -134,6 +139,8 @@ extension AssetLibrary {
             return
         }
         upload.exceeded = limit.refusal
+        // A crash must not make the upload smaller than the writer wanted it.
+        commitSoon()
         throw .refused(limit.refusal)
     }
 

@@ -219,6 +219,7 @@ extension AssetLibrary {
             }
             node.changed = .now
             try records.updateAttributes(of: node)
+            if changes.uid != nil, node.asset != nil { try records.separateOwners(of: &node) }
             return node
         }
     }

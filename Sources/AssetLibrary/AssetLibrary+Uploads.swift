@@ -8,11 +8,16 @@ internal import SystemPackage
 // Opening, writing and ending uploads. The kernel's events map to these as docs/ARCHITECTURE.md shows.
 extension AssetLibrary {
     /// Makes a file and opens it for writing.
+    ///
+    /// `isReplacement` says that it is made in `resources/ID/`, so that the content before it is kept; `requested` is the name that it
+    /// was made under there, where that is another.
     public func makeFile(
         _ name: EntryName,
         in parent: NodeID,
         mode: UInt32,
         umask: UInt32 = 0,
+        isReplacement: Bool = false,
+        requested: EntryName? = nil,
         by uploader: Uploader
     ) throws(LibraryError) -> (NodeRecord, OpenNode) {
         try refuseName(name, in: parent, by: uploader.uid)
@@ -24,6 +29,7 @@ extension AssetLibrary {
                 node.shown.withLock { $0.isLoaded = true }
                 upload.isNew = true
                 upload.isBorn = true
+                (upload.isReplacement, upload.requested) = (isReplacement, requested)
                 upload.addWriter(uploader)
                 node.writer.store(uploader.uid, ordering: .relaxed)
                 try setLimit(&upload, of: record.id)
@@ -58,7 +64,10 @@ extension AssetLibrary {
                 guard forWriting else { return }
                 try admitNameless(node, upload, insists: insists)
                 try setLimit(&upload, of: id)
-                if upload.writers == 0, !rulebook.isPlain { upload.before = try read { try $0.node(id) } }
+                if upload.writers == 0, !upload.isDirty {
+                    (upload.isBorn, upload.isReplacement) = (false, false)
+                    upload.before = rulebook.isPlain ? nil : try read { try $0.node(id) }
+                }
                 upload.addWriter(uploader)
                 node.writer.store(uploader.uid, ordering: .relaxed)
                 if isReplacement { upload.isReplacement = true }
@@ -286,15 +295,14 @@ extension AssetLibrary {
         } catch .refused {
             // It is in the log, and the file is what it was.
         } catch .notFound where upload.aim != nil {
-            log.notice("An upload has ended without a place to go to: its folder is gone.")
+            noteNoPlace(&upload, of: node)
         } catch {
             // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
             log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
             postpone(node)
         }
-        upload.isBorn = false
-        upload.isReplacement = upload.isReplacement && upload.isDirty
-        upload.before = nil
+        // A verdict that waits needs to know.
+        if !upload.isDirty { (upload.isBorn, upload.isReplacement, upload.before) = (false, false, nil) }
         keepNameless(upload, of: node)
         dropNameless(&upload, of: node)
     }
@@ -306,7 +314,7 @@ extension AssetLibrary {
             // What has lost its name survives no crash, and need not be synced for one.
             guard !node.isUnlinked.load(ordering: .relaxed) else { continue }
             let unrecorded = node.upload.withLockIfAvailable { upload in
-                upload.isDirty && !upload.isRecorded && upload.aim == nil ? upload.staged : nil
+                upload.isDirty && upload.aim == nil && !isRecorded(upload, of: node) ? upload.staged : nil
             }
             guard let unrecorded else {
                 commitSoon()
@@ -338,9 +346,7 @@ extension AssetLibrary {
         // One that is mapped still may be written to, and is read again by the next mount.
         let isMapped = unbind(node, besides: .max, isClosing: true) == .isReferenced
         let isLeft = node.upload.withLock { upload in
-            guard upload.staged != nil, upload.aim == nil, !node.isUnlinked.load(ordering: .relaxed) else {
-                return false
-            }
+            guard upload.staged != nil, !node.isUnlinked.load(ordering: .relaxed) else { return false }
             let bytes = upload.isDirty ? upload.bytesToRead(node.content.size) : 0
             return isMapped || bytes > closingBudget.subtract(bytes, ordering: .relaxed).oldValue
         }
@@ -358,7 +364,7 @@ extension AssetLibrary {
             staged.keepName()
             do {
                 try staged.synchronize()
-                try record(&upload, of: node)
+                try record(&upload, of: node, isLeft: true)
                 staged.abandonName()
                 return nil
             } catch {
@@ -366,19 +372,6 @@ extension AssetLibrary {
                 return LibraryError(error)
             }
         }
-    }
-
-    /// Tells the catalog where an upload's bytes are, which are on stable storage.
-    func record(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        guard !upload.isRecorded, upload.aim == nil, !node.isUnlinked.load(ordering: .relaxed),
-            let staged = upload.staged
-        else { return }
-        try write { records in
-            // In here, as in the verdict.
-            let modified = node.shown.withLock { $0.modified }
-            try records.recordStaged(node.id, file: staged.name, modified: modified)
-        }
-        upload.isRecorded = true
     }
 }
 

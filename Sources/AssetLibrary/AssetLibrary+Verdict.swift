@@ -11,9 +11,10 @@ extension AssetLibrary {
         if !isLinking, node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
-        let isReplacement = upload.isReplacement
+        let (isReplacement, wanted) = (upload.isReplacement, upload.requested)
         do {
-            let isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
+            let state = interrupted(upload, of: node)
+            let isAnswered = state.isAnswered
             // What has no name is always asked for one.
             let isJudged = aim != nil || !isAnswered && !rulebook.isPlain
             // What is written to a file that was put aside is nobody's upload.
@@ -66,7 +67,7 @@ extension AssetLibrary {
                 else { return .lost }
                 var place = try destination(of: node.id, aim, records)
                 if aim != nil, place == nil { throw LibraryError.notFound }
-                var (judgement, requested) = (Judgement.accept, EntryName?.none)
+                var (judgement, requested) = (Judgement.accept, wanted)
                 if isJudged, let place, place.isFinal {
                     judgement = try judge(
                         submission(content, of: record, at: place, aim, uploader, records),
@@ -77,6 +78,7 @@ extension AssetLibrary {
                 case .refuse(let refusal): return .refused(refusal)
                 case .unchanged(let asset):
                     if let place { try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content) }
+                    try records.deleteStaged(node.id)
                     return .unchanged(asset)
                 case .accept: break
                 case .rename(let name), .existing(_, let name):
@@ -102,7 +104,7 @@ extension AssetLibrary {
                 }
                 // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.
                 if upload.isBound, upload.isRecorded, let staged = upload.staged {
-                    try records.recordStaged(node.id, file: staged.name, modified: nil)
+                    try records.recordStaged(node.id, file: staged.name, modified: nil, state)
                 }
                 guard let place else { return .waiting }
                 if let uploaded = aim?.replacing?.uploaded {
@@ -118,7 +120,10 @@ extension AssetLibrary {
                     if let former, former.links == 0 { lost = former }
                     return .published(version, renamed: place)
                 }
-                if case .existing(let asset, _) = judgement {
+                var source: AssetID?
+                if case .existing(let asset, _) = judgement, try !records.isAlone(asset, of: show.node.uid) {
+                    source = show.node.asset == nil ? asset : nil
+                } else if case .existing(let asset, _) = judgement {
                     showsExisting = true
                     try records.show(asset, by: show.node, insteadOf: show.node.asset, at: place, rulebook)
                     try records.append(.existing, of: asset, at: place, by: uploader.uid, content, requested)
@@ -137,6 +142,7 @@ extension AssetLibrary {
                     lifeFrom: clock.now,
                     records
                 )
+                if let source { try records.copyMissingFields(of: source, to: publish.asset) }
                 return .published(publish.version, renamed: aim != nil ? place : nil)
             }
             switch verdict {
@@ -153,7 +159,7 @@ extension AssetLibrary {
                 try refuse(&upload, of: node, content, at: place, refusal)
             case .unchanged(let asset):
                 upload.unchanged = asset
-                upload.isDirty = false
+                (upload.isDirty, upload.isRecorded) = (false, false)
                 upload.refusal = nil
                 return
             case .waiting: upload.version = nil
@@ -179,7 +185,7 @@ extension AssetLibrary {
             noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false
-            upload.isNew = false
+            (upload.isNew, upload.requested) = (false, nil)
             if !upload.isBound { upload.isRecorded = false }
             (upload.mappedAt, upload.candidate) = (nil, nil)
             upload.refusal = nil
@@ -330,7 +336,8 @@ extension AssetLibrary {
             uploader: uploader,
             own: ownAssets(of: node, aim),
             isTaken: isTaken,
-            growth: content.size - (try replacedSize(by: node, aim, records))
+            growth: content.size - (try replacedSize(by: node, aim, records)),
+            isDropped: aim?.isDropped ?? false
         )
     }
 

@@ -177,6 +177,8 @@ extension AssetLibrary {
                     try finish(&upload, of: node)
                 } catch .refused {
                     // It is in the log, and the writer, if it still waits, hears of it.
+                } catch .notFound where upload.aim != nil {
+                    noteNoPlace(&upload, of: node)
                 }
                 // Still under the lock, so that a writer from here on postpones anew, and keeps the node open.
                 waiting.withLock { _ = $0.removeValue(forKey: id) }

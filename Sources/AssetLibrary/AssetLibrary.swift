@@ -154,6 +154,9 @@ public final class AssetLibrary: Sendable {
             }
             prepareSearch()
             try makeRoots()
+            if try catalog.read({ try !$0.sharedAcrossOwners().isEmpty }) {
+                try catalog.write { try $0.separateFormerSharing() }
+            }
             try catalog.read { try collections.load($0) }
             try prepareStores(stores)
             try loadDamage()

@@ -105,7 +105,14 @@ final class FetchArrival {
             var aim = OpenNode.Aim(parent: folder, name: name)
             if let present = try records.node(named: name, in: folder), present.isFile, let asset = present.asset,
                 !present.isExpired(at: library.lifeTime),
-                try library.rulebook.of(folder, records).policy.overwrites, try !records.isFixed(asset)
+                try library.rulebook.of(folder, records).policy.overwrites, try !records.isFixed(asset),
+                // An asset never passes to another person by its name.
+                try library.rulebook.allows(
+                    NodeRecord(mode: 0o100600, uid: uploader.uid, gid: uploader.gid, now: .now),
+                    by: uploader,
+                    toSucceed: present,
+                    records
+                )
             {
                 aim.replacing = (asset, original ?? name)
             }
@@ -113,11 +120,19 @@ final class FetchArrival {
         }
     }
 
-    /// Whoever may read the file need not know a password.
-    private static func withoutCredentials(_ url: String) -> String {
+    /// Returns a URL as readers of the file may know it: without a user and password, without the values in its query, which may be keys
+    /// or signatures, and without a fragment.
+    static func withoutCredentials(_ url: String) -> String {
         guard let start = url.firstRange(of: "://")?.upperBound else { return url }
-        let authority = url[start...].prefix { !"/?#".contains($0) }
-        guard let at = authority.lastIndex(of: "@") else { return url }
-        return String(url[..<start] + url[url.index(after: at)...])
+        var rest = url[start...].prefix { $0 != "#" }
+        let authority = rest.prefix { !"/?".contains($0) }
+        if let at = authority.lastIndex(of: "@") { rest = rest[rest.index(after: at)...] }
+        guard let mark = rest.firstIndex(of: "?") else { return String(url[..<start] + rest) }
+        let query = rest[rest.index(after: mark)...].split(separator: "&", omittingEmptySubsequences: false).map {
+            part in
+            // A query without names may be a key as a whole.
+            part.firstIndex(of: "=").map { part[...$0] + "…" } ?? "…"
+        }
+        return String(url[..<start] + rest[..<mark]) + "?" + query.joined(separator: "&")
     }
 }

@@ -11,6 +11,8 @@ public enum Happening: Sendable {
     case vanished(EntryName, in: NodeID, node: NodeRecord, successor: NodeID? = nil)
     /// A folder changed its name within the folder that it is in.
     case moved(EntryName, to: EntryName, in: NodeID, node: NodeID)
+    /// A name in a view, which the kernel knows by a system call, does not stay; or one has come there for which there was none.
+    case shown(EntryName, in: NodeID, isThere: Bool)
     /// A file was written to by another name.
     case modified(EntryName, in: NodeID)
     /// A cached name, or how long it may be cached, may be wrong.
@@ -25,8 +27,11 @@ public enum Happening: Sendable {
 
 /// Hears of changes that no request of the kernel has made.
 public protocol Observer: AnyObject, Sendable {
-    /// Tells the kernel of changes, in this order; returns when it is told.
-    func heard(_ happenings: [Happening])
+    /// Learns of a change before it is told, on the thread that has made it; returns at once.
+    func willHear(_ happening: Happening)
+    /// Tells the kernel of changes, in this order; returns when it is told of what it can be told.
+    /// - Returns: after what time to be called again in any case.
+    func heard(_ happenings: [Happening]) -> Duration?
     /// Has a running `heard` return soon, and each later one at once.
     func stopHearing()
 }
@@ -55,7 +60,7 @@ final class Herald: Sendable {
     /// Begins.
     func start(_ observer: any Observer) {
         state.withLock { $0.observer = observer }
-        worker.start(delay: .zero) { [weak self] in self?.tellAll() }
+        worker.startRepeating(delay: .zero) { [weak self] in self?.tellAll() }
     }
 
     /// Ends.
@@ -68,22 +73,22 @@ final class Herald: Sendable {
     /// - Returns: whether there is an observer.
     @discardableResult
     func tell(_ happening: Happening) -> Bool {
-        let hasObserver = state.withLock { state in
-            guard state.observer != nil else { return false }
+        guard let observer = state.withLock({ $0.observer }) else { return false }
+        observer.willHear(happening)
+        state.withLock { state in
             state.happenings.append(happening)
             state.asked += 1
-            return true
         }
-        if hasObserver { worker.wake() }
-        return hasObserver
+        worker.wake()
+        return true
     }
 
-    private func tellAll() {
+    private func tellAll() -> Duration? {
         let (observer, happenings) = state.withLock { state in
             defer { state.happenings = [] }
             return (state.observer, state.happenings)
         }
-        observer?.heard(happenings)
+        let pause = observer?.heard(happenings)
         state.withLock { state in
             state.told += happenings.count
             for (pipe, count) in state.waiters where count <= state.told {
@@ -92,6 +97,7 @@ final class Herald: Sendable {
                 state.waiters[pipe] = nil
             }
         }
+        return pause
     }
 
     /// Returns when all is told that has happened, at the latest after 100 ms: the observer may have to wait for the caller.
@@ -142,7 +148,7 @@ extension AssetLibrary {
             freeNumbers.free(name, in: folder)
         case .moved(let name, let other, let folder, _):
             for name in [name, other] { freeNumbers.free(name, in: folder) }
-        case .modified, .attributes, .content, .lost: break
+        case .shown, .modified, .attributes, .content, .lost: break
         }
         herald.tell(happening)
     }

@@ -58,7 +58,7 @@ extension Records {
     ) throws -> VersionID? {
         guard node.isFile else { return nil }
         var node = node
-        if let existing = arrival.existing {
+        if let existing = arrival.existing, try isAlone(existing, of: node.uid) {
             let place = arrival.place
             try show(existing, by: node, insteadOf: heritage?.asset ?? node.asset, at: place, rulebook)
             let digest = try node.blob.flatMap { try self.digest(of: $0) }
@@ -91,7 +91,8 @@ extension Records {
             return nil
         }
         let digest = try node.blob.flatMap { try self.digest(of: $0) }
-        return try Publish(
+        let isNew = node.asset == nil
+        let publish = try Publish(
             node,
             at: arrival.place,
             by: arrival.uid,
@@ -101,7 +102,10 @@ extension Records {
             isReplacement: arrival.isReplacement,
             lifeFrom: rulebook.clock.now,
             self
-        ).version
+        )
+        // Of another owner's asset the newcomer has what that says now, which its uploader may read.
+        if isNew, let existing = arrival.existing { try copyMissingFields(of: existing, to: publish.asset) }
+        return publish.version
     }
 
     /// Makes a file show an asset; what a person has set on the file wins.
@@ -228,12 +232,14 @@ extension Records {
 extension AssetLibrary {
     /// The asset that a name had a moment ago, for a file that comes to have the name, and the file that shows it still.
     ///
-    /// A file that has been an asset for longer than that moment was moved here for its own sake, and stays what it is.
+    /// A file that has been an asset for longer than that moment was moved here for its own sake, and stays what it is; unless it
+    /// `isReplacement`, because the name was given in `resources/ID/`.
     func successor(
         of name: EntryName,
         in parent: NodeID,
         for node: NodeRecord,
         isMoved: Bool,
+        isReplacement: Bool = false,
         by uploader: Uploader,
         _ records: Records
     ) throws -> Heritage? {
@@ -248,7 +254,9 @@ extension AssetLibrary {
         else {
             return nil
         }
-        if isMoved, let own = try node.asset.flatMap({ try records.asset($0) }), own.created < vacancies.savingBegan {
+        if isMoved, !isReplacement, let own = try node.asset.flatMap({ try records.asset($0) }),
+            own.created < vacancies.savingBegan
+        {
             return nil
         }
         let former = try records.node(vacancy.node)

@@ -18,6 +18,8 @@ struct Submission {
     let growth: Int64
     /// Where the bytes are counted already: a file with a temporary name.
     var countedIn: FolderRules?
+    /// Whether it came by a drop box, where the uploader does not see what became of it.
+    var isDropped = false
 }
 
 /// What an upload brings.
@@ -68,7 +70,7 @@ extension AssetLibrary {
     func judge(_ submission: Submission, _ records: Records) throws -> Judgement {
         let (place, content) = (submission.place, submission.content)
         let blob = try content.digest.flatMap { try records.blob($0) }
-        if submission.isTaken, let present = try present(blob, content, at: place, records) {
+        if submission.isTaken, let present = try present(blob, submission, records) {
             return .unchanged(present)
         }
         if let refusal = try quotaRefusal(submission, records) { return .refuse(refusal) }
@@ -81,8 +83,11 @@ extension AssetLibrary {
         if policy.duplicates != .none, let blob, place.rules.root != .alternatives {
             let found = try holders(of: blob, submission, records)
             switch policy.duplicates {
-            case .reject where found.count > 0: return .refuse(.duplicate(of: found.readable))
-            case .returnExisting: if let first = found.readable.first { return .existing(first, try freeName()) }
+            case .reject where !found.isEmpty: return .refuse(.duplicate(of: found))
+            case .returnExisting:
+                // Another owner's is not shown, but copied from.
+                let own = try found.first { try records.isAlone($0, of: submission.uploader.uid) }
+                if let asset = own ?? found.first { return .existing(asset, try freeName()) }
             default: break
             }
         }
@@ -91,30 +96,25 @@ extension AssetLibrary {
 
     /// How many of the assets with a content a message names.
     private static let matchLimit = 20
+    /// How many files with a content are looked at.
+    private static let holderLimit = 1000
 
-    /// Assets that have a content where the policy looks: those that the uploader may read, and how many there are.
-    private func holders(
-        of blob: BlobID,
-        _ submission: Submission,
-        _ records: Records
-    ) throws -> (readable: [AssetID], count: Int) {
+    /// Returns the assets that have a content where the policy looks, and that the uploader may read.
+    ///
+    /// What they may not read is judged as if it were not there: no answer tells of it.
+    private func holders(of blob: BlobID, _ submission: Submission, _ records: Records) throws -> [AssetID] {
         let rules = submission.place.rules
-        let isFirstEnough = rules.policy.duplicates == .returnExisting
-        var (readable, unreadable): ([AssetID], Set<AssetID>) = ([], [])
+        var (readable, looked): ([AssetID], Int) = ([], 0)
         try records.holders(of: blob, in: rules.policy.scope == .exactFolder ? rules.folder : nil) { holder in
             guard !submission.own.contains(holder.asset), !readable.contains(holder.asset),
                 try rules.policy.scope != .subtree || isBelow(rules.scopeFolder, holder.node, records),
                 try counts(holder.asset, rules.policy, records), try !isAlternative(holder.node, records)
             else { return true }
-            if try mayRead(holder.node, submission.uploader, records) {
-                readable.append(holder.asset)
-                unreadable.remove(holder.asset)
-            } else {
-                unreadable.insert(holder.asset)
-            }
-            return readable.count < (isFirstEnough ? 1 : Self.matchLimit) && unreadable.count < 1000
+            looked += 1
+            if try mayRead(holder.node, submission.uploader, records) { readable.append(holder.asset) }
+            return readable.count < Self.matchLimit && looked < Self.holderLimit
         }
-        return (readable.sorted { $0.rawValue < $1.rawValue }, readable.count + unreadable.count)
+        return readable.sorted { $0.rawValue < $1.rawValue }
     }
 
     /// Not what has expired; nor does what is uploaded to stay become what goes by itself.
@@ -143,16 +143,20 @@ extension AssetLibrary {
     func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         guard try allows(4, to: uploader, on: node, records) else { return false }
-        return try records.entriesNaming(node).contains { entry in
-            let rules = try rulebook.of(entry.parent, records)
-            // Who may not read an asset may not read its alternative files.
-            if rules.root == .alternatives, let owner = try ownerOfAlternatives(entry.parent, records),
-                try !mayRead(owner, uploader, records)
-            {
-                return false
-            }
-            return try rules.ancestors.allSatisfy { try allows(1, to: uploader, on: $0, records) }
+        return try records.entriesNaming(node).contains { try mayReach($0.parent, uploader, records) }
+    }
+
+    /// Whether somebody may go to what is in a folder.
+    func mayReach(_ folder: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
+        if uploader.uid == 0 { return true }
+        let rules = try rulebook.of(folder, records)
+        // Who may not read an asset may not read its alternative files.
+        if rules.root == .alternatives, let owner = try ownerOfAlternatives(folder, records),
+            try !mayRead(owner, uploader, records)
+        {
+            return false
         }
+        return try rules.ancestors.allSatisfy { try allows(1, to: uploader, on: $0, records) }
     }
 
     /// Whether the mode or the access list of a file or folder gives somebody a right: 4 to read, 1 to go through.
@@ -174,23 +178,22 @@ extension AssetLibrary {
         return node.permissions(of: uploader.uid, isMember: uploader.isMember(of:)) & right != 0
     }
 
-    /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them.
-    private func present(
-        _ blob: BlobID?,
-        _ content: Content,
-        at place: Place,
-        _ records: Records
-    ) throws -> AssetID? {
+    /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them; none that the
+    /// uploader may not read.
+    private func present(_ blob: BlobID?, _ submission: Submission, _ records: Records) throws -> AssetID? {
+        let place = submission.place
         if let blob {
             return try records.names(of: blob, in: place.parent).first {
-                $0.name == place.name || place.name.number(of: $0.name) != nil
+                guard $0.name == place.name || place.name.number(of: $0.name) != nil else { return false }
+                return try submission.isDropped || mayRead($0.node, submission.uploader, records)
             }?.asset
         }
-        guard content.size == 0 else { return nil }
+        guard submission.content.size == 0 else { return nil }
         // Of empty content nobody keeps a list; a few numbers are looked at.
         for number in 1...100 {
             guard let node = try records.node(named: place.name.numbered(number), in: place.parent) else { return nil }
-            if node.isFile, node.size == 0, let asset = node.asset { return asset }
+            guard node.isFile, node.size == 0, let asset = node.asset else { continue }
+            if try submission.isDropped || mayRead(node.id, submission.uploader, records) { return asset }
         }
         return nil
     }

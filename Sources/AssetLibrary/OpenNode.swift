@@ -68,6 +68,8 @@ public final class OpenNode: Sendable {
         var isNew = false
         /// Whether the catalog knows where the bytes are.
         var isRecorded = false
+        /// What the catalog knows of the upload besides, where `isRecorded`.
+        var recorded: InterruptedUpload?
         /// The version that this upload made: a later commit replaces it, however many descriptors are closed.
         var version: VersionID?
         var digest = SequentialDigest()
@@ -104,6 +106,8 @@ public final class OpenNode: Sendable {
         var refused: (staged: StagedFile, size: Int64)?
         /// Whether the file was opened for writing through `resources/ID/`.
         var isReplacement = false
+        /// The name that a new file was made under in `resources/ID/`, where it has another.
+        var requested: EntryName?
         /// How large the file may become, and what is said to who wants more.
         var limit: (size: Int64, refusal: Refusal)?
     }

@@ -34,16 +34,12 @@ extension AssetLibrary {
     }
 
     private func finish(_ record: StagedRecord, keeping kept: inout Set<String>) throws {
-        guard let node = try catalog.read({ try $0.node(record.node) }), node.links > 0 else {
+        guard let node = try catalog.read({ try $0.node(record.node) }), node.links > 0 || record.upload?.aim != nil
+        else {
             try catalog.write { try $0.deleteStaged(record.node) }
             return
         }
-        guard let name = record.file else {
-            if try catalog.write({ try publishAsItIs(node, $0) }) {
-                log.notice("Finished an interrupted upload to node \(record.node), with the content that the file has.")
-            }
-            return
-        }
+        guard let name = record.file else { return try finishAsItIs(node, record.upload) }
         guard let staged = try blobs.staged(named: name) else {
             log.error("The staged file \(name) of node \(record.node) is missing: the file keeps its former content.")
             _ = try catalog.write { try publishAsItIs(node, $0) }
@@ -52,7 +48,9 @@ extension AssetLibrary {
         staged.keepName()
         let (size, blocks, written) = try staged.file.status()
         let isMapped = staged.file.isReferencedElsewhere() == true
-        if record.modified == nil, !isMapped, try isUnchanged(staged, size, node) {
+        if record.modified == nil, !isMapped, record.upload?.isExceeded != true, node.links > 0,
+            try isUnchanged(staged, size, node)
+        {
             // It was open for mappings, which have changed nothing.
             staged.abandonName()
             return try catalog.write { try $0.deleteStaged(record.node) }
@@ -61,12 +59,12 @@ extension AssetLibrary {
         // Until the file is a blob its name stays, whatever happens here.
         if isLong { kept.insert(name) } else { staged.abandonName() }
         let open = isLong ? retain(record.node) : OpenNode(id: record.node)
-        open.upload.withLock { upload in
+        let interrupted = record.upload ?? answered(node)
+        try open.upload.withLock { upload in
             upload.staged = staged
             upload.isDirty = true
-            upload.isRecorded = true
-            upload.uploader = Uploader(uid: node.uid, gid: node.gid)
-            upload.isAnswered = true
+            (upload.isRecorded, upload.recorded) = (true, record.upload)
+            try resume(interrupted, &upload, of: node)
             setBound(isMapped, &upload, of: open)
             upload.digest.disturb()
         }
@@ -77,15 +75,57 @@ extension AssetLibrary {
         }
         guard !isLong else {
             // It is read when the mount is there; the file has its bytes meanwhile.
-            postpone(open)
+            postpone(open, isAnswered: interrupted.isAnswered)
             release(open)
             return log.notice(
                 "The interrupted upload of \(size) bytes (\(blocks * 512) on the disk) to node \(record.node) is ended in the background."
             )
         }
         recoveryBudget.subtract(size, ordering: .relaxed)
-        try finish(open)
-        log.notice("Finished the interrupted upload of \(size) bytes to node \(record.node).")
+        try finishNow(open, size: size)
+    }
+
+    /// Ends an upload whose bytes are the node's own already: those of another file, which a copy has given it.
+    private func finishAsItIs(_ node: NodeRecord, _ interrupted: InterruptedUpload?) throws {
+        guard let interrupted, !interrupted.isAnswered,
+            let digest = try catalog.read({ records in try node.blob.flatMap { try records.digest(of: $0) } })
+        else {
+            if try catalog.write({ try publishAsItIs(node, $0) }) {
+                log.notice("Finished an interrupted upload to node \(node.id), with the content that the file has.")
+            }
+            return
+        }
+        let open = OpenNode(id: node.id)
+        try showBlob(digest, size: node.size, in: open)
+        try open.upload.withLock { upload in
+            (upload.isDirty, upload.isRecorded, upload.recorded) = (true, true, interrupted)
+            try resume(interrupted, &upload, of: node)
+            upload.digest.disturb()
+        }
+        try finishNow(open, size: node.size)
+    }
+
+    /// Has the verdict on an interrupted upload, which may refuse it.
+    private func finishNow(_ open: OpenNode, size: Int64) throws {
+        do throws(LibraryError) {
+            try open.upload.withLock { upload throws(LibraryError) in
+                do throws(LibraryError) {
+                    try finish(&upload, of: open)
+                } catch .notFound where upload.aim != nil {
+                    noteNoPlace(&upload, of: open)
+                }
+            }
+            log.notice("Finished the interrupted upload of \(size) bytes to node \(open.id).")
+        } catch .refused {
+            log.notice("The interrupted upload of \(size) bytes to node \(open.id) is refused, as by its close.")
+        }
+    }
+
+    /// Returns what is known of an upload that an earlier release has recorded: its verdict refuses nothing.
+    private func answered(_ node: NodeRecord) -> InterruptedUpload {
+        var result = InterruptedUpload(uid: node.uid, gid: node.gid)
+        result.isAnswered = true
+        return result
     }
 
     /// Whether a staged file is known, without long reading, to have the bytes that its node shows.

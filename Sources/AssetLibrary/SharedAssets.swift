@@ -2,7 +2,7 @@ internal import AssetModel
 internal import Catalog
 
 // Files that show another file's asset, because they brought what it had (`RETURN_EXISTING`). Each shows it as long as both have
-// that content.
+// that content, and one owner: what one user says of a file never shows, closes or removes another's.
 extension Records {
     /// A file shows the asset that had its content before; `former`, which its name showed until now, goes to the trash, if nobody
     /// else shows it.
@@ -80,16 +80,26 @@ extension Records {
         }
     }
 
-    /// What somebody says of a file that shows another's asset is said of that, if both are theirs; else the file gets an asset of its
-    /// own first, so that nobody changes what they may only read.
-    func separateForeign(_ node: inout NodeRecord) throws {
-        guard node.isDuplicate, node.uid != 0, let shared = node.asset, let name = try anyEntry(of: node.id)?.name
+    /// Gives a file that shows another's asset one of its own, with what it has now as its content.
+    private func separate(_ node: inout NodeRecord) throws {
+        guard let name = try anyEntry(of: node.id)?.name, try leaveSharedAsset(&node, named: name, at: .now),
+            let own = node.asset, try newestVersions(of: own, limit: 1).first?.blob != node.blob
         else { return }
-        let isForeign = try nodes(showing: shared).contains { id in
-            try self.node(id).map { !$0.isDuplicate && $0.uid != node.uid } ?? false
-        }
-        guard isForeign, try leaveSharedAsset(&node, named: name, at: .now), let own = node.asset else { return }
-        guard try newestVersions(of: own, limit: 1).first?.blob != node.blob else { return }
         _ = try insertVersion(of: own, blob: node.blob, size: node.size, uid: node.uid, name: name, at: .now)
+    }
+
+    /// Separates files that show one asset and have not one owner: a file has been given to another user.
+    func separateOwners(of node: inout NodeRecord) throws {
+        guard let shared = node.asset, try !isAlone(shared, of: node.uid) else { return }
+        if node.isDuplicate { return try separate(&node) }
+        for var other in try duplicates(of: shared) where other.uid != node.uid { try separate(&other) }
+    }
+
+    /// Separates the files of different owners that an earlier release had made show one asset.
+    func separateFormerSharing() throws {
+        for id in try sharedAcrossOwners() {
+            if var node = try node(id) { try separateOwners(of: &node) }
+            try deleteSharedAcrossOwners(id)
+        }
     }
 }

@@ -96,6 +96,8 @@ struct Show {
 struct Publish {
     /// What became of the upload.
     let outcome: Outcome
+    /// The asset that has the content.
+    let asset: AssetID
     /// The version that this upload made; nil when the asset had the content before.
     let version: VersionID?
 
@@ -126,7 +128,7 @@ struct Publish {
         }
         let policy = place.rules.policy
         let isNew = node.asset == nil
-        let asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, like: node, at: now)
+        asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, like: node, at: now)
         if isNew {
             try records.setAsset(of: node.id, to: asset)
             try Self.limitLife(of: asset, policy, from: lifeFrom, records)

@@ -16,6 +16,9 @@ final class Vacancies: Sendable {
         let asset: AssetID
         /// The file that had the name.
         let node: NodeID
+        /// The folder that it was in, and the name.
+        let parent: NodeID
+        let name: EntryName
         /// The asset of what that file replaced when it was put aside.
         let displaced: AssetID?
         /// Who could do what to that file when it lost the name.
@@ -32,12 +35,19 @@ final class Vacancies: Sendable {
 
     private struct State {
         var vacancies: [Key: Vacancy] = [:]
+        /// The name that each asset gave up last.
+        var last: [AssetID: Key] = [:]
         /// Folders that were removed a moment ago: git does that, and makes them anew with the files in them.
         var removed: [Key: (folder: NodeID, deadline: ContinuousClock.Instant)] = [:]
         /// Folders that were made in the place of a removed one, and the first that was in that place.
         var first: [NodeID: NodeID] = [:]
 
         func key(_ name: EntryName, in parent: NodeID) -> Key { Key(parent: first[parent] ?? parent, name: name) }
+
+        mutating func remove(_ key: Key) {
+            guard let vacancy = vacancies.removeValue(forKey: key) else { return }
+            if last[vacancy.asset] == key { last[vacancy.asset] = nil }
+        }
     }
 
     private let state = Mutex(State())
@@ -64,6 +74,8 @@ final class Vacancies: Sendable {
         let vacancy = Vacancy(
             asset: asset,
             node: node,
+            parent: parent,
+            name: name,
             displaced: displaced,
             rights: rights,
             isOnlyForMoved: isOnlyForMoved,
@@ -74,8 +86,12 @@ final class Vacancies: Sendable {
                 state.vacancies = state.vacancies.filter { $0.value.deadline > now }
                 // Whoever removes more than that within the window is not saving files.
                 if state.vacancies.count >= Self.limit { state.vacancies = [:] }
+                state.last = state.last.filter { state.vacancies[$0.value]?.asset == $0.key }
             }
-            state.vacancies[state.key(name, in: parent)] = vacancy
+            let key = state.key(name, in: parent)
+            state.remove(key)
+            state.vacancies[key] = vacancy
+            state.last[asset] = key
         }
     }
 
@@ -85,15 +101,21 @@ final class Vacancies: Sendable {
         return found.flatMap { $0.deadline > .now && (isMoved || !$0.isOnlyForMoved) ? $0 : nil }
     }
 
+    /// The name that an asset gave up last, if that was a moment ago and nothing has taken it since.
+    func find(_ asset: AssetID) -> Vacancy? {
+        let found = state.withLock { state in state.last[asset].flatMap { state.vacancies[$0] } }
+        return found.flatMap { $0.deadline > .now && !$0.isOnlyForMoved ? $0 : nil }
+    }
+
     /// The name is taken again.
     func remove(_ name: EntryName, in parent: NodeID) {
-        state.withLock { state in _ = state.vacancies.removeValue(forKey: state.key(name, in: parent)) }
+        state.withLock { state in state.remove(state.key(name, in: parent)) }
     }
 
     /// An asset was given a name by somebody who means just that.
     func remove(_ asset: AssetID) {
         state.withLock { state in
-            for (key, vacancy) in state.vacancies where vacancy.asset == asset { state.vacancies[key] = nil }
+            for (key, vacancy) in state.vacancies where vacancy.asset == asset { state.remove(key) }
         }
     }
 

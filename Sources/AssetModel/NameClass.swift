@@ -13,7 +13,7 @@ public enum NameClass: Sendable {
     /// With `isStrict` a name that may be one of mkstemp(3)'s is temporary also where a person may have given it: `.x.backup`.
     public init(ofFile name: EntryName, isStrict: Bool = false) {
         let name = name.bytes
-        let isTemporary = Self.isTemporary(name) || isStrict && Self.isOfRsync(name)
+        let isTemporary = Self.isTemporary(name) || isStrict && (Self.isOfRsync(name) || Self.isOfMkstemp(name))
         self = Self.isJunk(name) ? .junk : isTemporary ? .temporary : .final
     }
 
@@ -41,11 +41,13 @@ public enum NameClass: Sendable {
         if name.count > 2, name.first == UInt8(ascii: "#"), name.last == UInt8(ascii: "#") { return true }
         // vim's `.x.swp`, `.x.swo` … `.x.swa`; a film in `x.swf` has no dot before it.
         if name.first == UInt8(ascii: "."), name.suffix(4).dropLast().elementsEqual(".sw".utf8) { return true }
-        // sed -i: `sedXXXXXX`; emacs with file-precious-flag: `tmpXXXXXX`
-        if name.count == 9, name.has(prefix: "sed") || name.has(prefix: "tmp"), name.suffix(6).looksRandom {
-            return true
-        }
-        return isOfRsync(name) && name.suffix(6).looksRandom
+        return (isOfRsync(name) || isOfMkstemp(name)) && name.suffix(6).looksRandom
+    }
+
+    /// Whether mkstemp(3) may have made it for sed -i (`sedXXXXXX`), or emacs with file-precious-flag (`tmpXXXXXX`).
+    private static func isOfMkstemp(_ name: [UInt8]) -> Bool {
+        name.count == 9 && (name.has(prefix: "sed") || name.has(prefix: "tmp"))
+            && name.suffix(6).allSatisfy { $0.isDigit || $0.isUpper || $0.isLower }
     }
 
     /// Whether rsync may have made it: `.x.XXXXXX`.

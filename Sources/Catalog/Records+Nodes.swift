@@ -153,9 +153,15 @@ extension Records {
     private static let isLost =
         "links = 0 AND NOT EXISTS (SELECT 1 FROM asset a WHERE a.trashed_node = node.id)"
 
-    /// Nodes without a name that are not in the trash either: what was open when the library was last left.
+    /// Returns nodes without a name that are not in the trash either, and that no interrupted upload gives one.
     public func unlinkedNodes() throws -> [NodeID] {
-        try all("SELECT id FROM node WHERE \(Self.isLost)", []) { NodeID(rawValue: $0.integer(0)) }
+        try all(
+            """
+            SELECT id FROM node WHERE \(Self.isLost)
+            AND NOT EXISTS (SELECT 1 FROM staged WHERE staged.node = node.id AND aim_parent IS NOT NULL)
+            """,
+            []
+        ) { NodeID(rawValue: $0.integer(0)) }
     }
 
     /// Whether any node has left the trash and may have no name.

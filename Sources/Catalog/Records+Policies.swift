@@ -76,14 +76,17 @@ extension Records {
     }
 
     /// Names in a folder under which there is a content.
-    public func names(of blob: BlobID, in folder: NodeID) throws -> [(name: EntryName, asset: AssetID)] {
+    public func names(
+        of blob: BlobID,
+        in folder: NodeID
+    ) throws -> [(name: EntryName, node: NodeID, asset: AssetID)] {
         try all(
             """
-            SELECT DISTINCT e.name, n.asset FROM version v JOIN node n ON n.asset = v.asset JOIN entry e ON e.node = n.id
+            SELECT DISTINCT e.name, n.id, n.asset FROM version v JOIN node n ON n.asset = v.asset JOIN entry e ON e.node = n.id
             WHERE v.blob = ? AND n.blob = v.blob AND n.links > 0 AND e.parent = ?
             """,
             [blob.value, folder.value]
-        ) { (try EntryName($0.bytes(0)), AssetID(rawValue: $0.integer(1))) }
+        ) { (try EntryName($0.bytes(0)), NodeID(rawValue: $0.integer(1)), AssetID(rawValue: $0.integer(2))) }
     }
 
     /// Files that show an asset of which another was the first.
@@ -94,6 +97,35 @@ extension Records {
         ) {
             NodeRecord($0)
         }
+    }
+
+    /// Whether all files with names that show an asset are one user's.
+    public func isAlone(_ asset: AssetID, of uid: UInt32) throws -> Bool {
+        try first(
+            "SELECT 1 FROM node WHERE asset = ? AND uid <> ? AND links > 0 LIMIT 1",
+            [asset.value, .integer(Int64(uid))]
+        ) { _ in true } == nil
+    }
+
+    /// Files that showed another owner's asset before that became impossible, and are to get one of their own.
+    public func sharedAcrossOwners() throws -> [NodeID] {
+        try all("SELECT node FROM shared_due", []) { NodeID(rawValue: $0.integer(0)) }
+    }
+
+    /// Records that a file shows no other owner's asset any more.
+    public func deleteSharedAcrossOwners(_ node: NodeID) throws {
+        try run("DELETE FROM shared_due WHERE node = ?", [node.value])
+    }
+
+    /// Gives an asset the fields of another that it has not itself.
+    public func copyMissingFields(of source: AssetID, to asset: AssetID) throws {
+        try run(
+            """
+            INSERT OR IGNORE INTO field (asset, name, value, source, attribute)
+            SELECT ?, name, value, source, attribute FROM field WHERE asset = ?
+            """,
+            [asset.value, source.value]
+        )
     }
 
     // MARK: What policies make of assets

@@ -8,14 +8,112 @@ public struct StagedRecord: Sendable {
     public let file: String?
     /// When it was last written, as far as that was known; nil when a program has set a time since.
     public let modified: Timestamp?
+    /// What its verdict needs to know; nil where no verdict is to come.
+    public let upload: InterruptedUpload?
+}
+
+/// What the verdict on an upload needs besides the bytes, so that the next mount gives the verdict that this one would have given.
+public struct InterruptedUpload: Sendable, Equatable {
+    /// The user who writes.
+    public var uid: UInt32
+    /// The group of that user.
+    public var gid: UInt32
+    /// Whether the writer has been told that the upload is accepted, so that no policy may refuse it any more.
+    public var isAnswered = false
+    /// Whether the writer made the file, so that a refusal takes its name away.
+    public var isBorn = false
+    /// Whether the file was opened through `resources/ID/`, so that its former content is kept.
+    public var isReplacement = false
+    /// Whether the writer wanted more bytes than the file may have.
+    public var isExceeded = false
+    /// The attributes that a refusal gives back.
+    public var former: FormerAttributes?
+    /// The name that the file is to have, where it has none yet.
+    public var aim: Aim?
+
+    /// A file's attributes before an upload.
+    public struct FormerAttributes: Sendable, Equatable {
+        var mode: UInt32
+        var uid: UInt32
+        var gid: UInt32
+        var modified: Timestamp
+        var accessed: Timestamp
+
+        /// Takes the attributes of a file.
+        public init(of node: NodeRecord) {
+            (mode, uid, gid) = (node.mode, node.uid, node.gid)
+            (modified, accessed) = (node.modified, node.accessed)
+        }
+
+        init(mode: UInt32, uid: UInt32, gid: UInt32, modified: Timestamp, accessed: Timestamp) {
+            (self.mode, self.uid, self.gid) = (mode, uid, gid)
+            (self.modified, self.accessed) = (modified, accessed)
+        }
+
+        /// Returns a file's record with these attributes.
+        public func applied(to node: NodeRecord) -> NodeRecord {
+            var node = node
+            (node.mode, node.uid, node.gid) = (mode, uid, gid)
+            (node.modified, node.accessed) = (modified, accessed)
+            return node
+        }
+    }
+
+    /// A name that an upload is to have.
+    public struct Aim: Sendable, Equatable {
+        /// The folder.
+        public var parent: NodeID
+        /// The name in it.
+        public var name: EntryName
+        /// The asset whose next content it is to be.
+        public var asset: AssetID?
+        /// The name under which that content was uploaded.
+        public var uploaded: EntryName?
+        /// Whether the file came by a signed path.
+        public var isDropped: Bool
+
+        /// Describes a name.
+        public init(parent: NodeID, name: EntryName, asset: AssetID?, uploaded: EntryName?, isDropped: Bool) {
+            (self.parent, self.name) = (parent, name)
+            (self.asset, self.uploaded, self.isDropped) = (asset, uploaded, isDropped)
+        }
+    }
+
+    /// Describes an upload by a user.
+    public init(uid: UInt32, gid: UInt32) { (self.uid, self.gid) = (uid, gid) }
+
+    fileprivate var flags: Int64 {
+        [isAnswered, isBorn, isReplacement, isExceeded, aim?.isDropped ?? false].enumerated()
+            .reduce(0) { $0 | ($1.element ? 1 << $1.offset : 0) }
+    }
 }
 
 extension Records {
     /// Records where an unfinished upload's bytes are, so that a crash does not lose them.
-    public func recordStaged(_ node: NodeID, file: String, modified: Timestamp?) throws {
+    ///
+    /// An empty `file` says that the node has its content already.
+    public func recordStaged(
+        _ node: NodeID,
+        file: String,
+        modified: Timestamp?,
+        _ upload: InterruptedUpload
+    ) throws {
+        let (former, aim) = (upload.former, upload.aim)
         try run(
-            "INSERT OR REPLACE INTO staged (node, file, modified) VALUES (?, ?, ?)",
-            [node.value, .text(file), SQLValue(modified?.rawValue)]
+            """
+            INSERT OR REPLACE INTO staged (node, file, modified, uid, gid, flags, former_mode, former_uid, former_gid,
+                former_modified, former_accessed, aim_parent, aim_name, aim_asset, aim_uploaded)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                node.value, .text(file), SQLValue(modified?.rawValue),
+                .integer(Int64(upload.uid)), .integer(Int64(upload.gid)), .integer(upload.flags),
+                SQLValue(former.map { Int64($0.mode) }), SQLValue(former.map { Int64($0.uid) }),
+                SQLValue(former.map { Int64($0.gid) }), SQLValue(former?.modified.rawValue),
+                SQLValue(former?.accessed.rawValue),
+                SQLValue(aim?.parent.rawValue), aim.map { .blob($0.name.bytes) } ?? .null,
+                SQLValue(aim?.asset?.rawValue), aim?.uploaded.map { .blob($0.bytes) } ?? .null,
+            ]
         )
     }
 
@@ -34,13 +132,50 @@ extension Records {
 
     /// Uploads that have not ended.
     public func staged() throws -> [StagedRecord] {
-        try all("SELECT node, file, modified FROM staged", []) {
+        try all(
+            """
+            SELECT node, file, modified, uid, gid, flags, former_mode, former_uid, former_gid, former_modified, former_accessed,
+                aim_parent, aim_name, aim_asset, aim_uploaded FROM staged
+            """,
+            []
+        ) {
             let file = $0.text(1)
             return StagedRecord(
                 node: NodeID(rawValue: $0.integer(0)),
                 file: file.isEmpty ? nil : file,
-                modified: $0.optionalTimestamp(2)
+                modified: $0.optionalTimestamp(2),
+                upload: try Self.interruptedUpload($0)
             )
         }
+    }
+
+    /// Reads the columns from `uid` on; returns nil of a row that has none.
+    private static func interruptedUpload(_ row: Columns) throws -> InterruptedUpload? {
+        guard let uid = row.optionalInteger(3) else { return nil }
+        let flags = row.integer(5)
+        func isSet(_ bit: Int64) -> Bool { flags & 1 << bit != 0 }
+        var upload = InterruptedUpload(uid: UInt32(truncatingIfNeeded: uid), gid: row.unsigned(4))
+        (upload.isAnswered, upload.isBorn, upload.isReplacement, upload.isExceeded) = (
+            isSet(0), isSet(1), isSet(2), isSet(3)
+        )
+        if let modified = row.optionalTimestamp(9), let accessed = row.optionalTimestamp(10) {
+            upload.former = InterruptedUpload.FormerAttributes(
+                mode: row.unsigned(6),
+                uid: row.unsigned(7),
+                gid: row.unsigned(8),
+                modified: modified,
+                accessed: accessed
+            )
+        }
+        if let parent = row.optionalInteger(11) {
+            upload.aim = InterruptedUpload.Aim(
+                parent: NodeID(rawValue: parent),
+                name: try EntryName(row.bytes(12)),
+                asset: row.optionalInteger(13).map(AssetID.init(rawValue:)),
+                uploaded: row.optionalInteger(13) == nil ? nil : try EntryName(row.bytes(14)),
+                isDropped: isSet(4)
+            )
+        }
+        return upload
     }
 }

@@ -22,8 +22,16 @@ enum Schema {
         migrator.registerMigration("13 places", migrate: addPlaces)
         // Who could read a former content when it was replaced: `FileRights.bytes`.
         migrator.registerMigration("14 rights of versions") { database in
-            try database.execute(sql: "ALTER TABLE version ADD COLUMN rights BLOB")
+            try database.execute(
+                sql: """
+                    ALTER TABLE version ADD COLUMN rights BLOB;
+                    CREATE TABLE shared_due (node INTEGER PRIMARY KEY) STRICT;
+                    INSERT OR IGNORE INTO shared_due SELECT n.id FROM node n JOIN node o ON o.asset = n.asset
+                        WHERE n.former_asset IS NOT NULL AND n.links > 0 AND o.links > 0 AND o.uid <> n.uid;
+                    """
+            )
         }
+        migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
         return migrator
     }
 

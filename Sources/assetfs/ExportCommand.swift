@@ -93,7 +93,7 @@ struct ExportCommand: ParsableCommand {
                         "\(source) is not exported: \(reason) The copy would say what has been removed; without --embed it is copied as it is."
                     )
                 }
-                Output.note("\(source): \(reason) What people have said is in \(target).xmp instead.")
+                Output.note("\(source): \(reason) What people have said is in \(target.sidecar) instead.")
             }
         }
         try finish(isEmbedded ? embedded : partial, like: source, as: target)
@@ -172,7 +172,10 @@ struct ExportCommand: ParsableCommand {
     }
 
     private func writeSidecar(_ said: Said, for target: FilePath, _ editor: Editor) throws {
-        let path = target.suffixed(".xmp")
+        let path = target.sidecar
+        if path.name.count != target.name.count + 4 {
+            Output.note("\(target): the name is too long for a sidecar of its own; that is \(path).")
+        }
         if !force, path.status() != nil {
             throw ExitStatus.failed.because("\(path) is there already; --force replaces it.")
         }

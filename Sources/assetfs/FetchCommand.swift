@@ -77,7 +77,7 @@ struct FetchCommand: ParsableCommand {
         let path = mount.appending("uploads/jobs/\(job.token).json")
         let isShown = isatty(STDERR_FILENO) == 1
         func show(_ text: String) {
-            if isShown { FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8)) }
+            if isShown { Output.show("\r\(text)\u{1B}[K") }
         }
         while true {
             guard let data = path.contents(),

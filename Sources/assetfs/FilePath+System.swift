@@ -53,11 +53,11 @@ extension FilePath {
     func makeFolder(_ mode: mode_t) -> Bool { unsafe withC { unsafe mkdir($0, mode) } == 0 }
 
     /// Makes the folder and those above it that are missing.
-    func makeFolders() -> Bool {
+    func makeFolders(_ mode: mode_t = 0o777) -> Bool {
         if isFolder { return true }
         let parent = removingLastComponent()
-        guard parent == self || parent.isEmpty || parent.makeFolders() else { return false }
-        return makeFolder(0o777) || errno == EEXIST && isFolder
+        guard parent == self || parent.isEmpty || parent.makeFolders(mode) else { return false }
+        return makeFolder(mode) || errno == EEXIST && isFolder
     }
 
     /// Where a symbolic link leads; nil for what is none.

@@ -37,7 +37,7 @@ struct Journal: ParsableArguments {
                     isMeant(entry)
                 else { continue }
                 // Each line goes out as it comes, also into a pipe.
-                FileHandle.standardOutput.write(Data(((json ? line : text(entry)) + "\n").utf8))
+                Output.print(Array((json ? line : text(entry)).utf8))
             }
             guard follow else { return }
             usleep(300_000)

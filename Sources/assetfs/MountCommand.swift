@@ -42,6 +42,12 @@ struct MountCommand: ParsableCommand {
         let path = try MountPoint.resolved(library)
         FuseConnection.endDead(mountpoint: mountpoint.bytes, library: path.bytes)
         FuseConnection.awaitEnd(of: path.bytes)
+        if let mode = options.system.mountpointMode, mountpoint.status() == nil {
+            try PlaceCheck.check(library: path, on: mountpoint)
+            guard mountpoint.makeFolders(mode) else {
+                throw ExitStatus.noMountpoint.because("The mountpoint \(mountpoint) cannot be made: \(systemReason).")
+            }
+        }
         try checkMountpoint(mountpoint)
         guard FilePath("/dev/fuse").status() != nil else {
             throw ExitStatus.noFuse.because("/dev/fuse is missing; load the kernel's module with “modprobe fuse”.")
@@ -248,7 +254,7 @@ private final class CapturedErrors {
         _ = close(file)
         let prefix = "fusermount3: "
         for line in lines where !line.hasPrefix(prefix) {
-            FileHandle.standardError.write(Data((line + "\n").utf8))
+            Output.show(line + "\n")
         }
         return lines.last { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
     }

@@ -13,6 +13,8 @@ enum ProcessLimits {
     private static let leastSignals: rlim_t = 64
     /// Addresses for the stacks and arenas of all threads, the catalog's cache and mapped libraries, with room to spare.
     private static let leastMemory: rlim_t = 1536 << 20
+    /// The catalog and its log, which may not stop in the middle of a change.
+    private static let leastFileSize: rlim_t = 64 << 20
 
     /// Raises the limits as far as they may be, and sets what is inherited besides.
     /// - Throws: a sentence on a limit with which no mount works.
@@ -30,6 +32,12 @@ enum ProcessLimits {
         guard files >= leastFiles else {
             throw ExitStatus.failed.because(
                 "At most \(files) files may be open (ulimit -n), and a mount needs \(leastFiles); raise the limit, or mount as root."
+            )
+        }
+        let size = limit(RLIMIT_FSIZE).rlim_cur
+        guard size >= leastFileSize else {
+            throw ExitStatus.failed.because(
+                "Files may have at most \(size) bytes (ulimit -f), and a mount needs \(leastFileSize >> 20) MiB for its catalog; raise the limit, or mount as root."
             )
         }
         // Threads are ended by real-time signals, each of which is queued: pthread_cancel(3).

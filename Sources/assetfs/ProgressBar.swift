@@ -59,7 +59,7 @@ struct ProgressBar {
     /// The line is free for something else.
     private func clear() { if isShown { write("\r\u{1B}[K") } }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    private func write(_ text: String) { Output.show(text) }
 }
 
 /// Files that a command is given, those in folders among them.

@@ -21,6 +21,8 @@ struct SystemOptions {
     private(set) var maximumReadahead: UInt32?
     /// Whether users other than the mount's owner may use it.
     private(set) var allowsOthers = false
+    /// With which mode a mountpoint that is not there is made; nil where it has to be there.
+    private(set) var mountpointMode: mode_t?
 
     private enum Meaning {
         /// It holds anyway, or says something to another program.
@@ -95,6 +97,7 @@ struct SystemOptions {
     /// - Throws: a sentence where it is refused, or unknown.
     mutating func take(_ name: String, _ value: String?, isRoot: Bool = geteuid() == 0) throws(MountOptions.Invalid) {
         let option = value.map { "\(name)=\($0)" } ?? name
+        if name.lowercased().hasPrefix("x-mount.") { return try takeMountCommands(name, value, option) }
         if name.lowercased().hasPrefix("x-") || name == "comment" || name.hasPrefix("comment=") { return }
         switch (name, value) {
         case ("atime", nil), ("relatime", nil), ("norelatime", nil): accessTimes = .relative
@@ -127,6 +130,30 @@ struct SystemOptions {
                 throw Self.refusal(option, "it is no option of assetfs, mount(8) or fuse(8); “man assetfs” lists them")
             }
         }
+    }
+
+    /// Takes an option that mount(8) carries out itself and does not pass on: it works here, too, or is refused.
+    private mutating func takeMountCommands(
+        _ name: String,
+        _ value: String?,
+        _ option: String
+    ) throws(MountOptions.Invalid) {
+        let reasons = [
+            "subdir": "mount the library and then bind the subfolder by mount(8)",
+            "owner": "use chown(1) on the mounted folder; the library records it",
+            "group": "use chgrp(1) on the mounted folder; the library records it",
+            "mode": "use chmod(1) on the mounted folder; the library records it",
+            "idmap": "the library records the owner of each file, and FUSE maps none",
+        ]
+        let name = String(name.dropFirst("x-mount.".count))
+        guard name == "mkdir" else {
+            throw Self.refusal(option, reasons[name] ?? "of these assetfs has X-mount.mkdir alone")
+        }
+        let mode = value.map { mode_t($0, radix: 8) } ?? 0o755
+        guard let mode, mode <= 0o7777 else {
+            throw Self.refusal(option, "the mode is no octal number of 0 to 7777, such as X-mount.mkdir=0755")
+        }
+        mountpointMode = mode
     }
 
     /// > defaults: rw, suid, dev, exec, auto, nouser, async — mount(8), of which a FUSE filesystem has not suid and dev.

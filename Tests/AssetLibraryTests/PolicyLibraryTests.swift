@@ -126,7 +126,7 @@ struct PolicyLibraryTests {
         }
     }
 
-    @Test func `an upload that a crash interrupted is kept, whatever its folder says`() throws {
+    @Test func `an upload that a crash interrupted is what its folder says, as its close would be`() throws {
         try withScratch { path in
             let library = try AssetLibrary(at: path + "/library", log: quiet)
             try say("duplicates", "REJECT", of: library)
@@ -145,7 +145,7 @@ struct PolicyLibraryTests {
             library.close(node, wasWriting: true)
             try library.close()
             let again = try AssetLibrary(at: path + "/crashed", log: quiet)
-            #expect(try names(in: again) == ["a", "b"])
+            #expect(try names(in: again) == ["a"])
             try again.close()
             try checkLibrary(path + "/crashed")
             try checkLibrary(path + "/library")

@@ -23,8 +23,8 @@ struct MountOptionTests {
         "relatime", "norelatime", "nostrictatime", "nolazytime", "exec", "nosuid", "nodev",
         "nomand", "symfollow", "silent", "loud", "iversion", "noiversion", "nofail",
         "_netdev", "user", "nouser", "users", "owner", "group", "user=joe",
-        "comment=text", "x-systemd.automount", "X-mount.mkdir", "x-gvfs-name=Photos", "nonempty", "default_permissions",
-        "big_writes",
+        "comment=text", "x-systemd.automount", "X-fstrim.notrim", "x-gvfs-name=Photos",
+        "nonempty", "default_permissions", "big_writes",
         "use_ino", "max_readahead=131072",
     ].joined(separator: ",")
 
@@ -55,7 +55,11 @@ struct MountOptionTests {
             ("max_readahead=-1", .refused("number of bytes")), ("context=system_u:object_r:tmp_t", .refused("SELinux")),
             ("nonsense", .refused("no option")), ("nonsense=5", .refused("no option")),
             ("noatime=5", .refused("no option")),
-            ("max_read", .refused("no option")),
+            ("max_read", .refused("no option")), ("X-mount.mkdir", .nothing), ("x-mount.mkdir=0700", .nothing),
+            ("X-mount.mkdir=9", .refused("octal")), ("X-mount.mkdir=many", .refused("octal")),
+            ("X-mount.subdir=folders", .refused("bind")), ("X-mount.owner=joe", .refused("chown")),
+            ("X-mount.group=joe", .refused("chgrp")), ("X-mount.mode=0700", .refused("chmod")),
+            ("X-mount.idmap=u:0:1000:1", .refused("owner")), ("X-mount.other", .refused("alone")),
         ] + [(silent, .nothing)]
 
     @Test func `each option is carried out, means nothing, or is refused by its name`() throws {
@@ -96,6 +100,24 @@ struct MountOptionTests {
                 #expect(try run("ls", path + "/one").output.contains("folders\n"), "\(option)")
                 try run(assetfs, "umount", path + "/one").check()
             }
+        }
+    }
+
+    @Test func `a mountpoint that is not there is made where that is said, and not in the library`() throws {
+        try withPlace { path in
+            let mount = { try run(assetfs, "mount", path + "/lib", path + "/" + $0, "-o", $1) }
+            #expect(try mount("two/a/b", "ro").status == 6)
+            try mount("two/a/b", "X-mount.mkdir=0711").check()
+            #expect(try run("ls", path + "/two/a/b").output.contains("folders\n"))
+            try run(assetfs, "umount", path + "/two/a/b").check()
+            #expect(try run("stat", "-c", "%a", path + "/two/a", path + "/two/a/b").output == "711\n711\n")
+            #expect(try mount("lib/inside", "X-mount.mkdir").status != 0)
+            #expect(!FileManager.default.fileExists(atPath: path + "/lib/inside"))
+            #expect(try mount("one/file/x", "X-mount.mkdir").status == 0)
+            try run(assetfs, "umount", path + "/one/file/x").check()
+            try run("touch", path + "/f").check()
+            let refused = try mount("f/x", "X-mount.mkdir")
+            #expect(refused.status == 6 && refused.errors.contains("cannot be made"), "\(refused)")
         }
     }
 

@@ -100,9 +100,13 @@ struct StartTests {
             """
             echo 'ulimit $1 $2; shift 2; exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource "$@"' > little.sh; little="bash little.sh"
             $little -Sf 100 $ASSETFS mount lib one; head -c 3M /dev/zero > one/folders/a; is "$(stat -c %s one/folders/a)" 3145728; $ASSETFS umount one
-            $little -f 2048 $ASSETFS mount lib one; ! head -c 3M /dev/zero > one/folders/b 2> said; grep -q 'File too large' said
+            $little -f 65536 $ASSETFS mount lib one; ! head -c 65M /dev/zero > one/folders/b 2> said; grep -q 'File too large' said
             echo c > one/folders/c; is "$(cat one/folders/c)" c; $ASSETFS umount one
             for limit in '-s 100' '-n 1000' '-c 0'; do $little $limit $ASSETFS mount lib one; find one > /dev/null; echo d > one/folders/d; $ASSETFS umount one; done
+            # A sentence that cannot be written ends nothing else.
+            status=0; $little -f 0 $ASSETFS mount lib one 2> said || status=$?; is "$status" 1
+            status=0; $ASSETFS mount nowhere/lib none 2> /dev/full || status=$?; is "$status" 6
+            for size in 100 65535; do says 1 "at most $((size * 1024)) bytes (ulimit -f)" $little -f $size $ASSETFS mount lib one; done
             says 1 'ulimit -n' $little -n 40 $ASSETFS mount lib one; says 1 'ulimit -v' $little -v 300000 $ASSETFS mount lib one; says 1 'ulimit -v, -d' $little -d 50000 $ASSETFS mount lib one
             says 1 'ulimit -v, -d' $little -v 1000000 $ASSETFS mount lib one; says 1 'ulimit -i' $little -i 0 $ASSETFS mount lib one
             is "$(mounts one)" 0
@@ -115,7 +119,7 @@ struct StartTests {
             """
             umask 000; env -i LC_ALL=nonsense TZ=Nowhere $(printf 'ODD=\\xe9') $ASSETFS mount -o on_event='cat >> '$PWD/told lib one; echo x > one/folders/x; sync one/folders/x
             is "$(find lib -type f -perm /077; find lib -type d -perm /077)" ""; is "$(stat -c %a one/folders/x)" 666
-            tr '\\0' '\\n' < /proc/$(pgrep -f "[a]ssetfs mount -o on_event")/environ | grep -q -a "$(printf 'ODD=\\xe9')"
+            tr '\\0' '\\n' < /proc/$(pgrep -f "[a]ssetfs mount -o on_event=cat >> $PWD/told")/environ | grep -q -a "$(printf 'ODD=\\xe9')"
             for n in $(seq 1200); do [ -s told ] && break; sleep 0.05; done; is "$(stat -c %a told)" 666; env -i $ASSETFS umount one
             umask 777; $ASSETFS mount lib one; umask 022; is "$(cat one/folders/x)" x; $ASSETFS umount one
             """

@@ -41,7 +41,8 @@ struct CrashTests {
             try program.write(toFile: scratch + "/saver.py", atomically: false, encoding: .utf8)
             let output = try shell(
                 """
-                (cd \(root)/folders && exec python3 \(scratch)/saver.py \(seed)) & sleep \(1.1 + Double(seed) / 5)
+                (cd \(root)/folders && exec python3 \(scratch)/saver.py \(seed) > \(scratch)/said) &
+                until [ -s \(scratch)/said ]; do sleep 0.05; done; cat \(scratch)/said; sleep \(0.4 + Double(seed) / 5)
                 pkill -9 -f "[a]ssetfs mount \(library)"; wait; umount -l \(root)
                 """
             ).check().output
@@ -103,7 +104,9 @@ struct CrashTests {
             try policies.write(toFile: scratch + "/uploader.py", atomically: false, encoding: .utf8)
             let output = try shell(
                 """
-                (cd \(root)/folders && exec python3 \(scratch)/uploader.py \(seed) \(scratch)/noted) & sleep \(1.6 + Double(seed) / 5)
+                : > \(scratch)/noted
+                (cd \(root)/folders && exec python3 \(scratch)/uploader.py \(seed) \(scratch)/noted) &
+                until [ $(wc -l < \(scratch)/noted) -gt 5 ]; do sleep 0.05; done; sleep \(Double(seed) / 5)
                 pkill -9 -f "[a]ssetfs mount \(library)"; wait; umount -l \(root)
                 """
             ).check().output
@@ -113,7 +116,8 @@ struct CrashTests {
                 assert open("K/keep").read() == "keep"
                 found = {open("K/" + name).read() for name in os.listdir("K") if not name.startswith(".")}
                 noted = open("\(scratch)/noted").read().splitlines()
-                assert len(noted) > 5 and all(any(text.startswith(line) and text == line * (len(text) // len(line)) for text in found) for line in noted)
+                lost = [line for line in noted if not any(text.startswith(line) and text == line * (len(text) // len(line)) for text in found)]
+                assert not lost and len(noted) > 5, (lost, len(noted))
                 assert sum(os.stat("Q/" + name).st_size for name in os.listdir("Q")) <= 1 << 20
                 """
             try remount(library, on: root, scratch: scratch) { mount in

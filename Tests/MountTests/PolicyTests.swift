@@ -189,12 +189,16 @@ struct PolicyTests {
                 try mount.attribute("user.asset.error", of: "open")
                     == "Duplicate file upload, file matches resources: 2"
             )
-            #expect(try upload("secret").status != 0)
-            #expect(try mount.attribute("user.asset.error", of: "open") == "Duplicate file upload")
-            // Nor is it shown to them in place of their own.
-            try run(assetfs, "policy", mount.path("open"), "duplicates=RETURN_EXISTING").check()
             #expect(try upload("secret").status == 0)
             #expect(try mount.lastReceipt()["outcome"] as? String == "created")
+            // Nor is it shown to them in place of their own.
+            try run("rm", mount.path("open/x")).check()
+            try run(assetfs, "policy", mount.path("open"), "duplicates=RETURN_EXISTING").check()
+            #expect(try upload("secret").status == 0)
+            #expect(try mount.lastReceipt()["outcome"] as? String != "existing")
+            #expect(
+                try mount.attribute("user.asset.id", of: "open/x") != mount.attribute("user.asset.id", of: "private/a")
+            )
         }
     }
 

@@ -4,47 +4,8 @@ import Testing
 
 /// What inotify(7) tells the watchers of a folder of names that come and go without a system call of theirs in that folder.
 struct WatchTests {
-    /// `watch(folder, action, *expected)` runs an action and returns when a watcher of the folder has heard what is expected; of the names
-    /// that are not a sentinel's it must have heard nothing else that says that a name has come or gone.
-    private let prelude =
-        pythonPrelude + """
-            import ctypes, select, struct, time
-            libc = ctypes.CDLL(None, use_errno=True)
-            CREATE, DELETE, MOVED_FROM, MOVED_TO, MODIFY = 0x100, 0x200, 0x40, 0x80, 0x02
-            KINDS = {CREATE: "CREATE", DELETE: "DELETE", MOVED_FROM: "MOVED_FROM", MOVED_TO: "MOVED_TO", MODIFY: "MODIFY"}
-            def heard(descriptor, wanted):
-                events, end = [], time.monotonic() + 30
-                while not all(event in events for event in wanted):
-                    left = end - time.monotonic()
-                    if left < 0 or not select.select([descriptor], [], [], left)[0]: break
-                    data = os.read(descriptor, 65536)
-                    while data:
-                        mask, length = struct.unpack_from("4xI4xI", data)
-                        name, data = data[16:16 + length].rstrip(b"\\0").decode(), data[16 + length:]
-                        events += [f"{kind} {name}" for bit, kind in KINDS.items() if mask & bit]
-                return events
-            def watch(folder, action, *expected, mask=CREATE | DELETE | MOVED_FROM | MOVED_TO, sentinel=True):
-                descriptor = libc.inotify_init()
-                assert libc.inotify_add_watch(descriptor, folder.encode(), mask) > 0
-                action()
-                events = heard(descriptor, expected)
-                if sentinel:
-                    open(folder + "/sentinel", "w").close(); os.unlink(folder + "/sentinel")
-                    events += heard(descriptor, ["DELETE sentinel"])
-                os.close(descriptor)
-                events = [event for event in events if "sentinel" not in event]
-                assert sorted(events) == sorted(expected), (folder, events, expected)
-            def make(name, text="x"): store(name, text.encode())
-            def identifier(path): return attribute(path, "id")
-
-            """
-
     private func check(_ program: String, options: [String] = [], _ name: String = #function) throws {
-        try withMountedLibrary(name, options: options) { mount in
-            let text = "ASSETFS, MOUNT = \"\(assetfs)\", \"\(mount.root)\"\n" + prelude + program
-            let result = try run(["python3", "-c", text], in: mount.folders)
-            #expect(result.status == 0, "\(result.errors)")
-        }
+        try checkWatching(program, options: options, name)
     }
 
     @Test func `watchers hear of names with a number, and nothing of the name that stays`() throws {
@@ -88,6 +49,20 @@ struct WatchTests {
             assert text("d/r.txt") == b"saved"
             watch("d", lambda: os.unlink(own + "r.txt"), "DELETE r.txt")
             assert os.listdir("d") == []
+            """
+        )
+    }
+
+    @Test func `watchers of an asset's directory hear that a name has not stayed there`() throws {
+        try check(
+            """
+            os.mkdir("d"); make("d/r.txt", "r"); own = f"{MOUNT}/resources/{identifier('d/r.txt')}"
+            watch(own, lambda: make(own + "/x.gif", "x"), "CREATE x.gif", "DELETE x.gif", sentinel=False)
+            make("n", "n"); watch(own, lambda: os.rename("n", own + "/y.gif"), "MOVED_TO y.gif", "DELETE y.gif", sentinel=False)
+            def anew(name): os.unlink(own + "/r.txt"); make(own + "/" + name, name)
+            watch(own, lambda: anew("z.gif"), "DELETE r.txt", "CREATE z.gif", "DELETE z.gif", "CREATE r.txt", sentinel=False)
+            for number in range(20): watch("d", lambda: anew("r.txt"), "DELETE r.txt", "CREATE r.txt", sentinel=False)
+            assert text("d/r.txt") == b"r.txt" and os.listdir("d") == ["r.txt"] and os.stat("d/r.txt").st_nlink == 1
             """
         )
     }

@@ -1,0 +1,107 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import Catalog
+internal import FUSE
+internal import SystemPackage
+
+// What a name in a directory means to who makes, moves or removes it there: in `resources/ID/`, a name in the file's folder.
+extension AssetFilesystem {
+    /// Where something is done to a name.
+    struct Spot {
+        let folder: NodeID
+        let name: EntryName
+        /// Whether the kernel knows the name by a view only, so that what it has of the folder's must be told to be wrong.
+        var isAlias = false
+        /// The asset whose file is to be replaced by what is made under another name.
+        var replaced: AssetLibrary.Resource?
+        /// Whether a file that gets the name replaces an asset's file in `resources/ID/`.
+        var isReplacement = false
+        /// The name that was asked for, where what is made gets that which the asset's file had a moment ago.
+        var requested: EntryName?
+        /// Whether the name must be free, because the program has not seen what has it.
+        var mustBeFree = false
+    }
+
+    /// Where what is done to a name in a directory is done.
+    ///
+    /// `makes` says that the name is to come to be there, and `moved` what it was before, where it is given by rename(2).
+    func spot(
+        _ parent: InodeNumber,
+        _ name: Name,
+        makes: Bool,
+        moving moved: Spot? = nil,
+        for caller: Caller
+    ) throws(OperationFailure) -> Spot {
+        let name = try entryName(name)
+        let parent = node(parent)
+        switch View(parent) {
+        case nil: return Spot(folder: parent, name: name)
+        case .resource(let id):
+            guard !Self.isOwn(name) else { throw OperationFailure(LibraryError.readOnly) }
+            let resource = try resource(id, for: caller)
+            let folder = resource.folder.id
+            let isFinal = try isFinal(name, folder)
+            // The file itself gets another name in its folder.
+            if let moved, moved.folder == folder, moved.name == resource.name, name != moved.name, isFinal {
+                return Spot(folder: folder, name: name, isAlias: true, mustBeFree: true)
+            }
+            if makes, isFinal { try refuseReplacing(resource, for: caller) }
+            guard let own = resource.name, own != name, isFinal else {
+                return Spot(folder: folder, name: name, isAlias: true, isReplacement: resource.name == name)
+            }
+            guard makes else { throw OperationFailure(LibraryError.notFound) }
+            guard resource.node != nil else {
+                return Spot(folder: folder, name: own, isAlias: true, isReplacement: true, requested: name)
+            }
+            // The file was put aside a moment ago, and what takes its name is the next content.
+            if library.isVacated(name, in: folder, by: id, forMoved: moved != nil) {
+                return Spot(folder: folder, name: name, isAlias: true, isReplacement: true, mustBeFree: true)
+            }
+            try refuseInSticky(resource, "a file is its owner's to replace", for: caller)
+            return Spot(folder: folder, name: own, isAlias: true, replaced: resource, isReplacement: true)
+        case .alternatives(let id):
+            let resource = try resource(id, for: caller)
+            if makes { try refuseInSticky(resource, "alternatives of a file are its owner's to add", for: caller) }
+            guard let folder = try alternatives(of: id, makes: makes) else {
+                throw OperationFailure(LibraryError.notFound)
+            }
+            return Spot(folder: folder, name: name)
+        default: throw OperationFailure(LibraryError.readOnly)
+        }
+    }
+
+    /// Refuses a change to an asset of another user whose file is in a sticky folder.
+    ///
+    /// > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
+    private func refuseInSticky(
+        _ resource: AssetLibrary.Resource,
+        _ rule: String,
+        for caller: Caller
+    ) throws(OperationFailure) {
+        let owners = [0, resource.folder.uid, resource.node?.uid ?? 0]
+        guard resource.folder.mode & 0o1000 == 0 || owners.contains(caller.uid) else {
+            throw OperationFailure(LibraryError.notPermitted("In a sticky folder \(rule)."))
+        }
+    }
+
+    /// Refuses a new file for an asset whose present file the caller could not write: by its number an asset is not another's to have.
+    private func refuseReplacing(_ resource: AssetLibrary.Resource, for caller: Caller) throws(OperationFailure) {
+        let mayReplace = try refusing { () throws(LibraryError) in
+            try library.mayReplace(resource, by: uploader(caller))
+        }
+        guard mayReplace else { throw OperationFailure(.permissionDenied) }
+    }
+
+    /// The name in `resources/ID/` under which a file comes and which does not stay; nil where it does.
+    func passing(_ name: Name, in parent: InodeNumber, _ spot: Spot) -> Passing? {
+        guard spot.replaced != nil || spot.requested != nil, let name = try? entryName(name) else { return nil }
+        return Passing(view: node(parent), name: name, other: spot.requested == nil ? nil : spot.name)
+    }
+
+    /// Tells a view's watchers of a name that has not stayed there.
+    func tell(_ passing: Passing?) {
+        guard let passing else { return }
+        library.tell(.shown(passing.name, in: passing.view, isThere: false))
+        if let other = passing.other { library.tell(.shown(other, in: passing.view, isThere: true)) }
+    }
+}

@@ -1,0 +1,78 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Logging
+internal import Synchronization
+
+// What the catalog knows of uploads that go on, so that the next mount gives their verdicts as this one would have.
+extension AssetLibrary {
+    /// Tells the catalog where an upload's bytes are, which are on stable storage.
+    ///
+    /// A file that has no name yet is recorded when the mount ends, `isLeft`, and else has its verdict by fsync(2).
+    func record(
+        _ upload: inout OpenNode.Upload,
+        of node: OpenNode,
+        isLeft: Bool = false
+    ) throws(LibraryError) {
+        guard upload.aim == nil || isLeft, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged,
+            !isRecorded(upload, of: node)
+        else { return }
+        let interrupted = interrupted(upload, of: node)
+        try write { records in
+            // In here, as in the verdict.
+            let modified = node.shown.withLock { $0.modified }
+            try records.recordStaged(node.id, file: staged.name, modified: modified, interrupted)
+        }
+        (upload.isRecorded, upload.recorded) = (true, interrupted)
+    }
+
+    /// Whether the catalog knows where an upload's bytes are, and what its verdict needs to know.
+    func isRecorded(_ upload: borrowing OpenNode.Upload, of node: OpenNode) -> Bool {
+        upload.isRecorded && (!upload.isDirty || upload.recorded == interrupted(upload, of: node))
+    }
+
+    /// Returns what the verdict on an upload needs to know.
+    func interrupted(_ upload: borrowing OpenNode.Upload, of node: OpenNode) -> InterruptedUpload {
+        var result = InterruptedUpload(uid: upload.uploader.uid, gid: upload.uploader.gid)
+        result.isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
+        (result.isBorn, result.isReplacement) = (upload.isBorn, upload.isReplacement)
+        result.isExceeded = upload.exceeded != nil
+        result.former = upload.before.map { InterruptedUpload.FormerAttributes(of: $0) }
+        result.aim = upload.aim.map {
+            InterruptedUpload.Aim(
+                parent: $0.parent,
+                name: $0.name,
+                asset: $0.replacing?.asset,
+                uploaded: $0.replacing?.uploaded,
+                isDropped: $0.isDropped
+            )
+        }
+        return result
+    }
+
+    /// Makes an upload of a file what it was when the last mount was left.
+    func resume(
+        _ interrupted: InterruptedUpload,
+        _ upload: inout OpenNode.Upload,
+        of node: NodeRecord
+    ) throws(LibraryError) {
+        upload.uploader = Uploader(uid: interrupted.uid, gid: interrupted.gid)
+        (upload.isAnswered, upload.isBorn, upload.isReplacement) = (
+            interrupted.isAnswered, interrupted.isBorn, interrupted.isReplacement
+        )
+        upload.before = interrupted.former?.applied(to: node)
+        upload.aim = interrupted.aim.map { aim in
+            let replacing = aim.asset.flatMap { asset in aim.uploaded.map { (asset: asset, uploaded: $0) } }
+            return OpenNode.Aim(parent: aim.parent, name: aim.name, replacing: replacing, isDropped: aim.isDropped)
+        }
+        try setLimit(&upload, of: node.id)
+        if interrupted.isExceeded { upload.exceeded = upload.limit?.refusal }
+    }
+
+    /// Ends an upload to a name whose folder is gone.
+    func noteNoPlace(_ upload: inout OpenNode.Upload, of node: OpenNode) {
+        log.notice("An upload has ended without a place to go to: its folder is gone.")
+        upload.isDirty = false
+        forgetStaged(&upload, of: node)
+    }
+}

@@ -1,0 +1,87 @@
+public import AssetModel
+public import Catalog
+internal import Synchronization
+
+// Further names of files that exist.
+extension AssetLibrary {
+    /// Gives a node another name; `isReplacement` says that the name was given in `resources/ID/`.
+    public func link(
+        _ id: NodeID,
+        as name: EntryName,
+        in parent: NodeID,
+        isReplacement: Bool = false,
+        by uploader: Uploader
+    ) throws(LibraryError) -> NodeRecord {
+        let uid = uploader.uid
+        try refuseSealed(parent)
+        try refuseFixed(parent, .immutable)
+        try refuseFixed(id)
+        try refuseName(name, in: parent, by: uid)
+        _ = try removeIfExpired(name, in: parent)
+        let isWaiting = try read { records in
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            return try node.isFile && placeToPublish(node, records) == nil
+        }
+        let mayBeRefused = isWaiting ? try mayRefuse(in: parent) : false
+        let isFirst = isLinkable(id)
+        if isFirst, collections.has(parent) {
+            throw .notPermitted(
+                "A collection holds links to files that are in folders/; give the file a name there first."
+            )
+        }
+        let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused, isLinking: isFirst) {
+            (isUnderWay) throws(LibraryError) in
+            let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
+            let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in
+                _ = try records.folder(parent)
+                guard var node = try records.node(id), node.links > 0 || isFirst else { throw LibraryError.notFound }
+                guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
+                guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
+                var arrival = Arrival(
+                    place: try rulebook.place(name, in: parent, records),
+                    nameClass: try rulebook.nameClass(of: name, in: parent, records),
+                    isReplacement: isReplacement,
+                    formerly: try isReplacement ? records.anyEntry(of: id).map { ($0.parent, $0.name) } : nil,
+                    uploader: uploader,
+                    isUnderWay: isUnderWay,
+                    savingBegan: vacancies.savingBegan,
+                    infection: screened
+                )
+                // A file that is an asset under another name stays that one: rsync links what it backs up.
+                let found =
+                    node.asset == nil || isReplacement
+                    ? try successor(
+                        of: name,
+                        in: parent,
+                        for: node,
+                        isMoved: true,
+                        isReplacement: isReplacement,
+                        by: uploader,
+                        records
+                    ) : nil
+                if isWaiting {
+                    switch try admit(node, &arrival, replacing: nil, found, from: nil, uploader, records) {
+                    case .refuse(let refusal): return (nil, refusal)
+                    default: break
+                    }
+                }
+                let now = Timestamp.now
+                try records.insertEntry(name, in: parent, node: id, isOfCollection: collections.has(parent))
+                try records.addLinks(1, to: id, at: now)
+                try records.touchFolder(parent, at: now)
+                node.links += 1
+                node.changed = now
+                usage.forget()
+                let version = try records.arrive(node, arrival, found, rulebook)
+                return ((try records.node(id) ?? node, version), nil)
+            }
+            if let refusal { throw LibraryError.refused(refusal) }
+            guard let linked else { throw LibraryError.notFound }
+            if isFirst { noteLinked(id) }
+            return linked
+        }
+        if isFirst { dropKept([id]) }
+        vacancies.remove(name, in: parent)
+        return linked
+    }
+}
