@@ -58,24 +58,23 @@ extension AssetFilesystem {
     }
 
     /// Turning a picture may take seconds.
-    public func setsLater(_ name: Name, _ work: @escaping @Sendable () -> Void) -> Bool {
-        guard library.changesContent(name.bytes) else { return false }
-        return library.runErrand(work)
+    public func waitBeforeSetting(_ name: Name, for caller: Caller) -> RequestWait? {
+        guard library.changesContent(name.bytes) else { return nil }
+        return { [library] in library.runErrand(for: caller.uid, $0) }
     }
 
-    /// What a file says itself may not be known yet.
-    public func awaitAttribute(
-        _ name: Name,
-        of inode: InodeNumber,
-        isReady: @escaping @Sendable () -> Void
-    ) -> Bool {
+    /// What a file says itself may not be known yet, nor what is computed of it.
+    public func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait? {
         let id = node(inode)
-        guard View(id) == nil else { return false }
-        @Sendable func awaitValue() -> Bool {
-            library.awaitMD5(for: name.bytes, of: id, isReady: isReady)
-                || library.awaitExtraction(for: name.bytes, of: id, isReady: isReady)
+        guard View(id) == nil, library.mayAwait(name.bytes) else { return nil }
+        return { [library] resume in
+            let isReady = library.resuming(for: caller.uid, resume)
+            @Sendable func awaitValue() -> Bool {
+                library.awaitMD5(for: name.bytes, of: id, by: caller.uid, isReady: isReady)
+                    || library.awaitExtraction(for: name.bytes, of: id, by: caller.uid, isReady: isReady)
+            }
+            return library.awaitVerdict(for: name.bytes, on: id) { if !awaitValue() { isReady() } } || awaitValue()
         }
-        return library.awaitVerdict(for: name.bytes, on: id) { if !awaitValue() { isReady() } } || awaitValue()
     }
 
     /// Reads an extended attribute.

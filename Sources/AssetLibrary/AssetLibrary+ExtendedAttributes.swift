@@ -175,6 +175,14 @@ extension AssetLibrary {
         .invalid("“\(name)” is no attribute's name: nothing follows the namespace.")
     }
 
+    /// Whether an attribute may have a value that is yet to come.
+    public func mayAwait(_ name: [UInt8]) -> Bool {
+        switch AttributeName(name) {
+        case .computed, .field, .rating, .mediaType: true
+        default: false
+        }
+    }
+
     /// Whether setting an attribute changes the file's content.
     public func changesContent(_ name: [UInt8]) -> Bool {
         if case .action(.rotate) = AttributeName(name) { true } else { false }
