@@ -128,7 +128,8 @@ enum turn turns_take(enum lane_name name, uint32_t uid, const void *bytes, size_
     size_t room = length < LEAST ? LEAST : length;
     struct waiting *request = NULL;
     /* The end of an open is never refused: the kernel sends it once. */
-    if (name == LANE_ENDS || user->bytes + room <= ROOM - waiting_bytes) request = malloc(sizeof *request + length);
+    int has_room = waiting_bytes < ROOM && user->bytes + room <= ROOM - waiting_bytes;
+    if (name == LANE_ENDS || has_room) request = malloc(sizeof *request + length);
     if (request) {
         request->next = NULL;
         request->length = length;
