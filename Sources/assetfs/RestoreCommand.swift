@@ -12,8 +12,8 @@ struct RestoreCommand: ParsableCommand {
             A name that is taken meanwhile stays, and the file that comes back gets the next free number: photo-1.jpg. A folder that \
             is gone is made anew. All of the asset comes back: fields, former contents, times.
 
-            Root takes files back with the rights of their owners: where the owner of a file may not write it is not put, and --to says \
-            where else. No symbolic link in the mount is followed.
+            Root takes files back with the rights of their owners, unless all folders on the way are root's alone: where the owner of a \
+            file may not write it is not put, and --to says where else. No symbolic link in the mount is followed.
             """
     )
 
@@ -56,6 +56,13 @@ struct RestoreCommand: ParsableCommand {
             return try move(name, of: trash, to: folder, as: base)
         }
         var made: [Held] = []
+        if geteuid() == 0, try isRootsAlone(path, in: trash.mount) {
+            let folder = try openFolder(of: path, in: trash.mount) { made.append($0) }
+            for folder in made {
+                unsafe _ = fchownat(folder.descriptor, "", file.status.st_uid, file.status.st_gid, 0x1000)
+            }
+            return try move(name, of: trash, to: folder, as: base)
+        }
         let target = try OwnerRights.of(file.status) {
             let folder = try openFolder(of: path, in: trash.mount) { made.append($0) }
             return try move(name, of: trash, to: folder, as: base)
@@ -65,6 +72,23 @@ struct RestoreCommand: ParsableCommand {
             unsafe _ = fchownat(folder.descriptor, "", uid_t.max, file.status.st_gid, 0x1000 /* AT_EMPTY_PATH */)
         }
         return target
+    }
+
+    /// Returns whether all folders on the way to where a file was, as far as they are there, are root's and no other user's to write to:
+    /// then no user can have prepared the way.
+    private func isRootsAlone(_ path: [UInt8], in mount: Held) throws -> Bool {
+        guard !path.starts(with: "/".utf8) else { return false }
+        var folder = try mount.open("folders")
+        func isRoots(_ held: Held) -> Bool {
+            held.isFolder && held.status.st_uid == 0 && held.status.st_mode & 0o022 == 0
+        }
+        guard isRoots(folder) else { return false }
+        for name in path.split(separator: 0x2F).dropLast() {
+            guard let next = folder.find([Array(name)]) else { return true }
+            guard isRoots(next) else { return false }
+            folder = next
+        }
+        return true
     }
 
     /// Opens the folder that a file was in, made as far as it is missing.

@@ -95,7 +95,7 @@ struct LinuxTests {
                         cd folders; echo first > f; id=$(value id f); echo x > log; mkdir d
                         setfattr -n user.asset.expires -v $(date -u -d '+2 seconds' +%FT%TZ) f
                         echo y > w; setfattr -n user.asset.expires -v $(date -u -d '+3 seconds' +%FT%TZ) w
-                        chattr +i f; chattr +a log; chattr +d d; chattr +A f
+                        chattr +A f; chattr +i f; chattr +a log; chattr +d d
                         """
                 ).check()
             }

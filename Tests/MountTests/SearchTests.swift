@@ -79,7 +79,7 @@ struct SearchTests {
                 is "$(found '50%25')" "50%.txt "; is "$(found '"50%"')" "50%.txt "
                 [ ! -e search/.hidden ]; fails mkdir search/x; fails touch search/x; fails touch search/a/x; fails rm search/a/1-*; fails ln -s x search/a/y; is "$(ls search)" ""
                 for n in $(seq 300); do echo $n > folders/many-$n; done; is "$(ls search/many | wc -l)" 300; is "$($ASSETFS search --mount $MOUNT many --limit 7 | wc -l)" 7
-                is "$($ASSETFS search --mount $MOUNT -0 a b | tr '\\0' '|')" "$MOUNT/folders/a b.txt|"; $ASSETFS search --mount $MOUNT ext:bin | grep -q $'\\xff.bin'
+                is "$($ASSETFS search --mount $MOUNT -0 a b | tr '\\0' '|')" "$MOUNT/folders/a b.txt|"; $ASSETFS search --mount $MOUNT -0 ext:bin | grep -a -q $'\\xff.bin'
                 $ASSETFS search --mount $MOUNT --json name:many-3 | grep -q '"filename":"many-3"'; fails $ASSETFS search --mount $MOUNT in:nowhere; fails $ASSETFS search --mount $MOUNT size:big
                 is "$($ASSETFS search --mount $MOUNT many-3 -name:x in:/)" "$MOUNT/folders/many-3"
                 """
