@@ -13,7 +13,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
-        if let view = View(id) { return try attributes(of: view) }
+        if let view = View(id) { return try attributes(of: view, for: caller) }
         let record = try record(id)
         // fstat(2) does not walk a path again.
         if record.links == 0, library.openState(of: id) == nil, !isAgent(caller),
@@ -36,7 +36,7 @@ extension AssetFilesystem {
             // Copying tools give directories the times of what they have copied into them.
             let isOnlyTimes = changes.mode == nil && changes.uid == nil && changes.gid == nil && changes.size == nil
             guard isOnlyTimes, view.holdsFiles else { throw OperationFailure(LibraryError.readOnly) }
-            return try attributes(of: view)
+            return try attributes(of: view, for: caller)
         }
         // The agent's truncate(2) says that the file was written to already.
         if isAgent(caller) { return try getattr(inode, for: caller) }
@@ -126,7 +126,9 @@ extension AssetFilesystem {
 
     /// A symbolic link's target.
     public func readlink(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [UInt8] {
-        if case .result(let asset, _) = View(node(inode)) { return try target(of: asset) }
+        if case .result(let asset, _) = View(node(inode)) {
+            return try target(of: View(node(inode)) ?? .root, asset, for: caller)
+        }
         let record = try record(node(inode))
         guard record.isSymbolicLink else { throw OperationFailure(.invalidArgument) }
         return record.target
@@ -176,15 +178,21 @@ extension AssetFilesystem {
         return result
     }
 
-    func attributes(of view: View) throws(OperationFailure) -> (Attributes, Duration) {
-        if let attributes = try attributesOfAsset(view) { return (attributes, .zero) }
+    func attributes(of view: View, for caller: Caller) throws(OperationFailure) -> (Attributes, Duration) {
+        if let attributes = try attributesOfAsset(view, for: caller) { return (attributes, .zero) }
         if let attributes = try attributesOfSigned(view) { return (attributes, .zero) }
-        if let attributes = try attributesOfResult(view) { return (attributes, .zero) }
+        if let attributes = try attributesOfResult(view, for: caller) { return (attributes, .zero) }
         let size: Int64
         switch view {
         case .group(let folder):
-            size = Int64(try refusing { () throws(LibraryError) in try library.groupInformation(folder) }.count)
-        case .receipts, .events: size = try reading { try $0.size(of: view == .events ? .events : .receipts) }
+            size = Int64(
+                try refusing { () throws(LibraryError) in try library.groupInformation(folder, for: uploader(caller)) }
+                    .count
+            )
+        case .receipts, .events:
+            // How much they grow tells of what others do.
+            let isShown = caller.uid == 0 || caller.uid == owner.uid
+            size = isShown ? try reading { try $0.size(of: view == .events ? .events : .receipts) } : 0
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
             size = Int64(job.count)
@@ -192,7 +200,7 @@ extension AssetFilesystem {
         default: size = 4096
         }
         if case .fetch(let id) = view {
-            let (record, text) = try fetchJob(id)
+            let (record, text) = try fetchJob(id, for: caller)
             let changed = record.updated.rawValue
             let attributes = Attributes(
                 inode: view.id.inode,

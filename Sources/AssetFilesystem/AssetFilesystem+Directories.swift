@@ -94,7 +94,7 @@ extension AssetFilesystem {
                 // Work that has ended meanwhile is not shown.
                 guard
                     let answer = try? View(entry.node) == nil && view != .root
-                        ? unsure(record(entry.node), entry.name, in: id) : self.entry(of: entry.node)
+                        ? unsure(record(entry.node), entry.name, in: id) : self.entry(of: entry.node, for: caller)
                 else { continue }
                 guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else {
                     if View(entry.node) == nil { forget([Forgotten(inode: entry.node.inode, count: 1)]) }
@@ -115,7 +115,7 @@ extension AssetFilesystem {
             return true
         }
         if isComplete, cookie < Self.lastCookie, library.isSealed(id) {
-            let answer = try self.entry(of: View.group(id).id)
+            let answer = try self.entry(of: View.group(id).id, for: caller)
             _ = buffer.append(Array(Self.informationName.utf8), entry: answer, cookie: Self.lastCookie)
         }
     }

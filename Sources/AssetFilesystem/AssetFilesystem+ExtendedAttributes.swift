@@ -95,7 +95,9 @@ extension AssetFilesystem {
     public func listxattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [[UInt8]] {
         let id = node(inode)
         guard View(id) == nil else { return [] }
-        let names = try refusing { () throws(LibraryError) in try library.extendedAttributeNames(of: id) }
+        let names = try refusing { () throws(LibraryError) in
+            try library.extendedAttributeNames(of: id, for: uploader(caller))
+        }
         if !names.isEmpty { displacedNames.noteList(of: id, by: caller.pid) }
         // > attributes in the trusted namespace are visible only to processes with CAP_SYS_ADMIN — xattr(7)
         return caller.uid == 0 ? names : names.filter { !$0.starts(with: Array("trusted.".utf8)) }

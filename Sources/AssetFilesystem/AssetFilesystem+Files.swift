@@ -82,17 +82,18 @@ extension AssetFilesystem {
             if case .work(let work) = view {
                 content = try refusing { () throws(LibraryError) in try library.job(of: work) }
             }
-            if case .fetch(let id) = view { content = try fetchJob(id).text }
+            if case .fetch(let id) = view { content = try fetchJob(id, for: caller).text }
             if case .group(let folder) = view {
-                content = try refusing { () throws(LibraryError) in try library.groupInformation(folder) }
+                content = try refusing { () throws(LibraryError) in
+                    try library.groupInformation(folder, for: uploader(caller))
+                }
             }
-            if case .information(let asset) = view { content = try information(of: resource(asset)) }
+            if case .information(let asset) = view {
+                content = try information(of: resource(asset, for: caller), for: caller)
+            }
             var version: VersionRecord?
             if case .version(let number) = view {
-                version = try refusing { () throws(LibraryError) in
-                    try library.formerVersion(number, for: uploader(caller))?.version
-                }
-                if version == nil { throw .missingForNow }
+                version = try formerVersion(number, for: caller)
             }
             let journal: Journal = view == .events ? .events : .receipts
             var opened = Opened(OpenViewHandle(content, version, library.use(version), journal: journal, share: share))

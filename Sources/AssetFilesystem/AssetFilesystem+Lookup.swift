@@ -19,7 +19,7 @@ extension AssetFilesystem {
                 let record = try record(parent)
                 if record.links == 0 || record.isExpired(at: library.lifeTime) { return nil }
             }
-            return try entryByNumber(name.bytes.count == 1 ? parent : self.parent(of: parent))
+            return try entryByNumber(name.bytes.count == 1 ? parent : self.parent(of: parent), for: caller)
         }
         let name = try entryName(name)
         if isAgent(caller), let answer = try lookupOfAgent(name, in: parent) { return answer }
@@ -31,7 +31,9 @@ extension AssetFilesystem {
         if let view = View(parent), view.isOfSearch { return try lookup(name, foundIn: view, for: caller) }
         if let view = View(parent), view.isSigned { return try lookup(name, signedIn: view, for: caller) }
         if let view = View(parent), view.isOfAssets { return try lookup(name, in: view, for: caller) }
-        if View(parent) == .jobs, let id = try fetch(named: name) { return try entry(of: View.fetch(id).id) }
+        if View(parent) == .jobs, let id = try fetch(named: name) {
+            return try entry(of: View.fetch(id).id, for: caller)
+        }
         if View(parent) == .jobs, ![0, owner.uid].contains(caller.uid),
             case .job(let asset)? = View.jobs.node(named: name).flatMap(View.init)
         {
@@ -39,7 +41,7 @@ extension AssetFilesystem {
             _ = try resource(asset, for: caller)
         }
         if let view = View(parent) {
-            guard let found = view.node(named: name), let entry = try existing(found) else {
+            guard let found = view.node(named: name), let entry = try existing(found, for: caller) else {
                 // What comes by itself may come at any moment.
                 if view.changesByItself { throw .missingForNow }
                 return nil
@@ -50,7 +52,7 @@ extension AssetFilesystem {
         let found = try reading({ try $0.node(named: name, in: parent) })
         guard let record = found, !record.isExpired(at: library.lifeTime) else {
             if library.isSealed(parent), name.bytes.elementsEqual(Self.informationName.utf8) {
-                return try entry(of: View.group(parent).id)
+                return try entry(of: View.group(parent).id, for: caller)
             }
             // Where a name may come by itself, its absence is not for the kernel to remember.
             if found != nil || library.isCollection(parent) || mayChangeNames(in: parent) { throw .missingForNow }
@@ -61,8 +63,8 @@ extension AssetFilesystem {
     }
 
     /// Answers a lookup by number; the root of the mount has one number for the kernel, in every view.
-    private func entryByNumber(_ id: NodeID) throws(OperationFailure) -> Entry {
-        guard rootView == .folders, id == .folders || View(id) == .root else { return try entry(of: id) }
+    private func entryByNumber(_ id: NodeID, for caller: Caller) throws(OperationFailure) -> Entry {
+        guard rootView == .folders, id == .folders || View(id) == .root else { return try entry(of: id, for: caller) }
         let record = try record(.folders)
         var attributes = attributes(record)
         (attributes.shownInode, attributes.inode) = (attributes.inode, .root)
@@ -136,9 +138,9 @@ extension AssetFilesystem {
     }
 
     /// The same for a node of which only the number is known.
-    func entry(of id: NodeID) throws(OperationFailure) -> Entry {
+    func entry(of id: NodeID, for caller: Caller) throws(OperationFailure) -> Entry {
         guard let view = View(id) else { return entry(try record(id)) }
-        let (attributes, lifetime) = try attributes(of: view)
+        let (attributes, lifetime) = try attributes(of: view, for: caller)
         return Entry(
             attributes: attributes,
             nameLifetime: view.changesByItself ? .zero : Self.lifetime,
@@ -147,9 +149,9 @@ extension AssetFilesystem {
     }
 
     /// The answer for a view's node, if there is such a one.
-    private func existing(_ id: NodeID) throws(OperationFailure) -> Entry? {
+    private func existing(_ id: NodeID, for caller: Caller) throws(OperationFailure) -> Entry? {
         if case .job(let asset) = View(id), try job(asset) == nil { return nil }
-        return try entry(of: id)
+        return try entry(of: id, for: caller)
     }
 
     /// What a name in the trash means to somebody.
@@ -169,8 +171,11 @@ extension AssetFilesystem {
     }
 
     /// The state of a URL that is fetched.
-    func fetchJob(_ id: Int64) throws(OperationFailure) -> (record: FetchRecord, text: [UInt8]) {
-        let job = try refusing { () throws(LibraryError) in try library.fetchJob(id) }
+    func fetchJob(
+        _ id: Int64,
+        for caller: Caller
+    ) throws(OperationFailure) -> (record: FetchRecord, text: [UInt8]) {
+        let job = try refusing { () throws(LibraryError) in try library.fetchJob(id, for: uploader(caller)) }
         guard let job else { throw .missingForNow }
         return job
     }

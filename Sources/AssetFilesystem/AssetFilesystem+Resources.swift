@@ -46,12 +46,12 @@ extension AssetFilesystem {
         case .resources:
             guard let id = Self.asset(named: name) else { return nil }
             _ = try resource(id, for: caller)
-            return try entry(of: View.resource(id).id)
+            return try entry(of: View.resource(id).id, for: caller)
         case .resource(let id):
             switch name.description {
-            case Self.alternativesName: return try entry(of: View.alternatives(id).id)
-            case Self.versionsName: return try entry(of: View.versions(id).id)
-            case Self.informationName: return try entry(of: View.information(id).id)
+            case Self.alternativesName: return try entry(of: View.alternatives(id).id, for: caller)
+            case Self.versionsName: return try entry(of: View.versions(id).id, for: caller)
+            case Self.informationName: return try entry(of: View.information(id).id, for: caller)
             default: break
             }
             let resource = try resource(id, for: caller)
@@ -75,7 +75,7 @@ extension AssetFilesystem {
             else {
                 throw .missingForNow
             }
-            return try entry(of: View.version(version.id).id)
+            return try entry(of: View.version(version.id).id, for: caller)
         default: return nil
         }
     }
@@ -93,6 +93,14 @@ extension AssetFilesystem {
 
     func formerVersions(of id: AssetID, for caller: Caller) throws(OperationFailure) -> [VersionRecord] {
         try refusing { () throws(LibraryError) in try library.formerVersions(of: id, for: uploader(caller)) }
+    }
+
+    /// A former content that somebody could read when it stood, of a file that they may read now.
+    func formerVersion(_ id: VersionID, for caller: Caller) throws(OperationFailure) -> VersionRecord {
+        let found = try refusing { () throws(LibraryError) in try library.formerVersion(id, for: uploader(caller)) }
+        guard let found else { throw .missingForNow }
+        _ = try resource(found.asset, for: caller)
+        return found.version
     }
 
     // MARK: Listing
@@ -132,8 +140,8 @@ extension AssetFilesystem {
 
     // MARK: Attributes
 
-    /// Attributes of a view that has those of an asset's file; nil for one of the others.
-    func attributesOfAsset(_ view: View) throws(OperationFailure) -> Attributes? {
+    /// Attributes of a view that has those of an asset's file, in the folder by which the caller knows it; nil for one of the others.
+    func attributesOfAsset(_ view: View, for caller: Caller) throws(OperationFailure) -> Attributes? {
         let (id, version): (AssetID, VersionRecord?)
         switch view {
         case .resource(let asset), .alternatives(let asset), .versions(let asset), .information(let asset):
@@ -144,7 +152,7 @@ extension AssetFilesystem {
             (id, version) = (found.asset, found.version)
         default: return nil
         }
-        let resource = try resource(id)
+        let resource = try resource(id, for: caller)
         let node = resource.rights
         let changed = (version?.created ?? node.changed).rawValue
         var attributes = Attributes(
@@ -171,15 +179,18 @@ extension AssetFilesystem {
             attributes.size = version.size
             if node.effectiveMode & 0o004 != 0 { attributes.uid = version.uid }
         } else {
-            attributes.size = Int64(try information(of: resource).count)
+            attributes.size = Int64(try information(of: resource, for: caller).count)
         }
         attributes.blocks = (attributes.size + 511) / 512
         return attributes
     }
 
     /// What `info.json` says.
-    func information(of resource: AssetLibrary.Resource) throws(OperationFailure) -> [UInt8] {
-        try refusing { () throws(LibraryError) in try library.information(of: resource) }
+    func information(
+        of resource: AssetLibrary.Resource,
+        for caller: Caller
+    ) throws(OperationFailure) -> [UInt8] {
+        try refusing { () throws(LibraryError) in try library.information(of: resource, for: uploader(caller)) }
     }
 
     // MARK: Telling
@@ -218,7 +229,7 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in
             try library.makeResource(id, mode: mode, by: uploader(caller))
         }
-        return try entry(of: View.resource(id).id)
+        return try entry(of: View.resource(id).id, for: caller)
     }
 }
 

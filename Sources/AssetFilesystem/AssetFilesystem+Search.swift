@@ -13,7 +13,7 @@ extension AssetFilesystem {
             guard name.bytes.first != UInt8(ascii: ".") else { throw .missingForNow }
             let text = SearchQuery.text(ofName: name.description)
             _ = try query(text, for: caller)
-            return try entry(of: View.query(queries.number(of: text)).id)
+            return try entry(of: View.query(queries.number(of: text)).id, for: caller)
         }
         let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
         guard let id = Int64(String(decoding: digits, as: UTF8.self)).map(AssetID.init) else { throw .missingForNow }
@@ -71,14 +71,14 @@ extension AssetFilesystem {
     }
 
     /// Where a link to something that was found leads.
-    func target(of asset: AssetID) throws(OperationFailure) -> [UInt8] {
-        try Array("../../".utf8) + found(asset).path
+    func target(of result: View, _ asset: AssetID, for caller: Caller) throws(OperationFailure) -> [UInt8] {
+        try Array("../../".utf8) + found(result, asset, for: caller).path
     }
 
     /// Attributes of a link to something that was found.
-    func attributesOfResult(_ view: View) throws(OperationFailure) -> Attributes? {
+    func attributesOfResult(_ view: View, for caller: Caller) throws(OperationFailure) -> Attributes? {
         guard case .result(let asset, _) = view else { return nil }
-        return attributes(try found(asset))
+        return attributes(try found(view, asset, for: caller))
     }
 
     /// The answer for a link to something that was found.
@@ -101,9 +101,14 @@ extension AssetFilesystem {
         )
     }
 
-    private func found(_ asset: AssetID) throws(OperationFailure) -> AssetLibrary.Found {
-        let found = try refusing { () throws(LibraryError) in try library.found([asset], for: Uploader()) }
-        guard let found = found.first else { throw .missingForNow }
+    /// What a link leads to for a caller: with another of the asset's names it would be another link.
+    private func found(
+        _ result: View,
+        _ asset: AssetID,
+        for caller: Caller
+    ) throws(OperationFailure) -> AssetLibrary.Found {
+        let found = try refusing { () throws(LibraryError) in try library.found([asset], for: uploader(caller)) }
+        guard let found = found.first, found.view == result else { throw .missingForNow }
         return found
     }
 }

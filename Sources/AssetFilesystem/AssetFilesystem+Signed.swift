@@ -34,13 +34,13 @@ extension AssetFilesystem {
             clearDropped()
             let token = name.description
             _ = try refusing { () throws(LibraryError) in try library.capability(token) }
-            return try entry(of: View.capability(signedPaths.tokens.number(of: token)).id)
+            return try entry(of: View.capability(signedPaths.tokens.number(of: token)).id, for: caller)
         }
         let capability = try capability(number)
         switch capability.kind {
         case .read:
             guard try signedFile(capability).name == name else { throw .missingForNow }
-            return try entry(of: View.capabilityFile(number).id)
+            return try entry(of: View.capabilityFile(number).id, for: caller)
         case .upload:
             let own = SignedPaths.Name(path: number, name: name.bytes, uid: caller.uid)
             guard let drop = signedPaths.drop(own) else { throw .missingForNow }
@@ -67,7 +67,8 @@ extension AssetFilesystem {
             throw OperationFailure(LibraryError.notFound)
         }
         let node = try capability.kind == .read ? signedFile(capability).node : signedFolder(capability)
-        let modified = node.modified.rawValue
+        // A box tells nothing of when others have put files into the folder.
+        let (modified, changed) = capability.kind == .read ? (node.modified, node.changed) : (mounted, mounted)
         var attributes = Attributes(
             inode: view.id.inode,
             // A box can be opened, for tools that must, and shows nothing.
@@ -77,9 +78,9 @@ extension AssetFilesystem {
             gid: owner.gid,
             size: 4096,
             blocks: 0,
-            accessed: modified,
-            modified: modified,
-            changed: node.changed.rawValue
+            accessed: modified.rawValue,
+            modified: modified.rawValue,
+            changed: changed.rawValue
         )
         if case .capabilityFile = view {
             let shown = try overlaid(node, readAt: library.verdictCount)

@@ -40,6 +40,7 @@ extension AssetFilesystem {
             guard !Self.isOwn(name) else { throw OperationFailure(LibraryError.readOnly) }
             let resource = try resource(id, for: caller)
             let folder = resource.folder.id
+            try refuseUnlessMayChange(folder, for: caller)
             let isFinal = try isFinal(name, folder)
             // The file itself gets another name in its folder.
             if let moved, moved.folder == folder, moved.name == resource.name, name != moved.name, isFinal {
@@ -61,6 +62,7 @@ extension AssetFilesystem {
             return Spot(folder: folder, name: own, isAlias: true, replaced: resource, isReplacement: true)
         case .alternatives(let id):
             let resource = try resource(id, for: caller)
+            try refuseUnlessMayChange(resource.folder.id, for: caller)
             if makes { try refuseInSticky(resource, "alternatives of a file are its owner's to add", for: caller) }
             guard let folder = try alternatives(of: id, makes: makes) else {
                 throw OperationFailure(LibraryError.notFound)
@@ -68,6 +70,14 @@ extension AssetFilesystem {
             return Spot(folder: folder, name: name)
         default: throw OperationFailure(LibraryError.readOnly)
         }
+    }
+
+    /// Refuses a change to a folder by a view of it: its access list may give the caller less than the view's mode says.
+    private func refuseUnlessMayChange(_ folder: NodeID, for caller: Caller) throws(OperationFailure) {
+        let mayChange = try refusing { () throws(LibraryError) in
+            try library.mayChange(folder, by: uploader(caller))
+        }
+        guard mayChange else { throw OperationFailure(.permissionDenied) }
     }
 
     /// Refuses a change to an asset of another user whose file is in a sticky folder.

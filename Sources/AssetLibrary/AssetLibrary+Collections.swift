@@ -91,7 +91,7 @@ extension AssetLibrary {
     }
 
     /// What a group's `info.json` says, with Uploadcare's names, on one line; the place of a member that is gone is empty.
-    public func groupInformation(_ id: NodeID) throws(LibraryError) -> [UInt8] {
+    public func groupInformation(_ id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8] {
         try read { records in
             guard let name = try records.anyEntry(of: id)?.name, let created = try records.groupCreated(id) else {
                 throw LibraryError.notFound
@@ -109,11 +109,11 @@ extension AssetLibrary {
                 file.add("id", member.rawValue)
                 file.add("uuid", asset.uuidText)
                 // Who may see the group need not be one who may read all of its members.
-                guard record.effectiveMode & 0o004 != 0 else {
+                guard record.effectiveMode & 0o004 != 0, record.access?.isHidden != true else {
                     files.append(String(decoding: file.bytes, as: UTF8.self))
                     continue
                 }
-                file.add("filename", try records.anyEntry(of: node)?.name)
+                file.add("filename", try shownEntry(of: node, for: reader, records)?.name)
                 file.add("original_filename", try? EntryName(asset.originalName))
                 file.add("size", record.size)
                 file.add("mime_type", try records.finding(named: "mime_type", of: member))

@@ -28,7 +28,7 @@ extension AssetLibrary {
         switch AttributeName(name) {
         case .unsupported: throw .unsupportedAttribute(text)
         case .nameless: throw Self.nameless(text)
-        case .policy(let key): value = try policy(key, of: id).map { Array($0.utf8) }
+        case .policy(let key): value = try policy(key, of: id, for: reader).map { Array($0.utf8) }
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
         case .computed(let key): value = try computedBytes(key, of: id, for: reader)
         case .action: value = nil
@@ -49,28 +49,39 @@ extension AssetLibrary {
     /// Names of the extended attributes that have been set, and of the fields that the file itself has.
     ///
     /// What is computed is not among them: copying tools would try to set it.
-    public func extendedAttributeNames(of id: NodeID) throws(LibraryError) -> [[UInt8]] {
+    /// Who may not read the file or folder learns of none in `user.`.
+    public func extendedAttributeNames(
+        of id: NodeID,
+        for reader: Uploader = Uploader()
+    ) throws(LibraryError) -> [[UInt8]] {
         try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
-            let isPrivate = node.access?.isPrivate == true
-            let own =
-                try records.ownAttributeNames(of: id).filter {
-                    $0 != AttributeName.error && $0 != Array(KernelAttributes.flags.utf8)
-                        && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
-                } + lifeNames(of: node, records)
-            if node.isFolder {
-                return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
-            }
-            guard let asset = node.asset else { return own }
-            // Fields come first: a tool that sets names in this order sets a desktop's name last, which the field's own would displace.
-            let fields = try records.fields(of: asset).filter {
-                $0.isOwn ? $0.attribute == nil : $0.field.isListedWhenExtracted
-            }
-            let listed =
-                try fields.map { AttributeName.bytes(of: $0.field) }
-                + records.desktopNames(of: asset).map { Array($0.utf8) }
-            return listed + own.filter { !listed.contains($0) }
+            let names = try attributeNames(of: node, records)
+            guard try !names.isEmpty && !allows(4, to: reader, on: id, records) else { return names }
+            return names.filter { !$0.starts(with: Array("user.".utf8)) }
         }
+    }
+
+    private func attributeNames(of node: NodeRecord, _ records: Records) throws -> [[UInt8]] {
+        let id = node.id
+        let isPrivate = node.access?.isPrivate == true
+        let own =
+            try records.ownAttributeNames(of: id).filter {
+                !AttributeName.isError($0) && $0 != Array(KernelAttributes.flags.utf8)
+                    && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
+            } + lifeNames(of: node, records)
+        if node.isFolder {
+            return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
+        }
+        guard let asset = node.asset else { return own }
+        // Fields come first: a tool that sets names in this order sets a desktop's name last, which the field's own would displace.
+        let fields = try records.fields(of: asset).filter {
+            $0.isOwn ? $0.attribute == nil : $0.field.isListedWhenExtracted
+        }
+        let listed =
+            try fields.map { AttributeName.bytes(of: $0.field) }
+            + records.desktopNames(of: asset).map { Array($0.utf8) }
+        return listed + own.filter { !listed.contains($0) }
     }
 
     /// Sets an extended attribute of up to 64 KiB.
@@ -87,9 +98,9 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         do throws(LibraryError) {
             try set(name, of: id, to: value, presence, mayKeepSetgid: mayKeepSetgid, by: uploader)
-            refusedAttributes.forget(id)
+            refusedAttributes.forget(id, of: uploader.uid)
         } catch {
-            refusedAttributes.note(error, of: id)
+            refusedAttributes.note(error, of: id, for: uploader.uid)
             throw error
         }
     }
@@ -205,7 +216,9 @@ extension AssetLibrary {
         case .alternateStore: return try removeStore(text, of: id, by: uploader)
         case .field(let field): return try removeFieldAttribute(name, field, of: id, by: uploader)
         case .rating: return try removeFieldAttribute(name, .rank, of: id, by: uploader)
-        case .free, .mediaType, .accessList, .defaultList, .computed, .flag, .action: break
+        case .computed("error"): return try removeError(of: id, by: uploader)
+        case .computed: throw .noSuchAttribute
+        case .free, .mediaType, .accessList, .defaultList, .flag, .action: break
         }
         try write { records in
             guard try records.node(id) != nil else { throw LibraryError.notFound }
@@ -219,6 +232,21 @@ extension AssetLibrary {
             try records.deleteExtendedAttribute(name, of: id)
             try records.addLinks(0, to: id, at: .now)
         }
+    }
+
+    /// Forgets the reason of a user's last refusal; for root, of everybody's.
+    private func removeError(of id: NodeID, by uploader: Uploader) throws(LibraryError) {
+        let wasNoted = refusedAttributes.forget(id, of: uploader.uid)
+        let wasKept = try write { records in
+            let own = AttributeName.error(of: uploader.uid)
+            let names = try records.extendedAttributeNames(of: id).filter {
+                uploader.uid == 0 ? AttributeName.isError($0) : $0 == own
+            }
+            for name in names { try records.deleteExtendedAttribute(name, of: id) }
+            if !names.isEmpty { try records.addLinks(0, to: id, at: .now) }
+            return !names.isEmpty
+        }
+        guard wasNoted || wasKept else { throw .noSuchAttribute }
     }
 
     /// Copying tools set what they have read: that is accepted when it says what is so.

@@ -75,7 +75,10 @@ extension AssetLibrary {
     // MARK: Showing
 
     /// The state of one, a JSON object on one line, with Uploadcare's words; nil where there is none of that token.
-    public func fetchJob(_ id: Int64) throws(LibraryError) -> (record: FetchRecord, text: [UInt8])? {
+    public func fetchJob(
+        _ id: Int64,
+        for reader: Uploader
+    ) throws(LibraryError) -> (record: FetchRecord, text: [UInt8])? {
         let progress = fetches.progress(of: id)
         return try read { records in
             guard let record = try records.fetch(id) else { return nil }
@@ -86,12 +89,13 @@ extension AssetLibrary {
             job.add("status", isRunning ? "progress" : record.state == .progress ? "waiting" : record.state.rawValue)
             let request = try? FetchRequest(record.request)
             job.add("url", request?.url)
-            if let folder = try records.node(record.folder) {
+            // Both may have been moved to where the user must not go.
+            if let folder = try records.node(record.folder), try mayReach(folder.id, reader, records) {
                 job.add("folder", try rulebook.of(folder.id, records).path)
             }
             job.add(
                 "filename",
-                try record.asset.flatMap { try rulebook.path(of: $0, records) } ?? request?.name?.description
+                try record.asset.flatMap { try shownPath(of: $0, for: reader, records) } ?? request?.name?.description
             )
             if isRunning {
                 job.add("done", progress?.done)
@@ -196,11 +200,7 @@ extension AssetLibrary {
         try write { records in
             try records.setFetch(record.id, to: .error, problem: problem, at: .now)
             if try records.node(record.folder) != nil {
-                try records.setExtendedAttribute(
-                    AttributeName.error,
-                    of: record.folder,
-                    to: Array(problem.sentence.utf8)
-                )
+                try records.setError(problem.sentence, of: record.folder, for: record.uid)
             }
             try records.append(.fetchFailed, of: nil, at: nil, by: record.uid) {
                 $0.add("token", record.token)
@@ -209,7 +209,7 @@ extension AssetLibrary {
                 $0.add("error_code", problem.code.rawValue)
             }
         }
-        refusedAttributes.forget(record.folder)
+        refusedAttributes.forget(record.folder, of: record.uid)
     }
 
     /// Forgets what has ended long ago.

@@ -215,27 +215,41 @@ extension Records {
 /// ## Concurrency
 /// `sentences` is held for a moment only.
 final class RefusedAttributes: Sendable {
-    private let sentences = Mutex<[NodeID: String]>([:])
+    /// Of each file or folder the last sentence for each user, the newest at the end.
+    private let sentences = Mutex<[NodeID: [(uid: UInt32, text: String)]]>([:])
     private static let limit = 1000
+    private static let userLimit = 32
 
-    func note(_ error: LibraryError, of id: NodeID) {
+    func note(_ error: LibraryError, of id: NodeID, for uid: UInt32) {
         switch error {
         case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch:
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
+                let others = ($0[id] ?? []).filter { $0.uid != uid }.suffix(Self.userLimit - 1)
                 // Also getfattr(1) prints it.
-                $0[id] = Shown.sentence(error.description)
+                $0[id] = others + [(uid, Shown.sentence(error.description))]
             }
         // What another attempt was told is no longer the reason of the last.
-        default: forget(id)
+        default: forget(id, of: uid)
         }
     }
 
+    /// Forgets a user's sentence; root's with everybody's.
     /// - Returns: whether there was one.
     @discardableResult
-    func forget(_ id: NodeID) -> Bool { sentences.withLock { $0.removeValue(forKey: id) } != nil }
+    func forget(_ id: NodeID, of uid: UInt32) -> Bool {
+        sentences.withLock {
+            guard let known = $0[id] else { return false }
+            let others = known.filter { uid != 0 && $0.uid != uid }
+            $0[id] = others.isEmpty ? nil : others
+            return others.count < known.count
+        }
+    }
 
-    func sentence(of id: NodeID) -> String? { sentences.withLock { $0[id] } }
+    /// Returns a user's sentence; for root, the last of anybody's.
+    func sentence(of id: NodeID, for uid: UInt32) -> String? {
+        sentences.withLock { $0[id]?.last { uid == 0 || $0.uid == uid }?.text }
+    }
 }
 
 extension LibraryError {

@@ -42,23 +42,23 @@ extension AssetLibrary {
     ) throws(LibraryError) -> String? {
         try settleIfQuick(id)
         let disks = key == "info" && id == .folders ? blobs.storeStatistics : [:]
-        if key.hasPrefix("md5_") { return try md5(of: id, isFirst: key == "md5_at_upload") }
+        if key.hasPrefix("md5_") { return try md5(of: id, isFirst: key == "md5_at_upload", for: reader) }
         return try read { records in
             if key == "error" {
-                if let reason = refusedAttributes.sentence(of: id) { return reason }
-                if let reason = try records.extendedAttribute(AttributeName.error, of: id) {
+                if let reason = refusedAttributes.sentence(of: id, for: reader.uid) { return reason }
+                if let reason = try records.extendedAttribute(AttributeName.error(of: reader.uid), of: id) {
                     return Shown.sentence(String(decoding: reason, as: UTF8.self))
                 }
             }
             if key == "info", id == .folders {
-                return String(decoding: try libraryInformation(disks, records).bytes, as: UTF8.self)
+                return String(decoding: try libraryInformation(disks, for: reader, records).bytes, as: UTF8.self)
             }
             if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
             if key == "id", collections.isSealed(id) { return try records.anyEntry(of: id)?.name.description }
             let isWaiting = isWaiting(id)
             guard let node = try records.node(id), let assetID = node.asset, let asset = try records.asset(assetID)
             else {
-                return isWaiting ? try pendingInformation(key, of: id, records) : nil
+                return isWaiting ? try pendingInformation(key, of: id, for: reader, records) : nil
             }
             if key == "status", isWaiting { return "processing" }
             if Self.foundKeys.contains(key) {
@@ -68,7 +68,7 @@ extension AssetLibrary {
             switch key {
             case "id": return "\(assetID)"
             case "uuid": return asset.uuidText
-            case "filename": return try (records.anyEntry(of: id)?.name ?? records.trashedName(of: asset))?.description
+            case "filename": return try shownName(of: node, asset, for: reader, records)?.description
             case "original_filename": return String(decoding: asset.originalName, as: UTF8.self)
             case "created": return asset.created.description
             case "uploaded": return newest.first?.created.description
@@ -84,12 +84,13 @@ extension AssetLibrary {
             case "store": return try records.storeName(of: assetID)
             case "integrity": return try records.integrity(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
-            case "path": return try path(of: id, asset, records)
+            case "path": return try path(of: id, asset, for: reader, records)
             case "trashed": return asset.trashed?.description
             case "trashed_until": return try records.trashed(assetID)?.until.description
             case "duplicates":
                 return try duplicates(of: assetID, for: reader, records).map(String.init).joined(separator: ",")
-            case "info": return String(decoding: try information(of: node, asset, records).bytes, as: UTF8.self)
+            case "info":
+                return String(decoding: try information(of: node, asset, for: reader, records).bytes, as: UTF8.self)
             default: return nil
             }
         }
@@ -105,16 +106,27 @@ extension AssetLibrary {
     }
 
     /// What `info.json` of an asset says, on one line.
-    public func information(of resource: Resource) throws(LibraryError) -> [UInt8] {
+    public func information(of resource: Resource, for reader: Uploader) throws(LibraryError) -> [UInt8] {
         if let node = resource.node { try settleIfQuick(node.id) }
         return try read { records in
             let node = try resource.node.flatMap { try records.node($0.id) } ?? resource.folder
-            return try information(of: node, resource.asset, records).bytes + [0x0A]
+            return try information(of: node, resource.asset, for: reader, records).bytes + [0x0A]
         }
     }
 
     /// What the library holds: the value of `user.asset.info` of `folders/`.
-    private func libraryInformation(_ disks: [Int64: statvfs], _ records: Records) throws -> JSONObject {
+    ///
+    /// What others store tells of their contents, and is for the mount's owner and root; the others learn the next asset's number.
+    private func libraryInformation(
+        _ disks: [Int64: statvfs],
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> JSONObject {
+        if reader.uid != 0, reader.uid != getuid() {
+            var info = JSONObject()
+            info.add("next_id", try records.lastAsset().rawValue + 1)
+            return info
+        }
         let counts = try records.counts()
         let disk = try diskStatistics()
         let block = Int64(clamping: disk.f_frsize)
@@ -136,8 +148,15 @@ extension AssetLibrary {
     }
 
     /// The little that is known of a file that is read for its first verdict.
-    private func pendingInformation(_ key: String, of id: NodeID, _ records: Records) throws -> String? {
-        guard let node = try records.node(id), let entry = try records.anyEntry(of: id) else { return nil }
+    private func pendingInformation(
+        _ key: String,
+        of id: NodeID,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> String? {
+        guard let node = try records.node(id), let entry = try shownEntry(of: id, for: reader, records) else {
+            return nil
+        }
         let path = try rulebook.place(entry.name, in: entry.parent, records).path
         switch key {
         case "status": return "processing"
@@ -159,11 +178,28 @@ extension AssetLibrary {
     }
 
     /// Where a file is below `folders/`, or was before it was removed.
-    private func path(of id: NodeID, _ asset: AssetRecord, _ records: Records) throws -> String? {
-        if let entry = try records.anyEntry(of: id) {
+    private func path(
+        of id: NodeID,
+        _ asset: AssetRecord,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> String? {
+        if let entry = try shownEntry(of: id, for: reader, records) {
             return try rulebook.place(entry.name, in: entry.parent, records).path
         }
-        return try records.trashed(asset.id)?.path
+        return try shownTrashRecord(of: id, asset.id, for: reader, records)?.path
+    }
+
+    /// The name that a user is told of a file, or the one that it had before it was removed.
+    private func shownName(
+        of node: NodeRecord,
+        _ asset: AssetRecord,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> EntryName? {
+        if let entry = try shownEntry(of: node.id, for: reader, records) { return entry.name }
+        guard asset.trashed != nil else { return nil }
+        return try shownTrashRecord(of: node.id, asset.id, for: reader, records).flatMap { try? EntryName($0.name) }
     }
 
     /// The ids of other assets that have the same content and that somebody may read, at most a hundred.
@@ -175,14 +211,21 @@ extension AssetLibrary {
         guard let blob = try records.currentBlob(of: asset) else { return [] }
         var found: Set<Int64> = []
         try records.holders(of: blob) { holder in
-            if holder.asset != asset, try mayRead(holder.node, reader, records) { found.insert(holder.asset.rawValue) }
+            if holder.asset != asset, try isListed(holder.node, for: reader, records) {
+                found.insert(holder.asset.rawValue)
+            }
             return found.count < 100
         }
         return found.sorted()
     }
 
     /// All that is known of an asset; docs/SEMANTICS.md has the shape.
-    private func information(of node: NodeRecord, _ asset: AssetRecord, _ records: Records) throws -> JSONObject {
+    private func information(
+        of node: NodeRecord,
+        _ asset: AssetRecord,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> JSONObject {
         let versions = try records.versions(of: asset.id)
         let findings = try records.findings(of: asset.id)
         let found = Dictionary(findings.map { ($0.name, $0.json) }, uniquingKeysWith: { $1 })
@@ -190,8 +233,8 @@ extension AssetLibrary {
         info.add("id", asset.id.rawValue)
         info.add("uuid", asset.uuidText)
         info.add("node", node.id.rawValue)
-        info.add("filename", try records.anyEntry(of: node.id)?.name ?? records.trashedName(of: asset))
-        info.add("path", bytes: try pathBytes(of: node.id, asset, records))
+        info.add("filename", try shownName(of: node, asset, for: reader, records))
+        info.add("path", bytes: try pathBytes(of: node.id, asset, for: reader, records))
         info.add("access", node.access?.name)
         info.add("trashed", asset.trashed?.description)
         info.add("original_filename", try? EntryName(asset.originalName))
@@ -264,10 +307,6 @@ extension AssetRecord {
 }
 
 extension Records {
-    fileprivate func trashedName(of asset: AssetRecord) throws -> EntryName? {
-        asset.trashed == nil ? nil : try trashed(asset.id).flatMap { try? EntryName($0.name) }
-    }
-
     fileprivate func status(of asset: AssetRecord) throws -> String {
         if asset.infection != nil { return "infected" }
         switch try extraction(of: asset.id)?.state {

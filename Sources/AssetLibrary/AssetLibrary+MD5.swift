@@ -11,8 +11,9 @@ extension AssetLibrary {
     /// Up to so many bytes an MD5 is computed on the thread of a request: some 5 ms.
     private static let quickMD5Bytes: Int64 = 2 << 20
 
-    /// The MD5 of an asset's first content, or of its present one, in hexadecimal digits.
-    func md5(of id: NodeID, isFirst: Bool) throws(LibraryError) -> String? {
+    /// The MD5 of an asset's first content, or of its present one, in hexadecimal digits; nil where the reader could not read that.
+    func md5(of id: NodeID, isFirst: Bool, for reader: Uploader) throws(LibraryError) -> String? {
+        if isFirst, try !mayKnowFirst(of: id, reader) { return nil }
         var first: [UInt8]?
         let found = try read { records -> (BlobID?, Digest?, Int64)? in
             guard let asset = try records.node(id)?.asset else { return nil }
@@ -31,6 +32,17 @@ extension AssetLibrary {
             throw .busy("The MD5 of the \(size) bytes is being computed; ask again in a while.")
         }
         return try computeMD5(of: blob, digest, size: size) { false }.hexadecimal
+    }
+
+    /// Whether a user may know of an asset's first content: who could read it when it stood; where it is not kept, the file's owner.
+    private func mayKnowFirst(of id: NodeID, _ reader: Uploader) throws(LibraryError) -> Bool {
+        if reader.uid == 0 { return true }
+        return try read { records in
+            guard let node = try records.node(id), let asset = node.asset, node.uid != reader.uid else { return true }
+            let versions = try records.versions(of: asset)
+            guard let first = versions.last, first.number == 1 else { return false }
+            return versions.count == 1 || reader.couldRead(first)
+        }
     }
 
     private func computeMD5(

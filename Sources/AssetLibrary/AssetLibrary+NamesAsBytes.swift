@@ -7,26 +7,39 @@ extension AssetLibrary {
     func computedBytes(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8]? {
         try settleIfQuick(id)
         if let path = try signedPath(key, of: id, for: reader) { return path }
-        if let name = try nameBytes(key, of: id) { return name }
+        if let name = try nameBytes(key, of: id, for: reader) { return name }
         return try computed(key, of: id, for: reader).map { Array($0.utf8) }
     }
 
     /// Reads an attribute that is a name or a path; nil for all others, and where there is none.
-    private func nameBytes(_ key: String, of id: NodeID) throws(LibraryError) -> [UInt8]? {
+    private func nameBytes(
+        _ key: String,
+        of id: NodeID,
+        for reader: Uploader
+    ) throws(LibraryError) -> [UInt8]? {
         guard ["filename", "original_filename", "path"].contains(key) else { return nil }
         return try read { records in
             guard let assetID = try records.node(id)?.asset, let asset = try records.asset(assetID) else { return nil }
             return switch key {
-            case "path": try pathBytes(of: id, asset, records)
-            case "filename": try records.anyEntry(of: id)?.name.bytes ?? records.trashed(assetID)?.name
+            case "path": try pathBytes(of: id, asset, for: reader, records)
+            case "filename":
+                try shownEntry(of: id, for: reader, records)?.name.bytes
+                    ?? shownTrashRecord(of: id, assetID, for: reader, records)?.name
             default: asset.originalName
             }
         }
     }
 
     /// Where a file is below `folders/`, or was before it was removed.
-    func pathBytes(of id: NodeID, _ asset: AssetRecord, _ records: Records) throws -> [UInt8]? {
-        guard let entry = try records.anyEntry(of: id) else { return try records.trashed(asset.id)?.pathBytes }
+    func pathBytes(
+        of id: NodeID,
+        _ asset: AssetRecord,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> [UInt8]? {
+        guard let entry = try shownEntry(of: id, for: reader, records) else {
+            return try shownTrashRecord(of: id, asset.id, for: reader, records)?.pathBytes
+        }
         return try records.pathBytes(of: rulebook.place(entry.name, in: entry.parent, records))
     }
 }

@@ -5,11 +5,13 @@ internal import Synchronization
 // What folders say about uploads, and what people say of single assets against it.
 extension AssetLibrary {
     /// What a folder itself says; with `effective`, all that holds in it, or in the folder that a file is in, as JSON.
-    func policy(_ key: String, of id: NodeID) throws(LibraryError) -> String? {
+    func policy(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> String? {
         try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             if key == "effective" {
-                guard let folder = node.isFolder ? id : try records.anyEntry(of: id)?.parent else { return nil }
+                guard let folder = node.isFolder ? id : try shownEntry(of: id, for: reader, records)?.parent else {
+                    return nil
+                }
                 return String(decoding: try rulebook.of(folder, records).effective.bytes, as: UTF8.self)
             }
             return node.isFolder ? try records.policies(of: id).first { $0.key == key }?.value : nil

@@ -25,22 +25,27 @@ extension AssetLibrary {
         let now = clock.now
         return try read { records in
             guard let asset = try records.asset(id) else { return nil }
-            guard let found = try records.nodes(showing: id).first, let node = try records.node(found),
-                let entry = try records.anyEntry(of: found), let folder = try records.node(entry.parent)
-            else {
-                guard let folder = try records.node(named: id.folderName, in: .unfiled) else { return nil }
-                var rights = folder
-                if let record = try records.trashed(id) {
-                    // What is in the trash is its owner's alone.
-                    guard let file = try record.node.flatMap({ try records.node($0) }) else { return nil }
-                    guard reader.uid == 0 || reader.uid == file.uid else { return nil }
-                    rights = file
-                    rights.mode &= ~0o077
-                }
-                return Resource(asset: asset, node: nil, name: nil, folder: folder, rights: rights)
+            if let found = try records.nodes(showing: id).first, let node = try records.node(found),
+                try records.anyEntry(of: found) != nil
+            {
+                guard !node.isExpired(at: now), try mayRead(found, reader, records),
+                    let entry = try shownEntry(of: found, for: reader, records),
+                    let folder = try records.node(entry.parent)
+                else { return nil }
+                return Resource(asset: asset, node: node, name: entry.name, folder: folder, rights: node)
             }
-            guard !node.isExpired(at: now), try mayRead(found, reader, records) else { return nil }
-            return Resource(asset: asset, node: node, name: entry.name, folder: folder, rights: node)
+            guard let folder = try records.node(named: id.folderName, in: .unfiled) else { return nil }
+            var rights = folder
+            if let record = try records.trashed(id) {
+                // What is in the trash is its owner's alone.
+                guard let file = try record.node.flatMap({ try records.node($0) }) else { return nil }
+                guard reader.uid == 0 || reader.uid == file.uid else { return nil }
+                rights = file
+                rights.mode &= ~0o077
+            } else if try !allows(5, to: reader, on: folder.id, records) {
+                return nil
+            }
+            return Resource(asset: asset, node: nil, name: nil, folder: folder, rights: rights)
         }
     }
 
@@ -75,9 +80,11 @@ extension AssetLibrary {
     /// ResourceSpace's `create_resource`. A number is given once: one that an asset has had is refused.
     public func makeResource(_ id: AssetID, mode: UInt32, by uploader: Uploader) throws(LibraryError) {
         try space.take(4096)
+        // That there is such an asset is for those who may see it to hear: to others, it is a number that has been given.
+        let isSeen = try resource(id, for: uploader) != nil
         try write { records in
-            guard try records.asset(id) == nil else { throw LibraryError.nameTaken(try id.folderName) }
-            guard try id.rawValue > records.lastAsset().rawValue else {
+            if isSeen { throw LibraryError.nameTaken(try id.folderName) }
+            guard try id.rawValue > records.lastAsset().rawValue, try records.asset(id) == nil else {
                 throw LibraryError.notPermitted("The number \(id) has been an asset's; a number is given once.")
             }
             guard id.rawValue <= Self.highestResource else {

@@ -63,7 +63,7 @@ extension AssetLibrary {
                     guard let folder = try folder(path, for: reader, records) else {
                         throw LibraryError.invalid("in: there is no folder “\(path)”.")
                     }
-                    scope.folders[path] = try records.folders(below: folder)
+                    scope.folders[path] = try folders(below: folder, for: reader, records)
                 case .digest(let digest): scope.blobs[digest] = try records.blob(digest)
                 default: break
                 }
@@ -90,7 +90,9 @@ extension AssetLibrary {
             var folders: [NodeID: [UInt8]?] = [:]
             return try assets.compactMap { asset in
                 for (node, parent, name) in try records.files(showing: asset) {
-                    guard !node.isExpired(at: clock.now), try mayRead(node.id, reader, records) else { continue }
+                    guard !node.isExpired(at: clock.now), try mayRead(node.id, reader, records),
+                        try mayReach(parent, reader, records)
+                    else { continue }
                     let folder = try folders[parent] ?? records.pathInMount(of: parent)
                     folders[parent] = folder
                     guard let folder else { continue }

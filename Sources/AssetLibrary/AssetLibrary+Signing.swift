@@ -17,7 +17,7 @@ extension AssetLibrary {
         do throws(LibraryError) {
             return try sign(key, of: id, for: reader)
         } catch {
-            refusedAttributes.note(error, of: id)
+            refusedAttributes.note(error, of: id, for: reader.uid)
             throw error
         }
     }

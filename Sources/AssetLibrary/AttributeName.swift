@@ -105,6 +105,12 @@ enum AttributeName {
     /// Where a folder has the reason for which the last upload into it was refused.
     static let error = Array("user.asset.error".utf8)
 
+    /// Where a folder has the reason for a user; root's is the last of anybody's.
+    static func error(of uid: UInt32) -> [UInt8] { uid == 0 ? error : error + Array(".\(uid)".utf8) }
+
+    /// Whether an attribute is such a reason.
+    static func isError(_ name: [UInt8]) -> Bool { name == error || name.starts(with: error + [0x2E]) }
+
     /// Who may see a file.
     static let access = Array("user.asset.access".utf8)
 

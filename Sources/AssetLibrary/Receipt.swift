@@ -59,7 +59,14 @@ extension Records {
         var receipt = Receipt(.rejected, place, by: uid)
         (receipt.size, receipt.digest, receipt.refusal) = (content?.size, content?.digest, refusal)
         try append(receipt)
-        try setExtendedAttribute(AttributeName.error, of: place.parent, to: Array(refusal.sentence.utf8))
+        try setError(refusal.sentence, of: place.parent, for: uid)
+    }
+
+    /// Keeps the reason of a refusal on a folder, for the user who was refused and for root.
+    func setError(_ sentence: String, of folder: NodeID, for uid: UInt32) throws {
+        for name in Set([AttributeName.error(of: uid), AttributeName.error]) {
+            try setExtendedAttribute(name, of: folder, to: Array(sentence.utf8))
+        }
     }
 
     /// An upload that made no version leaves a receipt.
@@ -84,7 +91,7 @@ extension AssetLibrary {
     func note(_ refusal: Refusal, at place: Place, by uid: UInt32, _ content: Content?, _ records: Records) throws {
         try records.append(refusal, at: place, by: uid, content)
         // This is the last reason, and not what was said of an attribute before.
-        refusedAttributes.forget(place.parent)
+        refusedAttributes.forget(place.parent, of: uid)
         log.notice("Refused \(place.path): \(refusal.sentence)")
     }
 }

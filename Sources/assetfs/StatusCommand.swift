@@ -24,6 +24,11 @@ struct StatusCommand: ParsableCommand {
         }
         if json { return Output.printJSON(text) }
         let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] ?? [:]
+        guard info["library"] != nil else {
+            throw ExitStatus.failed.because(
+                "What the library holds is for root and the user who has mounted it to see; df(1) shows what there is room for."
+            )
+        }
         func bytes(_ key: String, of members: [String: Any]? = nil) -> String {
             ByteCountFormatter.string(fromByteCount: Int64((members ?? info)[key] as? Int ?? 0), countStyle: .binary)
         }
