@@ -67,6 +67,8 @@ extension AssetLibrary {
                     "\(text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
                 )
             }
+            let growth = former.map { value.count - $0.count } ?? name.count + value.count
+            try refuseAttribute(of: node, growingBy: Int64(growth), records)
             try records.setFieldValue(field, of: node, to: value, as: name)
             let canonical = AttributeName.bytes(of: field)
             if name != canonical, node.asset != nil { try records.deleteExtendedAttribute(name, of: id) }
@@ -162,7 +164,7 @@ final class RefusedAttributes: Sendable {
 
     func note(_ error: LibraryError, of id: NodeID) {
         switch error {
-        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch:
+        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch, .refused:
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
                 $0[id] = error.description

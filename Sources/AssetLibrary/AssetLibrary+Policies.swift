@@ -10,7 +10,11 @@ extension AssetLibrary {
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             if key == "effective" {
                 guard let folder = node.isFolder ? id : try records.anyEntry(of: id)?.parent else { return nil }
-                return String(decoding: try rulebook.of(folder, records).effective.bytes, as: UTF8.self)
+                let rules = try rulebook.of(folder, records)
+                var effective = rules.effective
+                let quotas = try quotaInformation(of: rules, records)
+                if !quotas.isEmpty { effective.add("quotas", quotas) }
+                return String(decoding: effective.bytes, as: UTF8.self)
             }
             return node.isFolder ? try records.policies(of: id).first { $0.key == key }?.value : nil
         }
@@ -45,8 +49,17 @@ extension AssetLibrary {
             try records.setPolicy(key, of: id, to: text)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
+            try noteQuotas(key, records)
         }
-        usage.forget()
+    }
+
+    /// Counts again what folders hold, where what they may hold, or what of it may go, has changed.
+    private func noteQuotas(_ key: PolicyKey, _ records: Records) throws {
+        switch key {
+        case .quota: try usage.restart(records)
+        case .versions, .preset: usage.forget()
+        default: break
+        }
     }
 
     func removePolicy(_ key: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
@@ -58,8 +71,8 @@ extension AssetLibrary {
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
+            try noteQuotas(key, records)
         }
-        usage.forget()
     }
 
     /// Uploadcare's AutostoreDisabledError.

@@ -32,6 +32,7 @@ enum Schema {
             )
         }
         migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
+        migrator.registerMigration("16 shares") { try $0.execute(sql: shares) }
         return migrator
     }
 
