@@ -135,7 +135,9 @@ extension AssetFilesystem {
         let disk = try refusing { () throws(LibraryError) in try library.diskStatistics() }
         // Rounded down, also below nothing.
         let more = try reading { try $0.shownFreeBytes() } >> Int64(max(1, disk.f_frsize).trailingZeroBitCount)
-        func shown(_ free: UInt) -> UInt64 { UInt64(min(max(0, Int64(clamping: free) + more), Int64(clamping: disk.f_blocks))) }
+        func shown(_ free: UInt) -> UInt64 {
+            UInt64(min(max(0, Int64(clamping: free) + more), Int64(clamping: disk.f_blocks)))
+        }
         return FilesystemStatistics(
             blockSize: UInt64(disk.f_frsize),
             blocks: UInt64(disk.f_blocks),

@@ -217,7 +217,8 @@ extension AssetFilesystem {
         guard mayFill else {
             throw OperationFailure(
                 .permissionDenied,
-                cause: "Assets without a folder are for those who may write to folders/, and for the owner of their directory."
+                cause:
+                    "Assets without a folder are for those who may write to folders/, and for the owner of their directory."
             )
         }
     }

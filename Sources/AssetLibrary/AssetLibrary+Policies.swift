@@ -10,11 +10,7 @@ extension AssetLibrary {
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             if key == "effective" {
                 guard let folder = node.isFolder ? id : try records.anyEntry(of: id)?.parent else { return nil }
-                let rules = try rulebook.of(folder, records)
-                var effective = rules.effective
-                let quotas = try quotaInformation(of: rules, records)
-                if !quotas.isEmpty { effective.add("quotas", quotas) }
-                return String(decoding: effective.bytes, as: UTF8.self)
+                return String(decoding: try rulebook.of(folder, records).effective.bytes, as: UTF8.self)
             }
             return node.isFolder ? try records.policies(of: id).first { $0.key == key }?.value : nil
         }

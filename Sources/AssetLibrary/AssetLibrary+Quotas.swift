@@ -47,7 +47,9 @@ extension AssetLibrary {
     /// How many bytes that stay a file or folder brings to where it is moved.
     func movedBytes(_ node: NodeRecord, _ records: Records) throws -> Int64 {
         let records = node.isFolder ? try records.usage(below: node.id) : try records.usage(of: node)
-        let brought = records.filter { $0.kind == .alternatives || $0.kind == .attributes || node.isFolder && $0.kind == .files }
+        let brought = records.filter {
+            $0.kind == .alternatives || $0.kind == .attributes || node.isFolder && $0.kind == .files
+        }
         return brought.reduce(node.isFolder ? 0 : node.size) { $0 + $1.bytes }
     }
 
@@ -191,10 +193,12 @@ extension AssetLibrary {
         return isKept ? 0 : replaced
     }
 
-    /// What the folders with a quota hold that a folder is in.
-    func quotaInformation(of rules: FolderRules, _ records: Records) throws -> [JSONObject] {
-        guard usage.isTracking else { return [] }
-        return try rulebook.quotas(of: rules, records).map { quota in
+    /// What the folders with a quota hold that a folder is in, itself among them; nil where there is none.
+    func quotas(of folder: NodeID, _ records: Records) throws -> [JSONObject]? {
+        guard usage.isTracking else { return nil }
+        let quotas = try rulebook.of(folder, records).quotas
+        if quotas.isEmpty { return nil }
+        return try quotas.map { quota in
             let held = try usage.of(quota.folder, records, rulebook)
             var object = JSONObject()
             object.add("folder", "/" + (try rulebook.of(quota.folder, records).path))
@@ -203,6 +207,16 @@ extension AssetLibrary {
             for kind in UsageKind.allCases { object.add(kind.key, held.bytes[kind] ?? 0) }
             return object
         }
+    }
+
+    /// The value of `user.asset.info` of a folder; nil for what is none, or has no quota.
+    func quotaInformation(of id: NodeID, _ records: Records) throws -> JSONObject? {
+        guard usage.isTracking, try records.node(id)?.isFolder == true, let quotas = try quotas(of: id, records) else {
+            return nil
+        }
+        var information = JSONObject()
+        information.add("quotas", quotas)
+        return information
     }
 }
 
@@ -231,7 +245,8 @@ extension Refusal {
         sentence += "remove some of these, or raise user.policy.quota."
         if held.kept > 0 { sentence += " Former contents make room where user.policy.versions is not “all”." }
         if held.reclaimable > 0 {
-            sentence += " The \(held.reclaimable) bytes of the trash and of former contents make room by themselves and are not counted here."
+            sentence +=
+                " The \(held.reclaimable) bytes of the trash and of former contents make room by themselves and are not counted here."
         }
         return Refusal(kind: .quota, sentence: sentence)
     }

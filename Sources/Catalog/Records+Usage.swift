@@ -147,23 +147,23 @@ extension Records {
                 INSERT INTO usage_change SELECT folder, kind, bytes FROM (\(charges(of: old)));
             END;
             """
-            + triggers("entry", "parent, node") { moveNode("\($0).node") }
-            + triggers("version", "asset, size, superseded") { mark("\($0).asset") }
-            + triggers("field", "asset, name, value") { mark("\($0).asset") }
-            + triggers("extended_attribute", "node, name, value") { markNode("\($0).node") }
-            + trigger(
-                "node_changed",
-                "UPDATE OF size, asset ON node WHEN NEW.size <> OLD.size OR NEW.asset IS NOT OLD.asset",
-                mark("coalesce(OLD.asset, -OLD.id)")
-            )
-            + trigger(
-                "node_given",
-                "UPDATE OF asset ON node WHEN NEW.asset IS NOT OLD.asset",
-                mark("-OLD.id") + move("OLD.asset") + move("NEW.asset")
-            )
-            + trigger("node_gone", "DELETE ON node", mark("coalesce(OLD.asset, -OLD.id)"))
-            + trigger("asset_changed", "UPDATE OF trashed, trashed_home ON asset", move("OLD.id"))
-            + trigger("asset_gone", "DELETE ON asset", move("OLD.id"))
+                + triggers("entry", "parent, node") { moveNode("\($0).node") }
+                + triggers("version", "asset, size, superseded") { mark("\($0).asset") }
+                + triggers("field", "asset, name, value") { mark("\($0).asset") }
+                + triggers("extended_attribute", "node, name, value") { markNode("\($0).node") }
+                + trigger(
+                    "node_changed",
+                    "UPDATE OF size, asset ON node WHEN NEW.size <> OLD.size OR NEW.asset IS NOT OLD.asset",
+                    mark("coalesce(OLD.asset, -OLD.id)")
+                )
+                + trigger(
+                    "node_given",
+                    "UPDATE OF asset ON node WHEN NEW.asset IS NOT OLD.asset",
+                    mark("-OLD.id") + move("OLD.asset") + move("NEW.asset")
+                )
+                + trigger("node_gone", "DELETE ON node", mark("coalesce(OLD.asset, -OLD.id)"))
+                + trigger("asset_changed", "UPDATE OF trashed, trashed_home ON asset", move("OLD.id"))
+                + trigger("asset_gone", "DELETE ON asset", move("OLD.id"))
     }()
 
     /// Whether any folder has a quota.
@@ -176,7 +176,10 @@ extension Records {
 
     /// Ends noting it.
     public func endTrackingUsage() throws {
-        let triggers = try allOnce("SELECT name FROM sqlite_temp_master WHERE type = 'trigger' AND name LIKE 'usage_%'", []) {
+        let triggers = try allOnce(
+            "SELECT name FROM sqlite_temp_master WHERE type = 'trigger' AND name LIKE 'usage_%'",
+            []
+        ) {
             $0.text(0)
         }
         for trigger in triggers { try database.execute(sql: "DROP TRIGGER temp.\(trigger)") }

@@ -17,7 +17,8 @@ struct FreeSpaceTests {
         try withMountedLibrary(options: ["allow_other"], in: "/dev/shm") { mount in
             try run("chmod", "755", mount.scratch).check()
             try run(
-                "bash", "-c",
+                "bash",
+                "-c",
                 scriptPrelude(mount) + Self.prelude + """
                     cd $SCRATCH; for n in known new shared; do head -c $N /dev/urandom > $n; done; chmod 644 known new shared; cd $MOUNT
                     alice sh -c "umask 077; cat $SCRATCH/known > $A/k"; alice sh -c "cat $SCRATCH/shared > $A/s"

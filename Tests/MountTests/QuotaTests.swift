@@ -10,7 +10,7 @@ struct QuotaTests {
         setfattr -n user.policy.quota -v 1M folders/q; setfattr -n user.policy.versions -v 1000,P365D,PT0S folders/q
         Q=$MOUNT/folders/q/home; B=$MOUNT/folders/b
         bytes() { head -c $1 /dev/urandom; }
-        held() { getfattr --only-values -n user.policy.effective ${2:-folders/q} | python3 -c 'import json,sys; print(json.load(sys.stdin)["quotas"][0][sys.argv[1]])' $1; }
+        held() { getfattr --only-values -n user.asset.info ${2:-folders/q} | python3 -c 'import json,sys; print(json.load(sys.stdin)["quotas"][0][sys.argv[1]])' $1; }
         within() { [ $(held held) -le 1048576 ] || { echo "line ${BASH_LINENO[0]}: the folder holds $(held held)" >&2; exit 1; }; }
         edquot() { local said; said=$(LC_ALL=C "$@" 2>&1 > /dev/null) && { echo "line ${BASH_LINENO[0]}: this succeeded: $*" >&2; exit 1; }; case $said in *quota*) ;; *) echo "line ${BASH_LINENO[0]}: $said" >&2; exit 1;; esac; }
 
@@ -108,7 +108,7 @@ struct QuotaTests {
         let program = """
             import json, os, random, subprocess, sys
             chosen = random.Random(int(sys.argv[1])); q = "folders/q"
-            def held(): return json.loads(os.getxattr(q, "user.policy.effective"))["quotas"][0]
+            def held(): return json.loads(os.getxattr(q, "user.asset.info"))["quotas"][0]
             def again():
                 os.setxattr(q, "user.policy.quota", b"900K"); result = held(); return {k: v for k, v in result.items() if k != "limit"}
             folders = ["folders/q", "folders/q/s", "folders/q/s/t", "folders/b"]
