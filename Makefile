@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile killloop check format install bench bench-policies bench-lives bench-search clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile killloop check format install bench bench-policies bench-lives bench-search bench-neighbours clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -104,6 +104,10 @@ bench-lives: build
 # Searches of 200,000 assets, each compared with a look through everything: SEARCH='--assets 10000 --queries 200'.
 bench-search: build
 	python3 Benchmarks/search.py $(SEARCH)
+
+# What one user's worst does to another's open, read, write and stat. Needs root: NEIGHBOURS='--gib 1 --files 1000'.
+bench-neighbours: build
+	python3 Benchmarks/neighbours.py $(NEIGHBOURS)
 
 clean:
 	rm -rf .build

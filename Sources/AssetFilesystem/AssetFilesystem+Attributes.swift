@@ -104,6 +104,7 @@ extension AssetFilesystem {
             return try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
         }
         // truncate(2) on a path is an upload of its own.
+        let share = try shareOfOpenFiles(for: caller)
         try refusing { () throws(LibraryError) in
             let open = try library.open(
                 id,
@@ -113,7 +114,11 @@ extension AssetFilesystem {
                 insists: insists,
                 by: uploader(caller)
             )
-            defer { library.close(open, wasWriting: true) }
+            open.noteOpened()
+            defer {
+                library.close(open, wasWriting: true)
+                open.noteClosed(share)
+            }
             try library.truncate(open, to: size)
             try library.flush(open)
         }

@@ -9,10 +9,11 @@ extension AssetFilesystem {
     /// The kernel may keep its listing: it sees every change.
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
         let id = node(inode)
+        let share = try shareOfOpenFiles(for: caller)
         if case .query(let number) = View(id) {
-            return Opened(OpenViewHandle(found: try search(number, for: caller)))
+            return Opened(OpenViewHandle(found: try search(number, for: caller), share: share))
         }
-        var opened = Opened(OpenViewHandle())
+        var opened = Opened(OpenViewHandle(share: share))
         // What goes by itself, or is not for everybody to see, the kernel does not know of.
         if let view = View(id) {
             // They are for who knows them.

@@ -26,7 +26,7 @@ extension AssetFilesystem {
         if name.bytes.elementsEqual("system.posix_acl_access".utf8) {
             mayKeepSetgid = caller.isMember(of: try record(id).gid)
         }
-        let displaced = library.displacedName(by: name.bytes, of: id)
+        let others = library.otherNames(besides: name.bytes, of: id)
         try refusing { () throws(LibraryError) in
             try library.setExtendedAttribute(
                 name.bytes,
@@ -37,7 +37,10 @@ extension AssetFilesystem {
                 by: uploader(caller)
             )
         }
-        if let displaced { displacedNames.note(displaced, of: id, by: caller.pid) }
+        if !others.isEmpty {
+            let left = library.otherNames(besides: name.bytes, of: id)
+            for other in others where !left.contains(other) { displacedNames.note(other, of: id, by: caller.pid) }
+        }
         // Turned, the file has another content and size, of which the kernel knows nothing.
         if library.changesContent(name.bytes) {
             kernel.withLock { $0 }?.invalidateAttributes(inode)
@@ -55,24 +58,23 @@ extension AssetFilesystem {
     }
 
     /// Turning a picture may take seconds.
-    public func setsLater(_ name: Name, _ work: @escaping @Sendable () -> Void) -> Bool {
-        guard library.changesContent(name.bytes) else { return false }
-        return library.runErrand(work)
+    public func waitBeforeSetting(_ name: Name, for caller: Caller) -> RequestWait? {
+        guard library.changesContent(name.bytes) else { return nil }
+        return { [library] in library.runErrand(for: caller.uid, $0) }
     }
 
-    /// What a file says itself may not be known yet.
-    public func awaitAttribute(
-        _ name: Name,
-        of inode: InodeNumber,
-        isReady: @escaping @Sendable () -> Void
-    ) -> Bool {
+    /// What a file says itself may not be known yet, nor what is computed of it.
+    public func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait? {
         let id = node(inode)
-        guard View(id) == nil else { return false }
-        @Sendable func awaitValue() -> Bool {
-            library.awaitMD5(for: name.bytes, of: id, isReady: isReady)
-                || library.awaitExtraction(for: name.bytes, of: id, isReady: isReady)
+        guard View(id) == nil, library.mayAwait(name.bytes) else { return nil }
+        return { [library] resume in
+            let isReady = library.resuming(for: caller.uid, resume)
+            @Sendable func awaitValue() -> Bool {
+                library.awaitMD5(for: name.bytes, of: id, by: caller.uid, isReady: isReady)
+                    || library.awaitExtraction(for: name.bytes, of: id, by: caller.uid, isReady: isReady)
+            }
+            return library.awaitVerdict(for: name.bytes, on: id) { if !awaitValue() { isReady() } } || awaitValue()
         }
-        return library.awaitVerdict(for: name.bytes, on: id) { if !awaitValue() { isReady() } } || awaitValue()
     }
 
     /// Reads an extended attribute.

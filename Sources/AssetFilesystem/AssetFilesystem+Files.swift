@@ -20,6 +20,7 @@ extension AssetFilesystem {
             return try createDropped(name, by: number, mode: mode, for: caller)
         }
         if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, for: caller) }
+        let share = try shareOfOpenFiles(for: caller)
         let spot = try spot(parent, name, makes: true, for: caller)
         let uploaded = try entryName(name)
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -59,6 +60,7 @@ extension AssetFilesystem {
             isWriting: true,
             isReplacement: isReplacement,
             mayMapForWriting: mayMap,
+            share: share,
             for: caller
         )
         if isOfView, let passing = passing(name, in: parent, spot) {
@@ -74,6 +76,7 @@ extension AssetFilesystem {
         if let view = View(id) {
             guard !isWriting, !view.isDirectory else { throw OperationFailure(LibraryError.readOnly) }
             if case .capabilityFile(let number) = view { return try openSigned(number, flags: flags, for: caller) }
+            let share = try shareOfOpenFiles(for: caller)
             var content: [UInt8]?
             if case .job(let asset) = view { content = try job(asset) ?? [] }
             if case .work(let work) = view {
@@ -92,12 +95,13 @@ extension AssetFilesystem {
                 if version == nil { throw .missingForNow }
             }
             let journal: Journal = view == .events ? .events : .receipts
-            var opened = Opened(OpenViewHandle(content, version, library.use(version), journal: journal))
+            var opened = Opened(OpenViewHandle(content, version, library.use(version), journal: journal, share: share))
             opened.isDirect = true
             opened.needsNoFlush = true
             return opened
         }
         if !isAgent(caller), staleNames.sendsBack(caller.pid, from: id) { throw .lookAgain }
+        let share = try shareOfOpenFiles(for: caller)
         let isTruncating = flags & O_TRUNC != 0
         // First of all, because the open is tried again when it had to wait for that.
         if isTruncating { try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) } }
@@ -147,6 +151,7 @@ extension AssetFilesystem {
                 isWriting: isWriting,
                 reader: counts ? caller.uid : nil,
                 mayMapForWriting: flags & O_ACCMODE == O_RDWR,
+                share: share,
                 for: caller
             )
             // Whose reading counts has to be seen to read.
@@ -164,22 +169,6 @@ extension AssetFilesystem {
         }
     }
 
-    /// Whether somebody's reading of a file counts: not where they do not want to leave a trace, as backup programs do.
-    ///
-    /// > O_NOATIME […] is intended for use by indexing or backup programs — open(2)
-    func counts(_ id: NodeID, flags: Int32, for caller: Caller) -> (counts: Bool, isSeen: Bool) {
-        guard flags & 0o1000000 /* O_NOATIME */ == 0 else { return (false, false) }
-        return library.noteOpen(of: id, by: caller.uid) {
-            // One program opens many files in a row.
-            lastProgram.withLock { last in
-                if last.pid != caller.pid || last.until < .now {
-                    last = (caller.pid, caller.program, .now + .seconds(1))
-                }
-                return last.name
-            }
-        }
-    }
-
     /// From this size on it pays to hand a file to the kernel: it takes more than one read.
     private static let passthroughSize: Int64 = 128 << 10
 
@@ -194,6 +183,7 @@ extension AssetFilesystem {
         isReplacement: Bool = false,
         reader: UInt32? = nil,
         mayMapForWriting: Bool = true,
+        share: UserShare,
         for caller: Caller
     ) throws(OperationFailure) -> Opened {
         let kernel = kernel.withLock { $0 }
@@ -202,7 +192,8 @@ extension AssetFilesystem {
             isWriting: isWriting,
             mayMapForWriting: isWriting && mayMapForWriting,
             isReplacement: isReplacement,
-            reader: reader
+            reader: reader,
+            share: share
         )
         var opened = Opened(handle)
         opened.isDirect = isWriting && kernel?.allowsMappingDirectFiles ?? false

@@ -34,7 +34,7 @@ extension AssetFilesystem {
             return (query, try library.scope(of: query, for: uploader(caller)))
         } catch {
             let failure = (error as? LibraryError) ?? .invalid((error as? SearchQuery.Invalid)?.reason ?? "\(error)")
-            library.noteSearchError("\(failure)", of: caller.uid)
+            library.noteSearchError(Shown.sentence("\(failure)"), of: caller.uid)
             // What anybody types is not for the log.
             throw OperationFailure(.invalidArgument)
         }

@@ -92,10 +92,11 @@ extension AssetFilesystem {
 
     /// Opens the file of a signed path for reading, past the page cache: who may read it is asked each time.
     func openSigned(_ number: Int64, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
+        let share = try shareOfOpenFiles(for: caller)
         let id = try signedFile(capability(number)).node.id
         let node = try refusing { () throws(LibraryError) in try library.open(id, forWriting: false, by: Uploader()) }
         let reader = counts(id, flags: flags, for: caller).counts ? caller.uid : nil
-        var opened = Opened(OpenFileHandle(node: node, isWriting: false, reader: reader))
+        var opened = Opened(OpenFileHandle(node: node, isWriting: false, reader: reader, share: share))
         opened.isDirect = true
         opened.needsNoFlush = true
         return opened
@@ -118,8 +119,13 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
         clearDropped()
-        guard signedPaths.mayAdd(for: caller.uid, by: number) else {
-            throw OperationFailure(LibraryError.busy("Too many files wait here for their final names."))
+        let share = try shareOfOpenFiles(for: caller)
+        guard let place = signedPaths.share(for: caller.uid, in: number) else {
+            throw OperationFailure(
+                LibraryError.busy(
+                    "User \(caller.uid) has too many files in drop boxes that wait for their final names."
+                )
+            )
         }
         let (folder, entryName) = (try box(number), try entryName(name))
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -133,11 +139,14 @@ extension AssetFilesystem {
         }
         let own = SignedPaths.Name(path: number, name: name.bytes, uid: caller.uid)
         let isTemporary = try !refusing { () throws(LibraryError) in try library.isFinal(entryName, in: folder.id) }
-        if let former = signedPaths.add(own, SignedPaths.Drop(node: record.id, isTemporary: isTemporary)) {
+        if let former = signedPaths.add(own, SignedPaths.Drop(node: record.id, isTemporary: isTemporary, share: place))
+        {
             letGoDropped(former.node)
         }
         if !isTemporary { lookupCounts.noteNameless(record.id) }
-        var opened = Opened(OpenFileHandle(node: node, isWriting: true, mayMapForWriting: true, dropped: own))
+        var opened = Opened(
+            OpenFileHandle(node: node, isWriting: true, mayMapForWriting: true, dropped: own, share: share)
+        )
         opened.isDirect = kernel.withLock { $0 }?.allowsMappingDirectFiles ?? false
         opened.keepsCache = true
         return (unsure(record), opened)

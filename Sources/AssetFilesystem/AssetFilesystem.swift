@@ -39,6 +39,9 @@ public final class AssetFilesystem: Filesystem {
     /// Files that threads have looked up last by their assets' numbers.
     let viewLookups = Mutex<[Int32: (node: NodeID, folder: NodeID, name: EntryName)]>([:])
     let signedPaths = SignedPaths()
+    let openShares = AssetFilesystem.openShares()
+    /// Who was refused an open last, and until when that is not logged again.
+    let lastOpenRefusal = Mutex<(uid: UInt32, until: ContinuousClock.Instant)>((0, .now))
     let queries = Numbering()
     /// The program that has last opened a file to read it.
     let lastProgram = Mutex<(pid: Int32, name: String?, until: ContinuousClock.Instant)>((0, nil, .now))

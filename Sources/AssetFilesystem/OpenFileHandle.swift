@@ -1,6 +1,7 @@
 internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
+internal import FUSE
 internal import Synchronization
 
 /// One open file: what open(2) answered.
@@ -27,6 +28,8 @@ final class OpenFileHandle: Sendable {
 
     /// Whether a program may map the file for writing through this handle.
     private let mayMapForWriting: Bool
+    /// The place of the user who has opened it.
+    private let share: UserShare?
 
     init(
         node: OpenNode,
@@ -34,8 +37,11 @@ final class OpenFileHandle: Sendable {
         mayMapForWriting: Bool = false,
         isReplacement: Bool = false,
         dropped: SignedPaths.Name? = nil,
-        reader: UInt32? = nil
+        reader: UInt32? = nil,
+        share: UserShare?
     ) {
+        self.share = share
+        node.noteOpened()
         self.reader = reader
         self.mayMapForWriting = mayMapForWriting
         if mayMapForWriting { node.mappers.add(1, ordering: .relaxed) }
@@ -46,7 +52,10 @@ final class OpenFileHandle: Sendable {
         mayHavePrivileges = Atomic(isWriting)
     }
 
-    deinit { if mayMapForWriting { node.mappers.subtract(1, ordering: .relaxed) } }
+    deinit {
+        if mayMapForWriting { node.mappers.subtract(1, ordering: .relaxed) }
+        node.noteClosed(share)
+    }
 }
 
 /// A name under which a file was made in `resources/ID/`, and which does not stay.
@@ -69,14 +78,18 @@ final class OpenViewHandle: Sendable {
     let journal: Journal
     /// What was found when the directory of a query was opened.
     let found: [AssetID]?
+    /// The place of the user who has opened it.
+    private let share: UserShare
 
     init(
         _ content: [UInt8]? = nil,
         _ version: VersionRecord? = nil,
         _ use: ContentUse? = nil,
         journal: Journal = .receipts,
-        found: [AssetID]? = nil
+        found: [AssetID]? = nil,
+        share: UserShare
     ) {
+        self.share = share
         self.journal = journal
         self.found = found
         self.content = content

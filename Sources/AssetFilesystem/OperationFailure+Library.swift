@@ -29,7 +29,7 @@ extension OperationFailure {
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
-        case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone($0) })
+        case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone(for: $0, $1) })
         case .interrupted: self.init(.interrupted)
         // Without a line in the log for each: a program that tries again and again would fill the rest of the disk with lines.
         case .noSpace: self.init(.noSpace)
@@ -39,6 +39,9 @@ extension OperationFailure {
         case .ended: self.init(.expiredKey)
         case .refused(let refusal): self.init(Errno(refusal.kind))
         // write(2), truncate(2) and fallocate(2): what the disk below refuses in principle is no failure of ours.
+        // The opener's share is counted; here the system has too few, or what others have opened goes beyond all shares.
+        case .blobs(.io(.tooManyOpenFiles, _)): self.init(.tooManyOpenFiles)
+        case .blobs(.io(.tooManyOpenFilesInSystem, _)): self.init(.tooManyOpenFilesInSystem)
         case .blobs(.io(.fileTooLarge, _)): self.init(.fileTooLarge)
         case .blobs(.io(.invalidArgument, _)): self.init(.invalidArgument)
         case .blobs(.io(.notSupportedOnSocket, _)): self.init(.notSupportedOnSocket)

@@ -86,10 +86,11 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Entry, Opened) {
         // The name of a file that is put into a view decides its meaning.
         guard View(node(parent)) == nil else { throw OperationFailure(.notSupportedOnSocket) }
+        let share = try shareOfOpenFiles(for: caller)
         let (record, node) = try refusing { () throws(LibraryError) in
             try library.makeTemporary(in: self.node(parent), mode: mode, umask: caller.umask, by: uploader(caller))
         }
         lookupCounts.noteNameless(record.id)
-        return (unsure(record), try opened(node, isWriting: true, for: caller))
+        return (unsure(record), try opened(node, isWriting: true, share: share, for: caller))
     }
 }

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import FUSE
+internal import Glibc
 internal import Synchronization
 
 /// The signed paths that somebody has come by, under the numbers that the kernel has for them, and the files that are being put into
@@ -20,6 +21,8 @@ final class SignedPaths: Sendable {
         let node: NodeID
         /// Whether it waits for its final name.
         let isTemporary: Bool
+        /// The place of who has made it.
+        let share: UserShare
         /// Since when nobody has it open.
         var released: ContinuousClock.Instant?
     }
@@ -32,8 +35,10 @@ final class SignedPaths: Sendable {
     /// The tokens of paths.
     let tokens = Numbering()
     private let state = Mutex(State())
-    /// How many files of somebody may wait for their final names in a box.
+    /// How many files of a user may wait for their final names in a box.
     private static let waitingLimit = 64
+    /// Names in all boxes; one user alone may have half of them.
+    private let shares = UserShares(capacity: 2048, limit: .max, exempt: [0, getuid()])
 
     func drop(_ name: Name) -> Drop? { state.withLock { $0.drops.isEmpty ? nil : $0.drops[name] } }
 
@@ -46,12 +51,12 @@ final class SignedPaths: Sendable {
         }
     }
 
-    /// Whether somebody may put one more file into a box.
-    func mayAdd(for uid: UInt32, by path: Int64) -> Bool {
-        state.withLock { state in
-            state.drops.count { $0.key.uid == uid && $0.key.path == path && $0.value.isTemporary } < Self.waitingLimit
-                && state.drops.count < 10 * Self.waitingLimit
+    /// Takes a user's place for one more file in a box; nil where the user has too many.
+    func share(for uid: UInt32, in path: Int64) -> UserShare? {
+        let waiting = state.withLock { state in
+            state.drops.count { $0.key.uid == uid && $0.key.path == path && $0.value.isTemporary }
         }
+        return waiting < Self.waitingLimit ? shares.take(for: uid) : nil
     }
 
     /// Forgets a name, if it still means a file.

@@ -27,6 +27,7 @@ extension AssetLibrary {
         let value: [UInt8]?
         switch AttributeName(name) {
         case .unsupported: throw .unsupportedAttribute(text)
+        case .nameless: throw Self.nameless(text)
         case .policy(let key): value = try policy(key, of: id).map { Array($0.utf8) }
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
         case .computed(let key): value = try computedBytes(key, of: id, for: reader)
@@ -53,7 +54,7 @@ extension AssetLibrary {
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             let isPrivate = node.access?.isPrivate == true
             let own =
-                try records.extendedAttributeNames(of: id).filter {
+                try records.ownAttributeNames(of: id).filter {
                     $0 != AttributeName.error && $0 != Array(KernelAttributes.flags.utf8)
                         && !(isPrivate && $0 == Array(KernelAttributes.accessList.utf8))
                 } + lifeNames(of: node, records)
@@ -61,8 +62,14 @@ extension AssetLibrary {
                 return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
             }
             guard let asset = node.asset else { return own }
-            let fields = try records.fields(of: asset).filter { $0.isOwn || $0.field.isListedWhenExtracted }
-            return own + fields.map { $0.attribute.map { Array($0.utf8) } ?? AttributeName.bytes(of: $0.field) }
+            // Fields come first: a tool that sets names in this order sets a desktop's name last, which the field's own would displace.
+            let fields = try records.fields(of: asset).filter {
+                $0.isOwn ? $0.attribute == nil : $0.field.isListedWhenExtracted
+            }
+            let listed =
+                try fields.map { AttributeName.bytes(of: $0.field) }
+                + records.desktopNames(of: asset).map { Array($0.utf8) }
+            return listed + own.filter { !listed.contains($0) }
         }
     }
 
@@ -102,13 +109,15 @@ extension AssetLibrary {
         try refuseUnlistable(name, attribute, of: id)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
+        case .nameless: throw Self.nameless(text)
         case .policy(let key): return try setPolicy(key, of: id, to: value, presence, by: uploader)
         case .flag(let flag): return try setFlag(flag, text, of: id, to: value, by: uploader)
         case .computed(let key): return try setComputed(key, text, of: id, to: value, for: uploader)
         case .life(let attribute): return try setLife(attribute, text, of: id, to: value, presence, by: uploader)
         case .alternateStore: return try setStore(text, of: id, to: value, presence, by: uploader)
         case .action(let action): return try perform(action, text, on: id, value, by: uploader)
-        case .field, .rating: return try setFieldAttribute(name, of: id, to: value, presence, by: uploader)
+        case .field(let field): return try setFieldAttribute(name, field, of: id, to: value, presence, by: uploader)
+        case .rating: return try setFieldAttribute(name, .rank, of: id, to: value, presence, by: uploader)
         case .free, .mediaType, .accessList, .defaultList: break
         }
         try space.take(Int64(value.count))
@@ -158,10 +167,23 @@ extension AssetLibrary {
         )
     }
 
-    /// The name under which a field is listed that is to be set by another of its names; nil where there is none, or no other.
-    public func displacedName(by name: [UInt8], of id: NodeID) -> [UInt8]? {
-        guard let field = AttributeName(name).field, AttributeName.names(of: field).count > 1 else { return nil }
-        return (try? extendedAttributeNames(of: id))?.first { $0 != name && AttributeName($0).field == field }
+    /// The other names under which a field is listed that has several; none where a name is no such field's.
+    public func otherNames(besides name: [UInt8], of id: NodeID) -> [[UInt8]] {
+        guard let field = AttributeName(name).field, AttributeName.names(of: field).count > 1 else { return [] }
+        let names = (try? extendedAttributeNames(of: id)) ?? []
+        return names.filter { $0 != name && AttributeName($0).field == field }
+    }
+
+    private static func nameless(_ name: String) -> LibraryError {
+        .invalid("“\(name)” is no attribute's name: nothing follows the namespace.")
+    }
+
+    /// Whether an attribute may have a value that is yet to come.
+    public func mayAwait(_ name: [UInt8]) -> Bool {
+        switch AttributeName(name) {
+        case .computed, .field, .rating, .mediaType: true
+        default: false
+        }
     }
 
     /// Whether setting an attribute changes the file's content.
@@ -180,10 +202,12 @@ extension AssetLibrary {
         try refuseFixed(id)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
+        case .nameless: throw Self.nameless(text)
         case .life(let attribute): return try removeLife(attribute, text, of: id, by: uploader)
         case .policy(let key): return try removePolicy(key, of: id, by: uploader)
         case .alternateStore: return try removeStore(text, of: id, by: uploader)
-        case .field, .rating: return try removeFieldAttribute(name, of: id, by: uploader)
+        case .field(let field): return try removeFieldAttribute(name, field, of: id, by: uploader)
+        case .rating: return try removeFieldAttribute(name, .rank, of: id, by: uploader)
         case .free, .mediaType, .accessList, .defaultList, .computed, .flag, .action: break
         }
         try write { records in

@@ -143,6 +143,7 @@ extension AssetLibrary {
     private func sweepExtraction() {
         let now = ContinuousClock.now
         extraction.giveUp(now)
+        md5Requests.giveUp(now)
         let (isIdle, isWaitedFor, mayRetry) = extraction.state.withLock { state in
             let mayRetry = state.unavailable.map { now - $0.since > ExtractionQueue.pause } ?? false
             if mayRetry { state.unavailable = nil }
@@ -154,14 +155,21 @@ extension AssetLibrary {
         }
         let next = try? read { try $0.nextExtraction() }
         if mayRetry || next.flatMap({ $0 })?.rawValue ?? .max <= Timestamp.now.rawValue { extraction.wake() }
-        if !isIdle || isWaitedFor || (next.flatMap { $0 }) != nil { extraction.sweeper.wake() }
+        if !isIdle || isWaitedFor || md5Requests.hasWaiters || (next.flatMap { $0 }) != nil {
+            extraction.sweeper.wake()
+        }
     }
 
     // MARK: Waiting
 
     /// Has `isReady` called when it is known what an attribute's value is, or after ten seconds; the file comes before all others.
     /// - Returns: false where it is known already, and `isReady` is not called.
-    public func awaitExtraction(for name: [UInt8], of id: NodeID, isReady: @escaping @Sendable () -> Void) -> Bool {
+    public func awaitExtraction(
+        for name: [UInt8],
+        of id: NodeID,
+        by uid: UInt32,
+        isReady: @escaping @Sendable () -> Void
+    ) -> Bool {
         let field: Field?
         switch AttributeName(name) {
         case .field(let some) where some.isExtracted || some == .charset: field = some
@@ -180,12 +188,12 @@ extension AssetLibrary {
                 return try records.waitingBlob(of: id)
             }
             guard let blob = found, extraction.mayBeAwaited(blob) else { return false }
-            let waiter = ExtractionQueue.Waiter(deadline: .now + ExtractionQueue.patience, isReady: isReady)
-            extraction.state.withLock { $0.waiters[blob, default: []].append(waiter) }
+            let waiter = ExtractionQueue.Waiter(uid: uid, deadline: .now + ExtractionQueue.patience, isReady: isReady)
+            let isHurried = extraction.add(waiter, for: blob)
             // Looked at again, because it may have become known before anybody knew that somebody waits.
             let isWaiting = try write { records in
                 guard try records.waitingBlob(of: id) == blob else { return false }
-                try records.hurryExtraction(of: blob, at: .now)
+                if isHurried { try records.hurryExtraction(of: blob, at: .now) }
                 return true
             }
             guard isWaiting else {

@@ -6,73 +6,68 @@ internal import Synchronization
 extension AssetLibrary {
     func fieldAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) -> [UInt8]? {
         try read { records in
-            // What was set under a desktop's name when that was no field's.
             let stored = try records.extendedAttribute(name, of: id)
-            switch AttributeName(name) {
-            case .field(let field):
-                // A person's word first, in whichever way it was said.
-                if let stored, let asset = try records.node(id)?.asset, try !records.isSaid(field, of: asset) {
-                    return stored
-                }
-                if let value = try records.fieldValue(field, of: id) { return value }
+            let asset = try records.node(id)?.asset
+            let attribute = AttributeName(name)
+            guard let field = attribute.field else {
                 if let stored { return stored }
-                return name == AttributeName.bytes(of: field) ? nil : try records.substitute(for: field, of: id)
-            case .rating:
-                guard let value = try records.fieldValue(.rank, of: id) else { return stored }
-                let rank = Int(String(decoding: value, as: UTF8.self))
-                return rank.map { (0...10).contains($0) } ?? false ? value : nil
-            default:
-                if let stored { return stored }
-                return try records.node(id)?.asset.flatMap { asset in
-                    try records.finding(named: "mime_type", of: asset).map { Array($0.utf8) }
-                }
+                return try asset.flatMap { try records.finding(named: "mime_type", of: $0).map { Array($0.utf8) } }
             }
+            let isDesktops = AttributeName.desktopField(name) != nil
+            // What was set by a desktop's name is read by it, byte for byte.
+            if isDesktops, let own = try asset.map({ try records.desktopValue(name.text, of: $0) }) ?? stored {
+                return own
+            }
+            // A person's word first, in whichever way it was said.
+            if let stored, let asset, try !records.isSaid(field, of: asset) { return stored }
+            if let value = try records.fieldValue(field, of: id) {
+                guard case .rating = attribute else { return value }
+                return Int(value.text).map { (0...10).contains($0) } ?? false ? value : nil
+            }
+            return try stored ?? (isDesktops ? records.substitute(for: field, of: id) : nil)
         }
     }
 
+    /// Sets a field, by its own name or a desktop's.
+    ///
+    /// A desktop's name keeps bytes that are no value of the field, which is left as it is: programs have written them elsewhere.
     func setFieldAttribute(
         _ name: [UInt8],
+        _ field: Field,
         of id: NodeID,
         to value: [UInt8],
         _ presence: Presence,
         by uploader: Uploader
     ) throws(LibraryError) {
-        let text = String(decoding: name, as: UTF8.self)
-        let field: Field
-        if case .field(let some) = AttributeName(name) {
-            field = some
-        } else {
-            field = .rank
-            guard let rating = Int(String(decoding: value, as: UTF8.self)) else {
-                throw .invalid("\(text) cannot be “\(value.shown)”: it is not a whole number.")
-            }
-            guard (0...10).contains(rating) else {
-                throw .outOfRange("\(text) cannot be \(rating): ratings are from 0 to 10, half stars.")
-            }
-        }
-        if let objection = field.objection(to: value) { throw LibraryError(objection, to: value, of: text) }
+        let objection = AttributeName.objection(to: value, of: name)
+        if let objection, AttributeName.desktopField(name) == nil { throw objection }
         try settleIfQuick(id)
         try space.take(Int64(value.count))
         // Where a file is to come that has no name yet.
         let aim = rulebook.isSilent ? nil : openNode(id)?.upload.withLock { $0.aim }
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
-            let former = try records.fieldValue(field, of: id)
-            try presence.check(former != nil)
-            if node.isFile, let objection = try type(of: field, for: id, aim, records)?.objection(to: value) {
-                throw LibraryError(objection, to: value, of: text)
+            try presence.check(try records.hasFieldAttribute(name, field, of: node))
+            if node.isFile, let type = try type(of: field, for: id, aim, records) {
+                if let objection { throw objection }
+                if let objection = type.objection(to: value) { throw LibraryError(objection, to: value, of: name.text) }
             }
-            if field.isMetadata, former == nil, try records.metadataCount(ofNode: node) >= Field.metadataLimit {
+            if field.isMetadata, try records.metadataCount(ofNode: node) >= Field.metadataLimit,
+                try records.fieldValue(field, of: id) == nil
+            {
                 throw LibraryError.tooLong(
-                    "\(text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
+                    "\(name.text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
                 )
             }
+            let former = objection == nil ? try records.fieldValue(field, of: id) : nil
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
             try refuseAttribute(of: node, growingBy: Int64(growth), records)
-            try records.setFieldValue(field, of: node, to: value, as: name)
-            let canonical = AttributeName.bytes(of: field)
-            if name != canonical, node.asset != nil { try records.deleteExtendedAttribute(name, of: id) }
-            try noteChange(of: id, String(decoding: canonical, as: UTF8.self), by: uploader.uid, records)
+            if objection == nil {
+                try records.setFieldValue(field, of: node, to: value, as: name)
+            } else {
+                try records.keepBytes(value, of: name, field, of: node)
+            }
+            if objection == nil { try noteChange(of: id, field, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
         }
     }
@@ -89,20 +84,27 @@ extension AssetLibrary {
         return try folder.flatMap { try rulebook.of($0, records).policy.fieldTypes[field] }
     }
 
-    func removeFieldAttribute(_ name: [UInt8], of id: NodeID, by uploader: Uploader) throws(LibraryError) {
-        var field = Field.rank
-        if case .field(let some) = AttributeName(name) { field = some }
+    /// Removes a field by its own name, or what was set by a desktop's, with the field where that name has set it.
+    func removeFieldAttribute(
+        _ name: [UInt8],
+        _ field: Field,
+        of id: NodeID,
+        by uploader: Uploader
+    ) throws(LibraryError) {
         try settleIfQuick(id)
         try write { records in
-            guard let node = try records.node(id) else { throw LibraryError.notFound }
-            let isStored = try records.extendedAttribute(name, of: id) != nil
-            guard try isStored || records.fieldValue(field, of: id) != nil else { throw LibraryError.noSuchAttribute }
-            if let asset = node.asset { try records.deleteField(field, of: asset) }
-            for stored in AttributeName.names(of: field) { try records.deleteExtendedAttribute(stored, of: id) }
-            let canonical = AttributeName.bytes(of: field)
-            try noteChange(of: id, String(decoding: canonical, as: UTF8.self), by: uploader.uid, records)
+            guard let node = try records.node(id), try records.hasFieldAttribute(name, field, of: node) else {
+                throw try records.node(id) == nil ? LibraryError.notFound : .noSuchAttribute
+            }
+            let isChange = try records.removeFieldValue(field, of: node, by: name)
+            if isChange { try noteChange(of: id, field, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
         }
+    }
+
+    /// A field of a file has another value.
+    private func noteChange(of id: NodeID, _ field: Field, by uid: UInt32, _ records: Records) throws {
+        try noteChange(of: id, AttributeName.bytes(of: field).text, by: uid, records)
     }
 
     /// Somebody has said something of a file.
@@ -116,26 +118,83 @@ extension AssetLibrary {
 extension Records {
     /// A field of the asset that a file shows; of a file that is no asset, what was set for it to be one day.
     func fieldValue(_ field: Field, of id: NodeID) throws -> [UInt8]? {
-        guard let asset = try node(id)?.asset else {
-            return try AttributeName.names(of: field).lazy.compactMap { try extendedAttribute($0, of: id) }.first
-        }
+        guard let asset = try node(id)?.asset else { return try waitingField(field, of: id)?.value }
         return try self.field(field, of: asset).map { Array($0.utf8) }
     }
 
-    /// A value is listed under the name by which it was last set, so that what copies attributes finds the names that it knows.
-    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8], as name: [UInt8]) throws {
-        if let asset = node.asset {
-            return try setField(
-                field,
-                of: asset,
-                to: String(decoding: value, as: UTF8.self),
-                as: AttributeName.alias(name, of: field)
-            )
+    /// Whether a name of a field is there to be replaced or removed.
+    ///
+    /// A desktop's name is where something was set by it, or where it shows a field that no other desktop's name has set.
+    fileprivate func hasFieldAttribute(_ name: [UInt8], _ field: Field, of node: NodeRecord) throws -> Bool {
+        if try extendedAttribute(name, of: node.id) != nil { return true }
+        guard AttributeName.desktopField(name) != nil else { return try fieldValue(field, of: node.id) != nil }
+        guard let asset = node.asset else {
+            return try waitingField(field, of: node.id).map { $0.value != nil && $0.setter == nil } ?? false
         }
-        for other in AttributeName.names(of: field) where other != name {
+        if try desktopValue(name.text, of: asset) != nil { return true }
+        return try self.field(field, of: asset) != nil && desktopName(of: field, of: asset) == nil
+    }
+
+    /// A value is listed under the names by which it was set since it was last set by the field's own, so that what copies attributes
+    /// finds the names that it knows.
+    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8], as name: [UInt8]) throws {
+        let own = AttributeName.bytes(of: field)
+        // What was set on a file before it came to show another's asset is replaced, too.
+        for other in name == own ? AttributeName.names(of: field) : [own, name] {
             try deleteExtendedAttribute(other, of: node.id)
         }
+        if let asset = node.asset {
+            return try setField(field, of: asset, to: value.text, as: AttributeName.alias(name, of: field))
+        }
+        try setExtendedAttribute(own, of: node.id, to: value)
+        if name != own { try setExtendedAttribute(name, of: node.id, to: value) }
+    }
+
+    /// Keeps what was set by a desktop's name and is no value of the field.
+    fileprivate func keepBytes(_ value: [UInt8], of name: [UInt8], _ field: Field, of node: NodeRecord) throws {
+        if let asset = node.asset {
+            try deleteExtendedAttribute(name, of: node.id)
+            let value = DesktopValue(name: name.text, value: value, isFieldValue: false)
+            return try setDesktopValue(value, of: field, of: asset)
+        }
+        // Of a file that is no asset the field is what is said under its names: it goes with the value that this name had.
+        if try extendedAttribute(name, of: node.id) != nil {
+            _ = try removeFieldValue(field, of: node, by: name)
+        }
         try setExtendedAttribute(name, of: node.id, to: value)
+    }
+
+    /// Removes what was set by a name of a field, and the field's value, unless another desktop's name has set that.
+    ///
+    /// Where another name has said a value as well, the field gets that.
+    /// - Returns: whether the field has changed.
+    fileprivate func removeFieldValue(_ field: Field, of node: NodeRecord, by name: [UInt8]) throws -> Bool {
+        let text = name.text
+        var waiting = try waitingField(field, of: node.id)
+        var said = try node.asset.map { try desktopValues(of: field, of: $0) } ?? waiting?.names ?? []
+        let isOwn =
+            try AttributeName.desktopField(name) == nil
+            || !said.contains { $0.name == text } && extendedAttribute(name, of: node.id) == nil
+        let setter = try node.asset.map { try desktopName(of: field, of: $0) } ?? waiting?.setter?.name
+        said.removeAll { $0.name == text }
+        try deleteExtendedAttribute(name, of: node.id)
+        if let asset = node.asset {
+            try deleteDesktopValue(text, of: asset)
+            // What was set on a file before it came to show another's asset.
+            if waiting?.setter?.name == text {
+                try deleteExtendedAttribute(AttributeName.bytes(of: field), of: node.id)
+            }
+        }
+        guard isOwn || setter == text else { return false }
+        if !isOwn, let next = said.first(where: \.isFieldValue) {
+            try setFieldValue(field, of: node, to: next.value, as: Array(next.name.utf8))
+            return true
+        }
+        if let asset = node.asset { try deleteField(field, of: asset) }
+        // What is no value of the field is no part of it, and stays.
+        waiting?.names.removeAll { !$0.isFieldValue }
+        if let waiting { try delete(waiting, on: node.id) }
+        return true
     }
 
     fileprivate func metadataCount(ofNode node: NodeRecord) throws -> Int {
@@ -167,7 +226,8 @@ final class RefusedAttributes: Sendable {
         case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch, .refused:
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
-                $0[id] = error.description
+                // Also getfattr(1) prints it.
+                $0[id] = Shown.sentence(error.description)
             }
         // What another attempt was told is no longer the reason of the last.
         default: forget(id)
@@ -193,9 +253,12 @@ extension LibraryError {
 }
 
 extension [UInt8] {
+    /// What the bytes say as UTF-8.
+    var text: String { String(decoding: self, as: UTF8.self) }
+
     /// The beginning of a value, for a message.
-    fileprivate var shown: String {
+    var shown: String {
         let text = String(decoding: self, as: UTF8.self)
-        return text.count > 60 ? text.prefix(60) + "…" : text
+        return text.count > 60 ? Shown.name(String(text.prefix(60))) + "…" : Shown.name(self)
     }
 }

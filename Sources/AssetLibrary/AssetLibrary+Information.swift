@@ -47,7 +47,7 @@ extension AssetLibrary {
             if key == "error" {
                 if let reason = refusedAttributes.sentence(of: id) { return reason }
                 if let reason = try records.extendedAttribute(AttributeName.error, of: id) {
-                    return String(decoding: reason, as: UTF8.self)
+                    return Shown.sentence(String(decoding: reason, as: UTF8.self))
                 }
             }
             if key == "info", id == .folders {
@@ -83,7 +83,7 @@ extension AssetLibrary {
             case "click_count": return "\(try visits(of: assetID, records).clicks)"
             case "download_count": return "\(try visits(of: assetID, records).downloads)"
             case "status": return try records.status(of: asset)
-            case "error": return try records.error(of: asset)
+            case "error": return try records.error(of: asset).map(Shown.sentence)
             case "store": return try records.storeName(of: assetID)
             case "integrity": return try records.integrity(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }

@@ -8,6 +8,9 @@ internal import Synchronization
 // MD5, which OpenAsset's and HubSpot's clients compare. It is computed when uploads have been quiet for a moment, or when somebody
 // asks for it before that; never within a close.
 extension AssetLibrary {
+    /// Up to so many bytes an MD5 is computed on the thread of a request: some 5 ms.
+    private static let quickMD5Bytes: Int64 = 2 << 20
+
     /// The MD5 of an asset's first content, or of its present one, in hexadecimal digits.
     func md5(of id: NodeID, isFirst: Bool) throws(LibraryError) -> String? {
         var first: [UInt8]?
@@ -24,7 +27,7 @@ extension AssetLibrary {
         guard let (blob, digest, size) = found else { return nil }
         guard let blob, let digest else { return MD5.ofNothing }
         if let known = try read({ try $0.md5(of: blob) }) { return known.hexadecimal }
-        guard size <= Self.quickBytes else {
+        guard size <= Self.quickMD5Bytes else {
             throw .busy("The MD5 of the \(size) bytes is being computed; ask again in a while.")
         }
         return try computeMD5(of: blob, digest, size: size) { false }.hexadecimal
@@ -50,22 +53,30 @@ extension AssetLibrary {
 
     /// Has `isReady` called when the MD5 of a large content is known, or in ten seconds: computed on a thread of its own.
     /// - Returns: false where nothing is to be waited for, and `isReady` is not called.
-    public func awaitMD5(for name: [UInt8], of id: NodeID, isReady: @escaping @Sendable () -> Void) -> Bool {
-        guard case .computed(let key) = AttributeName(name), key.hasPrefix("md5_") else { return false }
+    public func awaitMD5(
+        for name: [UInt8],
+        of id: NodeID,
+        by uid: UInt32,
+        isReady: @escaping @Sendable () -> Void
+    ) -> Bool {
+        guard !isClosing.isSet, case .computed(let key) = AttributeName(name), key.hasPrefix("md5_") else {
+            return false
+        }
         let found = try? read { records -> (BlobID, Digest, Int64)? in
             guard let asset = try records.node(id)?.asset else { return nil }
             let versions = try records.versions(of: asset)
-            guard let version = key == "md5_now" ? versions.first : versions.last, version.size > Self.quickBytes,
+            guard let version = key == "md5_now" ? versions.first : versions.last, version.size > Self.quickMD5Bytes,
                 let digest = version.digest, let blob = try records.blob(digest), try records.md5(of: blob) == nil
             else { return nil }
             return (blob, digest, version.size)
         }
         guard let (blob, digest, size) = found ?? nil else { return false }
         let end = ContinuousClock.now + ExtractionQueue.patience
-        return md5Requests.run { [self] in
-            _ = try? computeMD5(of: blob, digest, size: size) { self.isClosing.isSet || .now > end }
-            isReady()
+        md5Requests.add(blob, for: uid, deadline: end, isReady: isReady) { [self] isUnwanted in
+            _ = try? computeMD5(of: blob, digest, size: size) { self.isClosing.isSet || isUnwanted() }
         }
+        extraction.sweeper.wake()
+        return true
     }
 
     /// The MD5 of a blob; nil where another file has taken its place meanwhile: a program may have changed the one that was read.

@@ -74,37 +74,41 @@ extension AssetLibrary {
     func revokeSignedPaths(_ name: String, on id: NodeID, _ value: [UInt8], by uploader: Uploader) throws(LibraryError)
     {
         guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
-        let key = MessageCode.newKey()
-        try write { records in
+        try read { records in
             guard id == .folders, let node = try records.node(id) else {
                 throw LibraryError.invalid("\(name) is for folders/, and ends all signed paths of the library.")
             }
             try uploader.refuseUnlessOwner(of: node, name)
-            try records.setSigningKey(key)
         }
-        signingKey.withLock { $0 = key }
-        // Who has ended them may rely on it, whatever happens next.
-        try commit()
+        let key = MessageCode.newKey()
+        try signingKey.withLock { known throws(LibraryError) in
+            try SigningKeyFile(in: path).write(key)
+            known = key
+        }
     }
 
     private func currentSigningKey() throws(LibraryError) -> [UInt8] {
-        if let known = signingKey.withLock({ $0 }) { return known }
-        let new = MessageCode.newKey()
-        var key = try read { try $0.signingKey() }
-        if key == nil {
-            key = try write { records in
-                if let other = try records.signingKey() { return other }
-                try records.setSigningKey(new)
-                return new
+        try signingKey.withLock { known throws(LibraryError) in
+            if let known { return known }
+            let file = SigningKeyFile(in: path)
+            var key = try file.read()
+            if key == nil {
+                let new = MessageCode.newKey()
+                try file.write(new)
+                key = new
             }
-            // A path that is handed out must not end with a crash.
-            try commit()
+            known = key
+            return key ?? []
         }
-        // Not over one that somebody has made meanwhile to end the former.
-        return signingKey.withLock { known in
-            if known == nil { known = key }
-            return known ?? new
-        }
+    }
+
+    /// Takes the key out of the catalog, where a former assetfs has kept it: what was signed with it stays so.
+    ///
+    /// It is newer than one that is in the file, if there is one.
+    func moveSigningKey() throws(LibraryError) {
+        guard let key = try read({ try $0.signingKey() }) else { return }
+        try SigningKeyFile(in: path).write(key)
+        try write { try $0.removeSigningKey() }
     }
 
     // MARK: Drop boxes

@@ -51,7 +51,7 @@ extension AssetLibrary {
     }
 
     private func attach(_ store: StoreRecord, isTaken: Bool = false) throws {
-        try blobs.attach(
+        let mode = try blobs.attach(
             store.id,
             named: store.name,
             at: store.path,
@@ -59,6 +59,11 @@ extension AssetLibrary {
             isNew: !store.isMade,
             isTaken: isTaken
         )
+        if let mode {
+            log.notice(
+                "The store “\(store.name)” had mode \(PrivateFolder.text(mode)), and others could read what is in it; it has mode 700 now."
+            )
+        }
         try catalog.write { records in
             if !store.isMade { try records.setMade(store: store.id) }
             if try records.moves().error != nil { try records.retryMoves() }

@@ -31,6 +31,7 @@ extension AssetLibrary {
                 upload.isBorn = true
                 (upload.isReplacement, upload.requested) = (isReplacement, requested)
                 upload.addWriter(uploader)
+                node.writer.store(uploader.uid, ordering: .relaxed)
                 try setLimit(&upload, of: record.id)
             }
         } catch {
@@ -68,6 +69,7 @@ extension AssetLibrary {
                     upload.before = rulebook.isPlain ? nil : try read { try $0.node(id) }
                 }
                 upload.addWriter(uploader)
+                node.writer.store(uploader.uid, ordering: .relaxed)
                 if isReplacement { upload.isReplacement = true }
                 // Another program begins anew, while one that has uploaded something still has it open.
                 if isTruncating, !upload.isDirty { upload.version = nil }

@@ -13,8 +13,8 @@ extension AssetLibrary {
     private static let quiet = Duration.seconds(2)
     /// How long a verdict waits for that.
     private static let patience = Duration.seconds(60)
-    /// Up to so many bytes a verdict reads on the thread of a request: some 50 ms.
-    static let quickBytes: Int64 = 64 << 20
+    /// Up to so many bytes a verdict reads on the thread of a request: some 5 ms.
+    static let quickBytes: Int64 = 8 << 20
     /// Up to so many bytes of holes a request for an attribute waits for: less than a second.
     private static let askedBytes: Int64 = 1 << 30
 
@@ -22,6 +22,8 @@ extension AssetLibrary {
     struct Waiting {
         /// Since when.
         let since: ContinuousClock.Instant
+        /// Who has written last.
+        let uid: UInt32
         /// Whether the writer has been told that all is well, so that no policy may refuse the upload any more.
         var isAnswered: Bool
         /// Whether a request waits for it.
@@ -44,7 +46,7 @@ extension AssetLibrary {
                 if isAnswered { waiting[node.id]?.isAnswered = true }
                 return false
             }
-            waiting[node.id] = Waiting(since: .now, isAnswered: isAnswered)
+            waiting[node.id] = Waiting(since: .now, uid: node.writer.load(ordering: .relaxed), isAnswered: isAnswered)
             return true
         }
         guard isNew else { return }
@@ -63,20 +65,17 @@ extension AssetLibrary {
         if hasWaiting { settler.wake() }
     }
 
-    /// Has long verdicts, one after the other: those that requests wait for come first, and then the smallest.
+    /// Has long verdicts, one after the other, as `nextLong` has them in order.
     ///
     /// A thread that is `onlyForData` leaves files of which holes are the most to others.
     func settleLong(onlyForData: Bool) {
         while !isClosing.isSet {
-            let long = due().filter { isLong($0.node) }
-            let next = long.filter { !onlyForData || !isMostlyHoles($0.node, besides: Self.askedBytes) }.min {
-                one,
-                two in
-                let wanted = waiting.withLock { ($0[one.id]?.isWanted ?? false, $0[two.id]?.isWanted ?? false) }
-                return wanted.0 == wanted.1 ? one.node.content.size < two.node.content.size : wanted.0
+            let long = due().filter {
+                isLong($0.node) && (!onlyForData || !isMostlyHoles($0.node, besides: Self.askedBytes))
             }
-            guard let (id, node) = next else { return }
+            guard let (id, node) = nextLong(of: long) else { return }
             guard claim(id) else { continue }
+            noteSettling(for: node)
             let isWanted = waiting.withLock { $0[id]?.isWanted ?? false }
             BackgroundThread.setPriority(isWanted ? 0 : 10)
             do throws(LibraryError) {
@@ -303,17 +302,17 @@ public final class PendingVerdict: Sendable {
 
     init(of id: NodeID, in library: AssetLibrary) { (self.id, self.library) = (id, library) }
 
-    /// Calls `resume` once, on another thread, when the request is to be tried again.
-    public func whenDone(_ resume: @escaping @Sendable () -> Void) {
-        guard !library.whenSettled(id, giveUp: nil, resume) else { return }
-        if !library.resumptions.run(resume) { resume() }
+    /// Calls `resume` once, on another thread, when the request of a user is to be tried again.
+    public func whenDone(for uid: UInt32, _ resume: @escaping @Sendable () -> Void) {
+        let resume = library.resuming(for: uid, resume)
+        if !library.whenSettled(id, giveUp: nil, resume) { resume() }
     }
 }
 
 /// The requests that wait for verdicts.
 ///
 /// ## Concurrency
-/// `state` is held for a moment only; a waiter is resumed by the thread of `resumptions`.
+/// `state` is held for a moment only; a waiter is resumed without it.
 final class VerdictWaiters: Sendable {
     private struct Waiter {
         let number: Int
@@ -322,9 +321,6 @@ final class VerdictWaiters: Sendable {
     }
 
     private let state = Mutex<(last: Int, waiters: [NodeID: [Waiter]])>((0, [:]))
-    private let resumptions: Errands
-
-    init(_ resumptions: Errands) { self.resumptions = resumptions }
 
     func add(_ id: NodeID, giveUp: ContinuousClock.Instant?, _ resume: @escaping @Sendable () -> Void) -> Int {
         state.withLock { state in
@@ -371,7 +367,7 @@ final class VerdictWaiters: Sendable {
     }
 
     private func run(_ waiters: [Waiter]) {
-        for waiter in waiters where !resumptions.run(waiter.resume) { waiter.resume() }
+        for waiter in waiters { waiter.resume() }
     }
 }
 

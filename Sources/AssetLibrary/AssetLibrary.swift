@@ -57,8 +57,10 @@ public final class AssetLibrary: Sendable {
     /// Threads for verdicts that read for long, so that one holds up no other.
     let longSettlers = [Worker(), Worker(), Worker()]
     /// Runs requests again that have waited for a verdict.
-    let resumptions: Errands
-    let verdictWaiters: VerdictWaiters
+    let resumptions = Errands(threads: 3)
+    let verdictWaiters = VerdictWaiters()
+    /// For whom long verdicts were had, the last one last.
+    let settledUsers = Mutex<[UInt32]>([])
     /// By which lives are counted.
     let clock: LifeClock
     /// Removes what goes by itself.
@@ -87,7 +89,7 @@ public final class AssetLibrary: Sendable {
     let signingKey = Mutex<[UInt8]?>(nil)
     private let md5Worker = Worker()
     /// Computes MD5s that requests wait for.
-    let md5Requests = Errands()
+    let md5Requests = MD5Requests()
     let isClosing: Flag
     /// How many bytes uploads that a crash has interrupted may have before the rest of them waits until the mount is there.
     let recoveryBudget = Atomic<Int64>(256 << 20)
@@ -125,8 +127,6 @@ public final class AssetLibrary: Sendable {
         let isClosing = Flag()
         self.isClosing = isClosing
         extraction = ExtractionQueue(isStopped: isClosing)
-        resumptions = Errands()
-        verdictWaiters = VerdictWaiters(resumptions)
         editor = Editor { isClosing.isSet }
         vacancies = Vacancies(window: saving)
         let clock = LifeClock(time)
@@ -137,6 +137,13 @@ public final class AssetLibrary: Sendable {
         scrub = Scrub(every: period)
         let layout = try LibraryLayout(path: path)
         self.layout = layout
+        if layout.formerMode != nil || layout.closedCount > 0 {
+            let mode =
+                layout.formerMode.map { "had mode \(PrivateFolder.text($0))" } ?? "had files with rights of others"
+            log.notice(
+                "The library \(path) \(mode), and others could read what is in it; it has mode 700 now, and \(layout.closedCount) files and folders in it were closed."
+            )
+        }
         let committer = Worker()
         self.committer = committer
         do {
@@ -164,6 +171,7 @@ public final class AssetLibrary: Sendable {
             try prepareEventHook()
             try groupCommit.commit()
             try layout.finish()
+            try moveSigningKey()
             try recover()
             try removeAllExpired()
         } catch {

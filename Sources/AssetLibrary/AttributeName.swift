@@ -26,6 +26,8 @@ enum AttributeName {
     case computed(String)
     /// `user.policy.`, with the rest of the name.
     case policy(String)
+    /// A namespace alone, such as `user.`, which no attribute is called.
+    case nameless
     /// `system.*`, and whatever else there may be.
     case unsupported
 
@@ -89,8 +91,8 @@ enum AttributeName {
             self = .policy(key)
         } else if let alias = Self.aliases[String(decoding: name, as: UTF8.self)] {
             self = alias
-        } else if rest("user.") != nil || rest("trusted.") != nil || rest("security.") != nil {
-            self = .free
+        } else if let key = rest("user.") ?? rest("trusted.") ?? rest("security.") {
+            self = key.isEmpty ? .nameless : .free
         } else if rest(KernelAttributes.accessList) == "" {
             self = .accessList
         } else if rest(KernelAttributes.defaultList) == "" {
@@ -124,6 +126,11 @@ enum AttributeName {
         case .rating: .rank
         default: nil
         }
+    }
+
+    /// The field for which a name is a desktop's; nil where it is the field's own name, or none of a field.
+    static func desktopField(_ name: [UInt8]) -> Field? {
+        AttributeName(name).field.flatMap { name == bytes(of: $0) ? nil : $0 }
     }
 
     /// A name of a field as text; nil where it is the field's own.

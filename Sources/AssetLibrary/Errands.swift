@@ -1,47 +1,87 @@
 internal import Synchronization
 
-/// Work that takes too long for the thread of a request, done one piece after another on a thread of its own.
+/// Work that takes too long for the thread of a request, done on threads of its own: one user's in its order, and users in turn.
+///
+/// Of several threads one user never has all.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Errands: Sendable {
     private struct State {
-        var waiting: [@Sendable () -> Void] = []
+        /// What waits, by user; in the order in which they have their next turns.
+        var waiting: [(uid: UInt32, work: [@Sendable () -> Void])] = []
+        var running: [UInt32: Int] = [:]
         var isStopped = false
     }
 
     private let state = Mutex(State())
-    private let worker = Worker()
+    private let workers: [Worker]
+
+    init(threads: Int = 1) { workers = (0..<threads).map { _ in Worker() } }
 
     func start() {
-        worker.start(delay: .zero) { [weak self] in self?.runAll() }
+        for worker in workers { worker.start(delay: .zero) { [weak self] in self?.runAll() } }
     }
 
+    /// Has work of a user's done on another thread.
     /// - Returns: false where nothing is begun any more.
-    func run(_ work: @escaping @Sendable () -> Void) -> Bool {
+    func run(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> Bool {
         let isTaken = state.withLock { state in
             guard !state.isStopped else { return false }
-            state.waiting.append(work)
+            if let index = state.waiting.firstIndex(where: { $0.uid == uid }) {
+                state.waiting[index].work.append(work)
+            } else {
+                state.waiting.append((uid, [work]))
+            }
             return true
         }
-        if isTaken { worker.wake() }
+        if isTaken { for worker in workers { worker.wake() } }
         return isTaken
     }
+
+    /// Whether anything has not been begun.
+    var hasWaiting: Bool { state.withLock { !$0.waiting.isEmpty } }
 
     /// Ends when what has been taken is done.
     func stop() {
         state.withLock { $0.isStopped = true }
-        worker.stop()
+        for worker in workers { worker.stop() }
         runAll()
     }
 
     private func runAll() {
-        while let work = state.withLock({ $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }) { work() }
+        while let (uid, work) = take() {
+            work()
+            state.withLock { state in
+                let rest = (state.running[uid] ?? 1) - 1
+                state.running[uid] = rest > 0 ? rest : nil
+            }
+        }
+    }
+
+    /// The next work of the first user who has not all threads but one; the user goes behind all others.
+    private func take() -> (UInt32, @Sendable () -> Void)? {
+        state.withLock { state in
+            let most = max(1, workers.count - 1)
+            guard let index = state.waiting.firstIndex(where: { state.running[$0.uid] ?? 0 < most }) else { return nil }
+            var (uid, all) = state.waiting.remove(at: index)
+            let work = all.removeFirst()
+            if !all.isEmpty { state.waiting.append((uid, all)) }
+            state.running[uid, default: 0] += 1
+            return (uid, work)
+        }
     }
 }
 
 extension AssetLibrary {
-    /// Has `work` done on another thread, once.
+    /// Has a user's `work` done on another thread, once.
     /// - Returns: false where nothing is begun any more, because the library is being closed.
-    public func runErrand(_ work: @escaping @Sendable () -> Void) -> Bool { errands.run(work) }
+    public func runErrand(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> Bool {
+        errands.run(for: uid, work)
+    }
+
+    /// Returns a function that has a user's request tried again on a thread for those.
+    public func resuming(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
+        { [resumptions] in if !resumptions.run(for: uid, work) { work() } }
+    }
 }

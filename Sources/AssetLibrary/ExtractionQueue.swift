@@ -12,6 +12,7 @@ internal import Synchronization
 final class ExtractionQueue: Sendable {
     /// Somebody who waits for what a content says.
     struct Waiter {
+        let uid: UInt32
         let deadline: ContinuousClock.Instant
         let isReady: @Sendable () -> Void
     }
@@ -56,6 +57,19 @@ final class ExtractionQueue: Sendable {
         for thread in threads + [sweeper] { thread.stop() }
         for examiner in examiners { examiner.rest() }
         answer { _, _ in true }
+    }
+
+    /// How many contents come before all others because one user waits for them: what others wait for then comes soon.
+    private static let hurried = 16
+
+    /// Adds a request that waits for a content.
+    /// - Returns: whether the content is to come before those that no request waits for.
+    func add(_ waiter: Waiter, for blob: BlobID) -> Bool {
+        state.withLock { state in
+            let isHurried = state.waiters.count { $1.contains { $0.uid == waiter.uid } } < Self.hurried
+            state.waiters[blob, default: []].append(waiter)
+            return isHurried
+        }
     }
 
     /// Whether it makes sense to wait for a content.

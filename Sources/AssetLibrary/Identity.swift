@@ -175,31 +175,21 @@ extension Records {
     /// A file without an asset loses its name to another: what was set on it for its asset to be goes on with the name.
     func passOnFields(of former: NodeRecord, to node: NodeRecord) throws {
         guard former.asset == nil, former.isFile, node.isFile else { return }
-        for (field, name, value) in try waitingFields(of: former.id) {
+        for waiting in try waitingFields(of: former.id) {
             if let asset = node.asset {
-                if try ownFields(of: asset).contains(where: { $0.field == field }) { continue }
-                try setField(
-                    field,
-                    of: asset,
-                    to: String(decoding: value, as: UTF8.self),
-                    as: AttributeName.alias(name, of: field)
-                )
-            } else if try fieldValue(field, of: node.id) == nil {
-                try setExtendedAttribute(name, of: node.id, to: value)
+                let isSaid = try ownFields(of: asset).contains { $0.field == waiting.field }
+                if try !isSaid && desktopValues(of: waiting.field, of: asset).isEmpty { try give(waiting, to: asset) }
+            } else if try waitingField(waiting.field, of: node.id) == nil {
+                try keep(waiting, on: node.id)
             }
         }
     }
 
     /// Fields, and the time to go, that were set on a file before it was an asset are the asset's.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID, _ policy: Policy) throws {
-        for (field, name, value) in try waitingFields(of: node) {
-            try setField(
-                field,
-                of: asset,
-                to: String(decoding: value, as: UTF8.self),
-                as: AttributeName.alias(name, of: field)
-            )
-            try deleteExtendedAttribute(name, of: node)
+        for waiting in try waitingFields(of: node) {
+            try give(waiting, to: asset)
+            try delete(waiting, on: node)
         }
         if let value = try extendedAttribute(AttributeName.expires, of: node) {
             if policy.autostores { try setUnstored(of: asset, until: nil) }
@@ -209,22 +199,6 @@ extension Records {
         if let value = try extendedAttribute(AttributeName.store, of: node) {
             try setStore(of: asset, to: Int64(String(decoding: value, as: UTF8.self)) ?? 0)
             try deleteExtendedAttribute(AttributeName.store, of: node)
-        }
-    }
-
-    /// Keeps an asset's fields as extended attributes of a file that shows it no more and is none.
-    func keepFields(of asset: AssetID, on node: NodeID) throws {
-        for (field, value, attribute) in try ownFields(of: asset) {
-            let name = attribute.map { Array($0.utf8) } ?? AttributeName.bytes(of: field)
-            try setExtendedAttribute(name, of: node, to: Array(value.utf8))
-        }
-    }
-
-    /// Fields that are kept as a file's extended attributes until it is an asset.
-    private func waitingFields(of node: NodeID) throws -> [(field: Field, name: [UInt8], value: [UInt8])] {
-        try extendedAttributeNames(of: node).compactMap { name in
-            guard let field = AttributeName(name).field else { return nil }
-            return try extendedAttribute(name, of: node).map { (field, name, $0) }
         }
     }
 }

@@ -16,6 +16,10 @@ final class LibraryLayout: Sendable {
     private let isNew: Bool
     /// Whether there was no catalog, so that one that is there is ours to take back.
     private let hadNoCatalog: Bool
+    /// The mode that the folder had, where others could enter it.
+    let formerMode: UInt32?
+    /// How many files and folders in it others could open.
+    let closedCount: Int
 
     /// Opens a library's folder and locks it; makes it when there is none, or when it is empty.
     init(path: String) throws(OpenLibraryError) {
@@ -37,6 +41,12 @@ final class LibraryLayout: Sendable {
         else { throw .notALibrary(path: path) }
         isNew = format == nil
         hadNoCatalog = !contents.contains("catalog.sqlite")
+        do throws(PrivateFolder.Exposed) {
+            formerMode = try PrivateFolder.close(path)
+        } catch {
+            if wasMade { unsafe _ = rmdir(path) }
+            throw .exposed(path: path, reason: error.description)
+        }
 
         lock = unsafe open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else {
@@ -47,6 +57,12 @@ final class LibraryLayout: Sendable {
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             _ = close(lock)
             throw .inUse(path: path)
+        }
+        closedCount = PrivateFolder.closeContents(of: path, all: formerMode != nil)
+        // SQLite gives the files beside a database its mode, and makes the database as the umask has it.
+        for name in [catalogPath, searchPath] {
+            let file = unsafe open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            if file >= 0 { _ = close(file) }
         }
         note(.running(getpid()))
     }
@@ -84,7 +100,7 @@ final class LibraryLayout: Sendable {
             unsafe _ = unlink("\(path)/\(name)")
         }
         BlobStore.removeEmptyFolders(at: path)
-        unsafe _ = rmdir(path)
+        if unsafe rmdir(path) != 0, let formerMode { unsafe _ = chmod(path, formerMode) }
     }
 
     private static func refused(_ path: String, _ errno: Errno) -> OpenLibraryError {

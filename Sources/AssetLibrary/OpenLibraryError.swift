@@ -10,6 +10,8 @@ public enum OpenLibraryError: Error, CustomStringConvertible, Sendable {
     case unknownFormat(path: String, found: String)
     /// The place cannot be read or written, or its parent folder is missing; the system's reason.
     case notAccessible(path: String, reason: String)
+    /// Others could read what is in the library, and that cannot be mended here; why, and what to do.
+    case exposed(path: String, reason: String)
     /// The disk has no room for the catalog.
     case noSpace(path: String)
     /// Catalog or blobs could not be opened; the reason.
@@ -25,6 +27,7 @@ public enum OpenLibraryError: Error, CustomStringConvertible, Sendable {
             "The library \(path) has the format “\(found)”, and this assetfs knows “\(LibraryLayout.format)”; use a newer assetfs."
         case .notAccessible(let path, let reason):
             "The library \(path) cannot be read and written: \(reason). Check its owner, its mode and the mount below it."
+        case .exposed(let path, let reason): "The library \(path) \(reason)"
         case .noSpace(let path): "The disk of the library \(path) is full; free some space there first."
         case .failed(let path, let reason): "The library \(path) cannot be opened: \(reason)"
         }

@@ -22,8 +22,13 @@ public final class OpenNode: Sendable {
     let isBound = Atomic(false)
     /// The file that has the name and stays, where this is for what is written under it; 0 where it is not.
     let original = Atomic<Int64>(0)
+    /// Who has opened the file for writing last.
+    let writer = Atomic<UInt32>(0)
     /// How many handles may be mapped for writing.
     public let mappers = Atomic(0)
+    /// How many handles there are, and what stands for the last of them while the file is open without any: its verdict waits, or
+    /// it is mapped still.
+    private let handles = Mutex<(count: Int, last: (any AnyObject & Sendable)?)>((0, nil))
     /// What the user of the library keeps with the open file; gone with its last handle.
     public let attachment = Mutex<(any AnyObject & Sendable)?>(nil)
 
@@ -121,6 +126,23 @@ public final class OpenNode: Sendable {
         self.id = id
         shown = Mutex(Shown())
         upload = Mutex(Upload())
+    }
+
+    /// Notes that a handle is there.
+    public func noteOpened() {
+        let former = handles.withLock { handles in
+            handles.count += 1
+            return handles.last.take()
+        }
+        _ = former
+    }
+
+    /// Notes that a handle is gone; the file keeps what stood for it as long as it is open without any.
+    public func noteClosed(_ share: (any AnyObject & Sendable)?) {
+        handles.withLock { handles in
+            handles.count -= 1
+            if handles.count == 0 { handles.last = share }
+        }
     }
 
     /// Whether a shared mapping through the kernel's page cache may have bytes that have not come here yet.

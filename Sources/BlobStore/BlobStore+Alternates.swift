@@ -38,7 +38,9 @@ extension BlobStore {
     ///
     /// `identifier` is what the folder's own file says that it is; with `isNew` an empty folder is made the store. It belongs to the
     /// library that made it, which is known by its folder `blobs/`, and not to a copy of that, unless `isTaken` says so.
+    /// - Returns: the mode that it had, where others could enter it.
     /// - Throws: why it is not that store; blobs that are nowhere else are missing until it is.
+    @discardableResult
     public func attach(
         _ id: Int64,
         named name: String,
@@ -46,7 +48,7 @@ extension BlobStore {
         identifier: String,
         isNew: Bool,
         isTaken: Bool = false
-    ) throws(AlternateProblem) {
+    ) throws(AlternateProblem) -> UInt32? {
         var alternate = Alternate(id: id, name: name, path: path, identifier: identifier)
         func note() {
             alternates.withLock { stores in
@@ -57,17 +59,28 @@ extension BlobStore {
         }
         note()
         do {
-            try open(&alternate, isNew: isNew, isTaken: isTaken)
+            let mode = try open(&alternate, isNew: isNew, isTaken: isTaken)
+            note()
+            return mode
         } catch let error as AlternateProblem {
             throw error
         } catch {
             throw alternate.problem("cannot be used: \(error)")
         }
-        note()
     }
 
-    private func open(_ alternate: inout Alternate, isNew: Bool, isTaken: Bool) throws {
+    /// Closes the folder of a store to others, as the library's own is.
+    private static func close(_ alternate: Alternate) throws -> UInt32? {
+        do {
+            return try PrivateFolder.close(alternate.path)
+        } catch {
+            throw alternate.problem("\(error)")
+        }
+    }
+
+    private func open(_ alternate: inout Alternate, isNew: Bool, isTaken: Bool) throws -> UInt32? {
         let path = alternate.path
+        var mode: UInt32?
         let text = "assetfs store \(alternate.identifier)\nlibrary \(try ownFolder())\n"
         var marker = Self.marker(at: path)
         let makes = marker == nil
@@ -76,6 +89,7 @@ extension BlobStore {
                 throw alternate.problem("is not there, or cannot be read; is its disk mounted?")
             }
             guard isNew else { throw alternate.problem("is empty; is its disk mounted?") }
+            mode = try Self.close(alternate)
             try Self.make(text, at: path)
             marker = Self.marker(at: path)
         }
@@ -97,9 +111,12 @@ extension BlobStore {
             try Self.write(text, to: marker)
         }
         do {
+            mode = try Self.close(alternate) ?? mode
+            _ = PrivateFolder.closeContents(of: path, all: mode != nil)
             let folder = try StoreFolder(at: path)
             _ = try folder.clearStaging()
             (alternate.folder, alternate.marker) = (folder, marker)
+            return mode
         } catch {
             if makes { unsafe _ = unlink("\(path)/\(Self.marker)") }
             throw error

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CFuse.h"
+#include "Turns.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -13,7 +14,14 @@
 #include <unistd.h>
 
 /* From the kernel's include/uapi/linux/fuse.h; Debian 12's copy is older than passthrough. */
-enum { OPCODE_GETATTR = 3, OPCODE_INIT = 26, OPCODE_CREATE = 35, OPCODE_TMPFILE = 51, OPCODE_STATX = 52 };
+enum {
+    OPCODE_GETATTR = 3, OPCODE_SETATTR = 4, OPCODE_UNLINK = 10, OPCODE_RENAME = 12, OPCODE_LINK = 13, OPCODE_OPEN = 14,
+    OPCODE_READ = 15, OPCODE_WRITE = 16, OPCODE_RELEASE = 18, OPCODE_FSYNC = 20, OPCODE_GETXATTR = 22, OPCODE_LISTXATTR = 23,
+    OPCODE_FLUSH = 25, OPCODE_INIT = 26, OPCODE_OPENDIR = 27, OPCODE_FSYNCDIR = 30, OPCODE_CREATE = 35, OPCODE_INTERRUPT = 36,
+    OPCODE_FALLOCATE = 43, OPCODE_RENAME2 = 45, OPCODE_LSEEK = 46, OPCODE_COPY_FILE_RANGE = 47, OPCODE_TMPFILE = 51,
+    OPCODE_STATX = 52
+};
+enum { SETATTR_SIZE = 1 << 3 };
 #define BIT(n) (UINT32_C(1) << (n))
 #define INIT_EXPORT_SUPPORT BIT(4)
 #define INIT_PARALLEL_DIROPS BIT(18)
@@ -84,11 +92,63 @@ static void translate(struct in_header *header, size_t count) {
     }
 }
 
+static uint64_t number(const void *request) { return ((const struct in_header *)request)->unique; }
+
+static void refuse(int fd, uint64_t unique, int error) {
+    struct out_header out = { .len = sizeof out, .error = -error, .unique = unique };
+    /* ENOENT: the caller is gone. */
+    if (write(fd, &out, sizeof out) < 0) return;
+}
+
+/* The lane of a request that may take long; LANES for one that does not. */
+static enum lane_name lane_of(const struct in_header *header, size_t count) {
+    switch (header->opcode) {
+    case OPCODE_OPEN: case OPCODE_READ: case OPCODE_WRITE: case OPCODE_FLUSH: case OPCODE_FSYNC: case OPCODE_FALLOCATE:
+    case OPCODE_COPY_FILE_RANGE: case OPCODE_LSEEK: case OPCODE_GETXATTR: case OPCODE_LISTXATTR: case OPCODE_OPENDIR:
+    case OPCODE_FSYNCDIR:
+        return LANE_FILES;
+    case OPCODE_SETATTR: {
+        /* Without a new size it is quick, and may be a folder's. */
+        uint32_t valid = 0;
+        if (count >= sizeof *header + sizeof valid) memcpy(&valid, header + 1, sizeof valid);
+        return valid & SETATTR_SIZE ? LANE_FILES : LANES;
+    }
+    case OPCODE_UNLINK: case OPCODE_RENAME: case OPCODE_RENAME2: case OPCODE_LINK: return LANE_NAMES;
+    case OPCODE_RELEASE: return LANE_ENDS;
+    default: return LANES;
+    }
+}
+
+/* The next request whose turn it is. One that waits for its turn is answered at once when its caller is interrupted. */
+static ssize_t next_request(int fd, void *buffer, size_t length) {
+    size_t waited = turns_next(buffer, length);
+    if (waited > 0) return (ssize_t)waited;
+    while (1) {
+        ssize_t count = read(fd, buffer, length);
+        if (count < (ssize_t)sizeof(struct in_header)) return count;
+        struct in_header *header = buffer;
+        if (header->opcode == OPCODE_INTERRUPT && count >= (ssize_t)(sizeof *header + sizeof(uint64_t))) {
+            uint64_t unique;
+            memcpy(&unique, header + 1, sizeof unique);
+            if (!turns_interrupt(unique, number)) return count;
+            refuse(fd, unique, EINTR);
+            continue;
+        }
+        enum lane_name lane = lane_of(header, (size_t)count);
+        if (lane == LANES) return count;
+        switch (turns_take(lane, header->uid, buffer, (size_t)count)) {
+        case TURN_NOW: return count;
+        case TURN_LATER: break;
+        case TURN_NEVER: refuse(fd, header->unique, EAGAIN); break;
+        }
+    }
+}
+
 /* INIT is the first request of a session and is answered before the second is read, so `wire` is written by one thread
  * only; after that both functions just test is_done. */
 static ssize_t wire_read(int fd, void *buffer, size_t length, void *userdata) {
     (void)userdata;
-    ssize_t count = read(fd, buffer, length);
+    ssize_t count = wire.is_done ? next_request(fd, buffer, length) : read(fd, buffer, length);
     if (wire.is_done && count >= (ssize_t)sizeof(struct in_header)) translate(buffer, (size_t)count);
     if (wire.is_done || count < (ssize_t)(sizeof(struct in_header) + offsetof(struct init_in, flags2))) return count;
     struct in_header *header = buffer;
@@ -139,10 +199,13 @@ static ssize_t wire_splice(int in, off_t *in_offset, int out, off_t *out_offset,
     return splice(in, in_offset, out, out_offset, length, flags);
 }
 
-int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough, int want_export) {
+int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough, int want_export,
+                       int file_threads, int name_threads, int end_threads) {
     static const struct fuse_custom_io io = {
         .read = wire_read, .writev = wire_writev, .splice_receive = wire_splice, .splice_send = wire_splice };
     memset(&wire, 0, sizeof wire);
+    const int threads[LANES] = { file_threads, name_threads, end_threads };
+    turns_begin(threads, getuid());
     wire.want_passthrough = want_passthrough;
     wire.want_export = want_export;
     return fuse_session_custom_io(session, &io, device);

@@ -4,6 +4,7 @@
 
 #include <linux/fs.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <string.h>
@@ -90,6 +91,21 @@ static inline int linux_set_filesystem_flag(const char *path, const char *flag) 
     close(context);
     return result;
 }
+
+/* Opens a path that stays below a folder and in its mount, and goes through no link; openat2(2). A descriptor, or -1 and errno. */
+static inline int linux_open_beneath(int folder, const char *path, unsigned long long flags) {
+    struct open_how how;
+    memset(&how, 0, sizeof how);
+    how.flags = flags;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+}
+
+/* Has this thread's rights to files be those of another user; setfsuid(2). */
+extern int setfsuid(uid_t user);
+extern int setfsgid(gid_t group);
+extern int setgroups(size_t count, const gid_t *groups);
+extern int getgrouplist(const char *user, gid_t group, gid_t *groups, int *count);
 
 /* FICLONE is a macro over _IOW and ioctl is variadic: Swift can use neither. */
 static inline int linux_clone(int to, int from) { return ioctl(to, FICLONE, from); }

@@ -171,6 +171,7 @@ extension Records {
         try run("UPDATE node SET asset = NULL, former_asset = NULL WHERE asset = ?", [id.value])
         try run("DELETE FROM version WHERE asset = ?", [id.value])
         try run("DELETE FROM field WHERE asset = ?", [id.value])
+        try run("DELETE FROM desktop_value WHERE asset = ?", [id.value])
         try run("DELETE FROM visit WHERE asset = ?", [id.value])
         try run("DELETE FROM asset WHERE id = ?", [id.value])
     }

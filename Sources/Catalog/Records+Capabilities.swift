@@ -1,12 +1,13 @@
 // Signed paths.
 extension Records {
-    /// The key that signed paths are signed with; nil before there is one.
+    /// The key that signed paths were signed with by a former assetfs; nil where there is none.
     public func signingKey() throws -> [UInt8]? {
         try first("SELECT key FROM signing WHERE id = 1", []) { $0.bytes(0) }
     }
 
-    /// Records another key: what was signed with the former is not any more.
-    public func setSigningKey(_ key: [UInt8]) throws {
-        try run("INSERT OR REPLACE INTO signing (id, key) VALUES (1, ?)", [.blob(key)])
+    /// Removes that key, and its bytes from the file.
+    public func removeSigningKey() throws {
+        try run("UPDATE signing SET key = zeroblob(length(key))", [])
+        try run("DELETE FROM signing", [])
     }
 }

@@ -168,6 +168,7 @@ extension Records {
         let rows = try all("SELECT name FROM field WHERE asset = ? AND reverts <> 0", [asset.value]) { $0.text(0) }
         for field in rows.compactMap({ Field($0) }) where try extractedField(field, of: asset) != nil {
             try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(field.name)])
+            try deleteFieldValues(of: field, of: asset)
         }
     }
 

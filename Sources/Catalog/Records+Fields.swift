@@ -93,8 +93,9 @@ extension Records {
         try first(
             """
             SELECT (SELECT coalesce(sum(length(x.name) + 1), 0) FROM extended_attribute x WHERE x.node = n.id)
-                + (SELECT coalesce(sum(coalesce(length(f.attribute), 11 + length(f.name)) + 1), 0) FROM field f
-                    WHERE f.asset = n.asset AND f.source = 'person')
+                + (SELECT coalesce(sum(12 + length(f.name)), 0) FROM field f
+                    WHERE f.asset = n.asset AND f.source = 'person' AND f.attribute IS NULL)
+                + (SELECT coalesce(sum(length(d.name) + 1), 0) FROM desktop_value d WHERE d.asset = n.asset)
                 + (SELECT coalesce(sum(length(p.key) + 13), 0) FROM policy p WHERE p.node = n.id)
             FROM node n WHERE n.id = ?
             """,
@@ -116,12 +117,18 @@ extension Records {
     }
 
     /// Records the value that a person gives a field; `attribute` is the name under which that is done, where it is not the field's own.
+    ///
+    /// Another desktop's name keeps what was set by it, until the field is set by its own.
     public func setField(_ field: Field, of asset: AssetID, to value: String, as attribute: String? = nil) throws {
         try setRow(field, of: asset, to: value, .person, attribute)
+        guard let attribute else { return try deleteDesktopValues(of: field, of: asset) }
+        let value = DesktopValue(name: attribute, value: Array(value.utf8), isFieldValue: true)
+        try setDesktopValue(value, of: field, of: asset)
     }
 
     /// Removes a field's value; what the file says itself, or may say when that is known, stays removed.
     public func deleteField(_ field: Field, of asset: AssetID) throws {
+        try deleteFieldValues(of: field, of: asset)
         let isUnknown = try field.isExtracted && extraction(of: asset).map { $0.state != .ready } ?? false
         guard try isUnknown || extractedField(field, of: asset) != nil else {
             return try run("DELETE FROM field WHERE asset = ? AND name = ?", [asset.value, .text(field.name)])
@@ -147,6 +154,7 @@ extension Records {
 
     /// Gives one asset what people have set of another, which wins over its own.
     public func copyFields(of source: AssetID, to asset: AssetID) throws {
+        try copyDesktopValues(of: source, to: asset)
         try run(
             """
             INSERT OR REPLACE INTO field (asset, name, value, source, attribute)

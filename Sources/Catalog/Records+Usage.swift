@@ -90,6 +90,7 @@ extension Records {
             ofNodes("n.asset = u.unit"),
             ofNodes("n.id = -u.unit AND n.asset IS NULL"),
             ofAssets(5, "length(CAST(t.name AS BLOB)) + length(CAST(t.value AS BLOB))", "field", "1"),
+            ofAssets(5, "length(t.name) + length(t.value)", "desktop_value", "1"),
             ofAssets(2, "t.size", "version", "a.trashed IS NULL AND t.superseded IS NOT NULL"),
             ofAssets(3, "t.size", "version", "a.trashed IS NOT NULL"),
         ].joined(separator: "\nUNION ALL\n")
@@ -150,6 +151,7 @@ extension Records {
                 + triggers("entry", "parent, node") { moveNode("\($0).node") }
                 + triggers("version", "asset, size, superseded") { mark("\($0).asset") }
                 + triggers("field", "asset, name, value") { mark("\($0).asset") }
+                + triggers("desktop_value", "asset, name, value") { mark("\($0).asset") }
                 + triggers("extended_attribute", "node, name, value") { markNode("\($0).node") }
                 + trigger(
                     "node_changed",

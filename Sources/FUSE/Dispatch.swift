@@ -8,6 +8,7 @@ final class Dispatcher: Sendable {
     let filesystem: any Filesystem
     let log: Logger
     let limits: RequestLimits
+    let waits = WaitingRequest.shares()
 
     init(filesystem: any Filesystem, log: Logger, limits: RequestLimits) {
         self.filesystem = filesystem
@@ -57,16 +58,18 @@ func answer<Value>(
 
 /// Serves one request whose operation may have to wait: then it is tried again later, on another thread.
 ///
-/// `body` must own what it uses: the arguments of libfuse's callback are gone when that has returned.
+/// `body` must own what it uses: the arguments of libfuse's callback are gone when that has returned. What it waits for before it is
+/// tried at all, `first` says; a user who has too many requests waiting gets what can be answered without.
 func answerInTime<Value>(
     _ request: fuse_req_t?,
     _ operation: StaticString,
+    first: ((any Filesystem, Caller) -> RequestWait?)? = nil,
     _ body: @escaping @Sendable (any Filesystem, Caller) throws(OperationFailure) -> Value,
     reply: @escaping @Sendable (fuse_req_t, Value) -> Int32
 ) {
-    guard let first = unsafe request else { return }
+    guard let given = unsafe request else { return }
     // No thread but the one that tries touches the request.
-    nonisolated(unsafe) let request = unsafe first
+    nonisolated(unsafe) let request = unsafe given
     @Sendable func attempt(_ waiting: WaitingRequest?) {
         guard let dispatcher = unsafe Dispatcher.serving(request), let caller = unsafe Caller(of: request) else {
             return
@@ -77,12 +80,29 @@ func answerInTime<Value>(
             if status != 0 { dispatcher.log.debug("\(operation): the kernel did not take the reply (\(-status))") }
         } catch {
             if let awaiting = error.awaiting {
-                let waiting = unsafe waiting ?? WaitingRequest(request) { attempt($0) }
-                return waiting.wait(awaiting)
+                let wait: RequestWait = {
+                    awaiting(caller.uid, $0)
+                    return true
+                }
+                if let waiting { return waiting.wait(wait) }
+                if let waiting = waitingRequest(dispatcher, caller) { return waiting.wait(wait) }
+                let failure = OperationFailure(.resourceTemporarilyUnavailable)
+                dispatcher.note(failure, operation)
+                unsafe fuse_reply_err(request, failure.errno.rawValue)
+                return
             }
             dispatcher.note(error, operation)
             unsafe fuse_reply_err(request, error.errno.rawValue)
         }
+    }
+    @Sendable func waitingRequest(_ dispatcher: Dispatcher, _ caller: Caller) -> WaitingRequest? {
+        guard let share = dispatcher.waits.take(for: caller.uid) else { return nil }
+        return unsafe WaitingRequest(request, share) { attempt($0) }
+    }
+    if let first, let dispatcher = unsafe Dispatcher.serving(request), let caller = unsafe Caller(of: request),
+        let wait = first(dispatcher.filesystem, caller), let waiting = waitingRequest(dispatcher, caller)
+    {
+        return waiting.wait(wait)
     }
     attempt(nil)
 }

@@ -133,8 +133,8 @@ public protocol Filesystem: Sendable {
     /// Closes a directory.
     func releasedir(_ handle: FileHandle)
 
-    /// Whether setting an attribute may take long: `work`, which sets it, is then called on another thread, once.
-    func setsLater(_ name: Name, _ work: @escaping @Sendable () -> Void) -> Bool
+    /// What the setting of an attribute waits for, because it may take long; nil where it waits for nothing.
+    func waitBeforeSetting(_ name: Name, for caller: Caller) -> RequestWait?
     /// Sets an extended attribute; `flags` are setxattr(2)'s.
     func setxattr(
         _ inode: InodeNumber,
@@ -143,8 +143,8 @@ public protocol Filesystem: Sendable {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure)
-    /// Whether an extended attribute's value is yet to come: `isReady` is then called when it may be read, once, on any thread.
-    func awaitAttribute(_ name: Name, of inode: InodeNumber, isReady: @escaping @Sendable () -> Void) -> Bool
+    /// What the reading of an attribute waits for, whose value may be yet to come; nil where it waits for nothing.
+    func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait?
     /// Reads an extended attribute.
     func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8]
     /// Names of the extended attributes.

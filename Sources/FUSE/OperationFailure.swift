@@ -6,15 +6,15 @@ public struct OperationFailure: Error, Sendable {
     public let errno: Errno
     /// The whole sentence, where errno does not say it all.
     public let cause: String?
-    /// Where the operation is only to be tried again later, has a function called then, once, on any thread; `errno` is for a caller
-    /// that does not wait.
-    public let awaiting: (@Sendable (@escaping @Sendable () -> Void) -> Void)?
+    /// Where the operation is only to be tried again later, has a function of that user called then, once, on any thread; `errno` is for
+    /// a caller that does not wait.
+    public let awaiting: (@Sendable (_ uid: UInt32, @escaping @Sendable () -> Void) -> Void)?
 
     /// Describes a refusal.
     public init(
         _ errno: Errno,
         cause: String? = nil,
-        awaiting: (@Sendable (@escaping @Sendable () -> Void) -> Void)? = nil
+        awaiting: (@Sendable (_ uid: UInt32, @escaping @Sendable () -> Void) -> Void)? = nil
     ) {
         self.errno = errno
         self.cause = cause

@@ -4,33 +4,26 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func serveExtendedAttributes() {
         unsafe setxattr = { request, number, name, value, size, flags in
-            // As below.
-            nonisolated(unsafe) let request = unsafe request
             let name = unsafe Name(name)
             let bytes = unsafe Array(UnsafeRawBufferPointer(start: value, count: size))
-            let work: @Sendable () -> Void = {
-                unsafe answer(request, "setxattr") { (fs, caller) throws(OperationFailure) in
-                    try fs.setxattr(inode(number), name: name, value: bytes, flags: flags, for: caller)
-                } reply: {
-                    unsafe replyEmpty($0, $1)
-                }
+            unsafe answerInTime(request, "setxattr", first: { $0.waitBeforeSetting(name, for: $1) }) {
+                (fs, caller) throws(OperationFailure) in
+                try fs.setxattr(inode(number), name: name, value: bytes, flags: flags, for: caller)
+            } reply: {
+                unsafe replyEmpty($0, $1)
             }
-            if unsafe Dispatcher.serving(request)?.filesystem.setsLater(name, work) != true { work() }
         }
         unsafe getxattr = { request, number, name, size in
-            // No other thread touches the request before this one has let go of it.
-            nonisolated(unsafe) let request = unsafe request
             let name = unsafe Name(name)
-            let reply: @Sendable () -> Void = {
-                unsafe answer(request, "getxattr") { (fs, caller) throws(OperationFailure) in
-                    try fitting(try fs.getxattr(inode(number), name: name, for: caller), size)
-                } reply: {
-                    unsafe replySized($0, $1, size)
-                }
+            unsafe answerInTime(
+                request,
+                "getxattr",
+                first: { $0.waitBeforeReading(name, of: inode(number), for: $1) }
+            ) { (fs, caller) throws(OperationFailure) in
+                try fitting(try fs.getxattr(inode(number), name: name, for: caller), size)
+            } reply: {
+                unsafe replySized($0, $1, size)
             }
-            // This thread serves others while somebody waits.
-            let filesystem = unsafe Dispatcher.serving(request)?.filesystem
-            if filesystem?.awaitAttribute(name, of: inode(number), isReady: reply) != true { reply() }
         }
         unsafe listxattr = { request, number, size in
             unsafe answer(request, "listxattr") { (fs, caller) throws(OperationFailure) in

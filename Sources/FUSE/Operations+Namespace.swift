@@ -24,8 +24,9 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe link = { request, number, parent, name in
-            unsafe answer(request, "link") { (fs, caller) throws(OperationFailure) in
-                try unsafe fs.link(inode(number), as: Name(name), in: inode(parent), for: caller)
+            let name = unsafe Name(name)
+            unsafe answerInTime(request, "link") { (fs, caller) throws(OperationFailure) in
+                try fs.link(inode(number), as: name, in: inode(parent), for: caller)
             } reply: {
                 unsafe replyEntry($0, $1)
             }

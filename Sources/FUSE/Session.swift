@@ -35,6 +35,13 @@ public struct RequestLimits: Sendable {
 public final class Session {
     private let session: OpaquePointer
     private let dispatcher: Unmanaged<Dispatcher>
+    /// How many threads at most serve requests on files, of which one user alone gets half; on names of files, as much; and the ends of
+    /// opens, twice as many as are served at once.
+    private static let fileThreads = max(8, 2 * Int32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    private static let nameThreads: Int32 = 6
+    private static let endThreads: Int32 = 8
+    /// How many serve requests at all: some are left for what is always quick, and for root and the user who has mounted.
+    private static let threads = fileThreads + nameThreads + endThreads / 2 + 6
 
     /// Mounts `filesystem` on `mountpoint`.
     ///
@@ -93,7 +100,15 @@ public final class Session {
         unsafe session = made
         unsafe self.dispatcher = dispatcher
         let device = unsafe fuse_session_fd(session)
-        unsafe cfuse_install_wire(session, device, usesPassthrough ? 1 : 0, exportsHandles ? 1 : 0)
+        unsafe cfuse_install_wire(
+            session,
+            device,
+            usesPassthrough ? 1 : 0,
+            exportsHandles ? 1 : 0,
+            Self.fileThreads,
+            Self.nameThreads,
+            Self.endThreads
+        )
         filesystem.start(unsafe Kernel(session: session, device: device))
     }
 
@@ -104,8 +119,8 @@ public final class Session {
     public func run(ending: @escaping @Sendable () -> Void) {
         guard let configuration = unsafe fuse_loop_cfg_create() else { return ending() }
         defer { unsafe fuse_loop_cfg_destroy(configuration) }
-        unsafe fuse_loop_cfg_set_max_threads(configuration, 8)
-        unsafe fuse_loop_cfg_set_idle_threads(configuration, 8)
+        unsafe fuse_loop_cfg_set_max_threads(configuration, UInt32(Self.threads))
+        unsafe fuse_loop_cfg_set_idle_threads(configuration, UInt32(Self.threads))
         unsafe fuse_loop_cfg_set_clone_fd(configuration, 0)
         // Interrupts the loop's waiting, and does nothing else; without SA_RESTART.
         var interrupt = sigaction()

@@ -1,6 +1,11 @@
 internal import CFuse
+internal import Glibc
 internal import Synchronization
 internal import SystemPackage
+
+/// Has a function called once, on any thread, when a request that waits is to be tried again; false where there is nothing to wait
+/// for, and the function is not called.
+public typealias RequestWait = @Sendable (@escaping @Sendable () -> Void) -> Bool
 
 /// A request that is answered when its operation can be done, or with EINTR when its caller is interrupted before.
 ///
@@ -17,16 +22,22 @@ final class WaitingRequest: Sendable {
     // Sendable because of `state`.
     private nonisolated(unsafe) let request: fuse_req_t
     private let state = Mutex(State.waiting)
-    /// Tries the operation once more: true where it was answered, false where it waits on.
+    /// Tries the operation once more, which is answered then or waits on.
     private let attempt: @Sendable (WaitingRequest) -> Void
+    /// The place of the caller among all who wait.
+    private let share: UserShare
 
-    init(_ request: fuse_req_t, attempt: @escaping @Sendable (WaitingRequest) -> Void) {
+    init(_ request: fuse_req_t, _ share: UserShare, attempt: @escaping @Sendable (WaitingRequest) -> Void) {
         unsafe self.request = unsafe request
+        self.share = share
         self.attempt = attempt
     }
 
+    /// Shares out how many requests wait: one user alone has 256.
+    static func shares() -> UserShares { UserShares(capacity: 512, limit: .max, exempt: [0, getuid()]) }
+
     /// Waits until `awaiting` says that the operation is to be tried again.
-    func wait(_ awaiting: @Sendable (@escaping @Sendable () -> Void) -> Void) {
+    func wait(_ awaiting: RequestWait) {
         state.withLock { $0 = .waiting }
         let itself = unsafe Unmanaged.passRetained(self)
         // An interrupt that has come already is told of at once.
@@ -39,12 +50,13 @@ final class WaitingRequest: Sendable {
             },
             itself.toOpaque()
         )
-        awaiting { [self] in
+        let resume: @Sendable () -> Void = { [self] in
             guard claim() else { return }
             unsafe fuse_req_interrupt_func(request, nil, nil)
             unsafe itself.release()
             attempt(self)
         }
+        if !awaiting(resume) { resume() }
     }
 
     private func claim() -> Bool {

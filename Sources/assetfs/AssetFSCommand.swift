@@ -1,4 +1,6 @@
 import ArgumentParser
+import AssetModel
+import Foundation
 
 /// The command line: parses, calls one thing, prints, exits.
 @main
@@ -25,6 +27,21 @@ struct AssetFSCommand: ParsableCommand {
 
     static func main() {
         StandardDescriptors.fill()
-        main(RawArguments.all)
+        let arguments = RawArguments.all
+        do {
+            var command = try parseAsRoot(arguments)
+            try command.run()
+        } catch  where exitCode(for: error) == .validationFailure {
+            // Arguments may be others' names, as those that a shell's * stands for.
+            let text = arguments.filter { Shown.name($0) != $0 }.reduce(fullMessage(for: error)) {
+                $0.replacingOccurrences(of: $1, with: Shown.name(RawArguments.bytes($1)))
+            }
+            for line in text.components(separatedBy: "\n") {
+                Output.write(STDERR_FILENO, Array((Shown.sentence(line) + "\n").utf8))
+            }
+            exit(withError: ExitCode.validationFailure)
+        } catch {
+            exit(withError: error)
+        }
     }
 }

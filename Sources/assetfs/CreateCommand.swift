@@ -13,20 +13,25 @@ struct CreateCommand: ParsableCommand {
 
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
     var mountpoint: FilePath?
+    @OptionGroup var names: NameOptions
 
     func run() throws {
-        let mount = try MountPoint.only(mountpoint)
-        guard let text = try ExtendedAttribute.read("user.asset.info", of: mount.appending("folders")),
+        let mount = try Held.mount(mountpoint)
+        guard let folders = mount.find([Array("folders".utf8)]),
+            let text = try ExtendedAttribute.read("user.asset.info", of: folders),
             let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
             let next = info["next_id"] as? Int
         else {
             throw ExitStatus.failed.because(
-                "\(mount) is no assetfs mount, or one with view=folders, which hides resources/."
+                "\(mount.path) is no assetfs mount, or one with view=folders, which hides resources/."
             )
         }
+        let resources = try mount.open("resources")
         for id in next..<next + 1000 {
-            let path = mount.appending("resources/\(id)")
-            if path.makeFolder(0o777) { return Output.print(path) }
+            let path = resources.path.appending("\(id)")
+            if unsafe mkdirat(resources.descriptor, "\(id)", 0o777) == 0 {
+                return Output.print(path, isRaw: names.isRaw)
+            }
             // Somebody was faster.
             guard [EEXIST, EPERM].contains(errno) else {
                 throw ExitStatus.failed.because(
@@ -50,47 +55,59 @@ struct GroupCommand: ParsableCommand {
 
     @Argument(help: "Files below the folders/ of one mount.")
     var paths: [FilePath]
+    @OptionGroup var names: NameOptions
 
     func run() throws {
-        guard let mount = try MountPoint.ours(with: paths[0], below: ["folders"]) else {
+        let places = try paths.map(MountPath.init)
+        guard let mount = places.first?.mount, places[0].isBelow("folders") else {
             throw ExitStatus.failed.because("\(paths[0]) is not below the folders/ of an assetfs mount.")
         }
-        let collection = mount.appending("collections/new-\(UUID().uuidString)")
-        guard collection.makeFolder(0o777) else { throw failure("\(collection)") }
+        let collections = try mount.open("collections")
+        let name = Array("new-\(UUID().uuidString)".utf8)
+        let made = unsafe mkdirat(collections.descriptor, name.terminated, 0o777) == 0
+        guard made, let collection = collections.find([name]), collection.isFolder else {
+            throw failure("\(collections.path.appending(name: name))")
+        }
         do {
-            for path in paths { try link(path, into: collection) }
-            let folder = collection.open(O_RDONLY | O_DIRECTORY)
-            guard folder >= 0 else { throw failure("\(collection)") }
+            for place in places { try link(place, into: collection) }
+            let folder = collection.reopen()
+            guard folder >= 0 else { throw failure("\(collection.path)") }
             defer { close(folder) }
             guard fchmod(folder, 0o555) == 0 else { throw failure("\(paths.count) files") }
             var id = [UInt8](repeating: 0, count: 256)
             let count = unsafe fgetxattr(folder, "user.asset.id", &id, id.count)
-            guard count > 0 else { throw failure("\(collection)") }
-            Output.print(mount.appending("collections").appending(name: Array(id.prefix(count))))
+            guard count > 0 else { throw failure("\(collection.path)") }
+            Output.print(collections.path.appending(name: Array(id.prefix(count))), isRaw: names.isRaw)
         } catch {
             for name in collection.entries() ?? [] {
-                unsafe _ = collection.appending(name: name).withC { unsafe unlink($0) }
+                unsafe _ = unlinkat(collection.descriptor, name.terminated, 0)
             }
-            unsafe _ = collection.withC { unsafe rmdir($0) }
+            unsafe _ = unlinkat(collections.descriptor, name.terminated, AT_REMOVEDIR)
             throw error
         }
     }
 
     /// Links a file under its own name, or the next free one.
-    private func link(_ path: FilePath, into folder: FilePath) throws {
+    private func link(_ place: MountPath, into folder: Held) throws {
+        let (source, name) = (try place.openFile(), place.typed.name)
         for number in 0..<1001 {
-            let target = folder.appending(name: number == 0 ? path.name : RestoreCommand.numbered(path.name, number))
-            let result = unsafe path.withC { source in
-                unsafe target.withC { unsafe linkat(AT_FDCWD, source, AT_FDCWD, $0, 0) }
-            }
+            let target = number == 0 ? name : RestoreCommand.numbered(name, number)
+            // The descriptor's own path is one that is followed to the very file.
+            let result = unsafe linkat(
+                AT_FDCWD,
+                source.link,
+                folder.descriptor,
+                target.terminated,
+                0x400 /* AT_SYMLINK_FOLLOW */
+            )
             if result == 0 { return }
-            guard errno == EEXIST else { throw failure("\(path)") }
+            guard errno == EEXIST else { throw failure("\(place.typed)") }
         }
-        throw failure("\(path)")
+        throw failure("\(place.typed)")
     }
 
-    private func failure(_ what: String) -> ExitCode {
-        let reason = errno == EXDEV ? "it is in another mount" : unsafe String(cString: strerror(errno))
+    private func failure(_ what: Sentence) -> ExitCode {
+        let reason: Sentence = errno == EXDEV ? "it is in another mount" : "\(systemReason)"
         return ExitStatus.failed.because("No group was made: \(what): \(reason).")
     }
 }

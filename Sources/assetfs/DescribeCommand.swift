@@ -55,14 +55,11 @@ struct DescribeCommand: ParsableCommand {
         guard !values.isEmpty || !removed.isEmpty || addKeywords != nil || rotate != nil || reprocess else {
             throw ValidationError("Say what is to be said, such as --caption “At the lake”.")
         }
-        let files = try FileList.files(in: paths, recursive: recursive)
-        try ProgressBar.run(files, "described", name: \.description) { try describe($0, values, removed) }
+        let files = try ListedFile.all(in: paths.map(MountPath.init), recursive: recursive)
+        try ProgressBar.run(files, "described", name: \.path.description) { try describe($0.open(), values, removed) }
     }
 
-    private func describe(_ file: FilePath, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {
-        guard try MountPoint.isOurs(file) else {
-            throw ExitStatus.failed.because("\(file) is not below an assetfs mount.")
-        }
+    private func describe(_ file: Held, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {
         // First, so that what is said here is not forgotten with it.
         if reprocess { try ExtendedAttribute.set("user.asset.reprocess", of: file, to: "1") }
         for (field, value) in values { try ExtendedAttribute.set("user.asset.\(field.name)", of: file, to: value) }

@@ -21,7 +21,7 @@ enum ExitStatus: Int32 {
     case gaveUp = 12
 
     /// Says what is wrong on stderr and gives what to throw.
-    func because(_ sentence: String) -> ExitCode {
+    func because(_ sentence: Sentence) -> ExitCode {
         Output.note(sentence)
         return ExitCode(rawValue)
     }
@@ -36,6 +36,7 @@ enum ExitStatus: Int32 {
         case .inUse: self = .libraryInUse
         case .notALibrary, .unknownFormat: self = .notALibrary
         case .notAccessible: self = .libraryNotAccessible
+        case .exposed: self = .mountRefused
         case .noSpace: self = .noSpace
         case .failed: self = .failed
         }

@@ -13,13 +13,12 @@ struct ExplainCommand: ParsableCommand {
     var path: FilePath
 
     func run() throws {
-        let status = path.status(followsLink: false)
-        let exists = status != nil
-        let isFolder = status.map { $0.st_mode & S_IFMT == S_IFDIR } ?? false
-        let parent = path.removingLastComponent()
-        let folder = isFolder ? path : parent.isEmpty ? "." : parent
+        let place = try MountPath(path)
+        let held = place.mount.find(place.names)
+        let isFolder = held?.isFolder ?? false
+        let folder = if let held, held.isFolder { held } else { try place.openParent() }
         let policy = try EffectivePolicy(of: folder)
-        if !isFolder { try explainName(EntryName(path.name), in: folder, exists: exists, policy) }
+        if !isFolder, let name = place.names.last { try explainName(EntryName(name), held, in: folder, policy) }
         explainContent(policy)
         if let reason = try ExtendedAttribute.read("user.asset.error", of: folder) {
             say("last refusal", reason, nil)
@@ -28,8 +27,8 @@ struct ExplainCommand: ParsableCommand {
 
     private func explainName(
         _ name: EntryName,
-        in folder: FilePath,
-        exists: Bool,
+        _ held: Held?,
+        in folder: Held,
         _ policy: EffectivePolicy
     ) throws {
         switch NameClass(ofFile: name) {
@@ -38,16 +37,22 @@ struct ExplainCommand: ParsableCommand {
         case .final: say("name", "final: whatever is written here is an upload, judged when it is closed", nil)
         }
         let overwrite = policy.settings["overwrite"]
-        guard exists else { return say("name is free", "a new asset", nil) }
+        guard let held else { return say("name is free", "a new asset", nil) }
         let id =
-            try ExtendedAttribute.read("user.asset.id", of: path).map { "asset \($0)" } ?? "a file that is no asset"
+            try held.isFile
+            ? ExtendedAttribute.read("user.asset.id", of: held).map { "asset \($0)" } ?? "a file that is no asset"
+            : held.kind
         guard overwrite?.value.lowercased() == "false" || overwrite?.value == "0" else {
             return say("name is taken", "\(id) gets a new version", overwrite)
         }
         let taken = Set(folder.entries() ?? [])
         var number = 1
         while taken.contains(name.numbered(number).bytes) { number += 1 }
-        say("name is taken", "\(id) stays as it is; new content becomes “\(name.numbered(number))”", overwrite)
+        say(
+            "name is taken",
+            "\(id) stays as it is; new content becomes “\(Shown.name(name.numbered(number).bytes))”",
+            overwrite
+        )
     }
 
     private func explainContent(_ policy: EffectivePolicy) {
@@ -91,6 +96,6 @@ struct ExplainCommand: ParsableCommand {
     }
 
     private func say(_ what: String, _ sentence: String, _ setting: EffectivePolicy.Setting?) {
-        print(what.padded(to: 18) + sentence + (setting.map { "  [\($0.origin)]" } ?? ""))
+        Output.print(Sentence(what.padded(to: 18) + sentence + (setting.map { "  [\(Shown.name($0.origin))]" } ?? "")))
     }
 }

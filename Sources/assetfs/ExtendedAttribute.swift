@@ -4,40 +4,40 @@ import CLinux
 import Foundation
 import SystemPackage
 
-/// Extended attributes of paths in a mount.
+/// Extended attributes of files and folders in a mount.
 enum ExtendedAttribute {
     /// An attribute's value; nil where there is none.
-    static func read(_ name: String, of path: FilePath) throws -> String? {
-        try bytes(name, of: path).map { String(decoding: $0, as: UTF8.self) }
+    static func read(_ name: String, of place: Held) throws -> String? {
+        try bytes(name, of: place).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// An attribute's value as it is; nil where there is none.
-    static func bytes(_ name: String, of path: FilePath) throws -> [UInt8]? {
+    static func bytes(_ name: String, of place: Held) throws -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let size = buffer.count
-        let count = unsafe path.withC { unsafe lgetxattr($0, name, &buffer, size) }
+        let count = unsafe getxattr(place.link, name, &buffer, size)
         guard count < 0 else { return Array(buffer.prefix(count)) }
         if errno == ENODATA { return nil }
-        throw failure(path)
+        throw failure(place)
     }
 
     /// Sets an attribute.
-    static func set(_ name: String, of path: FilePath, to value: String) throws {
+    static func set(_ name: String, of place: Held, to value: String) throws {
         let bytes = Array(value.utf8)
-        guard unsafe path.withC({ unsafe lsetxattr($0, name, bytes, bytes.count, 0) }) == 0 else { throw failure(path) }
+        guard unsafe setxattr(place.link, name, bytes, bytes.count, 0) == 0 else { throw failure(place) }
     }
 
     /// Removes an attribute, if it is there.
-    static func remove(_ name: String, of path: FilePath) throws {
-        guard unsafe path.withC({ unsafe lremovexattr($0, name) }) == 0 || errno == ENODATA else { throw failure(path) }
+    static func remove(_ name: String, of place: Held) throws {
+        guard unsafe removexattr(place.link, name) == 0 || errno == ENODATA else { throw failure(place) }
     }
 
     /// What the last call that failed means.
-    private static func failure(_ path: FilePath) -> ExitCode {
-        let number = errno
+    private static func failure(_ place: Held) -> ExitCode {
+        let (number, path) = (errno, place.path)
         // The mount says in words what the number means.
         if [EINVAL, ERANGE, E2BIG, EPERM, EOPNOTSUPP].contains(number),
-            let reason = try? read("user.asset.error", of: path)
+            let reason = try? read("user.asset.error", of: place)
         {
             return ExitStatus.failed.because("\(path): \(reason)")
         }
@@ -64,9 +64,11 @@ struct EffectivePolicy {
     var fieldKeys: [String] { settings.keys.filter { $0.hasPrefix(PolicyKey.fieldPrefix) }.sorted() }
 
     /// Reads it from a folder, or the folder that a file is in.
-    init(of path: FilePath) throws {
-        guard let json = try ExtendedAttribute.read("user.policy.effective", of: path) else {
-            throw ExitStatus.failed.because("\(path) is neither a folder nor a file below an assetfs mount's folders/.")
+    init(of place: Held) throws {
+        guard let json = try ExtendedAttribute.read("user.policy.effective", of: place) else {
+            throw ExitStatus.failed.because(
+                "\(place.path) is neither a folder nor a file below an assetfs mount's folders/."
+            )
         }
         self.json = json
         let members = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: [String: String]] ?? [:]

@@ -26,6 +26,7 @@ struct FetchCommand: ParsableCommand {
     var metadata: [String] = []
     @Flag(help: "Print the tokens, and do not wait.")
     var noWait = false
+    @OptionGroup var names: NameOptions
 
     func validate() throws {
         guard urls.count >= 2 else { throw ValidationError("Say which URL is meant, and the folder that it goes to.") }
@@ -34,16 +35,17 @@ struct FetchCommand: ParsableCommand {
 
     func run() throws {
         let folder = FilePath(bytes: RawArguments.bytes(urls[urls.count - 1]))
-        guard let mount = try MountPoint.ours(with: folder, below: ["folders"]) else {
+        guard let place = try MountPath(finding: folder), place.isBelow("folders") else {
             throw ExitStatus.failed.because("\(folder) is not below the folders/ of an assetfs mount.")
         }
+        let (mount, target) = (place.mount, try place.open())
         var jobs: [(url: String, token: String)] = []
         var failed = false
         for url in urls.dropLast() {
             do {
                 let request = try request(for: url)
-                try ExtendedAttribute.set("user.asset.fetch", of: folder, to: request.text)
-                jobs.append((url, try ExtendedAttribute.read("user.asset.job", of: folder) ?? ""))
+                try ExtendedAttribute.set("user.asset.fetch", of: target, to: request.text)
+                jobs.append((url, try ExtendedAttribute.read("user.asset.job", of: target) ?? ""))
             } catch let problem as FetchProblem {
                 _ = ExitStatus.failed.because("\(url): \(problem.sentence)")
                 failed = true
@@ -52,7 +54,7 @@ struct FetchCommand: ParsableCommand {
             }
         }
         if noWait {
-            for job in jobs { print(job.token) }
+            for job in jobs { Output.print("\(job.token)") }
         } else {
             for job in jobs where try !wait(for: job, in: mount) { failed = true }
         }
@@ -73,20 +75,22 @@ struct FetchCommand: ParsableCommand {
 
     /// Shows how far it is until it has ended.
     /// - Returns: whether it has ended well.
-    private func wait(for job: (url: String, token: String), in mount: FilePath) throws -> Bool {
-        let path = mount.appending("uploads/jobs/\(job.token).json")
+    private func wait(for job: (url: String, token: String), in mount: Held) throws -> Bool {
+        let job = (url: job.url, token: job.token, names: FilePath("uploads/jobs/\(job.token).json").names)
+        let path = mount.path.appending(below: job.names)
         let isShown = isatty(STDERR_FILENO) == 1
         func show(_ text: String) {
-            if isShown { Output.show("\r\(text)\u{1B}[K") }
+            if isShown { Output.write(STDERR_FILENO, Array("\r\(Shown.sentence(text))\u{1B}[K".utf8)) }
         }
         while true {
-            guard let data = path.contents(),
+            guard let data = mount.find(job.names)?.contents(),
                 let state = try? JSONSerialization.jsonObject(with: Data(data)) as? [String: Any]
             else { throw ExitStatus.failed.because("\(path) cannot be read.") }
             switch state["status"] as? String {
             case "success":
                 show("")
-                Output.print(mount.appending("folders").appending(state["filename"] as? String ?? ""))
+                let file = FilePath(bytes: Array((state["filename"] as? String ?? "").utf8.filter { $0 != 0 }))
+                Output.print(mount.path.appending("folders").appending(below: file.names), isRaw: names.isRaw)
                 return true
             case "error":
                 show("")

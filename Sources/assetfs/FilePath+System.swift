@@ -85,6 +85,11 @@ extension FilePath {
         let file = open(O_RDONLY)
         guard file >= 0 else { return nil }
         defer { _ = close(file) }
+        return Self.contents(of: file)
+    }
+
+    /// All bytes of an open file.
+    static func contents(of file: Int32) -> [UInt8]? {
         var (result, part): ([UInt8], [UInt8]) = ([], [UInt8](repeating: 0, count: 65_536))
         while true {
             let count = unsafe read(file, &part, part.count)

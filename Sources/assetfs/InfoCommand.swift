@@ -1,4 +1,5 @@
 import ArgumentParser
+import AssetModel
 import Foundation
 import SystemPackage
 
@@ -18,7 +19,7 @@ struct InfoCommand: ParsableCommand {
 
     func run() throws {
         let text = try readInfo()
-        if json { return print(text) }
+        if json { return Output.printJSON(text) }
         guard let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else { return }
         printContent(info)
         printFields(info)
@@ -31,7 +32,9 @@ struct InfoCommand: ParsableCommand {
         for (label, key) in rows { if let value = info[key] { row(label, "\(value)") } }
         if tags {
             let tags = info["tags"] as? [String: String] ?? [:]
-            for (name, value) in tags.sorted(by: { $0.key < $1.key }) { print(name.padded(to: 36) + value) }
+            for (name, value) in tags.sorted(by: { $0.key < $1.key }) {
+                Output.print(Sentence(Shown.name(name).padded(to: 36) + Shown.name(value)))
+            }
         }
     }
 
@@ -73,11 +76,10 @@ struct InfoCommand: ParsableCommand {
             let label =
                 name == "gps"
                 ? "GPS" : name.contains(".") ? name : name.replacingOccurrences(of: "_", with: " ").capitalizedFirst
-            // Lines of a long text stand below each other.
-            row(
-                label + (own.contains(name) ? " *" : ""),
-                value.replacingOccurrences(of: "\n", with: "\n" + String(repeating: " ", count: 20))
-            )
+            // Lines of a long text stand below each other, and none begins where a label does.
+            for (number, line) in value.components(separatedBy: "\n").enumerated() {
+                row(number == 0 ? label + (own.contains(name) ? " *" : "") : "", line)
+            }
         }
         var settings: [String] = []
         if let time = fields["exposure_time"].flatMap(Double.init) {
@@ -92,7 +94,9 @@ struct InfoCommand: ParsableCommand {
         }
     }
 
-    private func row(_ label: String, _ value: String) { print(label.padded(to: 20) + value) }
+    private func row(_ label: String, _ value: String) {
+        Output.print(Sentence(Shown.name(label).padded(to: 20) + Shown.name(value)))
+    }
 
     private static func time(_ seconds: Double) -> String {
         guard seconds >= 60 else { return "\((seconds * 10).rounded() / 10) s" }
@@ -102,7 +106,9 @@ struct InfoCommand: ParsableCommand {
     }
 
     private func readInfo() throws -> String {
-        guard let text = try ExtendedAttribute.read("user.asset.info", of: path) else {
+        let place = try MountPath(path).open()
+        let text = place.isFile || place.isFolder ? try ExtendedAttribute.read("user.asset.info", of: place) : nil
+        guard let text else {
             throw ExitStatus.failed.because(
                 "\(path) is not an asset: it is a folder, a link, or not below an assetfs mount."
             )

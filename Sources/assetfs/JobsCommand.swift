@@ -15,21 +15,24 @@ struct JobsCommand: ParsableCommand {
     var wait = false
     @Flag(help: "Print the jobs as they are: JSON, one on a line.")
     var json = false
+    @OptionGroup var names: NameOptions
 
     func run() throws {
-        let folder = try MountPoint.only(mountpoint).appending("uploads/jobs")
+        let mount = try Held.mount(mountpoint)
+        let path = FilePath("uploads/jobs").names
+        guard let folder = mount.find(path) else { throw ExitStatus.unreadable(mount.path.appending(below: path)) }
         if wait {
             // The first that is waiting is enough to know.
-            while try names(in: folder).contains(where: { job($0, in: folder).map { $0.status != "error" } ?? false }) {
+            while try list(folder).contains(where: { job($0, in: folder).map { $0.status != "error" } ?? false }) {
                 usleep(100_000)
             }
         }
-        let jobs = try names(in: folder).sorted { $0.localizedStandardCompare($1) == .orderedAscending }
+        let jobs = try list(folder).sorted { $0.localizedStandardCompare($1) == .orderedAscending }
             .compactMap { job($0, in: folder) }
-        for job in jobs { print(json ? job.line : job.text) }
-        guard !json else { return }
+        for job in jobs { if json { Output.printJSON(job.line) } else { names.print(job.text) } }
+        guard !json, !names.isRaw else { return }
         let failed = jobs.count { $0.status == "error" }
-        print("\(jobs.count - failed) to be done, \(failed) failed.")
+        Output.print("\(jobs.count - failed) to be done, \(failed) failed.")
     }
 
     private struct Job {
@@ -38,19 +41,19 @@ struct JobsCommand: ParsableCommand {
         let text: String
     }
 
-    private func names(in folder: FilePath) throws -> [String] {
-        guard let names = folder.entries() else { throw ExitStatus.unreadable(folder) }
+    private func list(_ folder: Held) throws -> [String] {
+        guard let names = folder.entries() else { throw ExitStatus.unreadable(folder.path) }
         return names.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// A piece of work; nil for what has ended meanwhile.
-    private func job(_ name: String, in folder: FilePath) -> Job? {
-        guard let line = folder.appending(name).contents().map({ String(decoding: $0, as: UTF8.self) }),
+    private func job(_ name: String, in folder: Held) -> Job? {
+        guard let line = folder.find([Array(name.utf8)])?.contents().map({ String(decoding: $0, as: UTF8.self) }),
             let job = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
             let status = job["status"] as? String, status != "success"
         else { return nil }
         var text = status.padded(to: 10) + (job["token"] as? String ?? name).padded(to: 20)
-        text += job["url"] as? String ?? job["filename"] as? String ?? ""
+        text += names.text(job["url"] as? String ?? job["filename"] as? String ?? "")
         if let error = job["error"] as? String { text += ": \(error)" }
         if let retry = job["retry"] as? String { text += " (again at \(retry.prefix(19))Z)" }
         return Job(status: status, line: line.trimmingCharacters(in: .newlines), text: text)

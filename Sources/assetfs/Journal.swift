@@ -13,6 +13,7 @@ struct Journal: ParsableArguments {
     var follow = false
     @Flag(help: "Print them as they are: JSON, one on a line.")
     var json = false
+    @OptionGroup var names: NameOptions
 
     /// Gives `text` the lines that `isMeant`, from a while ago on where that is said, goes on with those that come, and prints what it
     /// makes of them.
@@ -21,8 +22,10 @@ struct Journal: ParsableArguments {
         where isMeant: ([String: Any]) -> Bool,
         _ text: ([String: Any]) -> String
     ) throws {
-        let path = try MountPoint.only(mountpoint).appending("uploads/\(name)")
-        let file = path.open(O_RDONLY)
+        let mount = try Held.mount(mountpoint)
+        let names = ["uploads", name].map { Array($0.utf8) }
+        let path = mount.path.appending(below: names)
+        let file = mount.find(names).map { $0.isFile ? $0.reopen() : -1 } ?? -1
         guard file >= 0 else {
             throw ExitStatus.failed.because(
                 "\(path) cannot be read (\(systemReason)); a mount with view=folders hides it."
@@ -37,7 +40,7 @@ struct Journal: ParsableArguments {
                     isMeant(entry)
                 else { continue }
                 // Each line goes out as it comes, also into a pipe.
-                Output.print(Array((json ? line : text(entry)).utf8))
+                if json { Output.printJSON(line) } else { self.names.print(text(entry)) }
             }
             guard follow else { return }
             usleep(300_000)

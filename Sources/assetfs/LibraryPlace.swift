@@ -38,20 +38,20 @@ struct LibraryPlace {
 
 /// What is known of the process that has a library open, from the library's file `lock`.
 struct LibraryLock {
-    private let file: FilePath
     private let library: FilePath
 
-    init(of library: FilePath) {
-        self.library = library
-        file = library.appending("lock")
-    }
+    /// The file: of which library a mount is says whoever has mounted, and what lies there may be a link or a fifo.
+    private var file: Held? { Held.folder(library)?.find([Array("lock".utf8)]) }
+
+    init(of library: FilePath) { self.library = library }
 
     /// What the file says; nil where it says nothing, or cannot be read.
-    var state: LockState? { file.contents().flatMap(LockState.init) }
+    var state: LockState? { file?.contents().flatMap(LockState.init) }
 
     /// Opens the file, so that its lock can be waited for; nil where there is none.
     func open() -> Int32? {
-        let descriptor = file.open(O_RDONLY)
+        guard let file, file.isFile else { return nil }
+        let descriptor = file.reopen()
         return descriptor >= 0 ? descriptor : nil
     }
 
@@ -59,7 +59,7 @@ struct LibraryLock {
     ///
     /// A number in the file alone could be another process's, in another namespace or after a restart of the machine.
     func isHeld(by process: Int32) -> Bool {
-        guard let lock = file.status(), let numbers = FilePath("/proc/\(process)/fd").entries() else { return false }
+        guard let lock = file?.status, let numbers = FilePath("/proc/\(process)/fd").entries() else { return false }
         return numbers.contains { number in
             guard let status = FilePath("/proc/\(process)/fd").appending(name: number).status() else { return false }
             return status.st_dev == lock.st_dev && status.st_ino == lock.st_ino

@@ -55,8 +55,6 @@ private struct Handler: LogHandler {
 
     func log(event: LogEvent) {
         // One line is one message, whatever names and values are in it.
-        let text = "\(event.message)".unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "�" : String($0) }
-            .joined()
-        file.write(Array("\(Timestamp.now) \(event.level): \(text)\n".utf8))
+        file.write(Array("\(Timestamp.now) \(event.level): \(Shown.sentence("\(event.message)"))\n".utf8))
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetFilesystem
 import AssetLibrary
+import AssetModel
 import CLinux
 import FUSE
 import Foundation
@@ -35,7 +36,8 @@ struct MountCommand: ParsableCommand {
         do throws(MountOptions.Invalid) {
             options = try MountOptions(self.options)
         } catch {
-            throw error.isRefusal ? ExitStatus.mountRefused.because(error.sentence) : ValidationError(error.sentence)
+            let sentence = Sentence(error.sentence)
+            throw error.isRefusal ? ExitStatus.mountRefused.because(sentence) : ValidationError(sentence)
         }
         try ProcessLimits.prepare()
         let mountpoint = try MountPoint.resolved(mountpoint)
@@ -118,7 +120,7 @@ struct MountCommand: ParsableCommand {
                     sentence +=
                         " Process \(process) has it; “kill \(process)” ends that, also where its mount is in another namespace."
                 }
-                throw ExitStatus(error).because(sentence)
+                throw ExitStatus(error).because(Sentence(sentence))
             }
         }
     }
@@ -213,7 +215,7 @@ struct MountCommand: ParsableCommand {
         do throws(MountOptions.Invalid) {
             try system.apply(to: mountpoint)
         } catch {
-            throw ExitStatus.mountRefused.because(error.sentence)
+            throw ExitStatus.mountRefused.because(Sentence(error.sentence))
         }
         return session
     }
@@ -254,7 +256,7 @@ private final class CapturedErrors {
         _ = close(file)
         let prefix = "fusermount3: "
         for line in lines where !line.hasPrefix(prefix) {
-            Output.show(line + "\n")
+            Output.write(STDERR_FILENO, Array((Shown.sentence(line) + "\n").utf8))
         }
         return lines.last { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
     }

@@ -49,24 +49,10 @@ struct MountPoint {
         guard let only = mounts.first else { throw ExitStatus.notMounted.because("No assetfs is mounted.") }
         guard mounts.count == 1 else {
             throw ValidationError(
-                "Say which mount is meant: \(mounts.map(\.path.description).joined(separator: ", "))."
+                "Say which mount is meant: \(mounts.map(\.path.shown).joined(separator: ", "))." as Sentence
             )
         }
         return only.path
-    }
-
-    /// Whether a file is below one of our mounts.
-    static func isOurs(_ path: FilePath) throws -> Bool {
-        let path = try resolved(path)
-        // Of two on one path the later one lies above.
-        let mount = all().filter { path.starts(with: $0.path) }.reversed().max { $0.path.length < $1.path.length }
-        return mount?.isOurs ?? false
-    }
-
-    /// Our mount that has a file below one of some of its folders.
-    static func ours(with path: FilePath, below folders: [String]) throws -> FilePath? {
-        let path = try resolved(path)
-        return ours.map(\.path).first { mount in folders.contains { path.starts(with: mount.appending($0)) } }
     }
 
     /// Whether the daemon behind it is gone, as after kill -9.
@@ -101,7 +87,9 @@ struct MountPoint {
     /// An absolute path without symbolic links and without `.` and `..`.
     ///
     /// Nothing on the way is asked but where links lead, which a mount that no longer answers does not hold up: it is no link.
-    static func resolved(_ path: FilePath) throws -> FilePath {
+    ///
+    /// Below a place that `isForeign` links are not followed.
+    static func resolved(_ path: FilePath, isForeign: (FilePath) -> Bool = { _ in false }) throws -> FilePath {
         var result: [[UInt8]] = []
         if !path.isAbsolute {
             guard let folder = unsafe getcwd(nil, 0) else {
@@ -121,7 +109,7 @@ struct MountPoint {
                 continue
             }
             // > ELOOP … more than 40 — path_resolution(7)
-            if links < 40, let target = absolute(result + [name]).linkTarget() {
+            if links < 40, !isForeign(absolute(result)), let target = absolute(result + [name]).linkTarget() {
                 links += 1
                 if target.first == 0x2F { result = [] }
                 rest += FilePath(bytes: target).names.reversed()

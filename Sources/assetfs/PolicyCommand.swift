@@ -36,13 +36,16 @@ struct PolicyCommand: ParsableCommand {
             return (key, parts[1])
         }
         let removed = try remove.map(known)
+        let folder = try MountPath(folder).open()
         for (key, value) in pairs { try ExtendedAttribute.set("user.policy.\(key.rawValue)", of: folder, to: value) }
         for key in removed { try ExtendedAttribute.remove("user.policy.\(key.rawValue)", of: folder) }
         let policy = try EffectivePolicy(of: folder)
-        if json { return print(policy.json) }
+        if json { return Output.printJSON(policy.json) }
         for key in PolicyKey.general.map(\.rawValue) + policy.fieldKeys {
             guard let setting = policy.settings[key] else { continue }
-            print(key.padded(to: 16) + setting.value.padded(to: 20) + "  " + setting.origin)
+            Output.print(
+                Sentence(key.padded(to: 16) + setting.value.padded(to: 20) + "  " + Shown.name(setting.origin))
+            )
         }
     }
 

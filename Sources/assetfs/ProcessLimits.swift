@@ -27,7 +27,7 @@ enum ProcessLimits {
         raise(RLIMIT_DATA, to: .max)
         raise(RLIMIT_STACK, to: rlim_t(stack))
         // Each file that is open in the mount is one of ours.
-        raise(RLIMIT_NOFILE, to: 65_536)
+        raise(RLIMIT_NOFILE, to: 262_144)
         let files = limit(RLIMIT_NOFILE).rlim_cur
         guard files >= leastFiles else {
             throw ExitStatus.failed.because(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AssetModel
 import Foundation
 import SystemPackage
 
@@ -27,7 +28,7 @@ struct ProgressBar {
             bar.advance((name(item) as NSString).lastPathComponent)
         }
         bar.clear()
-        print("\(items.count - failed) of \(items.count) files \(done).")
+        Output.print("\(items.count - failed) of \(items.count) files \(done).")
         if failed > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
@@ -53,40 +54,11 @@ struct ProgressBar {
         let filled = Self.width * done / max(1, total)
         let bar = String(repeating: "#", count: filled) + String(repeating: " ", count: Self.width - filled)
         // To the end of the line, so that nothing of a longer name is left: ECMA-48's EL.
-        write("\r[\(bar)] \(done)/\(total) \(name.prefix(40))\u{1B}[K")
+        write("\r[\(bar)] \(done)/\(total) \(Shown.name(String(name.prefix(40))))\u{1B}[K")
     }
 
     /// The line is free for something else.
     private func clear() { if isShown { write("\r\u{1B}[K") } }
 
-    private func write(_ text: String) { Output.show(text) }
-}
-
-/// Files that a command is given, those in folders among them.
-enum FileList {
-    /// Regular files below some paths, in the order of their names; folders are gone through where that is asked for.
-    static func files(in paths: [FilePath], recursive: Bool) throws -> [FilePath] {
-        var result: [FilePath] = []
-        for path in paths {
-            guard let status = path.status(followsLink: false) else {
-                throw ExitStatus.failed.because("\(path): \(systemReason).")
-            }
-            guard status.st_mode & S_IFMT == S_IFDIR else {
-                result.append(path)
-                continue
-            }
-            guard recursive else {
-                throw ExitStatus.failed.because("\(path) is a folder; with --recursive all files below it are meant.")
-            }
-            guard let names = path.entries() else {
-                throw ExitStatus.failed.because("\(path) cannot be listed: \(systemReason).")
-            }
-            result += try files(in: names.map { path.appending(name: $0) }, recursive: true).filter { isFile($0) }
-        }
-        return result
-    }
-
-    private static func isFile(_ path: FilePath) -> Bool {
-        path.status(followsLink: false).map { $0.st_mode & S_IFMT == S_IFREG } ?? false
-    }
+    private func write(_ text: String) { Output.write(STDERR_FILENO, Array(text.utf8)) }
 }

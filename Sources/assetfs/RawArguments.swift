@@ -65,37 +65,3 @@ extension FilePath: @retroactive ExpressibleByArgument {
         self.init(bytes: RawArguments.bytes(argument))
     }
 }
-
-/// What the command prints.
-enum Output {
-    /// Prints some bytes as they are, and the end of a line.
-    ///
-    /// Where they cannot be written, the command fails.
-    static func print(_ bytes: [UInt8], end: UInt8 = 0x0A) {
-        guard !write(bytes + [end], to: 1) else { return }
-        note("The output cannot be written: \(systemReason).")
-        exit(ExitStatus.failed.rawValue)
-    }
-
-    /// Prints a path as it is.
-    static func print(_ path: FilePath) { print(path.bytes) }
-
-    /// Says a sentence on stderr.
-    static func note(_ sentence: String) { show("assetfs: \(sentence)\n") }
-
-    /// Shows a text on stderr; a terminal or file that takes none of it changes nothing of what the command does.
-    static func show(_ text: String) { _ = write(Array(text.utf8), to: 2) }
-
-    /// Writes all bytes to a descriptor: FileHandle ends the process where that fails.
-    private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-        var done = 0
-        while done < bytes.count {
-            let count = unsafe bytes.withUnsafeBytes {
-                unsafe Foundation.write(descriptor, $0.baseAddress?.advanced(by: done), bytes.count - done)
-            }
-            if count < 0, errno != EINTR { return false }
-            done += max(0, count)
-        }
-        return true
-    }
-}

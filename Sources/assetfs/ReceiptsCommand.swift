@@ -11,10 +11,12 @@ struct ReceiptsCommand: ParsableCommand {
     var rejected = false
 
     func run() throws {
-        try journal.print("receipts.jsonl", where: { !rejected || $0["outcome"] as? String == "rejected" }) { receipt in
+        try journal.print("receipts.jsonl", where: { !rejected || $0["outcome"] as? String == "rejected" }) {
+            receipt in
+            let shown = journal.names.text
             var text = Journal.time(of: receipt) + (receipt["outcome"] as? String ?? "").padded(to: 11)
-            text += receipt["path"] as? String ?? receipt["name"] as? String ?? ""
-            if let requested = receipt["requested"] as? String { text += " (for \(requested))" }
+            text += shown(receipt["path"] as? String ?? receipt["name"] as? String ?? "")
+            if let requested = receipt["requested"] as? String { text += " (for \(shown(requested)))" }
             if let asset = receipt["asset"] as? Int { text += ", asset \(asset)" }
             if let reason = receipt["reason"] as? String { text += ": \(reason)" }
             return text

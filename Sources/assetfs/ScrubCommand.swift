@@ -19,24 +19,24 @@ struct ScrubCommand: ParsableCommand {
     var report = false
     @Flag(help: "Print JSON: the mount's uploads/jobs/scrub.json.")
     var json = false
+    @OptionGroup var names: NameOptions
 
     func run() throws {
-        let mount = try MountPoint.only(mountpoint)
-        let job = mount.appending("uploads/jobs/scrub.json")
+        let mount = try Held.mount(mountpoint)
         if !report {
-            try ExtendedAttribute.set("user.asset.scrub", of: mount.appending("folders"), to: "1")
+            try ExtendedAttribute.set("user.asset.scrub", of: try mount.open("folders"), to: "1")
             try ProgressBar.run(of: 100, "compared") {
                 usleep(50_000)
-                let state = try State(at: job)
+                let state = try State(of: mount)
                 return state.isRunning ? state.percent : nil
             }
         }
-        let state = try State(at: job)
+        let state = try State(of: mount)
         if json {
-            print(state.line)
+            Output.printJSON(state.line)
         } else {
-            for file in state.damaged { print(file) }
-            print(state.summary)
+            for file in state.damaged(names) { names.print(file) }
+            if !names.isRaw { Output.print(Sentence(state.summary)) }
         }
         if state.count > 0 { throw ExitCode(ExitStatus.damaged.rawValue) }
     }
@@ -45,11 +45,12 @@ struct ScrubCommand: ParsableCommand {
         let line: String
         private let members: [String: Any]
 
-        init(at path: FilePath) throws {
-            guard let text = path.contents(),
+        init(of mount: Held) throws {
+            let path = FilePath("uploads/jobs/scrub.json").names
+            guard let text = mount.find(path)?.contents(),
                 let members = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any]
             else {
-                throw ExitStatus.unreadable(path)
+                throw ExitStatus.unreadable(mount.path.appending(below: path))
             }
             line = String(decoding: text, as: UTF8.self).trimmingCharacters(in: .newlines)
             self.members = members
@@ -60,10 +61,11 @@ struct ScrubCommand: ParsableCommand {
         var count: Int { members["damaged"] as? Int ?? 0 }
 
         /// A line for each file that is damaged; of a former content with its number.
-        var damaged: [String] {
+        func damaged(_ names: NameOptions) -> [String] {
             (members["damaged_files"] as? [[String: Any]] ?? []).map { file in
                 let version = (file["version"] as? Int).map { " (former content \($0))" } ?? ""
-                return "\(file["path"] ?? "asset \(file["asset"] ?? "")")\(version): \(file["reason"] ?? "")"
+                let path = (file["path"] as? String).map(names.text) ?? "asset \(file["asset"] ?? "")"
+                return "\(path)\(version): \(file["reason"] ?? "")"
             }
         }
 

@@ -25,32 +25,31 @@ struct SearchCommand: ParsableCommand {
     var mount: FilePath?
     @Option(help: "So many at most.")
     var limit: Int?
-    @Flag(
-        name: [.customShort("0"), .customLong("null")],
-        help: "End each path with a NUL instead of a newline, for xargs -0."
-    )
-    var isNullEnded = false
+    @OptionGroup var names: NameOptions
     @Flag(help: "Print JSON, one object on a line: user.asset.info of each file.")
     var json = false
 
     func run() throws {
         let text = query.joined(separator: " ")
         do throws(SearchQuery.Invalid) { _ = try SearchQuery(text) } catch { throw ValidationError(error.reason) }
-        let mount = try MountPoint.only(mount)
-        let search = mount.appending("search")
-        let folder = search.appending(name: RawArguments.bytes(SearchQuery.name(of: text)))
-        guard let directory = unsafe folder.withC({ unsafe opendir($0) }) else {
+        let mount = try Held.mount(mount)
+        let name = RawArguments.bytes(SearchQuery.name(of: text))
+        let search = mount.find([Array("search".utf8)])
+        guard let folder = search?.find([name]), let directory = unsafe fdopendir(folder.reopen()) else {
             let number = errno
             switch number {
             case EINVAL:
-                let reason = try ExtendedAttribute.read("user.asset.error", of: search)
-                throw ExitStatus.failed.because(reason ?? "“\(text)” is no query.")
+                let reason = try search.flatMap { try ExtendedAttribute.read("user.asset.error", of: $0) }
+                throw ExitStatus.failed.because(Sentence(reason ?? "“\(text)” is no query."))
             case ENAMETOOLONG: throw ExitStatus.failed.because("The query has more than 255 bytes.")
             case ENOENT:
                 throw ExitStatus.failed.because(
-                    "\(mount) is no assetfs mount, or one with view=folders, which hides search/."
+                    "\(mount.path) is no assetfs mount, or one with view=folders, which hides search/."
                 )
-            default: throw ExitStatus.failed.because("\(folder): \(unsafe String(cString: strerror(number))).")
+            default:
+                throw ExitStatus.failed.because(
+                    "\(mount.path.appending("search")): \(unsafe String(cString: strerror(number)))."
+                )
             }
         }
         defer { unsafe _ = closedir(directory) }
@@ -59,24 +58,17 @@ struct SearchCommand: ParsableCommand {
             guard unsafe entry.pointee.d_type == UInt8(DT_LNK) else { continue }
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
             // What goes meanwhile is not there.
-            guard let path = Self.target(of: name, in: folder, below: mount) else { continue }
+            guard let names = folder.find([name]).flatMap(MountPath.found) else { continue }
             count += 1
-            try show(path)
+            show(names, in: mount)
         }
     }
 
-    /// The path that a link leads to, byte for byte.
-    private static func target(of name: [UInt8], in folder: FilePath, below mount: FilePath) -> FilePath? {
-        guard let target = folder.appending(name: name).linkTarget(), target.count > 6 else { return nil }
-        return mount.appending(name: Array(target.dropFirst(6)))
-    }
-
-    private func show(_ path: FilePath) throws {
-        var line = path.bytes
-        if json {
-            guard let info = try? ExtendedAttribute.bytes("user.asset.info", of: path) else { return }
-            line = info
+    private func show(_ path: [[UInt8]], in mount: Held) {
+        guard json else { return Output.print(mount.path.appending(below: path), isRaw: names.isRaw) }
+        guard let file = mount.find(path), let info = try? ExtendedAttribute.read("user.asset.info", of: file) else {
+            return
         }
-        Output.print(line, end: isNullEnded ? 0 : 0x0A)
+        if names.isRaw { names.print(info) } else { Output.printJSON(info) }
     }
 }

@@ -2,16 +2,15 @@ import AssetModel
 import Foundation
 import SystemPackage
 
-extension FilePath {
-    /// The path of a file's sidecar: NAME.xmp.
+extension Held {
+    /// The name of a file's sidecar in this folder: NAME.xmp.
     ///
     /// Where that is longer than its folder allows, it is the beginning of the name, `~`, 16 hexadecimal digits that depend on all of
     /// the name, and .xmp: each name has its own, and the next export finds it again.
-    var sidecar: FilePath {
-        let (name, folder) = (name, removingLastComponent())
-        let limit = unsafe (folder.isEmpty ? FilePath(".") : folder).withC { unsafe pathconf($0, Int32(_PC_NAME_MAX)) }
+    func sidecar(of name: [UInt8]) -> [UInt8] {
+        let limit = unsafe pathconf(link, Int32(_PC_NAME_MAX))
         let most = limit > 0 ? limit : 255
-        guard name.count + 4 > most, let whole = try? EntryName(name) else { return suffixed(".xmp") }
+        guard name.count + 4 > most, let whole = try? EntryName(name) else { return name + Array(".xmp".utf8) }
         let digits = String(whole.listingPlace, radix: 16)
         let end = Array("~\(String(repeating: "0", count: 16 - digits.count))\(digits).xmp".utf8)
         var stem = Array(name.prefix(max(0, most - end.count)))
@@ -21,6 +20,6 @@ extension FilePath {
             while count > 0, count < name.count, name[count] & 0xC0 == 0x80 { count -= 1 }
             stem = Array(name.prefix(count))
         }
-        return FilePath(bytes: bytes.dropLast(name.count) + stem + end)
+        return stem + end
     }
 }

@@ -22,6 +22,7 @@ struct SignCommand: ParsableCommand {
     var upload = false
     @Flag(help: "End all signed paths of the library, at once and for good.")
     var revokeAll = false
+    @OptionGroup var names: NameOptions
 
     func validate() throws {
         guard Timestamp(end: expires, from: .now) != nil else {
@@ -35,24 +36,23 @@ struct SignCommand: ParsableCommand {
 
     func run() throws {
         if revokeAll {
-            let mount = try MountPoint.only(paths.first)
-            let folders = mount.appending("folders").isFolder ? mount.appending("folders") : mount
-            return try ExtendedAttribute.set("user.asset.revoke_signed", of: folders, to: "1")
+            let mount = try Held.mount(paths.first)
+            return try ExtendedAttribute.set("user.asset.revoke_signed", of: try mount.folders, to: "1")
         }
-        for path in paths { Output.print(try sign(path)) }
+        for path in paths { Output.print(try sign(path), isRaw: names.isRaw) }
     }
 
     /// - Returns: the signed path; that of a box ends with a slash.
     private func sign(_ path: FilePath) throws -> [UInt8] {
-        guard let mount = try MountPoint.ours(with: path, below: ["folders", "resources"]) else {
+        guard let place = try MountPath(finding: path), place.isBelow("folders") || place.isBelow("resources") else {
             throw ExitStatus.failed.because(
                 "\(path) is not below the folders/ of an assetfs mount; one with view=folders has no signed paths."
             )
         }
         let attribute = "user.asset.signed\(upload ? "_upload" : "").\(expires)"
-        guard let signed = try ExtendedAttribute.bytes(attribute, of: path) else {
+        guard let signed = try ExtendedAttribute.bytes(attribute, of: place.open()) else {
             throw ExitStatus.failed.because("\(path) is nothing that can be signed.")
         }
-        return mount.bytes + [0x2F] + signed
+        return place.mount.path.bytes + [0x2F] + signed
     }
 }

@@ -18,12 +18,11 @@ struct StatusCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let mount = try MountPoint.only(mountpoint)
-        let folders = mount.appending("folders").isFolder ? mount.appending("folders") : mount
-        guard let text = try ExtendedAttribute.read("user.asset.info", of: folders) else {
-            throw ExitStatus.failed.because("\(mount) is no assetfs mount.")
+        let mount = try Held.mount(mountpoint)
+        guard let text = try ExtendedAttribute.read("user.asset.info", of: try mount.folders) else {
+            throw ExitStatus.failed.because("\(mount.path) is no assetfs mount.")
         }
-        if json { return print(text) }
+        if json { return Output.printJSON(text) }
         let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] ?? [:]
         func bytes(_ key: String, of members: [String: Any]? = nil) -> String {
             ByteCountFormatter.string(fromByteCount: Int64((members ?? info)[key] as? Int ?? 0), countStyle: .binary)
@@ -48,7 +47,7 @@ struct StatusCommand: ParsableCommand {
         }
         let moves = info["to_be_moved"] as? Int ?? 0
         for (label, value) in rows + stores + (moves > 0 ? [("To be moved", "\(moves) contents")] : []) {
-            print(label.padded(to: 20) + value)
+            Output.print(Sentence(label.padded(to: 20) + value))
         }
     }
 }

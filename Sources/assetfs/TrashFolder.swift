@@ -1,20 +1,27 @@
+import ArgumentParser
+import AssetModel
 import Foundation
 import SystemPackage
 
 /// The `trash/` of a mount, with names as bytes: they need not be UTF-8.
 struct Trash {
-    let folder: FilePath
-    var mount: FilePath { folder.removingLastComponent() }
+    let mount: Held
+    let folder: Held
 
-    init(folder: FilePath) { self.folder = folder }
+    init(mount: Held) throws {
+        self.mount = mount
+        let name = Array("trash".utf8)
+        guard let folder = mount.find([name]) else { throw Self.unreadable(mount.path.appending(name: name)) }
+        self.folder = folder
+    }
 
-    init(mount: FilePath) { folder = mount.appending("trash") }
+    private static func unreadable(_ path: FilePath) -> ExitCode {
+        ExitStatus.failed.because("\(path) cannot be read; a mount with view=folders hides it.")
+    }
 
     /// Names, in the order of the assets' numbers.
     func names() throws -> [[UInt8]] {
-        guard let names = folder.entries() else {
-            throw ExitStatus.failed.because("\(folder) cannot be read; a mount with view=folders hides it.")
-        }
+        guard let names = folder.entries() else { throw Self.unreadable(folder.path) }
         func number(_ name: [UInt8]) -> Int {
             Int(String(decoding: name.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)) ?? .max
         }
@@ -27,13 +34,5 @@ extension [UInt8] {
     var terminated: [CChar] { map { CChar(bitPattern: $0) } + [0] }
 
     /// What a terminal can show of a name or path.
-    var shown: String {
-        String(
-            String.UnicodeScalarView(
-                String(decoding: self, as: UTF8.self).unicodeScalars.map {
-                    $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) ? "\u{FFFD}" : $0
-                }
-            )
-        )
-    }
+    var shown: String { Shown.name(self) }
 }

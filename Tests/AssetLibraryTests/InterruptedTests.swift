@@ -15,6 +15,8 @@ struct InterruptedTests {
         var policies: [(key: String, value: String)] = []
         var name = "b"
         var text = "other"
+        /// Who writes; “a” is 7's.
+        var writer: UInt32 = 77
         /// Whether the file has a former content, “former”, of another user.
         var isThere = false
         /// What is there afterwards: names and contents.
@@ -50,8 +52,16 @@ struct InterruptedTests {
             testDescription: "a duplicate that shows the asset that is there",
             policies: [("duplicates", "RETURN_EXISTING")],
             text: "first",
+            writer: 7,
             found: ["a": "first", "b": "first"],
             outcomes: ["created", "existing"]
+        ),
+        Case(
+            testDescription: "a duplicate of another owner's asset",
+            policies: [("duplicates", "RETURN_EXISTING")],
+            text: "first",
+            found: ["a": "first", "b": "first"],
+            outcomes: ["created", "created"]
         ),
         Case(
             testDescription: "a type that is found by looking into the file",
@@ -141,7 +151,7 @@ struct InterruptedTests {
             let node: OpenNode
             if one.isThere {
                 let record = try #require(try library.read { try $0.node(named: EntryName(one.name), in: .folders) })
-                node = try library.open(record.id, forWriting: true, by: Uploader(uid: 77, gid: 78))
+                node = try library.open(record.id, forWriting: true, by: Uploader(uid: one.writer, gid: 78))
                 try library.truncate(node, to: 0, isOpening: true)
                 var changes = AssetLibrary.AttributeChanges()
                 changes.mode = 0o644
@@ -151,7 +161,7 @@ struct InterruptedTests {
                     try EntryName(one.name),
                     in: .folders,
                     mode: 0o644,
-                    by: Uploader(uid: 77, gid: 78)
+                    by: Uploader(uid: one.writer, gid: 78)
                 )
             }
             if isCopied, one.text == "first" {
@@ -170,7 +180,7 @@ struct InterruptedTests {
             if one.outcomes.last != "created" || one.outcomes.count > 2 {
                 let bytes = try next.read { try $0.bytes(of: .receipts, from: 0, count: 1 << 20) }
                 let last = String(decoding: bytes, as: UTF8.self).split(separator: "\n").last ?? ""
-                #expect(last.contains("\"uid\":77") || one.name != "b")
+                #expect(last.contains("\"uid\":\(one.writer)") || one.name != "b")
             }
             if one.isThere {
                 let record = try #require(try next.read { try $0.node(named: EntryName(one.name), in: .folders) })

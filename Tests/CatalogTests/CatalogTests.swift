@@ -216,6 +216,33 @@ struct CatalogTests {
             try catalog.close()
         }
     }
+
+    @Test func `what older libraries have by a desktop's name is kept under that`() throws {
+        try withScratch { folder in
+            let before = try Catalog(path: folder + "/c") {}
+            let asset = AssetID(rawValue: 7)
+            try before.write { records in
+                try records.setField(.keywords, of: asset, to: "ä, b", as: "user.xdg.tags")
+                try records.setField(.caption, of: asset, to: "c")
+            }
+            try before.commit {}
+            try before.close()
+            // As the migrations before have left it.
+            let program = """
+                import sqlite3; c = sqlite3.connect("\(folder)/c"); c.execute("DROP TABLE desktop_value")
+                c.execute("DELETE FROM grdb_migrations WHERE identifier = '16 desktop names'"); c.commit()
+                """
+            try run("python3", "-c", program).check()
+            let catalog = try Catalog(path: folder + "/c") {}
+            let values = try catalog.read { try $0.desktopValues(of: asset) }
+            #expect(values.map(\.name) == ["user.xdg.tags"] && values.map(\.isFieldValue) == [true])
+            #expect(values.map(\.value) == [Array("ä, b".utf8)])
+            #expect(try catalog.read { try $0.desktopName(of: .keywords, of: asset) } == "user.xdg.tags")
+            try catalog.write { try $0.deleteAsset(asset) }
+            #expect(try catalog.read { try $0.desktopNames(of: asset) } == [])
+            try catalog.close()
+        }
+    }
 }
 
 private final class Counter: Sendable {

@@ -82,11 +82,12 @@ struct StartTests {
             $ASSETFS info "$M/folders/$n" > out; grep -q SHA-256 out; $ASSETFS describe "$M/folders/$n" --caption cafe > out
             $ASSETFS policy "$M/folders/d$b" max_size=5M > out; $ASSETFS explain "$M/folders/d$b/$n" | grep -q 'new asset'; $ASSETFS explain "$M/folders/$n" | grep -q 'new version'
             $ASSETFS export "$M/folders/$n" "$M/folders/d$b" . > out; cmp "$n" "$M/folders/$n"; is "$(cat "d$b/i$b")" inner; $ASSETFS export "$M/folders/$n" "out$b" --sidecar > out; [ -e "out$b.xmp" ]
-            is "$($ASSETFS search --mount "$M" cafe | od -c)" "$(echo "$M/folders/$n" | od -c)"
-            [ -e "$($ASSETFS sign "$M/folders/$n")" ]; is "$($ASSETFS create "$M" | od -c)" "$(echo "$M/resources/3" | od -c)"; [ -d "$($ASSETFS group "$M/folders/$n")" ]
+            raw() { "$ASSETFS" "$@" | tr '\0' '\n'; }; is "$(raw search -0 --mount "$M" cafe | od -c)" "$(echo "$M/folders/$n" | od -c)"
+            is "$(printf %b "$($ASSETFS search --mount "$M" cafe)" | od -c)" "$(printf %s "$M/folders/$n" | od -c)"
+            [ -e "$(raw sign -0 "$M/folders/$n")" ]; is "$(raw create -0 "$M" | od -c)" "$(echo "$M/resources/3" | od -c)"; [ -d "$(raw group -0 "$M/folders/$n")" ]
             says 1 'not mounted with\|does not allow\|not allowed\|-o fetch' $ASSETFS fetch http://example.org/ "$M/folders/d$b"
             for c in status jobs receipts events scrub; do $ASSETFS $c "$M" > out; done; mv "$M/folders/$n" "$M/folders/d$b/"; is "$(getfattr --absolute-names --only-values -n user.asset.path "$M/folders/d$b/$n")" "d$b/$n"; rmdir "$M"/collections/*; rm "$M/folders/d$b/$n"
-            $ASSETFS trash "$M" | grep -q '^1 '; is "$($ASSETFS restore --mount "$M" 1 | od -c)" "$(echo "$M/folders/d$b/$n" | od -c)"
+            $ASSETFS trash "$M" | grep -q '^1 '; is "$(raw restore -0 --mount "$M" 1 | od -c)" "$(echo "$M/folders/d$b/$n" | od -c)"
             rm "$M/folders/d$b/$n"; $ASSETFS restore "$M"/trash/1-* > out; is "$(cat "$M/folders/d$b/$n")" "hello cafe"
             $ASSETFS umount "$M"; ! $ASSETFS umount "$M" 2> said; [ -e "$L/catalog.sqlite" ]; is "$(stat -c %a "$L")" 700
             $ASSETFS mount "$L" "$M"; kill -9 $(pgrep -f "[a]ssetfs mount $PWD/l"); while [ -d "$M/folders" ]; do sleep 0.01; done; $ASSETFS mount "$L" "$M"; $ASSETFS umount "$M"

@@ -62,12 +62,12 @@ struct LongNameTests {
             # All that is left, and what was moved and removed again.
             for path in trash[2::2]:
                 original = os.getxattr(path, "user.asset.path")
-                assert command("restore", "--mount", os.fsdecode(mount), asset(path)) == folders + b"/" + original + b"\n"
+                assert command("restore", "-0", "--mount", os.fsdecode(mount), asset(path)) == folders + b"/" + original + b"\0"
                 assert read(folders + b"/" + original) == kept[path]
             # Where the name is taken it gets a number, and still has 255 bytes.
             path = folders + b"/" + b"q" * 255
             write(path, b"one"); number = os.getxattr(path, "user.asset.id").decode(); os.unlink(path); os.mkdir(path)
-            back = command("restore", "--mount", os.fsdecode(mount), number)[:-1]
+            back = command("restore", "-0", "--mount", os.fsdecode(mount), number)[:-1]
             assert len(os.path.basename(back)) == 255 and back.endswith(b"q-1") and read(back) == b"one"
             PYTHON
             python3 $SCRATCH/test.py $MOUNT $ASSETFS

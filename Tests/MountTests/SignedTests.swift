@@ -76,7 +76,10 @@ struct SignedTests {
             """
             mkdir folders/in; chmod 700 folders/in; box=$($ASSETFS sign --upload folders/in); mkdir -p $SCRATCH/s; chmod 755 $SCRATCH/s
             for n in 1 2 3; do echo $n > $SCRATCH/s/$n; done; touch -d 2001-02-03 $SCRATCH/s/2; echo old > folders/in/3
-            as 8 rsync -rt --omit-dir-times $SCRATCH/s/ $box; is "$(cat folders/in/1 folders/in/2 folders/in/3 folders/in/3-1 | tr '\\n' ' ')" "1 2 old 3 "
+            # One in two hundred of rsync's temporary names looks like a person's, and cannot be renamed here.
+            drop() { as 8 rsync -rt --omit-dir-times $SCRATCH/s/ $box; }
+            drop 2> /dev/null || { rm -f folders/in/.* folders/in/[12] folders/in/3-1; drop; }
+            is "$(cat folders/in/1 folders/in/2 folders/in/3 folders/in/3-1 | tr '\\n' ' ')" "1 2 old 3 "
             is "$(date -d @$(stat -c %Y folders/in/2) +%F)" 2001-02-03; is "$(ls -A folders/in | wc -l)" 4
             tar -C $SCRATCH/s -cf $SCRATCH/t.tar 1 2; mkdir folders/in2; box=$($ASSETFS sign --upload folders/in2); as 9 tar -C $box --no-same-owner -xf $SCRATCH/t.tar; is "$(cat folders/in2/*)" "$(printf '1\\n2')"
             # A temporary file that is given up, or left.

@@ -27,6 +27,11 @@ DESKTOP_NAMES = {
     "dublincore.creator": b"Somebody", "dublincore.rights": b"(c) Somebody", "dublincore.description": b"Longer",
     "dublincore.date": b"2024-05-17T14:03:09", "xdg.referrer.url": b"https://example.com/", "xdg.publisher.email": b"a@example.com",
 }
+# What other programs write under these names, and no field can have.
+NO_VALUES = {
+    "xdg.tags": b"red , ,red,\xff", "dublincore.subject": b"green, blue", "baloo.rating": b"11", "dublincore.date": b"circa 1920",
+    "xdg.comment": b"a\0b", "xdg.language": b"", "dublincore.title": b"K\xe4se",
+}
 
 
 def sh(command, folder=None, check=True, environment=None):
@@ -105,6 +110,10 @@ def make_nasty_tree(folder):
     os.setxattr("twin-2", "user.dublincore.subject", b"one, two")
     os.setxattr("hard-1", "user.asset.keywords", b"one, two")
     os.setxattr(".hidden", "user.xdg.comment", "Käse\n".encode())
+    # What is no value of a field, and two names of one field.
+    for name, value in NO_VALUES.items():
+        os.setxattr("CON", f"user.{name}", value)
+        os.setxattr("empty", f"user.{name}", value)
     sh("setcap cap_net_raw+ep modes/0755 && setfacl -m u:7:rw,g:8:r plain && setfacl -d -m u:7:rwx deep && setfacl -m u:9:x deep")
     moment = 1_000_000_000_123_456_789
     for parent, folders, files in os.walk(b".", topdown=False):

@@ -1,0 +1,22 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import FUSE
+internal import Synchronization
+
+extension AssetFilesystem {
+    /// Whether somebody's reading of a file counts: not where they do not want to leave a trace, as backup programs do.
+    ///
+    /// > O_NOATIME […] is intended for use by indexing or backup programs — open(2)
+    func counts(_ id: NodeID, flags: Int32, for caller: Caller) -> (counts: Bool, isSeen: Bool) {
+        guard flags & 0o1000000 /* O_NOATIME */ == 0 else { return (false, false) }
+        return library.noteOpen(of: id, by: caller.uid) {
+            // One program opens many files in a row.
+            lastProgram.withLock { last in
+                if last.pid != caller.pid || last.until < .now {
+                    last = (caller.pid, caller.program, .now + .seconds(1))
+                }
+                return last.name
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+internal import AssetLibrary
+internal import AssetModel
+internal import FUSE
+internal import Glibc
+internal import Logging
+internal import Synchronization
+internal import SystemPackage
+
+// Each open file may cost the daemon descriptors. No user can take so many that others get none: what is open is counted by user, from
+// the open until the daemon has closed the file, which may be later than the last close(2).
+extension AssetFilesystem {
+    /// How many descriptors the daemon keeps for itself, at most.
+    private static let ownDescriptors = 256
+
+    /// Shares out what RLIMIT_NOFILE allows.
+    ///
+    /// A file costs two descriptors at most for longer than a request: its working file, and a copy
+    /// that waits for its verdict, or a content that was refused.
+    static func openShares() -> UserShares {
+        var limit = rlimit()
+        unsafe _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let descriptors = Int(clamping: min(limit.rlim_cur, 1 << 30))
+        let free = descriptors - min(ownDescriptors, descriptors / 2)
+        return UserShares(capacity: free / 2, limit: free, exempt: [0, getuid()])
+    }
+
+    /// Takes a user's place for a file or directory that is to be opened.
+    /// - Throws: EMFILE.
+    func shareOfOpenFiles(for caller: Caller) throws(OperationFailure) -> UserShare {
+        if let share = openShares.take(for: caller.uid) { return share }
+        let isNew = lastOpenRefusal.withLock { last in
+            guard last.uid != caller.uid || last.until < .now else { return false }
+            last = (caller.uid, .now + .seconds(60))
+            return true
+        }
+        // Once a minute: a program that tries again and again would fill the disk with lines.
+        if isNew {
+            library.log.notice(
+                "User \(caller.uid) has \(openShares.taken(by: caller.uid)) files open, and no more can be opened: no user may have more than are free (ulimit -n)."
+            )
+        }
+        throw OperationFailure(.tooManyOpenFiles)
+    }
+}

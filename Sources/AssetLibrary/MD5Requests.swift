@@ -1,0 +1,67 @@
+internal import AssetModel
+internal import Catalog
+internal import Synchronization
+
+/// Requests that wait for the MD5 of a large content, which is computed once for all of them.
+///
+/// ## Concurrency
+/// `state` is held for a moment only. A waiter is resumed without it.
+final class MD5Requests: Sendable {
+    private struct Waiter {
+        let deadline: ContinuousClock.Instant
+        let isReady: @Sendable () -> Void
+    }
+
+    /// Who waits, of each content that is queued or computed.
+    private let state = Mutex<[BlobID: [Waiter]]>([:])
+    private let errands = Errands(threads: 2)
+
+    func start() { errands.start() }
+
+    func stop() { errands.stop() }
+
+    /// Has `compute` called for a content on another thread, if it is not queued already, and `isReady` when it has ended or the time is up.
+    ///
+    /// `compute` is to give up when its argument says so: no request waits for the content any more, and others wait for the thread.
+    func add(
+        _ blob: BlobID,
+        for uid: UInt32,
+        deadline: ContinuousClock.Instant,
+        isReady: @escaping @Sendable () -> Void,
+        compute: @escaping @Sendable (_ isUnwanted: () -> Bool) -> Void
+    ) {
+        let isNew = state.withLock { state in
+            let isNew = state[blob] == nil
+            state[blob, default: []].append(Waiter(deadline: deadline, isReady: isReady))
+            return isNew
+        }
+        guard isNew else { return }
+        let isTaken = errands.run(for: uid) { [self] in
+            if isWaitedFor(blob) { compute { !self.isWaitedFor(blob) && self.errands.hasWaiting } }
+            finish(blob)
+        }
+        if !isTaken { finish(blob) }
+    }
+
+    private func isWaitedFor(_ blob: BlobID) -> Bool { state.withLock { $0[blob]?.isEmpty == false } }
+
+    private func finish(_ blob: BlobID) {
+        for waiter in state.withLock({ $0.removeValue(forKey: blob) }) ?? [] { waiter.isReady() }
+    }
+
+    /// Whether any request waits.
+    var hasWaiters: Bool { state.withLock { $0.values.contains { !$0.isEmpty } } }
+
+    /// Resumes requests that have waited long enough.
+    func giveUp(_ now: ContinuousClock.Instant) {
+        let due = state.withLock { state in
+            var due: [Waiter] = []
+            for (blob, waiters) in state where waiters.contains(where: { $0.deadline <= now }) {
+                due += waiters.filter { $0.deadline <= now }
+                state[blob] = waiters.filter { $0.deadline > now }
+            }
+            return due
+        }
+        for waiter in due { waiter.isReady() }
+    }
+}

@@ -1,0 +1,107 @@
+internal import AssetModel
+internal import Catalog
+
+// Fields, and what desktops' names have said, that are kept as a file's extended attributes until it is an asset.
+//
+// The field's value stands under its own name, and the bytes that were set by a desktop's name stand under that. Where both are
+// equal, the desktop's name has set the field.
+
+/// What has been set of one field on a file that is no asset.
+struct WaitingField {
+    let field: Field
+    /// The field's value; nil where only bytes were set that are none.
+    var value: [UInt8]?
+    /// What was set by desktops' names.
+    var names: [DesktopValue]
+
+    /// The desktop's name by which the value was set.
+    var setter: DesktopValue? { value.flatMap { value in names.first { $0.isFieldValue && $0.value == value } } }
+}
+
+extension Records {
+    /// What has been set of one field; nil where nothing has.
+    func waitingField(_ field: Field, of node: NodeID) throws -> WaitingField? {
+        let own = AttributeName.bytes(of: field)
+        let names = try AttributeName.names(of: field).filter { $0 != own }.compactMap { name in
+            try extendedAttribute(name, of: node).map { value in
+                DesktopValue(
+                    name: String(decoding: name, as: UTF8.self),
+                    value: value,
+                    isFieldValue: AttributeName.objection(to: value, of: name) == nil
+                )
+            }
+        }
+        // Older libraries have a value under the desktop's name alone.
+        let value = try extendedAttribute(own, of: node) ?? names.first(where: \.isFieldValue)?.value
+        return value == nil && names.isEmpty ? nil : WaitingField(field: field, value: value, names: names)
+    }
+
+    /// All fields of which something has been set on a file.
+    func waitingFields(of node: NodeID) throws -> [WaitingField] {
+        try Set(extendedAttributeNames(of: node).compactMap { AttributeName($0).field }).compactMap {
+            try waitingField($0, of: node)
+        }
+    }
+
+    /// Names of a file's own attributes, without those of fields that desktops' names have set.
+    func ownAttributeNames(of node: NodeID) throws -> [[UInt8]] {
+        let names = try extendedAttributeNames(of: node)
+        let hidden = try Set(names.compactMap(AttributeName.desktopField)).filter {
+            try waitingField($0, of: node)?.setter != nil
+        }.map(AttributeName.bytes)
+        return hidden.isEmpty ? names : names.filter { !hidden.contains($0) }
+    }
+
+    /// Says of an asset what was set on a file; it wins over what was said of the asset before.
+    func give(_ waiting: WaitingField, to asset: AssetID) throws {
+        let setter = waiting.setter?.name
+        if let value = waiting.value {
+            try deleteDesktopValues(of: waiting.field, of: asset)
+            try setField(waiting.field, of: asset, to: String(decoding: value, as: UTF8.self), as: setter)
+        }
+        for name in waiting.names where name.name != setter {
+            try setDesktopValue(name, of: waiting.field, of: asset)
+        }
+    }
+
+    /// Sets on a file what was set on another, or said of an asset.
+    func keep(_ waiting: WaitingField, on node: NodeID) throws {
+        if let value = waiting.value {
+            try setExtendedAttribute(AttributeName.bytes(of: waiting.field), of: node, to: value)
+        }
+        for name in waiting.names { try setExtendedAttribute(Array(name.name.utf8), of: node, to: name.value) }
+    }
+
+    /// Removes what was set of a field on a file.
+    func delete(_ waiting: WaitingField, on node: NodeID) throws {
+        if waiting.value != nil { try deleteExtendedAttribute(AttributeName.bytes(of: waiting.field), of: node) }
+        for name in waiting.names { try deleteExtendedAttribute(Array(name.name.utf8), of: node) }
+    }
+
+    /// Keeps an asset's fields as extended attributes of a file that shows it no more and is none.
+    func keepFields(of asset: AssetID, on node: NodeID) throws {
+        for (field, value, _) in try ownFields(of: asset) {
+            try keep(WaitingField(field: field, value: Array(value.utf8), names: []), on: node)
+        }
+        for value in try desktopValues(of: asset) {
+            try setExtendedAttribute(Array(value.name.utf8), of: node, to: value.value)
+        }
+    }
+}
+
+extension AttributeName {
+    /// Why bytes are no value of the field that a name is for; nil where they are one.
+    static func objection(to value: [UInt8], of name: [UInt8]) -> LibraryError? {
+        let attribute = AttributeName(name)
+        let text = String(decoding: name, as: UTF8.self)
+        if case .rating = attribute {
+            guard let rating = Int(String(decoding: value, as: UTF8.self)) else {
+                return .invalid("\(text) cannot be “\(value.shown)”: it is not a whole number.")
+            }
+            guard (0...10).contains(rating) else {
+                return .outOfRange("\(text) cannot be \(rating): ratings are from 0 to 10, half stars.")
+            }
+        }
+        return attribute.field?.objection(to: value).map { LibraryError($0, to: value, of: text) }
+    }
+}

@@ -1,0 +1,114 @@
+public import AssetModel
+internal import GRDB
+
+/// The bytes that a program has set by a name which desktops use for a field.
+public struct DesktopValue: Sendable {
+    /// The extended attribute's name, such as `user.xdg.tags`.
+    public let name: String
+    /// What was set.
+    public let value: [UInt8]
+    /// Whether that is a value of the field, which was set with it.
+    public let isFieldValue: Bool
+
+    /// Describes what was set.
+    public init(name: String, value: [UInt8], isFieldValue: Bool) {
+        self.name = name
+        self.value = value
+        self.isFieldValue = isFieldValue
+    }
+}
+
+// What programs have set by desktops' names, byte for byte. `setField`, `deleteField` and `copyFields` keep it beside the fields.
+extension Records {
+    /// The bytes that were set by a desktop's name; nil where that name answers from the field.
+    public func desktopValue(_ name: String, of asset: AssetID) throws -> [UInt8]? {
+        try first("SELECT value FROM desktop_value WHERE asset = ? AND name = ?", [asset.value, .text(name)]) {
+            $0.bytes(0)
+        }
+    }
+
+    /// All that was set by desktops' names of one field.
+    public func desktopValues(of field: Field, of asset: AssetID) throws -> [DesktopValue] {
+        try all(
+            "SELECT name, value, is_field_value FROM desktop_value WHERE asset = ? AND field = ?",
+            [asset.value, .text(field.name)]
+        ) { DesktopValue(name: $0.text(0), value: $0.bytes(1), isFieldValue: $0.integer(2) != 0) }
+    }
+
+    /// All that was set by desktops' names.
+    public func desktopValues(of asset: AssetID) throws -> [DesktopValue] {
+        try all("SELECT name, value, is_field_value FROM desktop_value WHERE asset = ?", [asset.value]) {
+            DesktopValue(name: $0.text(0), value: $0.bytes(1), isFieldValue: $0.integer(2) != 0)
+        }
+    }
+
+    /// The desktops' names by which something was set.
+    public func desktopNames(of asset: AssetID) throws -> [String] {
+        try all("SELECT name FROM desktop_value WHERE asset = ?", [asset.value]) { $0.text(0) }
+    }
+
+    /// The desktop's name by which a field's present value was set; nil where there is none, or no value.
+    public func desktopName(of field: Field, of asset: AssetID) throws -> String? {
+        try first(
+            "SELECT attribute FROM field WHERE asset = ? AND name = ? AND source = 'person'",
+            [asset.value, .text(field.name)]
+        ) { $0.isNull(0) ? nil : $0.text(0) } ?? nil
+    }
+
+    /// Records what was set by a desktop's name; the field is left as it is.
+    public func setDesktopValue(_ value: DesktopValue, of field: Field, of asset: AssetID) throws {
+        try run(
+            "INSERT OR REPLACE INTO desktop_value (asset, name, field, value, is_field_value) VALUES (?, ?, ?, ?, ?)",
+            [
+                asset.value, .text(value.name), .text(field.name), .blob(value.value), value.isFieldValue ? 1 : 0,
+            ]
+        )
+    }
+
+    /// Removes what was set by a desktop's name; the field is left as it is.
+    public func deleteDesktopValue(_ name: String, of asset: AssetID) throws {
+        try run("DELETE FROM desktop_value WHERE asset = ? AND name = ?", [asset.value, .text(name)])
+    }
+
+    /// Has the desktops' names of a field answer from the field again.
+    public func deleteDesktopValues(of field: Field, of asset: AssetID) throws {
+        try run("DELETE FROM desktop_value WHERE asset = ? AND field = ?", [asset.value, .text(field.name)])
+    }
+
+    /// Forgets what desktops' names have said of a field that has lost its value; bytes that never were a value stay.
+    func deleteFieldValues(of field: Field, of asset: AssetID) throws {
+        try run(
+            "DELETE FROM desktop_value WHERE asset = ? AND field = ? AND is_field_value = 1",
+            [asset.value, .text(field.name)]
+        )
+    }
+
+    /// Gives one asset what desktops' names have said of another, before its fields are copied.
+    ///
+    /// What was said of a field that the other has a value of is replaced.
+    func copyDesktopValues(of source: AssetID, to asset: AssetID) throws {
+        try run(
+            "DELETE FROM desktop_value WHERE asset = ? AND field IN (SELECT name FROM field WHERE asset = ?)",
+            [asset.value, source.value]
+        )
+        try run(
+            """
+            INSERT OR REPLACE INTO desktop_value (asset, name, field, value, is_field_value)
+            SELECT ?, name, field, value, is_field_value FROM desktop_value WHERE asset = ?
+            """,
+            [asset.value, source.value]
+        )
+    }
+}
+
+extension Schema {
+    /// Keeps what programs set by desktops' names byte for byte: `is_field_value` is 1 where the bytes were set as the field's value, too.
+    static let desktopValues = """
+        CREATE TABLE desktop_value (
+            asset INTEGER NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, value BLOB NOT NULL,
+            is_field_value INTEGER NOT NULL, PRIMARY KEY (asset, name)) WITHOUT ROWID, STRICT;
+        INSERT INTO desktop_value (asset, name, field, value, is_field_value)
+            SELECT asset, attribute, name, CAST(value AS BLOB), 1 FROM field
+            WHERE attribute IS NOT NULL AND source = 'person';
+        """
+}

@@ -1,0 +1,60 @@
+internal import Synchronization
+
+/// A number of places that users share: each may have as many as are still free.
+///
+/// One user alone gets half of them, two get a third each, and there is always one for a user who has none. Users who are `exempt` may take
+/// places beyond that, up to `limit`, and leave fewer to the others.
+///
+/// ## Concurrency
+/// `state` is held for a moment only and takes no other lock.
+public final class UserShares: Sendable {
+    private struct State {
+        var total = 0
+        var taken: [UInt32: Int] = [:]
+    }
+
+    private let capacity: Int
+    private let limit: Int
+    private let exempt: Set<UInt32>
+    private let state = Mutex(State())
+
+    /// Shares `capacity` places, and `limit` for users who are exempt.
+    public init(capacity: Int, limit: Int, exempt: Set<UInt32>) {
+        (self.capacity, self.limit, self.exempt) = (capacity, limit, exempt)
+    }
+
+    /// Takes a place, which is free again when the answer is released.
+    /// - Returns: nil where the user has no place left.
+    public func take(for uid: UInt32) -> UserShare? {
+        let isTaken = state.withLock { state in
+            let taken = state.taken[uid] ?? 0
+            let isFree = exempt.contains(uid) ? state.total < limit : taken < capacity - state.total
+            guard isFree else { return false }
+            state.total += 1
+            state.taken[uid] = taken + 1
+            return true
+        }
+        return isTaken ? UserShare(uid, of: self) : nil
+    }
+
+    /// How many places a user has.
+    public func taken(by uid: UInt32) -> Int { state.withLock { $0.taken[uid] ?? 0 } }
+
+    fileprivate func giveBack(_ uid: UInt32) {
+        state.withLock { state in
+            state.total -= 1
+            let rest = (state.taken[uid] ?? 1) - 1
+            state.taken[uid] = rest > 0 ? rest : nil
+        }
+    }
+}
+
+/// One place of a user, given back when it is released.
+public final class UserShare: Sendable {
+    private let uid: UInt32
+    private let shares: UserShares
+
+    fileprivate init(_ uid: UInt32, of shares: UserShares) { (self.uid, self.shares) = (uid, shares) }
+
+    deinit { shares.giveBack(uid) }
+}

@@ -1,0 +1,223 @@
+import ArgumentParser
+import CLinux
+import Foundation
+import SystemPackage
+
+/// A file or folder that is held by a descriptor (O_PATH): what was checked is what is used, whatever its path leads to meanwhile.
+///
+/// Root's commands go through folders that users make. From a mount, or from the folder that copies go to, each name is opened relative to
+/// a descriptor: no symbolic link is followed, nothing above or on another filesystem is reached, and no fifo or device is opened.
+final class Held {
+    let descriptor: Int32
+    /// The path, for people.
+    let path: FilePath
+    /// What fstat(2) has said when it was opened.
+    let status: stat
+
+    private static let flags = O_CLOEXEC | O_NOFOLLOW | 0x200000 /* O_PATH */
+
+    /// Takes a descriptor; nil, and errno says why, where there is none.
+    private init?(_ descriptor: Int32, _ path: FilePath) {
+        var status = stat()
+        guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {
+            if descriptor >= 0 { _ = close(descriptor) }
+            return nil
+        }
+        (self.descriptor, self.path, self.status) = (descriptor, path, status)
+    }
+
+    deinit { _ = close(descriptor) }
+
+    /// Opens a folder by the path that the caller has typed, whose links are the caller's own business; nil where there is none.
+    static func folder(_ path: FilePath) -> Held? {
+        Held(path.open(O_DIRECTORY | 0x200000 /* O_PATH */), path)
+    }
+
+    /// Opens a folder in the same way, made as far as it is missing.
+    static func made(_ path: FilePath) -> Held? {
+        if let found = folder(path) { return found }
+        let parent = path.removingLastComponent()
+        guard errno == ENOENT, parent != path, let above = parent.isEmpty ? folder(".") : made(parent) else {
+            return nil
+        }
+        let isMade = unsafe mkdirat(above.descriptor, path.name.terminated, 0o777) == 0
+        guard isMade || errno == EEXIST else { return nil }
+        return above.find([path.name]).map { Held(fcntl($0.descriptor, F_DUPFD_CLOEXEC, 0), path) } ?? nil
+    }
+
+    /// Opens the mount that is meant, which need not be said where there is only one of ours.
+    static func mount(_ mountpoint: FilePath?) throws -> Held {
+        let path = try MountPoint.only(mountpoint)
+        guard let held = folder(path) else { throw ExitStatus.failed.because("\(path): \(systemReason).") }
+        return held
+    }
+
+    /// Opens what is below this folder; nil, and errno says why, where nothing is or a link is on the way.
+    ///
+    /// A link itself can be had by its name.
+    func find(_ names: [[UInt8]]) -> Held? {
+        let path = names.isEmpty ? path : path.appending(name: Array(names.joined(separator: [0x2F])))
+        guard !names.isEmpty else { return Held(fcntl(descriptor, F_DUPFD_CLOEXEC, 0), path) }
+        guard names.allSatisfy({ !$0.isEmpty && $0 != [0x2E] && $0 != [0x2E, 0x2E] && !$0.contains(0) }) else {
+            errno = EINVAL
+            return nil
+        }
+        let text = Array(names.joined(separator: [0x2F])).terminated
+        let result = unsafe linux_open_beneath(descriptor, text, UInt64(Self.flags))
+        // Kernels before 5.6, sandboxes that do not know the call, and paths of more than PATH_MAX.
+        if result < 0, [ENOSYS, EPERM, ENAMETOOLONG].contains(errno) { return Held(walk(names), path) }
+        return Held(result, path)
+    }
+
+    /// Does the same name by name.
+    private func walk(_ names: [[UInt8]]) -> Int32 {
+        var current = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        for name in names where current >= 0 {
+            let next = unsafe openat(current, name.terminated, Self.flags)
+            let reason = errno
+            _ = close(current)
+            current = next
+            errno = reason
+            guard next >= 0 else { break }
+            var found = stat()
+            let isThere = unsafe fstat(next, &found) == 0
+            if isThere, found.st_dev == status.st_dev { continue }
+            _ = close(next)
+            (current, errno) = (-1, EXDEV)
+        }
+        return current
+    }
+
+    /// Opens what is below this folder.
+    func open(_ names: [[UInt8]]) throws -> Held {
+        guard let held = find(names) else { throw Self.failure(path.appending(below: names)) }
+        return held
+    }
+
+    /// The folders/ of this mount; the mount itself where it shows nothing else.
+    var folders: Held { get throws { try find([Array("folders".utf8)]) ?? open([]) } }
+
+    /// Opens what is below this folder, by a path of ours.
+    func open(_ path: String) throws -> Held { try open(FilePath(path).names) }
+
+    /// Says what the last call that failed means for a path in a mount.
+    static func failure(_ path: FilePath) -> ExitCode {
+        switch errno {
+        case ENOENT: ExitStatus.failed.because("\(path) does not exist.")
+        case ELOOP, ENOTDIR:
+            ExitStatus.failed.because(
+                "\(path) leads through a symbolic link, or something else that is no folder; links in a mount are not followed, name the file itself."
+            )
+        case EXDEV: ExitStatus.failed.because("\(path) leads out of the mount.")
+        default: ExitStatus.failed.because("\(path): \(systemReason).")
+        }
+    }
+
+    // MARK: What it is
+
+    private var type: mode_t { status.st_mode & S_IFMT }
+    var isFolder: Bool { type == S_IFDIR }
+    var isFile: Bool { type == S_IFREG }
+    var isLink: Bool { type == S_IFLNK }
+
+    /// Its kind, for people.
+    var kind: String { Self.kind(of: status) }
+
+    static func kind(of status: stat) -> String {
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: "a file"
+        case S_IFDIR: "a folder"
+        case S_IFLNK: "a symbolic link"
+        case S_IFIFO: "a fifo"
+        case S_IFSOCK: "a socket"
+        default: "a device"
+        }
+    }
+
+    /// Whether it is the file or folder that stat(2) has described.
+    func isSame(_ other: stat) -> Bool { status.st_dev == other.st_dev && status.st_ino == other.st_ino }
+
+    // MARK: What is in it
+
+    /// A path by which calls that take nothing but paths reach this very file, to be followed.
+    var link: String { "/proc/self/fd/\(descriptor)" }
+
+    /// Opens a file or folder for reading: a descriptor, or -1.
+    ///
+    /// Nothing else is ever opened.
+    func reopen() -> Int32 {
+        guard isFile || isFolder else {
+            errno = EINVAL
+            return -1
+        }
+        return unsafe Foundation.open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    }
+
+    /// The names in it, in the order of their bytes; nil, and errno says why, where it cannot be read.
+    func entries() -> [[UInt8]]? {
+        let descriptor = reopen()
+        guard descriptor >= 0 else { return nil }
+        guard let folder = unsafe fdopendir(descriptor) else {
+            _ = close(descriptor)
+            return nil
+        }
+        defer { unsafe _ = closedir(folder) }
+        var result: [[UInt8]] = []
+        while let entry = unsafe readdir(folder) {
+            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
+            if name != [0x2E], name != [0x2E, 0x2E] { result.append(name) }
+        }
+        return result.sorted { $0.lexicographicallyPrecedes($1) }
+    }
+
+    /// What stat(2) says of a name in it; nil where there is none.
+    func status(of name: [UInt8]) -> stat? {
+        var status = stat()
+        let result = unsafe fstatat(descriptor, name.terminated, &status, AT_SYMLINK_NOFOLLOW)
+        return result == 0 ? status : nil
+    }
+
+    /// All bytes of a file.
+    func contents() -> [UInt8]? {
+        let file = isFile ? reopen() : -1
+        guard file >= 0 else { return nil }
+        defer { _ = close(file) }
+        return FilePath.contents(of: file)
+    }
+
+    /// Where a symbolic link leads.
+    func linkTarget() -> [UInt8]? {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = unsafe readlinkat(descriptor, "", &buffer, buffer.count)
+        return count > 0 ? buffer.prefix(count).map { UInt8(bitPattern: $0) } : nil
+    }
+
+    /// Opens folders below this one, and makes those that are missing; calls `made` with each of these.
+    func openFolders(_ names: [[UInt8]], mode: mode_t, made: (Held) -> Void = { _ in }) throws -> Held {
+        var folder = try open([])
+        for name in names {
+            var isMade = false
+            if folder.find([name]) == nil { isMade = unsafe mkdirat(folder.descriptor, name.terminated, mode) == 0 }
+            // EEXIST and all else shows in whether there is a folder now.
+            guard let next = folder.find([name]), next.isFolder else {
+                let path = folder.path.appending(name: name)
+                let reason = systemReason
+                throw ExitStatus.failed.because(
+                    folder.status(of: name).map {
+                        "\(path) could not be opened: it is \(Self.kind(of: $0)), and no folder."
+                    } ?? "\(path) could not be made or opened: \(reason)."
+                )
+            }
+            if isMade { made(next) }
+            folder = next
+        }
+        return folder
+    }
+}
+
+extension FilePath {
+    /// The path of something below this folder.
+    func appending(below names: [[UInt8]]) -> FilePath {
+        names.isEmpty ? self : appending(name: Array(names.joined(separator: [0x2F])))
+    }
+}

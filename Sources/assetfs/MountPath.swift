@@ -1,0 +1,145 @@
+import ArgumentParser
+import Foundation
+import SystemPackage
+
+/// A path that the caller has typed, split where a mount of ours begins.
+///
+/// Links on the way to the mount are followed: they are the caller's business. In the mount users make links, and none of theirs is.
+struct MountPath {
+    /// The mount, held.
+    let mount: Held
+    /// The names below it.
+    let names: [[UInt8]]
+    /// The path as it was typed, for people.
+    let typed: FilePath
+
+    /// Finds the mount that a path is in.
+    init(_ path: FilePath) throws {
+        guard let found = try Self(finding: path) else {
+            throw ExitStatus.failed.because("\(path) is not below an assetfs mount.")
+        }
+        self = found
+    }
+
+    /// Finds the mount that a path is in; nil where that is none of ours.
+    init?(finding path: FilePath) throws {
+        let mounts = MountPoint.all()
+        let ours = mounts.filter(\.isOurs).map(\.path)
+        let resolved = try MountPoint.resolved(path) { path in ours.contains { path.starts(with: $0) } }
+        // Of two on one path the later one lies above.
+        let mount = mounts.filter { resolved.starts(with: $0.path) }.reversed().max { $0.path.length < $1.path.length }
+        guard let mount, mount.isOurs, let held = Held.folder(mount.path) else { return nil }
+        self.mount = held
+        names = Array(resolved.names.dropFirst(mount.path.names.count))
+        typed = path
+    }
+
+    /// Whether it is in a view of the mount, or is that itself.
+    func isBelow(_ folder: String) -> Bool { names.first == Array(folder.utf8) }
+
+    /// Opens what is there.
+    func open() throws -> Held {
+        guard let held = mount.find(names) else { throw Held.failure(typed) }
+        guard held.isLink, let target = Self.found(held) else { return held }
+        return try mount.open(target)
+    }
+
+    /// Opens what is there, which has to be a file.
+    func openFile() throws -> Held {
+        let held = try open()
+        guard held.isFile else { throw ExitStatus.failed.because("\(typed) is \(held.kind), and no file.") }
+        return held
+    }
+
+    /// Opens the folder that the path is in.
+    func openParent() throws -> Held {
+        guard let held = mount.find(names.dropLast()) else { throw Held.failure(typed) }
+        return held
+    }
+
+    /// Where a link in search/ leads, which the mount itself has made; nil for a link that a user has made.
+    static func found(_ link: Held) -> [[UInt8]]? {
+        // Files and links that users make have numbers that count up from one.
+        guard link.status.st_ino >> 56 > 0, let target = link.linkTarget() else { return nil }
+        return FilePath(bytes: target).names.drop { $0 == [0x2E, 0x2E] }.map { $0 }
+    }
+}
+
+/// A file that was found below a path.
+struct ListedFile {
+    private let mount: Held
+    private let names: [[UInt8]]
+    private let status: stat
+    /// Its path, for people.
+    let path: FilePath
+    /// The names that lead to it from the path that was given.
+    let rest: [[UInt8]]
+
+    /// Opens it, if it is the very file that was found.
+    func open() throws -> Held {
+        guard let held = mount.find(names) else { throw Held.failure(path) }
+        guard held.isSame(status) else {
+            throw ExitStatus.failed.because("\(path) is left alone: another file took its place meanwhile.")
+        }
+        return held
+    }
+
+    /// Finds regular files below some paths, in the order of their names; folders are gone through where that is asked for.
+    ///
+    /// Of all else in them is said that it is left out.
+    static func all(in paths: [MountPath], recursive: Bool) throws -> [ListedFile] {
+        try paths.flatMap { path in
+            let held = try path.open()
+            guard held.isFolder else {
+                guard held.isFile else {
+                    throw ExitStatus.failed.because("\(path.typed) is \(held.kind), and no file.")
+                }
+                let target = path.mount.find(path.names).flatMap { $0.isLink ? MountPath.found($0) : nil }
+                return [
+                    ListedFile(
+                        mount: path.mount,
+                        names: target ?? path.names,
+                        status: held.status,
+                        path: path.typed,
+                        rest: []
+                    )
+                ]
+            }
+            guard recursive else {
+                throw ExitStatus.failed.because(
+                    "\(path.typed) is a folder; with --recursive all files below it are meant."
+                )
+            }
+            return try list(held, path, [])
+        }
+    }
+
+    private static func list(_ folder: Held, _ path: MountPath, _ rest: [[UInt8]]) throws -> [ListedFile] {
+        let shown = path.typed.appending(below: rest)
+        guard let names = folder.entries() else {
+            throw ExitStatus.failed.because("\(shown) cannot be listed: \(systemReason).")
+        }
+        var result: [ListedFile] = []
+        for name in names {
+            // What goes meanwhile is not there.
+            guard let held = folder.find([name]) else { continue }
+            let (below, place) = (rest + [name], shown.appending(name: name))
+            if held.isFolder {
+                result += try list(held, path, below)
+            } else if held.isFile {
+                result.append(
+                    ListedFile(
+                        mount: path.mount,
+                        names: path.names + below,
+                        status: held.status,
+                        path: place,
+                        rest: below
+                    )
+                )
+            } else {
+                Output.note("\(place) is \(held.kind), and left out.")
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+import AssetModel
+import Foundation
+import SystemPackage
+
+/// A line for people, in which nothing that others have chosen is obeyed by a terminal; see `Shown`.
+struct Sentence: ExpressibleByStringInterpolation, CustomStringConvertible {
+    let description: String
+
+    init(stringLiteral text: String) { self.init(text) }
+
+    init(stringInterpolation interpolation: StringInterpolation) { description = interpolation.text }
+
+    /// Takes a text in which names may have been escaped already.
+    init(_ text: String) { description = Shown.sentence(text) }
+
+    struct StringInterpolation: StringInterpolationProtocol {
+        fileprivate var text = ""
+
+        init(literalCapacity: Int, interpolationCount: Int) { text.reserveCapacity(literalCapacity) }
+
+        mutating func appendLiteral(_ literal: String) { text += Shown.sentence(literal) }
+
+        /// Adds a path from which its bytes can be had back.
+        mutating func appendInterpolation(_ path: FilePath) { text += path.shown }
+
+        mutating func appendInterpolation(_ value: some CustomStringConvertible) {
+            text += Shown.sentence(value.description)
+        }
+    }
+}
+
+extension FilePath {
+    /// What a terminal can show of the path.
+    var shown: String { Shown.name(bytes) }
+}
+
+/// What the command prints: all of it goes through here.
+enum Output {
+    /// Prints a line.
+    static func print(_ line: Sentence) { write(STDOUT_FILENO, Array(line.description.utf8) + [0x0A]) }
+
+    /// Prints a name or path: for people, or as it is with a NUL behind it.
+    static func print(_ name: [UInt8], isRaw: Bool) {
+        if isRaw { write(STDOUT_FILENO, name + [0]) } else { print(Sentence(name.shown)) }
+    }
+
+    /// Prints a path in the same way.
+    static func print(_ path: FilePath, isRaw: Bool) { print(path.bytes, isRaw: isRaw) }
+
+    /// Prints JSON.
+    static func printJSON(_ text: String) { write(STDOUT_FILENO, Array(Shown.json(text).utf8) + [0x0A]) }
+
+    /// Says a sentence on stderr.
+    static func note(_ sentence: Sentence) { write(STDERR_FILENO, Array("assetfs: \(sentence)\n".utf8)) }
+
+    /// Writes bytes as they are.
+    ///
+    /// Where the output cannot be written, the command fails.
+    static func write(_ descriptor: Int32, _ bytes: [UInt8]) {
+        var done = 0
+        // Not with FileHandle, which ends the process where that fails.
+        while done < bytes.count {
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Foundation.write(descriptor, $0.baseAddress?.advanced(by: done), bytes.count - done)
+            }
+            if count < 0, errno != EINTR {
+                // A terminal or file that takes no messages changes nothing of what the command does.
+                guard descriptor == STDOUT_FILENO else { return }
+                note("The output cannot be written: \(systemReason).")
+                exit(ExitStatus.failed.rawValue)
+            }
+            done += max(0, count)
+        }
+    }
+}
+
+extension ValidationError {
+    /// Makes one of a sentence that may have names in it.
+    init(_ sentence: Sentence) { self.init(sentence.description) }
+}
+
+/// How names are to be printed.
+struct NameOptions: ParsableArguments {
+    @Flag(
+        name: [.customShort("0"), .customLong("null")],
+        help: "Print names as they are, and a NUL instead of a newline behind each line, for xargs -0."
+    )
+    var isRaw = false
+
+    /// What is printed of a name that is given as text.
+    func text(_ name: String) -> String { isRaw ? name : Shown.name(name) }
+
+    /// Prints a line made with `text`.
+    func print(_ line: String) {
+        if isRaw { Output.write(STDOUT_FILENO, Array(line.utf8) + [0]) } else { Output.print(Sentence(line)) }
+    }
+}

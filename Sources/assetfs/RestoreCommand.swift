@@ -1,0 +1,169 @@
+import ArgumentParser
+import AssetModel
+import CLinux
+import Foundation
+import SystemPackage
+
+struct RestoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Takes removed files back to where they were.",
+        discussion: """
+            A name that is taken meanwhile stays, and the file that comes back gets the next free number: photo-1.jpg. A folder that \
+            is gone is made anew. All of the asset comes back: fields, former contents, times.
+
+            Root takes files back with the rights of their owners: where the owner of a file may not write it is not put, and --to says \
+            where else. No symbolic link in the mount is followed.
+            """
+    )
+
+    @Argument(help: "Files in a mount's trash/, or their ids as `assetfs trash` shows them.")
+    var items: [String]
+    @Option(help: "Where the library is mounted, for ids; need not be said when there is one mount.")
+    var mount: FilePath?
+    @Option(help: "An existing folder of the mount that the files go to, instead of where they were.")
+    var to: FilePath?
+    @OptionGroup var names: NameOptions
+
+    func run() throws {
+        var failed = false
+        for item in items {
+            do {
+                Output.print(try restore(item), isRaw: names.isRaw)
+            } catch is ExitCode {
+                failed = true
+            }
+        }
+        if failed { throw ExitCode(ExitStatus.failed.rawValue) }
+    }
+
+    /// - Returns: the path that the file has now.
+    private func restore(_ item: String) throws -> FilePath {
+        let (trash, name) = try find(item)
+        let source = trash.folder.path.appending(name: name)
+        guard let file = trash.folder.find([name]), file.isFile else {
+            throw ExitStatus.failed.because("\(source) does not exist.")
+        }
+        guard let path = try ExtendedAttribute.bytes("user.asset.path", of: file),
+            let last = path.split(separator: 0x2F).last
+        else { throw ExitStatus.failed.because("\(source) is nothing that was removed.") }
+        // The name in the trash may be cut; this is the one that the file had.
+        let base = Array(last)
+        if let to {
+            guard let folder = try? MountPath(to).open(), folder.isFolder else {
+                throw ExitStatus.failed.because("\(to) is no folder of an assetfs mount.")
+            }
+            return try move(name, of: trash, to: folder, as: base)
+        }
+        var made: [Held] = []
+        let target = try OwnerRights.of(file.status) {
+            let folder = try openFolder(of: path, in: trash.mount) { made.append($0) }
+            return try move(name, of: trash, to: folder, as: base)
+        }
+        // The group that the file has, where the owner's own is not known here.
+        for folder in made where geteuid() == 0 && folder.status.st_gid == OwnerRights.nobody {
+            unsafe _ = fchownat(folder.descriptor, "", uid_t.max, file.status.st_gid, 0x1000 /* AT_EMPTY_PATH */)
+        }
+        return target
+    }
+
+    /// Opens the folder that a file was in, made as far as it is missing.
+    private func openFolder(of path: [UInt8], in mount: Held, made: (Held) -> Void) throws -> Held {
+        // A path that begins with a slash is one in the mount; a file of a collection alone comes back to folders/.
+        let root = try path.starts(with: "/resources/".utf8) ? mount : mount.open("folders")
+        let isInCollection = path.starts(with: "/collections/".utf8)
+        let parts = isInCollection ? [] : path.split(separator: 0x2F).dropLast().map { Array($0) }
+        // For the owner alone: it is for them to say who else may come in.
+        return try root.openFolders(parts, mode: 0o700, made: made)
+    }
+
+    /// Gives a file in the trash its name, or the next that is free.
+    private func move(_ name: [UInt8], of trash: Trash, to folder: Held, as base: [UInt8]) throws -> FilePath {
+        for number in 0..<100_000 {
+            let target = number == 0 ? base : Self.numbered(base, number)
+            let result = unsafe renameat2(
+                trash.folder.descriptor,
+                name.terminated,
+                folder.descriptor,
+                target.terminated,
+                1 /* RENAME_NOREPLACE */
+            )
+            let path = folder.path.appending(name: target)
+            if result == 0 { return path }
+            guard errno == EEXIST else {
+                let reason = systemReason
+                let hint: Sentence =
+                    errno == EACCES && to == nil
+                    ? " Its owner may not write there; --to says where else it is to go." : ""
+                throw ExitStatus.failed.because(
+                    "\(trash.folder.path.appending(name: name)) could not be moved to \(path): \(reason).\(hint)"
+                )
+            }
+        }
+        throw ExitStatus.failed.because(
+            "\(folder.path.appending(name: base)) is taken, and so are 100,000 names with numbers."
+        )
+    }
+
+    private func find(_ item: String) throws -> (Trash, [UInt8]) {
+        if !item.contains("/"), Int(item) != nil {
+            let trash = try Trash(mount: Held.mount(mount))
+            guard let name = try trash.names().first(where: { $0.starts(with: Array("\(item)-".utf8)) }) else {
+                throw ExitStatus.failed.because(
+                    "There is no asset \(item) in \(trash.folder.path); `assetfs trash` shows what is."
+                )
+            }
+            return (trash, name)
+        }
+        let path = FilePath(bytes: RawArguments.bytes(item))
+        guard let place = try MountPath(finding: path), place.isBelow("trash"), place.names.count == 2 else {
+            throw ExitStatus.failed.because("\(path) is not in the trash/ of a mount.")
+        }
+        return (try Trash(mount: place.mount), place.names[1])
+    }
+
+    /// A name with a number, before its extension.
+    static func numbered(_ name: [UInt8], _ number: Int) -> [UInt8] {
+        (try? EntryName(name))?.numbered(number).bytes ?? name + Array("-\(number)".utf8)
+    }
+}
+
+/// The rights of a file's owner, for what root does in their place.
+enum OwnerRights {
+    /// Runs `body` with the rights to files that the owner has; where the caller is not root, or the owner is, with those that there are.
+    static func of<Value>(_ status: stat, _ body: () throws -> Value) throws -> Value {
+        guard geteuid() == 0, status.st_uid != 0 else { return try body() }
+        var former = [gid_t](repeating: 0, count: 65_536)
+        let count = unsafe getgroups(Int32(former.count), &former)
+        let (group, groups) = groups(of: status.st_uid)
+        guard count >= 0, unsafe setgroups(groups.count, groups) == 0 else {
+            throw ExitStatus.failed.because("The rights of the file's owner could not be taken on: \(systemReason).")
+        }
+        // Of the thread alone, and of nothing but files: what FUSE lets into a mount is asked of the process itself.
+        _ = setfsgid(group)
+        _ = setfsuid(status.st_uid)
+        defer {
+            _ = setfsuid(0)
+            _ = setfsgid(getegid())
+            _ = unsafe setgroups(Int(count), former)
+        }
+        // The call itself never says whether it has succeeded; > -1 changes nothing — setfsuid(2)
+        guard setfsuid(uid_t.max) == Int32(bitPattern: status.st_uid) else {
+            throw ExitStatus.failed.because("The rights of the file's owner could not be taken on.")
+        }
+        return try body()
+    }
+
+    /// The group of users that the system does not know.
+    static let nobody: gid_t = 65_534
+
+    /// The groups of a user; of one that the system does not know, none but nobody's.
+    private static func groups(of user: uid_t) -> (gid_t, [gid_t]) {
+        guard let entry = unsafe getpwuid(user) else { return (nobody, []) }
+        let group = unsafe entry.pointee.pw_gid
+        var groups = [gid_t](repeating: 0, count: 65_536)
+        var count = Int32(groups.count)
+        let result = unsafe getgrouplist(entry.pointee.pw_name, group, &groups, &count)
+        return (group, result < 0 ? [] : Array(groups.prefix(Int(count))))
+    }
+}
