@@ -20,7 +20,7 @@ extension AssetLibrary {
     ) throws -> Refusal? {
         guard usage.isTracking else { return nil }
         for quota in try rulebook.quotas(of: rules, records) {
-            guard let bytes = growth(quota), bytes > 0 else { continue }
+            guard let bytes = growth(quota) else { continue }
             let held = try usage.of(quota.folder, records, rulebook)
             let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
             if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, records) }
