@@ -104,7 +104,7 @@ struct QuotaTests {
         )
     }
 
-    @Test func `what is counted stays right, whatever is done, and is the same after a remount`() throws {
+    @Test func `what is noted of changes is what a new count finds, whatever is done`() throws {
         let program = """
             import json, os, random, subprocess, sys
             chosen = random.Random(int(sys.argv[1])); q = "folders/q"
