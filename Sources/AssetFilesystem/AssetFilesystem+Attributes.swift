@@ -140,12 +140,16 @@ extension AssetFilesystem {
     /// trash and former contents, counts as free.
     public func statfs(for caller: Caller) throws(OperationFailure) -> FilesystemStatistics {
         let disk = try refusing { () throws(LibraryError) in try library.diskStatistics() }
-        let reclaimable = UInt64(try reading { try $0.reclaimableBytes() }) / UInt64(max(1, disk.f_frsize))
+        // Rounded down, also below nothing.
+        let more = try reading { try $0.shownFreeBytes() } >> Int64(max(1, disk.f_frsize).trailingZeroBitCount)
+        func shown(_ free: UInt) -> UInt64 {
+            UInt64(min(max(0, Int64(clamping: free) + more), Int64(clamping: disk.f_blocks)))
+        }
         return FilesystemStatistics(
             blockSize: UInt64(disk.f_frsize),
             blocks: UInt64(disk.f_blocks),
-            freeBlocks: min(UInt64(disk.f_blocks), UInt64(disk.f_bfree) + reclaimable),
-            availableBlocks: min(UInt64(disk.f_blocks), UInt64(disk.f_bavail) + reclaimable),
+            freeBlocks: shown(disk.f_bfree),
+            availableBlocks: shown(disk.f_bavail),
             files: UInt64(disk.f_files),
             freeFiles: UInt64(disk.f_ffree)
         )

@@ -220,12 +220,27 @@ extension AssetFilesystem {
         return [.vanished(spot.name, in: spot.folder, node: replaced, successor: node.id), appeared]
     }
 
+    /// Refuses what has no folder, and so counts for the library's root, to users who may not write to that.
+    func refuseFilling(_ folder: NodeID?, for caller: Caller) throws(OperationFailure) {
+        let mayFill = try refusing { () throws(LibraryError) in
+            try library.mayFill(folder, by: uploader(caller))
+        }
+        guard mayFill else {
+            throw OperationFailure(
+                .permissionDenied,
+                cause:
+                    "Assets without a folder are for those who may write to folders/, and for the owner of their directory."
+            )
+        }
+    }
+
     /// `mkdir` of a number makes an asset without a file.
     func makeResource(_ name: Name, mode: UInt32, for caller: Caller) throws(OperationFailure) -> Entry {
         guard let id = Self.asset(named: try entryName(name)) else {
             throw OperationFailure(LibraryError.invalid("What is made in resources/ is called by a number."))
         }
         let mode = mode & ~(caller.umask & 0o777)
+        try refuseFilling(nil, for: caller)
         try refusing { () throws(LibraryError) in
             try library.makeResource(id, mode: mode, by: uploader(caller))
         }

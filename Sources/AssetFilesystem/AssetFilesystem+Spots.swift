@@ -41,6 +41,7 @@ extension AssetFilesystem {
             let resource = try resource(id, for: caller)
             let folder = resource.folder.id
             try refuseUnlessMayChange(folder, for: caller)
+            if makes { try refuseFilling(folder, for: caller) }
             let isFinal = try isFinal(name, folder)
             // The file itself gets another name in its folder.
             if let moved, moved.folder == folder, moved.name == resource.name, name != moved.name, isFinal {

@@ -20,11 +20,12 @@ extension AssetLibrary {
     ) throws -> Judgement {
         let (place, rules) = (arrival.place, arrival.place.rules)
         let digest = try node.blob.flatMap { try records.digest(of: $0) }
-        let content = Content(digest: digest, size: node.isFolder ? try records.size(below: node.id) : node.size)
+        let content = Content(digest: digest, size: node.isFolder ? 0 : node.size)
         var judgement = Judgement.accept
         if node.isFile, node.asset == nil, arrival.nameClass == .final, !arrival.isUnderWay {
             // Content that is there, or that somebody is about to write.
             let isKept = !rules.policy.overwrites && target?.isFile == true && (isBusy || (target?.size ?? 0) > 0)
+            let keepsFormer = rules.policy.versions.keepsAll && target?.asset != nil
             judgement = try judge(
                 Submission(
                     place: place,
@@ -32,14 +33,15 @@ extension AssetLibrary {
                     uploader: uploader,
                     own: [target?.asset, heritage?.asset].compactMap { $0 },
                     isTaken: isKept,
-                    growth: content.size - (isKept ? 0 : target?.size ?? 0),
+                    growth: content.size - (isKept || keepsFormer ? 0 : target?.size ?? 0),
                     countedIn: former
                 ),
                 records
             )
-        } else if former?.folder != place.parent, !rules.quotas.isEmpty {
+        } else if former?.folder != place.parent, try !rulebook.quotas(of: rules, records).isEmpty {
             // What is moved must fit into what its new folders may hold, unless it was in them before.
-            let refusal = try exceededQuota(of: rules, records) { former?.holds($0) == true ? nil : content.size }
+            let moved = try movedBytes(node, records)
+            let refusal = try exceededQuota(of: rules, records) { former?.holds($0) == true ? nil : moved }
             if let refusal { judgement = .refuse(refusal) }
         }
         switch judgement {
@@ -56,7 +58,6 @@ extension AssetLibrary {
             return judgement
         case .unchanged(let asset):
             try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content)
-            if let former { usage.add(-content.size, to: former) }
             return judgement
         case .accept: break
         case .rename(let name), .existing(_, let name):
@@ -66,8 +67,6 @@ extension AssetLibrary {
                 arrival.place = Place(name: name, rules: rules)
             }
         }
-        if let former { usage.add(-content.size, to: former) }
-        usage.add(content.size - (arrival.requested == nil ? target?.size ?? 0 : 0), to: rules)
         return judgement
     }
 

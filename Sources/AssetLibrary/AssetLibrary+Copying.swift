@@ -81,9 +81,6 @@ extension AssetLibrary {
                 let sealed = try Seal(blob: blob, digest, size: size)
                 // The content is in the catalog at once, because no staged file could bring it back after a crash.
                 try catalog.write { records in
-                    if !rulebook.isPlain, let folder = try records.anyEntry(of: node.id)?.parent {
-                        usage.add(size, to: try rulebook.of(folder, records))
-                    }
                     if try Show(sealed, in: node.id, .now, records) != nil {
                         try records.recordStaged(node.id, file: "", modified: nil, state)
                     }

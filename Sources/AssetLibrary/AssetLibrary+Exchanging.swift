@@ -46,8 +46,10 @@ extension AssetLibrary {
         }
         if let refusal { throw .refused(refusal) }
         for side in [first, second] { herald.tell(.attributes(side.node.id)) }
-        usage.forget()
-        if first.node.isFolder || second.node.isFolder { rulebook.forget() }
+        if first.node.isFolder || second.node.isFolder {
+            rulebook.forget()
+            usage.forget()
+        }
     }
 
     /// Whether a policy refuses a file that comes to have another's final name.

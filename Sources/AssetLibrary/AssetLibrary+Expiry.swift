@@ -73,7 +73,6 @@ extension AssetLibrary {
                         removed.append(
                             (place, try records.removeName(entry.name, in: entry.parent, of: node, at: now))
                         )
-                        usage.add(-node.size, to: place.rules)
                     }
                 }
                 try records.deleteWithItsOwn(asset)

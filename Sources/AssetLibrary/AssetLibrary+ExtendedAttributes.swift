@@ -134,7 +134,10 @@ extension AssetLibrary {
         try space.take(Int64(value.count))
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
-            try presence.check(try records.extendedAttribute(name, of: id) != nil)
+            let former = try records.extendedAttribute(name, of: id)
+            try presence.check(former != nil)
+            let growth = former.map { value.count - $0.count } ?? name.count + value.count
+            try refuseAttribute(of: node, growingBy: Int64(growth), records)
             switch attribute {
             case .accessList: try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, records)
             case .defaultList:

@@ -59,6 +59,9 @@ extension AssetLibrary {
                     "\(name.text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
                 )
             }
+            let former = objection == nil ? try records.fieldValue(field, of: id) : nil
+            let growth = former.map { value.count - $0.count } ?? name.count + value.count
+            try refuseAttribute(of: node, growingBy: Int64(growth), records)
             if objection == nil {
                 try records.setFieldValue(field, of: node, to: value, as: name)
             } else {
@@ -222,7 +225,7 @@ final class RefusedAttributes: Sendable {
 
     func note(_ error: LibraryError, of id: NodeID, for uid: UInt32) {
         switch error {
-        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch:
+        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch, .refused:
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
                 let others = ($0[id] ?? []).filter { $0.uid != uid }.suffix(Self.userLimit - 1)

@@ -53,6 +53,9 @@ extension AssetLibrary {
             if key == "info", id == .folders {
                 return String(decoding: try libraryInformation(disks, for: reader, records).bytes, as: UTF8.self)
             }
+            if key == "info", let information = try quotaInformation(of: id, records) {
+                return String(decoding: information.bytes, as: UTF8.self)
+            }
             if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
             if key == "id", collections.isSealed(id) { return try records.anyEntry(of: id)?.name.description }
             let isWaiting = isWaiting(id)
@@ -142,6 +145,7 @@ extension AssetLibrary {
         info.add("stores", try storeInformation(disks, records))
         info.add("to_be_moved", try records.moves().count)
         info.add("scrubbed", try records.scrub().finished?.description)
+        if let quotas = try quotas(of: .folders, records) { info.add("quotas", quotas) }
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
         info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
         return info

@@ -71,7 +71,6 @@ extension AssetLibrary {
                 try records.touchFolder(parent, at: now)
                 node.links += 1
                 node.changed = now
-                usage.forget()
                 let version = try records.arrive(node, arrival, found, rulebook)
                 return ((try records.node(id) ?? node, version), nil)
             }

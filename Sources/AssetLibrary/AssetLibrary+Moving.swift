@@ -105,6 +105,8 @@ extension AssetLibrary {
         if source.isFolder {
             rulebook.forget()
             usage.forget()
+        } else {
+            keepQuotas(around: source.id)
         }
         if !leavesWhiteout { freeNumbers.free(name, in: parent) }
         if let other = moved.otherName {
@@ -221,6 +223,7 @@ extension AssetLibrary {
         }
         try records.addLinks(0, to: source.id, at: now)
 
+        if let target, target.isFolder { try records.countTrash(of: target.id, for: newParent) }
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
         if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.

@@ -47,8 +47,17 @@ extension AssetLibrary {
             try records.setPolicy(key, of: id, to: text)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
+            try noteQuotas(key, records)
         }
-        usage.forget()
+    }
+
+    /// Counts again what folders hold, where what they may hold, or what of it may go, has changed.
+    private func noteQuotas(_ key: PolicyKey, _ records: Records) throws {
+        switch key {
+        case .quota: try usage.restart(records)
+        case .versions, .preset: usage.forget()
+        default: break
+        }
     }
 
     func removePolicy(_ key: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
@@ -60,8 +69,8 @@ extension AssetLibrary {
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
+            try noteQuotas(key, records)
         }
-        usage.forget()
     }
 
     /// Uploadcare's AutostoreDisabledError.

@@ -29,7 +29,6 @@ extension AssetLibrary {
                 let left = try records.removeName(place.name, in: place.parent, of: record, at: .now)
                 // An asset that had the name before, and what of this upload was one already, can come back.
                 try rulebook.trashIfLost(left, as: place.name, in: place.parent, records)
-                usage.add(-record.size, to: place.rules)
                 return (place, left)
             }
         }
@@ -114,18 +113,17 @@ extension AssetLibrary {
     /// How large a file in a folder may become by this upload; looked up when it begins.
     func setLimit(_ upload: inout OpenNode.Upload, of id: NodeID) throws(LibraryError) {
         if rulebook.isPlain { return }
-        let aim = upload.aim
+        let (aim, present) = (upload.aim, upload.version)
         upload.limit = try read { records in
             guard let rules = try destination(of: id, aim, records)?.rules else { return nil }
-            let own = try records.node(id).map { try replacedSize(by: $0, aim, records) } ?? 0
+            let own = try records.node(id).map { try growthBase(of: $0, aim, rules, present, records) } ?? 0
             var limit = rules.policy.maxSize.map { ($0.bytes, Refusal.tooLarge($0)) }
-            for quota in rules.quotas {
-                let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(
-                    try usage.of(quota.folder, records) - own
-                )
+            for quota in usage.isTracking ? try rulebook.quotas(of: rules, records) : [] {
+                let held = try usage.of(quota.folder, records, rulebook)
+                let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(held.staying - own)
                 let left = overflow ? .max : max(own, free)
                 guard left < limit?.0 ?? .max else { continue }
-                limit = (left, .quota(quota.limit, of: try rulebook.of(quota.folder, records).path))
+                limit = (left, try quotaRefusal(quota, held, records))
             }
             return limit
         }

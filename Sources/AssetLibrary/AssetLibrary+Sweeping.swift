@@ -21,6 +21,7 @@ extension AssetLibrary {
                 if isClosing.isSet { return nil }
             }
             while try purgeSome(by: clock.now) > 0, !isClosing.isSet {}
+            try keepAllQuotas()
             try forgetLostNodes()
             let since = Timestamp.now.advanced(by: .zero - Self.youth)
             while try collect(unusedSince: since) > 0, !isClosing.isSet {}

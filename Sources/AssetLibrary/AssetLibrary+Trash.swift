@@ -79,7 +79,6 @@ extension AssetLibrary {
                 try records.touchFolder(parent, at: now)
                 try records.restore(asset)
                 try records.append(.restored, of: asset, at: place.path, by: uploader.uid)
-                usage.add(node.size, to: place.rules)
                 node.links += 1
                 return node
             }

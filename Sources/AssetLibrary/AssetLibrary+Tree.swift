@@ -95,7 +95,6 @@ extension AssetLibrary {
             let rights = try node.asset == nil ? nil : rulebook.rights(of: node, records)
             let left = try records.removeName(name, in: parent, of: node, at: .now)
             try rulebook.trashIfLost(left, as: name, in: parent, records)
-            if !rulebook.isPlain { usage.add(-node.size, to: try rulebook.of(parent, records)) }
             return (left, rights)
         }
         freeNumbers.free(name, in: parent)
@@ -118,6 +117,7 @@ extension AssetLibrary {
             guard try isGroup || !records.hasEntries(node.id) else { throw LibraryError.folderNotEmpty(name) }
             let now = Timestamp.now
             if isGroup { try emptyGroup(node.id, records) }
+            try records.countTrash(of: node.id, for: parent)
             try records.deleteEntry(name, in: parent)
             try records.touchFolder(parent, subfolders: -1, at: now)
             return try records.dropLink(of: node, at: now)

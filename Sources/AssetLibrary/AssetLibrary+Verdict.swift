@@ -40,7 +40,7 @@ extension AssetLibrary {
                 }
             }
             // Before the bytes take their place among the blobs. What others do meanwhile is looked at once more below.
-            if let place, let refusal = try foreseenRefusal(content, of: node.id, at: place, aim, uploader) {
+            if let place, let refusal = try foreseenRefusal(content, of: node.id, at: place, aim, present, uploader) {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
             if let digest = sealed.digest { collection.beginUse(of: digest) }
@@ -70,7 +70,7 @@ extension AssetLibrary {
                 var (judgement, requested) = (Judgement.accept, wanted)
                 if isJudged, let place, place.isFinal {
                     judgement = try judge(
-                        submission(content, of: record, at: place, aim, uploader, records),
+                        submission(content, of: record, at: place, aim, present, uploader, records),
                         records
                     )
                 }
@@ -92,16 +92,11 @@ extension AssetLibrary {
                     try give(place, to: record, records)
                     if aim.isDropped { try records.handOver(node.id, to: place.parent) }
                 }
-                // Each of its names counts, wherever it is.
-                if record.links > 1 { usage.forget() }
-                if !rulebook.isPlain, let folder = try place?.parent ?? records.anyEntry(of: node.id)?.parent {
-                    let former = try replacedSize(by: record, aim, records)
-                    usage.add(size - former, to: try rulebook.of(folder, records))
-                }
                 guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing || isLinking, records)
                 else {
                     return .lost
                 }
+                if !adopted.wasNew { try mask(show.node, by: uploader, insteadOf: record.blob, records) }
                 // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.
                 if upload.isBound, upload.isRecorded, let staged = upload.staged {
                     try records.recordStaged(node.id, file: staged.name, modified: nil, state)
@@ -145,6 +140,7 @@ extension AssetLibrary {
                 if let source { try records.copyMissingFields(of: source, to: publish.asset) }
                 return .published(publish.version, renamed: aim != nil ? place : nil)
             }
+            keepQuotas(around: node.id)
             switch verdict {
             case .lost: return
             case .refused(let refusal):
@@ -309,11 +305,12 @@ extension AssetLibrary {
         of id: NodeID,
         at place: Place,
         _ aim: OpenNode.Aim?,
+        _ present: VersionID?,
         _ uploader: Uploader
     ) throws -> Refusal? {
         let judgement = try read { records -> Judgement in
             guard let record = try records.node(id) else { return .accept }
-            return try judge(submission(content, of: record, at: place, aim, uploader, records), records)
+            return try judge(submission(content, of: record, at: place, aim, present, uploader, records), records)
         }
         guard case .refuse(let refusal) = judgement else { return nil }
         let isDamaged = content.digest.map { !blobs.contains($0, size: content.size) } ?? false
@@ -325,6 +322,7 @@ extension AssetLibrary {
         of node: NodeRecord,
         at place: Place,
         _ aim: OpenNode.Aim?,
+        _ present: VersionID?,
         _ uploader: Uploader,
         _ records: Records
     ) throws -> Submission {
@@ -336,7 +334,7 @@ extension AssetLibrary {
             uploader: uploader,
             own: ownAssets(of: node, aim),
             isTaken: isTaken,
-            growth: content.size - (try replacedSize(by: node, aim, records)),
+            growth: content.size - (try growthBase(of: node, aim, place.rules, present, records)),
             isDropped: aim?.isDropped ?? false
         )
     }

@@ -159,6 +159,7 @@ public final class AssetLibrary: Sendable {
             rulebook = try catalog.read {
                 try Rulebook(defaults: policies, clock: clock, saving: saving, attributes, $0)
             }
+            try catalog.read { try usage.restart($0) }
             prepareSearch()
             try makeRoots()
             if try catalog.read({ try !$0.sharedAcrossOwners().isEmpty }) {

@@ -197,27 +197,4 @@ extension AssetLibrary {
         }
         return nil
     }
-
-    /// Whether an upload would make a folder hold more than it may.
-    private func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
-        guard submission.growth > 0 else { return nil }
-        return try exceededQuota(of: submission.place.rules, records) { quota in
-            submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
-        }
-    }
-
-    /// The first quota of a folder, or one above it, that would be exceeded by what `growth` says it gains; nil for nothing.
-    func exceededQuota(
-        of rules: FolderRules,
-        _ records: Records,
-        _ growth: (FolderRules.Quota) -> Int64?
-    ) throws -> Refusal? {
-        for quota in rules.quotas {
-            guard let bytes = growth(quota), try usage.of(quota.folder, records) + bytes > quota.limit.bytes else {
-                continue
-            }
-            return .quota(quota.limit, of: try rulebook.of(quota.folder, records).path)
-        }
-        return nil
-    }
 }

@@ -32,13 +32,5 @@ public struct Refusal: Error, Sendable {
         Refusal(kind: .tooLarge, sentence: "The maximum allowed upload file size is \(limit).")
     }
 
-    static func quota(_ limit: ByteCount, of path: String) -> Refusal {
-        let folder = path.isEmpty ? "The library" : "The folder “\(path)”"
-        return Refusal(
-            kind: .quota,
-            sentence: "\(folder) may hold \(limit); remove files from it, or raise user.policy.quota."
-        )
-    }
-
     static func forbidden(_ sentence: String) -> Refusal { Refusal(kind: .forbidden, sentence: sentence) }
 }

@@ -71,7 +71,7 @@ final class FolderRules: Sendable {
     func holds(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder } }
 
     /// Whether an upload may lose its name when it ends, or get another.
-    var mayChangeNames: Bool { policy.mayRefuseOrRename || !quotas.isEmpty }
+    var mayChangeNames: Bool { policy.mayRefuseOrRename || !quotas.isEmpty || root == .alternatives }
 
     /// The path of something in this folder.
     func path(of name: EntryName) -> String { path.isEmpty ? name.description : "\(path)/\(name)" }
@@ -160,7 +160,8 @@ final class Rulebook: Sendable {
         var settings = above?.settings ?? [:]
         var scopeFolder = above?.scopeFolder ?? folder
         var autostoreFolder = above?.autostoreFolder
-        var quotas = above?.quotas ?? []
+        // What has no folder counts for the library's root.
+        var quotas = try above?.quotas ?? (folder == .unfiled ? of(.folders, records).quotas : [])
         let path = Self.path(of: folder, named: name, below: above)
         // A value that an older or newer version took and this one does not is as if it were not there.
         func apply(_ key: PolicyKey, _ value: String, _ origin: FolderRules.Origin) {

@@ -19,10 +19,10 @@ public struct TrashRecord: Sendable {
     /// The file, which has no name; nil where it shows another asset.
     public let node: NodeID?
 
-    fileprivate static let columns =
+    static let columns =
         "id, trashed, trashed_until, trashed_parent, trashed_name, trashed_path, trashed_node"
 
-    fileprivate init(_ row: Columns) {
+    init(_ row: Columns) {
         asset = AssetID(rawValue: row.integer(0))
         trashed = row.timestamp(1)
         until = row.timestamp(2)
@@ -43,6 +43,8 @@ public struct FormerVersionRecord: Sendable {
     public let superseded: Timestamp
     /// Bytes that it takes of the library's own disk.
     public let size: Int64
+    /// Bytes that it has, on whichever disk.
+    public let bytes: Int64
     /// Whether it is the first of the asset's contents that are kept, besides empty ones.
     public let isOriginal: Bool
 }
@@ -146,13 +148,13 @@ extension Records {
     ) throws {
         try run(
             """
-            UPDATE asset SET trashed = ?, trashed_until = ?, trashed_node = ?, trashed_parent = ?, trashed_name = ?,
-            trashed_path = ?
-            WHERE id = ? AND NOT EXISTS (SELECT 1 FROM node WHERE asset = ? AND links > 0)
+            UPDATE asset SET trashed = ?1, trashed_until = ?2, trashed_node = ?3, trashed_parent = ?4, trashed_name = ?5,
+            trashed_path = ?6, trashed_home = ?4
+            WHERE id = ?7 AND NOT EXISTS (SELECT 1 FROM node WHERE asset = ?7 AND links > 0)
             """,
             [
                 now.value, until.value, SQLValue(node?.rawValue), parent.value, name.value, .bytesAsText(path),
-                id.value, id.value,
+                id.value,
             ]
         )
     }
@@ -175,7 +177,7 @@ extension Records {
         try run(
             """
             UPDATE asset SET trashed = NULL, trashed_until = NULL, trashed_node = NULL, trashed_parent = NULL,
-            trashed_name = NULL, trashed_path = NULL WHERE id = ? AND trashed IS NOT NULL
+            trashed_name = NULL, trashed_path = NULL, trashed_home = NULL WHERE id = ? AND trashed IS NOT NULL
             """,
             [id.value]
         )
@@ -238,7 +240,8 @@ extension Records {
             """
             SELECT id, asset, superseded, iif((SELECT store FROM blob WHERE id = version.blob) = 0, size, 0),
             size > 0 AND NOT EXISTS (
-                SELECT 1 FROM version v WHERE v.asset = version.asset AND v.number < version.number AND v.size > 0)
+                SELECT 1 FROM version v WHERE v.asset = version.asset AND v.number < version.number AND v.size > 0),
+            size
             FROM version
             WHERE superseded IS NOT NULL AND (superseded, id) > (?, ?) ORDER BY superseded, id LIMIT ?
             """,
@@ -251,6 +254,7 @@ extension Records {
                 asset: AssetID(rawValue: $0.integer(1)),
                 superseded: $0.timestamp(2),
                 size: $0.integer(3),
+                bytes: $0.integer(5),
                 isOriginal: $0.integer(4) != 0
             )
         }
@@ -320,6 +324,11 @@ extension Records {
     /// Bytes of contents that no name shows: what the trash and former contents hold, and what is not yet removed.
     public func reclaimableBytes() throws -> Int64 {
         try first("SELECT reclaimable FROM space", []) { max(0, $0.integer(0)) } ?? 0
+    }
+
+    /// Bytes that statfs(2) shows as free besides those of the disk; negative where more are masked than can be reclaimed.
+    public func shownFreeBytes() throws -> Int64 {
+        try first("SELECT max(0, reclaimable) - masked FROM space", []) { $0.integer(0) } ?? 0
     }
 
     /// What the library holds, counted row by row.

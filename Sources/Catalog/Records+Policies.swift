@@ -36,20 +36,6 @@ extension Records {
         try run("DELETE FROM policy WHERE node = ? AND key = ?", [folder.value, .text(key.rawValue)])
     }
 
-    /// Bytes of all files below a folder; one that has two names counts twice.
-    public func size(below folder: NodeID) throws -> Int64 {
-        try first(
-            """
-            WITH RECURSIVE below (id) AS (
-                VALUES (?) UNION ALL
-                SELECT e.node FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
-                WHERE n.mode & 61440 = 16384)
-            SELECT coalesce(sum(n.size), 0) FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
-            """,
-            [folder.value]
-        ) { $0.integer(0) } ?? 0
-    }
-
     // MARK: Equal content
 
     /// Gives files that show an asset with this content, the first uploaded first, until `body` answers false.

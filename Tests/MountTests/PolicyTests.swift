@@ -355,7 +355,7 @@ struct PolicyTests {
             let program =
                 pythonPrelude + """
                     import random
-                    os.makedirs("q/in"); os.mkdir("out"); os.setxattr("q", "user.policy.quota", b"100K")
+                    os.makedirs("q/in"); os.mkdir("out"); os.setxattr("q", "user.policy.quota", b"100K"); os.setxattr("q", "user.policy.versions", b"20")
                     def held(): return sum(os.stat(os.path.join(path, name)).st_size for path, _, names in os.walk("q") for name in names)
                     chosen = random.Random(7)
                     refusals = 0

@@ -146,7 +146,7 @@ struct ResourceTests {
     @Test func `quotas count what a replacement takes the place of`() throws {
         try runScript(
             """
-            mkdir folders/q; setfattr -n user.policy.quota -v 100K folders/q; head -c 60000 /dev/urandom > folders/q/a; id=$(value id folders/q/a)
+            mkdir folders/q; setfattr -n user.policy.quota -v 100K folders/q; setfattr -n user.policy.versions -v 20 folders/q; head -c 60000 /dev/urandom > folders/q/a; id=$(value id folders/q/a)
             for n in 1 2 3 4; do head -c 70000 /dev/urandom > $SCRATCH/x; cp $SCRATCH/x resources/$id/x; done; cmp $SCRATCH/x folders/q/a
             head -c 40000 /dev/zero > $SCRATCH/y; fails cp $SCRATCH/y folders/q/y; head -c 20000 /dev/zero > folders/q/z
             """

@@ -210,6 +210,18 @@ private let invariants = [
         "space WHERE reclaimable != (SELECT coalesce(sum(size), 0) FROM blob WHERE shown = 0 AND store = 0)"
     ),
     (
+        "masked bytes that are miscounted",
+        "space WHERE masked != (SELECT coalesce(sum(size), 0) FROM masked_copy WHERE shown)"
+    ),
+    (
+        "masked copies that are no copies",
+        """
+        masked_copy m WHERE NOT EXISTS (SELECT 1 FROM node n WHERE n.id = m.node AND n.blob = m.blob AND (n.links > 0) = m.shown)
+        OR m.shown AND (SELECT b.shown FROM blob b WHERE b.id = m.blob)
+            <= (SELECT count(*) FROM masked_copy c WHERE c.blob = m.blob AND c.shown)
+        """
+    ),
+    (
         "files that do not have their asset's access or end",
         "node n JOIN asset a ON a.id = n.asset WHERE n.access != a.access OR n.expires IS NOT a.expires"
     ),

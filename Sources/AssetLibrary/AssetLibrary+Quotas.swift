@@ -1,0 +1,268 @@
+public import AssetModel
+internal import Catalog
+internal import Logging
+
+// Room within quotas: what the trash and former contents take of one never stops an upload.
+extension AssetLibrary {
+    /// Whether an upload would make a folder hold more than it may.
+    func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
+        guard submission.growth > 0 else { return nil }
+        return try exceededQuota(of: submission.place.rules, records) { quota in
+            submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
+        }
+    }
+
+    /// The first quota of a folder, or one above it, that would be exceeded by what `growth` says it gains; nil for nothing.
+    func exceededQuota(
+        of rules: FolderRules,
+        _ records: Records,
+        _ growth: (FolderRules.Quota) -> Int64?
+    ) throws -> Refusal? {
+        guard usage.isTracking else { return nil }
+        for quota in try rulebook.quotas(of: rules, records) {
+            guard let bytes = growth(quota) else { continue }
+            let held = try usage.of(quota.folder, records, rulebook)
+            let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
+            if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, records) }
+        }
+        return nil
+    }
+
+    /// What is said where a quota would be exceeded.
+    func quotaRefusal(_ quota: FolderRules.Quota, _ held: FolderUsage.Held, _ records: Records) throws -> Refusal {
+        .quota(quota.limit, of: try rulebook.of(quota.folder, records).path, held)
+    }
+
+    /// Refuses attributes of a file or folder for which the quota has no room.
+    func refuseAttribute(of node: NodeRecord, growingBy bytes: Int64, _ records: Records) throws {
+        guard bytes > 0, usage.isTracking else { return }
+        var folder = node.isFolder ? node.id : try records.anyEntry(of: node.id)?.parent
+        if folder == nil, let asset = node.asset { folder = try records.countingFolder(ofAsset: asset) }
+        guard let folder else { return }
+        if let refusal = try exceededQuota(of: rulebook.of(folder, records), records, { _ in bytes }) {
+            throw LibraryError.refused(refusal)
+        }
+    }
+
+    /// How many bytes that stay a file or folder brings to where it is moved.
+    func movedBytes(_ node: NodeRecord, _ records: Records) throws -> Int64 {
+        let records = node.isFolder ? try records.usage(below: node.id) : try records.usage(of: node)
+        let brought = records.filter {
+            $0.kind == .alternatives || $0.kind == .attributes || node.isFolder && $0.kind == .files
+        }
+        return brought.reduce(node.isFolder ? 0 : node.size) { $0 + $1.bytes }
+    }
+
+    /// Removes what is in the trash, and former contents, where a folder holds more than its quota: of either the oldest first,
+    /// then each asset's first content, and last what a program that saves may still want.
+    func trimToQuotas(_ quotas: [FolderRules.Quota], _ records: Records) throws {
+        guard usage.isTracking, !quotas.isEmpty else { return }
+        for quota in quotas {
+            let held = try usage.of(quota.folder, records, rulebook)
+            let excess = held.total - quota.limit.bytes
+            guard excess > 0, held.reclaimable > 0 else { continue }
+            var missing = try trim(quota, by: excess, records)
+            if missing > 0 {
+                // What was passed over may have come here since.
+                usage.setProgress(in: quota.folder, to: nil)
+                missing = try trim(quota, by: missing, records)
+            }
+            if missing < excess { usage.noteTrimmed(quota.folder) }
+            sweeper.wake()
+        }
+        try usage.settle(records, rulebook)
+    }
+
+    private func trim(_ quota: FolderRules.Quota, by excess: Int64, _ records: Records) throws -> Int64 {
+        var missing = excess
+        var progress = usage.progress(in: quota.folder)
+        let recent = clock.now.advanced(by: .zero - rulebook.saving)
+        try trimTrash(quota, &missing, after: &progress.trash, before: recent, records)
+        try trimVersions(quota, &missing, after: &progress.versions, areOriginals: false, records)
+        try trimVersions(quota, &missing, after: &progress.originals, areOriginals: true, records)
+        var last = progress.trash
+        try trimTrash(quota, &missing, after: &last, before: Timestamp(rawValue: .max), records)
+        usage.setProgress(in: quota.folder, to: progress)
+        return missing
+    }
+
+    private func trimTrash(
+        _ quota: FolderRules.Quota,
+        _ missing: inout Int64,
+        after last: inout (trashed: Timestamp, asset: AssetID)?,
+        before end: Timestamp,
+        _ records: Records
+    ) throws {
+        while missing > 0 {
+            let some = try records.trash(after: last, before: end, limit: Self.sweepBatch)
+            for (record, bytes) in some where missing > 0 {
+                last = (record.trashed, record.asset)
+                guard bytes > 0, try counts(record.asset, for: quota, records) else { continue }
+                try records.deleteWithItsOwn(record.asset)
+                try records.append(.purged, of: record.asset, at: record.path)
+                log.notice("Removed \(record.path) from the trash for good, to make room within a quota.")
+                missing -= bytes
+            }
+            if some.count < Self.sweepBatch { return }
+        }
+    }
+
+    private func trimVersions(
+        _ quota: FolderRules.Quota,
+        _ missing: inout Int64,
+        after last: inout FormerVersionRecord?,
+        areOriginals: Bool,
+        _ records: Records
+    ) throws {
+        while missing > 0 {
+            let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
+            for version in some where missing > 0 {
+                last = version
+                guard version.bytes > 0, version.isOriginal == areOriginals,
+                    try counts(version.asset, for: quota, areVersions: true, records),
+                    try records.trashed(version.asset) == nil
+                else { continue }
+                try records.deleteFormerVersion(version.id, of: version.asset)
+                missing -= version.bytes
+            }
+            if some.count < Self.sweepBatch { return }
+        }
+    }
+
+    /// Whether what an asset has counts for a quota; of former contents only those that may go.
+    private func counts(
+        _ asset: AssetID,
+        for quota: FolderRules.Quota,
+        areVersions: Bool = false,
+        _ records: Records
+    ) throws -> Bool {
+        guard let folder = try records.countingFolder(ofAsset: asset), let rules = try? rulebook.of(folder, records)
+        else { return false }
+        return rules.holds(quota) && !(areVersions && rules.policy.versions.keepsAll)
+    }
+
+    /// Keeps the quotas of the folders that a file has come to, or has been replaced in.
+    ///
+    /// What cannot be done now the sweeper does.
+    func keepQuotas(around file: NodeID) {
+        guard usage.isTracking else { return }
+        do throws(LibraryError) {
+            try keepQuotas { records in
+                guard let folder = try records.anyEntry(of: file)?.parent else { return [] }
+                return try rulebook.quotas(of: rulebook.of(folder, records), records)
+            }
+        } catch {
+            log.warning("The quotas of folders could not be looked at: \(error)")
+        }
+    }
+
+    /// Keeps the quotas of all folders that have been looked at: what no upload asks for.
+    func keepAllQuotas() throws(LibraryError) {
+        guard usage.isTracking else { return }
+        try keepQuotas { records in
+            try usage.counted.compactMap { folder in
+                try rulebook.of(folder, records).quotas.first { $0.folder == folder }
+            }
+        }
+    }
+
+    private func keepQuotas(_ quotas: (Records) throws -> [FolderRules.Quota]) throws(LibraryError) {
+        // Looked at first: a step of the catalog that changes nothing would still be committed.
+        let exceeded = try read { records in
+            try usage.settle(records, rulebook)
+            return try quotas(records).filter { quota in
+                let held = try usage.of(quota.folder, records, rulebook)
+                return held.total > quota.limit.bytes && held.reclaimable > 0
+                    && usage.beginTrimming(quota.folder, holding: held.total)
+            }
+        }
+        if !exceeded.isEmpty { try write { try trimToQuotas(exceeded, $0) } }
+    }
+
+    /// How many bytes an upload takes the place of, so that the folder does not hold them besides; none where they are kept as a former
+    /// content that is not to go.
+    func growthBase(
+        of node: NodeRecord,
+        _ aim: OpenNode.Aim?,
+        _ rules: FolderRules,
+        _ present: VersionID?,
+        _ records: Records
+    ) throws -> Int64 {
+        let replaced = try replacedSize(by: node, aim, records)
+        let isKept = rules.policy.versions.keepsAll && present == nil && (aim?.replacing != nil || node.asset != nil)
+        return isKept ? 0 : replaced
+    }
+
+    /// What the folders with a quota hold that a folder is in, itself among them; nil where there is none.
+    func quotas(of folder: NodeID, _ records: Records) throws -> [JSONObject]? {
+        guard usage.isTracking else { return nil }
+        let quotas = try rulebook.of(folder, records).quotas
+        if quotas.isEmpty { return nil }
+        return try quotas.map { quota in
+            let held = try usage.of(quota.folder, records, rulebook)
+            var object = JSONObject()
+            object.add("folder", "/" + (try rulebook.of(quota.folder, records).path))
+            object.add("limit", quota.limit.bytes)
+            object.add("held", held.total)
+            for kind in UsageKind.allCases { object.add(kind.key, held.bytes[kind] ?? 0) }
+            return object
+        }
+    }
+
+    /// The value of `user.asset.info` of a folder; nil for what is none, or has no quota.
+    func quotaInformation(of id: NodeID, _ records: Records) throws -> JSONObject? {
+        guard usage.isTracking, try records.node(id)?.isFolder == true, let quotas = try quotas(of: id, records) else {
+            return nil
+        }
+        var information = JSONObject()
+        information.add("quotas", quotas)
+        return information
+    }
+}
+
+extension UsageKind {
+    /// Its name in JSON.
+    var key: String {
+        switch self {
+        case .files: "files"
+        case .formerContents: "former_contents"
+        case .trash: "trash"
+        case .alternatives: "alternatives"
+        case .attributes: "attributes"
+        }
+    }
+}
+
+extension Refusal {
+    static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held) -> Refusal {
+        let folder = path.isEmpty ? "The library" : "The folder “\(path)”"
+        func bytes(_ kind: UsageKind) -> Int64 { held.bytes[kind] ?? 0 }
+        var parts = ["files \(bytes(.files))"]
+        if bytes(.alternatives) > 0 { parts.append("alternative files \(bytes(.alternatives))") }
+        if bytes(.attributes) > 0 { parts.append("attributes \(bytes(.attributes))") }
+        if held.kept > 0 { parts.append("former contents that user.policy.versions keeps \(held.kept)") }
+        var sentence = "\(folder) may hold \(limit), and holds in bytes: \(parts.joined(separator: ", ")); "
+        sentence += "remove some of these, or raise user.policy.quota."
+        if held.kept > 0 { sentence += " Former contents make room where user.policy.versions is not “all”." }
+        if held.reclaimable > 0 {
+            sentence +=
+                " The \(held.reclaimable) bytes of the trash and of former contents make room by themselves and are not counted here."
+        }
+        return Refusal(kind: .quota, sentence: sentence)
+    }
+}
+
+extension AssetLibrary {
+    /// Whether a user may make what has no folder, and so counts for the library's root; nil for a new asset, else in an asset's own
+    /// directory.
+    public func mayFill(_ folder: NodeID?, by uploader: Uploader) throws(LibraryError) -> Bool {
+        if uploader.uid == 0 { return true }
+        return try read { records in
+            if let folder {
+                guard try rulebook.of(folder, records).root == .unfiled else { return true }
+                if try records.node(folder)?.uid == uploader.uid { return true }
+            }
+            return try allows(2, to: uploader, on: .folders, records)
+        }
+    }
+}

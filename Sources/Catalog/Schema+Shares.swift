@@ -1,0 +1,46 @@
+extension Schema {
+    /// What counts for whom: the folder that has what is in the trash, and contents that are shown as if they were stored twice.
+    ///
+    /// `asset.trashed_home` is the folder whose quota counts an asset in the trash: the one that it was removed from, or the nearest one
+    /// above it that is still there. `masked_copy` has the files whose content the library had already, where their uploader could read
+    /// no file with it: statfs(2) shows `size` bytes less for each with a name, `shown`, so that it tells nothing of the other file.
+    /// `space.masked` is the sum of these. Of all files that show a content one at least is not masked.
+    static let shares = """
+        ALTER TABLE asset ADD COLUMN trashed_home INTEGER;
+        UPDATE asset SET trashed_home = trashed_parent WHERE trashed IS NOT NULL;
+        CREATE INDEX asset_trashed_home ON asset (trashed_home) WHERE trashed_home IS NOT NULL;
+        CREATE INDEX asset_trashed_since ON asset (trashed, id) WHERE trashed IS NOT NULL;
+
+        CREATE TABLE masked_copy (
+            node INTEGER PRIMARY KEY, blob INTEGER NOT NULL, size INTEGER NOT NULL, shown INTEGER NOT NULL) STRICT;
+        CREATE INDEX masked_copy_blob ON masked_copy (blob);
+        ALTER TABLE space ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
+        CREATE TRIGGER masked_made AFTER INSERT ON masked_copy BEGIN
+            UPDATE space SET masked = masked + NEW.size * NEW.shown;
+        END;
+        CREATE TRIGGER masked_changed AFTER UPDATE OF shown ON masked_copy BEGIN
+            UPDATE space SET masked = masked + NEW.size * (NEW.shown - OLD.shown);
+        END;
+        CREATE TRIGGER masked_gone AFTER DELETE ON masked_copy BEGIN
+            UPDATE space SET masked = masked - OLD.size * OLD.shown;
+        END;
+        CREATE TRIGGER masked_node BEFORE UPDATE OF blob, links ON node
+        WHEN EXISTS (SELECT 1 FROM masked_copy WHERE node = OLD.id) BEGIN
+            DELETE FROM masked_copy WHERE node = OLD.id AND (
+                NEW.blob IS NOT OLD.blob
+                OR OLD.links = 0 AND NEW.links > 0 AND (SELECT b.shown FROM blob b WHERE b.id = OLD.blob) = 0);
+            UPDATE masked_copy SET shown = NEW.links > 0 WHERE node = OLD.id AND shown <> (NEW.links > 0);
+        END;
+        CREATE TRIGGER masked_node_gone BEFORE DELETE ON node BEGIN
+            DELETE FROM masked_copy WHERE node = OLD.id;
+        END;
+        CREATE TRIGGER masked_blob AFTER UPDATE OF shown ON blob
+        WHEN NEW.shown < OLD.shown AND NEW.shown > 0 AND EXISTS (SELECT 1 FROM masked_copy WHERE blob = NEW.id) BEGIN
+            DELETE FROM masked_copy WHERE node = (SELECT node FROM masked_copy WHERE blob = NEW.id AND shown LIMIT 1)
+                AND NEW.shown <= (SELECT count(*) FROM masked_copy WHERE blob = NEW.id AND shown);
+        END;
+        CREATE TRIGGER masked_elsewhere AFTER UPDATE OF store ON blob WHEN NEW.store <> 0 BEGIN
+            DELETE FROM masked_copy WHERE blob = NEW.id;
+        END;
+        """
+}

@@ -1,0 +1,44 @@
+import TestSupport
+import Testing
+
+/// What statfs(2) tells of contents that others have: alice is 5001, bob 5002.
+struct FreeSpaceTests {
+    private static let prelude = """
+        alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }
+        for user in 5001 5002; do mkdir -m 755 folders/$user; chown $user:$user folders/$user; done
+        A=$MOUNT/folders/5001; B=$MOUNT/folders/5002; N=8388608
+        free() { sync -f folders; stat -f -c '%a %S' folders | { read blocks size; echo $((blocks * size)); }; }
+        # The move of what is free by a command, in contents of N bytes: the catalog's own growth is less than a quarter of one.
+        moved() { local before=$(free); "$@"; echo $(( ($(free) - before + 100 * N + N / 2) / N - 100 )); }
+
+        """
+
+    @Test func `what is free moves by a content's size, whether the library has it already or not`() throws {
+        try withMountedLibrary(options: ["allow_other"], in: "/dev/shm") { mount in
+            try run("chmod", "755", mount.scratch).check()
+            try run(
+                "bash",
+                "-c",
+                scriptPrelude(mount) + Self.prelude + """
+                    cd $SCRATCH; for n in known new shared; do head -c $N /dev/urandom > $n; done; chmod 644 known new shared; cd $MOUNT
+                    alice sh -c "umask 077; cat $SCRATCH/known > $A/k"; alice sh -c "cat $SCRATCH/shared > $A/s"
+                    purge() { rm trash/$1-*; while [ -n "$(ls trash | grep "^$1-")" ]; do sleep .1; done; sleep 1; }
+                    for n in known new; do
+                        is "$n arrives: $(moved bob cp $SCRATCH/$n $B/$n)" "$n arrives: -1"
+                        id=$(value id $B/$n); is "$n is removed: $(moved bob rm $B/$n)" "$n is removed: 1"
+                        is "$n comes back: $(moved bob mv trash/$id-$n $B/$n)" "$n comes back: -1"
+                        is "$n is rewritten: $(moved bob sh -c "echo x > $B/$n")" "$n is rewritten: 1"
+                        bob cp $SCRATCH/$n $B/$n.2; id=$(value id $B/$n.2); bob rm $B/$n.2
+                        is "$n is purged: $(moved purge $id)" "$n is purged: 0"
+                        is "$n by a temporary name: $(moved bob cp $SCRATCH/$n $B/.$n.Ab12Cd)" "$n by a temporary name: -1"
+                        is "$n is renamed: $(moved bob mv $B/.$n.Ab12Cd $B/$n)" "$n is renamed: 0"
+                    done
+                    # What bob may read is stored once, and he may know it.
+                    is "$(moved bob cp $SCRATCH/shared $B/s)" 0
+                    # The other one's removal gives back what it would give if it were alone.
+                    is "alice: $(moved alice rm $A/k)" "alice: 1"; is "bob: $(moved bob rm $B/known)" "bob: 1"
+                    """
+            ).check()
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import TestSupport
+import Testing
+
+/// What counts for a folder's quota, and what makes room in it: alice is 5001, bob 5002.
+struct QuotaTests {
+    /// `q` has a quota that root has set, `home` in it is alice's.
+    private static let prelude = """
+        alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }
+        mkdir -p folders/q/home folders/b; chown 5001:5001 folders/q/home; chown 5002:5002 folders/b
+        setfattr -n user.policy.quota -v 1M folders/q; setfattr -n user.policy.versions -v 1000,P365D,PT0S folders/q
+        Q=$MOUNT/folders/q/home; B=$MOUNT/folders/b
+        bytes() { head -c $1 /dev/urandom; }
+        held() { getfattr --only-values -n user.asset.info ${2:-folders/q} | python3 -c 'import json,sys; print(json.load(sys.stdin)["quotas"][0][sys.argv[1]])' $1; }
+        within() { [ $(held held) -le 1048576 ] || { echo "line ${BASH_LINENO[0]}: the folder holds $(held held)" >&2; exit 1; }; }
+        edquot() { local said; said=$(LC_ALL=C "$@" 2>&1 > /dev/null) && { echo "line ${BASH_LINENO[0]}: this succeeded: $*" >&2; exit 1; }; case $said in *quota*) ;; *) echo "line ${BASH_LINENO[0]}: $said" >&2; exit 1;; esac; }
+
+        """
+
+    @Test func `former contents count for a quota, and make room by themselves`() throws {
+        try runScript(
+            Self.prelude + """
+                for i in $(seq 12); do alice sh -c "head -c 300000 /dev/urandom > $Q/a"; within; done
+                is "$(held files)" 300000; is "$(held former_contents)" 600000
+                id=$(value id $Q/a); is "$(ls resources/$id/versions | wc -l)" 2
+                # A file that only fits when all of them are gone.
+                alice sh -c "head -c 700000 /dev/urandom > $Q/b"; within; is "$(held former_contents)" 0
+                bytes 100000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/c
+                getfattr --only-values -n user.asset.error $Q | grep -q 'holds in bytes: files 1000000'
+                """
+        )
+    }
+
+    @Test func `former contents that a policy keeps are no room`() throws {
+        try runScript(
+            Self.prelude + """
+                alice setfattr -n user.policy.versions -v all $Q
+                for i in 1 2 3; do alice sh -c "head -c 300000 /dev/urandom > $Q/a"; done
+                bytes 300000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/a; edquot alice cp $SCRATCH/x $Q/b
+                getfattr --only-values -n user.asset.error $Q | grep -q 'user.policy.versions keeps 600000'
+                is "$(held former_contents)" 600000
+                alice setfattr -n user.policy.versions -v 5 $Q; alice cp $SCRATCH/x $Q/b; within
+                """
+        )
+    }
+
+    @Test func `what was removed counts where it was, also when its folder is gone, and makes room`() throws {
+        try runScript(
+            Self.prelude + """
+                alice mkdir $Q/d; alice sh -c "head -c 900000 /dev/urandom > $Q/d/a"; id=$(value id $Q/d/a)
+                alice rm $Q/d/a; is "$(held files)" 0; is "$(held trash)" 900000
+                alice rmdir $Q/d; is "$(held trash)" 900000
+                alice sh -c "head -c 100000 /dev/urandom > $Q/b"; is "$(held trash)" 900000; [ -e trash/$id-a ]
+                alice sh -c "head -c 800000 /dev/urandom > $Q/c"; within; is "$(held trash)" 0; fails test -e trash/$id-a
+                # What is elsewhere stays.
+                bob sh -c "echo x > $B/x"; xid=$(value id $B/x); bob rm $B/x
+                alice rm $Q/c; alice sh -c "head -c 900000 /dev/urandom > $Q/c"; within; bob test -e trash/$xid-x
+                # A folder that another replaces.
+                mkdir -p $B/r1 $B/r2; alice rm $Q/c; alice mkdir $Q/e $Q/f; alice sh -c "head -c 200000 /dev/urandom > $Q/e/a"; alice rm $Q/e/a
+                before=$(held trash); alice mv -T $Q/f $Q/e; is "$(held trash)" $before
+                """
+        )
+    }
+
+    @Test func `alternatives count where their asset's file is`() throws {
+        try runScript(
+            Self.prelude + """
+                alice sh -c "echo a > $Q/a"; id=$(value id $Q/a)
+                alice sh -c "head -c 600000 /dev/urandom > resources/$id/alternatives/one"; is "$(held alternatives)" 600000
+                bytes 600000 > $SCRATCH/x; edquot alice cp $SCRATCH/x resources/$id/alternatives/two; edquot alice cp $SCRATCH/x $Q/b
+                is "$(held alternatives)" 600000
+                # They go with the file, and come only where there is room.
+                mkdir folders/o; mv $Q/a folders/o/a; is "$(held held)" 0
+                alice cp $SCRATCH/x $Q/b; edquot mv folders/o/a $Q/a
+                rm $Q/b; mv folders/o/a $Q/a; is "$(held alternatives)" 600000; within
+                """
+        )
+    }
+
+    @Test func `attributes count for a quota`() throws {
+        try runScript(
+            Self.prelude + """
+                alice sh -c "echo a > $Q/a"; V=0x$(printf '%0120000d' 0)
+                n=0; while alice setfattr -n user.n$n -v $V $Q/a 2> $SCRATCH/said; do n=$((n+1)); [ $n -lt 40 ]; done
+                grep -q -i quota $SCRATCH/said; is $n 17; within
+                getfattr --only-values -n user.asset.error $Q/a | grep -q 'attributes'
+                edquot alice setfattr -n user.big -v $V $Q; edquot alice setfattr -n user.asset.caption -v "$(printf '%060000d' 0)" $Q/a
+                alice setfattr -x user.n0 $Q/a; alice setfattr -n user.big -v $V $Q; within
+                is "$(held attributes)" $((17 * 60000 + 9 * 7 + 7 * 8 + 8))
+                """
+        )
+    }
+
+    @Test func `what has no folder counts for the library's root, and is for those who may write there`() throws {
+        try runScript(
+            Self.prelude + """
+                setfattr -x user.policy.quota folders/q
+                fails alice mkdir resources/9001; (umask 0; mkdir -m 777 resources/9001)
+                fails alice sh -c "echo x > resources/9001/x"; is "$(alice sh -c "echo x > resources/9001/x" 2>&1 | grep -c 'Permission denied')" 1
+                setfacl -m u:5001:rwx folders; alice mkdir resources/9002; setfacl -b folders; setfattr -n user.policy.quota -v 1M folders
+                alice sh -c "head -c 900000 /dev/urandom > resources/9002/x"; is "$(held files folders)" 900000
+                bytes 900000 > $SCRATCH/x; edquot alice cp $SCRATCH/x resources/9002/y; edquot bob cp $SCRATCH/x $B/x
+                setfacl -m u:5002:rwx folders; bob mkdir resources/9003
+                """
+        )
+    }
+
+    @Test func `what is noted of changes is what a new count finds, whatever is done`() throws {
+        let program = """
+            import json, os, random, subprocess, sys
+            chosen = random.Random(int(sys.argv[1])); q = "folders/q"
+            def held(): return json.loads(os.getxattr(q, "user.asset.info"))["quotas"][0]
+            def again():
+                os.setxattr(q, "user.policy.quota", b"900K"); result = held(); return {k: v for k, v in result.items() if k != "limit"}
+            folders = ["folders/q", "folders/q/s", "folders/q/s/t", "folders/b"]
+            for folder in folders: os.makedirs(folder, exist_ok=True)
+            def path(): return f"{chosen.choice(folders)}/f{chosen.randrange(5)}"
+            def put(name, size):
+                with open(name, "wb") as file: file.write(os.urandom(size))
+            def number(name): return os.getxattr(name, "user.asset.id").decode()
+            for step in range(400):
+                how, one, two = chosen.randrange(14), path(), path()
+                try:
+                    if how < 3: put(one, chosen.randrange(60_000))
+                    elif how == 3: os.unlink(one)
+                    elif how == 4: os.rename(one, two)
+                    elif how == 5: os.link(one, two)
+                    elif how == 6: put(f"resources/{number(one)}/alternatives/f{chosen.randrange(3)}", chosen.randrange(30_000))
+                    elif how == 7: os.unlink(f"resources/{number(one)}/alternatives/f{chosen.randrange(3)}")
+                    elif how == 8: os.setxattr(one, "user.a", os.urandom(chosen.randrange(3000)))
+                    elif how == 9: os.setxattr(one, "user.asset.caption", b"c" * chosen.randrange(1, 500))
+                    elif how == 10: os.removexattr(one, chosen.choice(["user.a", "user.asset.caption"]))
+                    elif how == 11: put(f"{os.path.dirname(one)}/.x.Ab12Cd", chosen.randrange(50_000)); os.rename(f"{os.path.dirname(one)}/.x.Ab12Cd", one)
+                    elif how == 12: os.rename("folders/q/s/t", "folders/b/t"); os.rename("folders/b/t", "folders/q/s/t")
+                    elif how == 13:
+                        found = [n for n in os.listdir("trash")]
+                        if found: os.rename("trash/" + chosen.choice(found), one) if not os.path.exists(one) else os.unlink("trash/" + chosen.choice(found))
+                except OSError: pass
+                if step % 10 == 9:
+                    now = held()
+                    if step % 20 == 19:
+                        counted = again()
+                        assert {k: v for k, v in now.items() if k != "limit"} == counted, (step, how, now, counted)
+            """
+        try runScript(
+            Self.prelude + "cat > $SCRATCH/p.py <<'END'\n" + program + "\nEND\n"
+                + "for seed in 1 2 3; do python3 $SCRATCH/p.py $seed; done\n"
+        )
+    }
+}
