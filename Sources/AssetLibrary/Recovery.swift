@@ -111,12 +111,14 @@ extension AssetLibrary {
             try open.upload.withLock { upload throws(LibraryError) in
                 do throws(LibraryError) {
                     try finish(&upload, of: open)
-                } catch .notFound where upload.aim != nil {
+                } catch {
+                    guard case .notFound = error, upload.aim != nil else { throw error }
                     noteNoPlace(&upload, of: open)
                 }
             }
             log.notice("Finished the interrupted upload of \(size) bytes to node \(open.id).")
-        } catch .refused {
+        } catch {
+            guard case .refused = error else { throw error }
             log.notice("The interrupted upload of \(size) bytes to node \(open.id) is refused, as by its close.")
         }
     }
