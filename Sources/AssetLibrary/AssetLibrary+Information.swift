@@ -1,6 +1,7 @@
 public import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import Synchronization
 public import Glibc
 
 // What the library knows of its files without being asked to change anything.
@@ -144,6 +145,8 @@ extension AssetLibrary {
         info.add("damaged", try records.damageCount())
         info.add("stores", try storeInformation(disks, records))
         info.add("to_be_moved", try records.moves().count)
+        // Uploads that are still to be read for their verdicts.
+        info.add("verdicts", Int64(waiting.withLock { $0.values.count { $0.failures == 0 } }))
         info.add("scrubbed", try records.scrub().finished?.description)
         if let quotas = try quotas(of: .folders, records) { info.add("quotas", quotas) }
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)

@@ -22,8 +22,10 @@ struct JobsCommand: ParsableCommand {
         let path = FilePath("uploads/jobs").names
         guard let folder = mount.find(path) else { throw ExitStatus.unreadable(mount.path.appending(below: path)) }
         if wait {
-            // The first that is waiting is enough to know.
-            while try list(folder).contains(where: { job($0, in: folder).map { $0.status != "error" } ?? false }) {
+            // The first that is waiting is enough to know. A verdict that ends makes a job of what it has found.
+            while try awaitsVerdicts(in: mount)
+                || list(folder).contains(where: { job($0, in: folder).map { $0.status != "error" } ?? false })
+            {
                 usleep(100_000)
             }
         }
@@ -33,6 +35,15 @@ struct JobsCommand: ParsableCommand {
         guard !json, !names.isRaw else { return }
         let failed = jobs.count { $0.status == "error" }
         Output.print("\(jobs.count - failed) to be done, \(failed) failed.")
+    }
+
+    /// Whether uploads are still to be read for their verdicts; false for a user who is not told.
+    private func awaitsVerdicts(in mount: Held) throws -> Bool {
+        guard let folders = mount.find([Array("folders".utf8)]) ?? mount.find([]),
+            let value = try ExtendedAttribute.bytes("user.asset.info", of: folders),
+            let info = try? JSONSerialization.jsonObject(with: Data(value)) as? [String: Any]
+        else { return false }
+        return (info["verdicts"] as? Int ?? 0) > 0
     }
 
     private struct Job {
