@@ -1,7 +1,7 @@
 """Who can change what: each way is tried by each user on an object of its own, which alice has made for it."""
 
 import ctypes, os, shutil
-from matrix import ASSETFS, COLUMNS, FIELD, FOLDERS, MOUNT, RESOURCES, TEAM, TRASH, USERS, act, field, need, normalised, number, put, store, text
+from matrix import ASSETFS, COLUMNS, FIELD, FOLDERS, MOUNT, RESOURCES, TEAM, TRASH, USERS, act, field, make_empty, need, normalised, number, put, store, text
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -153,7 +153,7 @@ def others(tree):
     def empty(action, mode=0o755):
         def run(user):
             Place.count += 1; path = "%s/%d" % (RESOURCES, int(tree.ids["empty"]) + 100000 + Place.count * 10)
-            need("alice", lambda: (os.umask(0), os.mkdir(path, mode), None)[-1])
+            make_empty(path, mode)
             return act(user, lambda: action(path))
         return run
     def next_number(user):

@@ -92,6 +92,13 @@ class Tree:
         store(home + "/closed/zeta-inside.txt", "zeta-content-closed"); put(home + "/closed/zeta-inside.txt", "caption", "zetacaptionclosed")
 
 
+def make_empty(path, mode):
+    """Has alice make an asset without a file: for who may write to folders/, which is open for that moment."""
+    former = os.stat(FOLDERS).st_mode & 0o7777
+    os.chmod(FOLDERS, 0o1777)
+    need("alice", lambda: (os.umask(0), os.mkdir(path, mode), None)[-1])
+    os.chmod(FOLDERS, former)
+
 def build():
     tree = Tree()
     home, files = tree.home, tree.files
@@ -123,7 +130,7 @@ def build():
     need("bob", lambda: store(FOLDERS + "/bob/mine.txt", "of bob"))
     # An asset that has no file yet.
     tree.ids["empty"] = str(1000 + int(max(tree.ids.values(), key=int)))
-    need("alice", lambda: os.mkdir("%s/%s" % (RESOURCES, tree.ids["empty"]), 0o700))
+    make_empty("%s/%s" % (RESOURCES, tree.ids["empty"]), 0o700)
     # Refused uploads: by a duplicate, and by name.
     def refused():
         os.setxattr(home + "/errors", "user.policy.duplicates", b"REJECT"); os.setxattr(home + "/errors", "user.policy.scope", b"ENTIRE_PORTAL")
