@@ -76,7 +76,7 @@ extension Records {
                 \(counting("coalesce((SELECT h.parent FROM entry h WHERE h.node = n.id ORDER BY h.collection, h.id LIMIT 1), \(home(of: "n.asset", "1")))"))),
                 5, length(x.name) + length(x.value)
             FROM \(units) u CROSS JOIN node n CROSS JOIN extended_attribute x WHERE \(condition) AND x.node = n.id
-                AND x.name <> CAST('user.asset.error' AS BLOB)
+                AND substr(x.name, 1, 16) <> CAST('user.asset.error' AS BLOB)
             """
         }
         func ofAssets(_ kind: Int, _ bytes: String, _ table: String, _ condition: String) -> String {
