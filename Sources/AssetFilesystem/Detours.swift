@@ -22,8 +22,8 @@ final class Detours: Sendable {
         var node: NodeID?
         /// Whether the name that was looked up lets the file be written to.
         var isAllowed = false
-        /// The kernel looks a name up again at once; whoever has not by then is on no detour.
-        fileprivate var deadline = ContinuousClock.now + .milliseconds(500)
+        /// The kernel looks a name up again at once, but a busy disk may hold up the answer; after that a thread is on no detour.
+        fileprivate var deadline = ContinuousClock.now + .seconds(3)
     }
 
     private let state = Mutex<[Int32: Detour]>([:])

@@ -41,7 +41,7 @@ final class StaleNames: Sendable {
                 return false
             }
             if state.threads.count >= 256 { state.threads = [:] }
-            state.threads[thread] = (file, .now + .seconds(1))
+            state.threads[thread] = (file, .now + .seconds(30))
             return true
         }
     }
