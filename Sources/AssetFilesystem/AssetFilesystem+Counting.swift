@@ -4,7 +4,7 @@ internal import FUSE
 internal import Synchronization
 
 extension AssetFilesystem {
-    /// Whether somebody's reading of a file counts: not where they do not want to leave a trace, as backup programs do.
+    /// Returns whether an open for reading counts as a visit; O_NOATIME, which backup programs set, says that it does not.
     ///
     /// > O_NOATIME […] is intended for use by indexing or backup programs — open(2)
     func counts(_ id: NodeID, flags: Int32, for caller: Caller) -> (counts: Bool, isSeen: Bool) {

@@ -63,7 +63,7 @@ extension AssetFilesystem {
         return { [library] in library.runErrand(for: caller.uid, $0) }
     }
 
-    /// What a file says itself may not be known yet, nor what is computed of it.
+    /// Extracted and computed values may not be known yet.
     public func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait? {
         let id = node(inode)
         guard View(id) == nil, library.mayAwait(name.bytes) else { return nil }

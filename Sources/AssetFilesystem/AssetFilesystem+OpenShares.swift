@@ -6,7 +6,7 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// Each open file may cost the daemon descriptors. No user can take so many that others get none: what is open is counted by user, from
+// Each open file may cost the daemon descriptors. No user can take so many that others get none: open files are counted by user, from
 // the open until the daemon has closed the file, which may be later than the last close(2).
 extension AssetFilesystem {
     /// How many descriptors the daemon keeps for itself, at most.

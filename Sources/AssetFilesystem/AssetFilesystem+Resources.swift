@@ -95,7 +95,7 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in try library.formerVersions(of: id, for: uploader(caller)) }
     }
 
-    /// A former content that somebody could read when it stood, of a file that they may read now.
+    /// Returns a former content, if the caller could read it when it stood, and may read the file now.
     func formerVersion(_ id: VersionID, for caller: Caller) throws(OperationFailure) -> VersionRecord {
         let found = try refusing { () throws(LibraryError) in try library.formerVersion(id, for: uploader(caller)) }
         guard let found else { throw .missingForNow }
@@ -220,7 +220,7 @@ extension AssetFilesystem {
         return [.vanished(spot.name, in: spot.folder, node: replaced, successor: node.id), appeared]
     }
 
-    /// Refuses what has no folder, and so counts for the library's root, to users who may not write to that.
+    /// Refuses files in an asset's own directory, which count for the library's root, to users who may not write to that.
     func refuseFilling(_ folder: NodeID?, for caller: Caller) throws(OperationFailure) {
         let mayFill = try refusing { () throws(LibraryError) in
             try library.mayFill(folder, by: uploader(caller))

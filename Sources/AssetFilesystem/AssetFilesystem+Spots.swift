@@ -12,17 +12,17 @@ extension AssetFilesystem {
         let name: EntryName
         /// Whether the kernel knows the name by a view only, so that what it has of the folder's must be told to be wrong.
         var isAlias = false
-        /// The asset whose file is to be replaced by what is made under another name.
+        /// The asset whose file the new file replaces, though its name is another.
         var replaced: AssetLibrary.Resource?
         /// Whether a file that gets the name replaces an asset's file in `resources/ID/`.
         var isReplacement = false
-        /// The name that was asked for, where what is made gets that which the asset's file had a moment ago.
+        /// The name that was asked for, where the new file gets the former name of the asset's file instead.
         var requested: EntryName?
-        /// Whether the name must be free, because the program has not seen what has it.
+        /// Whether the name must be free: the program cannot see a file of that name here.
         var mustBeFree = false
     }
 
-    /// Where what is done to a name in a directory is done.
+    /// Returns the folder and name that a name in a directory stands for.
     ///
     /// `makes` says that the name is to come to be there, and `moved` what it was before, where it is given by rename(2).
     func spot(

@@ -70,7 +70,7 @@ final class NotificationAgent: Sendable {
         var device: String?
         var socket: Int32 = -1
         var current: Work?
-        /// Whether the request that the current work is about has been answered: the kernel does the rest, whatever becomes of the process.
+        /// Whether the request of the current work has its answer: the kernel does the rest, also without the process.
         var isDone = false
         /// Killed agents: one that waits for a lock goes on until it has it, and its requests must be known as such.
         var former: Set<Int32> = []
@@ -117,10 +117,10 @@ final class NotificationAgent: Sendable {
         }
     }
 
-    /// Records that the request that the current work is about is answered: it is not to be done once more.
+    /// Records that the request of the current work has its answer, so that the work is not done again.
     func noteDone() { state.withLock { $0.isDone = true } }
 
-    /// Whether a killed process has ended, so that whatever it waited for is free.
+    /// Returns whether a killed process has ended, and holds no folder any more.
     func hasEnded(_ pid: Int32) -> Bool {
         reap()
         return state.withLock { !$0.former.contains(pid) }

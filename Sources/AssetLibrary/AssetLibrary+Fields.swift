@@ -14,7 +14,7 @@ extension AssetLibrary {
                 return try asset.flatMap { try records.finding(named: "mime_type", of: $0).map { Array($0.utf8) } }
             }
             let isDesktops = AttributeName.desktopField(name) != nil
-            // What was set by a desktop's name is read by it, byte for byte.
+            // A desktop's name answers the bytes that were set by it.
             if isDesktops, let own = try asset.map({ try records.desktopValue(name.text, of: $0) }) ?? stored {
                 return own
             }

@@ -3,18 +3,17 @@ internal import Catalog
 
 // Assets that have lost their name a moment ago: `resources/ID/` waits for the program that saves, as the name in the folder does.
 extension AssetLibrary {
-    /// An asset whose last name was given up a moment ago, as far as somebody could write to its file; nil where there is none.
+    /// Returns an asset whose last name was given up a moment ago; nil where there is none, or a user could not read and write its file.
     ///
     /// The name is free, and the folder is there.
     public func vacated(_ id: AssetID, for writer: Uploader = Uploader()) throws(LibraryError) -> Resource? {
         guard let vacancy = vacancies.find(id) else { return nil }
         let now = clock.now
-        let newcomer = NodeRecord(mode: 0o100600, uid: writer.uid, gid: writer.gid, now: .now)
         return try read { records in
             guard let asset = try records.asset(id), let file = try records.trashed(id)?.node.flatMap(records.node),
                 let folder = try records.node(vacancy.parent), folder.links > 0,
                 try records.node(named: vacancy.name, in: folder.id) == nil,
-                !file.isExpired(at: now), rulebook.allows(newcomer, by: writer, toSucceed: vacancy.rights),
+                !file.isExpired(at: now), rulebook.allows(writer, toSucceed: vacancy.rights),
                 try mayReach(folder.id, writer, records)
             else { return nil }
             // What is in the trash is its owner's alone.

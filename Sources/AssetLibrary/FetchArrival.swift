@@ -107,12 +107,7 @@ final class FetchArrival {
                 !present.isExpired(at: library.lifeTime),
                 try library.rulebook.of(folder, records).policy.overwrites, try !records.isFixed(asset),
                 // An asset never passes to another person by its name.
-                try library.rulebook.allows(
-                    NodeRecord(mode: 0o100600, uid: uploader.uid, gid: uploader.gid, now: .now),
-                    by: uploader,
-                    toSucceed: present,
-                    records
-                )
+                library.rulebook.allows(uploader, toSucceed: try library.rulebook.rights(of: present, records))
             {
                 aim.replacing = (asset, original ?? name)
             }

@@ -163,19 +163,8 @@ extension AssetLibrary {
     func allows(_ right: UInt32, to uploader: Uploader, on id: NodeID, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         guard let node = try records.node(id) else { return false }
-        if node.access?.isPrivate != true, kernelAttributes.mayHave(KernelAttributes.accessList, node.id),
-            let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: node.id),
-            let list = AccessControlList(bytes)
-        {
-            let held = list.permissions(
-                of: uploader.uid,
-                owner: node.uid,
-                group: node.gid,
-                isMember: uploader.isMember(of:)
-            )
-            return held & right != 0
-        }
-        return node.permissions(of: uploader.uid, isMember: uploader.isMember(of:)) & right != 0
+        let rights = try rulebook.rights(of: node, records)
+        return rights.permissions(of: uploader.uid, isMember: uploader.isMember(of:)) & right != 0
     }
 
     /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them; none that the

@@ -17,13 +17,19 @@ extension Rulebook {
     /// Returns whether a file may show the asset of another: if its owner, and who gives it the name, could have read and written that
     /// other file, whose rights these are.
     func allows(_ newcomer: NodeRecord, by uploader: Uploader, toSucceed former: FileRights) -> Bool {
-        func could(_ user: UInt32, _ isMember: (UInt32) -> Bool) -> Bool {
-            user == former.uid || former.permissions(of: user, isMember: isMember) & 6 == 6
-        }
-        guard could(uploader.uid, uploader.isMember(of:)) else { return false }
+        guard allows(uploader, toSucceed: former) else { return false }
         if newcomer.uid == uploader.uid { return true }
         // Of a user who does not ask, no groups are known; root has chosen the group that the file has.
-        return could(newcomer.uid) { uploader.uid == 0 && $0 == newcomer.gid }
+        return allows(newcomer.uid, toSucceed: former) { uploader.uid == 0 && $0 == newcomer.gid }
+    }
+
+    /// Returns whether a file of an uploader's may show the asset of another, whose rights these are.
+    func allows(_ uploader: Uploader, toSucceed former: FileRights) -> Bool {
+        allows(uploader.uid, toSucceed: former, isMember: uploader.isMember(of:))
+    }
+
+    private func allows(_ user: UInt32, toSucceed former: FileRights, isMember: (_ group: UInt32) -> Bool) -> Bool {
+        user == former.uid || former.permissions(of: user, isMember: isMember) & 6 == 6
     }
 
     /// Returns whether a file may show the asset of another as that is now.
@@ -48,7 +54,6 @@ extension AssetLibrary {
     /// Returns whether a file of an uploader's may take the place of an asset's own in `resources/ID/`.
     public func mayReplace(_ resource: Resource, by uploader: Uploader) throws(LibraryError) -> Bool {
         guard let former = resource.node else { return true }
-        let newcomer = NodeRecord(mode: 0o100600, uid: uploader.uid, gid: uploader.gid, now: former.born)
-        return try read { try rulebook.allows(newcomer, by: uploader, toSucceed: former, $0) }
+        return try read { rulebook.allows(uploader, toSucceed: try rulebook.rights(of: former, $0)) }
     }
 }

@@ -25,9 +25,6 @@ extension FilePath {
     /// The path of a name in this folder.
     func appending(name: [UInt8]) -> FilePath { FilePath(bytes: bytes + [0x2F] + name) }
 
-    /// The path with something behind its last name.
-    func suffixed(_ text: String) -> FilePath { FilePath(bytes: bytes + Array(text.utf8)) }
-
     /// Calls `body` with the path as C has it.
     func withC<Result>(_ body: (UnsafePointer<CChar>) throws -> Result) rethrows -> Result {
         unsafe try withPlatformString(body)
@@ -71,6 +68,11 @@ extension FilePath {
     /// The names in a folder, in the order of their bytes; nil where it cannot be read.
     func entries() -> [[UInt8]]? {
         guard let folder = unsafe withC({ unsafe opendir($0) }) else { return nil }
+        return unsafe Self.entries(of: folder)
+    }
+
+    /// Returns the names in an open directory, in the order of their bytes, and closes it.
+    static func entries(of folder: OpaquePointer) -> [[UInt8]] {
         defer { unsafe _ = closedir(folder) }
         var result: [[UInt8]] = []
         while let entry = unsafe readdir(folder) {

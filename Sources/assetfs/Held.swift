@@ -161,13 +161,7 @@ final class Held {
             _ = close(descriptor)
             return nil
         }
-        defer { unsafe _ = closedir(folder) }
-        var result: [[UInt8]] = []
-        while let entry = unsafe readdir(folder) {
-            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
-            if name != [0x2E], name != [0x2E, 0x2E] { result.append(name) }
-        }
-        return result.sorted { $0.lexicographicallyPrecedes($1) }
+        return unsafe FilePath.entries(of: folder)
     }
 
     /// What stat(2) says of a name in it; nil where there is none.
