@@ -57,7 +57,7 @@ extension AssetLibrary {
             guard let record = try records.extraction(of: asset), let known = try records.asset(asset) else {
                 return nil
             }
-            let isRunning = extraction.state.withLock { $0.running.contains(record.blob) }
+            let isRunning = extraction.isRunning(record.blob)
             var job = JSONObject()
             job.add("token", Self.jobToken(of: asset))
             job.add("kind", "extraction")

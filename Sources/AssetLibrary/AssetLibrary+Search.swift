@@ -112,22 +112,29 @@ extension AssetLibrary {
 
     /// How many changes are taken up in one step.
     private static let searchStep = 2000
+    private static let quietSearchStep = 500
     /// How many assets are looked at in one step of the catalog, so that nobody waits long behind it.
     private static let searchBatch = 32
     /// How long somebody who searches waits for what has changed to be in the index.
     private static let searchPatience = Duration.seconds(2)
 
-    /// Brings into the index what has changed before the call; with a deadline, as much of it as there is time for.
-    func updateSearchIndex(until deadline: ContinuousClock.Instant? = nil) throws(LibraryError) {
+    /// Brings into the index what has changed before the call; with a deadline, as much of it as there is time for; and where only a
+    /// quiet mount is to do it, in small steps.
+    private func updateSearchIndex(
+        until deadline: ContinuousClock.Instant? = nil,
+        whenQuiet isBackground: Bool = false
+    ) throws(LibraryError) {
+        var share = BackgroundShare()
         guard let target = try read({ try $0.lastSearchChange() }) else { return }
         while !isClosing.isSet {
             guard let first = try read({ try $0.firstSearchChange() }), first <= target else { return }
             if let deadline, deadline < .now { return }
+            if isBackground, !activity.awaitTurn(&share, until: isClosing) { return }
             do {
                 // Not where it would take what is kept for the catalog.
                 guard try space.measureLeft(behind: 0) > 0 else { return }
                 let isMine = try searching.turn.withLockIfAvailable { _ in
-                    try takeSearchStep()
+                    try takeSearchStep(isBackground ? Self.quietSearchStep : Self.searchStep)
                     return true
                 }
                 if isMine == nil { _ = usleep(1000) }
@@ -138,9 +145,9 @@ extension AssetLibrary {
     }
 
     /// Called with `turn` held.
-    private func takeSearchStep() throws {
+    private func takeSearchStep(_ limit: Int) throws {
         guard let index = searching.index,
-            let (assets, last) = try read({ try $0.searchChanges(limit: Self.searchStep) })
+            let (assets, last) = try read({ try $0.searchChanges(limit: limit) })
         else { return }
         var changes: [(asset: AssetID, document: SearchDocument?)] = []
         var rest = assets[...]
@@ -181,11 +188,9 @@ extension AssetLibrary {
 
     /// The same when uploads have been quiet for a moment.
     func updateSearchIndexInBackground() {
-        // This thread alone: uploads and readers come first.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
         do throws(LibraryError) {
             guard searching.index != nil else { return }
-            try mendingSearchIndex { () throws(LibraryError) in try updateSearchIndex() }
+            try mendingSearchIndex { () throws(LibraryError) in try updateSearchIndex(whenQuiet: true) }
         } catch {
             if !isClosing.isSet { log.error("What has changed could not be brought into the index: \(error)") }
         }

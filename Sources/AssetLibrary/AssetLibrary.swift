@@ -44,6 +44,8 @@ public final class AssetLibrary: Sendable {
     let scanner: MalwareScanner
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
+    /// How busy the mount is.
+    public let activity: Activity
     private let verdicts = Atomic(0)
     /// Files whose verdict waits, and since when; each is kept open.
     let waiting = Mutex<[NodeID: Waiting]>([:])
@@ -95,7 +97,7 @@ public final class AssetLibrary: Sendable {
     let recoveryBudget = Atomic<Int64>(256 << 20)
     /// How many bytes verdicts may still read when the library is closed: some two seconds' worth.
     let closingBudget = Atomic<Int64>(2 << 30)
-    private let layout: LibraryLayout
+    let layout: LibraryLayout
     private let groupCommit: GroupCommit
     private let committer: Worker
 
@@ -110,11 +112,13 @@ public final class AssetLibrary: Sendable {
     /// `onEvent` is a line of shell that is told of each event;
     /// `stores` are further folders that contents may be in, besides those that the library knows;
     /// `scrubbing` is how often all contents are compared with their SHA-256, nil for only when somebody asks;
+    /// `activity` says when background work may be done;
     /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
     public init(
         at path: String,
         log: Logger,
         saving: Duration = .seconds(15),
+        activity: Activity = Activity(),
         policies: [(key: PolicyKey, value: String)] = [],
         scanner socket: String = "/run/clamav/clamd.ctl",
         onEvent command: String? = nil,
@@ -124,6 +128,7 @@ public final class AssetLibrary: Sendable {
         time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
         self.log = log
+        self.activity = activity
         let isClosing = Flag()
         self.isClosing = isClosing
         extraction = ExtractionQueue(isStopped: isClosing)
@@ -216,11 +221,10 @@ public final class AssetLibrary: Sendable {
         counters.worker.start(delay: .seconds(10)) { [weak self] in self?.recordCounts() }
         durableEvents.store((try? read { try $0.size(of: .events) }) ?? 0, ordering: .relaxed)
         eventTeller.start(delay: .zero) { [weak self] in self?.tellEvents() }
-        md5Worker.start(delay: .seconds(2)) { [weak self] in
-            if self?.computeMD5s() == false { self?.md5Worker.wake() }
-        }
+        md5Worker.start(delay: .zero) { [weak self] in self?.computeMD5s() }
         mover.worker.startRepeating(delay: .zero) { [weak self] in self?.moveWhatIsDue() }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker, mover.worker] { worker.wake() }
+        if eventCommand != nil { eventTeller.wake() }
         startScrub()
         startExtraction()
     }
@@ -236,6 +240,7 @@ public final class AssetLibrary: Sendable {
 
     func noteVerdict() {
         verdicts.wrappingAdd(1, ordering: .releasing)
+        activity.noteUpload()
         extraction.wake()
     }
 
@@ -248,7 +253,10 @@ public final class AssetLibrary: Sendable {
         let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
         if let events { durableEvents.store(events, ordering: .relaxed) }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
+        // Those that wait until the mount is quiet are woken once until then.
+        for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }
+        if events != nil { eventTeller.wake() }
+        if blobs.hasAlternates { mover.worker.wake() }
     }
 
     /// Records for others that want the library that its mount is going.

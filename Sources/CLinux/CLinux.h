@@ -6,6 +6,7 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -55,6 +56,14 @@ static inline int linux_end_of(pid_t child) {
     information.si_pid = 0;
     if (waitid(P_PID, (id_t)child, &information, WEXITED | WNOHANG | WNOWAIT) != 0 || information.si_pid == 0) return -1;
     return information.si_status;
+}
+
+/* Has a process, or the calling thread for 0, run only where no other wants a processor or the disk; sched(7), ioprio_set(2). There is no
+ * way back without a privilege. */
+static inline void linux_run_when_idle(pid_t process) {
+    const struct sched_param parameter = {0};
+    if (sched_setscheduler(process, 5 /* SCHED_IDLE */, &parameter) != 0) return;
+    syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, process, 3 << 13 /* IOPRIO_CLASS_IDLE */);
 }
 
 /* F_SETLEASE is hidden without _GNU_SOURCE, and fcntl is variadic. 0, or -1 and errno. */

@@ -43,6 +43,15 @@ public final class Session {
     /// How many serve requests at all: some are left for what is always quick, and for root and the user who has mounted.
     private static let threads = fileThreads + nameThreads + endThreads / 2 + 6
 
+    /// How many of them wait for a request at once.
+    private static let readers: Int32 = unsafe getenv("ASSETFS_READERS").flatMap { unsafe Int32(String(cString: $0)) } ?? 2
+
+    /// How many requests the kernel has sent: those that change or read files, and those that look at names and attributes.
+    public static var requests: (uses: UInt, looks: UInt) {
+        let counts = cfuse_requests()
+        return (counts.uses, counts.looks)
+    }
+
     /// Mounts `filesystem` on `mountpoint`.
     ///
     /// `source` is what mountinfo shows as mounted; `options` are those of libfuse, such as `allow_other`; `usesPassthrough` says whether the
@@ -107,7 +116,8 @@ public final class Session {
             exportsHandles ? 1 : 0,
             Self.fileThreads,
             Self.nameThreads,
-            Self.endThreads
+            Self.endThreads,
+            Self.readers
         )
         filesystem.start(unsafe Kernel(session: session, device: device))
     }

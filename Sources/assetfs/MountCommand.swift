@@ -149,6 +149,7 @@ struct MountCommand: ParsableCommand {
                 place.abandon()
                 throw error
             }
+            library.activity.observe { Session.requests }
             let readiness = Readiness(of: mountpoint) {
                 if !foreground {
                     let descriptor = LogFile.open(in: place.text)
