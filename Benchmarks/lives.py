@@ -3,7 +3,7 @@
 without, listings and lookups by number while the library grows, and many files that expire in the same second while others are copied.
 `make bench-lives` builds what it needs."""
 import argparse, os, shutil, statistics, subprocess, tempfile, threading, time
-from policies import mounted, store, timed
+from mounts import mounted, store, timed
 
 
 

@@ -1,0 +1,190 @@
+"""What a step costs besides time: CPU by threads, context switches, requests, system calls, wakes, SQL statements."""
+import collections
+import glob
+import mmap
+import os
+import re
+import resource
+import struct
+import subprocess
+import time
+
+from mounts import ROOT, is_mounted, run
+
+TRACING = "/sys/kernel/tracing"
+
+
+def read(path):
+    """Returns the text of a file, and none where the thread that it tells of has ended."""
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def threads(pid):
+    try:
+        return {int(name) for name in os.listdir(f"/proc/{pid}/task")}
+    except FileNotFoundError:
+        return set()
+
+
+def children(pid):
+    """Returns all processes below one."""
+    found = []
+    for thread in threads(pid):
+        for child in read(f"/proc/{pid}/task/{thread}/children").split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def seconds(pid, thread):
+    """Returns the CPU time of a thread, to the nanosecond."""
+    return int((read(f"/proc/{pid}/task/{thread}/schedstat").split() or ["0"])[0]) / 1e9
+
+
+class Usage:
+    """Reads the CPU time of the client and of a daemon's threads and processes, and these threads' voluntary context switches.
+
+    A thread serves requests if it was ever seen waiting for one; all others of the daemon are in the background. The workers are
+    its children. That has a meaning for assetfs alone: the threads of Go programs do everything in turn."""
+
+    def __init__(self, process):
+        self.pid = process.pid if process else None
+        self.serving = set()
+
+    @staticmethod
+    def client():
+        """Returns the CPU time of this program and of what it has run."""
+        return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+
+    def read(self):
+        result = collections.Counter(requests=0, background=0, workers=0, switches=0)
+        if self.pid is None:
+            return result
+        for thread in threads(self.pid):
+            folder = f"/proc/{self.pid}/task/{thread}"
+            if re.match(r"fuse_|io_cqring", read(f"{folder}/wchan")):
+                self.serving.add(thread)
+            result["switches"] += sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", read(f"{folder}/status"), re.MULTILINE)))
+        for thread in threads(self.pid):
+            result["requests" if thread in self.serving else "background"] += seconds(self.pid, thread)
+        for child in children(self.pid):
+            result["workers"] += sum(seconds(child, thread) for thread in threads(child))
+        # What children that have ended used is in their parent's fields 16 and 17, in ticks.
+        ended = read(f"/proc/{self.pid}/stat").rpartition(")")[2].split()
+        result["workers"] += sum(map(int, ended[13:15])) / os.sysconf("SC_CLK_TCK")
+        return result
+
+
+class Statements:
+    """Counts the SQL statements of a daemon that is started with this `environment`."""
+
+    def __init__(self, work):
+        library, path = f"{work}/statements.so", f"{work}/statements"
+        run("cc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, f"{ROOT}/Benchmarks/statements.c", "-ldl", "-pthread")
+        with open(path, "w+b") as file:
+            file.truncate(mmap.PAGESIZE)
+            self.page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        self.environment = {"LD_PRELOAD": library, "COUNT_STATEMENTS": path}
+
+    def read(self):
+        return struct.unpack_from("Q", self.page)[0]
+
+
+class Trace:
+    """Counts the kernel's requests to a mount, and the system calls and own wakes of its daemon, in two instances of tracefs.
+
+    A wake is own where a thread of the daemon wakes another one of it."""
+
+    def __init__(self, mount):
+        self.pid = mount.process.pid
+        self.names = {}
+        # Requests are traced in the client, system calls in the daemon.
+        self.requests, self.daemon = [f"{TRACING}/instances/assetfs-bench-{os.getpid()}-{part}" for part in ("requests", "daemon")]
+        self.connection = os.minor(os.stat(mount.path).st_dev)
+
+    @staticmethod
+    def why_not():
+        """Returns why nothing can be traced, and nothing if it can; mounts tracefs where it is not yet."""
+        if os.path.isdir(TRACING) and not is_mounted(TRACING):
+            subprocess.run(["mount", "-t", "tracefs", "none", TRACING], check=False, capture_output=True)
+        if not os.path.exists(f"{TRACING}/instances"):
+            return f"no tracefs on {TRACING}"
+        return None if os.path.exists(f"{TRACING}/events/raw_syscalls") else "a kernel without raw_syscalls"
+
+    def __enter__(self):
+        size = max(2048, (128 << 10) // os.cpu_count())
+        for instance in (self.requests, self.daemon):
+            os.mkdir(instance)
+            self.write(f"{instance}/buffer_size_kb", size)
+            self.write(f"{instance}/options/overwrite", 0)
+            self.write(f"{instance}/tracing_on", 0)
+        # Linux has this event since 6.11.
+        event = f"{self.requests}/events/fuse/fuse_request_send"
+        self.knows_requests = os.path.exists(event)
+        if self.knows_requests:
+            self.write(f"{event}/filter", f"connection == {self.connection}")
+            self.write(f"{event}/enable", 1)
+        self.write(f"{self.daemon}/options/event-fork", 1)
+        for event in ("raw_syscalls/sys_enter", "sched/sched_waking"):
+            self.write(f"{self.daemon}/events/{event}/enable", 1)
+        return self
+
+    def __exit__(self, *_):
+        for instance in (self.requests, self.daemon):
+            if os.path.exists(instance):
+                self.write(f"{instance}/tracing_on", 0)
+                self.write(f"{instance}/events/enable", 0)
+                os.rmdir(instance)
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w") as file:
+            file.write(str(text))
+
+    def start(self):
+        self.before = threads(self.pid)
+        self.write(f"{self.daemon}/set_event_pid", " ".join(map(str, self.before)))
+        for instance in (self.requests, self.daemon):
+            self.write(f"{instance}/trace", "")
+            self.write(f"{instance}/tracing_on", 1)
+
+    def stop(self):
+        """Returns what happened since the start."""
+        for instance in (self.requests, self.daemon):
+            self.write(f"{instance}/tracing_on", 0)
+        own = self.before | threads(self.pid)
+        requests, calls, wakes = collections.Counter(), collections.Counter(), 0
+        for match in re.finditer(r"opcode \d+ \(FUSE_(\w+)\)", self.text(self.requests)):
+            requests[match[1]] += 1
+        for match in re.finditer(
+                r"-(\d+) +\[\d+\].*: (?:sys_enter: NR (\d+)|sched_waking: comm=.* pid=(\d+) prio)", self.text(self.daemon)):
+            thread, call, woken = (int(number) if number else None for number in match.groups())
+            if thread in own and call is not None:
+                calls[system_calls().get(call, str(call))] += 1
+            elif thread in own and woken in own:
+                wakes += 1
+        found = {"requests": requests, "calls": calls, "wakes": {"own": wakes}}
+        return found if self.knows_requests else {kind: found[kind] for kind in ("calls", "wakes")}
+
+    @staticmethod
+    def text(instance):
+        for path in glob.glob(f"{instance}/per_cpu/cpu*/stats"):
+            lost = re.findall(r"(?:overrun|dropped events): ([1-9]\d*)", read(path))
+            if lost:
+                raise RuntimeError(f"{lost} events did not fit into the trace: count fewer files")
+        return read(f"{instance}/trace")
+
+
+names = {}
+
+
+def system_calls():
+    """Returns the system calls' names by number, as the C headers of this machine have them."""
+    if not names:
+        output = subprocess.run(
+            ["cc", "-E", "-dM", "-"], input="#include <sys/syscall.h>", check=True, capture_output=True, text=True).stdout
+        names.update((int(number), name) for name, number in re.findall(r"#define __NR_(\w+) (\d+)$", output, re.MULTILINE))
+    return names
