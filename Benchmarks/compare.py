@@ -125,27 +125,35 @@ def time_visit(filesystem, work, source, calls):
             before, client = usage.read(), usage.client()
             duration = timed(step.action)
             client, after = usage.client() - client, usage.read()
-            costs = {kind: after[kind] - before[kind] for kind in after}
-            return {"seconds": duration, **{kind: cost / step.units for kind, cost in {"client": client, **costs}.items()}}
+            costs = {"client": client, **usage.between(before, after)}
+            return {"seconds": duration, **{kind: cost / step.units for kind, cost in costs.items()}}
         return visit(mount, below, source, calls, measure)
 
 
 def count_visit(filesystem, work, source, calls):
-    """Returns the requests, system calls, own wakes and SQL statements for each file, call or MiB; they are not timed."""
+    """Returns counts for each file, call or MiB. They are not timed: counting takes time."""
     statements = Statements(work)
     # Other filesystems than assetfs make statements of their own SQLite, if any.
-    is_preloaded = getattr(filesystem, "func", None) is mounts.assetfs
-    if is_preloaded:
+    is_assetfs = getattr(filesystem, "func", None) is mounts.assetfs
+    if is_assetfs:
         filesystem = functools.partial(filesystem, environment=statements.environment)
     with disk(work) as below, filesystem(below) as mount, Trace(mount) as trace:
+        usage = Usage(mount.process)
+
         def measure(step):
+            usage.note_serving()
             before = statements.read()
             trace.start()
             step.action()
-            found = trace.stop()
-            if is_preloaded:
-                found["statements"] = {"all": statements.read() - before}
-            return {kind: {name: n / step.units for name, n in counts.items()} for kind, counts in found.items()}
+            requests, system_calls, wakes = trace.stop()
+            found = report.Counts(usage.note_serving(), step.units)
+            if requests is not None:
+                found.add("requests", requests)
+            if is_assetfs:
+                found.add_by_thread("statements", {(thread, "all"): count for thread, count in (statements.read() - before).items()})
+            found.add_by_thread("calls", system_calls)
+            found.add("wakes", {"own": wakes})
+            return found
         return visit(mount, below, source, calls, measure)
 
 

@@ -59,17 +59,23 @@ class Usage:
         """Returns the CPU time of this program and of what it has run."""
         return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
+    def note_serving(self):
+        """Notes which threads wait for requests, and returns all of which that is known."""
+        for thread in threads(self.pid):
+            if re.match(r"fuse_|io_cqring", read(f"/proc/{self.pid}/task/{thread}/wchan")):
+                self.serving.add(thread)
+        return self.serving
+
     def read(self):
-        result = collections.Counter(requests=0, background=0, workers=0, switches=0)
+        """Returns the CPU seconds of each thread and of the workers, and the context switches, until now."""
+        result = collections.Counter()
         if self.pid is None:
             return result
+        self.note_serving()
         for thread in threads(self.pid):
-            folder = f"/proc/{self.pid}/task/{thread}"
-            if re.match(r"fuse_|io_cqring", read(f"{folder}/wchan")):
-                self.serving.add(thread)
-            result["switches"] += sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", read(f"{folder}/status"), re.MULTILINE)))
-        for thread in threads(self.pid):
-            result["requests" if thread in self.serving else "background"] += seconds(self.pid, thread)
+            status = read(f"/proc/{self.pid}/task/{thread}/status")
+            result["switches"] += sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)))
+            result[thread] = seconds(self.pid, thread)
         for child in children(self.pid):
             result["workers"] += sum(seconds(child, thread) for thread in threads(child))
         # What children that have ended used is in their parent's fields 16 and 17, in ticks.
@@ -77,20 +83,31 @@ class Usage:
         result["workers"] += sum(map(int, ended[13:15])) / os.sysconf("SC_CLK_TCK")
         return result
 
+    def between(self, before, after):
+        """Returns the difference of two readings, by who spends it: a thread may have been known as one that serves only later."""
+        result = {kind: after[kind] - before[kind] for kind in ("workers", "switches")} | {"requests": 0, "background": 0}
+        for thread in (key for key in after if isinstance(key, int)):
+            result["requests" if thread in self.serving else "background"] += after[thread] - before[thread]
+        return result
+
 
 class Statements:
     """Counts the SQL statements of a daemon that is started with this `environment`."""
+
+    # For 4,096 threads.
+    ROOM = 16 * mmap.PAGESIZE
 
     def __init__(self, work):
         library, path = f"{work}/statements.so", f"{work}/statements"
         run("cc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, f"{ROOT}/Benchmarks/statements.c", "-ldl", "-pthread")
         with open(path, "w+b") as file:
-            file.truncate(mmap.PAGESIZE)
-            self.page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+            file.truncate(self.ROOM)
+            self.table = mmap.mmap(file.fileno(), self.ROOM)
         self.environment = {"LD_PRELOAD": library, "COUNT_STATEMENTS": path}
 
     def read(self):
-        return struct.unpack_from("Q", self.page)[0]
+        """Returns the counts of the threads."""
+        return collections.Counter({thread: count for thread, count in struct.iter_unpack("QQ", self.table) if thread})
 
 
 class Trace:
@@ -100,7 +117,6 @@ class Trace:
 
     def __init__(self, mount):
         self.pid = mount.process.pid
-        self.names = {}
         # Requests are traced in the client, system calls in the daemon.
         self.requests, self.daemon = [f"{TRACING}/instances/assetfs-bench-{os.getpid()}-{part}" for part in ("requests", "daemon")]
         self.connection = os.minor(os.stat(mount.path).st_dev)
@@ -152,22 +168,20 @@ class Trace:
             self.write(f"{instance}/tracing_on", 1)
 
     def stop(self):
-        """Returns what happened since the start."""
+        """Returns what happened since the start: requests by operation, system calls by thread and name, and how many wakes."""
         for instance in (self.requests, self.daemon):
             self.write(f"{instance}/tracing_on", 0)
         own = self.before | threads(self.pid)
-        requests, calls, wakes = collections.Counter(), collections.Counter(), 0
-        for match in re.finditer(r"opcode \d+ \(FUSE_(\w+)\)", self.text(self.requests)):
-            requests[match[1]] += 1
+        calls, wakes = collections.Counter(), 0
         for match in re.finditer(
                 r"-(\d+) +\[\d+\].*: (?:sys_enter: NR (\d+)|sched_waking: comm=.* pid=(\d+) prio)", self.text(self.daemon)):
             thread, call, woken = (int(number) if number else None for number in match.groups())
             if thread in own and call is not None:
-                calls[system_calls().get(call, str(call))] += 1
+                calls[thread, system_calls().get(call, str(call))] += 1
             elif thread in own and woken in own:
                 wakes += 1
-        found = {"requests": requests, "calls": calls, "wakes": {"own": wakes}}
-        return found if self.knows_requests else {kind: found[kind] for kind in ("calls", "wakes")}
+        requests = collections.Counter(re.findall(r"opcode \d+ \(FUSE_(\w+)\)", self.text(self.requests)))
+        return requests if self.knows_requests else None, calls, wakes
 
     @staticmethod
     def text(instance):

@@ -1,4 +1,5 @@
 """What a run of compare.py has found, as tables, JSON, a plot and a line of the history."""
+import collections
 import json
 import os
 import statistics
@@ -6,7 +7,28 @@ import sys
 import time
 
 KINDS = ("client", "requests", "background", "workers")
-COUNTS = {"requests": "requests", "statements": "SQL statements", "calls": "system calls", "wakes": "own wakes"}
+COUNTS = {
+    "requests": "requests", "statements": "SQL statements", "background statements": "in background", "calls": "system calls",
+    "background calls": "in background", "wakes": "own wakes",
+}
+
+
+class Counts(dict):
+    """How many there were of each kind, by name, for each file, call or MiB."""
+
+    def __init__(self, serving, units):
+        self.serving, self.units = serving, units
+
+    def add(self, kind, counts):
+        self[kind] = {name: count / self.units for name, count in counts.items()}
+
+    def add_by_thread(self, kind, counts):
+        """Adds counts by thread and name: what the threads that serve requests do, and apart from it what is in the background."""
+        parts = {True: collections.Counter(), False: collections.Counter()}
+        for (thread, name), count in counts.items():
+            parts[thread in self.serving][name] += count
+        self.add(kind, parts[True])
+        self.add(f"background {kind}", parts[False])
 
 
 def size(about):
@@ -54,14 +76,15 @@ class Results:
         return statistics.median(
             mine[step]["seconds"] / theirs[step]["seconds"] for mine, theirs in zip(self.times[name], self.times[other], strict=True))
 
-    def count(self, name, step, kind):
-        """Returns how many there were of a kind for each file; nothing where they were not counted."""
-        counts = self.counts.get(name, {}).get(step, {}).get(kind)
-        return None if counts is None else sum(counts.values())
+    def count(self, name, step, *kinds):
+        """Returns how many there were of some kinds for each file; nothing where they were not counted."""
+        counts = self.counts.get(name, {}).get(step, {})
+        return sum(sum(counts[kind].values()) for kind in kinds) if all(kind in counts for kind in kinds) else None
 
     def tables(self):
         names = self.about["assetfs"]
-        parts = [self.title(), self.seconds(), self.cpu(), *map(self.costs, names), *map(self.counted, ("requests", "calls"))]
+        parts = [self.title(), self.seconds(), self.cpu(), *map(self.costs, names), self.counted("Requests", "requests"),
+                 self.counted("System calls", "calls", "background calls")]
         return "\n\n".join(part for part in parts if part)
 
     def table(self, title, columns, cells):
@@ -99,12 +122,12 @@ class Results:
         title = f"{name}, for each file, call or MiB: µs of CPU by who spends them, voluntary context switches, and counts"
         return self.table(title, [*KINDS, "context switches", *(COUNTS[kind] for kind in counted)], cells)
 
-    def counted(self, kind):
-        """Returns a table of one count for all filesystems; nothing where none was counted."""
-        if not any(self.count(name, self.steps[0], kind) is not None for name in self.counts):
+    def counted(self, title, *kinds):
+        """Returns a table of a count for all filesystems; nothing where none was counted."""
+        if not any(self.count(name, self.steps[0], *kinds) is not None for name in self.counts):
             return None
-        title = f"{COUNTS[kind][0].upper()}{COUNTS[kind][1:]} for each file, call or MiB"
-        return self.table(title, self.counts, lambda step: [cell(self.count(name, step, kind), 2) for name in self.counts])
+        title += " for each file, call or MiB"
+        return self.table(title, self.counts, lambda step: [cell(self.count(name, step, *kinds), 2) for name in self.counts])
 
     def write(self, path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
