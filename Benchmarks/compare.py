@@ -119,7 +119,7 @@ def visit(mount, below, source, calls, measure):
 def time_visit(filesystem, work, source, calls):
     """Returns the seconds of each step, and the seconds of CPU and the context switches for each file, call or MiB."""
     with disk(work) as below, filesystem(below) as mount:
-        usage = Usage(mount.process)
+        usage = Usage(mount.daemon)
 
         def measure(step):
             before, client = usage.read(), usage.client()
@@ -137,8 +137,8 @@ def count_visit(filesystem, work, source, calls):
     is_assetfs = getattr(filesystem, "func", None) is mounts.assetfs
     if is_assetfs:
         filesystem = functools.partial(filesystem, environment=statements.environment)
-    with disk(work) as below, filesystem(below) as mount, Trace(mount) as trace:
-        usage = Usage(mount.process)
+    with disk(work) as below, filesystem(below) as mount, Trace(mount.path, mount.daemon) as trace:
+        usage = Usage(mount.daemon)
 
         def measure(step):
             usage.note_serving()
@@ -176,10 +176,10 @@ def parse():
     sizes = SIZES[options.mode]
     # Figures of other sizes are not put beside those of the mode's own.
     options.is_usual = options.calls == parser.get_default("calls") and not (
-        options.rounds or options.files or options.big or options.peers or options.mount_option)
+        options.rounds or options.files or options.big or options.peers is not None or options.mount_option)
     for size in ("rounds", "files", "big"):
         setattr(options, size, getattr(options, size) or sizes[size])
-    options.peers = options.peers.split(",") if options.peers is not None else sizes["peers"]
+    options.peers = sizes["peers"] if options.peers is None else [name for name in options.peers.split(",") if name]
     options.binary = mounts.binaries(parser, options.binary)
     # The repository keeps what a usual full run of its own build finds.
     is_kept = options.mode == "full" and options.is_usual

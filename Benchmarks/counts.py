@@ -50,8 +50,8 @@ class Usage:
     A thread serves requests if it was ever seen waiting for one; all others of the daemon are in the background. The workers are
     its children. That has a meaning for assetfs alone: the threads of Go programs do everything in turn."""
 
-    def __init__(self, process):
-        self.pid = process.pid if process else None
+    def __init__(self, daemon):
+        self.daemon = daemon
         self.serving = set()
 
     @staticmethod
@@ -61,26 +61,26 @@ class Usage:
 
     def note_serving(self):
         """Notes which threads wait for requests, and returns all of which that is known."""
-        for thread in threads(self.pid):
-            if re.match(r"fuse_|io_cqring", read(f"/proc/{self.pid}/task/{thread}/wchan")):
-                self.serving.add(thread)
+        for pid in self.daemon:
+            for thread in threads(pid):
+                if re.match(r"fuse_|io_cqring", read(f"/proc/{pid}/task/{thread}/wchan")):
+                    self.serving.add(thread)
         return self.serving
 
     def read(self):
         """Returns the CPU seconds of each thread and of the workers, and the context switches, until now."""
         result = collections.Counter()
-        if self.pid is None:
-            return result
         self.note_serving()
-        for thread in threads(self.pid):
-            status = read(f"/proc/{self.pid}/task/{thread}/status")
-            result["switches"] += sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)))
-            result[thread] = seconds(self.pid, thread)
-        for child in children(self.pid):
+        for pid in self.daemon:
+            for thread in threads(pid):
+                status = read(f"/proc/{pid}/task/{thread}/status")
+                result["switches"] += sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)))
+                result[thread] = seconds(pid, thread)
+            # What children that have ended used is in their parent's fields 16 and 17, in ticks.
+            ended = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+            result["workers"] += sum(map(int, ended[13:15])) / os.sysconf("SC_CLK_TCK")
+        for child in {child for pid in self.daemon for child in children(pid)} - set(self.daemon):
             result["workers"] += sum(seconds(child, thread) for thread in threads(child))
-        # What children that have ended used is in their parent's fields 16 and 17, in ticks.
-        ended = read(f"/proc/{self.pid}/stat").rpartition(")")[2].split()
-        result["workers"] += sum(map(int, ended[13:15])) / os.sysconf("SC_CLK_TCK")
         return result
 
     def between(self, before, after):
@@ -115,11 +115,11 @@ class Trace:
 
     A wake is own where a thread of the daemon wakes another one of it."""
 
-    def __init__(self, mount):
-        self.pid = mount.process.pid
+    def __init__(self, path, daemon):
+        self.processes = daemon
         # Requests are traced in the client, system calls in the daemon.
         self.requests, self.daemon = [f"{TRACING}/instances/assetfs-bench-{os.getpid()}-{part}" for part in ("requests", "daemon")]
-        self.connection = os.minor(os.stat(mount.path).st_dev)
+        self.connection = os.minor(os.stat(path).st_dev)
 
     @staticmethod
     def why_not():
@@ -160,8 +160,11 @@ class Trace:
         with open(path, "w") as file:
             file.write(str(text))
 
+    def threads(self):
+        return set().union(*map(threads, self.processes))
+
     def start(self):
-        self.before = threads(self.pid)
+        self.before = self.threads()
         self.write(f"{self.daemon}/set_event_pid", " ".join(map(str, self.before)))
         for instance in (self.requests, self.daemon):
             self.write(f"{instance}/trace", "")
@@ -171,7 +174,7 @@ class Trace:
         """Returns what happened since the start: requests by operation, system calls by thread and name, and how many wakes."""
         for instance in (self.requests, self.daemon):
             self.write(f"{instance}/tracing_on", 0)
-        own = self.before | threads(self.pid)
+        own = self.before | self.threads()
         calls, wakes = collections.Counter(), 0
         for match in re.finditer(
                 r"-(\d+) +\[\d+\].*: (?:sys_enter: NR (\d+)|sched_waking: comm=.* pid=(\d+) prio)", self.text(self.daemon)):

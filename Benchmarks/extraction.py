@@ -41,7 +41,7 @@ def picture(number):
 
 def spent(mount):
     """Returns the CPU time of the processes that look into files."""
-    return sum(seconds(child, thread) for child in children(mount.process.pid) for thread in threads(child))
+    return sum(seconds(child, thread) for child in children(*mount.daemon) for thread in threads(child))
 
 
 def wait_until_looked_into(mount, last, limit):

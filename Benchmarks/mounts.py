@@ -19,7 +19,8 @@ LIMIT = 1800
 class Mount(NamedTuple):
     path: str
     files: str
-    process: subprocess.Popen | None
+    # The processes that answer requests; none where the kernel does.
+    daemon: tuple[int, ...] = ()
 
 
 def run(*command, **options):
@@ -166,7 +167,7 @@ def assetfs(work, binary=BINARY, options=(), environment=None):
     for option in options:
         command += ["-o", option]
     with serving(command, f"{work}/mount", f"{work}/log", environment) as process:
-        yield Mount(f"{work}/mount", f"{work}/mount/folders", process)
+        yield Mount(f"{work}/mount", f"{work}/mount/folders", (process.pid,))
 
 
 @contextlib.contextmanager
@@ -179,7 +180,7 @@ def mounted(work):
 @contextlib.contextmanager
 def ext4(work):
     os.mkdir(f"{work}/files")
-    yield Mount(f"{work}/files", f"{work}/files", None)
+    yield Mount(f"{work}/files", f"{work}/files")
 
 
 @contextlib.contextmanager
@@ -187,7 +188,7 @@ def bindfs(work):
     os.mkdir(f"{work}/files")
     command = ["bindfs", "-f", "-o", "big_writes", f"{work}/files", f"{work}/mount"]
     with serving(command, f"{work}/mount", f"{work}/log") as process:
-        yield Mount(f"{work}/mount", f"{work}/mount", process)
+        yield Mount(f"{work}/mount", f"{work}/mount", (process.pid,))
 
 
 @contextlib.contextmanager
@@ -196,7 +197,7 @@ def gocryptfs(work):
     run("gocryptfs", "-q", "-init", "-extpass", "echo benchmark", f"{work}/files")
     command = ["gocryptfs", "-fg", "-q", "-nosyslog", "-extpass", "echo benchmark", f"{work}/files", f"{work}/mount"]
     with serving(command, f"{work}/mount", f"{work}/log") as process:
-        yield Mount(f"{work}/mount", f"{work}/mount", process)
+        yield Mount(f"{work}/mount", f"{work}/mount", (process.pid,))
 
 
 def juicefs_binary():
@@ -213,5 +214,7 @@ def juicefs(work):
     command = [
         binary, "mount", "--no-agent", "--no-syslog", "--no-usage-report", "--enable-xattr", "--cache-dir", f"{work}/cache", metadata,
         f"{work}/mount"]
-    with serving(command, f"{work}/mount", f"{work}/log", {"HOME": work}) as process:
-        yield Mount(f"{work}/mount", f"{work}/mount", process)
+    # Its first process only looks after the one that serves.
+    with (serving(command, f"{work}/mount", f"{work}/log", {"HOME": work}) as process,
+          open(f"/proc/{process.pid}/task/{process.pid}/children") as file):
+        yield Mount(f"{work}/mount", f"{work}/mount", (process.pid, *map(int, file.read().split())))
