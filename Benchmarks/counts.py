@@ -10,38 +10,9 @@ import subprocess
 import time
 
 from mounts import ROOT, is_mounted, run
+from processes import children, read, seconds, threads
 
 TRACING = "/sys/kernel/tracing"
-
-
-def read(path):
-    """Returns the text of a file, and none where the thread that it tells of has ended."""
-    try:
-        with open(path) as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def threads(pid):
-    try:
-        return {int(name) for name in os.listdir(f"/proc/{pid}/task")}
-    except FileNotFoundError:
-        return set()
-
-
-def children(pid):
-    """Returns all processes below one."""
-    found = []
-    for thread in threads(pid):
-        for child in read(f"/proc/{pid}/task/{thread}/children").split():
-            found += [int(child), *children(int(child))]
-    return found
-
-
-def seconds(pid, thread):
-    """Returns the CPU time of a thread, to the nanosecond."""
-    return int((read(f"/proc/{pid}/task/{thread}/schedstat").split() or ["0"])[0]) / 1e9
 
 
 class Usage:

@@ -12,7 +12,6 @@ import struct
 import time
 import zlib
 
-from counts import children, seconds, threads
 from mounts import (
     add_binaries,
     assetfs,
@@ -25,6 +24,7 @@ from mounts import (
     store,
     timed,
 )
+from processes import children, seconds, threads
 
 # Longer than background work waits before it begins or goes on.
 QUIET = 5

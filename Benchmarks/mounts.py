@@ -10,6 +10,8 @@ import tempfile
 import time
 from typing import NamedTuple
 
+from processes import children
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BINARY = f"{ROOT}/.build/release/assetfs"
 # No command of a benchmark takes as long, so one that does hangs.
@@ -214,7 +216,7 @@ def juicefs(work):
     command = [
         binary, "mount", "--no-agent", "--no-syslog", "--no-usage-report", "--enable-xattr", "--cache-dir", f"{work}/cache", metadata,
         f"{work}/mount"]
-    # Its first process only looks after the one that serves.
-    with (serving(command, f"{work}/mount", f"{work}/log", {"HOME": work}) as process,
-          open(f"/proc/{process.pid}/task/{process.pid}/children") as file):
-        yield Mount(f"{work}/mount", f"{work}/mount", (process.pid, *map(int, file.read().split())))
+    with serving(command, f"{work}/mount", f"{work}/log", {"HOME": work}) as process:
+        # The first process only looks after another one, which is there once it has answered a request.
+        os.listdir(f"{work}/mount")
+        yield Mount(f"{work}/mount", f"{work}/mount", (process.pid, *children(process.pid)))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What policies cost, as ratios within one run: small files under REJECT/ENTIRE_PORTAL beside NONE while the library grows, uploads
 under one name that is taken again and again, and tail(1) of a million receipts. `make bench-policies` builds what it needs."""
-import argparse, os, shutil, sqlite3, statistics, subprocess, tempfile
-from mounts import mounted, store, timed
+import argparse, os, sqlite3, statistics, subprocess
+from mounts import mounted, scratch, store, timed
 
 
 class Uploads:
@@ -88,11 +88,8 @@ def main():
         lambda work: receipts(work, options.receipts),
     ]
     for part in parts:
-        work = tempfile.mkdtemp(prefix="assetfs-bench-", dir=options.disk)
-        try:
+        with scratch(options.disk) as work:
             part(work)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":
