@@ -1,7 +1,7 @@
 """The same steps on ext4, bindfs, gocryptfs, JuiceFS and assetfs, on one disk, in one run: seconds, CPU and counts.
 
-Each round makes new random sources in tmpfs, so that assetfs never has a content already, and visits the filesystems one after the
-other, in the reverse order in every second round. All stand on an ext4 in an image on the disk, which is newly made for each visit:
+Each round makes new random sources in tmpfs, so that assetfs never has a content already, and visits the filesystems one after
+the other, in the reverse order in every second round. All stand on an ext4 in an image on the disk, which is newly made for each visit:
 ext4 is slow for minutes after many files were removed, and would charge one filesystem for what the one before it did.
 Needs root, to drop caches and to mount. `make bench` builds and installs what it needs."""
 import argparse

@@ -55,7 +55,7 @@ class Usage:
         return result
 
     def between(self, before, after):
-        """Returns the difference of two readings, by who spends it: a thread may have been known as one that serves only later."""
+        """Returns the difference of two readings by who spends it: that a thread serves may have been seen only later."""
         result = {kind: after[kind] - before[kind] for kind in ("workers", "switches")} | {"requests": 0, "background": 0}
         for thread in (key for key in after if isinstance(key, int)):
             result["requests" if thread in self.serving else "background"] += after[thread] - before[thread]

@@ -1,8 +1,8 @@
 """How long until small files have been looked into after a copy, and how long getxattr(2) of a value takes that is not yet known.
 
-The first is the time from the end of `cp -r` until the last of the processes that look into files has nothing to do. For the second,
-new pictures are written one by one, and the width of each is asked for at once: on a quiet mount, and beside a program that goes on
-writing small files. `make bench-extraction` builds what it needs."""
+The first is the time from the end of `cp -r` until the last of the processes that look into files has nothing to do. For the
+second, new pictures are written one by one, and the width of each is asked for at once: on a quiet mount, and beside a program
+that goes on writing small files. `make bench-extraction` builds what it needs."""
 import argparse
 import itertools
 import multiprocessing
@@ -47,8 +47,8 @@ def spent(mount):
 def wait_until_looked_into(mount, last, limit):
     """Returns after how many seconds all files had been looked into.
 
-    That is when the processes which look into them last did something. The mount itself is asked only after these have been idle for
-    QUIET seconds, because a mount that is asked all the time is never quiet, and work may wait until it is."""
+    That is when the processes which look into them last did something. The mount itself is asked only after these have been
+    idle for QUIET seconds: a mount that is asked all the time is never quiet, and work may wait until it is."""
     start = active = asked = time.monotonic()
     before = spent(mount)
     while True:

@@ -59,7 +59,7 @@ def worse(before, after):
 
 
 def compare(path):
-    """Prints what is worse in the last line than in the former one of this machine and kind of run; returns whether anything is."""
+    """Prints what is worse in the last line than in the former one of its machine and kind; returns whether anything is."""
     with open(path) as file:
         lines = [json.loads(line) for line in file if line.strip()]
     if not lines:

@@ -23,7 +23,7 @@ class Counts(dict):
         self[kind] = {name: count / self.units for name, count in counts.items()}
 
     def add_by_thread(self, kind, counts):
-        """Adds counts by thread and name: what the threads that serve requests do, and apart from it what is in the background."""
+        """Adds counts by thread and name, of the threads that serve requests and, apart from them, of the background."""
         parts = {True: collections.Counter(), False: collections.Counter()}
         for (thread, name), count in counts.items():
             parts[thread in self.serving][name] += count
