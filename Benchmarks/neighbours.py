@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What one user's worst does to another: how long open, read, write and stat of user 5001 take, while user 5002 reads hashes of a large hole
 with nine readers, holds as many files open as it gets, fills a drop box, or asks for a thousand attributes at once. Needs root."""
-import argparse, os, resource, subprocess, sys, tempfile, time
+import argparse, os, resource, subprocess, tempfile, time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--gib", type=int, default=16)
