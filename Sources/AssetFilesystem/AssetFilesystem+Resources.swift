@@ -114,7 +114,9 @@ extension AssetFilesystem {
         switch view {
         case .resources:
             let ids = try refusing { () throws(LibraryError) in
-                try library.resources(after: AssetID(rawValue: cookie), limit: 256, for: uploader(caller))
+                try library.resources(after: AssetID(rawValue: cookie), limit: 256, for: uploader(caller)) {
+                    caller.isInterrupted
+                }
             }
             return ids.map { (Array("\($0)".utf8), View.resource($0).id, $0.rawValue) }
         case .resource(let id):

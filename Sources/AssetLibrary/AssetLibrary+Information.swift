@@ -91,8 +91,6 @@ extension AssetLibrary {
             case "path": return try path(of: id, asset, for: reader, records)
             case "trashed": return asset.trashed?.description
             case "trashed_until": return try records.trashed(assetID)?.until.description
-            case "duplicates":
-                return try duplicates(of: assetID, for: reader, records).map(String.init).joined(separator: ",")
             case "info":
                 return String(decoding: try information(of: node, asset, for: reader, records).bytes, as: UTF8.self)
             default: return nil
@@ -207,23 +205,6 @@ extension AssetLibrary {
         if let entry = try shownEntry(of: node.id, for: reader, records) { return entry.name }
         guard asset.trashed != nil else { return nil }
         return try shownTrashRecord(of: node.id, asset.id, for: reader, records).flatMap { try? EntryName($0.name) }
-    }
-
-    /// The ids of other assets that have the same content and that somebody may read, at most a hundred.
-    private func duplicates(
-        of asset: AssetID,
-        for reader: Uploader,
-        _ records: Records
-    ) throws -> [Int64] {
-        guard let blob = try records.currentBlob(of: asset) else { return [] }
-        var found: Set<Int64> = []
-        try records.holders(of: blob) { holder in
-            if holder.asset != asset, try isListed(holder.node, for: reader, records) {
-                found.insert(holder.asset.rawValue)
-            }
-            return found.count < 100
-        }
-        return found.sorted()
     }
 
     /// All that is known of an asset; docs/SEMANTICS.md has the shape.

@@ -53,10 +53,12 @@ extension AssetLibrary {
     public func resources(
         after id: AssetID,
         limit: Int,
-        for reader: Uploader
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [AssetID] {
         var (found, last): ([AssetID], AssetID) = ([], id)
         while found.count < limit {
+            try checkWanted(isUnwanted)
             let some = try read { try $0.listedAssets(after: last, limit: limit) }
             for asset in some {
                 // Root may read all, and a name that leads nowhere does no harm.
