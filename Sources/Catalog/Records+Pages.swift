@@ -10,8 +10,8 @@ extension Records {
     ) throws -> [(cookie: Int64, node: NodeID, mode: UInt32)] {
         try all(
             """
-            SELECT e.id, n.id, n.mode FROM entry e CROSS JOIN node n ON n.id = e.node
-            WHERE e.parent = ? AND e.id > ? ORDER BY e.id LIMIT ?
+            SELECT e.place, n.id, n.mode FROM entry e CROSS JOIN node n ON n.id = e.node
+            WHERE e.parent = ? AND e.place > ? ORDER BY e.place LIMIT ?
             """,
             [folder.value, .integer(cookie), .integer(Int64(limit))]
         ) { ($0.integer(0), NodeID(rawValue: $0.integer(1)), $0.unsigned(2)) }
