@@ -49,4 +49,52 @@ extension Records {
         ) { HolderRecord(node: NodeID(rawValue: $0.integer(0)), asset: AssetID(rawValue: $0.integer(1))) }
         return (holders, last)
     }
+
+    /// An asset's versions, the newest first.
+    public func versions(of asset: AssetID) throws -> [VersionRecord] {
+        try versions("v.asset = ? ORDER BY v.number DESC", [asset.value])
+    }
+
+    /// Returns an asset's present version; nil where it has none.
+    public func presentVersion(of asset: AssetID) throws -> VersionRecord? {
+        try versions("v.asset = ? ORDER BY v.number DESC LIMIT 1", [asset.value]).first
+    }
+
+    /// Returns how many versions an asset has.
+    public func versionCount(of asset: AssetID) throws -> Int64 {
+        try first("SELECT count(*) FROM version WHERE asset = ?", [asset.value]) { $0.integer(0) } ?? 0
+    }
+
+    /// Returns an asset's former versions behind a number, at most `limit` of them.
+    public func formerVersions(of asset: AssetID, after number: Int64, limit: Int) throws -> [VersionRecord] {
+        try versions(
+            """
+            v.asset = ?1 AND v.number > ?2 AND v.number < (SELECT max(number) FROM version WHERE asset = ?1)
+            ORDER BY v.number LIMIT ?3
+            """,
+            [asset.value, .integer(number), .integer(Int64(limit))]
+        )
+    }
+
+    private func versions(_ condition: String, _ values: [SQLValue]) throws -> [VersionRecord] {
+        try all(
+            """
+            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name, v.rotation, v.rights
+            FROM version v LEFT JOIN blob b ON b.id = v.blob WHERE \(condition)
+            """,
+            values
+        ) {
+            VersionRecord(
+                id: VersionID(rawValue: $0.integer(0)),
+                number: $0.integer(1),
+                digest: Digest($0.bytes(2)),
+                size: $0.integer(3),
+                created: $0.timestamp(4),
+                uid: $0.unsigned(5),
+                name: $0.bytes(6),
+                rotation: $0.integer(7),
+                rights: FileRights($0.bytes(8))
+            )
+        }
+    }
 }
