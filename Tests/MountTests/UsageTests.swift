@@ -48,7 +48,7 @@ struct UsageTests {
                         lambda: forget(either(folders())), lambda: os.link(either(files()), new()),
                         lambda: shutil.rmtree(either(folders())) if random.random() < 0.2 else None,
                     ]
-                    for step in range(400):
+                    for step in range(250):
                         if len(folders()) < 3: os.makedirs(f"again{step}/more")
                         try: random.choice(changes)()
                         except (OSError, shutil.Error): pass
