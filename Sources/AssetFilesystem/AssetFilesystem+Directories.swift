@@ -153,7 +153,7 @@ extension AssetFilesystem {
         if view == .trash {
             let last = AssetID(rawValue: max(0, cookie - Self.firstCookie))
             let found = try refusing { () throws(LibraryError) in
-                try library.trashed(after: last, limit: 256, for: uploader(caller))
+                try library.trashed(after: last, limit: 256, for: uploader(caller)) { caller.isInterrupted }
             }
             return found.map { ($0.name, $0.node.id, $0.record.asset.rawValue + Self.firstCookie) }
         }

@@ -67,6 +67,13 @@ extension AssetFilesystem {
     public func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait? {
         let id = node(inode)
         guard View(id) == nil, library.mayAwait(name.bytes) else { return nil }
+        if library.isLongRead(name.bytes) {
+            return { [library] resume in
+                @Sendable func read() { if !library.runLongRead(for: caller.uid, resume) { resume() } }
+                if !library.awaitVerdict(for: name.bytes, on: id, isReady: { read() }) { read() }
+                return true
+            }
+        }
         return { [library] resume in
             let isReady = library.resuming(for: caller.uid, resume)
             @Sendable func awaitValue() -> Bool {
@@ -87,7 +94,7 @@ extension AssetFilesystem {
         }
         guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
         return try refusing { () throws(LibraryError) in
-            try library.extendedAttribute(name.bytes, of: id, for: uploader(caller))
+            try library.extendedAttribute(name.bytes, of: id, for: uploader(caller)) { caller.isInterrupted }
         }
     }
 

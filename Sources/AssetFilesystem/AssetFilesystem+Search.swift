@@ -31,7 +31,9 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (query: SearchQuery, scope: SearchScope) {
         do {
             let query = try SearchQuery(text)
-            return (query, try library.scope(of: query, for: uploader(caller)))
+            return (query, try library.scope(of: query, for: uploader(caller)) { caller.isInterrupted })
+        } catch LibraryError.interrupted {
+            throw OperationFailure(LibraryError.interrupted)
         } catch {
             let failure = (error as? LibraryError) ?? .invalid((error as? SearchQuery.Invalid)?.reason ?? "\(error)")
             library.noteSearchError(Shown.sentence("\(failure)"), of: caller.uid)
@@ -44,7 +46,9 @@ extension AssetFilesystem {
     func search(_ number: Int64, only asset: AssetID? = nil, for caller: Caller) throws(OperationFailure) -> [AssetID] {
         guard let text = queries.text(number) else { throw OperationFailure(.staleNFSFileHandle) }
         let (query, scope) = try query(text, for: caller)
-        return try refusing { () throws(LibraryError) in try library.search(query, in: scope, only: asset) }
+        return try refusing { () throws(LibraryError) in
+            try library.search(query, in: scope, only: asset) { caller.isInterrupted }
+        }
     }
 
     /// How many of what was found are shown at once.

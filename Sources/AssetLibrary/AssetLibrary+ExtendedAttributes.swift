@@ -20,7 +20,8 @@ extension AssetLibrary {
     public func extendedAttribute(
         _ name: [UInt8],
         of id: NodeID,
-        for reader: Uploader = Uploader()
+        for reader: Uploader = Uploader(),
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [UInt8] {
         let text = String(decoding: name, as: UTF8.self)
         guard kernelAttributes.mayHave(text, id) else { throw .noSuchAttribute }
@@ -30,7 +31,7 @@ extension AssetLibrary {
         case .nameless: throw Self.nameless(text)
         case .policy(let key): value = try policy(key, of: id, for: reader).map { Array($0.utf8) }
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
-        case .computed(let key): value = try computedBytes(key, of: id, for: reader)
+        case .computed(let key): value = try computedBytes(key, of: id, for: reader, isUnwanted: isUnwanted)
         case .action: value = nil
         case .life(let attribute): value = try life(attribute, of: id).map { Array($0.utf8) }
         case .alternateStore: value = try store(of: id).map { Array($0.utf8) }

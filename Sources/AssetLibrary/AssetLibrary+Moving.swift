@@ -104,7 +104,6 @@ extension AssetLibrary {
         }
         if source.isFolder {
             rulebook.forget()
-            usage.forget()
         } else {
             keepQuotas(around: source.id)
         }
@@ -223,7 +222,14 @@ extension AssetLibrary {
         }
         try records.addLinks(0, to: source.id, at: now)
 
-        if let target, target.isFolder { try records.countTrash(of: target.id, for: newParent) }
+        if source.isFolder, parent != newParent {
+            rulebook.forget()
+            try usage.move(source.id, from: parent, to: newParent, records, rulebook)
+        }
+        if let target, target.isFolder {
+            try records.countTrash(of: target.id, for: newParent)
+            usage.noteRemoval(of: target.id, from: newParent)
+        }
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
         if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.

@@ -51,11 +51,11 @@ extension AssetLibrary {
         }
     }
 
-    /// Counts again what folders hold, where what they may hold, or what of it may go, has changed.
+    /// Begins to count what folders hold with the first quota, and sums up again what of it may go where that has changed.
     private func noteQuotas(_ key: PolicyKey, _ records: Records) throws {
         switch key {
-        case .quota: try usage.restart(records)
-        case .versions, .preset: usage.forget()
+        case .quota: try usage.begin(records, rulebook)
+        case .versions, .preset: usage.forgetKept()
         default: break
         }
     }

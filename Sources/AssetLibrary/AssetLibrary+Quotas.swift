@@ -46,11 +46,12 @@ extension AssetLibrary {
 
     /// How many bytes that stay a file or folder brings to where it is moved.
     func movedBytes(_ node: NodeRecord, _ records: Records) throws -> Int64 {
-        let records = node.isFolder ? try records.usage(below: node.id) : try records.usage(of: node)
-        let brought = records.filter {
-            $0.kind == .alternatives || $0.kind == .attributes || node.isFolder && $0.kind == .files
+        if node.isFolder {
+            let total = try usage.total(below: node.id, records, rulebook)
+            return [.files, .alternatives, .attributes].reduce(0) { $0 + (total[$1] ?? 0) }
         }
-        return brought.reduce(node.isFolder ? 0 : node.size) { $0 + $1.bytes }
+        let brought = try records.usage(of: node).filter { $0.kind == .alternatives || $0.kind == .attributes }
+        return brought.reduce(node.size) { $0 + $1.bytes }
     }
 
     /// Removes what is in the trash, and former contents, where a folder holds more than its quota: of either the oldest first,
@@ -160,7 +161,7 @@ extension AssetLibrary {
     func keepAllQuotas() throws(LibraryError) {
         guard usage.isTracking else { return }
         try keepQuotas { records in
-            try usage.counted.compactMap { folder in
+            try usage.asked.compactMap { folder in
                 try rulebook.of(folder, records).quotas.first { $0.folder == folder }
             }
         }

@@ -53,10 +53,12 @@ extension AssetLibrary {
     public func resources(
         after id: AssetID,
         limit: Int,
-        for reader: Uploader
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [AssetID] {
         var (found, last): ([AssetID], AssetID) = ([], id)
         while found.count < limit {
+            try checkWanted(isUnwanted)
             let some = try read { try $0.listedAssets(after: last, limit: limit) }
             for asset in some {
                 // Root may read all, and a name that leads nowhere does no harm.
@@ -239,9 +241,30 @@ extension AssetLibrary {
 
     // MARK: Former contents
 
-    /// Former contents of an asset that a user could read when they stood, the newest first.
-    public func formerVersions(of id: AssetID, for reader: Uploader) throws(LibraryError) -> [VersionRecord] {
-        try read { try $0.versions(of: id).dropFirst().filter { reader.couldRead($0) } }
+    /// The next former contents of an asset, behind a number, that a user could read when they stood.
+    public func formerVersions(
+        of id: AssetID,
+        after number: Int64,
+        for reader: Uploader
+    ) throws(LibraryError) -> [VersionRecord] {
+        var last = number
+        while true {
+            let page = try read { try $0.formerVersions(of: id, after: last, limit: Self.longReadPage) }
+            let readable = page.filter { reader.couldRead($0) }
+            guard readable.isEmpty, page.count == Self.longReadPage, let end = page.last else { return readable }
+            last = end.number
+        }
+    }
+
+    /// A former content by its number; nil where there is none, or a user could not read it when it stood.
+    public func formerVersion(
+        _ number: Int64,
+        of id: AssetID,
+        for reader: Uploader
+    ) throws(LibraryError) -> VersionRecord? {
+        try read { try $0.formerVersions(of: id, after: number - 1, limit: 1) }.first {
+            $0.number == number && reader.couldRead($0)
+        }
     }
 
     /// A former content, and its asset; nil where there is none, or a user could not read it when it stood.

@@ -23,14 +23,21 @@ extension AssetLibrary {
     public func search(
         _ query: SearchQuery,
         in scope: SearchScope,
-        only asset: AssetID? = nil
+        only asset: AssetID? = nil,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [AssetID] {
         try mendingSearchIndex { () throws(LibraryError) in
-            try updateSearchIndex(until: .now + Self.searchPatience)
+            try updateSearchIndex(until: .now + Self.searchPatience, isUnwanted: isUnwanted)
+            try checkWanted(isUnwanted)
             guard let index = searching.index else {
                 throw .unsupported("There is no index to search in; the log says why.")
             }
-            do { return try index.find(query, in: scope, only: asset) } catch { throw LibraryError(error) }
+            do {
+                return try index.find(query, in: scope, only: asset, isUnwanted: isUnwanted)
+            } catch {
+                try checkWanted(isUnwanted)
+                throw LibraryError(error)
+            }
         }
     }
 
@@ -54,22 +61,24 @@ extension AssetLibrary {
 
     /// What a query means at the moment, to somebody.
     /// - Throws: `.invalid` for a folder that is not there.
-    public func scope(of query: SearchQuery, for reader: Uploader) throws(LibraryError) -> SearchScope {
-        try read { records in
-            var scope = SearchScope(uid: reader.uid, now: clock.now)
-            for leaf in query.leaves {
-                switch leaf {
-                case .folder(let path):
-                    guard let folder = try folder(path, for: reader, records) else {
-                        throw LibraryError.invalid("in: there is no folder “\(path)”.")
-                    }
-                    scope.folders[path] = try folders(below: folder, for: reader, records)
-                case .digest(let digest): scope.blobs[digest] = try records.blob(digest)
-                default: break
+    public func scope(
+        of query: SearchQuery,
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
+    ) throws(LibraryError) -> SearchScope {
+        var scope = SearchScope(uid: reader.uid, now: clock.now)
+        for leaf in query.leaves {
+            switch leaf {
+            case .folder(let path):
+                guard let folder = try read({ try folder(path, for: reader, $0) }) else {
+                    throw LibraryError.invalid("in: there is no folder “\(path)”.")
                 }
+                scope.folders[path] = try folders(below: folder, for: reader, isUnwanted: isUnwanted)
+            case .digest(let digest): scope.blobs[digest] = try read { try $0.blob(digest) }
+            default: break
             }
-            return scope
         }
+        return scope
     }
 
     private func folder(_ path: String, for reader: Uploader, _ records: Records) throws -> NodeID? {
@@ -122,12 +131,14 @@ extension AssetLibrary {
     /// quiet mount is to do it, in small steps.
     private func updateSearchIndex(
         until deadline: ContinuousClock.Instant? = nil,
-        whenQuiet isBackground: Bool = false
+        whenQuiet isBackground: Bool = false,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) {
         var share = BackgroundShare()
         guard let target = try read({ try $0.lastSearchChange() }) else { return }
         while !isClosing.isSet {
             guard let first = try read({ try $0.firstSearchChange() }), first <= target else { return }
+            if isUnwanted() { return }
             if let deadline, deadline < .now { return }
             if isBackground, !activity.awaitTurn(&share, until: isClosing) { return }
             do {

@@ -19,10 +19,12 @@ extension AssetLibrary {
     public func trashed(
         after asset: AssetID,
         limit: Int,
-        for reader: Uploader
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [Trashed] {
         var (found, last): ([Trashed], AssetID) = ([], asset)
         while found.count < limit {
+            try checkWanted(isUnwanted)
             let records = try read { try $0.trashed(after: last, limit: limit) }
             for record in records { if let trashed = try trashed(record, for: reader) { found.append(trashed) } }
             guard records.count == limit, let end = records.last else { break }

@@ -118,6 +118,7 @@ extension AssetLibrary {
             let now = Timestamp.now
             if isGroup { try emptyGroup(node.id, records) }
             try records.countTrash(of: node.id, for: parent)
+            usage.noteRemoval(of: node.id, from: parent)
             try records.deleteEntry(name, in: parent)
             try records.touchFolder(parent, subfolders: -1, at: now)
             return try records.dropLink(of: node, at: now)

@@ -60,6 +60,10 @@ public final class AssetLibrary: Sendable {
     let longSettlers = [Worker(), Worker(), Worker()]
     /// Runs requests again that have waited for a verdict.
     let resumptions = Errands(threads: 3)
+    /// Runs searches, and the listing of what most users may see little of.
+    let longReads = Errands(threads: 3)
+    /// Runs requests whose verdict asks the scanner.
+    let scans = Errands(threads: 4)
     let verdictWaiters = VerdictWaiters()
     /// For whom long verdicts were had, the last one last.
     let settledUsers = Mutex<[UInt32]>([])
@@ -164,7 +168,7 @@ public final class AssetLibrary: Sendable {
             rulebook = try catalog.read {
                 try Rulebook(defaults: policies, clock: clock, saving: saving, attributes, $0)
             }
-            try catalog.read { try usage.restart($0) }
+            try catalog.read { try usage.begin($0, rulebook) }
             prepareSearch()
             try makeRoots()
             if try catalog.read({ try !$0.sharedAcrossOwners().isEmpty }) {
@@ -203,6 +207,8 @@ public final class AssetLibrary: Sendable {
             worker.start(delay: .zero) { [weak self] in self?.settleLong(onlyForData: number > 0) }
         }
         resumptions.start()
+        longReads.start()
+        scans.start()
         md5Requests.start()
         mapped.worker.startRepeating(delay: .zero) { [weak self] in self?.watchMappings() }
         // What a crash has interrupted waits already.
@@ -351,6 +357,14 @@ public final class AssetLibrary: Sendable {
 
     /// Runs `body`, which checks before it changes, on the records; what it throws becomes a `LibraryError`.
     func write<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
-        do { return try catalog.write(body) } catch { throw LibraryError(error) }
+        do {
+            return try catalog.write { records in
+                let value = try body(records)
+                try usage.settleSometimes(records, rulebook)
+                return value
+            }
+        } catch {
+            throw LibraryError(error)
+        }
     }
 }

@@ -17,12 +17,13 @@
 
 /* From the kernel's include/uapi/linux/fuse.h; Debian 12's copy is older than passthrough. */
 enum {
-    OPCODE_LOOKUP = 1, OPCODE_FORGET = 2, OPCODE_READLINK = 5, OPCODE_STATFS = 17, OPCODE_READDIR = 28, OPCODE_RELEASEDIR = 29,
-    OPCODE_ACCESS = 34, OPCODE_BATCH_FORGET = 42, OPCODE_READDIRPLUS = 44,
-    OPCODE_GETATTR = 3, OPCODE_SETATTR = 4, OPCODE_UNLINK = 10, OPCODE_RENAME = 12, OPCODE_LINK = 13, OPCODE_OPEN = 14,
-    OPCODE_READ = 15, OPCODE_WRITE = 16, OPCODE_RELEASE = 18, OPCODE_FSYNC = 20, OPCODE_GETXATTR = 22, OPCODE_LISTXATTR = 23,
-    OPCODE_FLUSH = 25, OPCODE_INIT = 26, OPCODE_OPENDIR = 27, OPCODE_FSYNCDIR = 30, OPCODE_CREATE = 35, OPCODE_INTERRUPT = 36,
-    OPCODE_FALLOCATE = 43, OPCODE_RENAME2 = 45, OPCODE_LSEEK = 46, OPCODE_COPY_FILE_RANGE = 47, OPCODE_TMPFILE = 51,
+    OPCODE_LOOKUP = 1, OPCODE_FORGET = 2, OPCODE_GETATTR = 3, OPCODE_SETATTR = 4, OPCODE_READLINK = 5, OPCODE_SYMLINK = 6,
+    OPCODE_MKNOD = 8, OPCODE_MKDIR = 9, OPCODE_UNLINK = 10, OPCODE_RMDIR = 11, OPCODE_RENAME = 12, OPCODE_LINK = 13,
+    OPCODE_OPEN = 14, OPCODE_READ = 15, OPCODE_WRITE = 16, OPCODE_STATFS = 17, OPCODE_RELEASE = 18, OPCODE_FSYNC = 20,
+    OPCODE_SETXATTR = 21, OPCODE_GETXATTR = 22, OPCODE_LISTXATTR = 23, OPCODE_REMOVEXATTR = 24, OPCODE_FLUSH = 25,
+    OPCODE_INIT = 26, OPCODE_OPENDIR = 27, OPCODE_READDIR = 28, OPCODE_RELEASEDIR = 29, OPCODE_FSYNCDIR = 30,
+    OPCODE_ACCESS = 34, OPCODE_CREATE = 35, OPCODE_INTERRUPT = 36, OPCODE_BATCH_FORGET = 42, OPCODE_FALLOCATE = 43,
+    OPCODE_READDIRPLUS = 44, OPCODE_RENAME2 = 45, OPCODE_LSEEK = 46, OPCODE_COPY_FILE_RANGE = 47, OPCODE_TMPFILE = 51,
     OPCODE_STATX = 52
 };
 enum { SETATTR_SIZE = 1 << 3 };
@@ -104,7 +105,10 @@ static void refuse(int fd, uint64_t unique, int error) {
     if (write(fd, &out, sizeof out) < 0) return;
 }
 
-/* The lane of a request that may take long; LANES for one that does not. */
+/* Views have numbers beyond all files: see View.swift. What is made in one waits for the kernel to hear of it. */
+static int is_of_a_view(uint64_t number) { return number >> 56 != 0; }
+
+/* The lane of a request; LANES for one that has none. */
 static enum lane_name lane_of(const struct in_header *header, size_t count) {
     switch (header->opcode) {
     case OPCODE_OPEN: case OPCODE_READ: case OPCODE_WRITE: case OPCODE_FLUSH: case OPCODE_FSYNC: case OPCODE_FALLOCATE:
@@ -115,8 +119,14 @@ static enum lane_name lane_of(const struct in_header *header, size_t count) {
         /* Without a new size it is quick, and may be a folder's. */
         uint32_t valid = 0;
         if (count >= sizeof *header + sizeof valid) memcpy(&valid, header + 1, sizeof valid);
-        return valid & SETATTR_SIZE ? LANE_FILES : LANES;
+        return valid & SETATTR_SIZE ? LANE_FILES : LANE_MAKES;
     }
+    case OPCODE_LOOKUP: case OPCODE_GETATTR: case OPCODE_STATX: case OPCODE_READLINK: case OPCODE_READDIR: case OPCODE_READDIRPLUS:
+    case OPCODE_STATFS:
+        return LANE_LOOKS;
+    case OPCODE_CREATE: case OPCODE_TMPFILE: case OPCODE_MKNOD: case OPCODE_MKDIR: case OPCODE_SYMLINK: case OPCODE_RMDIR:
+        return is_of_a_view(header->nodeid) ? LANES : LANE_MAKES;
+    case OPCODE_SETXATTR: case OPCODE_REMOVEXATTR: return LANE_MAKES;
     case OPCODE_UNLINK: case OPCODE_RENAME: case OPCODE_RENAME2: case OPCODE_LINK: return LANE_NAMES;
     case OPCODE_RELEASE: return LANE_ENDS;
     default: return LANES;
@@ -227,11 +237,11 @@ static ssize_t wire_splice(int in, off_t *in_offset, int out, off_t *out_offset,
 }
 
 int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough, int want_export,
-                       int file_threads, int name_threads, int end_threads, int readers) {
+                       int file_threads, int name_threads, int look_threads, int end_threads, int readers) {
     static const struct fuse_custom_io io = {
         .read = wire_read, .writev = wire_writev, .splice_receive = wire_splice, .splice_send = wire_splice };
     memset(&wire, 0, sizeof wire);
-    const int threads[LANES] = { file_threads, name_threads, end_threads };
+    const int threads[LANES] = { file_threads, name_threads, look_threads, look_threads, end_threads };
     turns_begin(threads, getuid());
     readers_begin(readers);
     wire.want_passthrough = want_passthrough;

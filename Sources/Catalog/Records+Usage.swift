@@ -163,6 +163,8 @@ extension Records {
                     "UPDATE OF asset ON node WHEN NEW.asset IS NOT OLD.asset",
                     mark("-OLD.id") + move("OLD.asset") + move("NEW.asset")
                 )
+                // A folder with a quota counts its own attributes itself.
+                + triggers("policy", "node, key") { mark("iif(\($0).key = 'quota', -\($0).node, NULL)") }
                 + trigger("node_gone", "DELETE ON node", mark("coalesce(OLD.asset, -OLD.id)"))
                 + trigger("asset_changed", "UPDATE OF trashed, trashed_home ON asset", move("OLD.id"))
                 + trigger("asset_gone", "DELETE ON asset", move("OLD.id"))
@@ -175,18 +177,6 @@ extension Records {
 
     /// Begins to note what changes, for quotas.
     public func trackUsage() throws { try database.execute(sql: Self.tracking) }
-
-    /// Ends noting it.
-    public func endTrackingUsage() throws {
-        let triggers = try allOnce(
-            "SELECT name FROM sqlite_temp_master WHERE type = 'trigger' AND name LIKE 'usage_%'",
-            []
-        ) {
-            $0.text(0)
-        }
-        for trigger in triggers { try database.execute(sql: "DROP TRIGGER temp.\(trigger)") }
-        try database.execute(sql: "DROP TABLE temp.usage_due; DROP TABLE temp.usage_change")
-    }
 
     /// What has changed since the last `takeUsageChanges`; nothing is written.
     public func usageChanges() throws -> [UsageRecord] {

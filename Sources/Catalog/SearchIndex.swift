@@ -107,12 +107,22 @@ public final class SearchIndex: Sendable {
     }
 
     /// The assets that a query means, the best first; or only whether one of them is.
-    public func find(_ query: SearchQuery, in scope: SearchScope, only asset: AssetID? = nil) throws -> [AssetID] {
+    ///
+    /// `isUnwanted` is asked every few milliseconds, on this thread, and ends the search.
+    /// - Throws: `.failed` with SQLITE_INTERRUPT then.
+    public func find(
+        _ query: SearchQuery,
+        in scope: SearchScope,
+        only asset: AssetID? = nil,
+        isUnwanted: () -> Bool = { false }
+    ) throws -> [AssetID] {
         var statement = SearchStatement(scope)
         let sql = statement.select(query.condition, only: asset)
         return try queue.inDatabase { database in
             // Each is another statement, and so none is kept.
-            try Records(database: database).allOnce(sql, statement.values) { AssetID(rawValue: $0.integer(0)) }
+            try database.interrupting(when: isUnwanted) {
+                try Records(database: database).allOnce(sql, statement.values) { AssetID(rawValue: $0.integer(0)) }
+            }
         }
     }
 
