@@ -28,16 +28,10 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Up to where what may go has been looked through for a folder.
-    struct Progress {
-        var trash: (trashed: Timestamp, asset: AssetID)?
-        var versions: FormerVersionRecord?
-        var originals: FormerVersionRecord?
-    }
-
     private struct State {
         var held: [NodeID: Held] = [:]
-        var progress: [NodeID: Progress] = [:]
+        /// What may go of folders that have held too much.
+        var plans: [NodeID: ReclaimPlan] = [:]
         /// What a folder held when it was last trimmed.
         var trimmed: [NodeID: Int64] = [:]
         var isTracking = false
@@ -93,11 +87,19 @@ final class FolderUsage: Sendable {
     }
 
     /// A folder was moved: all is counted again when it is asked for.
-    func forget() { state.withLock { ($0.held, $0.progress) = ([:], [:]) } }
+    func forget() { state.withLock { ($0.held, $0.plans) = ([:], [:]) } }
 
-    func progress(in folder: NodeID) -> Progress { state.withLock { $0.progress[folder] } ?? Progress() }
+    /// Takes what may go of a folder, unless that was counted too long ago.
+    func takePlan(of folder: NodeID) -> ReclaimPlan? {
+        let plan = state.withLock { $0.plans.removeValue(forKey: folder) }
+        return plan.flatMap { .now - $0.begun < .seconds(600) ? $0 : nil }
+    }
 
-    func setProgress(in folder: NodeID, to progress: Progress?) { state.withLock { $0.progress[folder] = progress } }
+    /// Keeps what may go of a folder for the next time.
+    func keep(_ plan: ReclaimPlan, of folder: NodeID) { state.withLock { $0.plans[folder] = plan } }
+
+    /// Has what may go of a folder counted again.
+    func forgetPlan(of folder: NodeID) { state.withLock { $0.plans[folder] = nil } }
 
     /// Whether a folder that holds too much is to be trimmed: not where that was of no use before.
     func beginTrimming(_ folder: NodeID, holding bytes: Int64) -> Bool {
