@@ -139,15 +139,17 @@ extension AssetLibrary {
             try presence.check(former != nil)
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
             try refuseAttribute(of: node, growingBy: Int64(growth), records)
+            try refuseAttributes(on: node, [(name, value)], by: uploader.uid, records)
             switch attribute {
-            case .accessList: try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, records)
+            case .accessList:
+                try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, by: uploader.uid, records)
             case .defaultList:
                 guard AccessControlList(value) != nil else {
                     throw LibraryError.invalid("It is no access control list.")
                 }
-                try setList(text, of: id, to: value, records)
+                try setList(text, of: id, to: value, by: uploader.uid, records)
             default:
-                try records.setExtendedAttribute(name, of: id, to: value)
+                try records.setExtendedAttribute(name, of: id, to: value, by: uploader.uid)
                 kernelAttributes.add(text, id)
             }
             try records.addLinks(0, to: id, at: .now)
@@ -292,8 +294,14 @@ extension AssetLibrary {
             + (node.isFolder ? [(KernelAttributes.defaultList, bytes)] : [])
     }
 
-    func setList(_ name: String, of id: NodeID, to list: [UInt8], _ records: Records) throws {
-        try records.setExtendedAttribute(Array(name.utf8), of: id, to: list)
+    func setList(
+        _ name: String,
+        of id: NodeID,
+        to list: [UInt8],
+        by uid: UInt32? = nil,
+        _ records: Records
+    ) throws {
+        try records.setExtendedAttribute(Array(name.utf8), of: id, to: list, by: uid)
         kernelAttributes.add(name, id)
     }
 
@@ -302,6 +310,7 @@ extension AssetLibrary {
         of node: NodeRecord,
         to value: [UInt8],
         mayKeepSetgid: Bool,
+        by uid: UInt32,
         _ records: Records
     ) throws {
         guard let list = AccessControlList(value) else { throw LibraryError.invalid("It is no access control list.") }
@@ -312,7 +321,7 @@ extension AssetLibrary {
         if list.isMode {
             try removeKernelAttribute(KernelAttributes.accessList, of: node.id, records)
         } else {
-            try setList(KernelAttributes.accessList, of: node.id, to: value, records)
+            try setList(KernelAttributes.accessList, of: node.id, to: value, by: uid, records)
         }
     }
 

@@ -44,7 +44,8 @@ extension AssetLibrary {
             let isThere = try records.policies(of: id).contains { $0.key == key.rawValue }
             if isThere, presence == .absent { throw LibraryError.attributeExists }
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
-            try records.setPolicy(key, of: id, to: text)
+            try refusePolicy(key, of: id, value, by: uploader.uid, records)
+            try records.setPolicy(key, of: id, to: text, by: uploader.uid)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
             try noteQuotas(key, records)

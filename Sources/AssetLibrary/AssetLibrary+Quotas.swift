@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+internal import Glibc
 internal import Logging
 
 // Room within quotas: what the trash and former contents take of one never stops an upload.
@@ -54,8 +55,8 @@ extension AssetLibrary {
         return brought.reduce(node.size) { $0 + $1.bytes }
     }
 
-    /// Removes what is in the trash, and former contents, where a folder holds more than its quota: of either the oldest first,
-    /// then each asset's first content, and last what a program that saves may still want.
+    /// Removes what is in the trash, and former contents, where a folder holds more than its quota: of the user with the most first, as
+    /// `ReclaimPlan` has it, and last of each user what a program that saves may still want.
     func trimToQuotas(_ quotas: [FolderRules.Quota], _ records: Records) throws {
         guard usage.isTracking, !quotas.isEmpty else { return }
         for quota in quotas {
@@ -65,7 +66,7 @@ extension AssetLibrary {
             var missing = try trim(quota, by: excess, records)
             if missing > 0 {
                 // What was passed over may have come here since.
-                usage.setProgress(in: quota.folder, to: nil)
+                usage.forgetPlan(of: quota.folder)
                 missing = try trim(quota, by: missing, records)
             }
             if missing < excess { usage.noteTrimmed(quota.folder) }
@@ -76,58 +77,40 @@ extension AssetLibrary {
 
     private func trim(_ quota: FolderRules.Quota, by excess: Int64, _ records: Records) throws -> Int64 {
         var missing = excess
-        var progress = usage.progress(in: quota.folder)
+        var plan = try usage.takePlan(of: quota.folder) ?? planTrimming(quota, records)
+        defer { usage.keep(plan, of: quota.folder) }
+        while true {
+            let (some, isEnd) = try records.reclaimable(
+                after: &plan.position,
+                mounter: getuid(),
+                limit: Self.sweepBatch
+            )
+            plan.add(try some.filter { try counts($0, for: quota, records) })
+            if isEnd { break }
+        }
         let recent = clock.now.advanced(by: .zero - rulebook.saving)
-        try trimTrash(quota, &missing, after: &progress.trash, before: recent, records)
-        try trimVersions(quota, &missing, after: &progress.versions, areOriginals: false, records)
-        try trimVersions(quota, &missing, after: &progress.originals, areOriginals: true, records)
-        var last = progress.trash
-        try trimTrash(quota, &missing, after: &last, before: Timestamp(rawValue: .max), records)
-        usage.setProgress(in: quota.folder, to: progress)
+        while missing > 0, let (item, _) = plan.next(before: recent, orRecent: true) {
+            plan.drop(item)
+            guard try counts(item, for: quota, records), let purged = try remove(item, records) else { continue }
+            missing -= item.bytes
+            for path in purged { log.notice("Removed \(path) from the trash for good, to make room within a quota.") }
+        }
         return missing
     }
 
-    private func trimTrash(
-        _ quota: FolderRules.Quota,
-        _ missing: inout Int64,
-        after last: inout (trashed: Timestamp, asset: AssetID)?,
-        before end: Timestamp,
-        _ records: Records
-    ) throws {
-        while missing > 0 {
-            let some = try records.trash(after: last, before: end, limit: Self.sweepBatch)
-            for (record, bytes) in some where missing > 0 {
-                last = (record.trashed, record.asset)
-                guard bytes > 0, try counts(record.asset, for: quota, records) else { continue }
-                try records.deleteWithItsOwn(record.asset)
-                try records.append(.purged, of: record.asset, at: record.path)
-                log.notice("Removed \(record.path) from the trash for good, to make room within a quota.")
-                missing -= bytes
-            }
-            if some.count < Self.sweepBatch { return }
-        }
+    /// Counts what may go of a folder and all below it, by user.
+    private func planTrimming(_ quota: FolderRules.Quota, _ records: Records) throws -> ReclaimPlan {
+        var plan = ReclaimPlan(\.bytes)
+        plan.position = try records.reclaimableEnd()
+        let all = try records.reclaimable(below: quota.folder, mounter: getuid())
+        let counting = try all.filter { try counts($0, for: quota, records) }
+        plan.add(counting.sorted { ($0.since, $0.asset.rawValue) < ($1.since, $1.asset.rawValue) })
+        return plan
     }
 
-    private func trimVersions(
-        _ quota: FolderRules.Quota,
-        _ missing: inout Int64,
-        after last: inout FormerVersionRecord?,
-        areOriginals: Bool,
-        _ records: Records
-    ) throws {
-        while missing > 0 {
-            let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
-            for version in some where missing > 0 {
-                last = version
-                guard version.bytes > 0, version.isOriginal == areOriginals,
-                    try counts(version.asset, for: quota, areVersions: true, records),
-                    try records.trashed(version.asset) == nil
-                else { continue }
-                try records.deleteFormerVersion(version.id, of: version.asset)
-                missing -= version.bytes
-            }
-            if some.count < Self.sweepBatch { return }
-        }
+    /// Whether something counts for a quota, and may go to make room in it.
+    private func counts(_ item: ReclaimableRecord, for quota: FolderRules.Quota, _ records: Records) throws -> Bool {
+        try counts(item.asset, for: quota, areVersions: item.kind != .trash, records)
     }
 
     /// Whether what an asset has counts for a quota; of former contents only those that may go.

@@ -228,8 +228,8 @@ extension AssetLibrary {
         try records.updateAttributes(of: node)
         for name in try records.extendedAttributeNames(of: former.id)
         where !name.elementsEqual(KernelAttributes.capability.utf8) {
-            guard let value = try records.extendedAttribute(name, of: former.id) else { continue }
-            try records.setExtendedAttribute(name, of: node.id, to: value)
+            guard let (value, uid) = try records.sharedAttribute(name, of: former.id) else { continue }
+            try records.setExtendedAttribute(name, of: node.id, to: value, by: uid)
             kernelAttributes.add(String(decoding: name, as: UTF8.self), node.id)
         }
         let heritage = former.asset.map { Heritage(asset: $0, former: former) }

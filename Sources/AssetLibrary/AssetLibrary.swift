@@ -20,6 +20,7 @@ public final class AssetLibrary: Sendable {
     /// Where what nobody waits for is told.
     public let log: Logger
     let space: SpaceReserve
+    let attributeShares: AttributeShares
     let openNodes = Mutex<[NodeID: (node: OpenNode, handles: Int)]>([:])
     /// Blobs that an open node is bound to.
     let boundBlobs = Mutex<Set<Digest>>([])
@@ -157,7 +158,9 @@ public final class AssetLibrary: Sendable {
         self.committer = committer
         do {
             blobs = try BlobStore(at: path)
-            let reserve = try SpaceReserve.part(of: blobs.statistics())
+            let disk = try blobs.statistics()
+            attributeShares = AttributeShares(disk: disk)
+            let reserve = SpaceReserve.part(of: disk)
             catalog = try Catalog(path: layout.catalogPath, reserve: reserve) { committer.wake() }
             space = SpaceReserve(blobs: blobs, catalog: catalog)
             searching = Searching(path: layout.searchPath, log: log)

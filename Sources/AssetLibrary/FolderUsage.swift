@@ -24,13 +24,6 @@ final class FolderUsage: Sendable {
         var staying: Int64 { total - reclaimable }
     }
 
-    /// Up to where what may go has been looked through for a folder.
-    struct Progress {
-        var trash: (trashed: Timestamp, asset: AssetID)?
-        var versions: FormerVersionRecord?
-        var originals: FormerVersionRecord?
-    }
-
     private struct State {
         /// What each folder holds with all below it; none that holds nothing.
         var totals: [NodeID: [UsageKind: Int64]] = [:]
@@ -38,7 +31,8 @@ final class FolderUsage: Sendable {
         var heirs: [NodeID: NodeID] = [:]
         /// Former contents that are not to go, of folders with a quota for which that was asked.
         var kept: [NodeID: Int64] = [:]
-        var progress: [NodeID: Progress] = [:]
+        /// What may go of folders that have held too much.
+        var plans: [NodeID: ReclaimPlan] = [:]
         /// What a folder held when it was last trimmed.
         var trimmed: [NodeID: Int64] = [:]
         /// Folders for whose quota it was asked what they hold.
@@ -161,7 +155,7 @@ final class FolderUsage: Sendable {
                 state.add(-bytes, of: kind, to: left)
                 state.add(bytes, of: kind, to: entered)
             }
-            (state.kept, state.progress) = ([:], [:])
+            (state.kept, state.plans) = ([:], [:])
         }
     }
 
@@ -171,11 +165,19 @@ final class FolderUsage: Sendable {
     }
 
     /// A folder says something else about what may go.
-    func forgetKept() { state.withLock { ($0.kept, $0.progress) = ([:], [:]) } }
+    func forgetKept() { state.withLock { ($0.kept, $0.plans) = ([:], [:]) } }
 
-    func progress(in folder: NodeID) -> Progress { state.withLock { $0.progress[folder] } ?? Progress() }
+    /// Takes what may go of a folder, unless that was counted too long ago.
+    func takePlan(of folder: NodeID) -> ReclaimPlan? {
+        let plan = state.withLock { $0.plans.removeValue(forKey: folder) }
+        return plan.flatMap { .now - $0.begun < .seconds(600) ? $0 : nil }
+    }
 
-    func setProgress(in folder: NodeID, to progress: Progress?) { state.withLock { $0.progress[folder] = progress } }
+    /// Keeps what may go of a folder for the next time.
+    func keep(_ plan: ReclaimPlan, of folder: NodeID) { state.withLock { $0.plans[folder] = plan } }
+
+    /// Has what may go of a folder counted again.
+    func forgetPlan(of folder: NodeID) { state.withLock { $0.plans[folder] = nil } }
 
     /// Whether a folder that holds too much is to be trimmed: not where that was of no use before.
     func beginTrimming(_ folder: NodeID, holding bytes: Int64) -> Bool {

@@ -204,28 +204,35 @@ extension Records {
         return changes.compactMap { $0 }
     }
 
+    /// The folders below one, itself among them, as `below`, and the units that may count for them as `unit`; the beginning of a query.
+    static func units(below folder: String) -> String {
+        """
+        WITH RECURSIVE below (id) AS (
+            SELECT \(folder) UNION SELECT \(unfiled) WHERE \(folder) = \(NodeID.folders.rawValue) UNION
+            SELECT e.node FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
+            WHERE n.mode & 61440 = 16384),
+        named (unit) AS MATERIALIZED (
+            SELECT -\(folder) UNION
+            SELECT coalesce(n.asset, -n.id) FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node UNION
+            SELECT a.id FROM below b JOIN asset a ON a.trashed_home = b.id UNION
+            SELECT CAST(CAST(e.name AS TEXT) AS INTEGER) FROM entry e
+            WHERE e.parent = \(unfiled) AND \(folder) = \(NodeID.folders.rawValue)),
+        unit (unit) AS MATERIALIZED (
+            SELECT unit FROM named UNION
+            SELECT coalesce(n.asset, -n.id) FROM named m JOIN entry f
+                ON f.parent = \(alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
+                JOIN entry e ON e.parent = f.node JOIN node n ON n.id = e.node UNION
+            SELECT a.id FROM named m JOIN entry f
+                ON f.parent = \(alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
+                JOIN asset a ON a.trashed_home = f.node)
+        """
+    }
+
     /// Counts what a folder, and all below it, has; `folders/` also what assets without a folder have.
     public func usage(below folder: NodeID) throws -> [UsageRecord] {
         try all(
             """
-            WITH RECURSIVE below (id) AS (
-                SELECT ?1 UNION SELECT \(Self.unfiled) WHERE ?1 = \(NodeID.folders.rawValue) UNION
-                SELECT e.node FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
-                WHERE n.mode & 61440 = 16384),
-            named (unit) AS MATERIALIZED (
-                SELECT -?1 UNION
-                SELECT coalesce(n.asset, -n.id) FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node UNION
-                SELECT a.id FROM below b JOIN asset a ON a.trashed_home = b.id UNION
-                SELECT CAST(CAST(e.name AS TEXT) AS INTEGER) FROM entry e
-                WHERE e.parent = \(Self.unfiled) AND ?1 = \(NodeID.folders.rawValue)),
-            unit (unit) AS MATERIALIZED (
-                SELECT unit FROM named UNION
-                SELECT coalesce(n.asset, -n.id) FROM named m JOIN entry f
-                    ON f.parent = \(Self.alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
-                    JOIN entry e ON e.parent = f.node JOIN node n ON n.id = e.node UNION
-                SELECT a.id FROM named m JOIN entry f
-                    ON f.parent = \(Self.alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
-                    JOIN asset a ON a.trashed_home = f.node)
+            \(Self.units(below: "?1"))
             SELECT folder, kind, sum(bytes) FROM (\(Self.charges(of: "unit"))) WHERE folder IN (SELECT id FROM below)
             GROUP BY folder, kind
             """,
@@ -262,24 +269,6 @@ extension Records {
     /// Has what was removed from a folder count for another, because the folder goes.
     public func countTrash(of folder: NodeID, for other: NodeID) throws {
         try run("UPDATE asset SET trashed_home = ? WHERE trashed_home = ?", [other.value, folder.value])
-    }
-
-    /// Assets that were removed before a moment, behind one of them, those first that have been in the trash for longest.
-    public func trash(
-        after last: (trashed: Timestamp, asset: AssetID)?,
-        before end: Timestamp,
-        limit: Int
-    ) throws -> [(record: TrashRecord, bytes: Int64)] {
-        try all(
-            """
-            SELECT \(TrashRecord.columns), (SELECT coalesce(sum(v.size), 0) FROM version v WHERE v.asset = asset.id) FROM asset
-            WHERE trashed IS NOT NULL AND trashed < ? AND (trashed, id) > (?, ?) ORDER BY trashed, id LIMIT ?
-            """,
-            [
-                end.value, .integer(last?.trashed.rawValue ?? .min), .integer(last?.asset.rawValue ?? 0),
-                .integer(Int64(limit)),
-            ]
-        ) { (TrashRecord($0), $0.integer(7)) }
     }
 
     // MARK: Masked copies

@@ -210,6 +210,17 @@ private let invariants = [
         "space WHERE reclaimable != (SELECT coalesce(sum(size), 0) FROM blob WHERE shown = 0 AND store = 0)"
     ),
     (
+        "bytes of users' attributes that are miscounted",
+        """
+        (SELECT 1 FROM (
+            SELECT uid, 32 + length(name) + length(value) AS bytes FROM extended_attribute
+            UNION ALL SELECT uid, 32 + length(key) + length(CAST(value AS BLOB)) FROM policy
+            UNION ALL SELECT uid, 32 + length(name) + length(CAST(value AS BLOB)) FROM field
+            UNION ALL SELECT uid, 32 + length(name) + length(value) FROM desktop_value
+            UNION ALL SELECT uid, -bytes FROM attribute_share) GROUP BY uid HAVING sum(bytes) <> 0)
+        """
+    ),
+    (
         "masked bytes that are miscounted",
         "space WHERE masked != (SELECT coalesce(sum(size), 0) FROM masked_copy WHERE shown)"
     ),
