@@ -223,7 +223,10 @@ extension AssetLibrary {
         }
         try records.addLinks(0, to: source.id, at: now)
 
-        if let target, target.isFolder { try records.countTrash(of: target.id, for: newParent) }
+        if let target, target.isFolder {
+            try records.recordRemoval(of: target.id, in: newParent)
+            try records.countTrash(of: target.id, for: newParent)
+        }
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
         if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.

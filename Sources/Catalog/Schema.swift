@@ -34,6 +34,7 @@ enum Schema {
         migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
         migrator.registerMigration("16 desktop names") { try $0.execute(sql: desktopValues) }
         migrator.registerMigration("17 shares") { try $0.execute(sql: shares) }
+        migrator.registerMigration("18 removed folders") { try $0.execute(sql: removedFolders) }
         return migrator
     }
 
