@@ -103,7 +103,9 @@ extension AssetFilesystem {
         let id = node(inode)
         guard View(id) == nil else { return [] }
         let names = try refusing { () throws(LibraryError) in
-            try library.extendedAttributeNames(of: id, for: uploader(caller))
+            try library.extendedAttributeNames(of: id, for: uploader(caller)) {
+                caller.program.map(Self.programsThatMakeEqual.contains) ?? false
+            }
         }
         if !names.isEmpty { displacedNames.noteList(of: id, by: caller.pid) }
         // > attributes in the trusted namespace are visible only to processes with CAP_SYS_ADMIN — xattr(7)
@@ -123,6 +125,11 @@ extension AssetFilesystem {
         }
         try showAnew(id, after: name)
     }
+
+    /// Programs that remove from a copy each name that the source does not have: rsync -X, restic restore, Syncthing and Unison.
+    ///
+    /// What a file says itself, its copy says as well: were it listed, they would take it away, or make it a person's word.
+    private static let programsThatMakeEqual: Set<String> = ["rsync", "restic", "syncthing", "unison"]
 
     private func place(_ inode: InodeNumber) throws(OperationFailure) -> NodeID {
         let id = node(inode)

@@ -50,20 +50,26 @@ extension AssetLibrary {
     /// Names of the extended attributes that have been set, and of the fields that the file itself has.
     ///
     /// What is computed is not among them: copying tools would try to set it.
-    /// Who may not read the file or folder learns of none in `user.`.
+    /// Who may not read the file or folder learns of none in `user.`. Where `hidesFound`, which is asked only where it matters, there is
+    /// no name of what only the file itself says.
     public func extendedAttributeNames(
         of id: NodeID,
-        for reader: Uploader = Uploader()
+        for reader: Uploader = Uploader(),
+        hidesFound: () -> Bool = { false }
     ) throws(LibraryError) -> [[UInt8]] {
         try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
-            let names = try attributeNames(of: node, records)
+            let names = try attributeNames(of: node, hidesFound: hidesFound, records)
             guard try !names.isEmpty && !allows(4, to: reader, on: id, records) else { return names }
             return names.filter { !$0.starts(with: Array("user.".utf8)) }
         }
     }
 
-    private func attributeNames(of node: NodeRecord, _ records: Records) throws -> [[UInt8]] {
+    private func attributeNames(
+        of node: NodeRecord,
+        hidesFound: () -> Bool,
+        _ records: Records
+    ) throws -> [[UInt8]] {
         let id = node.id
         let isPrivate = node.access?.isPrivate == true
         let own =
@@ -76,9 +82,10 @@ extension AssetLibrary {
         }
         guard let asset = node.asset else { return own }
         // Fields come first: a tool that sets names in this order sets a desktop's name last, which the field's own would displace.
-        let fields = try records.fields(of: asset).filter {
+        var fields = try records.fields(of: asset).filter {
             $0.isOwn ? $0.attribute == nil : $0.field.isListedWhenExtracted
         }
+        if fields.contains(where: { !$0.isOwn }), hidesFound() { fields.removeAll { !$0.isOwn } }
         let listed =
             try fields.map { AttributeName.bytes(of: $0.field) }
             + records.desktopNames(of: asset).map { Array($0.utf8) }

@@ -31,7 +31,7 @@ extension AssetLibrary {
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
         "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates",
-        "rotation_since_upload", "job", "click_count", "download_count", "integrity", "store",
+        "rotation_since_upload", "job", "click_count", "download_count", "integrity", "store", "removed_folders",
     ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
@@ -91,6 +91,7 @@ extension AssetLibrary {
             case "path": return try path(of: id, asset, for: reader, records)
             case "trashed": return asset.trashed?.description
             case "trashed_until": return try records.trashed(assetID)?.until.description
+            case "removed_folders": return try removedFolders(of: id, assetID, for: reader, records)
             case "info":
                 return String(decoding: try information(of: node, asset, for: reader, records).bytes, as: UTF8.self)
             default: return nil

@@ -227,6 +227,7 @@ extension AssetLibrary {
             try usage.move(source.id, from: parent, to: newParent, records, rulebook)
         }
         if let target, target.isFolder {
+            try records.recordRemoval(of: target.id, in: newParent)
             try records.countTrash(of: target.id, for: newParent)
             usage.noteRemoval(of: target.id, from: newParent)
         }

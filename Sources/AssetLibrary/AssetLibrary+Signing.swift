@@ -116,22 +116,24 @@ extension AssetLibrary {
     /// Makes a file that gets its name in a folder when it is complete, or the next free one with a number: who puts files into the folder
     /// by a signed path changes nothing that is there, and learns of nothing.
     ///
-    /// Until then it is its maker's, and from then on the folder's owner's. Under a temporary name it has to be given another by
-    /// `nameDropped`; it is kept until `letGo` is called, and then as long as it is open.
+    /// Until then it is its maker's, and from then on the folder's owner's. Under a temporary name, or one that mkstemp(3) may have made
+    /// where `isOfMkstemp` says that the file is made so, it has to be given another by `nameDropped`; it is kept until `letGo` is called, and then as long as it is open.
     public func makeDropped(
         _ name: EntryName,
+        isOfMkstemp: Bool = false,
         in folder: NodeID,
         mode: UInt32,
         umask: UInt32,
         by uploader: Uploader
-    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+    ) throws(LibraryError) -> (file: NodeRecord, node: OpenNode, isTemporary: Bool) {
         try refuseName(name, in: folder, by: uploader.uid)
         try space.take(4096)
         let nameClass = try read { try rulebook.nameClass(of: name, in: folder, $0) }
         guard nameClass != .junk else {
             throw .notPermitted("“\(name)” is the name of what an operating system leaves in folders.")
         }
-        let isFinal = nameClass == .final
+        // With the file made as mkstemp(3) does it, six letters behind a dot are its, and no person's word.
+        let isFinal = nameClass == .final && !(isOfMkstemp && NameClass(ofFile: name, isStrict: true) == .temporary)
         let (made, node) = try makeNameless(in: folder, mode: mode, umask: umask, by: uploader)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
@@ -146,7 +148,7 @@ extension AssetLibrary {
             letGo(made.id)
             throw error
         }
-        return (made, node)
+        return (made, node, !isFinal)
     }
 
     /// Makes a file that has no name in a folder, and of which there is no verdict until it is to have one.

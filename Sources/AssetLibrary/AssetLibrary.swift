@@ -222,7 +222,7 @@ public final class AssetLibrary: Sendable {
         searchWorker.start(delay: .seconds(1)) { [weak self] in self?.updateSearchIndexInBackground() }
         if fetchSettings != nil {
             for worker in fetches.workers {
-                worker.start(delay: .zero) { [weak self] in self?.fetchAll() }
+                worker.startRepeating(delay: .zero) { [weak self] in self?.fetchAll() }
                 worker.wake()
             }
         }

@@ -35,6 +35,7 @@ enum Schema {
         migrator.registerMigration("16 desktop names") { try $0.execute(sql: desktopValues) }
         migrator.registerMigration("17 shares") { try $0.execute(sql: shares) }
         migrator.registerMigration("18 attribute shares") { try $0.execute(sql: attributeShares) }
+        migrator.registerMigration("19 removed folders") { try $0.execute(sql: removedFolders) }
         return migrator
     }
 

@@ -243,6 +243,14 @@ private let invariants = [
         != (number = (SELECT max(number) FROM version WHERE asset = v.asset))
         """
     ),
+    (
+        "removed folders whose assets in the trash are miscounted",
+        """
+        removed_folder r WHERE assets < 1 OR assets != (SELECT count(*) FROM asset a WHERE a.trashed_parent IN (
+            WITH RECURSIVE below (id) AS (SELECT r.node UNION SELECT o.node FROM below b JOIN removed_folder o ON o.parent = b.id)
+            SELECT id FROM below))
+        """
+    ),
     ("moves of contents that are not there", "store_due WHERE blob NOT IN (SELECT id FROM blob)"),
     ("damage of contents that are not there", "damage WHERE blob NOT IN (SELECT id FROM blob)"),
     ("names of nodes that are not there", "entry WHERE node NOT IN (SELECT id FROM node)"),
