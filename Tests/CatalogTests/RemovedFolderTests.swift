@@ -75,7 +75,7 @@ struct RemovedFolderTests {
             let program = """
                 import sqlite3; c = sqlite3.connect("\(path)/c"); c.execute("DROP TRIGGER removed_folder_left")
                 c.execute("DROP TRIGGER removed_folder_purged"); c.execute("DROP TABLE removed_folder")
-                c.execute("DELETE FROM grdb_migrations WHERE identifier = '18 removed folders'"); c.commit()
+                c.execute("DELETE FROM grdb_migrations WHERE identifier = '19 removed folders'"); c.commit()
                 """
             try run("python3", "-c", program).check()
             let catalog = try Catalog(path: path + "/c") {}
