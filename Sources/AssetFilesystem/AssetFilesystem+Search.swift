@@ -13,7 +13,7 @@ extension AssetFilesystem {
             guard name.bytes.first != UInt8(ascii: ".") else { throw .missingForNow }
             let text = SearchQuery.text(ofName: name.description)
             _ = try query(text, for: caller)
-            return try entry(of: View.query(queries.number(of: text)).id, for: caller)
+            return try entry(of: View.query(queries.number(of: text, for: caller.uid)).id, for: caller)
         }
         let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
         guard let id = Int64(String(decoding: digits, as: UTF8.self)).map(AssetID.init) else { throw .missingForNow }

@@ -30,6 +30,8 @@ final class OpenFileHandle: Sendable {
     private let mayMapForWriting: Bool
     /// The place of the user who has opened it.
     private let share: UserShare?
+    /// Keeps the token of the signed path that it was opened by.
+    private let pin: Numbering.Pin?
 
     init(
         node: OpenNode,
@@ -38,9 +40,11 @@ final class OpenFileHandle: Sendable {
         isReplacement: Bool = false,
         dropped: SignedPaths.Name? = nil,
         reader: UInt32? = nil,
+        pin: Numbering.Pin? = nil,
         share: UserShare?
     ) {
         self.share = share
+        self.pin = pin
         node.noteOpened()
         self.reader = reader
         self.mayMapForWriting = mayMapForWriting
@@ -78,6 +82,8 @@ final class OpenViewHandle: Sendable {
     let journal: Journal
     /// What was found when the directory of a query was opened.
     let found: [AssetID]?
+    /// Keeps the query or the token by which it was come by.
+    private let pin: Numbering.Pin?
     /// The place of the user who has opened it.
     private let share: UserShare
 
@@ -87,11 +93,13 @@ final class OpenViewHandle: Sendable {
         _ use: ContentUse? = nil,
         journal: Journal = .receipts,
         found: [AssetID]? = nil,
+        pin: Numbering.Pin? = nil,
         share: UserShare
     ) {
         self.share = share
         self.journal = journal
         self.found = found
+        self.pin = pin
         self.content = content
         self.version = version
         self.use = use

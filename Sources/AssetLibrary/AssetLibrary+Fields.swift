@@ -270,7 +270,7 @@ final class RefusedAttributes: Sendable {
 
 extension LibraryError {
     init(_ objection: Field.Objection, to value: [UInt8], of attribute: String) {
-        let sentence = "\(attribute) cannot be “\(value.shown)”: \(objection.reason)."
+        let sentence = "\(attribute) cannot be “\(Shown.value(value))”: \(objection.reason)."
         switch objection {
         case .invalid: self = .invalid(sentence)
         case .outOfRange: self = .outOfRange(sentence)
@@ -282,10 +282,4 @@ extension LibraryError {
 extension [UInt8] {
     /// What the bytes say as UTF-8.
     var text: String { String(decoding: self, as: UTF8.self) }
-
-    /// The beginning of a value, for a message.
-    var shown: String {
-        let text = String(decoding: self, as: UTF8.self)
-        return text.count > 60 ? Shown.name(String(text.prefix(60))) + "…" : Shown.name(self)
-    }
 }

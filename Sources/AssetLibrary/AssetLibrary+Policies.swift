@@ -26,7 +26,7 @@ extension AssetLibrary {
         by uploader: Uploader
     ) throws(LibraryError) {
         guard let key = PolicyKey(rawValue: key) else {
-            throw .invalid("There is no policy “\(key)”; there are \(PolicyKey.choices).")
+            throw .invalid("There is no policy “\(Shown.value(key))”; there are \(PolicyKey.choices).")
         }
         guard let text = String(validating: value, as: UTF8.self), !text.contains("\0") else {
             throw .invalid("user.policy.\(key.rawValue) cannot have this value: it is not text.")
@@ -35,7 +35,7 @@ extension AssetLibrary {
             var policy = Policy()
             try policy.apply(key, text)
         } catch {
-            throw .invalid("user.policy.\(key.rawValue) cannot be “\(text)”: \(error.reason).")
+            throw .invalid("user.policy.\(key.rawValue) cannot be “\(Shown.value(text))”: \(error.reason).")
         }
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }

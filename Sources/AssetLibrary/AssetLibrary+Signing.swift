@@ -27,9 +27,9 @@ extension AssetLibrary {
         let text = String(key.dropFirst(prefix.count))
         let now = clock.now
         guard let end = Timestamp(end: text, from: now) else {
-            throw .invalid("A path cannot be signed until “\(text)”: say 15m, 1h, 2d, P3M or 2027-01-31T12:00:00Z.")
+            throw .invalid("A path cannot be signed until “\(Shown.value(text))”: say 15m, 1h, 2d, P3M or 2027-01-31T12:00:00Z.")
         }
-        guard end > now else { throw .outOfRange("A path cannot be signed until \(text): that has passed.") }
+        guard end > now else { throw .outOfRange("A path cannot be signed until \(Shown.value(text)): that has passed.") }
         let (subject, name) = try read { records -> (Int64, [UInt8]) in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             guard reader.uid == 0 || reader.uid == node.uid else {
@@ -82,7 +82,7 @@ extension AssetLibrary {
         }
         let key = MessageCode.newKey()
         try signingKey.withLock { known throws(LibraryError) in
-            try SigningKeyFile(in: path).write(key)
+            try SigningKeyFile(in: layout.folder).write(key)
             known = key
         }
     }
@@ -90,7 +90,7 @@ extension AssetLibrary {
     private func currentSigningKey() throws(LibraryError) -> [UInt8] {
         try signingKey.withLock { known throws(LibraryError) in
             if let known { return known }
-            let file = SigningKeyFile(in: path)
+            let file = SigningKeyFile(in: layout.folder)
             var key = try file.read()
             if key == nil {
                 let new = MessageCode.newKey()
@@ -107,7 +107,7 @@ extension AssetLibrary {
     /// It is newer than one that is in the file, if there is one.
     func moveSigningKey() throws(LibraryError) {
         guard let key = try read({ try $0.signingKey() }) else { return }
-        try SigningKeyFile(in: path).write(key)
+        try SigningKeyFile(in: layout.folder).write(key)
         try write { try $0.removeSigningKey() }
     }
 

@@ -242,7 +242,7 @@ extension AssetLibrary {
         if let store = stores.first(where: { $0.name == text || "\($0.id)" == text }) { return store.id }
         let known = ["0 (primary)"] + stores.map { "\($0.id) (\($0.name))" }
         throw .invalid(
-            "\(attribute) cannot be “\(text)”: the library's stores are \(known.joined(separator: ", ")); mount -o store=NAME:FOLDER adds one."
+            "\(attribute) cannot be “\(Shown.value(text))”: the library's stores are \(known.joined(separator: ", ")); mount -o store=NAME:FOLDER adds one."
         )
     }
 
