@@ -196,6 +196,9 @@ enum View: Hashable, Sendable {
         }
     }
 
+    /// The numbers of nodes that are in the catalog, but for the roots: all others are those of views.
+    static let catalogNodes = UInt64(NodeID.firstInCatalog)...UInt64((Int64(1) << Kind.shift) - 1)
+
     /// A number that is no view's and no node's: see `AssetFilesystem.standIn`.
     static let standIn = NodeID(rawValue: 0x7F << Kind.shift)
 

@@ -181,7 +181,8 @@ extension AssetLibrary {
         } catch {
             guard case .corrupt = error, let source else { throw LibraryError(error) }
             // A program may have changed the file that was read, and another has its name now.
-            let finding = inspect(digest, size: move.size)
+            var share = BackgroundShare()
+            let finding = inspect(digest, size: move.size, &share)
             switch finding {
             case .postponed: return try postpone(move)
             case .sound where (try? source.isSame(as: openBlob(digest, size: move.size))) != true:
