@@ -184,9 +184,10 @@ extension AssetLibrary {
             }?.asset
         }
         guard submission.content.size == 0 else { return nil }
-        // Of empty content nobody keeps a list; a few numbers are looked at.
-        for number in 1...100 {
-            guard let node = try records.node(named: place.name.numbered(number), in: place.parent) else { return nil }
+        // Of empty content nobody keeps a list; a few numbers are looked at. In a drop box no empty file is filled in place.
+        for number in (submission.isDropped ? 0 : 1)...100 {
+            let name = number == 0 ? place.name : place.name.numbered(number)
+            guard let node = try records.node(named: name, in: place.parent) else { return nil }
             guard node.isFile, node.size == 0, let asset = node.asset else { continue }
             if try isKnown(asset, node.id, to: submission, records) { return asset }
         }
