@@ -11,7 +11,7 @@ extension AssetFilesystem {
         let id = node(inode)
         let share = try shareOfOpenFiles(for: caller)
         if case .query(let number) = View(id) {
-            return Opened(OpenViewHandle(found: try search(number, for: caller), share: share))
+            return Opened(OpenViewHandle(found: FoundList(try search(number, for: caller)), share: share))
         }
         var opened = Opened(OpenViewHandle(share: share))
         // What goes by itself, or is not for everybody to see, the kernel does not know of.

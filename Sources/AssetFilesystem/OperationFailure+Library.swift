@@ -20,6 +20,7 @@ extension OperationFailure {
         case .nameTooLong: self.init(.fileNameTooLong)
         case .invalid(let reason): self.init(.invalidArgument, cause: reason)
         case .notPermitted(let reason): self.init(.notPermitted, cause: reason)
+        case .unreadable(let reason): self.init(.permissionDenied, cause: reason)  // setxattr(2): EACCES
         case .readOnly: self.init(.notPermitted)
         case .replaced: self = .lookAgain
         case .noSuchAttribute: self.init(.attributeNotFound)  // getxattr(2): ENODATA

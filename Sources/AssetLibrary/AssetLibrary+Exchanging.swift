@@ -17,6 +17,7 @@ extension AssetLibrary {
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
         let uid = uploader.uid
+        try refuseUnread(second.node, as: first.name, in: first.parent, by: uploader)
         for (enters, one, other) in [(firstEnters, first, second), (secondEnters, second, first)] where enters {
             _ = try screen(one.node.id, as: other.name, in: other.parent, by: uid)
         }

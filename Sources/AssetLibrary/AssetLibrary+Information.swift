@@ -54,7 +54,7 @@ extension AssetLibrary {
             if key == "info", id == .folders {
                 return String(decoding: try libraryInformation(disks, for: reader, records).bytes, as: UTF8.self)
             }
-            if key == "info", let information = try quotaInformation(of: id, records) {
+            if key == "info", let information = try quotaInformation(of: id, for: reader, records) {
                 return String(decoding: information.bytes, as: UTF8.self)
             }
             if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
@@ -147,7 +147,7 @@ extension AssetLibrary {
         // Uploads that are still to be read for their verdicts.
         info.add("verdicts", Int64(waiting.withLock { $0.values.count { $0.failures == 0 } }))
         info.add("scrubbed", try records.scrub().finished?.description)
-        if let quotas = try quotas(of: .folders, records) { info.add("quotas", quotas) }
+        if let quotas = try quotas(of: .folders, for: reader, records) { info.add("quotas", quotas) }
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
         info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
         return info

@@ -63,6 +63,7 @@ extension AssetLibrary {
         }
         let uid = uploader.uid
         if source.isFile { try refuseName(newName, in: newParent, by: uid) }
+        try refuseUnread(source, as: newName, in: newParent, by: uploader)
         if collision == .exchange {
             guard let target else { throw .notFound }
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
