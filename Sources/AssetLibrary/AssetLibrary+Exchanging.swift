@@ -114,8 +114,8 @@ extension AssetLibrary {
         _ records: Records
     ) throws -> Heritage? {
         let rights = try rulebook.rights(of: former, records)
-        guard rulebook.allows(newcomer, by: uploader, toSucceed: rights) else { return nil }
-        return Heritage(asset: asset, former: former, rights: rights)
+        guard try rulebook.allows(newcomer, by: uploader, toSucceed: rights, records) else { return nil }
+        return Heritage(asset: asset, former: former, owner: former.uid, rights: rights)
     }
 
     /// The change of names in the catalog.

@@ -118,7 +118,7 @@ extension AssetLibrary {
         }
         if let replaced = moved.replaced { noteRemoval(replaced) }
         vacancies.remove(newName, in: newParent)
-        if let asset = moved.replaced?.asset, moved.shown != asset, !isAside, let rights = moved.replacedRights {
+        if let asset = moved.replacedAsset, moved.shown != asset, !isAside, let rights = moved.replacedRights {
             vacancies.add(newName, in: newParent, asset: asset, node: source.id, rights: rights)
         }
         guard moved.hasFormer, let asset = moved.former, let rights = moved.rights else { return moved.replaced }
@@ -179,7 +179,10 @@ extension AssetLibrary {
             if let target, target.isFile {
                 let rights = try rulebook.rights(of: target, records)
                 result.replacedRights = rights
-                result.isSuccessor = rulebook.allows(source, by: uploader, toSucceed: rights)
+                result.isSuccessor = try rulebook.allows(source, by: uploader, toSucceed: rights, records)
+                if arrival.isReplacement, !result.isSuccessor {
+                    throw LibraryError.notPermitted("An asset gets the content of a file that is the user's own.")
+                }
             }
         }
         if !rulebook.isPlain {
@@ -233,18 +236,25 @@ extension AssetLibrary {
             usage.noteRemoval(of: target.id, from: newParent)
         }
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
+        result.replacedAsset = target?.asset
         if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.
         if source.asset == nil || !isAside {
             var heritage = found
             if let asset = target?.asset, result.isSuccessor {
-                heritage = Heritage(asset: asset, former: result.replaced, rights: result.replacedRights)
+                heritage = Heritage(
+                    asset: asset,
+                    former: result.replaced,
+                    owner: target?.uid ?? 0,
+                    rights: result.replacedRights
+                )
             }
             result.version = try records.arrive(source, arrival, heritage, rulebook)
             // Its names in collections may have gone with the asset.
             if let target { result.replaced = try records.node(target.id) ?? result.replaced }
         }
-        if let replaced = result.replaced {
+        // What was left to another owner is in the trash.
+        if let replaced = result.replaced, replaced.asset == target?.asset {
             try rulebook.trashIfLost(replaced, as: newName, in: newParent, records)
         }
         let arrived = try records.node(source.id)

@@ -232,7 +232,7 @@ extension AssetLibrary {
             try records.setExtendedAttribute(name, of: node.id, to: value, by: uid)
             kernelAttributes.add(String(decoding: name, as: UTF8.self), node.id)
         }
-        let heritage = former.asset.map { Heritage(asset: $0, former: former) }
+        let heritage = former.asset.map { Heritage(asset: $0, former: former, owner: former.uid) }
         let version = try records.arrive(node, arrival, heritage, rulebook)
         let left = try records.node(former.id)
         if let left { try rulebook.trashIfLost(left, as: place.name, in: place.parent, records) }

@@ -5,6 +5,8 @@ internal import Catalog
 struct Moved {
     /// What lost the new name.
     var replaced: NodeRecord?
+    /// The asset that it showed.
+    var replacedAsset: AssetID?
     /// The version that was published with it.
     var version: VersionID?
     /// The asset that the file shows now.
