@@ -230,7 +230,8 @@ extension AssetLibrary {
             try records.setExtendedAttribute(name, of: node.id, to: value)
             kernelAttributes.add(String(decoding: name, as: UTF8.self), node.id)
         }
-        let heritage = former.asset.map { Heritage(asset: $0, former: former) }
+        let rights = try rulebook.rights(of: former, records)
+        let heritage = former.asset.map { Heritage(asset: $0, former: former, rights: rights) }
         let version = try records.arrive(node, arrival, heritage, rulebook)
         let left = try records.node(former.id)
         if let left { try rulebook.trashIfLost(left, as: place.name, in: place.parent, records) }
@@ -241,7 +242,17 @@ extension AssetLibrary {
 
     /// Former contents of an asset that a user could read when they stood, the newest first.
     public func formerVersions(of id: AssetID, for reader: Uploader) throws(LibraryError) -> [VersionRecord] {
-        try read { try $0.versions(of: id).dropFirst().filter { reader.couldRead($0) } }
+        try read { records in
+            let versions = try records.versions(of: id).dropFirst().filter { reader.couldRead($0) }
+            guard !versions.allSatisfy(reader.knewName) else { return versions }
+            // A name in a closed folder is told to nobody who could not go there.
+            let shown = try records.nodes(showing: id).first.flatMap { try shownEntry(of: $0, for: reader, records) }
+            return versions.map { version in
+                var version = version
+                if !reader.knewName(of: version) { version.name = shown?.name.bytes ?? [] }
+                return version
+            }
+        }
     }
 
     /// A former content, and its asset; nil where there is none, or a user could not read it when it stood.
@@ -269,7 +280,12 @@ extension AssetLibrary {
 extension Uploader {
     /// Returns whether the user could read a content when it stood; whether they may read the asset's file now is another question.
     func couldRead(_ version: VersionRecord) -> Bool {
-        version.rights.map { $0.permissions(of: uid, isMember: isMember(of:)) & 4 != 0 } ?? true
+        version.standings.allSatisfy { $0.allows(uid, isMember: isMember(of:)) }
+    }
+
+    /// Returns whether the user could go to the name that a content had when it stopped standing.
+    func knewName(of version: VersionRecord) -> Bool {
+        version.standings.allSatisfy { $0.showsName(to: uid, isMember: isMember(of:)) }
     }
 }
 

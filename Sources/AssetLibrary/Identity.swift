@@ -42,6 +42,8 @@ struct Heritage {
     let former: NodeRecord?
     /// Who could do what to the file that had the name; nil where the asset has had none.
     var rights: FileRights?
+    /// Who could read what the name had; nil where only `rights` are known.
+    var standing: Standing?
     /// The asset of what that file replaced when it was put aside.
     var displaced: AssetID?
 }
@@ -72,7 +74,7 @@ extension Records {
         {
             // What had the name showed another file's asset, which is not the name's to hand on.
             let own = try ownAsset(insteadOf: shared, before, for: node, named: arrival.name, at: .now)
-            heritage = Heritage(asset: own, former: nil, rights: heritage?.rights)
+            heritage = Heritage(asset: own, former: nil, rights: heritage?.rights, standing: heritage?.standing)
         }
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.
@@ -80,7 +82,7 @@ extension Records {
                 let left = try moveCollectionNames(from: former, to: node.id)
                 if left.links > 0 { try split(left, reusing: heritage.displaced, rulebook) }
             }
-            try rulebook.keepRights(of: heritage.rights, of: heritage.asset, for: node, self)
+            try rulebook.keepRights(of: heritage, for: node, arrival, self)
             try takeOver(heritage.asset, by: &node, named: arrival, rulebook)
         } else if node.asset != nil || arrival.nameClass != .final {
             return nil
@@ -101,6 +103,7 @@ extension Records {
             infection: arrival.infection,
             isReplacement: arrival.isReplacement,
             lifeFrom: rulebook.clock.now,
+            rulebook,
             self
         )
         // Of another owner's asset the newcomer has what that says now, which its uploader may read.
@@ -161,6 +164,7 @@ extension Records {
             return
         }
         let reused = try displaced.flatMap { try self.asset($0) != nil && !isShown($0) ? $0 : nil }
+        if let reused { try keepStanding(ofTrashed: reused) }
         let asset = try reused ?? insertAsset(uid: node.uid, name: name, like: node, at: now)
         if reused == nil {
             try copyFields(of: former, to: asset)
@@ -244,6 +248,7 @@ extension AssetLibrary {
             asset: vacancy.asset,
             former: former,
             rights: vacancy.rights,
+            standing: vacancy.standing,
             displaced: vacancy.displaced
         )
     }

@@ -48,6 +48,7 @@ extension Records {
         at now: Timestamp
     ) throws -> AssetID {
         if former.rawValue != 0, try asset(former) != nil, try !isShown(former) {
+            try keepStanding(ofTrashed: former)
             try restore(former)
             return former
         }
