@@ -139,7 +139,7 @@ extension AssetFilesystem {
         }
         guard mayMakeNames(in: try self.record(folder), caller) else { throw .mayNotMakeNames }
         let mayRead = try refusing { () throws(LibraryError) in
-            try record.size == 0 || library.mayRead(record.id, by: uploader(caller))
+            try library.mayRead(record.id, by: uploader(caller))
         }
         guard mayRead || detour.isTruncating else { throw .mayNotBegin }
         let made = try refusing { () throws(LibraryError) in

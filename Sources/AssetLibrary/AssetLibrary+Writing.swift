@@ -1,5 +1,5 @@
 internal import AssetModel
-public import BlobStore
+internal import BlobStore
 internal import Synchronization
 internal import SystemPackage
 

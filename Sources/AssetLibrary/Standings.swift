@@ -28,7 +28,7 @@ extension Rulebook {
         if node.links != 1 || parents.isEmpty {
             parents += try records.entriesNaming(node.id).map(\.parent).filter { $0 != place?.parent }
         }
-        let ways = try parents.flatMap { try ways(to: $0, records) }
+        let ways = try parents.flatMap { try self.ways(to: $0, records) }
         return Standing(file: try rights(of: node, records), ways: ways)
     }
 

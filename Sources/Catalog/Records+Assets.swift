@@ -281,7 +281,7 @@ extension Records {
                 uid: $0.unsigned(5),
                 name: $0.bytes(6),
                 rotation: $0.integer(7),
-                standings: FileRights($0.bytes(8)).map { [Standing(file: $0, ways: [])] } ?? []
+                standings: (FileRights($0.bytes(8)).map { [Standing(file: $0, ways: [])] } ?? [])
                     + Standing.all(in: $0.bytes(9))
             )
         }

@@ -131,7 +131,7 @@ struct UnreadableTests {
                 setfattr -n user.policy.duplicates -v RETURN_EXISTING $D; bob cp $SCRATCH/c mine; fails bob getfattr -n user.asset.caption mine
                 # Of names that stay, too.
                 setfattr -n user.policy.duplicates -v NONE $D; setfattr -n user.policy.overwrite -v false $D
-                echo other > f; alice cp $SCRATCH/c f-1; alice setfattr -n user.asset.access -v HIDDEN_INDEXABLE f-1
+                echo other > f; chmod 666 f; alice cp $SCRATCH/c f-1; alice setfattr -n user.asset.access -v HIDDEN_INDEXABLE f-1
                 rm -f mine; bob cp $SCRATCH/c f; is "$(cat f-2)" content
                 """
         )
