@@ -40,7 +40,10 @@ struct UnreadableTests {
         try runScript(
             Self.prelude + """
                 alice sh -c 'umask 077; truncate -s 4M sp; printf secret >> sp; { head -c 4M /dev/zero; printf dense; } > de'
+                for f in sp de; do value sha256 $f > /dev/null; done
                 bob sh -c '{ head -c 4M /dev/zero; printf secret; } > dense; truncate -s 4M sparse; printf dense >> sparse'
+                # Until then bob has what he has written open.
+                timeout 60 $ASSETFS jobs --wait $MOUNT > /dev/null
                 bob /usr/bin/python3 -c "
                 import os
                 f = os.open('dense', os.O_RDONLY)
