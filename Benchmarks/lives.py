@@ -2,8 +2,8 @@
 """What lives, access and numbers cost, as ratios within one run: `ls -l` of a folder whose files have an end or an access level beside one
 without, listings and lookups by number while the library grows, and many files that expire in the same second while others are copied.
 `make bench-lives` builds what it needs."""
-import argparse, os, shutil, statistics, subprocess, tempfile, threading, time
-from policies import mounted, store, timed
+import argparse, os, statistics, subprocess, threading, time
+from mounts import mounted, scratch, store, timed
 
 
 
@@ -110,11 +110,8 @@ def main():
         lambda work: numbers(work, [int(size) for size in options.sizes.split(",")], options.rounds),
         lambda work: expiry(work, options.expiring),
     ):
-        work = tempfile.mkdtemp(prefix="assetfs-lives-", dir=options.folder)
-        try:
+        with scratch(options.folder) as work:
             part(work)
-        finally:
-            shutil.rmtree(work)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,8 @@
 #!/usr/bin/env python3
 """What policies cost, as ratios within one run: small files under REJECT/ENTIRE_PORTAL beside NONE while the library grows, uploads
 under one name that is taken again and again, and tail(1) of a million receipts. `make bench-policies` builds what it needs."""
-import argparse, contextlib, os, shutil, sqlite3, statistics, subprocess, tempfile, time
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BINARY = f"{ROOT}/.build/release/assetfs"
-
-
-@contextlib.contextmanager
-def mounted(work):
-    os.makedirs(f"{work}/mount", exist_ok=True)
-    daemon = subprocess.Popen([BINARY, "mount", "-f", f"{work}/library", f"{work}/mount"], stderr=subprocess.PIPE, text=True)
-    daemon.stderr.readline()
-    try:
-        yield f"{work}/mount"
-    finally:
-        subprocess.run([BINARY, "umount", f"{work}/mount"], check=True)
-        daemon.wait(60)
-
-
-def store(path, data):
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.write(descriptor, data)
-    os.close(descriptor)
-
-
-def timed(action):
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+import argparse, os, sqlite3, statistics, subprocess
+from mounts import mounted, scratch, store, timed
 
 
 class Uploads:
@@ -114,11 +88,8 @@ def main():
         lambda work: receipts(work, options.receipts),
     ]
     for part in parts:
-        work = tempfile.mkdtemp(prefix="assetfs-bench-", dir=options.disk)
-        try:
+        with scratch(options.disk) as work:
             part(work)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

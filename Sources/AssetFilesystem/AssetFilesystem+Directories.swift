@@ -11,7 +11,7 @@ extension AssetFilesystem {
         let id = node(inode)
         let share = try shareOfOpenFiles(for: caller)
         if case .query(let number) = View(id) {
-            return Opened(OpenViewHandle(found: try search(number, for: caller), share: share))
+            return Opened(OpenViewHandle(found: FoundList(try search(number, for: caller)), share: share))
         }
         var opened = Opened(OpenViewHandle(share: share))
         // What goes by itself, or is not for everybody to see, the kernel does not know of.
@@ -153,7 +153,7 @@ extension AssetFilesystem {
         if view == .trash {
             let last = AssetID(rawValue: max(0, cookie - Self.firstCookie))
             let found = try refusing { () throws(LibraryError) in
-                try library.trashed(after: last, limit: 256, for: uploader(caller))
+                try library.trashed(after: last, limit: 256, for: uploader(caller)) { caller.isInterrupted }
             }
             return found.map { ($0.name, $0.node.id, $0.record.asset.rawValue + Self.firstCookie) }
         }

@@ -67,6 +67,13 @@ extension AssetFilesystem {
     public func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait? {
         let id = node(inode)
         guard View(id) == nil, library.mayAwait(name.bytes) else { return nil }
+        if library.isLongRead(name.bytes) {
+            return { [library] resume in
+                @Sendable func read() { if !library.runLongRead(for: caller.uid, resume) { resume() } }
+                if !library.awaitVerdict(for: name.bytes, on: id, isReady: { read() }) { read() }
+                return true
+            }
+        }
         return { [library] resume in
             let isReady = library.resuming(for: caller.uid, resume)
             @Sendable func awaitValue() -> Bool {
@@ -80,14 +87,15 @@ extension AssetFilesystem {
     /// Reads an extended attribute.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         let id = node(inode)
-        if View(id) == .search, name.bytes.elementsEqual("user.asset.error".utf8),
+        // Of search/ itself the kernel lets nobody read attributes but its owner and root.
+        if View(id) == .search || View(id) == .root, name.bytes.elementsEqual("user.asset.error".utf8),
             let reason = library.searchError(of: caller.uid)
         {
             return Array(reason.utf8)
         }
         guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
         return try refusing { () throws(LibraryError) in
-            try library.extendedAttribute(name.bytes, of: id, for: uploader(caller))
+            try library.extendedAttribute(name.bytes, of: id, for: uploader(caller)) { caller.isInterrupted }
         }
     }
 
@@ -96,7 +104,9 @@ extension AssetFilesystem {
         let id = node(inode)
         guard View(id) == nil else { return [] }
         let names = try refusing { () throws(LibraryError) in
-            try library.extendedAttributeNames(of: id, for: uploader(caller))
+            try library.extendedAttributeNames(of: id, for: uploader(caller)) {
+                caller.program.map(Self.programsThatMakeEqual.contains) ?? false
+            }
         }
         if !names.isEmpty { displacedNames.noteList(of: id, by: caller.pid) }
         // > attributes in the trusted namespace are visible only to processes with CAP_SYS_ADMIN — xattr(7)
@@ -116,6 +126,11 @@ extension AssetFilesystem {
         }
         try showAnew(id, after: name)
     }
+
+    /// Programs that remove from a copy each name that the source does not have: rsync -X, restic restore, Syncthing and Unison.
+    ///
+    /// What a file says itself, its copy says as well: were it listed, they would take it away, or make it a person's word.
+    private static let programsThatMakeEqual: Set<String> = ["rsync", "restic", "syncthing", "unison"]
 
     private func place(_ inode: InodeNumber) throws(OperationFailure) -> NodeID {
         let id = node(inode)

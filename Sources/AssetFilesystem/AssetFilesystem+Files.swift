@@ -17,7 +17,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
         if case .capability(let number) = View(node(parent)), name.bytes != Name.none {
-            return try createDropped(name, by: number, mode: mode, for: caller)
+            return try createDropped(name, by: number, mode: mode, flags: flags, for: caller)
         }
         if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, for: caller) }
         let share = try shareOfOpenFiles(for: caller)

@@ -71,10 +71,12 @@ extension AssetFilesystem {
             allowDetour(to: record.id, for: caller)
             return unsure(try self.record(record.id), name.bytes, in: view.id)
         case .versions(let id):
-            guard let version = try formerVersions(of: id, for: caller).first(where: { $0.fileName == name.bytes })
-            else {
-                throw .missingForNow
+            let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
+            guard let number = Int64(String(decoding: digits, as: UTF8.self)), number > 0 else { throw .missingForNow }
+            let found = try refusing { () throws(LibraryError) in
+                try library.formerVersion(number, of: id, for: uploader(caller))
             }
+            guard let version = found, version.fileName == name.bytes else { throw .missingForNow }
             return try entry(of: View.version(version.id).id, for: caller)
         default: return nil
         }
@@ -89,10 +91,6 @@ extension AssetFilesystem {
 
     func alternatives(of id: AssetID, makes: Bool = false) throws(OperationFailure) -> NodeID? {
         try refusing { () throws(LibraryError) in try library.alternatives(of: id, makes: makes) }
-    }
-
-    func formerVersions(of id: AssetID, for caller: Caller) throws(OperationFailure) -> [VersionRecord] {
-        try refusing { () throws(LibraryError) in try library.formerVersions(of: id, for: uploader(caller)) }
     }
 
     /// Returns a former content, if the caller could read it when it stood, and may read the file now.
@@ -114,7 +112,9 @@ extension AssetFilesystem {
         switch view {
         case .resources:
             let ids = try refusing { () throws(LibraryError) in
-                try library.resources(after: AssetID(rawValue: cookie), limit: 256, for: uploader(caller))
+                try library.resources(after: AssetID(rawValue: cookie), limit: 256, for: uploader(caller)) {
+                    caller.isInterrupted
+                }
             }
             return ids.map { (Array("\($0)".utf8), View.resource($0).id, $0.rawValue) }
         case .resource(let id):
@@ -131,9 +131,10 @@ extension AssetFilesystem {
             let entries = try reading { try $0.entries(of: folder, after: cookie, limit: 256) }
             return entries.map { ($0.name, $0.node.id, $0.cookie) }
         case .versions(let id):
-            return try formerVersions(of: id, for: caller).reversed().filter { $0.number > cookie }.map {
-                ($0.fileName, View.version($0.id).id, $0.number)
+            let versions = try refusing { () throws(LibraryError) in
+                try library.formerVersions(of: id, after: cookie, for: uploader(caller))
             }
+            return versions.map { ($0.fileName, View.version($0.id).id, $0.number) }
         default: return []
         }
     }

@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import Glibc
 internal import Synchronization
 
 // `signed/<token>/`: a file that everybody may read who knows the path, or a box that everybody may put files into and nobody list. That
@@ -117,6 +118,7 @@ extension AssetFilesystem {
         _ name: Name,
         by number: Int64,
         mode: UInt32,
+        flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
         clearDropped()
@@ -129,9 +131,13 @@ extension AssetFilesystem {
             )
         }
         let (folder, entryName) = (try box(number), try entryName(name))
-        let (record, node) = try refusing { () throws(LibraryError) in
+        // > The file is created with permissions 0600, using the O_EXCL flag — mkstemp(3), which opens it with O_RDWR; cp, tar and shells
+        // do not, so that a person's `.x.backup` is not taken for a name of rsync's.
+        let isOfMkstemp = flags & (O_ACCMODE | O_EXCL) == O_RDWR | O_EXCL && mode & 0o7777 == 0o600
+        let (record, node, isTemporary) = try refusing { () throws(LibraryError) in
             try library.makeDropped(
                 entryName,
+                isOfMkstemp: isOfMkstemp,
                 in: folder.id,
                 mode: mode,
                 umask: caller.umask,
@@ -139,7 +145,6 @@ extension AssetFilesystem {
             )
         }
         let own = SignedPaths.Name(path: number, name: name.bytes, uid: caller.uid)
-        let isTemporary = try !refusing { () throws(LibraryError) in try library.isFinal(entryName, in: folder.id) }
         if let former = signedPaths.add(own, SignedPaths.Drop(node: record.id, isTemporary: isTemporary, share: place))
         {
             letGoDropped(former.node)

@@ -77,7 +77,7 @@ final class OpenViewHandle: Sendable {
     /// The journal that a reader is shown.
     let journal: Journal
     /// What was found when the directory of a query was opened.
-    let found: [AssetID]?
+    let found: FoundList?
     /// The place of the user who has opened it.
     private let share: UserShare
 
@@ -86,7 +86,7 @@ final class OpenViewHandle: Sendable {
         _ version: VersionRecord? = nil,
         _ use: ContentUse? = nil,
         journal: Journal = .receipts,
-        found: [AssetID]? = nil,
+        found: FoundList? = nil,
         share: UserShare
     ) {
         self.share = share

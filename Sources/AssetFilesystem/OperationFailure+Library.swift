@@ -20,6 +20,7 @@ extension OperationFailure {
         case .nameTooLong: self.init(.fileNameTooLong)
         case .invalid(let reason): self.init(.invalidArgument, cause: reason)
         case .notPermitted(let reason): self.init(.notPermitted, cause: reason)
+        case .unreadable(let reason): self.init(.permissionDenied, cause: reason)  // setxattr(2): EACCES
         case .readOnly: self.init(.notPermitted)
         case .replaced: self = .lookAgain
         case .noSuchAttribute: self.init(.attributeNotFound)  // getxattr(2): ENODATA
@@ -30,7 +31,8 @@ extension OperationFailure {
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
         case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone(for: $0, $1) })
-        case .interrupted: self.init(.interrupted)
+        // With its type: without it LibraryError's own case is meant, and this calls itself.
+        case .interrupted: self.init(Errno.interrupted)
         // Without a line in the log for each: a program that tries again and again would fill the rest of the disk with lines.
         case .noSpace: self.init(.noSpace)
         case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)

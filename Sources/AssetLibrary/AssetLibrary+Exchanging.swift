@@ -17,6 +17,7 @@ extension AssetLibrary {
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
         let uid = uploader.uid
+        try refuseUnread(second.node, as: first.name, in: first.parent, by: uploader)
         for (enters, one, other) in [(firstEnters, first, second), (secondEnters, second, first)] where enters {
             _ = try screen(one.node.id, as: other.name, in: other.parent, by: uid)
         }
@@ -46,10 +47,7 @@ extension AssetLibrary {
         }
         if let refusal { throw .refused(refusal) }
         for side in [first, second] { herald.tell(.attributes(side.node.id)) }
-        if first.node.isFolder || second.node.isFolder {
-            rulebook.forget()
-            usage.forget()
-        }
+        if first.node.isFolder || second.node.isFolder { rulebook.forget() }
     }
 
     /// Whether a policy refuses a file that comes to have another's final name.
@@ -142,6 +140,11 @@ extension AssetLibrary {
         try records.touchFolder(second.parent, subfolders: gained, at: now)
         try records.addLinks(0, to: one.id, at: now)
         try records.addLinks(0, to: two.id, at: now)
+        if first.parent != second.parent, one.isFolder || two.isFolder {
+            rulebook.forget()
+            if one.isFolder { try usage.move(one.id, from: first.parent, to: second.parent, records, rulebook) }
+            if two.isFolder { try usage.move(two.id, from: second.parent, to: first.parent, records, rulebook) }
+        }
         return true
     }
 }

@@ -20,7 +20,8 @@ extension AssetLibrary {
     public func extendedAttribute(
         _ name: [UInt8],
         of id: NodeID,
-        for reader: Uploader = Uploader()
+        for reader: Uploader = Uploader(),
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [UInt8] {
         let text = String(decoding: name, as: UTF8.self)
         guard kernelAttributes.mayHave(text, id) else { throw .noSuchAttribute }
@@ -30,7 +31,7 @@ extension AssetLibrary {
         case .nameless: throw Self.nameless(text)
         case .policy(let key): value = try policy(key, of: id, for: reader).map { Array($0.utf8) }
         case .flag(let flag): value = try read { try $0.flag(flag, of: id).map { $0 ? [0x31] : [0x30] } }
-        case .computed(let key): value = try computedBytes(key, of: id, for: reader)
+        case .computed(let key): value = try computedBytes(key, of: id, for: reader, isUnwanted: isUnwanted)
         case .action: value = nil
         case .life(let attribute): value = try life(attribute, of: id).map { Array($0.utf8) }
         case .alternateStore: value = try store(of: id).map { Array($0.utf8) }
@@ -49,20 +50,26 @@ extension AssetLibrary {
     /// Names of the extended attributes that have been set, and of the fields that the file itself has.
     ///
     /// What is computed is not among them: copying tools would try to set it.
-    /// Who may not read the file or folder learns of none in `user.`.
+    /// Who may not read the file or folder learns of none in `user.`. Where `hidesFound`, which is asked only where it matters, there is
+    /// no name of what only the file itself says.
     public func extendedAttributeNames(
         of id: NodeID,
-        for reader: Uploader = Uploader()
+        for reader: Uploader = Uploader(),
+        hidesFound: () -> Bool = { false }
     ) throws(LibraryError) -> [[UInt8]] {
         try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
-            let names = try attributeNames(of: node, records)
+            let names = try attributeNames(of: node, hidesFound: hidesFound, records)
             guard try !names.isEmpty && !allows(4, to: reader, on: id, records) else { return names }
             return names.filter { !$0.starts(with: Array("user.".utf8)) }
         }
     }
 
-    private func attributeNames(of node: NodeRecord, _ records: Records) throws -> [[UInt8]] {
+    private func attributeNames(
+        of node: NodeRecord,
+        hidesFound: () -> Bool,
+        _ records: Records
+    ) throws -> [[UInt8]] {
         let id = node.id
         let isPrivate = node.access?.isPrivate == true
         let own =
@@ -75,9 +82,10 @@ extension AssetLibrary {
         }
         guard let asset = node.asset else { return own }
         // Fields come first: a tool that sets names in this order sets a desktop's name last, which the field's own would displace.
-        let fields = try records.fields(of: asset).filter {
+        var fields = try records.fields(of: asset).filter {
             $0.isOwn ? $0.attribute == nil : $0.field.isListedWhenExtracted
         }
+        if fields.contains(where: { !$0.isOwn }), hidesFound() { fields.removeAll { !$0.isOwn } }
         let listed =
             try fields.map { AttributeName.bytes(of: $0.field) }
             + records.desktopNames(of: asset).map { Array($0.utf8) }
@@ -118,6 +126,7 @@ extension AssetLibrary {
         let attribute = AttributeName(name)
         try refuseFixed(id)
         try refuseUnlistable(name, attribute, of: id)
+        try refuseGuess(attribute, text, of: id, by: uploader)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .nameless: throw Self.nameless(text)
@@ -137,16 +146,18 @@ extension AssetLibrary {
             let former = try records.extendedAttribute(name, of: id)
             try presence.check(former != nil)
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
-            try refuseAttribute(of: node, growingBy: Int64(growth), records)
+            try refuseAttribute(of: node, growingBy: Int64(growth), by: uploader, records)
+            try refuseAttributes(on: node, [(name, value)], by: uploader.uid, records)
             switch attribute {
-            case .accessList: try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, records)
+            case .accessList:
+                try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, by: uploader.uid, records)
             case .defaultList:
                 guard AccessControlList(value) != nil else {
                     throw LibraryError.invalid("It is no access control list.")
                 }
-                try setList(text, of: id, to: value, records)
+                try setList(text, of: id, to: value, by: uploader.uid, records)
             default:
-                try records.setExtendedAttribute(name, of: id, to: value)
+                try records.setExtendedAttribute(name, of: id, to: value, by: uploader.uid)
                 kernelAttributes.add(text, id)
             }
             try records.addLinks(0, to: id, at: .now)
@@ -291,8 +302,14 @@ extension AssetLibrary {
             + (node.isFolder ? [(KernelAttributes.defaultList, bytes)] : [])
     }
 
-    func setList(_ name: String, of id: NodeID, to list: [UInt8], _ records: Records) throws {
-        try records.setExtendedAttribute(Array(name.utf8), of: id, to: list)
+    func setList(
+        _ name: String,
+        of id: NodeID,
+        to list: [UInt8],
+        by uid: UInt32? = nil,
+        _ records: Records
+    ) throws {
+        try records.setExtendedAttribute(Array(name.utf8), of: id, to: list, by: uid)
         kernelAttributes.add(name, id)
     }
 
@@ -301,6 +318,7 @@ extension AssetLibrary {
         of node: NodeRecord,
         to value: [UInt8],
         mayKeepSetgid: Bool,
+        by uid: UInt32,
         _ records: Records
     ) throws {
         guard let list = AccessControlList(value) else { throw LibraryError.invalid("It is no access control list.") }
@@ -311,7 +329,7 @@ extension AssetLibrary {
         if list.isMode {
             try removeKernelAttribute(KernelAttributes.accessList, of: node.id, records)
         } else {
-            try setList(KernelAttributes.accessList, of: node.id, to: value, records)
+            try setList(KernelAttributes.accessList, of: node.id, to: value, by: uid, records)
         }
     }
 

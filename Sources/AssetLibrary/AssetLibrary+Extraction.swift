@@ -9,26 +9,29 @@ internal import Synchronization
 // What files say themselves: found out when their uploads have ended, in the order of those, or when somebody asks.
 extension AssetLibrary {
     func startExtraction() {
-        for (thread, examiner) in zip(extraction.threads, extraction.examiners) {
-            thread.start(delay: .zero) { [weak self] in
-                self?.extractAll(by: examiner)
-            }
+        for (pace, worker, examiner) in extraction.threads {
+            worker.start(delay: .zero) { [weak self] in self?.extractAll(pace, by: examiner) }
         }
         extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
         errands.start()
         extraction.wake()
+        extraction.hurry()
         extraction.sweeper.wake()
     }
 
     /// Looks into contents until there is none that is due.
-    private func extractAll(by examiner: Examiner) {
+    private func extractAll(_ pace: ExtractionQueue.Pace, by examiner: Examiner) {
+        var share = BackgroundShare()
         while !isClosing.isSet, extraction.state.withLock({ $0.unavailable == nil }) {
             do throws(LibraryError) {
-                guard let record = try takeDue() else { return }
+                if pace == .atOnce { try hurryMore() }
+                guard try hasDue(pace) else { return }
+                if pace == .whenQuiet, !activity.awaitTurn(&share, until: isClosing) { return }
+                guard let record = try takeDue(pace) else { return }
                 extraction.state.withLock { $0.busy = .now }
                 // Who waits for it is answered also where nothing could be found out.
                 defer {
-                    extraction.state.withLock { _ = $0.running.remove(record.blob) }
+                    extraction.end(record.blob, at: pace)
                     extraction.answer { blob, _ in blob == record.blob }
                 }
                 try extract(record, by: examiner)
@@ -41,22 +44,34 @@ extension AssetLibrary {
         }
     }
 
+    /// Puts contents before all others that requests wait for, where those of the same users before them are done.
+    private func hurryMore() throws(LibraryError) {
+        let more = extraction.moreToHurry()
+        guard !more.isEmpty else { return }
+        try write { records in
+            for blob in more { try records.hurryExtraction(of: blob, at: .now) }
+        }
+    }
+
     /// From so many on they are looked into at once.
     private static let many = 8
 
-    /// The next content that is due, which nobody is looking into and nobody writes to.
-    private func takeDue() throws(LibraryError) -> ExtractionRecord? {
+    /// Whether a content is due: for threads that requests wait for, one that comes before all others.
+    private func hasDue(_ pace: ExtractionQueue.Pace) throws(LibraryError) -> Bool {
+        try read { try !$0.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: 1).isEmpty }
+    }
+
+    /// The next content that is due, which no thread is looking into and no program writes to.
+    private func takeDue(_ pace: ExtractionQueue.Pace) throws(LibraryError) -> ExtractionRecord? {
         try read { records in
             // Those that others are looking into come first, and some may be open: rarely more than a few.
             for limit in [20, 10_000] {
-                let due = try records.dueExtractions(by: .now, limit: limit)
+                let due = try records.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: limit)
                 // For a few files one worker is enough, which takes half a second to begin.
-                if due.count >= Self.many { extraction.wake(all: true) }
+                if pace == .whenQuiet, due.count >= Self.many { extraction.wake(all: true) }
                 for record in due {
-                    // Somebody waits for the ones that are due since ever.
-                    let isHurried = record.due?.rawValue == 0
-                    if !isHurried, try isBeingWritten(record.blob, records) { continue }
-                    if extraction.state.withLock({ $0.running.insert(record.blob).inserted }) { return record }
+                    if pace == .whenQuiet, try isBeingWritten(record.blob, records) { continue }
+                    if extraction.begin(record.blob, at: pace) { return record }
                 }
                 if due.count < limit { break }
             }
@@ -93,14 +108,7 @@ extension AssetLibrary {
         do throws(Examiner.Failure) {
             let file: OpenFile
             do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
-            // Uploads and readers come first, unless one of them waits for this; a new worker is as its thread.
-            let niceness: Int32 = record.due?.rawValue == 0 ? 0 : 10
-            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
-            let found = try examiner.examine(
-                file.descriptor,
-                extension: Self.extension(of: name),
-                niceness: niceness
-            )
+            let found = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
             // A program may have changed it under us, in which case it is no blob any more.
             guard let again = try? openBlob(digest, size: size), (try? file.isSame(as: again)) == true else { return }
             (findings, problem) = (found, found.problem)
@@ -147,14 +155,18 @@ extension AssetLibrary {
         let (isIdle, isWaitedFor, mayRetry) = extraction.state.withLock { state in
             let mayRetry = state.unavailable.map { now - $0.since > ExtractionQueue.pause } ?? false
             if mayRetry { state.unavailable = nil }
-            return (state.running.isEmpty && now - state.busy > ExtractionQueue.rest, !state.waiters.isEmpty, mayRetry)
+            let isIdle = state.running.allSatisfy(\.value.isEmpty)
+            return (isIdle && now - state.busy > ExtractionQueue.rest, !state.waiters.isEmpty, mayRetry)
         }
         if isIdle {
-            for examiner in extraction.examiners + [typeDetector] { examiner.rest() }
+            for examiner in extraction.threads.map(\.examiner) + [typeDetector] { examiner.rest() }
             editor.rest()
         }
         let next = try? read { try $0.nextExtraction() }
-        if mayRetry || next.flatMap({ $0 })?.rawValue ?? .max <= Timestamp.now.rawValue { extraction.wake() }
+        if mayRetry || next.flatMap({ $0 })?.rawValue ?? .max <= Timestamp.now.rawValue {
+            extraction.wake()
+            extraction.hurry()
+        }
         if !isIdle || isWaitedFor || md5Requests.hasWaiters || (next.flatMap { $0 }) != nil {
             extraction.sweeper.wake()
         }
@@ -200,7 +212,7 @@ extension AssetLibrary {
                 extraction.answer { $0 == blob && $1.deadline <= waiter.deadline }
                 return true
             }
-            extraction.wake(all: true)
+            if isHurried { extraction.hurry() } else { extraction.wake(all: true) }
             extraction.sweeper.wake()
             return true
         } catch {
@@ -227,7 +239,7 @@ extension AssetLibrary {
             try records.hurryExtraction(of: blob, again: true, at: .now)
             try records.addLinks(0, to: id, at: .now)
         }
-        extraction.wake()
+        extraction.hurry()
         extraction.sweeper.wake()
     }
 }
@@ -242,6 +254,8 @@ extension ExtractionRecord {
         let delay = problem == nil || attempts >= Self.delays.count ? nil : Self.delays[Int(attempts)]
         let text = findings.map { String(decoding: $0.json.bytes, as: UTF8.self) }
         try library.write { records in
+            // Two threads may have looked into it.
+            guard try records.isWaiting(blob) else { return }
             let assets = try records.assets(showing: blob)
             try records.setFindings(
                 of: blob,

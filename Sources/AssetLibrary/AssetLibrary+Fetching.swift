@@ -85,8 +85,12 @@ extension AssetLibrary {
             var job = JSONObject()
             job.add("token", record.token)
             job.add("kind", "fetch")
-            let isRunning = progress != nil && (record.state == .waiting || record.state == .progress)
-            job.add("status", isRunning ? "progress" : record.state == .progress ? "waiting" : record.state.rawValue)
+            let isUnfinished = record.state == .waiting || record.state == .progress
+            let isRunning = progress != nil && isUnfinished
+            // A mount that fetches nothing leaves it to one that does: nobody is to wait for it here.
+            let isLeft = fetchSettings == nil && isUnfinished
+            let state: FetchRecord.State = isLeft ? .error : record.state == .progress ? .waiting : record.state
+            job.add("status", isRunning ? "progress" : state.rawValue)
             let request = try? FetchRequest(record.request)
             job.add("url", request?.url)
             // Both may have been moved to where the user must not go.
@@ -105,7 +109,7 @@ extension AssetLibrary {
                 job.add("total", size)
             }
             job.add("asset", record.asset?.rawValue)
-            job.add("error", record.problem?.sentence)
+            job.add("error", isLeft ? "This mount fetches no URLs; one with -o fetch will." : record.problem?.sentence)
             job.add("error_code", record.problem?.code)
             job.add("errno", record.problem?.errno)
             job.add("created", record.created.description)
@@ -137,14 +141,15 @@ extension AssetLibrary {
     // MARK: Doing
 
     /// Fetches until there is nothing that waits.
-    func fetchAll() {
+    /// - Returns: after what time that is tried again where it failed; nil for when there is something new.
+    func fetchAll() -> Duration? {
         while !isClosing.isSet {
             do throws(LibraryError) {
                 let waiting = try read { try $0.waitingFetches(limit: 50) }
                 // Whoever has one under way lets others go first.
                 let isBusy = { (record: FetchRecord) in self.fetches.isBusy(record.uid) }
                 let ordered = waiting.filter { !isBusy($0) } + waiting.filter(isBusy)
-                guard let found = ordered.first(where: { fetches.begin($0.id, for: $0.uid) }) else { return }
+                guard let found = ordered.first(where: { fetches.begin($0.id, for: $0.uid) }) else { return nil }
                 defer { fetches.end(found.id) }
                 // It may have ended, or have been given up, since it was read.
                 guard let record = try read({ try $0.fetch(found.id) }),
@@ -152,10 +157,12 @@ extension AssetLibrary {
                 else { continue }
                 try fetch(record)
             } catch {
-                if !isClosing.isSet { log.error("What is to be fetched cannot be read or recorded: \(error)") }
-                return
+                if isClosing.isSet { return nil }
+                log.error("What is to be fetched cannot be read or recorded; it is tried again in a minute: \(error)")
+                return .seconds(60)
             }
         }
+        return nil
     }
 
     private func fetch(_ record: FetchRecord) throws(LibraryError) {

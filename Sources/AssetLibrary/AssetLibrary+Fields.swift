@@ -61,11 +61,12 @@ extension AssetLibrary {
             }
             let former = objection == nil ? try records.fieldValue(field, of: id) : nil
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
-            try refuseAttribute(of: node, growingBy: Int64(growth), records)
+            try refuseAttribute(of: node, growingBy: Int64(growth), by: uploader, records)
+            try refuseField(field, on: node, name, value, isValue: objection == nil, by: uploader.uid, records)
             if objection == nil {
-                try records.setFieldValue(field, of: node, to: value, as: name)
+                try records.setFieldValue(field, of: node, to: value, as: name, by: uploader.uid)
             } else {
-                try records.keepBytes(value, of: name, field, of: node)
+                try records.keepBytes(value, of: name, field, of: node, by: uploader.uid)
             }
             if objection == nil { try noteChange(of: id, field, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
@@ -137,31 +138,43 @@ extension Records {
 
     /// A value is listed under the names by which it was set since it was last set by the field's own, so that what copies attributes
     /// finds the names that it knows.
-    fileprivate func setFieldValue(_ field: Field, of node: NodeRecord, to value: [UInt8], as name: [UInt8]) throws {
+    fileprivate func setFieldValue(
+        _ field: Field,
+        of node: NodeRecord,
+        to value: [UInt8],
+        as name: [UInt8],
+        by uid: UInt32?
+    ) throws {
         let own = AttributeName.bytes(of: field)
         // What was set on a file before it came to show another's asset is replaced, too.
         for other in name == own ? AttributeName.names(of: field) : [own, name] {
             try deleteExtendedAttribute(other, of: node.id)
         }
         if let asset = node.asset {
-            return try setField(field, of: asset, to: value.text, as: AttributeName.alias(name, of: field))
+            return try setField(field, of: asset, to: value.text, as: AttributeName.alias(name, of: field), by: uid)
         }
-        try setExtendedAttribute(own, of: node.id, to: value)
-        if name != own { try setExtendedAttribute(name, of: node.id, to: value) }
+        try setExtendedAttribute(own, of: node.id, to: value, by: uid)
+        if name != own { try setExtendedAttribute(name, of: node.id, to: value, by: uid) }
     }
 
     /// Keeps what was set by a desktop's name and is no value of the field.
-    fileprivate func keepBytes(_ value: [UInt8], of name: [UInt8], _ field: Field, of node: NodeRecord) throws {
+    fileprivate func keepBytes(
+        _ value: [UInt8],
+        of name: [UInt8],
+        _ field: Field,
+        of node: NodeRecord,
+        by uid: UInt32
+    ) throws {
         if let asset = node.asset {
             try deleteExtendedAttribute(name, of: node.id)
-            let value = DesktopValue(name: name.text, value: value, isFieldValue: false)
+            let value = DesktopValue(name: name.text, value: value, isFieldValue: false, uid: uid)
             return try setDesktopValue(value, of: field, of: asset)
         }
         // Of a file that is no asset the field is what is said under its names: it goes with the value that this name had.
         if try extendedAttribute(name, of: node.id) != nil {
             _ = try removeFieldValue(field, of: node, by: name)
         }
-        try setExtendedAttribute(name, of: node.id, to: value)
+        try setExtendedAttribute(name, of: node.id, to: value, by: uid)
     }
 
     /// Removes what was set by a name of a field, and the field's value, unless another desktop's name has set that.
@@ -187,7 +200,7 @@ extension Records {
         }
         guard isOwn || setter == text else { return false }
         if !isOwn, let next = said.first(where: \.isFieldValue) {
-            try setFieldValue(field, of: node, to: next.value, as: Array(next.name.utf8))
+            try setFieldValue(field, of: node, to: next.value, as: Array(next.name.utf8), by: next.uid)
             return true
         }
         if let asset = node.asset { try deleteField(field, of: asset) }

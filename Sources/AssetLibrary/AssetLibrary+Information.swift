@@ -31,7 +31,7 @@ extension AssetLibrary {
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
         "info", "error", "status", "path", "trashed", "trashed_until", "md5_at_upload", "md5_now", "duplicates",
-        "rotation_since_upload", "job", "click_count", "download_count", "integrity", "store",
+        "rotation_since_upload", "job", "click_count", "download_count", "integrity", "store", "removed_folders",
     ])
 
     /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
@@ -54,7 +54,7 @@ extension AssetLibrary {
             if key == "info", id == .folders {
                 return String(decoding: try libraryInformation(disks, for: reader, records).bytes, as: UTF8.self)
             }
-            if key == "info", let information = try quotaInformation(of: id, records) {
+            if key == "info", let information = try quotaInformation(of: id, for: reader, records) {
                 return String(decoding: information.bytes, as: UTF8.self)
             }
             if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
@@ -68,19 +68,19 @@ extension AssetLibrary {
             if Self.foundKeys.contains(key) {
                 return try records.finding(named: key, of: assetID) ?? Self.found(key, ofNothing: node)
             }
-            let newest = try records.versions(of: assetID)
+            let present = try records.presentVersion(of: assetID)
             switch key {
             case "id": return "\(assetID)"
             case "uuid": return asset.uuidText
             case "filename": return try shownName(of: node, asset, for: reader, records)?.description
             case "original_filename": return String(decoding: asset.originalName, as: UTF8.self)
             case "created": return asset.created.description
-            case "uploaded": return newest.first?.created.description
+            case "uploaded": return present?.created.description
             case "updated": return node.changed.description
             case "user_id": return "\(asset.uid)"
-            case "sha256": return newest.first?.digest?.description
-            case "versions": return "\(newest.count)"
-            case "rotation_since_upload": return "\(newest.first?.rotation ?? 0)"
+            case "sha256": return present?.digest?.description
+            case "versions": return "\(try records.versionCount(of: assetID))"
+            case "rotation_since_upload": return "\(present?.rotation ?? 0)"
             case "click_count": return "\(try visits(of: assetID, records).clicks)"
             case "download_count": return "\(try visits(of: assetID, records).downloads)"
             case "status": return try records.status(of: asset)
@@ -91,8 +91,7 @@ extension AssetLibrary {
             case "path": return try path(of: id, asset, for: reader, records)
             case "trashed": return asset.trashed?.description
             case "trashed_until": return try records.trashed(assetID)?.until.description
-            case "duplicates":
-                return try duplicates(of: assetID, for: reader, records).map(String.init).joined(separator: ",")
+            case "removed_folders": return try removedFolders(of: id, assetID, for: reader, records)
             case "info":
                 return String(decoding: try information(of: node, asset, for: reader, records).bytes, as: UTF8.self)
             default: return nil
@@ -148,7 +147,7 @@ extension AssetLibrary {
         // Uploads that are still to be read for their verdicts.
         info.add("verdicts", Int64(waiting.withLock { $0.values.count { $0.failures == 0 } }))
         info.add("scrubbed", try records.scrub().finished?.description)
-        if let quotas = try quotas(of: .folders, records) { info.add("quotas", quotas) }
+        if let quotas = try quotas(of: .folders, for: reader, records) { info.add("quotas", quotas) }
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
         info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
         return info
@@ -209,23 +208,6 @@ extension AssetLibrary {
         return try shownTrashRecord(of: node.id, asset.id, for: reader, records).flatMap { try? EntryName($0.name) }
     }
 
-    /// The ids of other assets that have the same content and that somebody may read, at most a hundred.
-    private func duplicates(
-        of asset: AssetID,
-        for reader: Uploader,
-        _ records: Records
-    ) throws -> [Int64] {
-        guard let blob = try records.currentBlob(of: asset) else { return [] }
-        var found: Set<Int64> = []
-        try records.holders(of: blob) { holder in
-            if holder.asset != asset, try isListed(holder.node, for: reader, records) {
-                found.insert(holder.asset.rawValue)
-            }
-            return found.count < 100
-        }
-        return found.sorted()
-    }
-
     /// All that is known of an asset; docs/SEMANTICS.md has the shape.
     private func information(
         of node: NodeRecord,
@@ -233,7 +215,7 @@ extension AssetLibrary {
         for reader: Uploader,
         _ records: Records
     ) throws -> JSONObject {
-        let versions = try records.versions(of: asset.id)
+        let present = try records.presentVersion(of: asset.id)
         let findings = try records.findings(of: asset.id)
         let found = Dictionary(findings.map { ($0.name, $0.json) }, uniquingKeysWith: { $1 })
         var info = JSONObject()
@@ -246,13 +228,13 @@ extension AssetLibrary {
         info.add("trashed", asset.trashed?.description)
         info.add("original_filename", try? EntryName(asset.originalName))
         info.add("size", node.size)
-        info.add("sha256", versions.first?.digest?.description)
+        info.add("sha256", present?.digest?.description)
         info.add("created", asset.created.description)
-        info.add("uploaded", versions.first?.created.description)
+        info.add("uploaded", present?.created.description)
         info.add("updated", node.changed.description)
         info.add("user_id", Int64(asset.uid))
-        info.add("versions", Int64(versions.count))
-        info.add("rotation_since_upload", versions.first?.rotation)
+        info.add("versions", try records.versionCount(of: asset.id))
+        info.add("rotation_since_upload", present?.rotation)
         let visits = try visits(of: asset.id, records)
         info.add("click_count", visits.clicks)
         info.add("download_count", visits.downloads)

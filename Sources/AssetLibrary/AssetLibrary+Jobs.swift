@@ -57,16 +57,19 @@ extension AssetLibrary {
             guard let record = try records.extraction(of: asset), let known = try records.asset(asset) else {
                 return nil
             }
-            let isRunning = extraction.state.withLock { $0.running.contains(record.blob) }
+            let isRunning = extraction.isRunning(record.blob)
+            let unavailable = extraction.state.withLock { $0.unavailable?.reason }
+            // While no file can be looked into, nobody is to wait for it.
+            let isHeldUp = record.state == .waiting && !isRunning && unavailable != nil
             var job = JSONObject()
             job.add("token", Self.jobToken(of: asset))
             job.add("kind", "extraction")
             switch record.state {
-            case .waiting: job.add("status", isRunning ? "progress" : "waiting")
+            case .waiting: job.add("status", isHeldUp ? "error" : isRunning ? "progress" : "waiting")
             case .ready: job.add("status", "success")
             case .failed: job.add("status", "error")
             }
-            job.add("error", record.error)
+            job.add("error", isHeldUp ? unavailable : record.error)
             job.add("asset", asset.rawValue)
             let name = try records.nodes(showing: asset).first.flatMap { try records.anyEntry(of: $0)?.name }
             job.add("filename", try name ?? EntryName(known.originalName))

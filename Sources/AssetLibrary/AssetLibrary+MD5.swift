@@ -106,32 +106,43 @@ extension AssetLibrary {
         return try file.isSame(as: openBlob(digest, size: size)) ? bytes : nil
     }
 
-    /// Computes what is missing, a few blobs at a time, as long as no upload comes.
-    /// - Returns: whether all is done that can be.
-    func computeMD5s() -> Bool {
-        BackgroundThread.comeLast()
+    /// Computes what is missing when the mount is quiet, some blobs at a time.
+    func computeMD5s() {
         var last = BlobID(rawValue: 0)
-        while true {
-            let count = verdictCount
-            guard let some = try? read({ try $0.blobsWithoutMD5(after: last, limit: 64) }), !some.isEmpty else {
-                return true
+        var share = BackgroundShare()
+        while let some = try? read({ try $0.blobsWithoutMD5(after: last, limit: 64) }), let end = some.last?.0 {
+            guard activity.awaitTurn(&share, until: isClosing) else { return }
+            // What cannot be read now is tried again, and a request that asks for it hears why.
+            let files = some.compactMap { (id, digest, size) -> (BlobID, Digest, Int64, OpenFile)? in
+                guard let digest, let file = try? openBlob(digest, size: size) else { return nil }
+                return (id, digest, size, file)
             }
-            var computed: [(BlobID, [UInt8])] = []
-            for (id, digest, size) in some {
-                last = id
-                guard !isClosing.isSet else { return true }
-                let isCancelled = { self.isClosing.isSet || self.verdictCount != count }
-                // What cannot be read now is tried again, and whoever asks for it hears why.
-                guard let digest, let md5 = try? md5(of: digest, size: size, isCancelled: isCancelled)
-                else { continue }
-                computed.append((id, md5))
-                if verdictCount != count { break }
+            var done = 0
+            while done < files.count {
+                if done > 0, !activity.awaitTurn(&share, until: isClosing) { return }
+                let rest = files[done...]
+                let computed = IdleThread.run { () -> [[UInt8]?] in
+                    let end = ContinuousClock.now + Self.stepTime
+                    var computed: [[UInt8]?] = []
+                    for (_, _, size, file) in rest {
+                        computed.append(try? MD5.of(file, size: size) { isClosing.isSet })
+                        if .now > end { break }
+                    }
+                    return computed
+                }
+                // A program may have changed the file that was read, and another has its name now.
+                let valid = zip(rest, computed).filter { (file, md5) in
+                    md5 != nil && (try? file.3.isSame(as: openBlob(file.1, size: file.2))) == true
+                }
+                try? catalog.write { records in
+                    for ((id, _, _, _), md5) in valid { if let md5 { try records.setMD5(of: id, to: md5) } }
+                }
+                done += computed.count
             }
-            try? catalog.write { records in
-                for (id, md5) in computed { try records.setMD5(of: id, to: md5) }
-            }
-            // Somebody uploads: that comes first.
-            if verdictCount != count { return false }
+            last = end
         }
     }
+
+    /// How long background work goes on without a look whether the mount is still quiet.
+    private static let stepTime = Duration.milliseconds(20)
 }

@@ -63,6 +63,7 @@ extension AssetLibrary {
         }
         let uid = uploader.uid
         if source.isFile { try refuseName(newName, in: newParent, by: uid) }
+        try refuseUnread(source, as: newName, in: newParent, by: uploader)
         if collision == .exchange {
             guard let target else { throw .notFound }
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
@@ -104,7 +105,6 @@ extension AssetLibrary {
         }
         if source.isFolder {
             rulebook.forget()
-            usage.forget()
         } else {
             keepQuotas(around: source.id)
         }
@@ -236,7 +236,15 @@ extension AssetLibrary {
         }
         try records.addLinks(0, to: source.id, at: now)
 
-        if let target, target.isFolder { try records.countTrash(of: target.id, for: newParent) }
+        if source.isFolder, parent != newParent {
+            rulebook.forget()
+            try usage.move(source.id, from: parent, to: newParent, records, rulebook)
+        }
+        if let target, target.isFolder {
+            try records.recordRemoval(of: target.id, in: newParent)
+            try records.countTrash(of: target.id, for: newParent)
+            usage.noteRemoval(of: target.id, from: newParent)
+        }
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
         if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.

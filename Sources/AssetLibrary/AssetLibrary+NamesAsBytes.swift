@@ -4,8 +4,16 @@ internal import Catalog
 // Computed attributes as bytes: a name need not be text, and a path with another name in it leads nowhere.
 extension AssetLibrary {
     /// Reads a computed extended attribute as bytes; names and paths are as they are on the disk.
-    func computedBytes(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8]? {
+    func computedBytes(
+        _ key: String,
+        of id: NodeID,
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
+    ) throws(LibraryError) -> [UInt8]? {
         try settleIfQuick(id)
+        if key == Self.duplicatesKey {
+            return try duplicates(of: id, for: reader, isUnwanted: isUnwanted).map { Array($0.utf8) }
+        }
         if let path = try signedPath(key, of: id, for: reader) { return path }
         if let name = try nameBytes(key, of: id, for: reader) { return name }
         return try computed(key, of: id, for: reader).map { Array($0.utf8) }

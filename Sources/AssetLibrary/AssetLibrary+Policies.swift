@@ -44,28 +44,30 @@ extension AssetLibrary {
             let isThere = try records.policies(of: id).contains { $0.key == key.rawValue }
             if isThere, presence == .absent { throw LibraryError.attributeExists }
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
-            try records.setPolicy(key, of: id, to: text)
+            try refusePolicy(key, of: id, value, by: uploader.uid, records)
+            try records.setPolicy(key, of: id, to: text, by: uploader.uid)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
             try noteQuotas(key, records)
         }
     }
 
-    /// Counts again what folders hold, where what they may hold, or what of it may go, has changed.
+    /// Begins to count what folders hold with the first quota, and sums up again what of it may go where that has changed.
     private func noteQuotas(_ key: PolicyKey, _ records: Records) throws {
         switch key {
-        case .quota: try usage.restart(records)
-        case .versions, .preset: usage.forget()
+        case .quota: try usage.begin(records, rulebook)
+        case .versions, .preset: usage.forgetKept()
         default: break
         }
     }
 
     func removePolicy(_ key: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
         try write { records in
-            guard let key = PolicyKey(rawValue: key),
-                try records.policies(of: id).contains(where: { $0.key == key.rawValue })
-            else { throw LibraryError.noSuchAttribute }
+            guard let key = PolicyKey(rawValue: key) else { throw LibraryError.noSuchAttribute }
             if let node = try records.node(id) { try refuseUnlessEntitled(uploader, to: key, of: node, records) }
+            guard try records.policies(of: id).contains(where: { $0.key == key.rawValue }) else {
+                throw LibraryError.noSuchAttribute
+            }
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)

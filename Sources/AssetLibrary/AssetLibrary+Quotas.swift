@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+internal import Glibc
 internal import Logging
 
 // Room within quotas: what the trash and former contents take of one never stops an upload.
@@ -7,7 +8,7 @@ extension AssetLibrary {
     /// Whether an upload would make a folder hold more than it may.
     func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
         guard submission.growth > 0 else { return nil }
-        return try exceededQuota(of: submission.place.rules, records) { quota in
+        return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
             submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
         }
     }
@@ -15,6 +16,7 @@ extension AssetLibrary {
     /// The first quota of a folder, or one above it, that would be exceeded by what `growth` says it gains; nil for nothing.
     func exceededQuota(
         of rules: FolderRules,
+        for uploader: Uploader,
         _ records: Records,
         _ growth: (FolderRules.Quota) -> Int64?
     ) throws -> Refusal? {
@@ -23,38 +25,55 @@ extension AssetLibrary {
             guard let bytes = growth(quota) else { continue }
             let held = try usage.of(quota.folder, records, rulebook)
             let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
-            if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, records) }
+            if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, for: uploader, records) }
         }
         return nil
     }
 
-    /// What is said where a quota would be exceeded.
-    func quotaRefusal(_ quota: FolderRules.Quota, _ held: FolderUsage.Held, _ records: Records) throws -> Refusal {
-        .quota(quota.limit, of: try rulebook.of(quota.folder, records).path, held)
+    /// Returns what a user is told where a quota would be exceeded.
+    func quotaRefusal(
+        _ quota: FolderRules.Quota,
+        _ held: FolderUsage.Held,
+        for uploader: Uploader,
+        _ records: Records
+    ) throws -> Refusal {
+        let path = try rulebook.of(quota.folder, records).path
+        return .quota(quota.limit, of: path, try mayKnowUsage(of: quota, uploader, records) ? held : nil)
+    }
+
+    /// Returns whether a user is told what a folder with a quota holds: files in closed folders below, and in the trash, count, too.
+    private func mayKnowUsage(of quota: FolderRules.Quota, _ reader: Uploader, _ records: Records) throws -> Bool {
+        try reader.uid == 0 || reader.uid == getuid() || records.node(quota.folder)?.uid == reader.uid
     }
 
     /// Refuses attributes of a file or folder for which the quota has no room.
-    func refuseAttribute(of node: NodeRecord, growingBy bytes: Int64, _ records: Records) throws {
+    func refuseAttribute(
+        of node: NodeRecord,
+        growingBy bytes: Int64,
+        by uploader: Uploader,
+        _ records: Records
+    ) throws {
         guard bytes > 0, usage.isTracking else { return }
         var folder = node.isFolder ? node.id : try records.anyEntry(of: node.id)?.parent
         if folder == nil, let asset = node.asset { folder = try records.countingFolder(ofAsset: asset) }
         guard let folder else { return }
-        if let refusal = try exceededQuota(of: rulebook.of(folder, records), records, { _ in bytes }) {
+        if let refusal = try exceededQuota(of: rulebook.of(folder, records), for: uploader, records, { _ in bytes }) {
             throw LibraryError.refused(refusal)
         }
     }
 
     /// How many bytes that stay a file or folder brings to where it is moved.
     func movedBytes(_ node: NodeRecord, _ records: Records) throws -> Int64 {
-        let records = node.isFolder ? try records.usage(below: node.id) : try records.usage(of: node)
-        let brought = records.filter {
-            $0.kind == .alternatives || $0.kind == .attributes || node.isFolder && $0.kind == .files
+        if node.isFolder {
+            let total = try usage.total(below: node.id, records, rulebook)
+            return [.files, .alternatives, .attributes].reduce(0) { $0 + (total[$1] ?? 0) }
         }
-        return brought.reduce(node.isFolder ? 0 : node.size) { $0 + $1.bytes }
+        let brought = try records.usage(of: node).filter { $0.kind == .alternatives || $0.kind == .attributes }
+        return brought.reduce(node.size) { $0 + $1.bytes }
     }
 
-    /// Removes what is in the trash, and former contents, where a folder holds more than its quota: of either the oldest first,
-    /// then each asset's first content, and last what a program that saves may still want.
+    /// Removes what is in the trash, and former contents, where a folder holds more than its quota: of the user with the most first, as
+    /// `ReclaimPlan` has it, and last of each user what a program that saves may still want.
     func trimToQuotas(_ quotas: [FolderRules.Quota], _ records: Records) throws {
         guard usage.isTracking, !quotas.isEmpty else { return }
         for quota in quotas {
@@ -64,7 +83,7 @@ extension AssetLibrary {
             var missing = try trim(quota, by: excess, records)
             if missing > 0 {
                 // What was passed over may have come here since.
-                usage.setProgress(in: quota.folder, to: nil)
+                usage.forgetPlan(of: quota.folder)
                 missing = try trim(quota, by: missing, records)
             }
             if missing < excess { usage.noteTrimmed(quota.folder) }
@@ -75,58 +94,40 @@ extension AssetLibrary {
 
     private func trim(_ quota: FolderRules.Quota, by excess: Int64, _ records: Records) throws -> Int64 {
         var missing = excess
-        var progress = usage.progress(in: quota.folder)
+        var plan = try usage.takePlan(of: quota.folder) ?? planTrimming(quota, records)
+        defer { usage.keep(plan, of: quota.folder) }
+        while true {
+            let (some, isEnd) = try records.reclaimable(
+                after: &plan.position,
+                mounter: getuid(),
+                limit: Self.sweepBatch
+            )
+            plan.add(try some.filter { try counts($0, for: quota, records) })
+            if isEnd { break }
+        }
         let recent = clock.now.advanced(by: .zero - rulebook.saving)
-        try trimTrash(quota, &missing, after: &progress.trash, before: recent, records)
-        try trimVersions(quota, &missing, after: &progress.versions, areOriginals: false, records)
-        try trimVersions(quota, &missing, after: &progress.originals, areOriginals: true, records)
-        var last = progress.trash
-        try trimTrash(quota, &missing, after: &last, before: Timestamp(rawValue: .max), records)
-        usage.setProgress(in: quota.folder, to: progress)
+        while missing > 0, let (item, _) = plan.next(before: recent, orRecent: true) {
+            plan.drop(item)
+            guard try counts(item, for: quota, records), let purged = try remove(item, records) else { continue }
+            missing -= item.bytes
+            for path in purged { log.notice("Removed \(path) from the trash for good, to make room within a quota.") }
+        }
         return missing
     }
 
-    private func trimTrash(
-        _ quota: FolderRules.Quota,
-        _ missing: inout Int64,
-        after last: inout (trashed: Timestamp, asset: AssetID)?,
-        before end: Timestamp,
-        _ records: Records
-    ) throws {
-        while missing > 0 {
-            let some = try records.trash(after: last, before: end, limit: Self.sweepBatch)
-            for (record, bytes) in some where missing > 0 {
-                last = (record.trashed, record.asset)
-                guard bytes > 0, try counts(record.asset, for: quota, records) else { continue }
-                try records.deleteWithItsOwn(record.asset)
-                try records.append(.purged, of: record.asset, at: record.path)
-                log.notice("Removed \(record.path) from the trash for good, to make room within a quota.")
-                missing -= bytes
-            }
-            if some.count < Self.sweepBatch { return }
-        }
+    /// Counts what may go of a folder and all below it, by user.
+    private func planTrimming(_ quota: FolderRules.Quota, _ records: Records) throws -> ReclaimPlan {
+        var plan = ReclaimPlan(\.bytes)
+        plan.position = try records.reclaimableEnd()
+        let all = try records.reclaimable(below: quota.folder, mounter: getuid())
+        let counting = try all.filter { try counts($0, for: quota, records) }
+        plan.add(counting.sorted { ($0.since, $0.asset.rawValue) < ($1.since, $1.asset.rawValue) })
+        return plan
     }
 
-    private func trimVersions(
-        _ quota: FolderRules.Quota,
-        _ missing: inout Int64,
-        after last: inout FormerVersionRecord?,
-        areOriginals: Bool,
-        _ records: Records
-    ) throws {
-        while missing > 0 {
-            let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
-            for version in some where missing > 0 {
-                last = version
-                guard version.bytes > 0, version.isOriginal == areOriginals,
-                    try counts(version.asset, for: quota, areVersions: true, records),
-                    try records.trashed(version.asset) == nil
-                else { continue }
-                try records.deleteFormerVersion(version.id, of: version.asset)
-                missing -= version.bytes
-            }
-            if some.count < Self.sweepBatch { return }
-        }
+    /// Whether something counts for a quota, and may go to make room in it.
+    private func counts(_ item: ReclaimableRecord, for quota: FolderRules.Quota, _ records: Records) throws -> Bool {
+        try counts(item.asset, for: quota, areVersions: item.kind != .trash, records)
     }
 
     /// Whether what an asset has counts for a quota; of former contents only those that may go.
@@ -160,7 +161,7 @@ extension AssetLibrary {
     func keepAllQuotas() throws(LibraryError) {
         guard usage.isTracking else { return }
         try keepQuotas { records in
-            try usage.counted.compactMap { folder in
+            try usage.asked.compactMap { folder in
                 try rulebook.of(folder, records).quotas.first { $0.folder == folder }
             }
         }
@@ -193,16 +194,18 @@ extension AssetLibrary {
         return isKept ? 0 : replaced
     }
 
-    /// What the folders with a quota hold that a folder is in, itself among them; nil where there is none.
-    func quotas(of folder: NodeID, _ records: Records) throws -> [JSONObject]? {
+    /// Returns the quotas that hold in a folder, its own among them, and to those who may know it how much of each is used; nil where
+    /// there is none.
+    func quotas(of folder: NodeID, for reader: Uploader, _ records: Records) throws -> [JSONObject]? {
         guard usage.isTracking else { return nil }
         let quotas = try rulebook.of(folder, records).quotas
         if quotas.isEmpty { return nil }
         return try quotas.map { quota in
-            let held = try usage.of(quota.folder, records, rulebook)
             var object = JSONObject()
             object.add("folder", "/" + (try rulebook.of(quota.folder, records).path))
             object.add("limit", quota.limit.bytes)
+            guard try mayKnowUsage(of: quota, reader, records) else { return object }
+            let held = try usage.of(quota.folder, records, rulebook)
             object.add("held", held.total)
             for kind in UsageKind.allCases { object.add(kind.key, held.bytes[kind] ?? 0) }
             return object
@@ -210,10 +213,10 @@ extension AssetLibrary {
     }
 
     /// The value of `user.asset.info` of a folder; nil for what is none, or has no quota.
-    func quotaInformation(of id: NodeID, _ records: Records) throws -> JSONObject? {
-        guard usage.isTracking, try records.node(id)?.isFolder == true, let quotas = try quotas(of: id, records) else {
-            return nil
-        }
+    func quotaInformation(of id: NodeID, for reader: Uploader, _ records: Records) throws -> JSONObject? {
+        guard usage.isTracking, try records.node(id)?.isFolder == true,
+            let quotas = try quotas(of: id, for: reader, records)
+        else { return nil }
         var information = JSONObject()
         information.add("quotas", quotas)
         return information
@@ -234,8 +237,17 @@ extension UsageKind {
 }
 
 extension Refusal {
-    static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held) -> Refusal {
+    /// `held` is nil for a user who is not told what the folder holds.
+    static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held?) -> Refusal {
         let folder = path.isEmpty ? "The library" : "The folder “\(path)”"
+        guard let held else {
+            let owner = path.isEmpty ? "the user who has mounted it" : "its owner"
+            return Refusal(
+                kind: .quota,
+                sentence:
+                    "\(folder) may hold \(limit) and has no room for this; remove files of yours, or ask \(owner) for more room."
+            )
+        }
         func bytes(_ kind: UsageKind) -> Int64 { held.bytes[kind] ?? 0 }
         var parts = ["files \(bytes(.files))"]
         if bytes(.alternatives) > 0 { parts.append("alternative files \(bytes(.alternatives))") }

@@ -53,10 +53,12 @@ extension AssetLibrary {
     public func resources(
         after id: AssetID,
         limit: Int,
-        for reader: Uploader
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [AssetID] {
         var (found, last): ([AssetID], AssetID) = ([], id)
         while found.count < limit {
+            try checkWanted(isUnwanted)
             let some = try read { try $0.listedAssets(after: last, limit: limit) }
             for asset in some {
                 // Root may read all, and a name that leads nowhere does no harm.
@@ -226,8 +228,8 @@ extension AssetLibrary {
         try records.updateAttributes(of: node)
         for name in try records.extendedAttributeNames(of: former.id)
         where !name.elementsEqual(KernelAttributes.capability.utf8) {
-            guard let value = try records.extendedAttribute(name, of: former.id) else { continue }
-            try records.setExtendedAttribute(name, of: node.id, to: value)
+            guard let (value, uid) = try records.sharedAttribute(name, of: former.id) else { continue }
+            try records.setExtendedAttribute(name, of: node.id, to: value, by: uid)
             kernelAttributes.add(String(decoding: name, as: UTF8.self), node.id)
         }
         let rights = try rulebook.rights(of: former, records)
@@ -240,18 +242,47 @@ extension AssetLibrary {
 
     // MARK: Former contents
 
-    /// Former contents of an asset that a user could read when they stood, the newest first.
-    public func formerVersions(of id: AssetID, for reader: Uploader) throws(LibraryError) -> [VersionRecord] {
-        try read { records in
-            let versions = try records.versions(of: id).dropFirst().filter { reader.couldRead($0) }
-            guard !versions.allSatisfy(reader.knewName) else { return versions }
-            // A name in a closed folder is told to nobody who could not go there.
-            let shown = try records.nodes(showing: id).first.flatMap { try shownEntry(of: $0, for: reader, records) }
-            return versions.map { version in
-                var version = version
-                if !reader.knewName(of: version) { version.name = shown?.name.bytes ?? [] }
-                return version
-            }
+    /// The next former contents of an asset, behind a number, that a user could read when they stood.
+    public func formerVersions(
+        of id: AssetID,
+        after number: Int64,
+        for reader: Uploader
+    ) throws(LibraryError) -> [VersionRecord] {
+        var last = number
+        while true {
+            let page = try read { try $0.formerVersions(of: id, after: last, limit: Self.longReadPage) }
+            let readable = try named(page.filter { reader.couldRead($0) }, of: id, for: reader)
+            guard readable.isEmpty, page.count == Self.longReadPage, let end = page.last else { return readable }
+            last = end.number
+        }
+    }
+
+    /// A former content by its number; nil where there is none, or a user could not read it when it stood.
+    public func formerVersion(
+        _ number: Int64,
+        of id: AssetID,
+        for reader: Uploader
+    ) throws(LibraryError) -> VersionRecord? {
+        let found = try read { try $0.formerVersions(of: id, after: number - 1, limit: 1) }.filter {
+            $0.number == number && reader.couldRead($0)
+        }
+        return try named(found, of: id, for: reader).first
+    }
+
+    /// Returns versions under the names that a user is told: one in a closed folder is for nobody who could not go there.
+    private func named(
+        _ versions: [VersionRecord],
+        of id: AssetID,
+        for reader: Uploader
+    ) throws(LibraryError) -> [VersionRecord] {
+        guard !versions.allSatisfy(reader.knewName) else { return versions }
+        let shown = try read { records in
+            try records.nodes(showing: id).first.flatMap { try shownEntry(of: $0, for: reader, records) }
+        }
+        return versions.map { version in
+            var version = version
+            if !reader.knewName(of: version) { version.name = shown?.name.bytes ?? [] }
+            return version
         }
     }
 

@@ -125,7 +125,7 @@ extension AssetLibrary {
             guard let asset = try records.node(node.id)?.asset else { return nil }
             let isKnown = try records.extraction(of: asset)?.state == .ready
             return (
-                try records.versions(of: asset).first?.rotation ?? 0,
+                try records.presentVersion(of: asset)?.rotation ?? 0,
                 isKnown ? try records.finding(named: "mime_type", of: asset) : nil,
                 try records.finding(named: "orientation", of: asset).flatMap { Int64($0) },
                 try records.hasTag("xmp.Orientation", asset)

@@ -12,8 +12,8 @@ internal import SystemPackage
 extension AssetLibrary {
     /// Between two records of how far it has come: a crash costs no more than to read that again.
     private static let recordingPause = Duration.seconds(10)
-    /// What a mount does first is what it was made for.
-    private static let quietStart = Duration.seconds(10)
+    /// How old a library must be before its first pass: what has just been written is what it was.
+    private static let firstAge = Duration.seconds(6 * 3600)
     private static let batch = 64
 
     func startScrub() {
@@ -46,16 +46,14 @@ extension AssetLibrary {
     /// Goes on with the pass under way, or begins one that is due.
     /// - Returns: when to look again, if nobody asks before.
     private func scrubWhatIsDue() -> Duration? {
-        BackgroundThread.comeLast()
         do throws(LibraryError) {
             while !isClosing.isSet {
                 let (record, isRequested) = scrub.state.withLock { ($0.record, $0.isRequested) }
-                guard isRequested || scrub.opened.duration(to: .now) > Self.quietStart else { return Self.quietStart }
-                if !isRequested, record.began == nil {
-                    guard let period = scrub.period else { return nil }
-                    let due = record.finished.map { period.added(to: $0) } ?? clock.now
+                let isUnderWay = record.began != nil
+                if !isRequested, !isUnderWay {
+                    guard let due = scrubDue() else { return nil }
                     // The machine's clock may be set meanwhile.
-                    if due > clock.now { return .seconds(3600) }
+                    if due > clock.now { return .seconds(600) }
                 }
                 if isRequested || record.began == nil {
                     var new = ScrubRecord()
@@ -75,6 +73,13 @@ extension AssetLibrary {
         return nil
     }
 
+    /// When the next pass is due if no user asks for one: some hours after the library was made, or a period after the last; nil for never.
+    func scrubDue() -> Timestamp? {
+        guard let period = scrub.period else { return nil }
+        let finished = scrub.state.withLock { $0.record.finished }
+        return finished.map { period.added(to: $0) } ?? layout.made.advanced(by: Self.firstAge)
+    }
+
     private func setScrub(_ record: ScrubRecord, _ body: (inout Scrub.State) -> Void = { _ in }) throws(LibraryError) {
         try write { try $0.setScrub(record) }
         scrub.state.withLock { state in
@@ -86,7 +91,7 @@ extension AssetLibrary {
     /// Until all contents have been read, the mount ends, or somebody asks for another pass.
     private func runPass() throws(LibraryError) {
         var record = scrub.state.withLock { $0.record }
-        var (recorded, pause) = (ContinuousClock.now, Pause())
+        var (recorded, pause, share) = (ContinuousClock.now, Pause(), BackgroundShare())
         while true {
             let position = record.position
             let blobs = try read { try $0.blobs(after: position, limit: Self.batch) }.filter {
@@ -94,7 +99,11 @@ extension AssetLibrary {
             }
             for blob in blobs {
                 guard let digest = blob.digest else { continue }
-                let finding = inspect(digest, size: blob.size, &pause)
+                if !isScrubRequested {
+                    pause.take(until: isClosing)
+                    _ = activity.awaitTurn(&share, until: isClosing)
+                }
+                let finding = inspect(digest, size: blob.size, &share)
                 if isClosing.isSet || scrub.state.withLock({ $0.isRequested }) { return try setScrub(record) }
                 try note(finding, of: blob.id, digest, size: blob.size)
                 record.position = blob.id
@@ -135,8 +144,8 @@ extension AssetLibrary {
         case postponed
     }
 
-    /// Reads a content.
-    func inspect(_ digest: Digest, size: Int64, _ pause: inout Pause) -> Finding {
+    /// Reads a content from the disk, past what the page cache has of it.
+    func inspect(_ digest: Digest, size: Int64, _ share: inout BackgroundShare) -> Finding {
         func open() throws(BlobStoreError) -> OpenFile { try openBlob(digest, size: size, evenIfDamaged: true) }
         var read: OpenFile?
         do throws(BlobStoreError) {
@@ -144,13 +153,7 @@ extension AssetLibrary {
             for _ in 0..<3 {
                 let file = try open()
                 read = file
-                file.forgetCachedPages()
-                defer { file.forgetCachedPages() }
-                let found = try Digest(reading: file, size: size) {
-                    let isHurried = scrub.state.withLock { $0.isHurried || $0.isRequested }
-                    if !isHurried { pause.take(until: isClosing) }
-                    return isClosing.isSet
-                }
+                let found = try digestOnDisk(of: file, size: size, &share)
                 guard try file.isSame(as: open()) else { continue }
                 return found == digest ? .sound : .damaged("Its bytes have the SHA-256 \(found).", file)
             }
@@ -170,6 +173,29 @@ extension AssetLibrary {
         }
     }
 
+    /// The SHA-256 of what the disk has of a file: at once where a user waits for it, else when the mount is quiet.
+    private func digestOnDisk(
+        of file: OpenFile,
+        size: Int64,
+        _ share: inout BackgroundShare
+    ) throws(BlobStoreError) -> Digest {
+        if isScrubRequested { return try Digest(readingFromDisk: file, size: size) { isClosing.isSet } }
+        let before = share
+        let (result, after) = IdleThread.run { () -> (Result<Digest, BlobStoreError>, BackgroundShare) in
+            var (pause, share) = (Pause(), before)
+            let result = Result { () throws(BlobStoreError) in
+                try Digest(readingFromDisk: file, size: size) {
+                    guard !isScrubRequested else { return isClosing.isSet }
+                    pause.take(until: isClosing)
+                    return !activity.awaitTurn(&share, until: isClosing)
+                }
+            }
+            return (result, share)
+        }
+        share = after
+        return try result.get()
+    }
+
     /// What says that bytes are lost: EIO; EBADMSG and EUCLEAN of filesystems that know.
     private static let errorsOfDisks: [Errno] = [.ioError, .badMessage, Errno(rawValue: 117)]
 
@@ -183,8 +209,8 @@ extension AssetLibrary {
             try noteHealing(of: digest)
         case .damaged:
             // Read once more, because the memory that it came through may have been at fault.
-            var pause = Pause()
-            guard case .damaged(let reason, let file) = inspect(digest, size: size, &pause) else { return }
+            var share = BackgroundShare()
+            guard case .damaged(let reason, let file) = inspect(digest, size: size, &share) else { return }
             // No upload heals it from here on; one may have.
             guard collection.beginRemoval(of: [digest]) == [digest] else { return }
             defer { collection.endRemoval(of: [digest]) }
@@ -310,7 +336,6 @@ final class Scrub: Sendable {
     let worker = Worker()
     /// From the end of one to the beginning of the next; nil for only when somebody asks.
     let period: Period?
-    let opened = ContinuousClock.now
 
     init(every period: Period?) { self.period = period }
 }

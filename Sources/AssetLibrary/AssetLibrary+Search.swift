@@ -23,14 +23,21 @@ extension AssetLibrary {
     public func search(
         _ query: SearchQuery,
         in scope: SearchScope,
-        only asset: AssetID? = nil
+        only asset: AssetID? = nil,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [AssetID] {
         try mendingSearchIndex { () throws(LibraryError) in
-            try updateSearchIndex(until: .now + Self.searchPatience)
+            try updateSearchIndex(until: .now + Self.searchPatience, isUnwanted: isUnwanted)
+            try checkWanted(isUnwanted)
             guard let index = searching.index else {
                 throw .unsupported("There is no index to search in; the log says why.")
             }
-            do { return try index.find(query, in: scope, only: asset) } catch { throw LibraryError(error) }
+            do {
+                return try index.find(query, in: scope, only: asset, isUnwanted: isUnwanted)
+            } catch {
+                try checkWanted(isUnwanted)
+                throw LibraryError(error)
+            }
         }
     }
 
@@ -54,22 +61,24 @@ extension AssetLibrary {
 
     /// What a query means at the moment, to somebody.
     /// - Throws: `.invalid` for a folder that is not there.
-    public func scope(of query: SearchQuery, for reader: Uploader) throws(LibraryError) -> SearchScope {
-        try read { records in
-            var scope = SearchScope(uid: reader.uid, now: clock.now)
-            for leaf in query.leaves {
-                switch leaf {
-                case .folder(let path):
-                    guard let folder = try folder(path, for: reader, records) else {
-                        throw LibraryError.invalid("in: there is no folder “\(path)”.")
-                    }
-                    scope.folders[path] = try folders(below: folder, for: reader, records)
-                case .digest(let digest): scope.blobs[digest] = try records.blob(digest)
-                default: break
+    public func scope(
+        of query: SearchQuery,
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
+    ) throws(LibraryError) -> SearchScope {
+        var scope = SearchScope(uid: reader.uid, now: clock.now)
+        for leaf in query.leaves {
+            switch leaf {
+            case .folder(let path):
+                guard let folder = try read({ try folder(path, for: reader, $0) }) else {
+                    throw LibraryError.invalid("in: there is no folder “\(path)”.")
                 }
+                scope.folders[path] = try folders(below: folder, for: reader, isUnwanted: isUnwanted)
+            case .digest(let digest): scope.blobs[digest] = try read { try $0.blob(digest) }
+            default: break
             }
-            return scope
         }
+        return scope
     }
 
     private func folder(_ path: String, for reader: Uploader, _ records: Records) throws -> NodeID? {
@@ -112,22 +121,31 @@ extension AssetLibrary {
 
     /// How many changes are taken up in one step.
     private static let searchStep = 2000
+    private static let quietSearchStep = 500
     /// How many assets are looked at in one step of the catalog, so that nobody waits long behind it.
     private static let searchBatch = 32
     /// How long somebody who searches waits for what has changed to be in the index.
     private static let searchPatience = Duration.seconds(2)
 
-    /// Brings into the index what has changed before the call; with a deadline, as much of it as there is time for.
-    func updateSearchIndex(until deadline: ContinuousClock.Instant? = nil) throws(LibraryError) {
+    /// Brings into the index what has changed before the call; with a deadline, as much of it as there is time for; and where only a
+    /// quiet mount is to do it, in small steps.
+    private func updateSearchIndex(
+        until deadline: ContinuousClock.Instant? = nil,
+        whenQuiet isBackground: Bool = false,
+        isUnwanted: () -> Bool = { false }
+    ) throws(LibraryError) {
+        var share = BackgroundShare()
         guard let target = try read({ try $0.lastSearchChange() }) else { return }
         while !isClosing.isSet {
             guard let first = try read({ try $0.firstSearchChange() }), first <= target else { return }
+            if isUnwanted() { return }
             if let deadline, deadline < .now { return }
+            if isBackground, !activity.awaitTurn(&share, until: isClosing) { return }
             do {
                 // Not where it would take what is kept for the catalog.
                 guard try space.measureLeft(behind: 0) > 0 else { return }
                 let isMine = try searching.turn.withLockIfAvailable { _ in
-                    try takeSearchStep()
+                    try takeSearchStep(isBackground ? Self.quietSearchStep : Self.searchStep)
                     return true
                 }
                 if isMine == nil { _ = usleep(1000) }
@@ -138,9 +156,9 @@ extension AssetLibrary {
     }
 
     /// Called with `turn` held.
-    private func takeSearchStep() throws {
+    private func takeSearchStep(_ limit: Int) throws {
         guard let index = searching.index,
-            let (assets, last) = try read({ try $0.searchChanges(limit: Self.searchStep) })
+            let (assets, last) = try read({ try $0.searchChanges(limit: limit) })
         else { return }
         var changes: [(asset: AssetID, document: SearchDocument?)] = []
         var rest = assets[...]
@@ -181,11 +199,9 @@ extension AssetLibrary {
 
     /// The same when uploads have been quiet for a moment.
     func updateSearchIndexInBackground() {
-        // This thread alone: uploads and readers come first.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
         do throws(LibraryError) {
             guard searching.index != nil else { return }
-            try mendingSearchIndex { () throws(LibraryError) in try updateSearchIndex() }
+            try mendingSearchIndex { () throws(LibraryError) in try updateSearchIndex(whenQuiet: true) }
         } catch {
             if !isClosing.isSet { log.error("What has changed could not be brought into the index: \(error)") }
         }

@@ -48,20 +48,4 @@ extension AssetLibrary {
         }
         return try mayRead(id, reader, records)
     }
-
-    /// Returns a folder and those below it, as far as a user may go.
-    func folders(below root: NodeID, for reader: Uploader, _ records: Records) throws -> [NodeID] {
-        guard reader.uid != 0 else { return try records.folders(below: root) }
-        var closed: Set<NodeID> = []
-        return try records.foldersWithModes(below: root).compactMap { folder in
-            // Parents come first. What is open to all need not be looked up.
-            let isOpen =
-                folder.mode & 0o111 == 0o111 && !kernelAttributes.mayHave(KernelAttributes.accessList, folder.id)
-            let isClosed =
-                try folder.parent.map(closed.contains) ?? false
-                || !isOpen && !allows(1, to: reader, on: folder.id, records)
-            if isClosed { closed.insert(folder.id) }
-            return isClosed ? nil : folder.id
-        }
-    }
 }

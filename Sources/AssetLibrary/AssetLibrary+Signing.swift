@@ -56,18 +56,39 @@ extension AssetLibrary {
                 return (id.rawValue, [])
             }
         }
-        let capability = Capability(kind, subject, expires: end.rawValue / 1_000_000_000)
+        let capability = Capability(kind, subject, expires: end.rawValue / 1_000_000_000, signer: reader.uid)
         let signature = MessageCode.of(capability.text, key: try currentSigningKey())
         return Array("signed/\(capability.token(signature: signature))/".utf8) + name
     }
 
-    /// What a token lets its holder do.
-    /// - Throws: `.unsigned`, `.forged` or `.ended`.
+    /// Returns what a token lets its holder do.
+    /// - Throws: `.unsigned`, `.forged` or `.ended`; `.forged` too where the signer may not sign it any more, and where the token is
+    ///   one of a former assetfs, of which nobody knows the signer.
     public func capability(_ token: String) throws(LibraryError) -> Capability {
+        if Capability.isFormer(token) { throw .forged }
         guard let (capability, signature) = Capability.parse(token), let signature else { throw .unsigned }
         guard MessageCode.isRight(signature, of: capability.text, key: try currentSigningKey()) else { throw .forged }
         guard capability.end > clock.now else { throw .ended(capability.end) }
+        guard try maySign(capability) else { throw .forged }
         return capability
+    }
+
+    /// Returns whether the signer of a path is root, the user who has mounted, or still the owner of the file or folder.
+    ///
+    /// A file or folder that is gone is not looked for here.
+    private func maySign(_ capability: Capability) throws(LibraryError) -> Bool {
+        let signer = capability.signer
+        if signer == 0 || signer == getuid() { return true }
+        return try read { records in
+            let node: NodeRecord?
+            switch capability.kind {
+            case .read:
+                let file = try records.nodes(showing: AssetID(rawValue: capability.subject)).first
+                node = try file.flatMap { try records.node($0) }
+            case .upload: node = try records.node(NodeID(rawValue: capability.subject))
+            }
+            return node.map { $0.uid == signer } ?? true
+        }
     }
 
     /// Ends all signed paths.
@@ -116,22 +137,24 @@ extension AssetLibrary {
     /// Makes a file that gets its name in a folder when it is complete, or the next free one with a number: who puts files into the folder
     /// by a signed path changes nothing that is there, and learns of nothing.
     ///
-    /// Until then it is its maker's, and from then on the folder's owner's. Under a temporary name it has to be given another by
-    /// `nameDropped`; it is kept until `letGo` is called, and then as long as it is open.
+    /// Until then it is its maker's, and from then on the folder's owner's. Under a temporary name, or one that mkstemp(3) may have made
+    /// where `isOfMkstemp` says that the file is made so, it has to be given another by `nameDropped`; it is kept until `letGo` is called, and then as long as it is open.
     public func makeDropped(
         _ name: EntryName,
+        isOfMkstemp: Bool = false,
         in folder: NodeID,
         mode: UInt32,
         umask: UInt32,
         by uploader: Uploader
-    ) throws(LibraryError) -> (NodeRecord, OpenNode) {
+    ) throws(LibraryError) -> (file: NodeRecord, node: OpenNode, isTemporary: Bool) {
         try refuseName(name, in: folder, by: uploader.uid)
         try space.take(4096)
         let nameClass = try read { try rulebook.nameClass(of: name, in: folder, $0) }
         guard nameClass != .junk else {
             throw .notPermitted("“\(name)” is the name of what an operating system leaves in folders.")
         }
-        let isFinal = nameClass == .final
+        // With the file made as mkstemp(3) does it, six letters behind a dot are its, and no person's word.
+        let isFinal = nameClass == .final && !(isOfMkstemp && NameClass(ofFile: name, isStrict: true) == .temporary)
         let (made, node) = try makeNameless(in: folder, mode: mode, umask: umask, by: uploader)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
@@ -146,7 +169,7 @@ extension AssetLibrary {
             letGo(made.id)
             throw error
         }
-        return (made, node)
+        return (made, node, !isFinal)
     }
 
     /// Makes a file that has no name in a folder, and of which there is no verdict until it is to have one.

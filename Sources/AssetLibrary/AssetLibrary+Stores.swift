@@ -103,7 +103,7 @@ extension AssetLibrary {
     /// - Returns: when to look again, if nobody asks before.
     func moveWhatIsDue() -> Duration? {
         guard blobs.hasAlternates else { return nil }
-        BackgroundThread.comeLast()
+        var share = BackgroundShare()
         do throws(LibraryError) {
             let pause = blobs.absentStores.isEmpty ? Self.lookPause : Self.attachPause
             if mover.isDue(pause) {
@@ -112,8 +112,12 @@ extension AssetLibrary {
                     log.notice("The store “\(store.name)” (\(store.path)) is there again.")
                 }
             }
-            while !isClosing.isSet,
-                let move = try read({ try $0.dueMove(by: .now, notBetween: blobs.absentStores) })
+            func next() throws(LibraryError) -> MoveRecord? {
+                try read { try $0.dueMove(by: .now, notBetween: blobs.absentStores) }
+            }
+            // Read again after the wait: it may be another by then.
+            while !isClosing.isSet, try next() != nil, activity.awaitTurn(&share, until: isClosing),
+                let move = try next()
             {
                 do throws(LibraryError) {
                     try carryOut(move)
@@ -169,12 +173,16 @@ extension AssetLibrary {
         do throws(BlobStoreError) {
             let file = try openBlob(digest, size: move.size)
             source = file
-            copy = try blobs.stage(file, as: digest, size: move.size, in: target) { isClosing.isSet }
+            copy = try IdleThread.run { () -> Result<BlobStore.Copy, BlobStoreError> in
+                Result { () throws(BlobStoreError) in
+                    try blobs.stage(file, as: digest, size: move.size, in: target) { isClosing.isSet }
+                }
+            }.get()
         } catch {
             guard case .corrupt = error, let source else { throw LibraryError(error) }
             // A program may have changed the file that was read, and another has its name now.
-            var pause = Pause()
-            let finding = inspect(digest, size: move.size, &pause)
+            var share = BackgroundShare()
+            let finding = inspect(digest, size: move.size, &share)
             switch finding {
             case .postponed: return try postpone(move)
             case .sound where (try? source.isSame(as: openBlob(digest, size: move.size))) != true:

@@ -25,6 +25,7 @@ extension AssetLibrary {
             try forgetLostNodes()
             let since = Timestamp.now.advanced(by: .zero - Self.youth)
             while try collect(unusedSince: since) > 0, !isClosing.isSet {}
+            forgetReclaimPlan()
             if sweep.beginRetirement(at: clock.now) {
                 try retireFormerVersions()
                 try forgetOldFetches()
@@ -101,7 +102,7 @@ extension AssetLibrary {
     }
 
     /// What an asset's folder says of former contents; nil for what is in the trash, which goes as a whole.
-    private func retention(of asset: AssetID, _ records: Records) throws -> VersionRetention? {
+    func retention(of asset: AssetID, _ records: Records) throws -> VersionRetention? {
         guard let node = try records.nodes(showing: asset).first, let folder = try records.anyEntry(of: node)?.parent
         else { return nil }
         return try rulebook.of(folder, records).policy.versions
@@ -141,7 +142,7 @@ extension AssetLibrary {
 
     // MARK: Room
 
-    /// Makes room for an upload that there is no room for: the trash goes first, and then former contents, the oldest first.
+    /// Makes room for an upload that there is no room for, as `ReclaimPlan` has it.
     ///
     /// Called on the thread of a request, which waits until that is done.
     /// - Returns: whether there may be room now.
@@ -150,7 +151,7 @@ extension AssetLibrary {
         guard let reclaimable = try? read({ try $0.reclaimableBytes() }), reclaimable > 0,
             let left = try? space.measureLeft(behind: count), left + reclaimable >= 0
         else { return false }
-        let end = ContinuousClock.now + .seconds(10)
+        let end = ContinuousClock.now + rulebook.saving + .seconds(10)
         let turn = sweep.askForRoom(count)
         roomMaker.wake()
         while !sweep.hasMadeRoom(since: turn) {
@@ -168,14 +169,14 @@ extension AssetLibrary {
         do throws(LibraryError) {
             // What is to become free by what has been removed: a file that was in the trash goes when the kernel forgets it.
             var promised: Int64 = 0
+            let end = ContinuousClock.now + rulebook.saving + .seconds(1)
             for round in 1...20 {
                 let missing = try missingRoom(for: count)
                 guard missing > 0, !isClosing.isSet else { break }
                 if missing > promised {
-                    let trash = try removeTrash(of: missing - promised)
-                    let former = try removeFormerVersions(of: missing - promised - trash.bytes)
-                    removed += trash.count + former.count
-                    promised += trash.bytes + former.bytes
+                    let reclaimed = try reclaim(missing - promised, for: count, waitingUntil: end)
+                    removed += reclaimed.count
+                    promised += reclaimed.bytes
                     if promised == 0 {
                         // The kernel forgets a file a moment after its last name is removed.
                         for _ in 0..<20 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }
@@ -198,58 +199,9 @@ extension AssetLibrary {
     }
 
     /// How many bytes have to become free; none where there is room.
-    private func missingRoom(for count: Int64) throws(LibraryError) -> Int64 {
+    func missingRoom(for count: Int64) throws(LibraryError) -> Int64 {
         while try collect(unusedSince: .now) > 0 {}
         return try max(0, 0 - space.measureLeft(behind: count))
-    }
-
-    /// Removes what has been in the trash for longest, until that is so many bytes; not what a program that saves may still want.
-    private func removeTrash(of bytes: Int64) throws(LibraryError) -> (count: Int, bytes: Int64) {
-        let recent = clock.now.advanced(by: .zero - rulebook.saving)
-        let removed = try write { records in
-            var (removed, freed): ([TrashRecord], Int64) = ([], 0)
-            for record in try records.oldestTrash(before: recent, limit: Self.sweepBatch) where freed < bytes {
-                freed += try records.ownBytes(of: record.asset)
-                try records.deleteWithItsOwn(record.asset)
-                try records.append(.purged, of: record.asset, at: record.path)
-                removed.append(record)
-            }
-            return (removed, freed)
-        }
-        for record in removed.0 { log.notice("Removed \(record.path) from the trash for good, to make room.") }
-        return (removed.0.count, removed.1)
-    }
-
-    /// Removes former contents, the oldest first and originals last, until that is so many bytes; not where a folder wants all to
-    /// be kept.
-    private func removeFormerVersions(of bytes: Int64) throws(LibraryError) -> (count: Int, bytes: Int64) {
-        let others = try removeFormerVersions(of: bytes, areOriginals: false)
-        guard others.bytes < bytes else { return others }
-        let originals = try removeFormerVersions(of: bytes - others.bytes, areOriginals: true)
-        return (others.count + originals.count, others.bytes + originals.bytes)
-    }
-
-    private func removeFormerVersions(
-        of bytes: Int64,
-        areOriginals: Bool
-    ) throws(LibraryError) -> (count: Int, bytes: Int64) {
-        var (count, freed, last): (Int, Int64, FormerVersionRecord?) = (0, 0, nil)
-        while freed < bytes {
-            let some = try write { records in
-                let some = try records.formerVersions(after: last, limit: Self.sweepBatch)
-                for version in some
-                where freed < bytes && version.size > 0 && version.isOriginal == areOriginals {
-                    if let retention = try retention(of: version.asset, records), retention.keepsAll { continue }
-                    try records.deleteFormerVersion(version.id, of: version.asset)
-                    count += 1
-                    freed += version.size
-                }
-                return some
-            }
-            guard let end = some.last else { break }
-            last = end
-        }
-        return (count, freed)
     }
 }
 
@@ -296,6 +248,8 @@ final class Sweep: Sendable {
     static let retirementPause = Duration.seconds(3600)
 
     private let state = Mutex(State())
+    /// What may go where the disk is full; only the thread that makes room takes it.
+    let plan = Mutex<ReclaimPlan?>(nil)
 
     /// Whether former contents are to be looked through now.
     func beginRetirement(at now: Timestamp) -> Bool {

@@ -19,10 +19,12 @@ extension AssetLibrary {
     public func trashed(
         after asset: AssetID,
         limit: Int,
-        for reader: Uploader
+        for reader: Uploader,
+        isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [Trashed] {
         var (found, last): ([Trashed], AssetID) = ([], asset)
         while found.count < limit {
+            try checkWanted(isUnwanted)
             let records = try read { try $0.trashed(after: last, limit: limit) }
             for record in records { if let trashed = try trashed(record, for: reader) { found.append(trashed) } }
             guard records.count == limit, let end = records.last else { break }
@@ -70,7 +72,7 @@ extension AssetLibrary {
                 guard let record = try records.trashed(asset), let id = record.node, var node = try records.node(id)
                 else { throw LibraryError.notFound }
                 guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
-                if let refusal = try exceededQuota(of: place.rules, records, { _ in node.size }) {
+                if let refusal = try exceededQuota(of: place.rules, for: uploader, records, { _ in node.size }) {
                     throw LibraryError.refused(refusal)
                 }
                 let now = Timestamp.now

@@ -119,7 +119,9 @@ extension AssetLibrary {
             guard try isGroup || !records.hasEntries(node.id) else { throw LibraryError.folderNotEmpty(name) }
             let now = Timestamp.now
             if isGroup { try emptyGroup(node.id, records) }
+            try records.recordRemoval(of: node.id, in: parent)
             try records.countTrash(of: node.id, for: parent)
+            usage.noteRemoval(of: node.id, from: parent)
             try records.deleteEntry(name, in: parent)
             try records.touchFolder(parent, subfolders: -1, at: now)
             return try records.dropLink(of: node, at: now)

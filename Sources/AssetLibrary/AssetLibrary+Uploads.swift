@@ -215,6 +215,7 @@ extension AssetLibrary {
 
     /// A descriptor was closed: the verdict on what was written, if anything was.
     public func flush(_ node: OpenNode) throws(LibraryError) {
+        try refuseScanAtEnd(of: node)
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
             try refuseExceeding(&upload, of: node)
@@ -236,6 +237,7 @@ extension AssetLibrary {
     ///
     /// Not a verdict.
     public func synchronize(_ node: OpenNode) throws(LibraryError) {
+        try refuseScanAtEnd(of: node)
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
             // What has no name yet gets it, and with it a place where it is found after a crash.
@@ -267,6 +269,7 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         try noticeMappedChanges(&upload, of: node)
         try refuseExceeding(&upload, of: node)
+        if mayWait, upload.isDirty, isScanned(node.id, upload.aim) { return postpone(node, isAnswered: false) }
         if mayWait, upload.isDirty, upload.isCostly(node.content.size) {
             let isAnswered = try mayAnswerFirst(node.id, upload)
             if isAnswered || upload.bytesToRead(node.content.size) > Self.quickBytes {

@@ -28,6 +28,8 @@ extension AssetLibrary {
         var isAnswered: Bool
         /// Whether a request waits for it.
         var isWanted = false
+        /// Whether the scanner is asked for it, and may hang.
+        var isScanned = false
         /// Whether a thread reads the file for it.
         var isRunning = false
         /// How often it has failed, and why last.
@@ -41,12 +43,15 @@ extension AssetLibrary {
     ///
     /// Called under the node's `upload`, so that no verdict that waits is forgotten while it is asked for again.
     func postpone(_ node: OpenNode, isAnswered: Bool = true) {
+        let isScanned = !isAnswered && rulebook.mayScan
         let isNew = waiting.withLock { waiting in
             guard waiting[node.id] == nil else {
                 if isAnswered { waiting[node.id]?.isAnswered = true }
+                if isScanned { waiting[node.id]?.isScanned = true }
                 return false
             }
             waiting[node.id] = Waiting(since: .now, uid: node.writer.load(ordering: .relaxed), isAnswered: isAnswered)
+            waiting[node.id]?.isScanned = isScanned
             return true
         }
         guard isNew else { return }
@@ -125,8 +130,9 @@ extension AssetLibrary {
 
     /// Whether a verdict has more to read than a request may wait for on its thread.
     private func isLong(_ node: OpenNode) -> Bool {
+        if waiting.withLock({ $0[node.id]?.isScanned ?? false }) { return true }
         // A held lock is a writer's, or a verdict's that is under way: it is asked again.
-        node.upload.withLockIfAvailable { upload in
+        return node.upload.withLockIfAvailable { upload in
             !node.isUnlinked.load(ordering: .relaxed) && upload.bytesToRead(node.content.size) > Self.quickBytes
         } ?? true
     }

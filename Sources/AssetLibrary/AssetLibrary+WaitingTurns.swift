@@ -6,7 +6,7 @@ extension AssetLibrary {
     /// Picks the long verdict that comes next: those that requests wait for come first; of these the one of the user for whom the fewest
     /// threads read, then the one who has waited for the longest time, and then the smallest.
     ///
-    /// One thread is left for others than the user who has all but it.
+    /// One thread is left for others than the user who has all but it, and two for files that the scanner, which may hang, is not asked about.
     func nextLong(of long: [(id: NodeID, node: OpenNode)]) -> (id: NodeID, node: OpenNode)? {
         let entries = waiting.withLock { $0 }
         let recent = settledUsers.withLock { $0 }
@@ -18,7 +18,11 @@ extension AssetLibrary {
             return (entry.isWanted ? 0 : 1, running[entry.uid] ?? 0, turn, one.node.content.size)
         }
         let most = longSettlers.count - 1
-        return long.filter { running[entries[$0.id]?.uid ?? 0] ?? 0 < most }.min { rank($0) < rank($1) }
+        let isScanning = entries.values.count { $0.isRunning && $0.isScanned } > longSettlers.count - 3
+        return long.filter { one in
+            guard let entry = entries[one.id] else { return true }
+            return running[entry.uid] ?? 0 < most && !(isScanning && entry.isScanned)
+        }.min { rank($0) < rank($1) }
     }
 
     /// Notes for whom a long verdict is had.

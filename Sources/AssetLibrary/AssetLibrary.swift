@@ -20,6 +20,7 @@ public final class AssetLibrary: Sendable {
     /// Where what nobody waits for is told.
     public let log: Logger
     let space: SpaceReserve
+    let attributeShares: AttributeShares
     let openNodes = Mutex<[NodeID: (node: OpenNode, handles: Int)]>([:])
     /// Blobs that an open node is bound to.
     let boundBlobs = Mutex<Set<Digest>>([])
@@ -44,6 +45,8 @@ public final class AssetLibrary: Sendable {
     let scanner: MalwareScanner
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
+    /// How busy the mount is.
+    public let activity: Activity
     private let verdicts = Atomic(0)
     /// Files whose verdict waits, and since when; each is kept open.
     let waiting = Mutex<[NodeID: Waiting]>([:])
@@ -58,6 +61,10 @@ public final class AssetLibrary: Sendable {
     let longSettlers = [Worker(), Worker(), Worker()]
     /// Runs requests again that have waited for a verdict.
     let resumptions = Errands(threads: 3)
+    /// Runs searches, and the listing of what most users may see little of.
+    let longReads = Errands(threads: 3)
+    /// Runs requests whose verdict asks the scanner.
+    let scans = Errands(threads: 4)
     let verdictWaiters = VerdictWaiters()
     /// For whom long verdicts were had, the last one last.
     let settledUsers = Mutex<[UInt32]>([])
@@ -95,7 +102,7 @@ public final class AssetLibrary: Sendable {
     let recoveryBudget = Atomic<Int64>(256 << 20)
     /// How many bytes verdicts may still read when the library is closed: some two seconds' worth.
     let closingBudget = Atomic<Int64>(2 << 30)
-    private let layout: LibraryLayout
+    let layout: LibraryLayout
     private let groupCommit: GroupCommit
     private let committer: Worker
 
@@ -110,11 +117,13 @@ public final class AssetLibrary: Sendable {
     /// `onEvent` is a line of shell that is told of each event;
     /// `stores` are further folders that contents may be in, besides those that the library knows;
     /// `scrubbing` is how often all contents are compared with their SHA-256, nil for only when somebody asks;
+    /// `activity` says when background work may be done;
     /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
     public init(
         at path: String,
         log: Logger,
         saving: Duration = .seconds(15),
+        activity: Activity = Activity(),
         policies: [(key: PolicyKey, value: String)] = [],
         scanner socket: String = "/run/clamav/clamd.ctl",
         onEvent command: String? = nil,
@@ -124,6 +133,7 @@ public final class AssetLibrary: Sendable {
         time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
         self.log = log
+        self.activity = activity
         let isClosing = Flag()
         self.isClosing = isClosing
         extraction = ExtractionQueue(isStopped: isClosing)
@@ -148,7 +158,9 @@ public final class AssetLibrary: Sendable {
         self.committer = committer
         do {
             blobs = try BlobStore(at: path)
-            let reserve = try SpaceReserve.part(of: blobs.statistics())
+            let disk = try blobs.statistics()
+            attributeShares = AttributeShares(disk: disk)
+            let reserve = SpaceReserve.part(of: disk)
             catalog = try Catalog(path: layout.catalogPath, reserve: reserve) { committer.wake() }
             space = SpaceReserve(blobs: blobs, catalog: catalog)
             searching = Searching(path: layout.searchPath, log: log)
@@ -159,7 +171,7 @@ public final class AssetLibrary: Sendable {
             rulebook = try catalog.read {
                 try Rulebook(defaults: policies, clock: clock, saving: saving, attributes, $0)
             }
-            try catalog.read { try usage.restart($0) }
+            try catalog.read { try usage.begin($0, rulebook) }
             prepareSearch()
             try makeRoots()
             if try catalog.read({ try !$0.sharedAcrossOwners().isEmpty }) {
@@ -198,6 +210,8 @@ public final class AssetLibrary: Sendable {
             worker.start(delay: .zero) { [weak self] in self?.settleLong(onlyForData: number > 0) }
         }
         resumptions.start()
+        longReads.start()
+        scans.start()
         md5Requests.start()
         mapped.worker.startRepeating(delay: .zero) { [weak self] in self?.watchMappings() }
         // What a crash has interrupted waits already.
@@ -208,7 +222,7 @@ public final class AssetLibrary: Sendable {
         searchWorker.start(delay: .seconds(1)) { [weak self] in self?.updateSearchIndexInBackground() }
         if fetchSettings != nil {
             for worker in fetches.workers {
-                worker.start(delay: .zero) { [weak self] in self?.fetchAll() }
+                worker.startRepeating(delay: .zero) { [weak self] in self?.fetchAll() }
                 worker.wake()
             }
         }
@@ -216,11 +230,10 @@ public final class AssetLibrary: Sendable {
         counters.worker.start(delay: .seconds(10)) { [weak self] in self?.recordCounts() }
         durableEvents.store((try? read { try $0.size(of: .events) }) ?? 0, ordering: .relaxed)
         eventTeller.start(delay: .zero) { [weak self] in self?.tellEvents() }
-        md5Worker.start(delay: .seconds(2)) { [weak self] in
-            if self?.computeMD5s() == false { self?.md5Worker.wake() }
-        }
+        md5Worker.start(delay: .zero) { [weak self] in self?.computeMD5s() }
         mover.worker.startRepeating(delay: .zero) { [weak self] in self?.moveWhatIsDue() }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
+        for worker in [sweeper, md5Worker, searchWorker, mover.worker] { worker.wake() }
+        if eventCommand != nil { eventTeller.wake() }
         startScrub()
         startExtraction()
     }
@@ -236,6 +249,7 @@ public final class AssetLibrary: Sendable {
 
     func noteVerdict() {
         verdicts.wrappingAdd(1, ordering: .releasing)
+        activity.noteUpload()
         extraction.wake()
     }
 
@@ -248,7 +262,10 @@ public final class AssetLibrary: Sendable {
         let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
         if let events { durableEvents.store(events, ordering: .relaxed) }
-        for worker in [sweeper, md5Worker, searchWorker, eventTeller, mover.worker] { worker.wake() }
+        // Those that wait until the mount is quiet are woken once until then.
+        for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }
+        if events != nil { eventTeller.wake() }
+        if blobs.hasAlternates { mover.worker.wake() }
     }
 
     /// Records for others that want the library that its mount is going.
@@ -343,6 +360,14 @@ public final class AssetLibrary: Sendable {
 
     /// Runs `body`, which checks before it changes, on the records; what it throws becomes a `LibraryError`.
     func write<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
-        do { return try catalog.write(body) } catch { throw LibraryError(error) }
+        do {
+            return try catalog.write { records in
+                let value = try body(records)
+                try usage.settleSometimes(records, rulebook)
+                return value
+            }
+        } catch {
+            throw LibraryError(error)
+        }
     }
 }

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 
@@ -20,6 +21,7 @@ final class BackgroundThread: Sendable {
                     let event = wakeups.wait(milliseconds: pause?.milliseconds ?? -1)
                     if event == .stopped { break }
                     if event == .woken { _ = wakeups.wait(milliseconds: delay.milliseconds, untilStopped: true) }
+                    wakeups.begin()
                     pause = body()
                 }
             }
@@ -37,9 +39,11 @@ final class BackgroundThread: Sendable {
             start.toOpaque()
         )
         self.thread = thread
+        // As top(1) and ps(1) show it.
+        unsafe _ = pthread_setname_np(thread, "background")
     }
 
-    /// Has `body` run soon.
+    /// Has `body` run soon; where it is to run already, that is one exchange in memory.
     func wake() { wakeups.send(1) }
 
     /// Lets a running `body` end, and no other begin.
@@ -50,9 +54,6 @@ final class BackgroundThread: Sendable {
 }
 
 extension BackgroundThread {
-    /// Has the calling thread alone come after all others: uploads and readers come first — setpriority(2), “C library/kernel differences”.
-    static func comeLast() { setPriority(19) }
-
     /// Sets how far the calling thread alone stands back: 0 not at all, 19 behind all others.
     static func setPriority(_ niceness: Int32) {
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
@@ -105,7 +106,7 @@ private final class Wakeups: Sendable {
     enum Event { case woken, stopped, timedOut }
     private let reading: Int32
     private let writing: Int32
-    /// Whether a 1 is in the pipe: a pipe full of them would have no room for the 0.
+    /// Whether `body` is to run and has not begun: a second 1 would be one too many, and a pipe full of them has no room for the 0.
     private let isWoken = Atomic(false)
 
     init() {
@@ -123,8 +124,11 @@ private final class Wakeups: Sendable {
         _ = close(writing)
     }
 
+    /// Lets the next wake through: what has caused it may come too late for the work that begins now.
+    func begin() { isWoken.store(false, ordering: .sequentiallyConsistent) }
+
     func send(_ message: UInt8) {
-        if message == 1, isWoken.exchange(true, ordering: .acquiringAndReleasing) { return }
+        if message == 1, isWoken.exchange(true, ordering: .sequentiallyConsistent) { return }
         var message = message
         unsafe _ = write(writing, &message, 1)
     }
@@ -139,7 +143,6 @@ private final class Wakeups: Sendable {
             if count == 0 { return .timedOut }
             var message: UInt8 = 0
             guard count > 0, unsafe read(reading, &message, 1) == 1 else { continue }
-            if message == 1 { isWoken.store(false, ordering: .releasing) }
             if message == 0 {
                 if untilStopped { send(0) }
                 return .stopped

@@ -17,10 +17,16 @@ final class ExtractionQueue: Sendable {
         let isReady: @Sendable () -> Void
     }
 
+    /// Who looks into a content: threads that requests wait for, or those that wait until the mount is quiet.
+    enum Pace { case atOnce, whenQuiet }
+
     struct State {
-        /// Contents that are being looked into.
-        var running: Set<BlobID> = []
+        /// Contents that are being looked into. One that is looked into when the mount is quiet may be taken up at once by a second thread,
+        /// because the first may not get a processor for long.
+        var running: [Pace: Set<BlobID>] = [:]
         var waiters: [BlobID: [Waiter]] = [:]
+        /// Contents that come before all others because requests wait for them, each with one of the users.
+        var hurried: [BlobID: UInt32] = [:]
         /// Contents that somebody has waited for in vain, and when: a program that asks for the size first waits once.
         var givenUp: [BlobID: ContinuousClock.Instant] = [:]
         /// When there was last something to do.
@@ -39,25 +45,49 @@ final class ExtractionQueue: Sendable {
     static let pause = Duration.seconds(60)
 
     let state = Mutex(State())
-    let threads = (0..<width).map { _ in Worker() }
-    let examiners: [Examiner]
+    /// The threads of each pace, each with an examiner of its own: a process that stands back cannot be called to the front.
+    let threads: [(pace: Pace, worker: Worker, examiner: Examiner)]
     let sweeper = Worker()
 
     /// What is being looked into when `isStopped` is set is given up.
     init(isStopped: Flag) {
-        examiners = (0..<Self.width).map { _ in Examiner { isStopped.isSet } }
+        threads = [Pace.whenQuiet, .atOnce].flatMap { pace in
+            (0..<Self.width).map { _ in
+                (pace, Worker(), Examiner(standsBack: pace == .whenQuiet) { isStopped.isSet })
+            }
+        }
     }
 
-    /// There may be something to do: for one thread, or for `all`.
-    func wake(all: Bool = false) {
-        for thread in all ? threads[...] : threads.prefix(1) { thread.wake() }
+    /// Has contents looked into when the mount is quiet, by one thread or by `all`.
+    func wake(all: Bool = false) { wake(.whenQuiet, all: all) }
+
+    /// Has contents looked into that requests wait for.
+    func hurry() { wake(.atOnce, all: true) }
+
+    private func wake(_ pace: Pace, all: Bool) {
+        let some = threads.lazy.filter { $0.pace == pace }
+        for thread in some.prefix(all ? .max : 1) { thread.worker.wake() }
     }
 
     func stop() {
-        for thread in threads + [sweeper] { thread.stop() }
-        for examiner in examiners { examiner.rest() }
+        for thread in threads { thread.worker.stop() }
+        sweeper.stop()
+        for thread in threads { thread.examiner.rest() }
         answer { _, _ in true }
     }
+
+    /// Takes a content up.
+    /// - Returns: false where another thread is at it already.
+    func begin(_ blob: BlobID, at pace: Pace) -> Bool {
+        state.withLock { state in
+            if state.running[.atOnce]?.contains(blob) ?? false { return false }
+            return state.running[pace, default: []].insert(blob).inserted
+        }
+    }
+
+    func isRunning(_ blob: BlobID) -> Bool { state.withLock { $0.running.contains { $1.contains(blob) } } }
+
+    func end(_ blob: BlobID, at pace: Pace) { state.withLock { _ = $0.running[pace]?.remove(blob) } }
 
     /// How many contents come before all others because one user waits for them: what others wait for then comes soon.
     private static let hurried = 16
@@ -66,9 +96,26 @@ final class ExtractionQueue: Sendable {
     /// - Returns: whether the content is to come before those that no request waits for.
     func add(_ waiter: Waiter, for blob: BlobID) -> Bool {
         state.withLock { state in
-            let isHurried = state.waiters.count { $1.contains { $0.uid == waiter.uid } } < Self.hurried
             state.waiters[blob, default: []].append(waiter)
-            return isHurried
+            return Self.hurry(blob, for: waiter.uid, &state)
+        }
+    }
+
+    private static func hurry(_ blob: BlobID, for uid: UInt32, _ state: inout State) -> Bool {
+        if state.hurried[blob] != nil { return true }
+        guard state.hurried.count(where: { $0.value == uid }) < hurried else { return false }
+        state.hurried[blob] = uid
+        return true
+    }
+
+    /// Returns contents that requests wait for and that may come before all others now, because some before them are done.
+    func moreToHurry() -> [BlobID] {
+        state.withLock { state in
+            var more: [BlobID] = []
+            for (blob, waiters) in state.waiters where state.hurried[blob] == nil {
+                if waiters.contains(where: { Self.hurry(blob, for: $0.uid, &state) }) { more.append(blob) }
+            }
+            return more
         }
     }
 
@@ -101,6 +148,7 @@ final class ExtractionQueue: Sendable {
                 ready += done
                 let left = waiters.filter { !isDone(blob, $0) }
                 state.waiters[blob] = left.isEmpty ? nil : left
+                if left.isEmpty { state.hurried[blob] = nil }
             }
             return ready
         }

@@ -19,9 +19,13 @@ final class FetchArrival {
     init(_ library: AssetLibrary, _ record: FetchRecord, _ request: FetchRequest) throws {
         self.library = library
         folder = record.folder
-        uploader = Uploader(uid: record.uid, gid: record.gid)
         self.request = request
-        _ = try library.read { try $0.folder(record.folder) }
+        let present = try library.read { try $0.folder(record.folder) }
+        // Root fetches for the user whose folder it is: the file is theirs, and replaces nothing that they may not write to.
+        let isForOwner = record.uid == 0 && present.uid != 0
+        uploader =
+            isForOwner
+            ? Uploader(uid: present.uid, gid: present.gid) : Uploader(uid: record.uid, gid: record.gid)
     }
 
     /// The server has answered.

@@ -134,6 +134,8 @@ extension AssetLibrary {
         // A request that waits for a verdict is answered before the session ends.
         verdictWaiters.resumeAll()
         resumptions.stop()
+        longReads.stop()
+        scans.stop()
         md5Requests.stop()
         herald.stop()
     }

@@ -20,6 +20,8 @@ struct Submission {
     var countedIn: FolderRules?
     /// Whether it came by a drop box, where the uploader does not see what became of it.
     var isDropped = false
+    /// The owner of the file, where that is another user who gets what another asset says.
+    var owner: Uploader?
 }
 
 /// What an upload brings.
@@ -111,7 +113,11 @@ extension AssetLibrary {
                 try counts(holder.asset, rules.policy, records), try !isAlternative(holder.node, records)
             else { return true }
             looked += 1
-            if try isListed(holder.node, for: submission.uploader, records) { readable.append(holder.asset) }
+            if try isListed(holder.node, for: submission.uploader, records),
+                try submission.owner.map({ try mayRead(holder.node, $0, records) }) ?? true
+            {
+                readable.append(holder.asset)
+            }
             return readable.count < Self.matchLimit && looked < Self.holderLimit
         }
         return readable.sorted { $0.rawValue < $1.rawValue }
@@ -175,27 +181,17 @@ extension AssetLibrary {
         if let blob {
             return try records.names(of: blob, in: place.parent).first {
                 guard $0.name == place.name || place.name.number(of: $0.name) != nil else { return false }
-                return try submission.isDropped || isKnown($0.node, isNamed: $0.name == place.name, submission, records)
+                return try isKnown($0.asset, $0.node, isNamed: $0.name == place.name, to: submission, records)
             }?.asset
         }
         guard submission.content.size == 0 else { return nil }
-        // Of empty content nobody keeps a list; a few numbers are looked at.
-        for number in 1...100 {
-            guard let node = try records.node(named: place.name.numbered(number), in: place.parent) else { return nil }
+        // Of empty content nobody keeps a list; a few numbers are looked at. In a drop box no empty file is filled in place.
+        for number in (submission.isDropped ? 0 : 1)...100 {
+            let name = number == 0 ? place.name : place.name.numbered(number)
+            guard let node = try records.node(named: name, in: place.parent) else { return nil }
             guard node.isFile, node.size == 0, let asset = node.asset else { continue }
-            if try submission.isDropped || isKnown(node.id, isNamed: false, submission, records) { return asset }
+            if try isKnown(asset, node.id, isNamed: name == place.name, to: submission, records) { return asset }
         }
         return nil
-    }
-
-    /// Whether a user may read a file that they have named, or one that is not hidden from them.
-    private func isKnown(
-        _ node: NodeID,
-        isNamed: Bool,
-        _ submission: Submission,
-        _ records: Records
-    ) throws -> Bool {
-        try isNamed
-            ? mayRead(node, submission.uploader, records) : isListed(node, for: submission.uploader, records)
     }
 }

@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import BlobStore
 internal import Glibc
 internal import SystemPackage
@@ -68,6 +69,13 @@ final class LibraryLayout: Sendable {
     }
 
     deinit { _ = close(lock) }
+
+    /// When the library was made; now, where that cannot be told.
+    var made: Timestamp {
+        var status = stat()
+        guard unsafe stat("\(path)/FORMAT", &status) == 0 else { return .now }
+        return Timestamp(rawValue: Int64(status.st_mtim.tv_sec) * 1_000_000_000)
+    }
 
     /// Records in the lock's file how far this process is; a failure changes nothing, because the record is a hint.
     func note(_ state: LockState) {

@@ -65,7 +65,8 @@ extension Records {
     /// Keeps the reason of a refusal on a folder, for the user who was refused and for root.
     func setError(_ sentence: String, of folder: NodeID, for uid: UInt32) throws {
         for name in Set([AttributeName.error(of: uid), AttributeName.error]) {
-            try setExtendedAttribute(name, of: folder, to: Array(sentence.utf8))
+            // It is assetfs's own, and in no user's share.
+            try setExtendedAttribute(name, of: folder, to: Array(sentence.utf8), by: 0)
         }
     }
 

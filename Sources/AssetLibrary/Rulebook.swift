@@ -99,6 +99,7 @@ final class Rulebook: Sendable {
     private let defaults: [(key: PolicyKey, value: String)]
     private let isPlainNow = Atomic(true)
     private let isSilentNow = Atomic(true)
+    private let mayScanNow = Atomic(false)
     /// By which lives are counted.
     let clock: LifeClock
     /// How long a name that was given up keeps its asset.
@@ -125,9 +126,16 @@ final class Rulebook: Sendable {
     /// Whether nobody has said anything at all.
     var isSilent: Bool { isSilentNow.load(ordering: .relaxed) }
 
+    /// Whether anything has been said about scanning.
+    var mayScan: Bool { mayScanNow.load(ordering: .relaxed) }
+
     private func readPolicies(_ records: Records) throws {
         let hasDefaults = defaults.contains(where: \.key.concernsUploads)
         isPlainNow.store(try !hasDefaults && !records.hasPolicies(ofUploads: true), ordering: .relaxed)
+        mayScanNow.store(
+            try defaults.contains { $0.key == .scan } || records.hasFolders(saying: .scan),
+            ordering: .relaxed
+        )
         isSilentNow.store(try defaults.isEmpty && !records.hasPolicies(ofUploads: false), ordering: .relaxed)
     }
 

@@ -11,6 +11,8 @@ struct WaitingField {
     let field: Field
     /// The field's value; nil where only bytes were set that are none.
     var value: [UInt8]?
+    /// The user whose share the value is of; nil for the owner.
+    var uid: UInt32?
     /// What was set by desktops' names.
     var names: [DesktopValue]
 
@@ -23,17 +25,20 @@ extension Records {
     func waitingField(_ field: Field, of node: NodeID) throws -> WaitingField? {
         let own = AttributeName.bytes(of: field)
         let names = try AttributeName.names(of: field).filter { $0 != own }.compactMap { name in
-            try extendedAttribute(name, of: node).map { value in
+            try sharedAttribute(name, of: node).map { value, uid in
                 DesktopValue(
                     name: String(decoding: name, as: UTF8.self),
                     value: value,
-                    isFieldValue: AttributeName.objection(to: value, of: name) == nil
+                    isFieldValue: AttributeName.objection(to: value, of: name) == nil,
+                    uid: uid
                 )
             }
         }
         // Older libraries have a value under the desktop's name alone.
-        let value = try extendedAttribute(own, of: node) ?? names.first(where: \.isFieldValue)?.value
-        return value == nil && names.isEmpty ? nil : WaitingField(field: field, value: value, names: names)
+        let said =
+            try sharedAttribute(own, of: node) ?? names.first(where: \.isFieldValue).map { ($0.value, $0.uid ?? 0) }
+        if said == nil, names.isEmpty { return nil }
+        return WaitingField(field: field, value: said?.value, uid: said?.uid, names: names)
     }
 
     /// All fields of which something has been set on a file.
@@ -57,7 +62,8 @@ extension Records {
         let setter = waiting.setter?.name
         if let value = waiting.value {
             try deleteDesktopValues(of: waiting.field, of: asset)
-            try setField(waiting.field, of: asset, to: String(decoding: value, as: UTF8.self), as: setter)
+            let text = String(decoding: value, as: UTF8.self)
+            try setField(waiting.field, of: asset, to: text, as: setter, by: waiting.uid)
         }
         for name in waiting.names where name.name != setter {
             try setDesktopValue(name, of: waiting.field, of: asset)
@@ -67,9 +73,12 @@ extension Records {
     /// Sets on a file what was set on another, or said of an asset.
     func keep(_ waiting: WaitingField, on node: NodeID) throws {
         if let value = waiting.value {
-            try setExtendedAttribute(AttributeName.bytes(of: waiting.field), of: node, to: value)
+            let own = AttributeName.bytes(of: waiting.field)
+            try setExtendedAttribute(own, of: node, to: value, by: waiting.uid)
         }
-        for name in waiting.names { try setExtendedAttribute(Array(name.name.utf8), of: node, to: name.value) }
+        for name in waiting.names {
+            try setExtendedAttribute(Array(name.name.utf8), of: node, to: name.value, by: name.uid)
+        }
     }
 
     /// Removes what was set of a field on a file.
@@ -80,11 +89,11 @@ extension Records {
 
     /// Keeps an asset's fields as extended attributes of a file that shows it no more and is none.
     func keepFields(of asset: AssetID, on node: NodeID) throws {
-        for (field, value, _) in try ownFields(of: asset) {
-            try keep(WaitingField(field: field, value: Array(value.utf8), names: []), on: node)
+        for (field, value, _, uid) in try ownFields(of: asset) {
+            try keep(WaitingField(field: field, value: Array(value.utf8), uid: uid, names: []), on: node)
         }
         for value in try desktopValues(of: asset) {
-            try setExtendedAttribute(Array(value.name.utf8), of: node, to: value.value)
+            try setExtendedAttribute(Array(value.name.utf8), of: node, to: value.value, by: value.uid)
         }
     }
 }

@@ -271,9 +271,7 @@ extension BlobStore {
         _ isCancelled: () -> Bool
     ) throws(BlobStoreError) -> Bool {
         guard try file.measure().size == size else { return false }
-        file.forgetCachedPages()
-        defer { file.forgetCachedPages() }
-        return try Digest(reading: file, size: size, isCancelled: isCancelled) == digest
+        return try Digest(readingFromDisk: file, size: size, isCancelled: isCancelled) == digest
     }
 
     /// Gives a copy the blob's name; durable when it returns.

@@ -10,7 +10,12 @@ public final class OpenFile: Sendable {
     /// The descriptor, valid as long as this object.
     public let descriptor: FileDescriptor
 
-    init(_ number: Int32) { descriptor = FileDescriptor(rawValue: number) }
+    /// Whether it is read past the page cache, in whole blocks: O_DIRECT of open(2).
+    private let isDirect: Bool
+
+    init(_ number: Int32, isDirect: Bool = false) {
+        (descriptor, self.isDirect) = (FileDescriptor(rawValue: number), isDirect)
+    }
 
     deinit { _ = close(descriptor.rawValue) }
 
@@ -64,10 +69,22 @@ public final class OpenFile: Sendable {
             let count = try checked("pread") {
                 unsafe pread(descriptor.rawValue, rest.baseAddress, rest.count, Int(offset) + done)
             }
-            if count == 0 { break }
             done += count
+            // What follows a part of a block is the file's end.
+            if count == 0 || isDirect { break }
         }
         return done
+    }
+
+    /// Returns the file opened once more to be read past the page cache, whose pages others go on using; nil where the disk cannot do that.
+    func openedPastCache() -> OpenFile? {
+        #if arch(arm64)
+            let direct: Int32 = 0o200000
+        #else
+            let direct: Int32 = 0o40000
+        #endif
+        let number = unsafe open("/proc/self/fd/\(descriptor.rawValue)", O_RDONLY | O_CLOEXEC | direct)
+        return number >= 0 ? OpenFile(number, isDirect: true) : nil
     }
 
     /// Lets go of what the page cache has of the file, so that the next reading asks the disk: posix_fadvise(2).

@@ -94,6 +94,27 @@ extension Digest {
     }
 }
 
+extension Digest {
+    /// The digest of what the disk has of a file's first `size` bytes, past the page cache where the disk can be read so.
+    /// - Throws: as `init(reading:size:isCancelled:)`.
+    public init(
+        readingFromDisk file: OpenFile,
+        size: Int64,
+        isCancelled: () -> Bool = { false }
+    ) throws(BlobStoreError) {
+        if let direct = file.openedPastCache() {
+            do throws(BlobStoreError) {
+                self = try Digest(reading: direct, size: size, isCancelled: isCancelled)
+                return
+            } catch {
+                // Some disks take O_DIRECT and then refuse to read.
+                guard case .io(.invalidArgument, _) = error else { throw error }
+            }
+        }
+        try self.init(reading: file, size: size, isCancelled: isCancelled)
+    }
+}
+
 /// Computes a digest of a file's first `size` bytes by libcrypto.
 ///
 /// The holes of a sparse file are not read: they are zeros.
@@ -129,10 +150,10 @@ func messageDigest(
         let end = hasHoles ? min(try file.seek(position, whence: 4 /* SEEK_HOLE */) ?? size, size) : size
         while position < end {
             guard !isCancelled() else { throw .io(.interrupted, during: "reading back what was staged") }
-            let part = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: buffer[..<Int(min(end - position, Int64(digestStep)))]
-            )
-            let count = try unsafe file.read(into: part, at: position)
+            // Whole blocks, of which the last may have bytes behind the end.
+            let wanted = Int(min(end - position, Int64(digestStep)))
+            let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<((wanted + 4095) & ~4095)])
+            let count = min(try unsafe file.read(into: part, at: position), wanted)
             guard count > 0 else { throw .io(.ioError, during: "reading back what was staged") }
             unsafe EVP_DigestUpdate(context, buffer.baseAddress, count)
             position += Int64(count)

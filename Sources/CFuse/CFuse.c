@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "CFuse.h"
+#include "Readers.h"
 #include "Turns.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,10 +17,13 @@
 
 /* From the kernel's include/uapi/linux/fuse.h; Debian 12's copy is older than passthrough. */
 enum {
-    OPCODE_GETATTR = 3, OPCODE_SETATTR = 4, OPCODE_UNLINK = 10, OPCODE_RENAME = 12, OPCODE_LINK = 13, OPCODE_OPEN = 14,
-    OPCODE_READ = 15, OPCODE_WRITE = 16, OPCODE_RELEASE = 18, OPCODE_FSYNC = 20, OPCODE_GETXATTR = 22, OPCODE_LISTXATTR = 23,
-    OPCODE_FLUSH = 25, OPCODE_INIT = 26, OPCODE_OPENDIR = 27, OPCODE_FSYNCDIR = 30, OPCODE_CREATE = 35, OPCODE_INTERRUPT = 36,
-    OPCODE_FALLOCATE = 43, OPCODE_RENAME2 = 45, OPCODE_LSEEK = 46, OPCODE_COPY_FILE_RANGE = 47, OPCODE_TMPFILE = 51,
+    OPCODE_LOOKUP = 1, OPCODE_FORGET = 2, OPCODE_GETATTR = 3, OPCODE_SETATTR = 4, OPCODE_READLINK = 5, OPCODE_SYMLINK = 6,
+    OPCODE_MKNOD = 8, OPCODE_MKDIR = 9, OPCODE_UNLINK = 10, OPCODE_RMDIR = 11, OPCODE_RENAME = 12, OPCODE_LINK = 13,
+    OPCODE_OPEN = 14, OPCODE_READ = 15, OPCODE_WRITE = 16, OPCODE_STATFS = 17, OPCODE_RELEASE = 18, OPCODE_FSYNC = 20,
+    OPCODE_SETXATTR = 21, OPCODE_GETXATTR = 22, OPCODE_LISTXATTR = 23, OPCODE_REMOVEXATTR = 24, OPCODE_FLUSH = 25,
+    OPCODE_INIT = 26, OPCODE_OPENDIR = 27, OPCODE_READDIR = 28, OPCODE_RELEASEDIR = 29, OPCODE_FSYNCDIR = 30,
+    OPCODE_ACCESS = 34, OPCODE_CREATE = 35, OPCODE_INTERRUPT = 36, OPCODE_BATCH_FORGET = 42, OPCODE_FALLOCATE = 43,
+    OPCODE_READDIRPLUS = 44, OPCODE_RENAME2 = 45, OPCODE_LSEEK = 46, OPCODE_COPY_FILE_RANGE = 47, OPCODE_TMPFILE = 51,
     OPCODE_STATX = 52
 };
 enum { SETATTR_SIZE = 1 << 3 };
@@ -100,7 +105,10 @@ static void refuse(int fd, uint64_t unique, int error) {
     if (write(fd, &out, sizeof out) < 0) return;
 }
 
-/* The lane of a request that may take long; LANES for one that does not. */
+/* Views have numbers beyond all files: see View.swift. What is made in one waits for the kernel to hear of it. */
+static int is_of_a_view(uint64_t number) { return number >> 56 != 0; }
+
+/* The lane of a request; LANES for one that has none. */
 static enum lane_name lane_of(const struct in_header *header, size_t count) {
     switch (header->opcode) {
     case OPCODE_OPEN: case OPCODE_READ: case OPCODE_WRITE: case OPCODE_FLUSH: case OPCODE_FSYNC: case OPCODE_FALLOCATE:
@@ -111,11 +119,46 @@ static enum lane_name lane_of(const struct in_header *header, size_t count) {
         /* Without a new size it is quick, and may be a folder's. */
         uint32_t valid = 0;
         if (count >= sizeof *header + sizeof valid) memcpy(&valid, header + 1, sizeof valid);
-        return valid & SETATTR_SIZE ? LANE_FILES : LANES;
+        return valid & SETATTR_SIZE ? LANE_FILES : LANE_MAKES;
     }
+    case OPCODE_LOOKUP: case OPCODE_GETATTR: case OPCODE_STATX: case OPCODE_READLINK: case OPCODE_READDIR: case OPCODE_READDIRPLUS:
+    case OPCODE_STATFS:
+        return LANE_LOOKS;
+    case OPCODE_CREATE: case OPCODE_TMPFILE: case OPCODE_MKNOD: case OPCODE_MKDIR: case OPCODE_SYMLINK: case OPCODE_RMDIR:
+        return is_of_a_view(header->nodeid) ? LANES : LANE_MAKES;
+    case OPCODE_SETXATTR: case OPCODE_REMOVEXATTR: return LANE_MAKES;
     case OPCODE_UNLINK: case OPCODE_RENAME: case OPCODE_RENAME2: case OPCODE_LINK: return LANE_NAMES;
     case OPCODE_RELEASE: return LANE_ENDS;
     default: return LANES;
+    }
+}
+
+/* How many requests were read that change or read files, and how many that look at names and attributes; of which nodes. */
+static atomic_ulong uses, looks;
+static uint64_t first_counted, last_counted;
+
+void cfuse_count_requests(uint64_t first, uint64_t last) {
+    first_counted = first;
+    last_counted = last;
+}
+
+struct cfuse_requests cfuse_requests(void) {
+    return (struct cfuse_requests){ atomic_load_explicit(&uses, memory_order_relaxed),
+                                    atomic_load_explicit(&looks, memory_order_relaxed) };
+}
+
+static void count_request(const struct in_header *header) {
+    if (header->nodeid < first_counted || header->nodeid > last_counted) return;
+    switch (header->opcode) {
+    case OPCODE_LOOKUP: case OPCODE_GETATTR: case OPCODE_STATX: case OPCODE_READLINK: case OPCODE_ACCESS:
+    case OPCODE_OPENDIR: case OPCODE_READDIR: case OPCODE_READDIRPLUS: case OPCODE_LISTXATTR:
+        atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);
+        break;
+    /* Programs that wait for a value ask for it again and again. */
+    case OPCODE_GETXATTR: case OPCODE_STATFS: case OPCODE_FORGET: case OPCODE_BATCH_FORGET: case OPCODE_INTERRUPT:
+    case OPCODE_RELEASEDIR:
+        break;
+    default: atomic_fetch_add_explicit(&uses, 1, memory_order_relaxed);
     }
 }
 
@@ -124,9 +167,10 @@ static ssize_t next_request(int fd, void *buffer, size_t length) {
     size_t waited = turns_next(buffer, length);
     if (waited > 0) return (ssize_t)waited;
     while (1) {
-        ssize_t count = read(fd, buffer, length);
+        ssize_t count = readers_read(fd, buffer, length);
         if (count < (ssize_t)sizeof(struct in_header)) return count;
         struct in_header *header = buffer;
+        count_request(header);
         if (header->opcode == OPCODE_INTERRUPT && count >= (ssize_t)(sizeof *header + sizeof(uint64_t))) {
             uint64_t unique;
             memcpy(&unique, header + 1, sizeof unique);
@@ -200,12 +244,13 @@ static ssize_t wire_splice(int in, off_t *in_offset, int out, off_t *out_offset,
 }
 
 int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough, int want_export,
-                       int file_threads, int name_threads, int end_threads) {
+                       int file_threads, int name_threads, int look_threads, int end_threads, int readers) {
     static const struct fuse_custom_io io = {
         .read = wire_read, .writev = wire_writev, .splice_receive = wire_splice, .splice_send = wire_splice };
     memset(&wire, 0, sizeof wire);
-    const int threads[LANES] = { file_threads, name_threads, end_threads };
+    const int threads[LANES] = { file_threads, name_threads, look_threads, look_threads, end_threads };
     turns_begin(threads, getuid());
+    readers_begin(readers);
     wire.want_passthrough = want_passthrough;
     wire.want_export = want_export;
     return fuse_session_custom_io(session, &io, device);

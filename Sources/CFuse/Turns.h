@@ -3,15 +3,20 @@
  * Requests that may take long have lanes, each with a number of threads at most. In a lane a user may have as many requests served at once as
  * threads are left: the first one half of them, the second a third. What comes beyond that waits here as it was read, and is served by
  * the threads that are done, one user after the other. Requests of root and of the user who has mounted never wait, nor do those without a
- * lane: while LOOKUP, CREATE and their like wait, the kernel holds the lock of a folder that others use, too. */
+ * lane.
+ *
+ * While LOOKUP, CREATE and their like wait, the kernel holds the lock of a folder that others use, too, and that the daemon needs to tell the
+ * kernel of a changed name. So no request of LANE_LOOKS or LANE_MAKES waits for such news while it is served, and what may take long is
+ * answered later, without a thread of the lane. */
 #ifndef CFUSE_TURNS_H
 #define CFUSE_TURNS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Requests on files, those that take or give names of files with a content, and the ends of opens, which the kernel sends for no user. */
-enum lane_name { LANE_FILES, LANE_NAMES, LANE_ENDS, LANES };
+/* Requests on files; those that take or give names of files with a content; those that find, list or describe names; those that make names
+ * or change what a name's attributes say; and the ends of opens, which the kernel sends for no user. */
+enum lane_name { LANE_FILES, LANE_NAMES, LANE_LOOKS, LANE_MAKES, LANE_ENDS, LANES };
 enum turn { TURN_NOW, TURN_LATER, TURN_NEVER };
 
 /* Says how many threads each lane has, and who has mounted. */

@@ -6,6 +6,7 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -57,6 +58,14 @@ static inline int linux_end_of(pid_t child) {
     return information.si_status;
 }
 
+/* Has a process, or the calling thread for 0, run only where no other wants a processor or the disk; sched(7), ioprio_set(2). There is no
+ * way back without a privilege. */
+static inline void linux_run_when_idle(pid_t process) {
+    const struct sched_param parameter = {0};
+    if (sched_setscheduler(process, 5 /* SCHED_IDLE */, &parameter) != 0) return;
+    syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, process, 3 << 13 /* IOPRIO_CLASS_IDLE */);
+}
+
 /* F_SETLEASE is hidden without _GNU_SOURCE, and fcntl is variadic. 0, or -1 and errno. */
 extern int fcntl(int fd, int command, ...);
 static inline int linux_lease(int fd, int type) { return fcntl(fd, 1024 /* F_SETLEASE */, type); }
@@ -66,6 +75,7 @@ static inline char **linux_environment(void) {
     return environ;
 }
 
+extern int pthread_setname_np(pthread_t thread, const char *name);
 extern int pthread_setattr_default_np(const pthread_attr_t *attributes);
 /* Gives threads that are begun from now on some attributes, the size of their stack among them. */
 static inline int linux_set_default_thread_attributes(const pthread_attr_t *attributes) {

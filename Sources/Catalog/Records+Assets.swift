@@ -263,30 +263,6 @@ extension Records {
         ) { (VersionID(rawValue: $0.integer(0)), $0.optionalInteger(1).map(BlobID.init), $0.integer(2) != 0) }
     }
 
-    /// An asset's versions, the newest first.
-    public func versions(of asset: AssetID) throws -> [VersionRecord] {
-        try all(
-            """
-            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name, v.rotation, v.rights, v.standings
-            FROM version v LEFT JOIN blob b ON b.id = v.blob WHERE v.asset = ? ORDER BY v.number DESC
-            """,
-            [asset.value]
-        ) {
-            VersionRecord(
-                id: VersionID(rawValue: $0.integer(0)),
-                number: $0.integer(1),
-                digest: Digest($0.bytes(2)),
-                size: $0.integer(3),
-                created: $0.timestamp(4),
-                uid: $0.unsigned(5),
-                name: $0.bytes(6),
-                rotation: $0.integer(7),
-                standings: (FileRights($0.bytes(8)).map { [Standing(file: $0, ways: [])] } ?? [])
-                    + Standing.all(in: $0.bytes(9))
-            )
-        }
-    }
-
     /// Records by how many degrees a version is turned against what was uploaded.
     public func setRotation(of id: VersionID, to degrees: Int64) throws {
         try run("UPDATE version SET rotation = ? WHERE id = ?", [.integer(degrees), id.value])

@@ -16,25 +16,6 @@ extension Records {
         ) { NodeID(rawValue: $0.integer(0)) }
     }
 
-    /// A folder and those below it, each behind the one that it is in, with their modes; the first has no parent here.
-    public func foldersWithModes(below root: NodeID) throws -> [(id: NodeID, parent: NodeID?, mode: UInt32)] {
-        try all(
-            """
-            WITH RECURSIVE below (id, parent, mode) AS (
-                SELECT id, NULL, mode FROM node WHERE id = ? UNION ALL
-                SELECT e.node, e.parent, n.mode FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
-                WHERE n.mode & 61440 = 16384)
-            SELECT id, parent, mode FROM below
-            """,
-            [root.value]
-        ) { row in
-            (
-                NodeID(rawValue: row.integer(0)), row.optionalInteger(1).map { NodeID(rawValue: $0) },
-                UInt32(truncatingIfNeeded: row.integer(2))
-            )
-        }
-    }
-
     /// Makes the names that a file has in collections another's.
     /// - Returns: how many.
     public func moveCollectionEntries(from former: NodeID, to node: NodeID) throws -> Int64 {

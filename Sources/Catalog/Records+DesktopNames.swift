@@ -9,12 +9,15 @@ public struct DesktopValue: Sendable {
     public let value: [UInt8]
     /// Whether that is a value of the field, which was set with it.
     public let isFieldValue: Bool
+    /// The user whose share it is of; nil for the asset's owner.
+    public let uid: UInt32?
 
     /// Describes what was set.
-    public init(name: String, value: [UInt8], isFieldValue: Bool) {
+    public init(name: String, value: [UInt8], isFieldValue: Bool, uid: UInt32?) {
         self.name = name
         self.value = value
         self.isFieldValue = isFieldValue
+        self.uid = uid
     }
 }
 
@@ -30,15 +33,27 @@ extension Records {
     /// All that was set by desktops' names of one field.
     public func desktopValues(of field: Field, of asset: AssetID) throws -> [DesktopValue] {
         try all(
-            "SELECT name, value, is_field_value FROM desktop_value WHERE asset = ? AND field = ?",
+            "SELECT name, value, is_field_value, uid FROM desktop_value WHERE asset = ? AND field = ?",
             [asset.value, .text(field.name)]
-        ) { DesktopValue(name: $0.text(0), value: $0.bytes(1), isFieldValue: $0.integer(2) != 0) }
+        ) {
+            DesktopValue(
+                name: $0.text(0),
+                value: $0.bytes(1),
+                isFieldValue: $0.integer(2) != 0,
+                uid: $0.unsigned(3)
+            )
+        }
     }
 
     /// All that was set by desktops' names.
     public func desktopValues(of asset: AssetID) throws -> [DesktopValue] {
-        try all("SELECT name, value, is_field_value FROM desktop_value WHERE asset = ?", [asset.value]) {
-            DesktopValue(name: $0.text(0), value: $0.bytes(1), isFieldValue: $0.integer(2) != 0)
+        try all("SELECT name, value, is_field_value, uid FROM desktop_value WHERE asset = ?", [asset.value]) {
+            DesktopValue(
+                name: $0.text(0),
+                value: $0.bytes(1),
+                isFieldValue: $0.integer(2) != 0,
+                uid: $0.unsigned(3)
+            )
         }
     }
 
@@ -58,9 +73,13 @@ extension Records {
     /// Records what was set by a desktop's name; the field is left as it is.
     public func setDesktopValue(_ value: DesktopValue, of field: Field, of asset: AssetID) throws {
         try run(
-            "INSERT OR REPLACE INTO desktop_value (asset, name, field, value, is_field_value) VALUES (?, ?, ?, ?, ?)",
+            """
+            INSERT OR REPLACE INTO desktop_value (asset, name, field, value, is_field_value, uid)
+            VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, \(Self.owner(ofAsset: "?1"))))
+            """,
             [
                 asset.value, .text(value.name), .text(field.name), .blob(value.value), value.isFieldValue ? 1 : 0,
+                SQLValue(value.uid),
             ]
         )
     }
@@ -93,8 +112,8 @@ extension Records {
         )
         try run(
             """
-            INSERT OR REPLACE INTO desktop_value (asset, name, field, value, is_field_value)
-            SELECT ?, name, field, value, is_field_value FROM desktop_value WHERE asset = ?
+            INSERT OR REPLACE INTO desktop_value (asset, name, field, value, is_field_value, uid)
+            SELECT ?1, name, field, value, is_field_value, \(Self.owner(ofAsset: "?1")) FROM desktop_value WHERE asset = ?2
             """,
             [asset.value, source.value]
         )

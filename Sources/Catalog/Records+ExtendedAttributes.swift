@@ -23,11 +23,19 @@ extension Records {
         try all("SELECT name FROM extended_attribute WHERE node = ?", [node.value]) { $0.bytes(0) }
     }
 
-    /// Records an extended attribute, or its new value.
-    public func setExtendedAttribute(_ name: [UInt8], of node: NodeID, to value: [UInt8]) throws {
+    /// Records an extended attribute, or its new value, in the share of `uid` or else of the node's owner.
+    public func setExtendedAttribute(
+        _ name: [UInt8],
+        of node: NodeID,
+        to value: [UInt8],
+        by uid: UInt32? = nil
+    ) throws {
         try run(
-            "INSERT OR REPLACE INTO extended_attribute (node, name, value) VALUES (?, ?, ?)",
-            [node.value, .blob(name), .blob(value)]
+            """
+            INSERT OR REPLACE INTO extended_attribute (node, name, value, uid)
+            VALUES (?1, ?2, ?3, coalesce(?4, \(Self.owner(ofNode: "?1"))))
+            """,
+            [node.value, .blob(name), .blob(value), SQLValue(uid)]
         )
     }
 

@@ -64,12 +64,20 @@ extension Records {
         try first("SELECT \(Self.newestBlob)", [asset.value]) { $0.optionalInteger(0).map(BlobID.init) } ?? nil
     }
 
-    /// The next contents to look into.
-    public func dueExtractions(by now: Timestamp, limit: Int) throws -> [ExtractionRecord] {
+    /// The next contents to look into: those that come before all others because requests wait for them, or all others.
+    public func dueExtractions(isHurried: Bool, by now: Timestamp, limit: Int) throws -> [ExtractionRecord] {
         try all(
-            "SELECT \(ExtractionRecord.columns) FROM extraction x WHERE x.due <= ? ORDER BY x.due, x.blob LIMIT ?",
-            [now.value, .integer(Int64(limit))]
+            """
+            SELECT \(ExtractionRecord.columns) FROM extraction x WHERE x.due BETWEEN ? AND ?
+            ORDER BY x.due, x.blob LIMIT ?
+            """,
+            [isHurried ? 0 : 1, isHurried ? 0 : now.value, .integer(Int64(limit))]
         ) { ExtractionRecord($0) }
+    }
+
+    /// Whether a content is to be looked into, again if that has failed.
+    public func isWaiting(_ blob: BlobID) throws -> Bool {
+        try first("SELECT 1 FROM extraction WHERE blob = ? AND due IS NOT NULL", [blob.value]) { _ in true } ?? false
     }
 
     /// When the next content is to be looked into.

@@ -79,13 +79,15 @@ extension Records {
     }
 
     /// Fields that people have set, and the names under which they did, where those are not the fields' own.
-    public func ownFields(of asset: AssetID) throws -> [(field: Field, value: String, attribute: String?)] {
+    public func ownFields(
+        of asset: AssetID
+    ) throws -> [(field: Field, value: String, attribute: String?, uid: UInt32)] {
         try all(
-            "SELECT name, value, attribute FROM field WHERE asset = ? AND source = 'person' ORDER BY name",
+            "SELECT name, value, attribute, uid FROM field WHERE asset = ? AND source = 'person' ORDER BY name",
             [asset.value]
         ) {
-            (Field($0.text(0)), $0.text(1), $0.isNull(2) ? nil : $0.text(2))
-        }.compactMap { name, value, attribute in name.map { ($0, value, attribute) } }
+            (Field($0.text(0)), $0.text(1), $0.isNull(2) ? nil : $0.text(2), $0.unsigned(3))
+        }.compactMap { name, value, attribute, uid in name.map { ($0, value, attribute, uid) } }
     }
 
     /// How many bytes the names of a node's attributes have in a list, but for those that no user has set.
@@ -118,11 +120,18 @@ extension Records {
 
     /// Records the value that a person gives a field; `attribute` is the name under which that is done, where it is not the field's own.
     ///
-    /// Another desktop's name keeps what was set by it, until the field is set by its own.
-    public func setField(_ field: Field, of asset: AssetID, to value: String, as attribute: String? = nil) throws {
-        try setRow(field, of: asset, to: value, .person, attribute)
+    /// Another desktop's name keeps what was set by it, until the field is set by its own. It is in the share of `uid`, or else of the
+    /// asset's owner.
+    public func setField(
+        _ field: Field,
+        of asset: AssetID,
+        to value: String,
+        as attribute: String? = nil,
+        by uid: UInt32? = nil
+    ) throws {
+        try setRow(field, of: asset, to: value, .person, attribute, by: uid)
         guard let attribute else { return try deleteDesktopValues(of: field, of: asset) }
-        let value = DesktopValue(name: attribute, value: Array(value.utf8), isFieldValue: true)
+        let value = DesktopValue(name: attribute, value: Array(value.utf8), isFieldValue: true, uid: uid)
         try setDesktopValue(value, of: field, of: asset)
     }
 
@@ -141,13 +150,17 @@ extension Records {
         of asset: AssetID,
         to value: String,
         _ source: FieldSource,
-        _ attribute: String? = nil
+        _ attribute: String? = nil,
+        by uid: UInt32? = nil
     ) throws {
         try run(
-            "INSERT OR REPLACE INTO field (asset, name, value, source, attribute) VALUES (?, ?, ?, ?, ?)",
+            """
+            INSERT OR REPLACE INTO field (asset, name, value, source, attribute, uid)
+            VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, \(Self.owner(ofAsset: "?1"))))
+            """,
             [
                 asset.value, .text(field.name), .text(value), .text(source.rawValue),
-                attribute.map(SQLValue.text) ?? .null,
+                attribute.map(SQLValue.text) ?? .null, SQLValue(uid),
             ]
         )
     }
@@ -157,8 +170,8 @@ extension Records {
         try copyDesktopValues(of: source, to: asset)
         try run(
             """
-            INSERT OR REPLACE INTO field (asset, name, value, source, attribute)
-            SELECT ?, name, value, source, attribute FROM field WHERE asset = ?
+            INSERT OR REPLACE INTO field (asset, name, value, source, attribute, uid)
+            SELECT ?1, name, value, source, attribute, \(Self.owner(ofAsset: "?1")) FROM field WHERE asset = ?2
             """,
             [asset.value, source.value]
         )

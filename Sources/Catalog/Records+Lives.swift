@@ -198,18 +198,6 @@ extension Records {
         ) { TrashRecord($0) }
     }
 
-    /// Assets that were removed before a moment, those first that have been in the trash for longest.
-    public func oldestTrash(before time: Timestamp, limit: Int) throws -> [TrashRecord] {
-        try all(
-            """
-            SELECT \(TrashRecord.columns) FROM asset WHERE trashed IS NOT NULL AND trashed < ? AND EXISTS (
-                SELECT 1 FROM version v JOIN blob b ON b.id = v.blob WHERE v.asset = asset.id AND b.store = 0)
-            ORDER BY trashed LIMIT ?
-            """,
-            [time.value, .integer(Int64(limit))]
-        ) { TrashRecord($0) }
-    }
-
     /// Assets whose time in the trash is over at a moment; the first to go first.
     public func purgeable(by time: Timestamp, limit: Int) throws -> [TrashRecord] {
         try all(

@@ -80,7 +80,10 @@ extension Records {
             [id.value, node.id.value]
         )
         try run(
-            "INSERT INTO extended_attribute (node, name, value) SELECT ?1, name, value FROM extended_attribute WHERE node = ?2",
+            """
+            INSERT INTO extended_attribute (node, name, value, uid)
+            SELECT ?1, name, value, uid FROM extended_attribute WHERE node = ?2
+            """,
             [id.value, node.id.value]
         )
         return id

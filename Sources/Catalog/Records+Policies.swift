@@ -23,11 +23,14 @@ extension Records {
         return try first("SELECT 1 FROM policy\(condition) LIMIT 1", []) { _ in true } ?? false
     }
 
-    /// Records what a folder says.
-    public func setPolicy(_ key: PolicyKey, of folder: NodeID, to value: String) throws {
+    /// Records what a folder says, in the share of `uid` or else of the folder's owner.
+    public func setPolicy(_ key: PolicyKey, of folder: NodeID, to value: String, by uid: UInt32? = nil) throws {
         try run(
-            "INSERT OR REPLACE INTO policy (node, key, value) VALUES (?, ?, ?)",
-            [folder.value, .text(key.rawValue), .text(value)]
+            """
+            INSERT OR REPLACE INTO policy (node, key, value, uid)
+            VALUES (?1, ?2, ?3, coalesce(?4, \(Self.owner(ofNode: "?1"))))
+            """,
+            [folder.value, .text(key.rawValue), .text(value), SQLValue(uid)]
         )
     }
 
@@ -107,8 +110,9 @@ extension Records {
     public func copyMissingFields(of source: AssetID, to asset: AssetID) throws {
         try run(
             """
-            INSERT OR IGNORE INTO field (asset, name, value, source, attribute)
-            SELECT ?, name, value, source, attribute FROM field WHERE asset = ?
+            INSERT INTO field (asset, name, value, source, attribute, uid)
+            SELECT ?1, name, value, source, attribute, \(Self.owner(ofAsset: "?1")) FROM field
+            WHERE asset = ?2 AND name NOT IN (SELECT name FROM field WHERE asset = ?1)
             """,
             [asset.value, source.value]
         )

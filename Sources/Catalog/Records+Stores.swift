@@ -70,14 +70,6 @@ extension Records {
     /// Records that a store's folder says whose it is.
     public func setMade(store id: Int64) throws { try run("UPDATE store SET made = 1 WHERE id = ?", [.integer(id)]) }
 
-    /// Bytes of all contents of an asset that are on the library's own disk.
-    public func ownBytes(of asset: AssetID) throws -> Int64 {
-        try first(
-            "SELECT coalesce(sum(b.size), 0) FROM version v JOIN blob b ON b.id = v.blob WHERE v.asset = ? AND b.store = 0",
-            [asset.value]
-        ) { $0.integer(0) } ?? 0
-    }
-
     /// In which store an asset is to have its contents.
     public func store(of asset: AssetID) throws -> Int64 {
         try first("SELECT store FROM asset WHERE id = ?", [asset.value]) { $0.integer(0) } ?? 0

@@ -163,6 +163,8 @@ extension Records {
                     "UPDATE OF asset ON node WHEN NEW.asset IS NOT OLD.asset",
                     mark("-OLD.id") + move("OLD.asset") + move("NEW.asset")
                 )
+                // A folder with a quota counts its own attributes itself.
+                + triggers("policy", "node, key") { mark("iif(\($0).key = 'quota', -\($0).node, NULL)") }
                 + trigger("node_gone", "DELETE ON node", mark("coalesce(OLD.asset, -OLD.id)"))
                 + trigger("asset_changed", "UPDATE OF trashed, trashed_home ON asset", move("OLD.id"))
                 + trigger("asset_gone", "DELETE ON asset", move("OLD.id"))
@@ -175,18 +177,6 @@ extension Records {
 
     /// Begins to note what changes, for quotas.
     public func trackUsage() throws { try database.execute(sql: Self.tracking) }
-
-    /// Ends noting it.
-    public func endTrackingUsage() throws {
-        let triggers = try allOnce(
-            "SELECT name FROM sqlite_temp_master WHERE type = 'trigger' AND name LIKE 'usage_%'",
-            []
-        ) {
-            $0.text(0)
-        }
-        for trigger in triggers { try database.execute(sql: "DROP TRIGGER temp.\(trigger)") }
-        try database.execute(sql: "DROP TABLE temp.usage_due; DROP TABLE temp.usage_change")
-    }
 
     /// What has changed since the last `takeUsageChanges`; nothing is written.
     public func usageChanges() throws -> [UsageRecord] {
@@ -214,28 +204,35 @@ extension Records {
         return changes.compactMap { $0 }
     }
 
+    /// The folders below one, itself among them, as `below`, and the units that may count for them as `unit`; the beginning of a query.
+    static func units(below folder: String) -> String {
+        """
+        WITH RECURSIVE below (id) AS (
+            SELECT \(folder) UNION SELECT \(unfiled) WHERE \(folder) = \(NodeID.folders.rawValue) UNION
+            SELECT e.node FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
+            WHERE n.mode & 61440 = 16384),
+        named (unit) AS MATERIALIZED (
+            SELECT -\(folder) UNION
+            SELECT coalesce(n.asset, -n.id) FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node UNION
+            SELECT a.id FROM below b JOIN asset a ON a.trashed_home = b.id UNION
+            SELECT CAST(CAST(e.name AS TEXT) AS INTEGER) FROM entry e
+            WHERE e.parent = \(unfiled) AND \(folder) = \(NodeID.folders.rawValue)),
+        unit (unit) AS MATERIALIZED (
+            SELECT unit FROM named UNION
+            SELECT coalesce(n.asset, -n.id) FROM named m JOIN entry f
+                ON f.parent = \(alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
+                JOIN entry e ON e.parent = f.node JOIN node n ON n.id = e.node UNION
+            SELECT a.id FROM named m JOIN entry f
+                ON f.parent = \(alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
+                JOIN asset a ON a.trashed_home = f.node)
+        """
+    }
+
     /// Counts what a folder, and all below it, has; `folders/` also what assets without a folder have.
     public func usage(below folder: NodeID) throws -> [UsageRecord] {
         try all(
             """
-            WITH RECURSIVE below (id) AS (
-                SELECT ?1 UNION SELECT \(Self.unfiled) WHERE ?1 = \(NodeID.folders.rawValue) UNION
-                SELECT e.node FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node
-                WHERE n.mode & 61440 = 16384),
-            named (unit) AS MATERIALIZED (
-                SELECT -?1 UNION
-                SELECT coalesce(n.asset, -n.id) FROM below b JOIN entry e ON e.parent = b.id JOIN node n ON n.id = e.node UNION
-                SELECT a.id FROM below b JOIN asset a ON a.trashed_home = b.id UNION
-                SELECT CAST(CAST(e.name AS TEXT) AS INTEGER) FROM entry e
-                WHERE e.parent = \(Self.unfiled) AND ?1 = \(NodeID.folders.rawValue)),
-            unit (unit) AS MATERIALIZED (
-                SELECT unit FROM named UNION
-                SELECT coalesce(n.asset, -n.id) FROM named m JOIN entry f
-                    ON f.parent = \(Self.alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
-                    JOIN entry e ON e.parent = f.node JOIN node n ON n.id = e.node UNION
-                SELECT a.id FROM named m JOIN entry f
-                    ON f.parent = \(Self.alternatives) AND f.name = CAST(CAST(m.unit AS TEXT) AS BLOB)
-                    JOIN asset a ON a.trashed_home = f.node)
+            \(Self.units(below: "?1"))
             SELECT folder, kind, sum(bytes) FROM (\(Self.charges(of: "unit"))) WHERE folder IN (SELECT id FROM below)
             GROUP BY folder, kind
             """,
@@ -272,24 +269,6 @@ extension Records {
     /// Has what was removed from a folder count for another, because the folder goes.
     public func countTrash(of folder: NodeID, for other: NodeID) throws {
         try run("UPDATE asset SET trashed_home = ? WHERE trashed_home = ?", [other.value, folder.value])
-    }
-
-    /// Assets that were removed before a moment, behind one of them, those first that have been in the trash for longest.
-    public func trash(
-        after last: (trashed: Timestamp, asset: AssetID)?,
-        before end: Timestamp,
-        limit: Int
-    ) throws -> [(record: TrashRecord, bytes: Int64)] {
-        try all(
-            """
-            SELECT \(TrashRecord.columns), (SELECT coalesce(sum(v.size), 0) FROM version v WHERE v.asset = asset.id) FROM asset
-            WHERE trashed IS NOT NULL AND trashed < ? AND (trashed, id) > (?, ?) ORDER BY trashed, id LIMIT ?
-            """,
-            [
-                end.value, .integer(last?.trashed.rawValue ?? .min), .integer(last?.asset.rawValue ?? 0),
-                .integer(Int64(limit)),
-            ]
-        ) { (TrashRecord($0), $0.integer(7)) }
     }
 
     // MARK: Masked copies

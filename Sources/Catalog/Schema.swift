@@ -20,7 +20,7 @@ enum Schema {
         migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
         migrator.registerMigration("12 stores") { try $0.execute(sql: stores) }
         migrator.registerMigration("13 places", migrate: addPlaces)
-        // Who could read a former content when it was replaced, `FileRights.bytes`; from migration 19 on that is in `standings`.
+        // Who could read a former content when it was replaced, `FileRights.bytes`; from migration 20 on that is in `standings`.
         migrator.registerMigration("14 rights of versions") { database in
             try database.execute(
                 sql: """
@@ -34,7 +34,9 @@ enum Schema {
         migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
         migrator.registerMigration("16 desktop names") { try $0.execute(sql: desktopValues) }
         migrator.registerMigration("17 shares") { try $0.execute(sql: shares) }
-        migrator.registerMigration("19 standings", migrate: addStandings)
+        migrator.registerMigration("18 attribute shares") { try $0.execute(sql: attributeShares) }
+        migrator.registerMigration("19 removed folders") { try $0.execute(sql: removedFolders) }
+        migrator.registerMigration("20 standings", migrate: addStandings)
         return migrator
     }
 

@@ -1,6 +1,8 @@
+internal import CFuse
 internal import Glibc
 
 /// The process that asks.
+@safe
 public struct Caller: Sendable {
     /// Its filesystem user id.
     public let uid: UInt32
@@ -10,6 +12,8 @@ public struct Caller: Sendable {
     public let pid: Int32
     /// The permissions that it takes from what it makes.
     public let umask: UInt32
+    /// The request, which libfuse keeps until it is answered.
+    private nonisolated(unsafe) let request: fuse_req_t?
 
     /// Names a caller.
     public init(uid: UInt32, gid: UInt32, pid: Int32, umask: UInt32) {
@@ -17,6 +21,25 @@ public struct Caller: Sendable {
         self.gid = gid
         self.pid = pid
         self.umask = umask
+        unsafe request = nil
+    }
+
+    /// Names the caller of a request; nil where libfuse does not know it.
+    init?(of request: fuse_req_t) {
+        guard let context = unsafe fuse_req_ctx(request) else { return nil }
+        uid = unsafe context.pointee.uid
+        gid = unsafe context.pointee.gid
+        pid = unsafe Int32(context.pointee.pid)
+        umask = unsafe context.pointee.umask
+        unsafe self.request = unsafe request
+    }
+
+    /// Whether a signal has interrupted the call meanwhile.
+    ///
+    /// To be asked only while the request is served.
+    public var isInterrupted: Bool {
+        guard let request = unsafe request else { return false }
+        return unsafe fuse_req_interrupted(request) != 0
     }
 
     /// Whether it is in a group, or root, who is in all.

@@ -59,11 +59,13 @@ func answer<Value>(
 /// Serves one request whose operation may have to wait: then it is tried again later, on another thread.
 ///
 /// `body` must own what it uses: the arguments of libfuse's callback are gone when that has returned. What it waits for before it is
-/// tried at all, `first` says; a user who has too many requests waiting gets what can be answered without.
+/// tried at all, `first` says; a user who has too many requests waiting gets what can be answered without, or EAGAIN where the answer takes
+/// long and `isLong` says so.
 func answerInTime<Value>(
     _ request: fuse_req_t?,
     _ operation: StaticString,
     first: ((any Filesystem, Caller) -> RequestWait?)? = nil,
+    isLong: Bool = false,
     _ body: @escaping @Sendable (any Filesystem, Caller) throws(OperationFailure) -> Value,
     reply: @escaping @Sendable (fuse_req_t, Value) -> Int32
 ) {
@@ -86,37 +88,26 @@ func answerInTime<Value>(
                 }
                 if let waiting { return waiting.wait(wait) }
                 if let waiting = waitingRequest(dispatcher, caller) { return waiting.wait(wait) }
-                let failure = OperationFailure(.resourceTemporarilyUnavailable)
-                dispatcher.note(failure, operation)
-                unsafe fuse_reply_err(request, failure.errno.rawValue)
-                return
+                return refuse(dispatcher, OperationFailure(.resourceTemporarilyUnavailable))
             }
-            dispatcher.note(error, operation)
-            unsafe fuse_reply_err(request, error.errno.rawValue)
+            refuse(dispatcher, error)
         }
+    }
+    @Sendable func refuse(_ dispatcher: Dispatcher, _ failure: OperationFailure) {
+        dispatcher.note(failure, operation)
+        unsafe fuse_reply_err(request, failure.errno.rawValue)
     }
     @Sendable func waitingRequest(_ dispatcher: Dispatcher, _ caller: Caller) -> WaitingRequest? {
         guard let share = dispatcher.waits.take(for: caller.uid) else { return nil }
         return unsafe WaitingRequest(request, share) { attempt($0) }
     }
     if let first, let dispatcher = unsafe Dispatcher.serving(request), let caller = unsafe Caller(of: request),
-        let wait = first(dispatcher.filesystem, caller), let waiting = waitingRequest(dispatcher, caller)
+        let wait = first(dispatcher.filesystem, caller)
     {
-        return waiting.wait(wait)
+        if let waiting = waitingRequest(dispatcher, caller) { return waiting.wait(wait) }
+        if isLong { return refuse(dispatcher, OperationFailure(.resourceTemporarilyUnavailable)) }
     }
     attempt(nil)
-}
-
-extension Caller {
-    fileprivate init?(of request: fuse_req_t) {
-        guard let context = unsafe fuse_req_ctx(request) else { return nil }
-        unsafe self.init(
-            uid: context.pointee.uid,
-            gid: context.pointee.gid,
-            pid: Int32(context.pointee.pid),
-            umask: context.pointee.umask
-        )
-    }
 }
 
 func replyEmpty(_ request: fuse_req_t, _: Void) -> Int32 { unsafe fuse_reply_err(request, 0) }

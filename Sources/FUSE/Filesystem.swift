@@ -10,11 +10,15 @@ public protocol Filesystem: Sendable {
 
     /// Finds a name; nil where there is none.
     func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry?
+    /// What a lookup in a directory waits for before it is tried, because it may take long; nil for nothing.
+    func waitBeforeLooking(in parent: InodeNumber, for caller: Caller) -> RequestWait?
     /// Lets go of inodes that the kernel no longer refers to.
     func forget(_ forgotten: [Forgotten])
 
     /// Attributes, and how long the kernel may believe them.
     func getattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> (Attributes, Duration)
+    /// What a change of a file's size waits for before it is tried; nil for nothing.
+    func waitBeforeCutting(_ inode: InodeNumber, for caller: Caller) -> RequestWait?
     /// Changes attributes and answers all of them.
     func setattr(
         _ inode: InodeNumber,
@@ -44,6 +48,8 @@ public protocol Filesystem: Sendable {
         target: [UInt8],
         for caller: Caller
     ) throws(OperationFailure) -> Entry
+    /// What a link or move into a directory waits for before it is tried; nil for nothing.
+    func waitBeforeNaming(in parent: InodeNumber, for caller: Caller) -> RequestWait?
     /// Makes a hard link.
     func link(
         _ inode: InodeNumber,
@@ -84,6 +90,8 @@ public protocol Filesystem: Sendable {
         bytes: UnsafeRawBufferPointer,
         for caller: Caller
     ) throws(OperationFailure)
+    /// What the end of a write waits for before it is tried; nil for nothing.
+    func waitBeforeFlushing(_ handle: FileHandle, for caller: Caller) -> RequestWait?
     /// A descriptor was closed: errors reach close(2). May come often, or never.
     func flush(_ handle: FileHandle, for caller: Caller) throws(OperationFailure)
     /// Puts a file on stable storage.
@@ -110,6 +118,8 @@ public protocol Filesystem: Sendable {
     /// Finds data or holes (SEEK_DATA, SEEK_HOLE).
     func lseek(_ handle: FileHandle, offset: Int64, whence: Int32, for caller: Caller) throws(OperationFailure) -> Int64
 
+    /// What the opening or listing of a directory waits for before it is tried, because it may take long; nil for nothing.
+    func waitBeforeListing(_ inode: InodeNumber, for caller: Caller) -> RequestWait?
     /// Opens a directory.
     func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened
     /// Lists names from a cookie on, 0 being the start.

@@ -3,17 +3,24 @@ internal import CFuse
 extension fuse_lowlevel_ops {
     mutating func serveDirectories() {
         unsafe opendir = { request, number, _ in
-            unsafe answer(request, "opendir") { (fs, caller) throws(OperationFailure) in
+            unsafe answerInTime(
+                request,
+                "opendir",
+                first: { $0.waitBeforeListing(inode(number), for: $1) },
+                isLong: true
+            ) { (fs, caller) throws(OperationFailure) in
                 try fs.opendir(inode(number), for: caller)
             } reply: {
                 unsafe replyOpened($0, $1)
             }
         }
         unsafe readdir = { request, number, size, offset, information in
-            unsafe list(request, "readdir", size) { (fs, caller, buffer) throws(OperationFailure) in
-                try unsafe fs.readdir(
-                    inode(number),
-                    handle: handle(information),
+            let number = inode(number)
+            let open = unsafe information?.pointee.fh ?? 0
+            unsafe list(request, "readdir", number, size) { (fs, caller, buffer) throws(OperationFailure) in
+                try fs.readdir(
+                    number,
+                    handle: handle(open),
                     from: Int64(offset),
                     into: &buffer,
                     for: caller
@@ -21,10 +28,12 @@ extension fuse_lowlevel_ops {
             }
         }
         unsafe readdirplus = { request, number, size, offset, information in
-            unsafe list(request, "readdirplus", size) { (fs, caller, buffer) throws(OperationFailure) in
-                try unsafe fs.readdirplus(
-                    inode(number),
-                    handle: handle(information),
+            let number = inode(number)
+            let open = unsafe information?.pointee.fh ?? 0
+            unsafe list(request, "readdirplus", number, size) { (fs, caller, buffer) throws(OperationFailure) in
+                try fs.readdirplus(
+                    number,
+                    handle: handle(open),
                     from: Int64(offset),
                     into: &buffer,
                     for: caller
@@ -53,14 +62,33 @@ extension fuse_lowlevel_ops {
 private func list(
     _ request: fuse_req_t?,
     _ operation: StaticString,
+    _ number: InodeNumber,
     _ size: Int,
-    _ body: (any Filesystem, Caller, inout DirectoryBuffer) throws(OperationFailure) -> Void
+    _ body: @escaping @Sendable (any Filesystem, Caller, inout DirectoryBuffer) throws(OperationFailure) -> Void
 ) {
-    guard let request = unsafe request else { return }
-    var buffer = unsafe DirectoryBuffer(request: request, capacity: size)
-    unsafe answer(request, operation) { (fs, caller) throws(OperationFailure) in
-        try body(fs, caller, &buffer)
-    } reply: { (request, _) in
-        unsafe fuse_reply_buf(request, buffer.bytes.assumingMemoryBound(to: CChar.self).baseAddress, buffer.count)
+    guard let given = unsafe request else { return }
+    // No thread but the one that tries touches the request.
+    nonisolated(unsafe) let request = unsafe given
+    unsafe answerInTime(
+        request,
+        operation,
+        first: { $0.waitBeforeListing(number, for: $1) },
+        isLong: true
+    ) { (fs, caller) throws(OperationFailure) in
+        let page = unsafe DirectoryPage(request: request, capacity: size)
+        try body(fs, caller, &page.buffer)
+        return page
+    } reply: { (request, page) in
+        let bytes = unsafe page.buffer.bytes.assumingMemoryBound(to: CChar.self)
+        return unsafe fuse_reply_buf(request, bytes.baseAddress, bytes.count)
+    }
+}
+
+/// A buffer that an answer hands on to its reply.
+private final class DirectoryPage {
+    var buffer: DirectoryBuffer
+
+    init(request: fuse_req_t, capacity: Int) {
+        unsafe buffer = DirectoryBuffer(request: request, capacity: capacity)
     }
 }

@@ -60,7 +60,8 @@ extension fuse_lowlevel_ops {
         }
         unsafe flush = { request, _, information in
             let number = unsafe information?.pointee.fh ?? 0
-            unsafe answerInTime(request, "flush") { (fs, caller) throws(OperationFailure) in
+            let wait = waitBeforeFlushing(number)
+            unsafe answerInTime(request, "flush", first: wait, isLong: true) { (fs, caller) throws(OperationFailure) in
                 try fs.flush(handle(number), for: caller)
             } reply: {
                 unsafe replyEmpty($0, $1)
@@ -68,7 +69,8 @@ extension fuse_lowlevel_ops {
         }
         unsafe fsync = { request, _, _, information in
             let number = unsafe information?.pointee.fh ?? 0
-            unsafe answerInTime(request, "fsync") { (fs, caller) throws(OperationFailure) in
+            let wait = waitBeforeFlushing(number)
+            unsafe answerInTime(request, "fsync", first: wait, isLong: true) { (fs, caller) throws(OperationFailure) in
                 try fs.fsync(handle(number), for: caller)
             } reply: {
                 unsafe replyEmpty($0, $1)
@@ -119,4 +121,9 @@ extension fuse_lowlevel_ops {
             }
         }
     }
+}
+
+/// Returns what the end of a write to an open file waits for.
+private func waitBeforeFlushing(_ number: UInt64) -> (any Filesystem, Caller) -> RequestWait? {
+    { fs, caller in (try? handle(number)).flatMap { fs.waitBeforeFlushing($0, for: caller) } }
 }

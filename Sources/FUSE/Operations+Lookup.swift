@@ -3,8 +3,14 @@ internal import CFuse
 extension fuse_lowlevel_ops {
     mutating func serveLookup() {
         unsafe lookup = { request, parent, name in
-            unsafe answer(request, "lookup") { (fs, caller) throws(OperationFailure) in
-                unsafe (try fs.lookup(Name(name), in: inode(parent), for: caller), fs.missingNameLifetime)
+            let name = unsafe Name(name)
+            unsafe answerInTime(
+                request,
+                "lookup",
+                first: { $0.waitBeforeLooking(in: inode(parent), for: $1) },
+                isLong: true
+            ) { (fs, caller) throws(OperationFailure) in
+                (try fs.lookup(name, in: inode(parent), for: caller), fs.missingNameLifetime)
             } reply: { (request, answer) in
                 var parameter = answer.0?.asParameter ?? Entry.missing(for: answer.1)
                 return unsafe fuse_reply_entry(request, &parameter)

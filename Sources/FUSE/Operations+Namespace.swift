@@ -25,7 +25,13 @@ extension fuse_lowlevel_ops {
         }
         unsafe link = { request, number, parent, name in
             let name = unsafe Name(name)
-            unsafe answerInTime(request, "link") { (fs, caller) throws(OperationFailure) in
+            let folder = inode(parent)
+            unsafe answerInTime(
+                request,
+                "link",
+                first: { $0.waitBeforeNaming(in: folder, for: $1) },
+                isLong: true
+            ) { (fs, caller) throws(OperationFailure) in
                 try fs.link(inode(number), as: name, in: inode(parent), for: caller)
             } reply: {
                 unsafe replyEntry($0, $1)
@@ -48,7 +54,17 @@ extension fuse_lowlevel_ops {
         }
         unsafe rename = { request, parent, name, newParent, newName, flags in
             let (name, newName) = unsafe (Name(name), Name(newName))
-            unsafe answerInTime(request, "rename") { (fs, caller) throws(OperationFailure) in
+            let (folder, formerFolder) = (inode(newParent), inode(parent))
+            let isExchange = flags & 2 /* RENAME_EXCHANGE */ != 0
+            unsafe answerInTime(
+                request,
+                "rename",
+                first: {
+                    $0.waitBeforeNaming(in: folder, for: $1)
+                        ?? (isExchange ? $0.waitBeforeNaming(in: formerFolder, for: $1) : nil)
+                },
+                isLong: true
+            ) { (fs, caller) throws(OperationFailure) in
                 try fs.rename(name, in: inode(parent), to: newName, in: inode(newParent), flags: flags, for: caller)
             } reply: {
                 unsafe replyEmpty($0, $1)

@@ -35,13 +35,29 @@ public struct RequestLimits: Sendable {
 public final class Session {
     private let session: OpaquePointer
     private let dispatcher: Unmanaged<Dispatcher>
-    /// How many threads at most serve requests on files, of which one user alone gets half; on names of files, as much; and the ends of
-    /// opens, twice as many as are served at once.
+    /// How many threads at most serve requests on files, of which one user alone gets half; on names of files, as much; that look at
+    /// names, and as many that make them; and the ends of opens, twice as many as are served at once.
     private static let fileThreads = max(8, 2 * Int32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     private static let nameThreads: Int32 = 6
+    private static let lookThreads: Int32 = 6
     private static let endThreads: Int32 = 8
     /// How many serve requests at all: some are left for what is always quick, and for root and the user who has mounted.
-    private static let threads = fileThreads + nameThreads + endThreads / 2 + 6
+    private static let threads = fileThreads + nameThreads + 2 * lookThreads + endThreads / 2 + 6
+
+    /// How many of them wait for a request at once.
+    private static let readers: Int32 = unsafe getenv("ASSETFS_READERS").flatMap { unsafe Int32(String(cString: $0)) } ?? 2
+
+    /// Counts requests on nodes with these numbers from here on.
+    public static func countRequests(on nodes: ClosedRange<UInt64>) {
+        cfuse_count_requests(nodes.lowerBound, nodes.upperBound)
+    }
+
+    /// How many requests the kernel has sent on nodes that `countRequests` has named: those that change or read files, and those that look
+    /// at names and attributes.
+    public static var requests: (uses: UInt, looks: UInt) {
+        let counts = cfuse_requests()
+        return (counts.uses, counts.looks)
+    }
 
     /// Mounts `filesystem` on `mountpoint`.
     ///
@@ -107,7 +123,9 @@ public final class Session {
             exportsHandles ? 1 : 0,
             Self.fileThreads,
             Self.nameThreads,
-            Self.endThreads
+            Self.lookThreads,
+            Self.endThreads,
+            Self.readers
         )
         filesystem.start(unsafe Kernel(session: session, device: device))
     }

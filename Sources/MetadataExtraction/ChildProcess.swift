@@ -21,7 +21,8 @@ public func socketPair() throws(Errno) -> (Int32, Int32) {
 /// Starts a program with no signal blocked: one that this thread blocks is the program's to hear, or to be ended by.
 ///
 /// `descriptors` are what it has as 0, 1, 2 and so on, with /dev/null to write to where there is none, and no others of ours.
-/// `environment` is what it is started with, ours if it is nil; in a group of its own it can be ended with all that it has begun.
+/// `environment` is what it is started with, ours if it is nil; in a group of its own it can be ended with all that it has begun, and
+/// one that `standsBack` runs only where no other process wants a processor or the disk.
 /// - Returns: the number of its process.
 /// - Throws: what posix_spawn(3) returns.
 public func spawn(
@@ -29,6 +30,7 @@ public func spawn(
     _ arguments: [String],
     environment: [String]? = nil,
     inOwnGroup: Bool = false,
+    standsBack: Bool = false,
     descriptors: [Int32?]
 ) throws(Errno) -> Int32 {
     var actions = unsafe posix_spawn_file_actions_t()
@@ -48,7 +50,8 @@ public func spawn(
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    let flags = POSIX_SPAWN_SETSIGMASK | (inOwnGroup ? POSIX_SPAWN_SETPGROUP : 0)
+    let flags =
+        POSIX_SPAWN_SETSIGMASK | (inOwnGroup ? POSIX_SPAWN_SETPGROUP : 0) | (standsBack ? 0x80 /* POSIX_SPAWN_SETSID */ : 0)
     unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
     var process = pid_t()
     let result = unsafe withPointers(to: arguments) { arguments in
@@ -64,7 +67,18 @@ public func spawn(
         }
     }
     guard result == 0 else { throw Errno(rawValue: result) }
+    if standsBack { haveRunWhenIdle(process) }
     return process
+}
+
+/// Has a process that leads a session run only where no other wants a processor or the disk.
+private func haveRunWhenIdle(_ process: pid_t) {
+    linux_run_when_idle(process)
+    // Policies of scheduling hold within a session alone, where the kernel shares time out between sessions: sched(7), “The autogroup feature”.
+    let group = unsafe open("/proc/\(process)/autogroup", O_WRONLY | O_CLOEXEC)
+    guard group >= 0 else { return }
+    unsafe _ = write(group, "19", 2)
+    _ = close(group)
 }
 
 /// Runs `body` with C's array of strings.

@@ -23,14 +23,19 @@ public final class Examiner: Sendable {
         }
     }
 
+    private let standsBack: Bool
     private let isCancelled: @Sendable () -> Bool
     private let probe = Mutex<WorkerProcess?>(nil)
     private let exiftool = Mutex<WorkerProcess?>(nil)
 
     /// Makes an examiner; its workers begin with the first file.
     ///
+    /// Workers of one that `standsBack` run only where no other process wants a processor or the disk.
     /// When `isCancelled`, which is asked twice a second, the file at hand is given up.
-    public init(isCancelled: @escaping @Sendable () -> Bool = { false }) { self.isCancelled = isCancelled }
+    public init(standsBack: Bool = false, isCancelled: @escaping @Sendable () -> Bool = { false }) {
+        self.standsBack = standsBack
+        self.isCancelled = isCancelled
+    }
 
     /// Ends the workers until the next file comes.
     public func rest() {
@@ -40,24 +45,19 @@ public final class Examiner: Sendable {
 
     /// The MIME type of a file's content.
     public func type(of file: FileDescriptor) throws(Failure) -> String {
-        let answer = try ask(probe, .probe, Array("t".utf8), file, 0)
+        let answer = try ask(probe, .probe, Array("t".utf8), file)
         guard let type = ProbedFacts(answer)?.type else { throw .file("libmagic gave no type.") }
         return type
     }
 
     /// Looks into a file, whose name had an extension.
     ///
-    /// What one worker found stays where the other did not survive the file. `niceness` is how much both stand back: 0 where somebody
-    /// waits.
-    public func examine(
-        _ file: FileDescriptor,
-        extension: String,
-        niceness: Int32 = 0
-    ) throws(Failure) -> Findings {
+    /// What one worker found stays where the other did not survive the file.
+    public func examine(_ file: FileDescriptor, extension: String) throws(Failure) -> Findings {
         var problem: String?
         var probed = ProbedFacts()
         do throws(Failure) {
-            let answer = try ask(probe, .probe, Array("a".utf8), file, niceness)
+            let answer = try ask(probe, .probe, Array("a".utf8), file)
             if let facts = ProbedFacts(answer) { probed = facts } else { problem = "The probe's answer is malformed." }
         } catch .file(let reason) {
             problem = reason
@@ -66,7 +66,7 @@ public final class Examiner: Sendable {
         if !hasNothingEmbedded(probed.type) {
             do throws(Failure) {
                 let request = Array("extract\0\(`extension`)\0".utf8)
-                embedded = try EmbeddedFacts(ask(exiftool, .exiftool(outputBytes: 0), request, file, niceness))
+                embedded = try EmbeddedFacts(ask(exiftool, .exiftool(outputBytes: 0), request, file))
             } catch .file(let reason) {
                 problem = reason
             }
@@ -83,12 +83,10 @@ public final class Examiner: Sendable {
         _ worker: borrowing Mutex<WorkerProcess?>,
         _ kind: WorkerProcess.Kind,
         _ request: [UInt8],
-        _ file: FileDescriptor,
-        _ niceness: Int32
+        _ file: FileDescriptor
     ) throws(Failure) -> [UInt8] {
         try worker.withLock { worker throws(Failure) -> [UInt8] in
-            worker?.setNiceness(niceness)
-            return try Self.ask(&worker, kind, request, file, isCancelled: isCancelled)
+            try Self.ask(&worker, kind, request, file, standsBack: standsBack, isCancelled: isCancelled)
         }
     }
 
@@ -96,10 +94,11 @@ public final class Examiner: Sendable {
     private static func running(
         _ worker: inout WorkerProcess?,
         _ kind: WorkerProcess.Kind,
+        _ standsBack: Bool,
         _ isCancelled: @escaping @Sendable () -> Bool
     ) throws(WorkerProcess.Failure) -> WorkerProcess {
         if let present = worker { return present }
-        let new = try WorkerProcess(kind, isCancelled: isCancelled)
+        let new = try WorkerProcess(kind, standsBack: standsBack, isCancelled: isCancelled)
         worker = new
         return new
     }
@@ -112,11 +111,12 @@ public final class Examiner: Sendable {
         _ file: FileDescriptor?,
         writing copy: FileDescriptor? = nil,
         mayRetry: Bool = true,
+        standsBack: Bool = false,
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(Failure) -> [UInt8] {
         let wasThere = worker != nil
         do throws(WorkerProcess.Failure) {
-            let current = try running(&worker, kind, isCancelled)
+            let current = try running(&worker, kind, standsBack, isCancelled)
             try current.ask(request, file, writing: copy)
             let answer = try current.answer()
             if current.isLarge { worker = nil }
@@ -125,6 +125,14 @@ public final class Examiner: Sendable {
             worker = nil
             guard wasThere, mayRetry, !isCancelled() else { throw Failure(error) }
         }
-        return try ask(&worker, kind, request, file, writing: copy, isCancelled: isCancelled)
+        return try ask(
+            &worker,
+            kind,
+            request,
+            file,
+            writing: copy,
+            standsBack: standsBack,
+            isCancelled: isCancelled
+        )
     }
 }

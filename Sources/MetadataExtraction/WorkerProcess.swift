@@ -44,13 +44,17 @@ final class WorkerProcess: Sendable {
 
     /// Starts a worker and waits until it can be asked.
     ///
-    /// `script` is what ExifTool's worker runs.
+    /// One that `standsBack` runs only where no other process wants a processor or the disk. `script` is what ExifTool's worker runs.
     init(
         _ kind: Kind,
+        standsBack: Bool = false,
         limits: Limits = Limits(),
         isCancelled: @escaping @Sendable () -> Bool = { false },
         script: [UInt8] = PackageResources.exiftool_worker_pl
     ) throws(Failure) {
+        var limits = limits
+        // The scheduler may leave one that stands back without a processor for long.
+        if standsBack { limits.patience *= 20 }
         self.limits = limits
         self.isCancelled = isCancelled
         guard let program = Self.program else {
@@ -60,14 +64,14 @@ final class WorkerProcess: Sendable {
         do { ends = try socketPair() } catch { throw .unavailable("no socket could be made (\(error))") }
         defer { _ = close(ends.1) }
         do throws(Failure) {
-            process = try Self.start(kind, program, script, socket: ends.1)
+            process = try Self.start(kind, program, script, socket: ends.1, standsBack: standsBack)
         } catch {
             _ = close(ends.0)
             throw error
         }
         socket = ends.0
-        var greeting: [UInt8] = []
-        if case .message(let bytes) = Self.receive(socket, patience: 30_000) { greeting = bytes }
+        let end = ContinuousClock.now + .milliseconds(Int64(limits.patience))
+        let greeting = (try? message(until: end)) ?? []
         guard greeting == Array("ready".utf8) else {
             let reason =
                 greeting.first == 0x21 ? String(decoding: greeting.dropFirst(), as: UTF8.self) : "it ended at once"
@@ -97,7 +101,8 @@ final class WorkerProcess: Sendable {
         _ kind: Kind,
         _ program: String,
         _ text: [UInt8],
-        socket: Int32
+        socket: Int32,
+        standsBack: Bool
     ) throws(Failure) -> pid_t {
         let arguments: [String]
         var script: Int32 = -1
@@ -115,7 +120,13 @@ final class WorkerProcess: Sendable {
         }
         do throws(Errno) {
             let descriptors = [socket, socket, nil] + (script >= 0 ? [script] : [])
-            return try spawn(program, arguments, environment: [], descriptors: descriptors)
+            return try spawn(
+                program,
+                arguments,
+                environment: [],
+                standsBack: standsBack,
+                descriptors: descriptors
+            )
         } catch {
             throw .unavailable("\(program) could not be started (\(error))")
         }
@@ -162,11 +173,6 @@ final class WorkerProcess: Sendable {
     /// One message of a worker that does not look into a file: its processor's time is its own.
     func message(until end: ContinuousClock.Instant) throws(Failure) -> [UInt8] {
         try next(until: end, processorTime: .max)
-    }
-
-    /// How much it stands back, as setpriority(2) counts; to stand back less takes a privilege, without which it goes on as it was.
-    func setNiceness(_ niceness: Int32) {
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process), niceness)
     }
 
     /// Whether it has grown so much that a new one is better.

@@ -149,6 +149,9 @@ struct MountCommand: ParsableCommand {
                 place.abandon()
                 throw error
             }
+            // Not those on views, which programs ask again and again how far the library is.
+            Session.countRequests(on: AssetFilesystem.catalogNodes)
+            library.activity.observe { Session.requests }
             let readiness = Readiness(of: mountpoint) {
                 if !foreground {
                     let descriptor = LogFile.open(in: place.text)

@@ -10,7 +10,8 @@ struct RestoreCommand: ParsableCommand {
         abstract: "Takes removed files back to where they were.",
         discussion: """
             A name that is taken meanwhile stays, and the file that comes back gets the next free number: photo-1.jpg. A folder that \
-            is gone is made anew. All of the asset comes back: fields, former contents, times.
+            is gone is made anew, with the owner, group, mode, access lists and policies that it had, as far as the caller may give them; \
+            where not, it is the caller's, and open to no more users than it was. All of the asset comes back: fields, former contents, times.
 
             Root takes files back with the rights of their owners, unless all folders on the way are root's alone: where the owner of a \
             file may not write it is not put, and --to says where else. No symbolic link in the mount is followed.
@@ -27,9 +28,11 @@ struct RestoreCommand: ParsableCommand {
 
     func run() throws {
         var failed = false
+        let folders = RestoredFolders()
+        defer { folders.finish() }
         for item in items {
             do {
-                Output.print(try restore(item), isRaw: names.isRaw)
+                Output.print(try restore(item, folders), isRaw: names.isRaw)
             } catch is ExitCode {
                 failed = true
             }
@@ -38,7 +41,7 @@ struct RestoreCommand: ParsableCommand {
     }
 
     /// - Returns: the path that the file has now.
-    private func restore(_ item: String) throws -> FilePath {
+    private func restore(_ item: String, _ folders: RestoredFolders) throws -> FilePath {
         let (trash, name) = try find(item)
         let source = trash.folder.path.appending(name: name)
         guard let file = trash.folder.find([name]), file.isFile else {
@@ -55,20 +58,26 @@ struct RestoreCommand: ParsableCommand {
             }
             return try move(name, of: trash, to: folder, as: base)
         }
-        var made: [Held] = []
-        if geteuid() == 0, try isRootsAlone(path, in: trash.mount) {
-            let folder = try openFolder(of: path, in: trash.mount) { made.append($0) }
-            for folder in made {
-                unsafe _ = fchownat(folder.descriptor, "", file.status.st_uid, file.status.st_gid, 0x1000)
+        folders.begin(file)
+        let former = try FormerFolder.all(of: file)
+        let (owner, isRoot) = (file.status.st_uid, geteuid() == 0)
+        if isRoot, try isRootsAlone(path, in: trash.mount) {
+            let folder = try openFolder(of: path, in: trash.mount) { folder, depth in
+                if let former = former[depth] { return folders.add(folder, former, maker: 0) }
+                unsafe _ = fchownat(folder.descriptor, "", owner, file.status.st_gid, 0x1000 /* AT_EMPTY_PATH */)
             }
             return try move(name, of: trash, to: folder, as: base)
         }
+        var made: [Held] = []
         let target = try OwnerRights.of(file.status) {
-            let folder = try openFolder(of: path, in: trash.mount) { made.append($0) }
+            let folder = try openFolder(of: path, in: trash.mount) { folder, depth in
+                guard let former = former[depth] else { return made.append(folder) }
+                folders.add(folder, former, maker: isRoot ? owner : geteuid())
+            }
             return try move(name, of: trash, to: folder, as: base)
         }
         // The group that the file has, where the owner's own is not known here.
-        for folder in made where geteuid() == 0 && folder.status.st_gid == OwnerRights.nobody {
+        for folder in made where isRoot && folder.status.st_gid == OwnerRights.nobody {
             unsafe _ = fchownat(folder.descriptor, "", uid_t.max, file.status.st_gid, 0x1000 /* AT_EMPTY_PATH */)
         }
         return target
@@ -91,14 +100,14 @@ struct RestoreCommand: ParsableCommand {
         return true
     }
 
-    /// Opens the folder that a file was in, made as far as it is missing.
-    private func openFolder(of path: [UInt8], in mount: Held, made: (Held) -> Void) throws -> Held {
+    /// Opens the folder that a file was in, made as far as it is missing; calls `made` with each of these, and how many names lead to it.
+    private func openFolder(of path: [UInt8], in mount: Held, made: (Held, Int) -> Void) throws -> Held {
         // A path that begins with a slash is one in the mount; a file of a collection alone comes back to folders/.
         let root = try path.starts(with: "/resources/".utf8) ? mount : mount.open("folders")
         let isInCollection = path.starts(with: "/collections/".utf8)
         let parts = isInCollection ? [] : path.split(separator: 0x2F).dropLast().map { Array($0) }
         // For the owner alone: it is for them to say who else may come in.
-        return try root.openFolders(parts, mode: 0o700, made: made)
+        return try root.openFolders(parts, mode: 0o700) { made($0, $0.path.names.count - root.path.names.count) }
     }
 
     /// Gives a file in the trash its name, or the next that is free.

@@ -1,4 +1,6 @@
+import Dispatch
 import Glibc
+import Synchronization
 import Testing
 
 @testable import AssetLibrary
@@ -15,5 +17,25 @@ struct BackgroundThreadTests {
         usleep(100_000)
         for _ in 0..<100_000 { thread.wake() }
         thread.stop()
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `wakes before a run begins make one run, and one after that another`() {
+        let (began, mayEnd) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let runs = Atomic(0)
+        let thread = BackgroundThread(delay: .milliseconds(200)) {
+            runs.add(1, ordering: .relaxed)
+            began.signal()
+            mayEnd.wait()
+            return nil
+        }
+        for _ in 0..<1000 { thread.wake() }
+        began.wait()
+        for _ in 0..<1000 { thread.wake() }
+        mayEnd.signal()
+        began.wait()
+        mayEnd.signal()
+        thread.stop()
+        #expect(runs.load(ordering: .relaxed) == 2)
     }
 }

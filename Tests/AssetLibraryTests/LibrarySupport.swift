@@ -10,6 +10,7 @@ import Testing
 func withLibrary(
     _ name: String = #function,
     saving: Duration = .seconds(15),
+    activity: Activity = Activity(),
     policies: [(key: PolicyKey, value: String)] = keepingAll,
     time: @escaping @Sendable () -> Timestamp = { .now },
     _ body: (AssetLibrary, String) throws -> Void
@@ -19,6 +20,7 @@ func withLibrary(
             at: path + "/library",
             log: quiet,
             saving: saving,
+            activity: activity,
             policies: policies,
             time: time
         )

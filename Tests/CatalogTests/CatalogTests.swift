@@ -230,7 +230,11 @@ struct CatalogTests {
             // As the migrations before have left it.
             let program = """
                 import sqlite3; c = sqlite3.connect("\(folder)/c"); c.execute("DROP TABLE desktop_value")
-                c.execute("DELETE FROM grdb_migrations WHERE identifier = '16 desktop names'"); c.commit()
+                for table in ("extended_attribute", "policy", "field"):
+                    for trigger in ("charged", "released"): c.execute(f"DROP TRIGGER {table}_{trigger}")
+                    c.execute(f"ALTER TABLE {table} DROP COLUMN uid")
+                c.execute("DROP TABLE attribute_share"); c.execute("INSERT INTO asset (id, created, uid, original_name) VALUES (7, 0, 5001, x'')")
+                c.execute("DELETE FROM grdb_migrations WHERE identifier IN ('16 desktop names', '18 attribute shares')"); c.commit()
                 """
             try run("python3", "-c", program).check()
             let catalog = try Catalog(path: folder + "/c") {}
@@ -238,8 +242,13 @@ struct CatalogTests {
             #expect(values.map(\.name) == ["user.xdg.tags"] && values.map(\.isFieldValue) == [true])
             #expect(values.map(\.value) == [Array("ä, b".utf8)])
             #expect(try catalog.read { try $0.desktopName(of: .keywords, of: asset) } == "user.xdg.tags")
+            // Two fields, one of them by a desktop's name: they count for the owner.
+            let bytes = Int64("keywordsä, b".utf8.count + "captionc".utf8.count + "user.xdg.tagsä, b".utf8.count)
+            let overhead = 3 * Records.attributeOverhead
+            #expect(try catalog.read { try $0.attributeBytes(of: 5001) } == bytes + overhead)
             try catalog.write { try $0.deleteAsset(asset) }
             #expect(try catalog.read { try $0.desktopNames(of: asset) } == [])
+            #expect(try catalog.read { try $0.attributeBytes(of: 5001) } == 0)
             try catalog.close()
         }
     }

@@ -74,7 +74,7 @@ struct StandingRecordTests {
                 c.execute("ALTER TABLE version DROP COLUMN standings"); c.execute("ALTER TABLE staged DROP COLUMN standing")
                 c.execute("DROP TRIGGER layout_gone"); c.execute("DROP TABLE layout")
                 c.execute("UPDATE version SET rights = x'0700000007000000a4010000' WHERE superseded IS NOT NULL")
-                c.execute("DELETE FROM grdb_migrations WHERE identifier = '19 standings'"); c.commit()
+                c.execute("DELETE FROM grdb_migrations WHERE identifier = '20 standings'"); c.commit()
                 """
             try run("python3", "-c", program).check()
             let catalog = try Catalog(path: folder + "/c") {}

@@ -24,7 +24,7 @@ struct RootCommandTests {
                 says 'links in a mount\\|symbolic link' $ASSETFS restore --mount $MOUNT $f; says "owner may not write\\|Permission denied" $ASSETFS restore --mount $MOUNT $b
                 is "$(ls -A $SCRATCH/host $F/b)" "$(printf '%s:\\n\\n%s:' $SCRATCH/host $F/b)"; is "$(ls trash | wc -l)" 3
                 # Folders made anew are the owner's.
-                $ASSETFS restore --mount $MOUNT $m; is "$(stat -c '%u %g %a' $F/own $F/own/x | uniq)" "5001 5001 700"; is "$(cat $F/own/x/m)" mine
+                $ASSETFS restore --mount $MOUNT $m; is "$(stat -c '%u %g %a' $F/own $F/own/x | uniq)" "5001 5001 755"; is "$(cat $F/own/x/m)" mine
                 # Where else is for root to say, and links there are not followed either.
                 $B chmod 755 $F/b; mkdir $F/found; $ASSETFS restore --mount $MOUNT --to $F/found $b; is "$(stat -c %u $F/found/.bashrc)" 5001
                 says 'no folder of' $ASSETFS restore --mount $MOUNT --to $F/a $f; says 'not in the trash' $ASSETFS restore $F/found/.bashrc

@@ -200,6 +200,59 @@ struct FetchTests {
         }
     }
 
+    @Test func `root fetches for the user whose folder it is`() throws {
+        try runFetching(
+            """
+            mkdir -m 755 folders/alice; chown 5001:5003 folders/alice; mkdir -m 1777 folders/all
+            is "$(get alice $N/photo.png)" alice/photo.png; is "$(stat -c '%u %g %a' folders/alice/photo.png)" "5001 5003 644"; is "$(get all $N/photo.png)" all/photo.png; is "$(stat -c %u folders/all/photo.png)" 0
+            # The state is root's: a URL may have secrets.
+            fails as 5001 cat uploads/jobs/$(value job folders/alice).json
+            # Alice's file stays hers, and what she may not write to is not replaced.
+            id=$(value id folders/alice/photo.png); cp $SCRATCH/www/big.bin $SCRATCH/www/photo.png; is "$(get alice $N/photo.png)" alice/photo.png; is "$(value id folders/alice/photo.png) $(stat -c %u folders/alice/photo.png)" "$id 5001"
+            echo bob > folders/alice/big.bin; chown 5002:5002 folders/alice/big.bin; is "$(get alice $N/big.bin)" alice/big-1.bin; is "$(cat folders/alice/big.bin) $(stat -c %u folders/alice/big.bin folders/alice/big-1.bin | xargs)" "bob 5002 5001"
+            # Whatever takes the name: a link leads nowhere, a fifo is not opened, and the folder is the one that was named.
+            for kind in "ln -s /etc/hostname" mkfifo mkdir; do rm -rf folders/alice/x; as 5001 $kind folders/alice/x; timeout -s KILL 60 $ASSETFS fetch --filename x $N/photo.png folders/alice > $SCRATCH/out 2>&1 || true; [ ! -f folders/alice/x ] || [ -L folders/alice/x ]; done
+            mkdir -m 700 folders/bobs; chown 5002 folders/bobs; setfattr -n user.asset.fetch -v "$(printf "$N/slow/big.bin\nfilename=moved.bin")" folders/alice; as 0 mv folders/alice folders/else; ln -s bobs folders/alice
+            for n in $(seq 1200); do [ -e folders/else/moved.bin ] && break; sleep 0.05; done; cmp folders/else/moved.bin $SCRATCH/www/big.bin; is "$(ls -A folders/bobs)" ""
+            """
+        )
+    }
+
+    @Test func `nobody waits for URLs that a mount leaves to another`() throws {
+        try withScratch { scratch in
+            let (root, library) = ("\(scratch)/mount", "\(scratch)/library")
+            try run("mkdir", root).check()
+            // A server that takes connections and never says anything.
+            let silent = """
+                import socket, sys, time
+                server = socket.create_server(("127.0.0.1", 0)); open(sys.argv[1], "w").write(str(server.getsockname()[1])); time.sleep(600)
+                """
+            let server = Process()
+            server.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
+            server.arguments = ["-c", silent, "\(scratch)/port"]
+            try server.run()
+            defer { kill(server.processIdentifier, SIGKILL) }
+            try remount(library, on: root, scratch: scratch, options: ["fetch=127.0.0.1/32"]) { mount in
+                let script = """
+                    while [ ! -s \(scratch)/port ]; do sleep 0.05; done; mkdir d
+                    setfattr -n user.asset.fetch -v http://127.0.0.1:$(cat \(scratch)/port)/x d
+                    timeout -s KILL 2 \(assetfs) jobs --wait \(root); [ $? = 137 ]
+                    """
+                try shell(script, in: mount.folders).check()
+            }
+            try remount(library, on: root, scratch: scratch) { _ in
+                let said = try shell("timeout -s KILL 30 \(assetfs) jobs --wait \(root)").check().output
+                #expect(said.contains("This mount fetches no URLs; one with -o fetch will."))
+                #expect(said.hasSuffix("0 to be done, 1 failed.\n"))
+            }
+            // It is not forgotten.
+            try remount(library, on: root, scratch: scratch, options: ["fetch=127.0.0.1/32"]) { mount in
+                let said = try shell("cat uploads/jobs/*.json", in: mount.root).check().output
+                #expect(said.contains(#""status":"progress""#) || said.contains(#""status":"waiting""#))
+            }
+        }
+    }
+
     @Test func `a mount that does not allow it fetches nothing`() throws {
         try runScript(
             """

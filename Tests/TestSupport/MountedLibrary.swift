@@ -210,6 +210,17 @@ private let invariants = [
         "space WHERE reclaimable != (SELECT coalesce(sum(size), 0) FROM blob WHERE shown = 0 AND store = 0)"
     ),
     (
+        "bytes of users' attributes that are miscounted",
+        """
+        (SELECT 1 FROM (
+            SELECT uid, 32 + length(name) + length(value) AS bytes FROM extended_attribute
+            UNION ALL SELECT uid, 32 + length(key) + length(CAST(value AS BLOB)) FROM policy
+            UNION ALL SELECT uid, 32 + length(name) + length(CAST(value AS BLOB)) FROM field
+            UNION ALL SELECT uid, 32 + length(name) + length(value) FROM desktop_value
+            UNION ALL SELECT uid, -bytes FROM attribute_share) GROUP BY uid HAVING sum(bytes) <> 0)
+        """
+    ),
+    (
         "masked bytes that are miscounted",
         "space WHERE masked != (SELECT coalesce(sum(size), 0) FROM masked_copy WHERE shown)"
     ),
@@ -230,6 +241,14 @@ private let invariants = [
         """
         version v WHERE (superseded IS NULL)
         != (number = (SELECT max(number) FROM version WHERE asset = v.asset))
+        """
+    ),
+    (
+        "removed folders whose assets in the trash are miscounted",
+        """
+        removed_folder r WHERE assets < 1 OR assets != (SELECT count(*) FROM asset a WHERE a.trashed_parent IN (
+            WITH RECURSIVE below (id) AS (SELECT r.node UNION SELECT o.node FROM below b JOIN removed_folder o ON o.parent = b.id)
+            SELECT id FROM below))
         """
     ),
     ("moves of contents that are not there", "store_due WHERE blob NOT IN (SELECT id FROM blob)"),

@@ -1,0 +1,108 @@
+internal import AssetModel
+internal import Catalog
+internal import Glibc
+internal import Logging
+internal import Synchronization
+
+/// How many bytes of attributes, fields and policies a user may have set in a library.
+///
+/// The catalog has the sums. They are asked for when an attribute is set that is to have more bytes than before, and never by an upload.
+///
+/// ## Concurrency
+/// `refusals` is held for a moment only.
+final class AttributeShares: Sendable {
+    /// The most bytes for one user.
+    let limit: Int64
+    /// Users without a limit.
+    let exempt: Set<UInt32>
+    /// When the log last had a user's refusal.
+    private let refusals = Mutex<[UInt32: ContinuousClock.Instant]>([:])
+
+    /// One part in 512 of the disk, so that catalogs of large libraries may be large; within bounds that a catalog copes with.
+    init(disk: statvfs) {
+        let size = Int64(clamping: disk.f_blocks).multipliedReportingOverflow(by: Int64(clamping: disk.f_frsize))
+        limit = min(max((size.overflow ? .max : size.partialValue) / 512, 16 << 20), 1 << 30)
+        exempt = [0, getuid()]
+    }
+
+    /// Whether the log is to have a user's refusal: once a minute, because a program that tries again and again would fill the disk
+    /// with lines.
+    func isNewRefusal(of uid: UInt32) -> Bool {
+        refusals.withLock { refusals in
+            if let last = refusals[uid], .now - last < .seconds(60) { return false }
+            if refusals.count >= 1000 { refusals = [:] }
+            refusals[uid] = .now
+            return true
+        }
+    }
+}
+
+// Attributes count for the user who sets them, on whosever file: so no user takes room from another, and removing always gives room
+// back to the user who had it.
+extension AssetLibrary {
+    /// Refuses attributes of a file or folder, for which a user's share has no room.
+    func refuseAttributes(
+        on node: NodeRecord,
+        _ attributes: [(name: [UInt8], value: [UInt8])],
+        by uid: UInt32,
+        _ records: Records
+    ) throws {
+        let size = attributes.reduce(0) { $0 + $1.name.count + $1.value.count + Int(Records.attributeOverhead) }
+        try refuseShare(of: uid, Int64(size), records) {
+            try records.attributeBytes(of: uid, on: node, names: attributes.map(\.name), field: nil)
+        }
+    }
+
+    /// Refuses a field's value, or a desktop's bytes that are none, for which a user's share has no room.
+    func refuseField(
+        _ field: Field,
+        on node: NodeRecord,
+        _ name: [UInt8],
+        _ value: [UInt8],
+        isValue: Bool,
+        by uid: UInt32,
+        _ records: Records
+    ) throws {
+        let own = AttributeName.bytes(of: field)
+        let names = isValue && name != own ? [own, name] : [name]
+        let kept = names.map { $0 == own && node.asset != nil ? field.name.utf8.count : $0.count }
+        let size = kept.reduce(0) { $0 + $1 + value.count + Int(Records.attributeOverhead) }
+        try refuseShare(of: uid, Int64(size), records) {
+            try records.attributeBytes(of: uid, on: node, names: names, field: isValue ? field : nil)
+        }
+    }
+
+    /// Refuses a folder's policy for which a user's share has no room.
+    func refusePolicy(
+        _ key: PolicyKey,
+        of folder: NodeID,
+        _ value: [UInt8],
+        by uid: UInt32,
+        _ records: Records
+    ) throws {
+        let size = Int64(key.rawValue.utf8.count + value.count) + Records.attributeOverhead
+        try refuseShare(of: uid, size, records) { try records.policyBytes(of: uid, key, of: folder) }
+    }
+
+    /// Refuses `size` bytes that come instead of what `former` says a user has there.
+    private func refuseShare(
+        of uid: UInt32,
+        _ size: Int64,
+        _ records: Records,
+        insteadOf former: () throws -> Int64
+    ) throws {
+        if attributeShares.exempt.contains(uid) { return }
+        let held = try records.attributeBytes(of: uid)
+        guard held + size > attributeShares.limit, try former() < size else { return }
+        guard try held + size - former() > attributeShares.limit else { return }
+        let sentence =
+            "has set \(held) bytes of attributes, fields and policies, and may have \(attributeShares.limit) in this library"
+        if attributeShares.isNewRefusal(of: uid) { log.notice("User \(uid) \(sentence); more are refused.") }
+        throw LibraryError.refused(
+            Refusal(
+                kind: .quota,
+                sentence: "User \(uid) \(sentence): remove some, set shorter ones, or have root set them."
+            )
+        )
+    }
+}

@@ -1,0 +1,84 @@
+internal import AssetModel
+internal import Catalog
+
+// What reads much of the catalog reads it page by page, so that other operations come between two pages, and ends when its caller is
+// interrupted.
+extension AssetLibrary {
+    /// How many rows a page has: less than a millisecond.
+    static let longReadPage = 256
+
+    /// The computed attribute that reads a row of each file with the same content.
+    static let duplicatesKey = "duplicates"
+
+    /// Whether the reading of an attribute takes long.
+    public func isLongRead(_ name: [UInt8]) -> Bool {
+        if case .computed(Self.duplicatesKey) = AttributeName(name) { true } else { false }
+    }
+
+    /// Has a user's `work`, which reads for long, done on a thread for that, once.
+    /// - Returns: false where nothing is begun any more, because the library is being closed.
+    public func runLongRead(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> Bool {
+        longReads.run(for: uid, work)
+    }
+
+    /// Refuses to read on for a caller that has been interrupted, or when the library is closed.
+    func checkWanted(_ isUnwanted: () -> Bool) throws(LibraryError) {
+        if isUnwanted() || isClosing.isSet { throw .interrupted }
+    }
+
+    /// Returns a folder and those below it that a user may reach, each behind the one that it is in.
+    func folders(
+        below root: NodeID,
+        for reader: Uploader,
+        isUnwanted: () -> Bool
+    ) throws(LibraryError) -> [NodeID] {
+        func isOpen(_ id: NodeID, _ mode: UInt32, _ records: Records) throws -> Bool {
+            // What is open to all need not be looked up.
+            if reader.uid == 0 { return true }
+            if mode & 0o111 == 0o111, !kernelAttributes.mayHave(KernelAttributes.accessList, id) { return true }
+            return try allows(1, to: reader, on: id, records)
+        }
+        let isReachable = try read { records in
+            try records.node(root).map { try isOpen(root, $0.mode, records) } ?? false
+        }
+        var (found, next) = (isReachable ? [root] : [], 0)
+        while next < found.count {
+            let folder = found[next]
+            next += 1
+            var last: Int64? = 0
+            while let position = last {
+                try checkWanted(isUnwanted)
+                let page = try read { records in
+                    let page = try records.modes(in: folder, after: position, limit: Self.longReadPage)
+                    let open = try page.filter {
+                        try $0.mode & 0o170000 == 0o040000 && isOpen($0.node, $0.mode, records)
+                    }
+                    return (open.map(\.node), page.count < Self.longReadPage ? nil : page.last?.cookie)
+                }
+                found += page.0
+                last = page.1
+            }
+        }
+        return found
+    }
+
+    /// Returns the ids of other assets that have the same content and that a user may read, at most a hundred.
+    func duplicates(of id: NodeID, for reader: Uploader, isUnwanted: () -> Bool) throws(LibraryError) -> String? {
+        let own = try read { records in
+            try records.node(id)?.asset.flatMap { asset in try records.currentBlob(of: asset).map { (asset, $0) } }
+        }
+        guard let (asset, blob) = own else { return try read { try $0.node(id)?.asset } == nil ? nil : "" }
+        var (found, last): (Set<Int64>, VersionID?) = ([], VersionID(rawValue: 0))
+        while found.count < 100, let position = last {
+            try checkWanted(isUnwanted)
+            last = try read { records in
+                let page = try records.holders(of: blob, after: position, limit: Self.longReadPage)
+                for holder in page.holders where holder.asset != asset && found.count < 100 {
+                    if try isListed(holder.node, for: reader, records) { found.insert(holder.asset.rawValue) }
+                }
+                return page.last
+            }
+        }
+        return found.sorted().map(String.init).joined(separator: ",")
+    }
+}

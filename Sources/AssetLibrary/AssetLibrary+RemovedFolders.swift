@@ -1,0 +1,61 @@
+internal import AssetModel
+internal import Catalog
+
+// The folders that a file in the trash was in and that are gone: whoever makes them again makes them what they were.
+extension AssetLibrary {
+    /// Returns what the removed folders on the way to a file in the trash were, the outermost first, as a JSON object; nil where there is
+    /// none.
+    ///
+    /// `depth` is the number of names of `user.asset.path` that lead to the folder. A user is told of folders as far as they could go
+    /// through those above, and of policies in their own.
+    func removedFolders(
+        of id: NodeID,
+        _ asset: AssetID,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> String? {
+        guard let trashed = try shownTrashRecord(of: id, asset, for: reader, records),
+            trashed.pathBytes.first != 0x2F
+        else { return nil }
+        var depth = Int64(trashed.pathBytes.count { $0 == 0x2F })
+        var folders: [(depth: Int64, record: RemovedFolderRecord)] = []
+        var next = trashed.parent
+        while depth > 0, let record = try records.removedFolder(next) {
+            folders.append((depth, record))
+            depth -= 1
+            next = record.parent
+        }
+        guard !folders.isEmpty else { return nil }
+        var isReached = try reader.uid == 0 || records.node(next) != nil && mayReach(next, reader, records)
+        var shown: [JSONObject] = []
+        for (depth, folder) in folders.reversed() where isReached {
+            shown.append(folder.description(at: depth, for: reader))
+            isReached = folder.rights.permissions(of: reader.uid, isMember: reader.isMember(of:)) & 1 != 0
+        }
+        guard !shown.isEmpty else { return nil }
+        var result = JSONObject()
+        result.add("folders", shown)
+        return String(decoding: result.bytes, as: UTF8.self)
+    }
+}
+
+extension RemovedFolderRecord {
+    fileprivate var rights: FileRights {
+        FileRights(uid: uid, gid: gid, mode: mode, list: accessList.flatMap(AccessControlList.init))
+    }
+
+    fileprivate func description(at depth: Int64, for reader: Uploader) -> JSONObject {
+        func hex(_ bytes: [UInt8]) -> String {
+            bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        }
+        var object = JSONObject()
+        object.add("depth", depth)
+        object.add("mode", String(mode & 0o7777, radix: 8))
+        object.add("uid", Int64(uid))
+        object.add("gid", Int64(gid))
+        object.add("access_list", accessList.map(hex))
+        object.add("default_list", defaultList.map(hex))
+        if policies != "{}", [0, uid].contains(reader.uid) { object.add("policies", json: policies) }
+        return object
+    }
+}

@@ -1,0 +1,35 @@
+internal import GRDB
+internal import GRDBSQLite
+
+extension Database {
+    /// How many instructions of SQLite's machine come between two questions: less than a millisecond's.
+    private static let stride: Int32 = 20_000
+
+    /// Runs `body`, whose statements fail with SQLITE_INTERRUPT once `isUnwanted` says so.
+    func interrupting<Value>(when isUnwanted: () -> Bool, _ body: () throws -> Value) rethrows -> Value {
+        try withoutActuallyEscaping(isUnwanted) { isUnwanted in
+            let question = Question(isUnwanted)
+            return try withExtendedLifetime(question) {
+                let context = unsafe Unmanaged.passUnretained(question).toOpaque()
+                unsafe sqlite3_progress_handler(
+                    sqliteConnection,
+                    Self.stride,
+                    { context in
+                        guard let context = unsafe context else { return 0 }
+                        return unsafe Unmanaged<Question>.fromOpaque(context).takeUnretainedValue().ask() ? 1 : 0
+                    },
+                    context
+                )
+                defer { unsafe sqlite3_progress_handler(sqliteConnection, 0, nil, nil) }
+                return try body()
+            }
+        }
+    }
+}
+
+/// A question that SQLite's callback asks.
+private final class Question {
+    let ask: () -> Bool
+
+    init(_ ask: @escaping () -> Bool) { self.ask = ask }
+}

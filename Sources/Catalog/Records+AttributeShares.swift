@@ -1,0 +1,82 @@
+public import AssetModel
+internal import GRDB
+
+// How many bytes of attributes, fields and policies users have set: `Schema.attributeShares`.
+extension Records {
+    /// Bytes that each attribute counts besides its name and value.
+    public static let attributeOverhead: Int64 = 32
+
+    /// Returns how many bytes of attributes, fields and policies a user has set.
+    public func attributeBytes(of uid: UInt32) throws -> Int64 {
+        try first("SELECT bytes FROM attribute_share WHERE uid = ?", [.integer(Int64(uid))]) { $0.integer(0) } ?? 0
+    }
+
+    /// Returns how many bytes of an attribute's present rows are of a user's share: of the names on the file itself, and of a field
+    /// and the last name of its asset.
+    public func attributeBytes(
+        of uid: UInt32,
+        on node: NodeRecord,
+        names: [[UInt8]],
+        field: Field?
+    ) throws -> Int64 {
+        var bytes: Int64 = 0
+        let user = SQLValue.integer(Int64(uid))
+        for name in names {
+            bytes +=
+                try first(
+                    """
+                    SELECT length(name) + length(value) + \(Self.attributeOverhead) FROM extended_attribute
+                    WHERE node = ? AND name = ? AND uid = ?
+                    """,
+                    [node.id.value, .blob(name), user]
+                ) { $0.integer(0) } ?? 0
+        }
+        guard let asset = node.asset, let name = names.last else { return bytes }
+        return bytes
+            + (try first(
+                """
+                SELECT coalesce((SELECT length(CAST(name AS BLOB)) + length(CAST(value AS BLOB)) + \(Self.attributeOverhead)
+                    FROM field WHERE asset = ?1 AND name = ?2 AND uid = ?4), 0)
+                    + coalesce((SELECT length(CAST(name AS BLOB)) + length(value) + \(Self.attributeOverhead)
+                    FROM desktop_value WHERE asset = ?1 AND name = ?3 AND uid = ?4), 0)
+                """,
+                [asset.value, field.map { .text($0.name) } ?? .null, .bytesAsText(name), user]
+            ) { $0.integer(0) } ?? 0)
+    }
+
+    /// Returns how many bytes of a folder's policy are of a user's share.
+    public func policyBytes(of uid: UInt32, _ key: PolicyKey, of folder: NodeID) throws -> Int64 {
+        try first(
+            """
+            SELECT length(CAST(key AS BLOB)) + length(CAST(value AS BLOB)) + \(Self.attributeOverhead) FROM policy
+            WHERE node = ? AND key = ? AND uid = ?
+            """,
+            [folder.value, .text(key.rawValue), .integer(Int64(uid))]
+        ) { $0.integer(0) } ?? 0
+    }
+
+    /// Returns an extended attribute's value, and the user whose share it is of.
+    public func sharedAttribute(_ name: [UInt8], of node: NodeID) throws -> (value: [UInt8], uid: UInt32)? {
+        try first("SELECT value, uid FROM extended_attribute WHERE node = ? AND name = ?", [node.value, .blob(name)]) {
+            ($0.bytes(0), $0.unsigned(1))
+        }
+    }
+
+    /// The user whose share what is set of a node is of where no other is said; as SQL.
+    static func owner(ofNode node: String) -> String {
+        "coalesce((SELECT n.uid FROM node n WHERE n.id = \(node)), 0)"
+    }
+
+    /// The user whose share what is set of an asset is of where no other is said; as SQL.
+    static func owner(ofAsset asset: String) -> String {
+        """
+        coalesce((SELECT n.uid FROM node n WHERE n.asset = \(asset) ORDER BY n.former_asset IS NOT NULL, n.id LIMIT 1),
+            (SELECT a.uid FROM asset a WHERE a.id = \(asset)), 0)
+        """
+    }
+}
+
+extension SQLValue {
+    /// A user's number, or NULL.
+    init(_ uid: UInt32?) { self = uid.map { .integer(Int64($0)) } ?? .null }
+}

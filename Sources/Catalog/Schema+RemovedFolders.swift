@@ -1,0 +1,31 @@
+extension Schema {
+    /// What removed folders were, as long as an asset that was in one, or below, is in the trash.
+    ///
+    /// `assets` counts these. An asset's way up is its `trashed_parent`, and then `parent` of each folder that was removed after it.
+    static let removedFolders = """
+        CREATE TABLE removed_folder (
+            node INTEGER PRIMARY KEY, parent INTEGER NOT NULL, mode INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
+            access_list BLOB, default_list BLOB, policies TEXT NOT NULL, assets INTEGER NOT NULL) STRICT;
+        CREATE TRIGGER removed_folder_left AFTER UPDATE OF trashed_parent ON asset
+        WHEN OLD.trashed_parent IS NOT NULL AND NEW.trashed_parent IS NOT OLD.trashed_parent
+            AND EXISTS (SELECT 1 FROM removed_folder WHERE node = OLD.trashed_parent) BEGIN
+            \(leave)
+        END;
+        CREATE TRIGGER removed_folder_purged AFTER DELETE ON asset
+        WHEN OLD.trashed_parent IS NOT NULL AND EXISTS (SELECT 1 FROM removed_folder WHERE node = OLD.trashed_parent) BEGIN
+            \(leave)
+        END;
+        """
+
+    /// Counts an asset less in all folders on its way up, and forgets those that no other needs.
+    private static let leave = """
+        UPDATE removed_folder SET assets = assets - 1 WHERE node IN (\(above));
+        DELETE FROM removed_folder WHERE assets <= 0 AND node IN (\(above));
+        """
+
+    private static let above = """
+        WITH RECURSIVE above (id) AS (
+            SELECT OLD.trashed_parent UNION SELECT r.parent FROM above a JOIN removed_folder r ON r.node = a.id)
+        SELECT id FROM above
+        """
+}

@@ -1,0 +1,178 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Who is served next, shown by the order of answers: of another user while one user's requests are not answered yet.
+@Suite(.serialized)
+struct TurnTests {
+    private let prelude =
+        pythonPrelude + """
+            import signal, socket
+            root = os.environ["MOUNT"]
+            device = os.stat(root).st_dev
+            connection = f"/sys/fs/fuse/connections/{os.minor(device) | os.major(device) << 20}"
+            def requests(): return int(text(connection + "/waiting"))
+            def until(condition):
+                while not condition(): time.sleep(0.005)
+            def user(uid, action):
+                def body():
+                    os.setgroups([]); os.setgid(uid); os.setuid(uid); action()
+                return child(body)
+            def own(folder, uid): os.makedirs(folder, exist_ok=True); os.chown(folder, uid, uid)
+            def runs(pid): return os.waitpid(pid, os.WNOHANG) == (0, 0)
+            def work(folder):
+                store(folder + "/new", b"new"); assert text(folder + "/new") == b"new"
+                os.mkdir(folder + "/dir"); assert "dir" in os.listdir(folder); os.rmdir(folder + "/dir")
+                os.rename(folder + "/new", folder + "/newer"); os.stat(folder + "/newer")
+                os.setxattr(folder + "/newer", "user.asset.caption", b"c"); os.unlink(folder + "/newer")
+            def daemon():
+                def command(p):
+                    try: return text(f"/proc/{p}/cmdline")
+                    except OSError: return b""
+                return next(int(p) for p in os.listdir("/proc") if p.isdigit() and b"assetfs\\0mount\\0" in command(p)
+                    and os.environ["PLACE"].encode() in command(p))
+            own("a", 5001); own("b", 5002); own("c", 5003)
+
+            """
+
+    private func runProgram(
+        _ program: String,
+        options: [String] = [],
+        seconds: Int = 60,
+        _ name: String = #function
+    ) throws {
+        try withMountedLibrary(name, options: ["allow_other"] + options, seconds: seconds) { mount in
+            try run("chmod", "755", mount.scratch).check()
+            let environment = ["env", "MOUNT=\(mount.root)", "PLACE=\(mount.scratch)"]
+            let result = try run(environment + ["python3", "-c", prelude + program], in: mount.folders)
+            #expect(result.status == 0, "\(result.output.suffix(1000))\(result.errors.suffix(2000))")
+        }
+    }
+
+    @Test func `names are found and made for a user who asks last, before all of one who asks for many`() throws {
+        try runProgram(
+            """
+            many = 200
+            for n in range(many): own(f"b/{n}", 5002)
+            # The kernel knows all names, and that there are no new ones, so that each mkdir(2) is one request.
+            def look(folders): assert not any([os.path.lexists(folder + "/new") for folder in folders])
+            wait(user(5002, lambda: look([f"b/{n}" for n in range(many)]))); wait(user(5001, lambda: look(["a"])))
+            process = daemon()
+            os.kill(process, signal.SIGSTOP)
+            try:
+                crowd = [user(5002, lambda n=n: os.mkdir(f"b/{n}/new")) for n in range(many)]
+                until(lambda: requests() >= many)
+                last = user(5001, lambda: os.mkdir("a/new"))
+                until(lambda: requests() >= many + 1)
+            finally: os.kill(process, signal.SIGCONT)
+            for pid in crowd + [last]: wait(pid)
+            # Numbers are given in the order in which folders are made.
+            mine = os.stat("a/new").st_ino
+            before = sum(os.stat(f"b/{n}/new").st_ino < mine for n in range(many))
+            print(before, "were made before")
+            assert before < many // 8, before
+            """
+        )
+    }
+
+    @Test func `searches that cannot be answered leave all else to others, and one listing in turn`() throws {
+        try withPlace { place in
+            let program =
+                prelude + """
+                    store("b/first.txt", b"word"); store("c/second.txt", b"word")
+                    for name in ("b/first.txt", "c/second.txt"): os.chmod(name, 0o644)
+                    def search(n): return os.listdir(f"{root}/search/word{n} OR first")
+                    wait(user(5002, lambda: print(search(0))))
+                    def copies(name): return os.getxattr(name, "user.asset.duplicates")
+                    def freeze(option): subprocess.run(["fsfreeze", option, os.environ["PLACE"] + "/disk"], check=True)
+                    # The index can be written to no more, and so nothing can be searched for.
+                    freeze("-f")
+                    try:
+                        store("c/third.txt", b"third")
+                        many = 40
+                        crowd = [user(5002, lambda n=n: search(n)) for n in range(1, many + 1)]
+                        until(lambda: requests() >= many)
+                        wait(user(5001, lambda: work("a")))
+                        # The user's own, too, but for what reads for long: that comes in turn.
+                        wait(user(5002, lambda: work("b")))
+                        late = [user(5002, lambda: os.listdir(root + "/trash")), user(5002, lambda: copies("b/first.txt"))]
+                        until(lambda: requests() >= many + 2)
+                        wait(user(5003, lambda: os.listdir(root + "/trash"))); wait(user(5003, lambda: copies("c/second.txt")))
+                        assert all(map(runs, late)) and requests() >= many + 2
+                        # What is not begun ends with its caller.
+                        for pid in crowd + late: os.kill(pid, signal.SIGKILL)
+                        for _ in range(many): os.wait()
+                    finally: freeze("-u")
+                    for _ in range(2): os.wait()
+                    wait(user(5003, lambda: print(search(0))))
+                    """
+            try program.write(toFile: "\(place)/program.py", atomically: false, encoding: .utf8)
+            try run(
+                "bash",
+                "-euc",
+                """
+                chmod 755 . one; truncate -s 64M image; mkfs.ext4 -q image; mkdir disk; mount -o loop image disk
+                trap 'umount disk' EXIT
+                mkdir -m 700 lib; ln -s "$PWD/disk/search.sqlite" lib/search.sqlite
+                \(assetfs) mount lib one -o allow_other
+                cd one/folders; PLACE=\(place) MOUNT=\(place)/one timeout -k 1 60 python3 ../../program.py || failed=1
+                cd ../..; \(assetfs) umount one; [ -z "${failed-}" ]
+                """,
+                in: place
+            ).check()
+        }
+    }
+
+    // Where the scanner has a file, the request waits for it: of 44 at most four, and of those that read for long one.
+    @Test func `uploads that a stopped clamd does not answer hold up none that is not scanned`() throws {
+        let folder = "/tmp/assetfs-stopped-clamd-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
+        try "Test:0:*:\(String(repeating: "5a", count: 40))\n"
+            .write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
+        try """
+        Foreground yes
+        LocalSocket \(folder)/ctl
+        DatabaseDirectory \(folder)/db
+        TemporaryDirectory \(folder)
+        User root
+
+        """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
+        try runProgram(
+            """
+            clamd = subprocess.Popen(["/usr/sbin/clamd", "-c", "\(folder)/clamd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            until(lambda: os.path.exists("\(folder)/ctl"))
+            users = range(5002, 5008)
+            for uid in users: say(f"u{uid}", scan="reject"); own(f"u{uid}", uid)
+            say("s", scan="reject"); own("s", 5001)
+            def store_long(path):
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+                # Not in order, so that the whole file is read for its verdict.
+                os.pwrite(fd, b"2" * (5 << 20), 5 << 20); os.pwrite(fd, b"1" * (5 << 20), 0); os.close(fd)
+            wait(user(5002, lambda: store("u5002/scanned", b"scanned")))
+            clamd.send_signal(signal.SIGSTOP)
+            try:
+                crowd = [user(uid, lambda: store_long(f"u{uid}/long{n}")) for uid in users[4:] for n in range(2)]
+                until(lambda: requests() >= len(crowd))
+                crowd += [user(uid, lambda: store(f"u{uid}/{n}", b"%d" % n)) for uid in users[:4] for n in range(10)]
+                until(lambda: requests() >= len(crowd))
+                wait(user(5001, lambda: work("a"))); wait(user(5001, lambda: store_long("a/long")))
+                mine = user(5001, lambda: store("s/mine", b"mine"))
+                until(lambda: requests() >= len(crowd) + 1)
+                # What the scanner was not asked about yet ends with its caller, and so come the ends of the opens.
+                for pid in crowd: os.kill(pid, signal.SIGKILL)
+                for _ in range(len(crowd) - 8): os.wait()
+                wait(user(5001, lambda: os.close(os.open("a/empty", os.O_CREAT | os.O_WRONLY))))
+                until(lambda: refused(attribute, "a/empty", "id") is None)
+                wait(user(5001, lambda: work("a")))
+            finally: clamd.send_signal(signal.SIGCONT)
+            wait(mine); assert text("s/mine") == b"mine"
+            for _ in range(8): os.wait()
+            done = [f"u{uid}/{n}" for uid in users[:4] for n in range(10) if os.path.exists(f"u{uid}/{n}")]
+            until(lambda: all(refused(attribute, path, "id") is None for path in done))
+            clamd.terminate(); clamd.wait()
+            """,
+            options: ["clamd=\(folder)/ctl"]
+        )
+    }
+}
