@@ -109,7 +109,7 @@ extension AssetLibrary {
                 file.add("id", member.rawValue)
                 file.add("uuid", asset.uuidText)
                 // Who may see the group need not be one who may read all of its members.
-                guard record.effectiveMode & 0o004 != 0, record.access?.isHidden != true else {
+                guard try mayRead(node, reader, records), record.access?.isHidden != true else {
                     files.append(String(decoding: file.bytes, as: UTF8.self))
                     continue
                 }

@@ -85,7 +85,7 @@ extension AssetLibrary {
             case "download_count": return "\(try visits(of: assetID, records).downloads)"
             case "status": return try records.status(of: asset)
             case "error": return try records.error(of: asset).map(Shown.sentence)
-            case "store": return try records.storeName(of: assetID)
+            case "store": return try records.storeName(of: assetID, for: reader)
             case "integrity": return try records.integrity(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
             case "path": return try path(of: id, asset, for: reader, records)
@@ -243,7 +243,7 @@ extension AssetLibrary {
         info.add("integrity", try records.integrity(of: asset))
         let store = try records.store(of: asset.id)
         if store != 0 { info.add("alternate_store_id", store) }
-        info.add("store", try records.storeName(of: asset.id))
+        info.add("store", try records.storeName(of: asset.id, for: reader))
         info.add("expires", asset.expires?.description)
         info.add("ttl", asset.life)
         info.add("is_stored", asset.unstoredUntil == nil)

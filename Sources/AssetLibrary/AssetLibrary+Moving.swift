@@ -119,7 +119,14 @@ extension AssetLibrary {
         if let replaced = moved.replaced { noteRemoval(replaced) }
         vacancies.remove(newName, in: newParent)
         if let asset = moved.replacedAsset, moved.shown != asset, !isAside, let rights = moved.replacedRights {
-            vacancies.add(newName, in: newParent, asset: asset, node: source.id, rights: rights)
+            vacancies.add(
+                newName,
+                in: newParent,
+                asset: asset,
+                node: source.id,
+                rights: rights,
+                standing: moved.replacedStanding
+            )
         }
         guard moved.hasFormer, let asset = moved.former, let rights = moved.rights else { return moved.replaced }
         // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
@@ -133,6 +140,7 @@ extension AssetLibrary {
                 asset: asset,
                 node: source.id,
                 rights: rights,
+                standing: moved.standing,
                 displacing: displaced,
                 isOnlyForMoved: !isSure
             )
@@ -175,10 +183,15 @@ extension AssetLibrary {
                 records
             ) : nil
         if source.isFile {
-            if source.asset != nil { result.rights = try rulebook.rights(of: source, records) }
+            if source.asset != nil {
+                let rights = try rulebook.rights(of: source, records)
+                result.rights = rights
+                result.standing = Standing(file: rights, ways: try rulebook.ways(to: parent, records))
+            }
             if let target, target.isFile {
                 let rights = try rulebook.rights(of: target, records)
                 result.replacedRights = rights
+                result.replacedStanding = Standing(file: rights, ways: try rulebook.ways(to: newParent, records))
                 result.isSuccessor = try rulebook.allows(source, by: uploader, toSucceed: rights, records)
                 if arrival.isReplacement, !result.isSuccessor {
                     throw LibraryError.notPermitted("An asset gets the content of a file that is the user's own.")
@@ -246,7 +259,8 @@ extension AssetLibrary {
                     asset: asset,
                     former: result.replaced,
                     owner: target?.uid ?? 0,
-                    rights: result.replacedRights
+                    rights: result.replacedRights,
+                    standing: result.replacedStanding
                 )
             }
             result.version = try records.arrive(source, arrival, heritage, rulebook)

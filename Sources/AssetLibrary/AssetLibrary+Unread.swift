@@ -67,10 +67,13 @@ extension AssetLibrary {
     func isKnown(
         _ asset: AssetID,
         _ node: NodeID,
+        isNamed: Bool,
         to submission: Submission,
         _ records: Records
     ) throws -> Bool {
-        if try mayRead(node, submission.uploader, records) { return true }
+        // What is hidden from them is known to those who have named it.
+        let isShown = try isNamed || isListed(node, for: submission.uploader, records)
+        if try isShown && mayRead(node, submission.uploader, records) { return true }
         return try submission.isDropped && records.versions(of: asset).first?.uid == submission.uploader.uid
     }
 }

@@ -44,6 +44,8 @@ struct Heritage {
     let owner: UInt32
     /// Who could do what to the file that had the name; nil where the asset has had none.
     var rights: FileRights?
+    /// Who could read what the name had; nil where only `rights` are known.
+    var standing: Standing?
     /// The asset of what that file replaced when it was put aside.
     var displaced: AssetID?
 }
@@ -80,7 +82,13 @@ extension Records {
                 heritage = nil
             } else {
                 let own = try ownAsset(insteadOf: shared, before, for: former, named: arrival.name, at: .now)
-                heritage = Heritage(asset: own, former: nil, owner: former.uid)
+                heritage = Heritage(
+                    asset: own,
+                    former: nil,
+                    owner: former.uid,
+                    rights: heritage?.rights,
+                    standing: heritage?.standing
+                )
             }
         }
         if let heritage, heritage.asset != node.asset {
@@ -100,7 +108,7 @@ extension Records {
                 let left = try moveCollectionNames(from: former, to: node.id)
                 if left.links > 0 { try split(left, reusing: heritage.displaced, rulebook) }
             }
-            try rulebook.keepRights(of: heritage.rights, of: heritage.asset, for: node, self)
+            try rulebook.keepRights(of: heritage, for: node, arrival, self)
             if isOfOther { try takeFromOwner(heritage, for: node, at: arrival.place, rulebook) }
             try takeOver(heritage.asset, by: &node, named: arrival, rulebook)
         } else if node.asset != nil || arrival.nameClass != .final {
@@ -122,6 +130,7 @@ extension Records {
             infection: arrival.infection,
             isReplacement: arrival.isReplacement,
             lifeFrom: rulebook.clock.now,
+            rulebook,
             self
         )
         // Of another owner's asset the newcomer has what that says now, which its uploader may read.
@@ -182,12 +191,12 @@ extension Records {
             return
         }
         let reused = try displaced.flatMap { try isOwn($0, of: node.uid) ? $0 : nil }
+        if let reused { try keepStanding(ofTrashed: reused) }
         let asset = try reused ?? insertAsset(uid: node.uid, name: name, like: node, at: now)
         if reused == nil {
             try copyFields(of: former, to: asset)
         } else {
-            let file = try trashed(asset)?.node.flatMap { try self.node($0) }
-            try restore(asset, readableBy: file.map { try rulebook.rights(of: $0, self) })
+            try restore(asset)
             try setDeadline(of: asset, to: nil)
             try setAccess(of: asset, like: node)
         }
@@ -276,6 +285,7 @@ extension AssetLibrary {
             former: former,
             owner: showsIt ? former?.uid ?? vacancy.rights.uid : vacancy.rights.uid,
             rights: vacancy.rights,
+            standing: vacancy.standing,
             displaced: vacancy.displaced
         )
     }

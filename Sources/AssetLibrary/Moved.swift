@@ -19,6 +19,9 @@ struct Moved {
     /// Who could do what to the file, and to what lost the new name, before the move.
     var rights: FileRights?
     var replacedRights: FileRights?
+    /// Who could read these contents by those names, before the move.
+    var standing: Standing?
+    var replacedStanding: Standing?
     /// Whether the file may show the asset of what lost the new name.
     var isSuccessor = false
     /// Why a policy refused it; nothing has changed then.

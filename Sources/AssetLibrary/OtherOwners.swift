@@ -37,12 +37,6 @@ extension Records {
         try keepClosed(asset, as: newcomer)
     }
 
-    /// Takes an asset out of the trash whose next content a file has: the present one stays for those who could read it.
-    func restore(_ asset: AssetID, readableBy rights: FileRights?) throws {
-        if let rights { try setRights(rights, ofNewestVersionOf: asset) }
-        try restore(asset)
-    }
-
     /// Lets those see an asset who may see a file that comes to show it, where nothing that was said of the asset closes it.
     func keepClosed(_ asset: AssetID, as node: NodeRecord) throws {
         var like = node

@@ -48,14 +48,8 @@ extension Records {
         at now: Timestamp
     ) throws -> AssetID {
         if former.rawValue != 0, try asset(former) != nil, try !isShown(former) {
-            // Its content stood under the name when the file in the trash was made; of an access list there is no record.
-            let file = try trashed(former)?.node.flatMap { try self.node($0) }
-            let rights = file.map { file in
-                let others = file.effectiveMode & 7
-                let mode = file.effectiveMode & 0o707 | file.effectiveMode & others << 3
-                return FileRights(uid: file.uid, gid: file.gid, mode: mode, list: nil)
-            }
-            try restore(former, readableBy: rights)
+            try keepStanding(ofTrashed: former)
+            try restore(former)
             try keepClosed(former, as: node)
             return former
         }

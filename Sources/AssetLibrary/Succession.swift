@@ -50,10 +50,17 @@ extension Rulebook {
         return try allows(newcomer, by: uploader, toSucceed: rights(of: former, records), records)
     }
 
-    /// Records who could read a content that another file takes over, where that file says something else.
-    func keepRights(of former: FileRights?, of asset: AssetID, for newcomer: NodeRecord, _ records: Records) throws {
-        guard let former, try former != rights(of: newcomer, records) else { return }
-        try records.setRights(former, ofNewestVersionOf: asset)
+    /// Records who could read a content that another file takes over, unless the file's verdict comes at once and finds nothing else.
+    func keepRights(
+        of heritage: Heritage,
+        for newcomer: NodeRecord,
+        _ arrival: Arrival,
+        _ records: Records
+    ) throws {
+        guard let rights = heritage.rights else { return }
+        let former = try heritage.standing ?? Standing(file: rights, ways: ways(to: arrival.parent, records))
+        let isKnown = try !arrival.isUnderWay && former.ways.isEmpty && rights == self.rights(of: newcomer, records)
+        if !isKnown { try records.keepStanding(former, ofNewestVersionOf: heritage.asset) }
     }
 }
 
