@@ -12,7 +12,7 @@ extension AssetFilesystem {
         let share = try shareOfOpenFiles(for: caller)
         if case .query(let number) = View(id) {
             let pin = queries.pin(number)
-            return Opened(OpenViewHandle(found: try search(number, for: caller), pin: pin, share: share))
+            return Opened(OpenViewHandle(found: FoundList(try search(number, for: caller)), pin: pin, share: share))
         }
         var opened = Opened(OpenViewHandle(pin: pin(ofSigned: View(id)), share: share))
         // What goes by itself, or is not for everybody to see, the kernel does not know of.

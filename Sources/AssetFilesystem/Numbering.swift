@@ -44,7 +44,9 @@ final class Numbering: Sendable {
         private let numbering: Numbering
         private let number: Int64
 
-        fileprivate init(_ numbering: Numbering, _ number: Int64) { (self.numbering, self.number) = (numbering, number) }
+        fileprivate init(_ numbering: Numbering, _ number: Int64) {
+            (self.numbering, self.number) = (numbering, number)
+        }
 
         deinit { numbering.state.withLock { $0.end(number) } }
     }

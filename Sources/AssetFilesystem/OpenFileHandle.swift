@@ -81,7 +81,7 @@ final class OpenViewHandle: Sendable {
     /// The journal that a reader is shown.
     let journal: Journal
     /// What was found when the directory of a query was opened.
-    let found: [AssetID]?
+    let found: FoundList?
     /// Keeps the query or the token by which it was come by.
     private let pin: Numbering.Pin?
     /// The place of the user who has opened it.
@@ -92,7 +92,7 @@ final class OpenViewHandle: Sendable {
         _ version: VersionRecord? = nil,
         _ use: ContentUse? = nil,
         journal: Journal = .receipts,
-        found: [AssetID]? = nil,
+        found: FoundList? = nil,
         pin: Numbering.Pin? = nil,
         share: UserShare
     ) {

@@ -61,7 +61,7 @@ extension AssetLibrary {
             }
             let former = objection == nil ? try records.fieldValue(field, of: id) : nil
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
-            try refuseAttribute(of: node, growingBy: Int64(growth), records)
+            try refuseAttribute(of: node, growingBy: Int64(growth), by: uploader, records)
             try refuseField(field, on: node, name, value, isValue: objection == nil, by: uploader.uid, records)
             if objection == nil {
                 try records.setFieldValue(field, of: node, to: value, as: name, by: uploader.uid)

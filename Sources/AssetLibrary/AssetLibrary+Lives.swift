@@ -33,10 +33,14 @@ extension AssetLibrary {
             if access == nil { throw .invalid("\(name) cannot be “\(Shown.value(text))”: it is \(Access.choices).") }
         case .ttl:
             guard let period = Period(text) else {
-                throw .invalid("\(name) cannot be “\(Shown.value(text))”: it is an ISO 8601 period from P1D to P1Y, such as P3M.")
+                throw .invalid(
+                    "\(name) cannot be “\(Shown.value(text))”: it is an ISO 8601 period from P1D to P1Y, such as P3M."
+                )
             }
             deadline = period.endOfLife(from: now)
-            if deadline == nil { throw .outOfRange("\(name) cannot be \(Shown.value(text)): lives are from P1D to P1Y.") }
+            if deadline == nil {
+                throw .outOfRange("\(name) cannot be \(Shown.value(text)): lives are from P1D to P1Y.")
+            }
         case .expires:
             deadline = Timestamp(text)
             guard let deadline else {

@@ -63,10 +63,11 @@ extension AssetLibrary {
 
     func removePolicy(_ key: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
         try write { records in
-            guard let key = PolicyKey(rawValue: key),
-                try records.policies(of: id).contains(where: { $0.key == key.rawValue })
-            else { throw LibraryError.noSuchAttribute }
+            guard let key = PolicyKey(rawValue: key) else { throw LibraryError.noSuchAttribute }
             if let node = try records.node(id) { try refuseUnlessEntitled(uploader, to: key, of: node, records) }
+            guard try records.policies(of: id).contains(where: { $0.key == key.rawValue }) else {
+                throw LibraryError.noSuchAttribute
+            }
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)

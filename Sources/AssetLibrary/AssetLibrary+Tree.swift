@@ -87,20 +87,22 @@ extension AssetLibrary {
         if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }), node.links == 1 {
             try settleBeforeLoss(of: node.id)
         }
-        let (node, rights) = try write { records in
+        let (node, standing) = try write { records in
             guard let node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
                 throw LibraryError.notFound
             }
             guard !node.isFolder else { throw LibraryError.isAFolder }
-            let rights = try node.asset == nil ? nil : rulebook.rights(of: node, records)
+            let standing = try node.asset.map { _ in
+                Standing(file: try rulebook.rights(of: node, records), ways: try rulebook.ways(to: parent, records))
+            }
             let left = try records.removeName(name, in: parent, of: node, at: .now)
             try rulebook.trashIfLost(left, as: name, in: parent, records)
-            return (left, rights)
+            return (left, standing)
         }
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
-        if let asset = node.asset, let rights {
-            vacancies.add(name, in: parent, asset: asset, node: node.id, rights: rights)
+        if let asset = node.asset, let standing {
+            vacancies.add(name, in: parent, asset: asset, node: node.id, rights: standing.file, standing: standing)
         }
         return node
     }

@@ -35,10 +35,16 @@ public struct FetchRequest: Equatable, Sendable {
             case _ where key.hasPrefix("metadata[") && key.hasSuffix("]"):
                 let name = String(key.dropFirst(9).dropLast())
                 guard let field = Field(Field.metadataPrefix + name) else {
-                    throw FetchProblem(.invalid, "metadata: “\(Shown.value(name))” is no key: 1 to 64 of A-Z a-z 0-9 _ - . :")
+                    throw FetchProblem(
+                        .invalid,
+                        "metadata: “\(Shown.value(name))” is no key: 1 to 64 of A-Z a-z 0-9 _ - . :"
+                    )
                 }
                 if let objection = field.objection(to: Array(value.utf8)) {
-                    throw FetchProblem(.invalid, "metadata[\(Shown.value(name))] cannot be “\(Shown.value(value))”: \(objection.reason).")
+                    throw FetchProblem(
+                        .invalid,
+                        "metadata[\(Shown.value(name))] cannot be “\(Shown.value(value))”: \(objection.reason)."
+                    )
                 }
                 metadata.append((name, value))
             default:
@@ -79,7 +85,10 @@ public struct FetchRequest: Equatable, Sendable {
         }
         let scheme = url[..<colon.lowerBound].lowercased()
         guard scheme == "http" || scheme == "https" else {
-            throw FetchProblem(.schemeInvalid, "Invalid URL scheme: “\(Shown.value(scheme))”; http and https are fetched.")
+            throw FetchProblem(
+                .schemeInvalid,
+                "Invalid URL scheme: “\(Shown.value(scheme))”; http and https are fetched."
+            )
         }
         let rest = url[colon.upperBound...]
         let authority = rest.prefix { !"/?#".contains($0) }

@@ -34,7 +34,9 @@ public enum FieldType: Equatable, Sendable {
         case ("any", nil): self = .any
         case ("text", let argument?):
             guard let longest = Int(argument), longest > 0 else {
-                throw Policy.Objection("“\(Shown.value(argument))” is not the number of characters that a text may have")
+                throw Policy.Objection(
+                    "“\(Shown.value(argument))” is not the number of characters that a text may have"
+                )
             }
             self = .text(longest: longest)
         case ("integer", let argument):

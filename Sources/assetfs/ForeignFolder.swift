@@ -55,7 +55,9 @@ enum ForeignFolder {
     private static func isOfMounter(group: gid_t) -> Bool {
         guard let user = unsafe getpwuid(geteuid()), unsafe user.pointee.pw_gid == group else { return false }
         let name = unsafe String(cString: user.pointee.pw_name)
-        guard let entry = unsafe getgrgid(group), unsafe String(cString: entry.pointee.gr_name) == name else { return false }
+        guard let entry = unsafe getgrgid(group), unsafe String(cString: entry.pointee.gr_name) == name else {
+            return false
+        }
         var member = unsafe entry.pointee.gr_mem
         while let text = unsafe member?.pointee {
             if unsafe String(cString: text) != name { return false }

@@ -91,7 +91,8 @@ final class LogFile: Sendable {
         guard file >= 0 else { return unsafe _ = renameat(state.folder, name + ".1", state.folder, name) }
         var errors = stat()
         let hasErrors =
-            unsafe fstat(STDERR_FILENO, &errors) == 0 && errors.st_dev == status.st_dev && errors.st_ino == status.st_ino
+            unsafe fstat(STDERR_FILENO, &errors) == 0 && errors.st_dev == status.st_dev
+            && errors.st_ino == status.st_ino
         if hasErrors { _ = dup2(file, STDERR_FILENO) }
         _ = dup2(file, state.descriptor)
         _ = fcntl(state.descriptor, F_SETFD, FD_CLOEXEC)

@@ -150,6 +150,8 @@ struct MountCommand: ParsableCommand {
                 place.abandon()
                 throw error
             }
+            // Not those on views, which programs ask again and again how far the library is.
+            Session.countRequests(on: AssetFilesystem.catalogNodes)
             library.activity.observe { Session.requests }
             let folder = library.folder
             let readiness = Readiness(of: mountpoint) {

@@ -39,7 +39,7 @@ struct SearchCommand: ParsableCommand {
             let number = errno
             switch number {
             case EINVAL:
-                let reason = try search.flatMap { try ExtendedAttribute.read("user.asset.error", of: $0) }
+                let reason = try ExtendedAttribute.read("user.asset.error", of: mount)
                 throw ExitStatus.failed.because(Sentence(reason ?? "“\(text)” is no query."))
             case ENAMETOOLONG: throw ExitStatus.failed.because("The query has more than 255 bytes.")
             case ENOENT:

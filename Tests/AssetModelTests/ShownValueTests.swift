@@ -9,7 +9,9 @@ struct ShownValueTests {
     }
 
     @Test func `a longer value is cut between two characters, and says how many there were`() {
-        #expect(Shown.value(String(repeating: "東", count: 201)) == String(repeating: "東", count: 200) + "… (201 characters)")
+        #expect(
+            Shown.value(String(repeating: "東", count: 201)) == String(repeating: "東", count: 200) + "… (201 characters)"
+        )
         // Marks that all belong to one letter are characters, too.
         let marks = "e" + String(repeating: "\u{301}", count: 50_000)
         #expect(Shown.value(marks) == "e" + String(repeating: "\u{301}", count: 199) + "… (50001 characters)")

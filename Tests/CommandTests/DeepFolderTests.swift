@@ -11,7 +11,9 @@ struct DeepFolderTests {
 
         """
 
-    @Test func `a folder of more levels than descriptors ends no command, and all files are found in their order`() throws {
+    @Test func `a folder of more levels than descriptors ends no command, and all files are found in their order`()
+        throws
+    {
         try runScript(
             deep + """
                 # Of each twentieth level one file comes behind the folder, for which the folder above has to be there again.

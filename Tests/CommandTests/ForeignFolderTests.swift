@@ -64,7 +64,8 @@ struct ForeignFolderTests {
         )
     }
 
-    @Test func `the key of signed paths is written to the library that is mounted, whatever its path leads to`() throws {
+    @Test func `the key of signed paths is written to the library that is mounted, whatever its path leads to`() throws
+    {
         try script(
             """
             $ASSETFS mount other two; echo o > two/folders/f; good=$($ASSETFS sign two/folders/f); $ASSETFS umount two; key=$(sha256sum < other/signing.key)
