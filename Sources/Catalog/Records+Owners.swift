@@ -31,7 +31,10 @@ extension Records {
 
     /// Records who could read those contents of an asset of which nobody has recorded it.
     public func setMissingRights(_ rights: FileRights, ofVersionsOf asset: AssetID) throws {
-        try run("UPDATE version SET rights = ? WHERE asset = ? AND coalesce(standings, rights) IS NULL", [.blob(rights.bytes), asset.value])
+        try run(
+            "UPDATE version SET rights = ? WHERE asset = ? AND coalesce(standings, rights) IS NULL",
+            [.blob(rights.bytes), asset.value]
+        )
     }
 
     /// Who may see an asset; nil where nobody has said it.

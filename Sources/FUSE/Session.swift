@@ -44,8 +44,8 @@ public final class Session {
     /// How many serve requests at all: some are left for what is always quick, and for root and the user who has mounted.
     private static let threads = fileThreads + nameThreads + 2 * lookThreads + endThreads / 2 + 6
 
-    /// How many of them wait for a request at once.
-    private static let readers: Int32 = unsafe getenv("ASSETFS_READERS").flatMap { unsafe Int32(String(cString: $0)) } ?? 2
+    /// How many of them wait for a request at once: with one each request meets a thread that sleeps, with more than two a cold one.
+    private static let readers: Int32 = 2
 
     /// Counts requests on nodes with these numbers from here on.
     public static func countRequests(on nodes: ClosedRange<UInt64>) {

@@ -225,4 +225,15 @@ struct OtherOwnersTests {
                 """
         )
     }
+
+    @Test func `a path that a user has signed reads nothing of another's who saves over the file`() throws {
+        try runScript(
+            Self.prelude + """
+                chmod 777 $D; cd $D; bob sh -c "umask 0; echo bob > r"
+                TOKEN=$(bob getfattr --only-values -n user.asset.signed.1d r); is "$(bob sh -c "cat $MOUNT/$(dirname $TOKEN)/*")" bob
+                alice sh -c "umask 077; echo secret > .r.part; mv -f .r.part r"; is "$(alice cat r)" secret
+                fails bob sh -c "cat $MOUNT/$(dirname $TOKEN)/*"
+                """
+        )
+    }
 }
