@@ -65,7 +65,10 @@ struct EventTests {
                 )
             }
             // What happens before a program is named is nobody's to be told.
-            try remount(library, on: root, scratch: scratch) { mount in try mount.write("before", [1]) }
+            try remount(library, on: root, scratch: scratch) { mount in
+                try mount.write("before", [1])
+                try run(assetfs, "jobs", "--wait", root).check()
+            }
             try remount(library, on: root, scratch: scratch, options: options) { mount in
                 try shell("for n in slow bad c d e; do echo $n > $n; done", in: mount.folders).check()
                 let names = try told(10).filter { $0.contains("file.uploaded") }.map {
