@@ -40,6 +40,7 @@ extension AssetLibrary {
         try write { records in
             let folder = try records.folder(parent)
             guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
+            if node.isFolder { try refuseTooDeep(name, in: parent, records) }
             var node = node
             if node.isFile { try inheritAccess(from: parent, for: &node, records) }
             let lists = try inheritedLists(from: parent, for: &node, umask: umask, records)
@@ -84,14 +85,13 @@ extension AssetLibrary {
         try refuseSealed(parent)
         try refuseVacating(name, in: parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
-        if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }), node.links == 1 {
-            try settleBeforeLoss(of: node.id)
-        }
+        let isKept = hasWaiting ? try keepThroughLoss(of: name, in: parent) : false
         let (node, rights) = try write { records in
-            guard let node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
+            guard var node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
                 throw LibraryError.notFound
             }
             guard !node.isFolder else { throw LibraryError.isAFolder }
+            if isKept, node.asset == nil { try makeAsset(of: &node, named: name, in: parent, records) }
             let rights = try node.asset == nil ? nil : rulebook.rights(of: node, records)
             let left = try records.removeName(name, in: parent, of: node, at: .now)
             try rulebook.trashIfLost(left, as: name, in: parent, records)
@@ -99,7 +99,8 @@ extension AssetLibrary {
         }
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
-        if let asset = node.asset, let rights {
+        // What takes the name is no successor of what still is to get its last version.
+        if !isKept, let asset = node.asset, let rights {
             vacancies.add(name, in: parent, asset: asset, node: node.id, rights: rights)
         }
         return node
