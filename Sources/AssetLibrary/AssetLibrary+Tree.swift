@@ -134,7 +134,10 @@ extension AssetLibrary {
     /// Removes nodes that have no name, are not open, and that nobody refers to.
     public func forget(_ nodes: [NodeID]) throws(LibraryError) {
         let gone = try write { records in
-            for node in nodes { try records.deleteUnlinkedNode(node) }
+            for node in nodes {
+                let isKept = isWaiting(node) && openNode(node)?.isKept.load(ordering: .relaxed) == true
+                try records.deleteUnlinkedNode(node, keepsUpload: isKept)
+            }
             // What has come by a name meanwhile stays.
             return try nodes.filter { try records.node($0) == nil }
         }
