@@ -27,7 +27,8 @@ extension AssetLibrary {
         let refusal = try holding(lower.node.id, isComplete: lowerEnters, mayBeRefused: mayBeRefused.lower, by: uid) {
             (isLowerUnderWay) throws(LibraryError) in
             var refusal: Refusal?
-            let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper, by: uid) {
+            let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper, by: uid)
+            {
                 (isUpperUnderWay) throws(LibraryError) in
                 try write { records in
                     for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters

@@ -118,8 +118,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Notes that a file is to keep what was written to it although it is about to lose its last name, a final one: a long verdict makes
-    /// that the newest version of its asset in the trash. A short verdict comes at once.
+    /// Notes that a file is to keep what was written to it although it is about to lose its last name.
+    ///
+    /// A long verdict makes that the newest version of its asset in the trash; a short one comes at once.
     func keepThroughLoss(of name: EntryName, in parent: NodeID) throws(LibraryError) -> Bool {
         let found = try read { try $0.node(named: name, in: parent) }
         guard let record = found, record.links == 1, let entry = waiting.withLock({ $0[record.id] }),
