@@ -30,6 +30,7 @@ let package = Package(
         .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
         .systemLibrary(name: "CLinux"),
         .target(name: "CWriteAheadLog", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "CSearch", linkerSettings: [.linkedLibrary("sqlite3")]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "FUSE", dependencies: ["CFuse", system, logging], swiftSettings: settings),
         .target(name: "AssetModel", swiftSettings: settings),
@@ -49,7 +50,11 @@ let package = Package(
             resources: [.embedInCode("exiftool-worker.pl")],
             swiftSettings: settings
         ),
-        .target(name: "Catalog", dependencies: ["AssetModel", "CWriteAheadLog"] + grdb, swiftSettings: settings),
+        .target(
+            name: "Catalog",
+            dependencies: ["AssetModel", "CSearch", "CWriteAheadLog"] + grdb,
+            swiftSettings: settings
+        ),
         .target(
             name: "AssetLibrary",
             dependencies: ["Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", system, logging],

@@ -31,9 +31,13 @@ class Usage:
         return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
     def note_serving(self):
-        """Notes which threads wait for requests, and returns all of which that is known."""
+        """Notes which threads wait for requests, and returns all of which that is known: assetfs names all others."""
         for pid in self.daemon:
-            for thread in threads(pid):
+            names = {thread: read(f"/proc/{pid}/task/{thread}/comm").strip() for thread in threads(pid)}
+            if "background" in names.values():
+                self.serving |= {thread for thread, name in names.items() if name != "background" and thread != pid}
+                continue
+            for thread in names:
                 if re.match(r"fuse_|io_cqring", read(f"/proc/{pid}/task/{thread}/wchan")):
                     self.serving.add(thread)
         return self.serving

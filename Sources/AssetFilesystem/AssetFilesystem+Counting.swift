@@ -4,6 +4,9 @@ internal import FUSE
 internal import Synchronization
 
 extension AssetFilesystem {
+    /// The inode numbers of files and folders that are in the catalog; views have others.
+    public static var catalogNodes: ClosedRange<UInt64> { View.catalogNodes }
+
     /// Returns whether an open for reading counts as a visit; O_NOATIME, which backup programs set, says that it does not.
     ///
     /// > O_NOATIME […] is intended for use by indexing or backup programs — open(2)

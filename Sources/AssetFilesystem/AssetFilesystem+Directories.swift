@@ -11,9 +11,10 @@ extension AssetFilesystem {
         let id = node(inode)
         let share = try shareOfOpenFiles(for: caller)
         if case .query(let number) = View(id) {
-            return Opened(OpenViewHandle(found: try search(number, for: caller), share: share))
+            let pin = queries.pin(number)
+            return Opened(OpenViewHandle(found: FoundList(try search(number, for: caller)), pin: pin, share: share))
         }
-        var opened = Opened(OpenViewHandle(share: share))
+        var opened = Opened(OpenViewHandle(pin: pin(ofSigned: View(id)), share: share))
         // What goes by itself, or is not for everybody to see, the kernel does not know of.
         if let view = View(id) {
             // They are for who knows them.

@@ -87,7 +87,8 @@ extension AssetFilesystem {
     /// Reads an extended attribute.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         let id = node(inode)
-        if View(id) == .search, name.bytes.elementsEqual("user.asset.error".utf8),
+        // Of search/ itself the kernel lets nobody read attributes but its owner and root.
+        if View(id) == .search || View(id) == .root, name.bytes.elementsEqual("user.asset.error".utf8),
             let reason = library.searchError(of: caller.uid)
         {
             return Array(reason.utf8)

@@ -128,6 +128,7 @@ extension AssetFilesystem {
                     isTruncating: isWriting && isTruncating,
                     isReplacement: isWriting && resourceLookups.end(caller.pid, id),
                     insists: insists,
+                    mayMap: flags & O_ACCMODE == O_RDWR,
                     by: uploader(caller)
                 )
             }

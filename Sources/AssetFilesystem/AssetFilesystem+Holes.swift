@@ -23,7 +23,9 @@ extension AssetFilesystem {
         // Its file is another node's as well; to call all of it data is always right.
         let isDoubtful = open.node.isShared || !open.isWriting && open.node.mayHaveUnwrittenPages
         if isDoubtful { return whence == 4 /* SEEK_HOLE */ ? size : offset }
-        let found = try refusing { () throws(LibraryError) in try library.seek(file, offset, whence: whence) }
+        let found = try refusing { () throws(LibraryError) in
+            try library.seek(file, of: open.node, offset, whence: whence)
+        }
         guard let found else { throw OperationFailure(.noSuchAddressOrDevice) }
         return min(found, size)
     }

@@ -174,6 +174,8 @@ extension AssetFilesystem {
         guard !view.isDirectory else { return attributes }
         // Who may read the file may read this.
         attributes.mode = 0o100000 | node.effectiveMode & 0o444
+        // A list lets users read whom the mode does not; who may is asked at each open.
+        if library.hasAccessList(node.id) { attributes.mode |= 0o444 }
         attributes.linkCount = 1
         (attributes.uid, attributes.gid) = (node.uid, node.gid)
         if let version {

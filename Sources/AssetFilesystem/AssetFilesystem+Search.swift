@@ -13,7 +13,7 @@ extension AssetFilesystem {
             guard name.bytes.first != UInt8(ascii: ".") else { throw .missingForNow }
             let text = SearchQuery.text(ofName: name.description)
             _ = try query(text, for: caller)
-            return try entry(of: View.query(queries.number(of: text)).id, for: caller)
+            return try entry(of: View.query(queries.number(of: text, for: caller.uid)).id, for: caller)
         }
         let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
         guard let id = Int64(String(decoding: digits, as: UTF8.self)).map(AssetID.init) else { throw .missingForNow }
@@ -51,27 +51,19 @@ extension AssetFilesystem {
         }
     }
 
-    /// How many of what was found are shown at once.
-    private static let page = 64
-
     /// The next of what was found, behind a position.
     func entries(
-        of found: [AssetID],
+        of found: FoundList,
         behind position: Int64,
         for caller: Caller
     ) throws(OperationFailure) -> [(found: AssetLibrary.Found, cookie: Int64)] {
-        var next = Int(position)
-        // A page of which nothing may be shown is not the end.
-        while next < found.count {
-            let some = found[next..<min(found.count, next + Self.page)]
-            let shown = try refusing { () throws(LibraryError) in try library.found(some, for: uploader(caller)) }
-            let positions = Dictionary(zip(some, next...), uniquingKeysWith: { first, _ in first })
-            next = some.endIndex
-            if !shown.isEmpty {
-                return shown.map { ($0, Int64((positions[$0.asset] ?? 0) + 1)) }
+        let reader = uploader(caller)
+        return try refusing { () throws(LibraryError) in
+            try found.page(behind: Int(clamping: position)) { (some) throws(LibraryError) in
+                try library.found(some, for: reader)
             }
+            .map { ($0.found, Int64($0.position)) }
         }
-        return []
     }
 
     /// Where a link to something that was found leads.

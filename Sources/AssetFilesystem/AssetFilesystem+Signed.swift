@@ -35,7 +35,8 @@ extension AssetFilesystem {
             clearDropped()
             let token = name.description
             _ = try refusing { () throws(LibraryError) in try library.capability(token) }
-            return try entry(of: View.capability(signedPaths.tokens.number(of: token)).id, for: caller)
+            let number = signedPaths.tokens.number(of: token, for: caller.uid)
+            return try entry(of: View.capability(number).id, for: caller)
         }
         let capability = try capability(number)
         switch capability.kind {
@@ -92,13 +93,20 @@ extension AssetFilesystem {
         return attributes
     }
 
+    /// Returns what keeps the token of a signed path that is opened; nil for another view.
+    func pin(ofSigned view: View?) -> Numbering.Pin? {
+        guard case .capability(let number) = view else { return nil }
+        return signedPaths.tokens.pin(number)
+    }
+
     /// Opens the file of a signed path for reading, past the page cache: who may read it is asked each time.
     func openSigned(_ number: Int64, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
         let share = try shareOfOpenFiles(for: caller)
         let id = try signedFile(capability(number)).node.id
         let node = try refusing { () throws(LibraryError) in try library.open(id, forWriting: false, by: Uploader()) }
         let reader = counts(id, flags: flags, for: caller).counts ? caller.uid : nil
-        var opened = Opened(OpenFileHandle(node: node, isWriting: false, reader: reader, share: share))
+        let pin = signedPaths.tokens.pin(number)
+        var opened = Opened(OpenFileHandle(node: node, isWriting: false, reader: reader, pin: pin, share: share))
         opened.isDirect = true
         opened.needsNoFlush = true
         return opened
@@ -151,7 +159,14 @@ extension AssetFilesystem {
         }
         if !isTemporary { lookupCounts.noteNameless(record.id) }
         var opened = Opened(
-            OpenFileHandle(node: node, isWriting: true, mayMapForWriting: true, dropped: own, share: share)
+            OpenFileHandle(
+                node: node,
+                isWriting: true,
+                mayMapForWriting: true,
+                dropped: own,
+                pin: signedPaths.tokens.pin(number),
+                share: share
+            )
         )
         opened.isDirect = kernel.withLock { $0 }?.allowsMappingDirectFiles ?? false
         opened.keepsCache = true

@@ -105,7 +105,8 @@ public final class AssetFilesystem: Filesystem {
             return library.verdictCount == count ? record : try self.record(record.id)
         }
         var record = record
-        (record.size, record.blocks) = (open.size, open.blocks)
+        record.size = open.size
+        if let blocks = open.blocks { record.blocks = blocks }
         if let modified = open.modified {
             record.modified = modified
             record.changed = max(record.changed, modified)

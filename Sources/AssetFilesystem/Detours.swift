@@ -138,8 +138,12 @@ extension AssetFilesystem {
             return nil
         }
         guard mayMakeNames(in: try self.record(folder), caller) else { throw .mayNotMakeNames }
+        let mayRead = try refusing { () throws(LibraryError) in
+            try library.mayRead(record.id, by: uploader(caller))
+        }
+        guard mayRead || detour.isTruncating else { throw .mayNotBegin }
         let made = try refusing { () throws(LibraryError) in
-            try library.divert(record, under: name, in: folder, by: uploader(caller))
+            try library.divert(record, under: name, in: folder, isEmpty: !mayRead, by: uploader(caller))
         }
         detour.node = made.id
         detours.update(caller.pid, detour)

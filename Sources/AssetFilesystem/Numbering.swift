@@ -2,32 +2,106 @@ internal import Synchronization
 
 /// Texts that somebody has come by, queries and tokens, under the numbers that the kernel has for them as long as the mount lasts.
 ///
+/// Each user has so many, of which the oldest goes first: one user's take nothing from another. A text stays as long as any user has it,
+/// or it is open.
+///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Numbering: Sendable {
-    private struct State {
-        var texts: [Int64: String] = [:]
-        var numbers: [String: Int64] = [:]
-        /// Begins elsewhere in each mount: a handle of a former one, which an NFS client may have, leads to nothing and not to another text.
-        var last = Int64.random(in: 0..<1 << 40)
+    private struct Text {
+        let text: String
+        /// How many users have it, and how many have it open.
+        var uses = 0
     }
 
-    private let state = Mutex(State())
-    /// So many are remembered: whoever comes back to an older one by its number looks it up anew.
-    private static let limit: Int64 = 10_000
+    /// A user's numbers, in the order in which the user came by them.
+    private struct Share {
+        var numbers: [Int64: UInt64] = [:]
+        var order: [UInt64: Int64] = [:]
+        var first: UInt64 = 0
+        var next: UInt64 = 0
+    }
 
-    /// The number of a text.
-    func number(of text: String) -> Int64 {
-        state.withLock { state in
-            if let known = state.numbers[text] { return known }
-            state.last += 1
-            state.numbers[text] = state.last
-            state.texts[state.last] = text
-            if let old = state.texts.removeValue(forKey: state.last - Self.limit) { state.numbers[old] = nil }
-            return state.last
+    private struct State {
+        var texts: [Int64: Text] = [:]
+        var numbers: [String: Int64] = [:]
+        var shares: [UInt32: Share] = [:]
+        /// Begins elsewhere in each mount: a handle of a former one, which an NFS client may have, leads to nothing and not to another text.
+        var last = Int64.random(in: 0..<1 << 40)
+
+        /// Ends a use; the text goes with the last.
+        mutating func end(_ number: Int64) {
+            guard let known = texts[number] else { return }
+            texts[number]?.uses -= 1
+            guard known.uses <= 1 else { return }
+            texts[number] = nil
+            numbers[known.text] = nil
         }
     }
 
-    /// The text behind a number.
-    func text(_ number: Int64) -> String? { state.withLock { $0.texts[number] } }
+    /// Keeps a text as long as it is open.
+    final class Pin: Sendable {
+        private let numbering: Numbering
+        private let number: Int64
+
+        fileprivate init(_ numbering: Numbering, _ number: Int64) {
+            (self.numbering, self.number) = (numbering, number)
+        }
+
+        deinit { numbering.state.withLock { $0.end(number) } }
+    }
+
+    private let state = Mutex(State())
+    /// So many of a user's are remembered: who comes back to an older one by its number looks it up anew.
+    private let limit: Int
+
+    init(limit: Int = 2000) { self.limit = limit }
+
+    /// Returns the number of a text that a user has come by.
+    func number(of text: String, for uid: UInt32) -> Int64 {
+        state.withLock { state in
+            var number = state.numbers[text]
+            if number == nil {
+                state.last += 1
+                state.numbers[text] = state.last
+                state.texts[state.last] = Text(text: text)
+                number = state.last
+            }
+            let found = number ?? state.last
+            take(found, for: uid, &state)
+            return found
+        }
+    }
+
+    /// Makes a number the last that a user has come by, and lets go of the first where there are too many.
+    private func take(_ number: Int64, for uid: UInt32, _ state: inout State) {
+        var share = state.shares.removeValue(forKey: uid) ?? Share()
+        defer { state.shares[uid] = share }
+        if let former = share.numbers[number] {
+            share.order[former] = nil
+        } else {
+            state.texts[number]?.uses += 1
+        }
+        share.numbers[number] = share.next
+        share.order[share.next] = number
+        share.next += 1
+        while share.numbers.count > limit {
+            defer { share.first += 1 }
+            guard let old = share.order.removeValue(forKey: share.first) else { continue }
+            share.numbers[old] = nil
+            state.end(old)
+        }
+    }
+
+    /// Returns the text behind a number.
+    func text(_ number: Int64) -> String? { state.withLock { $0.texts[number]?.text } }
+
+    /// Returns what keeps the text behind a number while it is open; nil where there is none.
+    func pin(_ number: Int64) -> Pin? {
+        state.withLock { state in
+            guard state.texts[number] != nil else { return nil }
+            state.texts[number]?.uses += 1
+            return Pin(self, number)
+        }
+    }
 }

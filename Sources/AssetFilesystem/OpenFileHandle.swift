@@ -30,6 +30,8 @@ final class OpenFileHandle: Sendable {
     private let mayMapForWriting: Bool
     /// The place of the user who has opened it.
     private let share: UserShare?
+    /// Keeps the token of the signed path that it was opened by.
+    private let pin: Numbering.Pin?
 
     init(
         node: OpenNode,
@@ -38,9 +40,11 @@ final class OpenFileHandle: Sendable {
         isReplacement: Bool = false,
         dropped: SignedPaths.Name? = nil,
         reader: UInt32? = nil,
+        pin: Numbering.Pin? = nil,
         share: UserShare?
     ) {
         self.share = share
+        self.pin = pin
         node.noteOpened()
         self.reader = reader
         self.mayMapForWriting = mayMapForWriting
@@ -77,7 +81,9 @@ final class OpenViewHandle: Sendable {
     /// The journal that a reader is shown.
     let journal: Journal
     /// What was found when the directory of a query was opened.
-    let found: [AssetID]?
+    let found: FoundList?
+    /// Keeps the query or the token by which it was come by.
+    private let pin: Numbering.Pin?
     /// The place of the user who has opened it.
     private let share: UserShare
 
@@ -86,12 +92,14 @@ final class OpenViewHandle: Sendable {
         _ version: VersionRecord? = nil,
         _ use: ContentUse? = nil,
         journal: Journal = .receipts,
-        found: [AssetID]? = nil,
+        found: FoundList? = nil,
+        pin: Numbering.Pin? = nil,
         share: UserShare
     ) {
         self.share = share
         self.journal = journal
         self.found = found
+        self.pin = pin
         self.content = content
         self.version = version
         self.use = use

@@ -20,6 +20,7 @@ extension OperationFailure {
         case .nameTooLong: self.init(.fileNameTooLong)
         case .invalid(let reason): self.init(.invalidArgument, cause: reason)
         case .notPermitted(let reason): self.init(.notPermitted, cause: reason)
+        case .unreadable(let reason): self.init(.permissionDenied, cause: reason)  // setxattr(2): EACCES
         case .readOnly: self.init(.notPermitted)
         case .replaced: self = .lookAgain
         case .noSuchAttribute: self.init(.attributeNotFound)  // getxattr(2): ENODATA
@@ -57,6 +58,14 @@ extension OperationFailure {
 extension OperationFailure {
     /// open(2) and truncate(2) look the name up once more, and find the file that is meant for them: `Detours`.
     static var lookAgain: OperationFailure { OperationFailure(.staleNFSFileHandle) }
+
+    /// open(2): what is written gets a name of its own, and would begin with a content that the writer may not read.
+    static var mayNotBegin: OperationFailure {
+        OperationFailure(
+            .permissionDenied,
+            cause: "The name stays, and another file would begin with the content, which is not yours to read."
+        )
+    }
 
     /// open(2): what is written gets a name of its own, which only who may write to the folder can give.
     static var mayNotMakeNames: OperationFailure {

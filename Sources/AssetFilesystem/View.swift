@@ -185,16 +185,20 @@ enum View: Hashable, Sendable {
         case .root, .uploads: 0o040755
         // Who has a token may see what it is of, if it is theirs.
         case .jobs: 0o041733
-        case .signed: 0o040711
+        // Who could read it could have inotify(7) tell of the queries of others.
+        case .signed, .search: 0o040711
         case .trash, .resources: 0o041777
         case .receipts, .events, .job, .fetch, .work: 0o100600
         // As those of the asset's file.
         case .resource, .alternatives, .versions: 0o040755
         case .information, .version, .group, .capabilityFile: 0o100444
-        case .capability, .search, .query: 0o040555
+        case .capability, .query: 0o040555
         case .result: 0o120777
         }
     }
+
+    /// The numbers of nodes that are in the catalog, but for the roots: all others are those of views.
+    static let catalogNodes = UInt64(NodeID.firstInCatalog)...UInt64((Int64(1) << Kind.shift) - 1)
 
     /// A number that is no view's and no node's: see `AssetFilesystem.standIn`.
     static let standIn = NodeID(rawValue: 0x7F << Kind.shift)

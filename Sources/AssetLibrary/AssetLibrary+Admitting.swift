@@ -26,22 +26,26 @@ extension AssetLibrary {
             // Content that is there, or that somebody is about to write.
             let isKept = !rules.policy.overwrites && target?.isFile == true && (isBusy || (target?.size ?? 0) > 0)
             let keepsFormer = rules.policy.versions.keepsAll && target?.asset != nil
+            let isKnown = try mayJudge(node, by: uploader, records)
             judgement = try judge(
                 Submission(
                     place: place,
-                    content: content,
+                    content: Content(digest: isKnown ? digest : nil, size: content.size),
                     uploader: uploader,
                     own: [target?.asset, heritage?.asset].compactMap { $0 },
                     isTaken: isKept,
                     growth: content.size - (isKept || keepsFormer ? 0 : target?.size ?? 0),
-                    countedIn: former
+                    countedIn: former,
+                    owner: rules.policy.duplicates == .returnExisting ? owner(of: node, besides: uploader) : nil
                 ),
                 records
             )
         } else if former?.folder != place.parent, try !rulebook.quotas(of: rules, records).isEmpty {
             // What is moved must fit into what its new folders may hold, unless it was in them before.
             let moved = try movedBytes(node, records)
-            let refusal = try exceededQuota(of: rules, records) { former?.holds($0) == true ? nil : moved }
+            let refusal = try exceededQuota(of: rules, for: uploader, records) {
+                former?.holds($0) == true ? nil : moved
+            }
             if let refusal { judgement = .refuse(refusal) }
         }
         switch judgement {

@@ -109,7 +109,7 @@ extension AssetLibrary {
                 file.add("id", member.rawValue)
                 file.add("uuid", asset.uuidText)
                 // Who may see the group need not be one who may read all of its members.
-                guard record.effectiveMode & 0o004 != 0, record.access?.isHidden != true else {
+                guard try mayRead(node, reader, records), record.access?.isHidden != true else {
                     files.append(String(decoding: file.bytes, as: UTF8.self))
                     continue
                 }
@@ -160,10 +160,10 @@ final class Collections: Sendable {
 }
 
 extension Records {
-    /// The names in collections go with the asset, from the file that showed it to the one that does now.
+    /// The names in collections, or in those of one owner, go with the asset, from the file that showed it to the one that does now.
     /// - Returns: the former file with the names that it has left.
-    func moveCollectionNames(from former: NodeRecord, to node: NodeID) throws -> NodeRecord {
-        let count = try moveCollectionEntries(from: former.id, to: node)
+    func moveCollectionNames(from former: NodeRecord, to node: NodeID, of owner: UInt32? = nil) throws -> NodeRecord {
+        let count = try moveCollectionEntries(from: former.id, to: node, of: owner)
         guard count > 0 else { return former }
         let now = Timestamp.now
         try addLinks(-count, to: former.id, at: now)

@@ -33,13 +33,20 @@ extension AssetLibrary {
         return kept
     }
 
-    /// Makes the file that what is written under a name goes to: it begins with the content that is there, and has no name.
+    /// Returns whether a user may read a file.
+    public func mayRead(_ file: NodeID, by uploader: Uploader) throws(LibraryError) -> Bool {
+        try read { try mayRead(file, uploader, $0) }
+    }
+
+    /// Makes the file that what is written under a name goes to: it begins with the content that is there, unless it `isEmpty`, and has
+    /// no name.
     ///
     /// It is kept until `letGo` is called, and then as long as it is open.
     public func divert(
         _ record: NodeRecord,
         under name: EntryName,
         in folder: NodeID,
+        isEmpty: Bool = false,
         by uploader: Uploader
     ) throws(LibraryError) -> NodeRecord {
         let (made, digest) = try write { records in
@@ -53,7 +60,7 @@ extension AssetLibrary {
             )
             node.links = 0
             try inheritAccess(from: folder, for: &node, records)
-            let digest = try record.blob.flatMap { try records.digest(of: $0) }
+            let digest = try isEmpty ? nil : record.blob.flatMap { try records.digest(of: $0) }
             node = try records.insert(node)
             if kernelAttributes.mayHave(KernelAttributes.accessList, record.id),
                 let list = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: record.id)

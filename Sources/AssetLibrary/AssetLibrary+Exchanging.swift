@@ -17,6 +17,7 @@ extension AssetLibrary {
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
         let uid = uploader.uid
+        try refuseUnread(second.node, as: first.name, in: first.parent, by: uploader)
         for (enters, one, other) in [(firstEnters, first, second), (secondEnters, second, first)] where enters {
             _ = try screen(one.node.id, as: other.name, in: other.parent, by: uid)
         }
@@ -114,8 +115,8 @@ extension AssetLibrary {
         _ records: Records
     ) throws -> Heritage? {
         let rights = try rulebook.rights(of: former, records)
-        guard rulebook.allows(newcomer, by: uploader, toSucceed: rights) else { return nil }
-        return Heritage(asset: asset, former: former, rights: rights)
+        guard try rulebook.allows(newcomer, by: uploader, toSucceed: rights, records) else { return nil }
+        return Heritage(asset: asset, former: former, owner: former.uid, rights: rights)
     }
 
     /// The change of names in the catalog.

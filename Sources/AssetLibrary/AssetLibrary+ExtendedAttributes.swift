@@ -126,6 +126,7 @@ extension AssetLibrary {
         let attribute = AttributeName(name)
         try refuseFixed(id)
         try refuseUnlistable(name, attribute, of: id)
+        try refuseGuess(attribute, text, of: id, by: uploader)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .nameless: throw Self.nameless(text)
@@ -145,7 +146,7 @@ extension AssetLibrary {
             let former = try records.extendedAttribute(name, of: id)
             try presence.check(former != nil)
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
-            try refuseAttribute(of: node, growingBy: Int64(growth), records)
+            try refuseAttribute(of: node, growingBy: Int64(growth), by: uploader, records)
             try refuseAttributes(on: node, [(name, value)], by: uploader.uid, records)
             switch attribute {
             case .accessList:

@@ -115,7 +115,8 @@ extension AssetLibrary {
         } catch {
             switch error {
             case .file(let reason): (findings, problem) = (nil, reason)
-            case .unavailable(let reason): return noteUnavailable(reason)
+            // A worker that had just begun is given up when the library is closed.
+            case .unavailable(let reason): return isClosing.isSet ? () : noteUnavailable(reason)
             }
         }
         // What has been given up is looked into by the next mount.

@@ -3,7 +3,6 @@ internal import BlobStore
 public import Catalog
 internal import Logging
 internal import MetadataExtraction
-internal import Synchronization
 
 /// How URLs are fetched, where the mount lets that be done at all.
 public struct FetchSettings: Sendable {
@@ -145,14 +144,13 @@ extension AssetLibrary {
     func fetchAll() -> Duration? {
         while !isClosing.isSet {
             do throws(LibraryError) {
-                let waiting = try read { try $0.waitingFetches(limit: 50) }
-                // Whoever has one under way lets others go first.
-                let isBusy = { (record: FetchRecord) in self.fetches.isBusy(record.uid) }
-                let ordered = waiting.filter { !isBusy($0) } + waiting.filter(isBusy)
-                guard let found = ordered.first(where: { fetches.begin($0.id, for: $0.uid) }) else { return nil }
-                defer { fetches.end(found.id) }
+                let next = try fetches.begin { (running) throws(LibraryError) in
+                    try read { try $0.firstWaitingFetches(except: running) }
+                }
+                guard let found = next else { return nil }
+                defer { fetches.end(found) }
                 // It may have ended, or have been given up, since it was read.
-                guard let record = try read({ try $0.fetch(found.id) }),
+                guard let record = try read({ try $0.fetch(found) }),
                     record.state == .waiting || record.state == .progress
                 else { continue }
                 try fetch(record)
@@ -203,7 +201,10 @@ extension AssetLibrary {
             if isClosing.isSet || fetches.isCancelled(record.id) { return }
             problem = FetchProblem(error)
         }
-        log.notice("Fetching for the folder \(record.folder) has failed: \(problem.sentence)")
+        log.notice(
+            "Fetching for the folder \(record.folder) has failed: \(problem.sentence)",
+            metadata: ["uid": "\(record.uid)"]
+        )
         try write { records in
             try records.setFetch(record.id, to: .error, problem: problem, at: .now)
             if try records.node(record.folder) != nil {
@@ -245,48 +246,4 @@ extension FetchProblem {
         default: self.init(.taskFailed, "download task failed: \(LibraryError(error))", errno: "EIO")
         }
     }
-}
-
-/// What is being fetched at the moment.
-///
-/// ## Concurrency
-/// `state` is held for a moment only.
-final class Fetches: Sendable {
-    private struct Running {
-        let uid: UInt32
-        var progress: (done: Int64, total: Int64?) = (0, nil)
-        var isCancelled = false
-    }
-
-    private let state = Mutex<[Int64: Running]>([:])
-    /// How many are fetched at once.
-    let workers = (0..<3).map { _ in Worker() }
-
-    /// - Returns: false where somebody is at it.
-    func begin(_ id: Int64, for uid: UInt32) -> Bool {
-        state.withLock { state in
-            guard state[id] == nil else { return false }
-            state[id] = Running(uid: uid)
-            return true
-        }
-    }
-
-    /// Whether somebody has one under way.
-    func isBusy(_ uid: UInt32) -> Bool { state.withLock { $0.values.contains { $0.uid == uid } } }
-
-    func note(_ id: Int64, done: Int64, total: Int64?) {
-        state.withLock { state in
-            guard let known = state[id]?.progress else { return }
-            state[id]?.progress = (done, total ?? known.total)
-        }
-    }
-
-    func progress(of id: Int64) -> (done: Int64, total: Int64?)? { state.withLock { $0[id]?.progress } }
-
-    func end(_ id: Int64) { state.withLock { $0[id] = nil } }
-
-    /// One that is under way is not wanted any more.
-    func cancel(_ id: Int64) { state.withLock { $0[id]?.isCancelled = true } }
-
-    func isCancelled(_ id: Int64) -> Bool { state.withLock { $0[id]?.isCancelled ?? false } }
 }

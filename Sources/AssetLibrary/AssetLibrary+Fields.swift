@@ -61,7 +61,7 @@ extension AssetLibrary {
             }
             let former = objection == nil ? try records.fieldValue(field, of: id) : nil
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
-            try refuseAttribute(of: node, growingBy: Int64(growth), records)
+            try refuseAttribute(of: node, growingBy: Int64(growth), by: uploader, records)
             try refuseField(field, on: node, name, value, isValue: objection == nil, by: uploader.uid, records)
             if objection == nil {
                 try records.setFieldValue(field, of: node, to: value, as: name, by: uploader.uid)
@@ -270,7 +270,7 @@ final class RefusedAttributes: Sendable {
 
 extension LibraryError {
     init(_ objection: Field.Objection, to value: [UInt8], of attribute: String) {
-        let sentence = "\(attribute) cannot be “\(value.shown)”: \(objection.reason)."
+        let sentence = "\(attribute) cannot be “\(Shown.value(value))”: \(objection.reason)."
         switch objection {
         case .invalid: self = .invalid(sentence)
         case .outOfRange: self = .outOfRange(sentence)
@@ -282,10 +282,4 @@ extension LibraryError {
 extension [UInt8] {
     /// What the bytes say as UTF-8.
     var text: String { String(decoding: self, as: UTF8.self) }
-
-    /// The beginning of a value, for a message.
-    var shown: String {
-        let text = String(decoding: self, as: UTF8.self)
-        return text.count > 60 ? Shown.name(String(text.prefix(60))) + "…" : Shown.name(self)
-    }
 }

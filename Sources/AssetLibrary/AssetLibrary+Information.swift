@@ -54,7 +54,7 @@ extension AssetLibrary {
             if key == "info", id == .folders {
                 return String(decoding: try libraryInformation(disks, for: reader, records).bytes, as: UTF8.self)
             }
-            if key == "info", let information = try quotaInformation(of: id, records) {
+            if key == "info", let information = try quotaInformation(of: id, for: reader, records) {
                 return String(decoding: information.bytes, as: UTF8.self)
             }
             if key == "job", let fetch = try records.lastFetch(into: id, by: reader.uid) { return fetch.token }
@@ -85,7 +85,7 @@ extension AssetLibrary {
             case "download_count": return "\(try visits(of: assetID, records).downloads)"
             case "status": return try records.status(of: asset)
             case "error": return try records.error(of: asset).map(Shown.sentence)
-            case "store": return try records.storeName(of: assetID)
+            case "store": return try records.storeName(of: assetID, for: reader)
             case "integrity": return try records.integrity(of: asset)
             case "job": return try records.extraction(of: assetID).map { _ in Self.jobToken(of: assetID) }
             case "path": return try path(of: id, asset, for: reader, records)
@@ -147,7 +147,7 @@ extension AssetLibrary {
         // Uploads that are still to be read for their verdicts.
         info.add("verdicts", Int64(waiting.withLock { $0.values.count { $0.failures == 0 } }))
         info.add("scrubbed", try records.scrub().finished?.description)
-        if let quotas = try quotas(of: .folders, records) { info.add("quotas", quotas) }
+        if let quotas = try quotas(of: .folders, for: reader, records) { info.add("quotas", quotas) }
         info.add("free_bytes", Int64(clamping: disk.f_bavail) &* block)
         info.add("disk_bytes", Int64(clamping: disk.f_blocks) &* block)
         return info
@@ -243,7 +243,7 @@ extension AssetLibrary {
         info.add("integrity", try records.integrity(of: asset))
         let store = try records.store(of: asset.id)
         if store != 0 { info.add("alternate_store_id", store) }
-        info.add("store", try records.storeName(of: asset.id))
+        info.add("store", try records.storeName(of: asset.id, for: reader))
         info.add("expires", asset.expires?.description)
         info.add("ttl", asset.life)
         info.add("is_stored", asset.unstoredUntil == nil)

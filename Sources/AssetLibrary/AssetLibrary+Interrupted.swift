@@ -38,6 +38,7 @@ extension AssetLibrary {
         (result.isBorn, result.isReplacement) = (upload.isBorn, upload.isReplacement)
         result.isExceeded = upload.exceeded != nil
         result.former = upload.before.map { InterruptedUpload.FormerAttributes(of: $0) }
+        result.standing = upload.standing
         result.aim = upload.aim.map {
             InterruptedUpload.Aim(
                 parent: $0.parent,
@@ -61,6 +62,7 @@ extension AssetLibrary {
             interrupted.isAnswered, interrupted.isBorn, interrupted.isReplacement
         )
         upload.before = interrupted.former?.applied(to: node)
+        upload.standing = interrupted.standing
         upload.aim = interrupted.aim.map { aim in
             let replacing = aim.asset.flatMap { asset in aim.uploaded.map { (asset: asset, uploaded: $0) } }
             return OpenNode.Aim(parent: aim.parent, name: aim.name, replacing: replacing, isDropped: aim.isDropped)

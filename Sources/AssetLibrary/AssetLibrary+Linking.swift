@@ -22,6 +22,7 @@ extension AssetLibrary {
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             return try node.isFile && placeToPublish(node, records) == nil
         }
+        if let node = try read({ try $0.node(id) }) { try refuseUnread(node, as: name, in: parent, by: uploader) }
         let mayBeRefused = isWaiting ? try mayRefuse(in: parent) : false
         let isFirst = isLinkable(id)
         if isFirst, collections.has(parent) {

@@ -30,19 +30,23 @@ extension AssetLibrary {
         switch attribute {
         case .access, .accessLevel:
             access = Access(text)
-            if access == nil { throw .invalid("\(name) cannot be “\(text)”: it is \(Access.choices).") }
+            if access == nil { throw .invalid("\(name) cannot be “\(Shown.value(text))”: it is \(Access.choices).") }
         case .ttl:
             guard let period = Period(text) else {
-                throw .invalid("\(name) cannot be “\(text)”: it is an ISO 8601 period from P1D to P1Y, such as P3M.")
+                throw .invalid(
+                    "\(name) cannot be “\(Shown.value(text))”: it is an ISO 8601 period from P1D to P1Y, such as P3M."
+                )
             }
             deadline = period.endOfLife(from: now)
-            if deadline == nil { throw .outOfRange("\(name) cannot be \(text): lives are from P1D to P1Y.") }
+            if deadline == nil {
+                throw .outOfRange("\(name) cannot be \(Shown.value(text)): lives are from P1D to P1Y.")
+            }
         case .expires:
             deadline = Timestamp(text)
             guard let deadline else {
-                throw .invalid("\(name) cannot be “\(text)”: it is a time such as 2027-01-31T12:00:00Z.")
+                throw .invalid("\(name) cannot be “\(Shown.value(text))”: it is a time such as 2027-01-31T12:00:00Z.")
             }
-            guard deadline > now else { throw .outOfRange("\(name) cannot be \(text): that has passed.") }
+            guard deadline > now else { throw .outOfRange("\(name) cannot be \(Shown.value(text)): that has passed.") }
         }
         try settleIfQuick(id)
         try change(attribute, name, of: id, by: uploader, until: deadline, presence.check) {

@@ -34,14 +34,18 @@ extension AssetLibrary {
         return try computeMD5(of: blob, digest, size: size) { false }.hexadecimal
     }
 
-    /// Whether a user may know of an asset's first content: who could read it when it stood; where it is not kept, the file's owner.
+    /// Whether a user may know of an asset's first content: who could read it when it stood; where it is not kept, the file's owner who
+    /// has uploaded it.
     private func mayKnowFirst(of id: NodeID, _ reader: Uploader) throws(LibraryError) -> Bool {
         if reader.uid == 0 { return true }
         return try read { records in
-            guard let node = try records.node(id), let asset = node.asset, node.uid != reader.uid else { return true }
+            guard let node = try records.node(id), let asset = node.asset else { return true }
             let versions = try records.versions(of: asset)
-            guard let first = versions.last, first.number == 1 else { return false }
-            return versions.count == 1 || reader.couldRead(first)
+            guard let first = versions.last, first.number == 1 else {
+                return try node.uid == reader.uid && records.asset(asset)?.uid == reader.uid
+            }
+            if versions.count == 1 { return true }
+            return first.standings.isEmpty ? node.uid == reader.uid : reader.couldRead(first)
         }
     }
 

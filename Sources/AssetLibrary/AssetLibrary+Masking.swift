@@ -1,17 +1,21 @@
 internal import AssetModel
+public import BlobStore
 internal import Catalog
+internal import Synchronization
 
-// No answer of statfs(2) tells of a content that the uploader may not read.
+// No answer of statfs(2), stat(2) and lseek(2) tells of a content that the uploader may not read.
 extension AssetLibrary {
     /// How many files with a content are looked at; where none of so many is readable the content is taken for one that is not.
     private static let lookedAt = 100
 
-    /// Has a content that the library had already count as if it were stored for its uploader alone, where they may read no file that
-    /// shows it.
+    /// Has a content that the library had already count, and its holes lie, as if it were stored for its uploader alone, where they may
+    /// read no file that shows it.
     ///
-    /// That is asked of non-root uploads of contents that are there already, and of no others: two queries.
+    /// That is asked of non-root uploads of contents that are there already, and of no others: a few queries. `staged` has what was
+    /// uploaded.
     func mask(
         _ node: NodeRecord,
+        _ staged: StagedFile?,
         by uploader: Uploader,
         insteadOf former: BlobID?,
         _ records: Records
@@ -24,6 +28,43 @@ extension AssetLibrary {
             isReadable = try mayRead(holder.node, uploader, records)
             return !isReadable && count < Self.lookedAt
         }
-        if !isReadable { try records.maskCopy(node) }
+        guard !isReadable else { return }
+        try records.maskCopy(node)
+        if let staged { try records.setLayout(of: node, to: Self.extents(of: staged.file, size: node.size)) }
+    }
+
+    /// How many pieces of data are told apart; what comes behind them is all data.
+    private static let extentLimit = 4096
+
+    /// Returns where the data of a file lies.
+    private static func extents(of file: OpenFile, size: Int64) throws(BlobStoreError) -> [Range<Int64>] {
+        var (found, position): ([Range<Int64>], Int64) = ([], 0)
+        while position < size, let start = try file.seek(position, whence: seekData), start < size {
+            let isLast = found.count == extentLimit
+            position = isLast ? size : min(try file.seek(start, whence: seekHole) ?? size, size)
+            found.append(start..<max(position, start + 1))
+        }
+        return found
+    }
+
+    private static let seekData: Int32 = 3
+    private static let seekHole: Int32 = 4
+
+    /// Returns where data or a hole of a working file begins, as lseek(2) with SEEK_DATA or SEEK_HOLE; nil where there is no more data.
+    public func seek(
+        _ file: OpenFile,
+        of node: OpenNode,
+        _ offset: Int64,
+        whence: Int32
+    ) throws(LibraryError) -> Int64? {
+        let isBlob = node.upload.withLockIfAvailable { $0.staged == nil }
+        // To call all of it data is always right, also while it is being written.
+        guard let isBlob else { return whence == Self.seekHole ? node.content.size : offset }
+        if isBlob, let layout = try read({ try $0.layout(of: node.id) }) {
+            let next = layout.first { $0.upperBound > offset }
+            if whence == Self.seekData { return next.map { max($0.lowerBound, offset) } }
+            return next.map { $0.contains(offset) ? $0.upperBound : offset } ?? offset
+        }
+        do throws(BlobStoreError) { return try file.seek(offset, whence: whence) } catch { throw LibraryError(error) }
     }
 }

@@ -63,6 +63,7 @@ extension AssetLibrary {
         }
         let uid = uploader.uid
         if source.isFile { try refuseName(newName, in: newParent, by: uid) }
+        try refuseUnread(source, as: newName, in: newParent, by: uploader)
         if collision == .exchange {
             guard let target else { throw .notFound }
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
@@ -117,8 +118,15 @@ extension AssetLibrary {
         }
         if let replaced = moved.replaced { noteRemoval(replaced) }
         vacancies.remove(newName, in: newParent)
-        if let asset = moved.replaced?.asset, moved.shown != asset, !isAside, let rights = moved.replacedRights {
-            vacancies.add(newName, in: newParent, asset: asset, node: source.id, rights: rights)
+        if let asset = moved.replacedAsset, moved.shown != asset, !isAside, let rights = moved.replacedRights {
+            vacancies.add(
+                newName,
+                in: newParent,
+                asset: asset,
+                node: source.id,
+                rights: rights,
+                standing: moved.replacedStanding
+            )
         }
         guard moved.hasFormer, let asset = moved.former, let rights = moved.rights else { return moved.replaced }
         // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
@@ -132,6 +140,7 @@ extension AssetLibrary {
                 asset: asset,
                 node: source.id,
                 rights: rights,
+                standing: moved.standing,
                 displacing: displaced,
                 isOnlyForMoved: !isSure
             )
@@ -177,11 +186,19 @@ extension AssetLibrary {
                 records
             ) : nil
         if source.isFile {
-            if source.asset != nil { result.rights = try rulebook.rights(of: source, records) }
+            if source.asset != nil {
+                let rights = try rulebook.rights(of: source, records)
+                result.rights = rights
+                result.standing = Standing(file: rights, ways: try rulebook.ways(to: parent, records))
+            }
             if let target, target.isFile {
                 let rights = try rulebook.rights(of: target, records)
                 result.replacedRights = rights
-                result.isSuccessor = rulebook.allows(source, by: uploader, toSucceed: rights)
+                result.replacedStanding = Standing(file: rights, ways: try rulebook.ways(to: newParent, records))
+                result.isSuccessor = try rulebook.allows(source, by: uploader, toSucceed: rights, records)
+                if arrival.isReplacement, !result.isSuccessor {
+                    throw LibraryError.notPermitted("An asset gets the content of a file that is the user's own.")
+                }
             }
         }
         if !rulebook.isPlain {
@@ -235,18 +252,26 @@ extension AssetLibrary {
             usage.noteRemoval(of: target.id, from: newParent)
         }
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
+        result.replacedAsset = target?.asset
         if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
         // What is put aside keeps its asset until its former name is taken again.
         if source.asset == nil || !isAside {
             var heritage = found
             if let asset = target?.asset, result.isSuccessor {
-                heritage = Heritage(asset: asset, former: result.replaced, rights: result.replacedRights)
+                heritage = Heritage(
+                    asset: asset,
+                    former: result.replaced,
+                    owner: target?.uid ?? 0,
+                    rights: result.replacedRights,
+                    standing: result.replacedStanding
+                )
             }
             result.version = try records.arrive(source, arrival, heritage, rulebook)
             // Its names in collections may have gone with the asset.
             if let target { result.replaced = try records.node(target.id) ?? result.replaced }
         }
-        if let replaced = result.replaced {
+        // What was left to another owner is in the trash.
+        if let replaced = result.replaced, replaced.asset == target?.asset {
             try rulebook.trashIfLost(replaced, as: newName, in: newParent, records)
         }
         let arrived = try records.node(source.id)

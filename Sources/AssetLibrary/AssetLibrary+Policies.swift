@@ -26,7 +26,7 @@ extension AssetLibrary {
         by uploader: Uploader
     ) throws(LibraryError) {
         guard let key = PolicyKey(rawValue: key) else {
-            throw .invalid("There is no policy “\(key)”; there are \(PolicyKey.choices).")
+            throw .invalid("There is no policy “\(Shown.value(key))”; there are \(PolicyKey.choices).")
         }
         guard let text = String(validating: value, as: UTF8.self), !text.contains("\0") else {
             throw .invalid("user.policy.\(key.rawValue) cannot have this value: it is not text.")
@@ -35,7 +35,7 @@ extension AssetLibrary {
             var policy = Policy()
             try policy.apply(key, text)
         } catch {
-            throw .invalid("user.policy.\(key.rawValue) cannot be “\(text)”: \(error.reason).")
+            throw .invalid("user.policy.\(key.rawValue) cannot be “\(Shown.value(text))”: \(error.reason).")
         }
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
@@ -63,10 +63,11 @@ extension AssetLibrary {
 
     func removePolicy(_ key: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
         try write { records in
-            guard let key = PolicyKey(rawValue: key),
-                try records.policies(of: id).contains(where: { $0.key == key.rawValue })
-            else { throw LibraryError.noSuchAttribute }
+            guard let key = PolicyKey(rawValue: key) else { throw LibraryError.noSuchAttribute }
             if let node = try records.node(id) { try refuseUnlessEntitled(uploader, to: key, of: node, records) }
+            guard try records.policies(of: id).contains(where: { $0.key == key.rawValue }) else {
+                throw LibraryError.noSuchAttribute
+            }
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)

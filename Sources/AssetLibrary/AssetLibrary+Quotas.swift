@@ -8,7 +8,7 @@ extension AssetLibrary {
     /// Whether an upload would make a folder hold more than it may.
     func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
         guard submission.growth > 0 else { return nil }
-        return try exceededQuota(of: submission.place.rules, records) { quota in
+        return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
             submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
         }
     }
@@ -16,6 +16,7 @@ extension AssetLibrary {
     /// The first quota of a folder, or one above it, that would be exceeded by what `growth` says it gains; nil for nothing.
     func exceededQuota(
         of rules: FolderRules,
+        for uploader: Uploader,
         _ records: Records,
         _ growth: (FolderRules.Quota) -> Int64?
     ) throws -> Refusal? {
@@ -24,23 +25,39 @@ extension AssetLibrary {
             guard let bytes = growth(quota) else { continue }
             let held = try usage.of(quota.folder, records, rulebook)
             let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
-            if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, records) }
+            if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, for: uploader, records) }
         }
         return nil
     }
 
-    /// What is said where a quota would be exceeded.
-    func quotaRefusal(_ quota: FolderRules.Quota, _ held: FolderUsage.Held, _ records: Records) throws -> Refusal {
-        .quota(quota.limit, of: try rulebook.of(quota.folder, records).path, held)
+    /// Returns what a user is told where a quota would be exceeded.
+    func quotaRefusal(
+        _ quota: FolderRules.Quota,
+        _ held: FolderUsage.Held,
+        for uploader: Uploader,
+        _ records: Records
+    ) throws -> Refusal {
+        let path = try rulebook.of(quota.folder, records).path
+        return .quota(quota.limit, of: path, try mayKnowUsage(of: quota, uploader, records) ? held : nil)
+    }
+
+    /// Returns whether a user is told what a folder with a quota holds: files in closed folders below, and in the trash, count, too.
+    private func mayKnowUsage(of quota: FolderRules.Quota, _ reader: Uploader, _ records: Records) throws -> Bool {
+        try reader.uid == 0 || reader.uid == getuid() || records.node(quota.folder)?.uid == reader.uid
     }
 
     /// Refuses attributes of a file or folder for which the quota has no room.
-    func refuseAttribute(of node: NodeRecord, growingBy bytes: Int64, _ records: Records) throws {
+    func refuseAttribute(
+        of node: NodeRecord,
+        growingBy bytes: Int64,
+        by uploader: Uploader,
+        _ records: Records
+    ) throws {
         guard bytes > 0, usage.isTracking else { return }
         var folder = node.isFolder ? node.id : try records.anyEntry(of: node.id)?.parent
         if folder == nil, let asset = node.asset { folder = try records.countingFolder(ofAsset: asset) }
         guard let folder else { return }
-        if let refusal = try exceededQuota(of: rulebook.of(folder, records), records, { _ in bytes }) {
+        if let refusal = try exceededQuota(of: rulebook.of(folder, records), for: uploader, records, { _ in bytes }) {
             throw LibraryError.refused(refusal)
         }
     }
@@ -177,16 +194,18 @@ extension AssetLibrary {
         return isKept ? 0 : replaced
     }
 
-    /// What the folders with a quota hold that a folder is in, itself among them; nil where there is none.
-    func quotas(of folder: NodeID, _ records: Records) throws -> [JSONObject]? {
+    /// Returns the quotas that hold in a folder, its own among them, and to those who may know it how much of each is used; nil where
+    /// there is none.
+    func quotas(of folder: NodeID, for reader: Uploader, _ records: Records) throws -> [JSONObject]? {
         guard usage.isTracking else { return nil }
         let quotas = try rulebook.of(folder, records).quotas
         if quotas.isEmpty { return nil }
         return try quotas.map { quota in
-            let held = try usage.of(quota.folder, records, rulebook)
             var object = JSONObject()
             object.add("folder", "/" + (try rulebook.of(quota.folder, records).path))
             object.add("limit", quota.limit.bytes)
+            guard try mayKnowUsage(of: quota, reader, records) else { return object }
+            let held = try usage.of(quota.folder, records, rulebook)
             object.add("held", held.total)
             for kind in UsageKind.allCases { object.add(kind.key, held.bytes[kind] ?? 0) }
             return object
@@ -194,10 +213,10 @@ extension AssetLibrary {
     }
 
     /// The value of `user.asset.info` of a folder; nil for what is none, or has no quota.
-    func quotaInformation(of id: NodeID, _ records: Records) throws -> JSONObject? {
-        guard usage.isTracking, try records.node(id)?.isFolder == true, let quotas = try quotas(of: id, records) else {
-            return nil
-        }
+    func quotaInformation(of id: NodeID, for reader: Uploader, _ records: Records) throws -> JSONObject? {
+        guard usage.isTracking, try records.node(id)?.isFolder == true,
+            let quotas = try quotas(of: id, for: reader, records)
+        else { return nil }
         var information = JSONObject()
         information.add("quotas", quotas)
         return information
@@ -218,8 +237,17 @@ extension UsageKind {
 }
 
 extension Refusal {
-    static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held) -> Refusal {
+    /// `held` is nil for a user who is not told what the folder holds.
+    static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held?) -> Refusal {
         let folder = path.isEmpty ? "The library" : "The folder “\(path)”"
+        guard let held else {
+            let owner = path.isEmpty ? "the user who has mounted it" : "its owner"
+            return Refusal(
+                kind: .quota,
+                sentence:
+                    "\(folder) may hold \(limit) and has no room for this; remove files of yours, or ask \(owner) for more room."
+            )
+        }
         func bytes(_ kind: UsageKind) -> Int64 { held.bytes[kind] ?? 0 }
         var parts = ["files \(bytes(.files))"]
         if bytes(.alternatives) > 0 { parts.append("alternative files \(bytes(.alternatives))") }

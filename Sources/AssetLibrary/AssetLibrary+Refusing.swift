@@ -113,7 +113,7 @@ extension AssetLibrary {
     /// How large a file in a folder may become by this upload; looked up when it begins.
     func setLimit(_ upload: inout OpenNode.Upload, of id: NodeID) throws(LibraryError) {
         if rulebook.isPlain { return }
-        let (aim, present) = (upload.aim, upload.version)
+        let (aim, present, uploader) = (upload.aim, upload.version, upload.uploader)
         upload.limit = try read { records in
             guard let rules = try destination(of: id, aim, records)?.rules else { return nil }
             let own = try records.node(id).map { try growthBase(of: $0, aim, rules, present, records) } ?? 0
@@ -123,7 +123,7 @@ extension AssetLibrary {
                 let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(held.staying - own)
                 let left = overflow ? .max : max(own, free)
                 guard left < limit?.0 ?? .max else { continue }
-                limit = (left, try quotaRefusal(quota, held, records))
+                limit = (left, try quotaRefusal(quota, held, for: uploader, records))
             }
             return limit
         }

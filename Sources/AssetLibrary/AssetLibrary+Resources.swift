@@ -232,7 +232,10 @@ extension AssetLibrary {
             try records.setExtendedAttribute(name, of: node.id, to: value, by: uid)
             kernelAttributes.add(String(decoding: name, as: UTF8.self), node.id)
         }
-        let heritage = former.asset.map { Heritage(asset: $0, former: former) }
+        let rights = try rulebook.rights(of: former, records)
+        let heritage = former.asset.map {
+            Heritage(asset: $0, former: former, owner: former.uid, rights: rights)
+        }
         let version = try records.arrive(node, arrival, heritage, rulebook)
         let left = try records.node(former.id)
         if let left { try rulebook.trashIfLost(left, as: place.name, in: place.parent, records) }
@@ -250,7 +253,7 @@ extension AssetLibrary {
         var last = number
         while true {
             let page = try read { try $0.formerVersions(of: id, after: last, limit: Self.longReadPage) }
-            let readable = page.filter { reader.couldRead($0) }
+            let readable = try named(page.filter { reader.couldRead($0) }, of: id, for: reader)
             guard readable.isEmpty, page.count == Self.longReadPage, let end = page.last else { return readable }
             last = end.number
         }
@@ -262,8 +265,26 @@ extension AssetLibrary {
         of id: AssetID,
         for reader: Uploader
     ) throws(LibraryError) -> VersionRecord? {
-        try read { try $0.formerVersions(of: id, after: number - 1, limit: 1) }.first {
+        let found = try read { try $0.formerVersions(of: id, after: number - 1, limit: 1) }.filter {
             $0.number == number && reader.couldRead($0)
+        }
+        return try named(found, of: id, for: reader).first
+    }
+
+    /// Returns versions under the names that a user is told: one in a closed folder is for nobody who could not go there.
+    private func named(
+        _ versions: [VersionRecord],
+        of id: AssetID,
+        for reader: Uploader
+    ) throws(LibraryError) -> [VersionRecord] {
+        guard !versions.allSatisfy(reader.knewName) else { return versions }
+        let shown = try read { records in
+            try records.nodes(showing: id).first.flatMap { try shownEntry(of: $0, for: reader, records) }
+        }
+        return versions.map { version in
+            var version = version
+            if !reader.knewName(of: version) { version.name = shown?.name.bytes ?? [] }
+            return version
         }
     }
 
@@ -292,7 +313,12 @@ extension AssetLibrary {
 extension Uploader {
     /// Returns whether the user could read a content when it stood; whether they may read the asset's file now is another question.
     func couldRead(_ version: VersionRecord) -> Bool {
-        version.rights.map { $0.permissions(of: uid, isMember: isMember(of:)) & 4 != 0 } ?? true
+        version.standings.allSatisfy { $0.allows(uid, isMember: isMember(of:)) }
+    }
+
+    /// Returns whether the user could go to the name that a content had when it stopped standing.
+    func knewName(of version: VersionRecord) -> Bool {
+        version.standings.allSatisfy { $0.showsName(to: uid, isMember: isMember(of:)) }
     }
 }
 

@@ -22,7 +22,7 @@ extension AssetLibrary {
             let text = String(decoding: value, as: UTF8.self)
             guard !isClosing.isSet else { throw .busy("The mount is being ended.") }
             guard let degrees = Int64(text), [0, 90, 180, 270].contains(degrees) else {
-                throw .invalid("\(name) cannot be “\(text)”: it is 0, 90, 180 or 270, clockwise.")
+                throw .invalid("\(name) cannot be “\(Shown.value(text))”: it is 0, 90, 180 or 270, clockwise.")
             }
             try rotate(id, by: degrees, uploader)
         }

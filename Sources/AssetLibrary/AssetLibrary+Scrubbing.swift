@@ -103,7 +103,7 @@ extension AssetLibrary {
                     pause.take(until: isClosing)
                     _ = activity.awaitTurn(&share, until: isClosing)
                 }
-                let finding = inspect(digest, size: blob.size)
+                let finding = inspect(digest, size: blob.size, &share)
                 if isClosing.isSet || scrub.state.withLock({ $0.isRequested }) { return try setScrub(record) }
                 try note(finding, of: blob.id, digest, size: blob.size)
                 record.position = blob.id
@@ -145,7 +145,7 @@ extension AssetLibrary {
     }
 
     /// Reads a content from the disk, past what the page cache has of it.
-    func inspect(_ digest: Digest, size: Int64) -> Finding {
+    func inspect(_ digest: Digest, size: Int64, _ share: inout BackgroundShare) -> Finding {
         func open() throws(BlobStoreError) -> OpenFile { try openBlob(digest, size: size, evenIfDamaged: true) }
         var read: OpenFile?
         do throws(BlobStoreError) {
@@ -153,7 +153,7 @@ extension AssetLibrary {
             for _ in 0..<3 {
                 let file = try open()
                 read = file
-                let found = try digestOnDisk(of: file, size: size)
+                let found = try digestOnDisk(of: file, size: size, &share)
                 guard try file.isSame(as: open()) else { continue }
                 return found == digest ? .sound : .damaged("Its bytes have the SHA-256 \(found).", file)
             }
@@ -174,18 +174,26 @@ extension AssetLibrary {
     }
 
     /// The SHA-256 of what the disk has of a file: at once where a user waits for it, else when the mount is quiet.
-    private func digestOnDisk(of file: OpenFile, size: Int64) throws(BlobStoreError) -> Digest {
+    private func digestOnDisk(
+        of file: OpenFile,
+        size: Int64,
+        _ share: inout BackgroundShare
+    ) throws(BlobStoreError) -> Digest {
         if isScrubRequested { return try Digest(readingFromDisk: file, size: size) { isClosing.isSet } }
-        return try IdleThread.run { () -> Result<Digest, BlobStoreError> in
-            var (pause, share) = (Pause(), BackgroundShare())
-            return Result { () throws(BlobStoreError) in
+        let before = share
+        let (result, after) = IdleThread.run { () -> (Result<Digest, BlobStoreError>, BackgroundShare) in
+            var (pause, share) = (Pause(), before)
+            let result = Result { () throws(BlobStoreError) in
                 try Digest(readingFromDisk: file, size: size) {
                     guard !isScrubRequested else { return isClosing.isSet }
                     pause.take(until: isClosing)
                     return !activity.awaitTurn(&share, until: isClosing)
                 }
             }
-        }.get()
+            return (result, share)
+        }
+        share = after
+        return try result.get()
     }
 
     /// What says that bytes are lost: EIO; EBADMSG and EUCLEAN of filesystems that know.
@@ -201,7 +209,8 @@ extension AssetLibrary {
             try noteHealing(of: digest)
         case .damaged:
             // Read once more, because the memory that it came through may have been at fault.
-            guard case .damaged(let reason, let file) = inspect(digest, size: size) else { return }
+            var share = BackgroundShare()
+            guard case .damaged(let reason, let file) = inspect(digest, size: size, &share) else { return }
             // No upload heals it from here on; one may have.
             guard collection.beginRemoval(of: [digest]) == [digest] else { return }
             defer { collection.endRemoval(of: [digest]) }

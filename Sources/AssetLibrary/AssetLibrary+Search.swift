@@ -71,7 +71,7 @@ extension AssetLibrary {
             switch leaf {
             case .folder(let path):
                 guard let folder = try read({ try folder(path, for: reader, $0) }) else {
-                    throw LibraryError.invalid("in: there is no folder “\(path)”.")
+                    throw LibraryError.invalid("in: there is no folder “\(Shown.value(path))”.")
                 }
                 scope.folders[path] = try folders(below: folder, for: reader, isUnwanted: isUnwanted)
             case .digest(let digest): scope.blobs[digest] = try read { try $0.blob(digest) }

@@ -27,9 +27,13 @@ extension AssetLibrary {
         let text = String(key.dropFirst(prefix.count))
         let now = clock.now
         guard let end = Timestamp(end: text, from: now) else {
-            throw .invalid("A path cannot be signed until “\(text)”: say 15m, 1h, 2d, P3M or 2027-01-31T12:00:00Z.")
+            throw .invalid(
+                "A path cannot be signed until “\(Shown.value(text))”: say 15m, 1h, 2d, P3M or 2027-01-31T12:00:00Z."
+            )
         }
-        guard end > now else { throw .outOfRange("A path cannot be signed until \(text): that has passed.") }
+        guard end > now else {
+            throw .outOfRange("A path cannot be signed until \(Shown.value(text)): that has passed.")
+        }
         let (subject, name) = try read { records -> (Int64, [UInt8]) in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             guard reader.uid == 0 || reader.uid == node.uid else {
@@ -56,18 +60,39 @@ extension AssetLibrary {
                 return (id.rawValue, [])
             }
         }
-        let capability = Capability(kind, subject, expires: end.rawValue / 1_000_000_000)
+        let capability = Capability(kind, subject, expires: end.rawValue / 1_000_000_000, signer: reader.uid)
         let signature = MessageCode.of(capability.text, key: try currentSigningKey())
         return Array("signed/\(capability.token(signature: signature))/".utf8) + name
     }
 
-    /// What a token lets its holder do.
-    /// - Throws: `.unsigned`, `.forged` or `.ended`.
+    /// Returns what a token lets its holder do.
+    /// - Throws: `.unsigned`, `.forged` or `.ended`; `.forged` too where the signer may not sign it any more, and where the token is
+    ///   one of a former assetfs, of which nobody knows the signer.
     public func capability(_ token: String) throws(LibraryError) -> Capability {
+        if Capability.isFormer(token) { throw .forged }
         guard let (capability, signature) = Capability.parse(token), let signature else { throw .unsigned }
         guard MessageCode.isRight(signature, of: capability.text, key: try currentSigningKey()) else { throw .forged }
         guard capability.end > clock.now else { throw .ended(capability.end) }
+        guard try maySign(capability) else { throw .forged }
         return capability
+    }
+
+    /// Returns whether the signer of a path is root, the user who has mounted, or still the owner of the file or folder.
+    ///
+    /// A file or folder that is gone is not looked for here.
+    private func maySign(_ capability: Capability) throws(LibraryError) -> Bool {
+        let signer = capability.signer
+        if signer == 0 || signer == getuid() { return true }
+        return try read { records in
+            let node: NodeRecord?
+            switch capability.kind {
+            case .read:
+                let file = try records.nodes(showing: AssetID(rawValue: capability.subject)).first
+                node = try file.flatMap { try records.node($0) }
+            case .upload: node = try records.node(NodeID(rawValue: capability.subject))
+            }
+            return node.map { $0.uid == signer } ?? true
+        }
     }
 
     /// Ends all signed paths.
@@ -82,7 +107,7 @@ extension AssetLibrary {
         }
         let key = MessageCode.newKey()
         try signingKey.withLock { known throws(LibraryError) in
-            try SigningKeyFile(in: path).write(key)
+            try SigningKeyFile(in: layout.folder).write(key)
             known = key
         }
     }
@@ -90,7 +115,7 @@ extension AssetLibrary {
     private func currentSigningKey() throws(LibraryError) -> [UInt8] {
         try signingKey.withLock { known throws(LibraryError) in
             if let known { return known }
-            let file = SigningKeyFile(in: path)
+            let file = SigningKeyFile(in: layout.folder)
             var key = try file.read()
             if key == nil {
                 let new = MessageCode.newKey()
@@ -107,7 +132,7 @@ extension AssetLibrary {
     /// It is newer than one that is in the file, if there is one.
     func moveSigningKey() throws(LibraryError) {
         guard let key = try read({ try $0.signingKey() }) else { return }
-        try SigningKeyFile(in: path).write(key)
+        try SigningKeyFile(in: layout.folder).write(key)
         try write { try $0.removeSigningKey() }
     }
 

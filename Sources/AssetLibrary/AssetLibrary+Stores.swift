@@ -181,7 +181,8 @@ extension AssetLibrary {
         } catch {
             guard case .corrupt = error, let source else { throw LibraryError(error) }
             // A program may have changed the file that was read, and another has its name now.
-            let finding = inspect(digest, size: move.size)
+            var share = BackgroundShare()
+            let finding = inspect(digest, size: move.size, &share)
             switch finding {
             case .postponed: return try postpone(move)
             case .sound where (try? source.isSame(as: openBlob(digest, size: move.size))) != true:
@@ -242,7 +243,7 @@ extension AssetLibrary {
         if let store = stores.first(where: { $0.name == text || "\($0.id)" == text }) { return store.id }
         let known = ["0 (primary)"] + stores.map { "\($0.id) (\($0.name))" }
         throw .invalid(
-            "\(attribute) cannot be “\(text)”: the library's stores are \(known.joined(separator: ", ")); mount -o store=NAME:FOLDER adds one."
+            "\(attribute) cannot be “\(Shown.value(text))”: the library's stores are \(known.joined(separator: ", ")); mount -o store=NAME:FOLDER adds one."
         )
     }
 
@@ -327,9 +328,11 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// The name of the store that an asset's present content is in.
-    func storeName(of asset: AssetID) throws -> String {
-        let store = try currentBlob(of: asset).map { try self.store(of: $0) } ?? 0
+    /// The name of the store that an asset's present content is in; to other users than root and the mount's owner, of the one that it is to
+    /// be in: where equal contents of others are is not theirs to know.
+    func storeName(of asset: AssetID, for reader: Uploader) throws -> String {
+        let isTold = reader.uid == 0 || reader.uid == getuid()
+        let store = try isTold ? currentBlob(of: asset).map { try self.store(of: $0) } ?? 0 : self.store(of: asset)
         return try stores().first { $0.id == store }?.name ?? "primary"
     }
 }

@@ -72,7 +72,7 @@ extension AssetLibrary {
                 guard let record = try records.trashed(asset), let id = record.node, var node = try records.node(id)
                 else { throw LibraryError.notFound }
                 guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
-                if let refusal = try exceededQuota(of: place.rules, records, { _ in node.size }) {
+                if let refusal = try exceededQuota(of: place.rules, for: uploader, records, { _ in node.size }) {
                     throw LibraryError.refused(refusal)
                 }
                 let now = Timestamp.now

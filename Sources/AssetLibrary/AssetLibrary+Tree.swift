@@ -86,22 +86,24 @@ extension AssetLibrary {
         try refuseVacating(name, in: parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
         let isKept = hasWaiting ? try keepThroughLoss(of: name, in: parent) : false
-        let (node, rights) = try write { records in
+        let (node, standing) = try write { records in
             guard var node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
                 throw LibraryError.notFound
             }
             guard !node.isFolder else { throw LibraryError.isAFolder }
             if isKept, node.asset == nil { try makeAsset(of: &node, named: name, in: parent, records) }
-            let rights = try node.asset == nil ? nil : rulebook.rights(of: node, records)
+            let standing = try node.asset.map { _ in
+                Standing(file: try rulebook.rights(of: node, records), ways: try rulebook.ways(to: parent, records))
+            }
             let left = try records.removeName(name, in: parent, of: node, at: .now)
             try rulebook.trashIfLost(left, as: name, in: parent, records)
-            return (left, rights)
+            return (left, standing)
         }
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
         // What takes the name is no successor of what still is to get its last version.
-        if !isKept, let asset = node.asset, let rights {
-            vacancies.add(name, in: parent, asset: asset, node: node.id, rights: rights)
+        if !isKept, let asset = node.asset, let standing {
+            vacancies.add(name, in: parent, asset: asset, node: node.id, rights: standing.file, standing: standing)
         }
         return node
     }

@@ -46,13 +46,15 @@ extension AssetLibrary {
     /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
     /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced; `isReplacement` that the
     /// file was found in `resources/ID/`, so that its former content is kept; `insists`, that its name
-    /// has been looked up again in vain, so that a file which has lost it is opened for writing all the same, and `false`, that it can be.
+    /// has been looked up again in vain, so that a file which has lost it is opened for writing all the same, and `false`, that it can be;
+    /// `mayMap`, that the content may stop standing without a request.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
         isTruncating: Bool = false,
         isReplacement: Bool = false,
         insists: Bool? = nil,
+        mayMap: Bool = false,
         by uploader: Uploader
     ) throws(LibraryError) -> OpenNode {
         let node = retain(id)
@@ -71,6 +73,7 @@ extension AssetLibrary {
                 upload.addWriter(uploader)
                 node.writer.store(uploader.uid, ordering: .relaxed)
                 if isReplacement { upload.isReplacement = true }
+                if upload.isDirty || mayMap { try noteStanding(&upload, of: node) }
                 // Another program begins anew, while one that has uploaded something still has it open.
                 if isTruncating, !upload.isDirty { upload.version = nil }
             }
@@ -194,7 +197,9 @@ extension AssetLibrary {
     }
 
     /// A file's size, blocks on the disk and time of writing while it is open; nil when it is not.
-    public func openState(of id: NodeID) -> (size: Int64, blocks: Int64, modified: Timestamp?)? {
+    ///
+    /// While nobody has written the blocks are nil, those that the catalog has: the file's may be another upload's.
+    public func openState(of id: NodeID) -> (size: Int64, blocks: Int64?, modified: Timestamp?)? {
         guard let node = openNode(id) else { return nil }
         let shown = node.shown.withLock { $0 }
         let (file, size, modified) = (shown.file, shown.size, shown.modified)
@@ -202,6 +207,7 @@ extension AssetLibrary {
         if shown.isMapped, let status = try? file?.status() {
             return (size, status.blocks, status.modified)
         }
+        if shown.digest != nil, shown.written == nil { return (size, nil, modified) }
         // A file that cannot be asked is shown as one without holes.
         let blocks = file.map { (try? $0.measure().blocks) ?? (size + 511) / 512 } ?? 0
         return (size, blocks, modified)
@@ -304,7 +310,9 @@ extension AssetLibrary {
             postpone(node)
         }
         // A verdict that waits needs to know.
-        if !upload.isDirty { (upload.isBorn, upload.isReplacement, upload.before) = (false, false, nil) }
+        if !upload.isDirty {
+            (upload.isBorn, upload.isReplacement, upload.before, upload.standing) = (false, false, nil, nil)
+        }
         keepNameless(upload, of: node)
         dropNameless(&upload, of: node)
     }

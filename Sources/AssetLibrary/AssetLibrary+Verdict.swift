@@ -11,7 +11,7 @@ extension AssetLibrary {
         if !isLinking, node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
-        let (isReplacement, wanted) = (upload.isReplacement, upload.requested)
+        let (isReplacement, wanted, standing) = (upload.isReplacement, upload.requested, upload.standing)
         do {
             let state = interrupted(upload, of: node)
             let isAnswered = state.isAnswered
@@ -96,7 +96,7 @@ extension AssetLibrary {
                 else {
                     return .lost
                 }
-                if !adopted.wasNew { try mask(show.node, by: uploader, insteadOf: record.blob, records) }
+                if !adopted.wasNew { try mask(show.node, candidate, by: uploader, insteadOf: record.blob, records) }
                 // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.
                 if upload.isBound, upload.isRecorded, let staged = upload.staged {
                     try records.recordStaged(node.id, file: staged.name, modified: nil, state)
@@ -129,12 +129,14 @@ extension AssetLibrary {
                     at: place,
                     by: uploader.uid,
                     replacing: present,
+                    standing: standing,
                     digest: sealed.digest,
                     requested: requested,
                     infection: infection,
                     isReplacement: isReplacement,
                     rotation: rotation,
                     lifeFrom: clock.now,
+                    rulebook,
                     records
                 )
                 if let source { try records.copyMissingFields(of: source, to: publish.asset) }
@@ -181,7 +183,10 @@ extension AssetLibrary {
             noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false
-            (upload.isNew, upload.requested) = (false, nil)
+            let mayBeMapped = upload.isBound || !upload.isNew && node.mappers.load(ordering: .relaxed) > 0
+            (upload.isNew, upload.requested, upload.standing) = (false, nil, nil)
+            // A mapping goes on changing the content without a request.
+            if mayBeMapped { try noteStanding(&upload, of: node) }
             if !upload.isBound { upload.isRecorded = false }
             (upload.mappedAt, upload.candidate) = (nil, nil)
             upload.refusal = nil
@@ -227,12 +232,11 @@ extension AssetLibrary {
             if let digest = sealed.digest { collection.beginUse(of: digest) }
             defer { if let digest = sealed.digest { collection.endUse(of: digest) } }
             let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
-            let uid = upload.uploader.uid
+            let (uid, standing) = (upload.uploader.uid, upload.standing)
             try catalog.write { records in
                 guard let show = try Show(sealed, in: node.id, nil, isNameless: true, records) else { return }
                 guard try records.newestVersion(of: asset)?.blob != show.node.blob else { return }
-                let name = try records.trashed(asset).flatMap { try? EntryName($0.name) }
-                guard let name else { return }
+                guard let trashed = try records.trashed(asset), let name = try? EntryName(trashed.name) else { return }
                 _ = try records.insertVersion(
                     of: asset,
                     blob: show.node.blob,
@@ -240,11 +244,11 @@ extension AssetLibrary {
                     uid: uid,
                     name: name,
                     at: .now,
-                    insteadOf: show.node
+                    insteadOf: [standing, try records.standing(ofTrashed: trashed)].compactMap { $0 }
                 )
             }
             noteVerdict()
-            (upload.isDirty, upload.isRecorded) = (false, false)
+            (upload.isDirty, upload.isRecorded, upload.standing) = (false, false, nil)
             (upload.mappedAt, upload.candidate) = (nil, nil)
             if !upload.isBound, adopted.wasNew || sealed.digest == nil { upload.staged = nil }
             node.shown.withLock { $0.digest = sealed.digest }

@@ -1,5 +1,5 @@
 internal import AssetModel
-public import BlobStore
+internal import BlobStore
 internal import Synchronization
 internal import SystemPackage
 
@@ -94,6 +94,7 @@ extension AssetLibrary {
             if keeping < former, upload.lastOpening != upload.openings { upload.version = nil }
             upload.lastOpening = upload.openings
             try checkLimit(resize(former), from: former, &upload)
+            if !upload.isDirty { try noteStanding(&upload, of: node) }
             do throws(BlobStoreError) {
                 // The copy of a whole file is dirty without a staged one.
                 let isFirst = !upload.isDirty || upload.staged == nil
@@ -168,10 +169,5 @@ extension AssetLibrary {
         } catch {
             throw .noSpace(during: "copying \(count) bytes before their first change")
         }
-    }
-
-    /// Where data or a hole of a working file begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.
-    public func seek(_ file: OpenFile, _ offset: Int64, whence: Int32) throws(LibraryError) -> Int64? {
-        do throws(BlobStoreError) { return try file.seek(offset, whence: whence) } catch { throw LibraryError(error) }
     }
 }

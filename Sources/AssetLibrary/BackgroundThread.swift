@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 
@@ -38,6 +39,8 @@ final class BackgroundThread: Sendable {
             start.toOpaque()
         )
         self.thread = thread
+        // As top(1) and ps(1) show it.
+        unsafe _ = pthread_setname_np(thread, "background")
     }
 
     /// Has `body` run soon; where it is to run already, that is one exchange in memory.

@@ -21,8 +21,10 @@ final class ExtractionQueue: Sendable {
     enum Pace { case atOnce, whenQuiet }
 
     struct State {
-        /// Contents that are being looked into. One that is looked into when the mount is quiet may be taken up at once by a second thread,
-        /// because the first may not get a processor for long.
+        /// Contents that are being looked into.
+        ///
+        /// One that is looked into when the mount is quiet may be taken up at once by a second thread, because the first may not get a
+        /// processor for long.
         var running: [Pace: Set<BlobID>] = [:]
         var waiters: [BlobID: [Waiter]] = [:]
         /// Contents that come before all others because requests wait for them, each with one of the users.

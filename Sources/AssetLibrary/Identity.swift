@@ -40,8 +40,12 @@ struct Heritage {
     let asset: AssetID
     /// The file that shows it.
     let former: NodeRecord?
+    /// Whose it is: the owner of the file that had the name, or the user who has made an asset without a file.
+    let owner: UInt32
     /// Who could do what to the file that had the name; nil where the asset has had none.
     var rights: FileRights?
+    /// Who could read what the name had; nil where only `rights` are known.
+    var standing: Standing?
     /// The asset of what that file replaced when it was put aside.
     var displaced: AssetID?
 }
@@ -58,29 +62,54 @@ extension Records {
     ) throws -> VersionID? {
         guard node.isFile else { return nil }
         var node = node
+        var heritage = heritage
+        let isOfOther = heritage.map { $0.owner != node.uid } ?? false
         if let existing = arrival.existing, try isAlone(existing, of: node.uid) {
             let place = arrival.place
-            try show(existing, by: node, insteadOf: heritage?.asset ?? node.asset, at: place, rulebook)
+            // What another owner's file showed is that owner's to have back.
+            let former = isOfOther ? nil : heritage?.asset
+            try show(existing, by: node, insteadOf: former ?? node.asset, at: place, rulebook)
             let digest = try node.blob.flatMap { try self.digest(of: $0) }
             let content = Content(digest: digest, size: node.size)
             try append(.existing, of: existing, at: place, by: arrival.uid, content, arrival.requested)
             return nil
         }
-        var heritage = heritage
         if let former = heritage?.former, let before = former.formerAsset, let shared = heritage?.asset,
             try nodes(showing: shared).contains(where: { $0 != former.id && $0 != node.id })
         {
             // What had the name showed another file's asset, which is not the name's to hand on.
-            let own = try ownAsset(insteadOf: shared, before, for: node, named: arrival.name, at: .now)
-            heritage = Heritage(asset: own, former: nil, rights: heritage?.rights)
+            if isOfOther {
+                heritage = nil
+            } else {
+                let own = try ownAsset(insteadOf: shared, before, for: former, named: arrival.name, at: .now)
+                heritage = Heritage(
+                    asset: own,
+                    former: nil,
+                    owner: former.uid,
+                    rights: heritage?.rights,
+                    standing: heritage?.standing
+                )
+            }
         }
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.
-            if let former = heritage.former, former.id != node.id, former.asset == heritage.asset, former.links > 0 {
+            try leaveDuplicatesBehind(
+                of: heritage.asset,
+                by: node,
+                besides: heritage.former?.id,
+                isChanging: arrival.isUnderWay,
+                at: .now
+            )
+            if isOfOther {
+                try leave(heritage, to: node, at: arrival.place, rulebook)
+            } else if let former = heritage.former, former.id != node.id, former.asset == heritage.asset,
+                former.links > 0
+            {
                 let left = try moveCollectionNames(from: former, to: node.id)
                 if left.links > 0 { try split(left, reusing: heritage.displaced, rulebook) }
             }
-            try rulebook.keepRights(of: heritage.rights, of: heritage.asset, for: node, self)
+            try rulebook.keepRights(of: heritage, for: node, arrival, self)
+            if isOfOther { try takeFromOwner(heritage, for: node, at: arrival.place, rulebook) }
             try takeOver(heritage.asset, by: &node, named: arrival, rulebook)
         } else if node.asset != nil || arrival.nameClass != .final {
             return nil
@@ -101,6 +130,7 @@ extension Records {
             infection: arrival.infection,
             isReplacement: arrival.isReplacement,
             lifeFrom: rulebook.clock.now,
+            rulebook,
             self
         )
         // Of another owner's asset the newcomer has what that says now, which its uploader may read.
@@ -148,7 +178,7 @@ extension Records {
 
     /// Gives a file whose asset goes elsewhere one of its own, with the same fields; none where its name is not a final one.
     ///
-    /// A backup that replaced another goes on with that one's asset.
+    /// A backup that replaced another of one owner's goes on with that one's asset; it is as open and lives as long as the file that it was.
     private func split(_ node: NodeRecord, reusing displaced: AssetID?, _ rulebook: Rulebook) throws {
         guard let former = node.asset else { return }
         let now = Timestamp.now
@@ -160,16 +190,25 @@ extension Records {
             try keepFields(of: former, on: node.id)
             return
         }
-        let reused = try displaced.flatMap { try self.asset($0) != nil && !isShown($0) ? $0 : nil }
+        let reused = try displaced.flatMap { try isOwn($0, of: node.uid) ? $0 : nil }
+        if let reused { try keepStanding(ofTrashed: reused) }
         let asset = try reused ?? insertAsset(uid: node.uid, name: name, like: node, at: now)
         if reused == nil {
             try copyFields(of: former, to: asset)
-            try copyLife(of: former, to: asset)
         } else {
             try restore(asset)
+            try setDeadline(of: asset, to: nil)
+            try setAccess(of: asset, like: node)
         }
+        try copyLife(of: former, to: asset)
         try setAsset(of: node.id, to: asset)
         _ = try insertVersion(of: asset, blob: node.blob, size: node.size, uid: node.uid, name: name, at: now)
+    }
+
+    /// Whether an asset that no name shows is a user's to have back.
+    private func isOwn(_ asset: AssetID, of uid: UInt32) throws -> Bool {
+        guard let file = try trashed(asset)?.node.flatMap({ try self.node($0) }) else { return false }
+        return try file.uid == uid && !isShown(asset)
     }
 
     /// A file without an asset loses its name to another: what was set on it for its asset to be goes on with the name.
@@ -220,8 +259,9 @@ extension AssetLibrary {
         if let asset = try withoutFile(name, in: parent, records) {
             let file = try records.trashed(asset)?.node.flatMap { try records.node($0) }
             let rights = try file.map { try rulebook.rights(of: $0, records) }
-            if let rights, !rulebook.allows(node, by: uploader, toSucceed: rights) { return nil }
-            return Heritage(asset: asset, former: nil, rights: rights)
+            if let rights, try !rulebook.allows(node, by: uploader, toSucceed: rights, records) { return nil }
+            let owner = try rights?.uid ?? records.asset(asset)?.uid ?? node.uid
+            return Heritage(asset: asset, former: nil, owner: owner, rights: rights)
         }
         guard let vacancy = vacancies.find(name, in: parent, forMoved: isMoved),
             try records.asset(vacancy.asset) != nil
@@ -237,13 +277,15 @@ extension AssetLibrary {
         let showsIt = former?.asset == vacancy.asset && (former?.links ?? 0) > 0
         // It has been given another place meanwhile.
         if try !showsIt && records.isShown(vacancy.asset) { return nil }
-        guard rulebook.allows(node, by: uploader, toSucceed: vacancy.rights) else { return nil }
+        guard try rulebook.allows(node, by: uploader, toSucceed: vacancy.rights, records) else { return nil }
         // Its rights may have become less since.
         if showsIt, let former, try !rulebook.allows(node, by: uploader, toSucceed: former, records) { return nil }
         return Heritage(
             asset: vacancy.asset,
             former: former,
+            owner: showsIt ? former?.uid ?? vacancy.rights.uid : vacancy.rights.uid,
             rights: vacancy.rights,
+            standing: vacancy.standing,
             displaced: vacancy.displaced
         )
     }

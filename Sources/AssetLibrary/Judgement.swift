@@ -20,6 +20,8 @@ struct Submission {
     var countedIn: FolderRules?
     /// Whether it came by a drop box, where the uploader does not see what became of it.
     var isDropped = false
+    /// The owner of the file, where that is another user who gets what another asset says.
+    var owner: Uploader?
 }
 
 /// What an upload brings.
@@ -99,9 +101,9 @@ extension AssetLibrary {
     /// How many files with a content are looked at.
     private static let holderLimit = 1000
 
-    /// Returns the assets that have a content where the policy looks, and that the uploader may read.
+    /// Returns the assets that have a content where the policy looks, and that the uploader may read, and is shown in lists.
     ///
-    /// What they may not read is judged as if it were not there: no answer tells of it.
+    /// What they may not read, and what is hidden from them, is judged as if it were not there: no answer tells of it.
     private func holders(of blob: BlobID, _ submission: Submission, _ records: Records) throws -> [AssetID] {
         let rules = submission.place.rules
         var (readable, looked): ([AssetID], Int) = ([], 0)
@@ -111,7 +113,11 @@ extension AssetLibrary {
                 try counts(holder.asset, rules.policy, records), try !isAlternative(holder.node, records)
             else { return true }
             looked += 1
-            if try mayRead(holder.node, submission.uploader, records) { readable.append(holder.asset) }
+            if try isListed(holder.node, for: submission.uploader, records),
+                try submission.owner.map({ try mayRead(holder.node, $0, records) }) ?? true
+            {
+                readable.append(holder.asset)
+            }
             return readable.count < Self.matchLimit && looked < Self.holderLimit
         }
         return readable.sorted { $0.rawValue < $1.rawValue }
@@ -131,12 +137,17 @@ extension AssetLibrary {
         try records.entriesNaming(node).contains { try rulebook.of($0.parent, records).ancestors.contains(folder) }
     }
 
-    /// The file of the asset whose alternative files a folder has.
-    private func ownerOfAlternatives(_ folder: NodeID, _ records: Records) throws -> NodeID? {
-        guard let name = try records.anyEntry(of: folder)?.name, let number = Int64(name.description) else {
-            return nil
+    /// Whether a user may read the asset whose alternative files a folder has: its file, in the trash as the file's owner, or, where it
+    /// has none, its directory.
+    private func mayReadAsset(ofAlternatives folder: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
+        guard folder != .alternatives else { return true }
+        guard let asset = try records.assetOfAlternatives(folder) else { return false }
+        if let file = try records.nodes(showing: asset).first { return try mayRead(file, uploader, records) }
+        if let record = try records.trashed(asset) {
+            return try record.node.flatMap { try records.node($0) }?.uid == uploader.uid
         }
-        return try records.nodes(showing: AssetID(rawValue: number)).first
+        guard let own = try records.node(named: asset.folderName, in: .unfiled) else { return false }
+        return try allows(5, to: uploader, on: own.id, records)
     }
 
     /// Whether somebody may read a file, by its mode and access list and those of the folders it is in.
@@ -151,11 +162,7 @@ extension AssetLibrary {
         if uploader.uid == 0 { return true }
         let rules = try rulebook.of(folder, records)
         // Who may not read an asset may not read its alternative files.
-        if rules.root == .alternatives, let owner = try ownerOfAlternatives(folder, records),
-            try !mayRead(owner, uploader, records)
-        {
-            return false
-        }
+        if rules.root == .alternatives, try !mayReadAsset(ofAlternatives: folder, uploader, records) { return false }
         return try rules.ancestors.allSatisfy { try allows(1, to: uploader, on: $0, records) }
     }
 
@@ -168,21 +175,22 @@ extension AssetLibrary {
     }
 
     /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them; none that the
-    /// uploader may not read.
+    /// uploader may not read, nor, under another name than their own, one that is hidden from them.
     private func present(_ blob: BlobID?, _ submission: Submission, _ records: Records) throws -> AssetID? {
         let place = submission.place
         if let blob {
             return try records.names(of: blob, in: place.parent).first {
                 guard $0.name == place.name || place.name.number(of: $0.name) != nil else { return false }
-                return try submission.isDropped || mayRead($0.node, submission.uploader, records)
+                return try isKnown($0.asset, $0.node, isNamed: $0.name == place.name, to: submission, records)
             }?.asset
         }
         guard submission.content.size == 0 else { return nil }
-        // Of empty content nobody keeps a list; a few numbers are looked at.
-        for number in 1...100 {
-            guard let node = try records.node(named: place.name.numbered(number), in: place.parent) else { return nil }
+        // Of empty content nobody keeps a list; a few numbers are looked at. In a drop box no empty file is filled in place.
+        for number in (submission.isDropped ? 0 : 1)...100 {
+            let name = number == 0 ? place.name : place.name.numbered(number)
+            guard let node = try records.node(named: name, in: place.parent) else { return nil }
             guard node.isFile, node.size == 0, let asset = node.asset else { continue }
-            if try submission.isDropped || mayRead(node.id, submission.uploader, records) { return asset }
+            if try isKnown(asset, node.id, isNamed: name == place.name, to: submission, records) { return asset }
         }
         return nil
     }

@@ -23,6 +23,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case invalid(String)
     /// The operation does not apply to this kind of thing, or at this place.
     case notPermitted(String)
+    /// The answer depends on the content of a file that the caller may not read.
+    case unreadable(String)
     /// The place belongs to a view that nothing can be written to.
     case readOnly
     /// Another file has come to have the name of this one.
@@ -53,7 +55,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case noSpace(String)
     /// A signed path has no signature.
     case unsigned
-    /// The signature of a signed path is not the library's, or not any more.
+    /// The signature of a signed path is not the library's, or not any more, or its signer does not own the file any more.
     case forged
     /// A signed path has ended, and when.
     case ended(Timestamp)
@@ -95,7 +97,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .nameTooLong(let count): "The name has \(count) bytes; 255 are allowed."
         case .invalid(let reason), .notPermitted(let reason), .noSpace(let reason), .tooLong(let reason),
             .outOfRange(let reason), .unsupported(let reason), .busy(let reason), .occupied(let reason),
-            .pathTooLong(let reason):
+            .pathTooLong(let reason), .unreadable(let reason):
             reason
         case .pending: "The file is being read for its verdict."
         case .interrupted:
@@ -106,7 +108,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .attributeExists: "There is an extended attribute of that name already."
         case .unsupportedAttribute(let name): "Extended attributes such as “\(name)” are not kept."
         case .unsigned: "The path is not signed; “assetfs sign” prints one that is."
-        case .forged: "The signature of the path is wrong, or was revoked; ask for another path."
+        case .forged: "The signature of the path is wrong, or does not hold any more; ask the owner for another path."
         case .ended(let time): "The signed path has ended at \(time); ask for another."
         case .fetch(let problem): problem.sentence
         case .refused(let refusal): refusal.sentence

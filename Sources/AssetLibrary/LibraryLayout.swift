@@ -13,6 +13,8 @@ final class LibraryLayout: Sendable {
     let path: String
     var catalogPath: String { "\(path)/catalog.sqlite" }
     var searchPath: String { "\(path)/search.sqlite" }
+    /// The folder itself, open: what its path leads to may change.
+    let folder: Int32
     private let lock: Int32
     private let isNew: Bool
     /// Whether there was no catalog, so that one that is there is ours to take back.
@@ -59,6 +61,12 @@ final class LibraryLayout: Sendable {
             _ = close(lock)
             throw .inUse(path: path)
         }
+        folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0, Self.isFile(lock, in: folder) else {
+            if folder >= 0 { _ = close(folder) }
+            _ = close(lock)
+            throw .notAccessible(path: path, reason: "another folder has taken its place meanwhile")
+        }
         closedCount = PrivateFolder.closeContents(of: path, all: formerMode != nil)
         // SQLite gives the files beside a database its mode, and makes the database as the umask has it.
         for name in [catalogPath, searchPath] {
@@ -68,7 +76,17 @@ final class LibraryLayout: Sendable {
         note(.running(getpid()))
     }
 
-    deinit { _ = close(lock) }
+    deinit {
+        _ = close(folder)
+        _ = close(lock)
+    }
+
+    /// Whether a file is the lock of a folder.
+    private static func isFile(_ lock: Int32, in folder: Int32) -> Bool {
+        var (wanted, found) = (stat(), stat())
+        return unsafe fstat(lock, &wanted) == 0 && fstatat(folder, "lock", &found, AT_SYMLINK_NOFOLLOW) == 0
+            && wanted.st_dev == found.st_dev && wanted.st_ino == found.st_ino
+    }
 
     /// When the library was made; now, where that cannot be told.
     var made: Timestamp {

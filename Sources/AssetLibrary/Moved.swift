@@ -5,6 +5,8 @@ internal import Catalog
 struct Moved {
     /// What lost the new name.
     var replaced: NodeRecord?
+    /// The asset that it showed.
+    var replacedAsset: AssetID?
     /// The version that was published with it.
     var version: VersionID?
     /// The asset that the file shows now.
@@ -17,6 +19,9 @@ struct Moved {
     /// Who could do what to the file, and to what lost the new name, before the move.
     var rights: FileRights?
     var replacedRights: FileRights?
+    /// Who could read these contents by those names, before the move.
+    var standing: Standing?
+    var replacedStanding: Standing?
     /// Whether the file may show the asset of what lost the new name.
     var isSuccessor = false
     /// Why a policy refused it; nothing has changed then.

@@ -96,6 +96,8 @@ public final class OpenNode: Sendable {
         var isBorn = false
         /// What the file was when the upload began.
         var before: NodeRecord?
+        /// Who could read the asset's present content when it was first changed; nil where there is none, and before that.
+        var standing: Standing?
         /// Whether whoever wrote has been told that all is well, so that no policy may say otherwise any more.
         var isAnswered = false
         /// That the file was to become larger than it may; the next verdict says so.

@@ -93,6 +93,6 @@ extension AssetLibrary {
         try records.append(refusal, at: place, by: uid, content)
         // This is the last reason, and not what was said of an attribute before.
         refusedAttributes.forget(place.parent, of: uid)
-        log.notice("Refused \(place.journalPath): \(refusal.sentence)")
+        log.notice("Refused \(place.journalPath): \(refusal.sentence)", metadata: ["uid": "\(uid)"])
     }
 }

@@ -43,7 +43,7 @@ extension AssetLibrary {
         guard let name = record.file else { return try finishAsItIs(node, record.upload) }
         guard let staged = try blobs.staged(named: name) else {
             log.error("The staged file \(name) of node \(record.node) is missing: the file keeps its former content.")
-            _ = try catalog.write { try publishAsItIs(node, $0) }
+            _ = try catalog.write { try publishAsItIs(node, record.upload?.standing, $0) }
             return
         }
         staged.keepName()
@@ -106,7 +106,7 @@ extension AssetLibrary {
         guard let interrupted, !interrupted.isAnswered,
             let digest = try catalog.read({ records in try node.blob.flatMap { try records.digest(of: $0) } })
         else {
-            if try catalog.write({ try publishAsItIs(node, $0) }) {
+            if try catalog.write({ try publishAsItIs(node, interrupted?.standing, $0) }) {
                 log.notice("Finished an interrupted upload to node \(node.id), with the content that the file has.")
             }
             return
@@ -152,11 +152,20 @@ extension AssetLibrary {
         return try Digest(reading: staged.file, size: size) == catalog.read { try $0.digest(of: blob) }
     }
 
-    private func publishAsItIs(_ node: NodeRecord, _ records: Records) throws -> Bool {
+    private func publishAsItIs(_ node: NodeRecord, _ standing: Standing?, _ records: Records) throws -> Bool {
         try records.deleteStaged(node.id)
         guard let place = try placeToPublish(node, records) else { return false }
         let digest = try node.blob.flatMap { try records.digest(of: $0) }
-        _ = try Publish(node, at: place, by: node.uid, digest: digest, lifeFrom: clock.now, records)
+        _ = try Publish(
+            node,
+            at: place,
+            by: node.uid,
+            standing: standing,
+            digest: digest,
+            lifeFrom: clock.now,
+            rulebook,
+            records
+        )
         return true
     }
 }

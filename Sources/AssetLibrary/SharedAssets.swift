@@ -48,7 +48,9 @@ extension Records {
         at now: Timestamp
     ) throws -> AssetID {
         if former.rawValue != 0, try asset(former) != nil, try !isShown(former) {
+            try keepStanding(ofTrashed: former)
             try restore(former)
+            try keepClosed(former, as: node)
             return former
         }
         let own = try insertAsset(uid: node.uid, name: name, like: node, at: now)
@@ -61,11 +63,18 @@ extension Records {
         return own
     }
 
-    /// An asset has got other content from one of its files: the others, which brought what it had, keep that, with an asset of
-    /// their own.
-    func leaveDuplicatesBehind(of asset: AssetID, by node: NodeRecord, at now: Timestamp) throws {
+    /// An asset has got, or `isChanging` says that it gets, other content from one of its files, or another owner: the others, which
+    /// brought what it had, keep that, with an asset of their own.
+    func leaveDuplicatesBehind(
+        of asset: AssetID,
+        by node: NodeRecord,
+        besides former: NodeID? = nil,
+        isChanging: Bool = false,
+        at now: Timestamp
+    ) throws {
         var own: AssetID?
-        for left in try duplicates(of: asset) where left.id != node.id && left.blob != node.blob && left.links > 0 {
+        for left in try duplicates(of: asset) where left.id != node.id && left.id != former && left.links > 0 {
+            guard isChanging || left.blob != node.blob || left.uid != node.uid else { continue }
             guard let name = try anyEntry(of: left.id)?.name else { continue }
             if let own {
                 try setAsset(of: left.id, to: own, former: left.formerAsset)

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import MetadataExtraction
 internal import SystemPackage
@@ -6,23 +7,18 @@ internal import SystemPackage
 struct ShellCommand {
     let line: String
 
-    /// Runs it with some input, which must be less than a pipe takes at once, and waits for its end, or ends it and all that it has begun.
+    /// Runs it with some input, and waits for its end, or ends it and all that it has begun.
+    ///
+    /// The input is a file without a name: a program that does not read is not waited for, and one that reads gets all of it.
     /// - Returns: what went wrong.
     func run(_ input: [UInt8], patience: Duration, isStopped: Flag) -> String? {
-        var ends: [Int32] = [-1, -1]
-        guard unsafe pipe(&ends) == 0 else { return "no pipe could be made (\(Errno(rawValue: errno)))" }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        // A program that does not read is not waited for, and one that has ended is no reason to end with it.
-        _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
-        var signals = sigset_t()
-        unsafe sigemptyset(&signals)
-        unsafe sigaddset(&signals, SIGPIPE)
-        unsafe _ = pthread_sigmask(SIG_BLOCK, &signals, nil)
-        let process = try? spawn("/bin/sh", ["sh", "-c", line], inOwnGroup: true, descriptors: [ends[0], nil, nil])
-        _ = close(ends[0])
-        if process != nil { unsafe _ = write(ends[1], input, input.count) }
-        _ = close(ends[1])
-        guard let process else { return "/bin/sh could not be started" }
+        let file = unsafe memfd_create("input", 1 /* MFD_CLOEXEC */)
+        defer { if file >= 0 { _ = close(file) } }
+        guard file >= 0, unsafe write(file, input, input.count) == input.count, lseek(file, 0, SEEK_SET) == 0 else {
+            return "its input could not be kept (\(Errno(rawValue: errno)))"
+        }
+        guard let process = try? spawn("/bin/sh", ["sh", "-c", line], inOwnGroup: true, descriptors: [file, nil, nil])
+        else { return "/bin/sh could not be started" }
         let end = ContinuousClock.now + patience
         var (status, pause): (Int32, UInt32) = (0, 500)
         while unsafe waitpid(process, &status, WNOHANG) == 0 {

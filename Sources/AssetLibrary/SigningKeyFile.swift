@@ -4,16 +4,19 @@ internal import SystemPackage
 /// The file `signing.key` of a library: what signed paths are signed with, and nothing else.
 ///
 /// Not in the catalog: a copy of that, as in a backup or for somebody to look at, opens no file of a mount.
+///
+/// It is reached by the library's folder itself, whatever the path of that leads to meanwhile.
 struct SigningKeyFile {
-    private let library: String
-    private var path: String { "\(library)/signing.key" }
+    private static let name = "signing.key"
+    private let library: Int32
 
-    init(in library: String) { self.library = library }
+    /// `library` is the library's folder, open.
+    init(in library: Int32) { self.library = library }
 
     /// The key; nil where there is no file.
     /// - Throws: `.notPermitted` where the file is not the library's alone, or no key.
     func read() throws(LibraryError) -> [UInt8]? {
-        let file = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+        let file = unsafe openat(library, Self.name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
         if file < 0, errno == ENOENT { return nil }
         defer { if file >= 0 { _ = close(file) } }
         var status = stat()
@@ -31,17 +34,15 @@ struct SigningKeyFile {
 
     /// Puts another key on stable storage in the place of what is there.
     func write(_ key: [UInt8]) throws(LibraryError) {
-        let temporary = "\(library)/staging/signing.key"
-        unsafe _ = unlink(temporary)
-        let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        let temporary = "staging/\(Self.name)"
+        unsafe _ = unlinkat(library, temporary, 0)
+        let file = unsafe openat(library, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         defer { if file >= 0 { _ = close(file) } }
-        let folder = unsafe open(library, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        defer { if folder >= 0 { _ = close(folder) } }
-        guard file >= 0, folder >= 0, unsafe Glibc.write(file, key, key.count) == key.count, fsync(file) == 0,
-            unsafe rename(temporary, path) == 0, fsync(folder) == 0
+        guard file >= 0, unsafe Glibc.write(file, key, key.count) == key.count, fsync(file) == 0,
+            unsafe renameat(library, temporary, library, Self.name) == 0, fsync(library) == 0
         else {
             let reason = Errno(rawValue: errno)
-            unsafe _ = unlink(temporary)
+            unsafe _ = unlinkat(library, temporary, 0)
             throw .noSpace("The key of signed paths could not be written: \(reason).")
         }
     }

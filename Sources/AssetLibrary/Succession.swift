@@ -14,13 +14,20 @@ extension Rulebook {
         return FileRights(uid: node.uid, gid: node.gid, mode: node.effectiveMode, list: list)
     }
 
-    /// Returns whether a file may show the asset of another: if its owner, and who gives it the name, could have read and written that
-    /// other file, whose rights these are.
-    func allows(_ newcomer: NodeRecord, by uploader: Uploader, toSucceed former: FileRights) -> Bool {
+    /// Returns whether a file may show the asset of another, whose rights these are: if its owner, and the user who gives it the name,
+    /// could have read and written that other file, and the newcomer is theirs to give it to.
+    func allows(
+        _ newcomer: NodeRecord,
+        by uploader: Uploader,
+        toSucceed former: FileRights,
+        _ records: Records
+    ) throws -> Bool {
         guard allows(uploader, toSucceed: former) else { return false }
         if newcomer.uid == uploader.uid { return true }
         // Of a user who does not ask, no groups are known; root has chosen the group that the file has.
-        return allows(newcomer.uid, toSucceed: former) { uploader.uid == 0 && $0 == newcomer.gid }
+        if uploader.uid == 0 { return allows(newcomer.uid, toSucceed: former) { $0 == newcomer.gid } }
+        // Of two files of a third user, the uploader could have copied the one over the other.
+        return try newcomer.uid == former.uid && allows(uploader, toSucceed: rights(of: newcomer, records))
     }
 
     /// Returns whether a file of an uploader's may show the asset of another, whose rights these are.
@@ -40,13 +47,20 @@ extension Rulebook {
         _ records: Records
     ) throws -> Bool {
         if former.uid == newcomer.uid, [0, former.uid].contains(uploader.uid) { return true }
-        return allows(newcomer, by: uploader, toSucceed: try rights(of: former, records))
+        return try allows(newcomer, by: uploader, toSucceed: rights(of: former, records), records)
     }
 
-    /// Records who could read a content that another file takes over, where that file says something else.
-    func keepRights(of former: FileRights?, of asset: AssetID, for newcomer: NodeRecord, _ records: Records) throws {
-        guard let former, try former != rights(of: newcomer, records) else { return }
-        try records.setRights(former, ofNewestVersionOf: asset)
+    /// Records who could read a content that another file takes over, unless the file's verdict comes at once and finds nothing else.
+    func keepRights(
+        of heritage: Heritage,
+        for newcomer: NodeRecord,
+        _ arrival: Arrival,
+        _ records: Records
+    ) throws {
+        guard let rights = heritage.rights else { return }
+        let former = try heritage.standing ?? Standing(file: rights, ways: ways(to: arrival.parent, records))
+        let isKnown = try !arrival.isUnderWay && former.ways.isEmpty && rights == self.rights(of: newcomer, records)
+        if !isKnown { try records.keepStanding(former, ofNewestVersionOf: heritage.asset) }
     }
 }
 

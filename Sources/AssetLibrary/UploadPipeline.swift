@@ -101,20 +101,23 @@ struct Publish {
     /// The version that this upload made; nil when the asset had the content before.
     let version: VersionID?
 
-    /// `present` is the version that the same upload made at an earlier verdict, and may make again; `requested` is the name that
-    /// was asked for, where that was taken; `isReplacement` says that the former content is replaced through `resources/ID/`, and
-    /// so is kept however short a time it stood; a new asset's life is counted from `lifeFrom`.
+    /// `present` is the version that the same upload made at an earlier verdict, and may make again; `standing` says who could read
+    /// the former content when it was first changed; `requested` is the name that was asked for, where that was taken;
+    /// `isReplacement` says that the former content is replaced through `resources/ID/`, and so is kept however short a time it stood;
+    /// a new asset's life is counted from `lifeFrom`.
     init(
         _ node: NodeRecord,
         at place: Place,
         by uid: UInt32,
         replacing present: VersionID? = nil,
+        standing: Standing? = nil,
         digest: Digest?,
         requested: EntryName? = nil,
         infection: String? = nil,
         isReplacement: Bool = false,
         rotation: Int64? = nil,
         lifeFrom: Timestamp,
+        _ rulebook: Rulebook,
         _ records: Records
     ) throws {
         let now = Timestamp.now
@@ -147,6 +150,8 @@ struct Publish {
         if let top = newest.first, top.blob == node.blob {
             outcome = .unchanged
             version = again
+            // It stands again, for those who may read the file now.
+            if top.hasStandings { try records.forgetStandings(of: top.id) }
         } else if let again, newest.count > 1, newest[1].blob == node.blob {
             // Back to what it was before this upload.
             outcome = .unchanged
@@ -158,6 +163,7 @@ struct Publish {
             version = again
         } else {
             outcome = newest.isEmpty ? (requested == nil ? .created : .renamed) : .replaced
+            let last = newest.isEmpty ? nil : try rulebook.standing(of: node, at: place, records)
             version = try records.insertVersion(
                 of: asset,
                 blob: node.blob,
@@ -165,7 +171,7 @@ struct Publish {
                 uid: uid,
                 name: requested ?? place.name,
                 at: now,
-                insteadOf: node
+                insteadOf: [standing, standing == last ? nil : last].compactMap { newest.isEmpty ? nil : $0 }
             )
             if !newest.isEmpty {
                 try records.retire(versionsOf: asset, keeping: policy.versions, isReplacement: isReplacement)

@@ -23,6 +23,8 @@ final class Vacancies: Sendable {
         let displaced: AssetID?
         /// Who could do what to that file when it lost the name.
         let rights: FileRights
+        /// Who could read it then.
+        let standing: Standing?
         /// Whether only a file that is complete when it takes the name may have the asset: one that is renamed to it.
         let isOnlyForMoved: Bool
         fileprivate let deadline: ContinuousClock.Instant
@@ -67,6 +69,7 @@ final class Vacancies: Sendable {
         asset: AssetID,
         node: NodeID,
         rights: FileRights,
+        standing: Standing?,
         displacing displaced: AssetID? = nil,
         isOnlyForMoved: Bool = false
     ) {
@@ -78,6 +81,7 @@ final class Vacancies: Sendable {
             name: name,
             displaced: displaced,
             rights: rights,
+            standing: standing,
             isOnlyForMoved: isOnlyForMoved,
             deadline: now + window
         )

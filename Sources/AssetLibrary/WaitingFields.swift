@@ -105,7 +105,7 @@ extension AttributeName {
         let text = String(decoding: name, as: UTF8.self)
         if case .rating = attribute {
             guard let rating = Int(String(decoding: value, as: UTF8.self)) else {
-                return .invalid("\(text) cannot be “\(value.shown)”: it is not a whole number.")
+                return .invalid("\(text) cannot be “\(Shown.value(value))”: it is not a whole number.")
             }
             guard (0...10).contains(rating) else {
                 return .outOfRange("\(text) cannot be \(rating): ratings are from 0 to 10, half stars.")

@@ -57,6 +57,21 @@ public enum Access: Int64, CaseIterable, Sendable {
     /// Whether group and others have no rights, whatever the mode says.
     public var isPrivate: Bool { level == 3 }
 
+    /// Whether it closes a file, or leaves it out of listings.
+    public var isClosing: Bool { isPrivate || isHidden }
+
+    /// Returns the value that closes and hides what either of two does.
+    public func closed(with other: Access?) -> Access {
+        let both = [self, other ?? self]
+        let hides = both.contains(where: \.isHidden)
+        if both.contains(where: { $0 == .sensitive || $0 == .hiddenSensitive }) {
+            return hides ? .hiddenSensitive : .sensitive
+        }
+        if both.contains(where: \.isPrivate) { return hides ? .hiddenPrivate : .private }
+        if both.contains(where: { $0.level == 2 }) { return hides ? .hiddenNotIndexable : .publicNotIndexable }
+        return hides ? .hiddenIndexable : .publicIndexable
+    }
+
     /// Whether it is left out of listings.
     public var isHidden: Bool {
         switch self {

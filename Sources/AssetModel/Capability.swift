@@ -1,6 +1,6 @@
 /// What a signed path lets everybody do who knows it: what a signed URL is on the web.
 ///
-/// Its token is readable: `read.8.1764201600.` or `upload.70.1764201600.` and 64 hexadecimal digits of a signature.
+/// Its token is readable: `read.8.1764201600.1000.` or `upload.70.1764201600.1000.` and 64 hexadecimal digits of a signature.
 public struct Capability: Hashable, Sendable {
     /// What may be done.
     public enum Kind: String, Sendable {
@@ -16,16 +16,19 @@ public struct Capability: Hashable, Sendable {
     public let subject: Int64
     /// Until when: seconds since 1970.
     public let expires: Int64
+    /// The user who has signed it: it holds as long as that user may sign it.
+    public let signer: UInt32
 
     /// Describes a capability.
-    public init(_ kind: Kind, _ subject: Int64, expires: Int64) {
+    public init(_ kind: Kind, _ subject: Int64, expires: Int64, signer: UInt32) {
         self.kind = kind
         self.subject = subject
         self.expires = expires
+        self.signer = signer
     }
 
     /// What is signed.
-    public var text: String { "\(kind.rawValue).\(subject).\(expires)" }
+    public var text: String { "\(kind.rawValue).\(subject).\(expires).\(signer)" }
 
     /// When it ends.
     public var end: Timestamp {
@@ -40,13 +43,19 @@ public struct Capability: Hashable, Sendable {
     /// - Returns: nil for what is none; no signature where there is none.
     public static func parse(_ token: String) -> (capability: Capability, signature: [UInt8]?)? {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 3 || parts.count == 4, let kind = Kind(rawValue: parts[0]), let subject = Int64(parts[1]),
-            let expires = Int64(parts[2])
+        guard parts.count == 4 || parts.count == 5, let kind = Kind(rawValue: parts[0]), let subject = Int64(parts[1]),
+            let expires = Int64(parts[2]), let signer = UInt32(parts[3])
         else { return nil }
-        let capability = Capability(kind, subject, expires: expires)
+        let capability = Capability(kind, subject, expires: expires, signer: signer)
         // One capability has one token.
-        guard capability.text == parts[0...2].joined(separator: ".") else { return nil }
-        return (capability, parts.count == 4 ? [UInt8](hexadecimal: parts[3]) ?? [] : nil)
+        guard capability.text == parts[0...3].joined(separator: ".") else { return nil }
+        return (capability, parts.count == 5 ? [UInt8](hexadecimal: parts[4]) ?? [] : nil)
+    }
+
+    /// Returns whether a text is the token of a former assetfs, which did not name its signer.
+    public static func isFormer(_ token: String) -> Bool {
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && Kind(rawValue: String(parts[0])) != nil && parts[3].count == 64
     }
 }
 

@@ -22,12 +22,12 @@ public struct FetchRequest: Equatable, Sendable {
         var saves: Bool?
         for line in lines.dropFirst() where !line.trimmingSpaces.isEmpty {
             let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            guard parts.count == 2 else { throw FetchProblem(.invalid, "“\(line)” is not NAME=VALUE.") }
+            guard parts.count == 2 else { throw FetchProblem(.invalid, "“\(Shown.value(line))” is not NAME=VALUE.") }
             let (key, value) = (parts[0].trimmingSpaces, parts[1].trimmingSpaces)
             switch key {
             case "filename":
                 guard let name = try? EntryName(value) else {
-                    throw FetchProblem(.invalid, "filename: “\(value)” is no name of a file.")
+                    throw FetchProblem(.invalid, "filename: “\(Shown.value(value))” is no name of a file.")
                 }
                 self.name = name
             case "check_URL_duplicates": checksDuplicates = try Self.flag(key, value)
@@ -35,16 +35,22 @@ public struct FetchRequest: Equatable, Sendable {
             case _ where key.hasPrefix("metadata[") && key.hasSuffix("]"):
                 let name = String(key.dropFirst(9).dropLast())
                 guard let field = Field(Field.metadataPrefix + name) else {
-                    throw FetchProblem(.invalid, "metadata: “\(name)” is no key: 1 to 64 of A-Z a-z 0-9 _ - . :")
+                    throw FetchProblem(
+                        .invalid,
+                        "metadata: “\(Shown.value(name))” is no key: 1 to 64 of A-Z a-z 0-9 _ - . :"
+                    )
                 }
                 if let objection = field.objection(to: Array(value.utf8)) {
-                    throw FetchProblem(.invalid, "metadata[\(name)] cannot be “\(value)”: \(objection.reason).")
+                    throw FetchProblem(
+                        .invalid,
+                        "metadata[\(Shown.value(name))] cannot be “\(Shown.value(value))”: \(objection.reason)."
+                    )
                 }
                 metadata.append((name, value))
             default:
                 throw FetchProblem(
                     .invalid,
-                    "There is no “\(key)”; there are filename, check_URL_duplicates, save_URL_duplicates and metadata[KEY]."
+                    "There is no “\(Shown.value(key))”; there are filename, check_URL_duplicates, save_URL_duplicates and metadata[KEY]."
                 )
             }
         }
@@ -79,7 +85,10 @@ public struct FetchRequest: Equatable, Sendable {
         }
         let scheme = url[..<colon.lowerBound].lowercased()
         guard scheme == "http" || scheme == "https" else {
-            throw FetchProblem(.schemeInvalid, "Invalid URL scheme: “\(scheme)”; http and https are fetched.")
+            throw FetchProblem(
+                .schemeInvalid,
+                "Invalid URL scheme: “\(Shown.value(scheme))”; http and https are fetched."
+            )
         }
         let rest = url[colon.upperBound...]
         let authority = rest.prefix { !"/?#".contains($0) }
@@ -89,7 +98,7 @@ public struct FetchRequest: Equatable, Sendable {
             (0x30...0x3A).contains($0) || (0x41...0x5D).contains($0) && $0 != 0x5C || (0x61...0x7A).contains($0)
                 || [0x2D, 0x2E, 0x5F, 0x25].contains($0)
         }
-        guard isHost else { throw FetchProblem(.hostMalformed, "URL host is malformed: “\(host)”.") }
+        guard isHost else { throw FetchProblem(.hostMalformed, "URL host is malformed: “\(Shown.value(host))”.") }
         guard url.utf8.count <= 8000, url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw FetchProblem(
                 .parsingFailed,

@@ -34,7 +34,9 @@ public enum FieldType: Equatable, Sendable {
         case ("any", nil): self = .any
         case ("text", let argument?):
             guard let longest = Int(argument), longest > 0 else {
-                throw Policy.Objection("“\(argument)” is not the number of characters that a text may have")
+                throw Policy.Objection(
+                    "“\(Shown.value(argument))” is not the number of characters that a text may have"
+                )
             }
             self = .text(longest: longest)
         case ("integer", let argument):
@@ -49,7 +51,7 @@ public enum FieldType: Equatable, Sendable {
         case ("many", let argument?):
             let values = try Self.list(argument)
             if let value = values.first(where: { $0.contains(",") }) {
-                throw Policy.Objection("“\(value)” has a comma in it, which separates values")
+                throw Policy.Objection("“\(Shown.value(value))” has a comma in it, which separates values")
             }
             self = .many(values)
         default:
@@ -64,7 +66,7 @@ public enum FieldType: Equatable, Sendable {
         _ whole: ClosedRange<Number>
     ) throws(Policy.Objection) -> ClosedRange<Number> {
         guard let text else { return whole }
-        let objection = Policy.Objection("“\(text)” is no range such as 1..999, 1.. or ..999")
+        let objection = Policy.Objection("“\(Shown.value(text))” is no range such as 1..999, 1.. or ..999")
         guard let dots = text.indices.first(where: { text[$0...].hasPrefix("..") }) else { throw objection }
         let (low, high) = (text[..<dots], text[text.index(dots, offsetBy: 2)...])
         let from = low.isEmpty ? whole.lowerBound : Number(String(low))
@@ -75,9 +77,9 @@ public enum FieldType: Equatable, Sendable {
 
     private static func list(_ text: String) throws(Policy.Objection) -> [String] {
         let values = text.split(separator: "|", omittingEmptySubsequences: false).map { String($0).trimmingSpaces }
-        if values.contains("") { throw Policy.Objection("a value of the list “\(text)” is empty") }
+        if values.contains("") { throw Policy.Objection("a value of the list “\(Shown.value(text))” is empty") }
         if let again = values.first(where: { value in values.count { $0 == value } > 1 }) {
-            throw Policy.Objection("“\(again)” is twice in the list")
+            throw Policy.Objection("“\(Shown.value(again))” is twice in the list")
         }
         return values
     }
@@ -114,7 +116,7 @@ public enum FieldType: Equatable, Sendable {
             let chosen = text.split(separator: ",", omittingEmptySubsequences: false).map { String($0).trimmingSpaces }
             // No value at all is none of them.
             guard let wrong = text.isEmpty ? nil : chosen.first(where: { !values.contains($0) }) else { return nil }
-            return .invalid("“\(wrong)” is not one of \(Self.shown(values))")
+            return .invalid("“\(Shown.value(wrong))” is not one of \(Self.shown(values))")
         }
     }
 
@@ -156,7 +158,7 @@ extension FieldType: CustomStringConvertible {
 
     /// As many as a sentence bears.
     private static func shown(_ values: [String]) -> String {
-        values.prefix(20).map { "“\($0)”" }.joined(separator: ", ")
+        values.prefix(20).map { "“\(Shown.value($0))”" }.joined(separator: ", ")
             + (values.count > 20 ? " … (\(values.count) values)" : "")
     }
 }

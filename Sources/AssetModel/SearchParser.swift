@@ -114,7 +114,7 @@ struct SearchParser {
             value.text.unicodeScalars.contains(where: { $0.properties.isAlphabetic || $0.properties.numericType != nil }
             )
         else {
-            throw SearchQuery.Invalid(reason: "“\(value.text)” has no letter or digit to look for.")
+            throw SearchQuery.Invalid(reason: "“\(Shown.value(value.text))” has no letter or digit to look for.")
         }
         return .text(value.text, in: column, isPrefix: value.isPrefix)
     }
@@ -139,7 +139,7 @@ struct SearchParser {
     ) throws(SearchQuery.Invalid) -> SearchQuery.Condition {
         let text = value.text
         guard !text.isEmpty else {
-            throw SearchQuery.Invalid(reason: "After “\(key):” comes a value, without a space.")
+            throw SearchQuery.Invalid(reason: "After “\(Shown.value(key)):” comes a value, without a space.")
         }
         if let column = Self.columns[key] { return try self.text(value, in: column) }
         switch key {
@@ -178,7 +178,7 @@ struct SearchParser {
             guard let number = SearchQuery.Number(rawValue: key) else {
                 throw SearchQuery.Invalid(
                     reason:
-                        "There is no filter “\(key)”; there are \(Self.names). Text with a colon stands in quotation marks."
+                        "There is no filter “\(Shown.value(key))”; there are \(Self.names). Text with a colon stands in quotation marks."
                 )
             }
             return try numbers(number, key, text)
@@ -186,7 +186,7 @@ struct SearchParser {
     }
 
     private static func wrong(_ key: String, _ text: String, _ reason: String) -> SearchQuery.Invalid {
-        SearchQuery.Invalid(reason: "\(key): cannot be “\(text)”: \(reason).")
+        SearchQuery.Invalid(reason: "\(key): cannot be “\(Shown.value(text))”: \(reason).")
     }
 
     private func date(_ key: String, _ text: String) throws(SearchQuery.Invalid) -> (start: Timestamp, end: Timestamp) {

@@ -79,9 +79,9 @@ public final class OpenFile: Sendable {
     /// Returns the file opened once more to be read past the page cache, whose pages others go on using; nil where the disk cannot do that.
     func openedPastCache() -> OpenFile? {
         #if arch(arm64)
-            let direct: Int32 = 0o200000
+        let direct: Int32 = 0o200000
         #else
-            let direct: Int32 = 0o40000
+        let direct: Int32 = 0o40000
         #endif
         let number = unsafe open("/proc/self/fd/\(descriptor.rawValue)", O_RDONLY | O_CLOEXEC | direct)
         return number >= 0 ? OpenFile(number, isDirect: true) : nil

@@ -139,8 +139,14 @@ static enum lane_name lane_of(const struct in_header *header, size_t count) {
     }
 }
 
-/* How many requests were read that change or read files, and how many that look at names and attributes. */
+/* How many requests were read that change or read files, and how many that look at names and attributes; of which nodes. */
 static atomic_ulong uses, looks;
+static uint64_t first_counted, last_counted;
+
+void cfuse_count_requests(uint64_t first, uint64_t last) {
+    first_counted = first;
+    last_counted = last;
+}
 
 struct cfuse_requests cfuse_requests(void) {
     return (struct cfuse_requests){ atomic_load_explicit(&uses, memory_order_relaxed),
@@ -148,6 +154,7 @@ struct cfuse_requests cfuse_requests(void) {
 }
 
 static void count_request(const struct in_header *header) {
+    if (header->nodeid < first_counted || header->nodeid > last_counted) return;
     switch (header->opcode) {
     case OPCODE_LOOKUP: case OPCODE_GETATTR: case OPCODE_STATX: case OPCODE_READLINK: case OPCODE_ACCESS:
     case OPCODE_OPENDIR: case OPCODE_READDIR: case OPCODE_READDIRPLUS: case OPCODE_LISTXATTR:

@@ -75,6 +75,7 @@ static inline char **linux_environment(void) {
     return environ;
 }
 
+extern int pthread_setname_np(pthread_t thread, const char *name);
 extern int pthread_setattr_default_np(const pthread_attr_t *attributes);
 /* Gives threads that are begun from now on some attributes, the size of their stack among them. */
 static inline int linux_set_default_thread_attributes(const pthread_attr_t *attributes) {

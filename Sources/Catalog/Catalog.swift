@@ -196,7 +196,7 @@ public final class Catalog: Sendable {
 }
 
 extension Database {
-    fileprivate var connection: UnsafeMutableRawPointer? {
+    var connection: UnsafeMutableRawPointer? {
         unsafe sqliteConnection.map { unsafe UnsafeMutableRawPointer($0) }
     }
 }

@@ -18,8 +18,9 @@ public struct VersionRecord: Sendable {
     public var name: [UInt8]
     /// By how many degrees it is turned clockwise against what was uploaded.
     public var rotation: Int64
-    /// Who could read it when it was replaced; nil for the present content, and where that was not recorded.
-    public var rights: FileRights?
+    /// Who could read it at the moments when it was replaced: only who could at all of them may; none for the present content, and where
+    /// that was not recorded.
+    public var standings: [Standing]
 }
 
 /// The thing with a history.
@@ -194,8 +195,8 @@ extension Records {
         } ?? (0, 0)
     }
 
-    /// Records an asset's next version, and gives its row; the one before is superseded, and was readable as `file` says, unless
-    /// another file had it.
+    /// Records an asset's next version, and gives its row; the one before is superseded, and was readable as `former` says, besides
+    /// what was recorded before.
     public func insertVersion(
         of asset: AssetID,
         blob: BlobID?,
@@ -203,18 +204,15 @@ extension Records {
         uid: UInt32,
         name: EntryName,
         at now: Timestamp,
-        insteadOf file: NodeRecord? = nil
+        insteadOf former: [Standing] = []
     ) throws -> VersionID {
         let newest = "(SELECT max(number) FROM version WHERE asset = ?)"
-        let mode = file.map { FileRights(uid: $0.uid, gid: $0.gid, mode: $0.effectiveMode, list: nil).bytes }
-        let listed = file.flatMap { $0.access?.isPrivate == true ? nil : $0.id }
         try run(
             """
-            UPDATE version SET superseded = ?, rights = coalesce(rights, CAST(? || coalesce((SELECT value FROM extended_attribute
-                WHERE node = ? AND name = CAST('system.posix_acl_access' AS BLOB)), x'') AS BLOB))
+            UPDATE version SET superseded = ?, standings = nullif(CAST(coalesce(standings, x'') || ? AS BLOB), x'')
             WHERE asset = ? AND number = \(newest)
             """,
-            [now.value, mode.map(SQLValue.blob) ?? .null, SQLValue(listed?.rawValue), asset.value, asset.value]
+            [now.value, .blob(former.flatMap(\.bytes)), asset.value, asset.value]
         )
         try run(
             """
@@ -231,16 +229,6 @@ extension Records {
         return id
     }
 
-    /// Records who could read an asset's present content when another file took the asset over.
-    public func setRights(_ rights: FileRights, ofNewestVersionOf asset: AssetID) throws {
-        try run(
-            """
-            UPDATE version SET rights = ? WHERE asset = ? AND number = (SELECT max(number) FROM version WHERE asset = ?)
-            """,
-            [.blob(rights.bytes), asset.value, asset.value]
-        )
-    }
-
     /// Gives a version another content, within the upload that made it.
     public func updateVersion(_ id: VersionID, blob: BlobID?, size: Int64, at now: Timestamp) throws {
         try run(
@@ -254,17 +242,25 @@ extension Records {
     public func deleteNewestVersion(_ id: VersionID, of asset: AssetID) throws {
         try run("DELETE FROM version WHERE id = ?", [id.value])
         try run(
-            "UPDATE version SET superseded = NULL WHERE asset = ? AND number = (SELECT max(number) FROM version WHERE asset = ?)",
+            """
+            UPDATE version SET superseded = NULL, standings = NULL, rights = NULL
+            WHERE asset = ? AND number = (SELECT max(number) FROM version WHERE asset = ?)
+            """,
             [asset.value, asset.value]
         )
     }
 
-    /// The newest versions of an asset, at most `limit` of them: their rows and blobs.
-    public func newestVersions(of asset: AssetID, limit: Int) throws -> [(id: VersionID, blob: BlobID?)] {
+    /// The newest versions of an asset, at most `limit` of them: their rows and blobs, and whether it is recorded who could read them.
+    public func newestVersions(
+        of asset: AssetID,
+        limit: Int
+    ) throws -> [(id: VersionID, blob: BlobID?, hasStandings: Bool)] {
         try all(
-            "SELECT id, blob FROM version WHERE asset = ? ORDER BY number DESC LIMIT ?",
+            """
+            SELECT id, blob, coalesce(standings, rights) IS NOT NULL FROM version WHERE asset = ? ORDER BY number DESC LIMIT ?
+            """,
             [asset.value, .integer(Int64(limit))]
-        ) { (VersionID(rawValue: $0.integer(0)), $0.optionalInteger(1).map(BlobID.init)) }
+        ) { (VersionID(rawValue: $0.integer(0)), $0.optionalInteger(1).map(BlobID.init), $0.integer(2) != 0) }
     }
 
     /// Records by how many degrees a version is turned against what was uploaded.

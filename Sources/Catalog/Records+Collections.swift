@@ -16,10 +16,16 @@ extension Records {
         ) { NodeID(rawValue: $0.integer(0)) }
     }
 
-    /// Makes the names that a file has in collections another's.
+    /// Makes the names that a file has in collections, or in those of one owner, another's.
     /// - Returns: how many.
-    public func moveCollectionEntries(from former: NodeID, to node: NodeID) throws -> Int64 {
-        try run("UPDATE entry SET node = ? WHERE node = ? AND collection = 1", [node.value, former.value])
+    public func moveCollectionEntries(from former: NodeID, to node: NodeID, of owner: UInt32?) throws -> Int64 {
+        try run(
+            """
+            UPDATE entry SET node = ?1 WHERE node = ?2 AND collection = 1
+            AND (?3 IS NULL OR parent IN (SELECT id FROM node WHERE uid = ?3))
+            """,
+            [node.value, former.value, SQLValue(owner.map(Int64.init))]
+        )
         return Int64(changedRows)
     }
 

@@ -88,12 +88,16 @@ extension Records {
         ) { FetchRecord($0) }
     }
 
-    /// Those that are waiting, or were under way, the first first.
-    public func waitingFetches(limit: Int) throws -> [FetchRecord] {
-        try all(
-            "SELECT \(FetchRecord.columns) FROM fetch WHERE state <> 'success' AND state IN ('waiting', 'progress') ORDER BY id LIMIT ?",
-            [.integer(Int64(limit))]
-        ) { FetchRecord($0) }
+    /// Returns the first of each user that is waiting, or was under way, and is none of some; the oldest first.
+    public func firstWaitingFetches(except running: [Int64]) throws -> [(id: Int64, uid: UInt32)] {
+        let places = running.map { _ in "?" }.joined(separator: ", ")
+        return try all(
+            """
+            SELECT min(id), uid FROM fetch
+            WHERE state <> 'success' AND state IN ('waiting', 'progress') AND id NOT IN (\(places)) GROUP BY uid ORDER BY 1
+            """,
+            running.map(SQLValue.integer)
+        ) { ($0.integer(0), $0.unsigned(1)) }
     }
 
     /// How many of somebody's have not ended.

@@ -79,7 +79,7 @@ extension Records {
     private func versions(_ condition: String, _ values: [SQLValue]) throws -> [VersionRecord] {
         try all(
             """
-            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name, v.rotation, v.rights
+            SELECT v.id, v.number, b.digest, v.size, v.created, v.uid, v.name, v.rotation, v.rights, v.standings
             FROM version v LEFT JOIN blob b ON b.id = v.blob WHERE \(condition)
             """,
             values
@@ -93,7 +93,8 @@ extension Records {
                 uid: $0.unsigned(5),
                 name: $0.bytes(6),
                 rotation: $0.integer(7),
-                rights: FileRights($0.bytes(8))
+                standings: (FileRights($0.bytes(8)).map { [Standing(file: $0, ways: [])] } ?? [])
+                    + Standing.all(in: $0.bytes(9))
             )
         }
     }

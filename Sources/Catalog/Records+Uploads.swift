@@ -28,6 +28,8 @@ public struct InterruptedUpload: Sendable, Equatable {
     public var isExceeded = false
     /// The attributes that a refusal gives back.
     public var former: FormerAttributes?
+    /// Who could read the former content when it was first changed.
+    public var standing: Standing?
     /// The name that the file is to have, where it has none yet.
     public var aim: Aim?
 
@@ -102,8 +104,8 @@ extension Records {
         try run(
             """
             INSERT OR REPLACE INTO staged (node, file, modified, uid, gid, flags, former_mode, former_uid, former_gid,
-                former_modified, former_accessed, aim_parent, aim_name, aim_asset, aim_uploaded)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                former_modified, former_accessed, aim_parent, aim_name, aim_asset, aim_uploaded, standing)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 node.value, .text(file), SQLValue(modified?.rawValue),
@@ -113,6 +115,7 @@ extension Records {
                 SQLValue(former?.accessed.rawValue),
                 SQLValue(aim?.parent.rawValue), aim.map { .blob($0.name.bytes) } ?? .null,
                 SQLValue(aim?.asset?.rawValue), aim?.uploaded.map { .blob($0.bytes) } ?? .null,
+                upload.standing.map { .blob($0.bytes) } ?? .null,
             ]
         )
     }
@@ -135,7 +138,7 @@ extension Records {
         try all(
             """
             SELECT node, file, modified, uid, gid, flags, former_mode, former_uid, former_gid, former_modified, former_accessed,
-                aim_parent, aim_name, aim_asset, aim_uploaded FROM staged
+                aim_parent, aim_name, aim_asset, aim_uploaded, standing FROM staged
             """,
             []
         ) {
@@ -167,6 +170,7 @@ extension Records {
                 accessed: accessed
             )
         }
+        upload.standing = Standing.all(in: row.bytes(15)).first
         if let parent = row.optionalInteger(11) {
             upload.aim = InterruptedUpload.Aim(
                 parent: NodeID(rawValue: parent),

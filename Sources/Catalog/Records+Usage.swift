@@ -284,4 +284,24 @@ extension Records {
             [node.id.value, blob.value, .integer(node.links > 0 ? 1 : 0)]
         )
     }
+
+    /// Records where the data of a file lay when its content, which was there, was uploaded.
+    public func setLayout(of node: NodeRecord, to extents: [Range<Int64>]) throws {
+        guard let blob = node.blob else { return }
+        let text = extents.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
+        try run("INSERT OR REPLACE INTO layout VALUES (?, ?, ?)", [node.id.value, blob.value, .text(text)])
+    }
+
+    /// Where a file's data lies, if that is not as in the content's own file.
+    public func layout(of node: NodeID) throws -> [Range<Int64>]? {
+        try first(
+            "SELECT l.extents FROM layout l JOIN node n ON n.id = l.node AND n.blob = l.blob WHERE l.node = ?",
+            [node.value]
+        ) {
+            $0.text(0).split(separator: ",").compactMap { part in
+                let ends = part.split(separator: "-").compactMap { Int64($0) }
+                return ends.count == 2 && ends[0] < ends[1] ? ends[0]..<ends[1] : nil
+            }
+        }
+    }
 }

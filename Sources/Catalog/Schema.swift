@@ -20,7 +20,7 @@ enum Schema {
         migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
         migrator.registerMigration("12 stores") { try $0.execute(sql: stores) }
         migrator.registerMigration("13 places", migrate: addPlaces)
-        // Who could read a former content when it was replaced: `FileRights.bytes`.
+        // Who could read a former content when it was replaced, `FileRights.bytes`; from migration 20 on that is in `standings`.
         migrator.registerMigration("14 rights of versions") { database in
             try database.execute(
                 sql: """
@@ -36,6 +36,7 @@ enum Schema {
         migrator.registerMigration("17 shares") { try $0.execute(sql: shares) }
         migrator.registerMigration("18 attribute shares") { try $0.execute(sql: attributeShares) }
         migrator.registerMigration("19 removed folders") { try $0.execute(sql: removedFolders) }
+        migrator.registerMigration("20 standings", migrate: addStandings)
         return migrator
     }
 

@@ -1,5 +1,7 @@
 public import AssetModel
+internal import CSearch
 internal import GRDB
+internal import GRDBSQLite
 
 /// What can be looked for, in a file of its own beside the catalog: whoever searches holds up nobody who uploads, and what is in it can
 /// always be made anew.
@@ -29,6 +31,10 @@ public final class SearchIndex: Sendable {
             try database.execute(
                 sql: "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY"
             )
+            let code = unsafe search_register(database.connection)
+            guard code == SQLITE_OK else {
+                throw CatalogError.failed(code: code, reason: "FTS5 takes no function for the order of what is found")
+            }
         }
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.inDatabase { database in
@@ -65,7 +71,6 @@ public final class SearchIndex: Sendable {
                     CREATE VIRTUAL TABLE words USING fts5 (
                         \(SearchQuery.Column.allCases.map(\.rawValue).joined(separator: ", ")),
                         tokenize = "unicode61 remove_diacritics 2", prefix = '3');
-                    INSERT INTO words (words, rank) VALUES ('rank', 'bm25(10, 8, 6, 6, 5, 2, 2, 2, 1)');
                     CREATE TABLE state (identifier BLOB NOT NULL, turn INTEGER NOT NULL) STRICT;
                     INSERT INTO state VALUES (randomblob(16), 0);
                     PRAGMA user_version = \(version);

@@ -27,7 +27,12 @@ struct SearchStatement {
 
     init(_ scope: SearchScope) { self.scope = scope }
 
-    /// The whole statement: by how well the words match, or the newest first.
+    /// What a word counts for in each text, in the order of `SearchQuery.Column`.
+    private static let weights = "10, 8, 6, 6, 5, 2, 2, 2, 1"
+
+    /// Returns the whole statement: the best matches first, and of equal ones the newest upload.
+    ///
+    /// How well a row matches is told from that row alone, so that the order says nothing of rows that the reader may not read.
     mutating func select(_ condition: SearchQuery.Condition, only asset: AssetID?) -> String {
         var parts: [SearchQuery.Condition]
         if case .all(let some) = condition { parts = some } else { parts = [condition] }
@@ -62,7 +67,8 @@ struct SearchStatement {
             values.append(.integer(Int64(scope.uid)))
         }
         let tables = texts.isEmpty ? "document d" : "words w CROSS JOIN document d ON d.asset = w.rowid"
-        let order = texts.isEmpty ? "d.uploaded DESC, d.asset DESC" : "w.rank"
+        let best = texts.isEmpty ? "" : "relevance(w.words, \(Self.weights)) DESC, "
+        let order = "\(best)d.uploaded DESC, d.asset DESC"
         return "SELECT d.asset FROM \(tables) WHERE \(conditions.joined(separator: " AND ")) ORDER BY \(order)"
     }
 

@@ -22,14 +22,14 @@ final class Dispatcher: Sendable {
     }
 
     /// Logs a refusal once, as loud as it deserves: errors of ours, notices that a person caused and would not learn of otherwise.
-    func note(_ failure: OperationFailure, _ operation: StaticString) {
+    func note(_ failure: OperationFailure, _ operation: StaticString, for caller: Caller) {
         let level: Logger.Level =
             switch failure.errno {
             case .ioError: .error
             default: failure.cause == nil ? .debug : .notice
             }
         let cause = failure.cause.map { ": \($0)" } ?? ""
-        log.log(level: level, "\(operation): \(failure.errno)\(cause)")
+        log.log(level: level, "\(operation): \(failure.errno)\(cause)", metadata: ["uid": "\(caller.uid)"])
     }
 }
 
@@ -51,7 +51,7 @@ func answer<Value>(
         let status = unsafe reply(request, value)
         if status != 0 { dispatcher.log.debug("\(operation): the kernel did not take the reply (\(-status))") }
     } catch {
-        dispatcher.note(error, operation)
+        dispatcher.note(error, operation, for: caller)
         unsafe fuse_reply_err(request, error.errno.rawValue)
     }
 }
@@ -88,13 +88,13 @@ func answerInTime<Value>(
                 }
                 if let waiting { return waiting.wait(wait) }
                 if let waiting = waitingRequest(dispatcher, caller) { return waiting.wait(wait) }
-                return refuse(dispatcher, OperationFailure(.resourceTemporarilyUnavailable))
+                return refuse(dispatcher, caller, OperationFailure(.resourceTemporarilyUnavailable))
             }
-            refuse(dispatcher, error)
+            refuse(dispatcher, caller, error)
         }
     }
-    @Sendable func refuse(_ dispatcher: Dispatcher, _ failure: OperationFailure) {
-        dispatcher.note(failure, operation)
+    @Sendable func refuse(_ dispatcher: Dispatcher, _ caller: Caller, _ failure: OperationFailure) {
+        dispatcher.note(failure, operation, for: caller)
         unsafe fuse_reply_err(request, failure.errno.rawValue)
     }
     @Sendable func waitingRequest(_ dispatcher: Dispatcher, _ caller: Caller) -> WaitingRequest? {
@@ -105,7 +105,7 @@ func answerInTime<Value>(
         let wait = first(dispatcher.filesystem, caller)
     {
         if let waiting = waitingRequest(dispatcher, caller) { return waiting.wait(wait) }
-        if isLong { return refuse(dispatcher, OperationFailure(.resourceTemporarilyUnavailable)) }
+        if isLong { return refuse(dispatcher, caller, OperationFailure(.resourceTemporarilyUnavailable)) }
     }
     attempt(nil)
 }

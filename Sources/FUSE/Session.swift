@@ -44,10 +44,16 @@ public final class Session {
     /// How many serve requests at all: some are left for what is always quick, and for root and the user who has mounted.
     private static let threads = fileThreads + nameThreads + 2 * lookThreads + endThreads / 2 + 6
 
-    /// How many of them wait for a request at once.
-    private static let readers: Int32 = unsafe getenv("ASSETFS_READERS").flatMap { unsafe Int32(String(cString: $0)) } ?? 2
+    /// How many of them wait for a request at once: with one each request meets a thread that sleeps, with more than two a cold one.
+    private static let readers: Int32 = 2
 
-    /// How many requests the kernel has sent: those that change or read files, and those that look at names and attributes.
+    /// Counts requests on nodes with these numbers from here on.
+    public static func countRequests(on nodes: ClosedRange<UInt64>) {
+        cfuse_count_requests(nodes.lowerBound, nodes.upperBound)
+    }
+
+    /// How many requests the kernel has sent on nodes that `countRequests` has named: those that change or read files, and those that look
+    /// at names and attributes.
     public static var requests: (uses: UInt, looks: UInt) {
         let counts = cfuse_requests()
         return (counts.uses, counts.looks)

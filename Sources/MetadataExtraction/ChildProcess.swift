@@ -51,7 +51,8 @@ public func spawn(
     defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
     let flags =
-        POSIX_SPAWN_SETSIGMASK | (inOwnGroup ? POSIX_SPAWN_SETPGROUP : 0) | (standsBack ? 0x80 /* POSIX_SPAWN_SETSID */ : 0)
+        POSIX_SPAWN_SETSIGMASK | (inOwnGroup ? POSIX_SPAWN_SETPGROUP : 0)
+        | (standsBack ? 0x80 /* POSIX_SPAWN_SETSID */ : 0)
     unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
     var process = pid_t()
     let result = unsafe withPointers(to: arguments) { arguments in

@@ -56,7 +56,9 @@ struct DescribeCommand: ParsableCommand {
             throw ValidationError("Say what is to be said, such as --caption “At the lake”.")
         }
         let files = try ListedFile.all(in: paths.map(MountPath.init), recursive: recursive)
-        try ProgressBar.run(files, "described", name: \.path.description) { try describe($0.open(), values, removed) }
+        try ProgressBar.run(files.found, isComplete: files.isComplete, "described", name: \.path.description) {
+            try describe($0.open(), values, removed)
+        }
     }
 
     private func describe(_ file: Held, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {

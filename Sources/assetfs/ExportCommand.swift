@@ -34,10 +34,12 @@ struct ExportCommand: ParsableCommand {
         guard isFolder || sources.count == 1 else {
             throw ExitStatus.failed.because("\(destination) is no folder, so that only one file can be copied to it.")
         }
-        var copies: [ExportedCopy] = []
+        var (copies, isComplete) = ([ExportedCopy](), true)
         for source in sources {
             let name = source.names.last ?? source.mount.path.name
-            for file in try ListedFile.all(in: [source], recursive: true) {
+            let files = try ListedFile.all(in: [source], recursive: true)
+            if !files.isComplete { isComplete = false }
+            for file in files.found {
                 // To one name a file, or all that is in a folder.
                 let target = isFolder ? [name] + file.rest : [destination.name] + file.rest
                 copies.append(ExportedCopy(file: file, target: target))
@@ -49,7 +51,7 @@ struct ExportCommand: ParsableCommand {
         }
         let editor = Editor()
         let isPlain = place.isEmpty
-        try ProgressBar.run(copies, "exported", name: \.file.path.description) { copy in
+        try ProgressBar.run(copies, isComplete: isComplete, "exported", name: \.file.path.description) { copy in
             let path =
                 isPlain
                 ? FilePath(bytes: Array(copy.target.joined(separator: [0x2F]))) : place.appending(below: copy.target)
@@ -83,8 +85,8 @@ struct Said {
 
     init() {}
 
-    init(of file: Held) throws {
-        guard let text = try ExtendedAttribute.read("user.asset.info", of: file),
+    init(of file: Held, in mount: Held) throws {
+        guard let text = try AssetInformation.text(of: file, in: mount),
             let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
         else { return }
         type = info["mime_type"] as? String ?? ""

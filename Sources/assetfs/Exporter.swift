@@ -56,7 +56,7 @@ struct Exporter {
         let source = try file.open()
         let folder = try root.openFolders(Array(target.dropLast()), mode: 0o777)
         try check(name, of: folder, for: source)
-        let said = options.embed || options.sidecar ? try Said(of: source) : Said()
+        let said = options.embed || options.sidecar ? try Said(of: source, in: file.mount) : Said()
         guard let partial = Partial(in: folder) else { throw failure(path) }
         try copyBytes(source, to: partial)
         var embedded: Partial?
@@ -113,31 +113,7 @@ struct Exporter {
         let file = source.reopen()
         guard file >= 0 else { throw failure(self.file.path) }
         defer { _ = close(file) }
-        while true {
-            let count = copy_file_range(file, nil, partial.descriptor, nil, 1 << 30, 0)
-            if count == 0 { return }
-            guard count < 0 else { continue }
-            // Not between these two filesystems: as cp(1) does.
-            guard copyThroughMemory(file, partial.descriptor) else { throw failure(self.file.path) }
-            return
-        }
-    }
-
-    private func copyThroughMemory(_ file: Int32, _ copy: Int32) -> Bool {
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = unsafe read(file, &buffer, buffer.count)
-            if count == 0 { return true }
-            var done = 0
-            while done < count {
-                let written = unsafe buffer.withUnsafeBytes {
-                    unsafe write(copy, $0.baseAddress?.advanced(by: done), count - done)
-                }
-                guard written > 0 else { return false }
-                done += written
-            }
-            guard count > 0 else { return false }
-        }
+        guard SparseCopy(from: file, to: partial.descriptor).run() else { throw failure(self.file.path) }
     }
 
     /// The copy gets the times and permissions of the file, and its name.

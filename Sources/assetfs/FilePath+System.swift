@@ -71,14 +71,19 @@ extension FilePath {
         return unsafe Self.entries(of: folder)
     }
 
-    /// Returns the names in an open directory, in the order of their bytes, and closes it.
-    static func entries(of folder: OpaquePointer) -> [[UInt8]] {
-        defer { unsafe _ = closedir(folder) }
+    /// Returns the names in an open directory, in the order of their bytes, and closes it; nil where not all of them can be read.
+    static func entries(of folder: OpaquePointer) -> [[UInt8]]? {
         var result: [[UInt8]] = []
+        errno = 0
         while let entry = unsafe readdir(folder) {
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
             if name != [0x2E], name != [0x2E, 0x2E] { result.append(name) }
+            errno = 0
         }
+        let reason = errno
+        unsafe _ = closedir(folder)
+        errno = reason
+        guard reason == 0 else { return nil }
         return result.sorted { $0.lexicographicallyPrecedes($1) }
     }
 

@@ -58,7 +58,7 @@ final class Held {
     func find(_ names: [[UInt8]]) -> Held? {
         let path = names.isEmpty ? path : path.appending(name: Array(names.joined(separator: [0x2F])))
         guard !names.isEmpty else { return Held(fcntl(descriptor, F_DUPFD_CLOEXEC, 0), path) }
-        guard names.allSatisfy({ !$0.isEmpty && $0 != [0x2E] && $0 != [0x2E, 0x2E] && !$0.contains(0) }) else {
+        guard names.allSatisfy(Self.isName) else {
             errno = EINVAL
             return nil
         }
@@ -69,23 +69,66 @@ final class Held {
         return Held(result, path)
     }
 
+    private static func isName(_ name: [UInt8]) -> Bool {
+        !name.isEmpty && name != [0x2E] && name != [0x2E, 0x2E] && !name.contains(0)
+    }
+
     /// Does the same name by name.
     private func walk(_ names: [[UInt8]]) -> Int32 {
         var current = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
         for name in names where current >= 0 {
-            let next = unsafe openat(current, name.terminated, Self.flags)
+            let next = step(from: current, to: name)
             let reason = errno
             _ = close(current)
-            current = next
-            errno = reason
-            guard next >= 0 else { break }
-            var found = stat()
-            let isThere = unsafe fstat(next, &found) == 0
-            if isThere, found.st_dev == status.st_dev { continue }
-            _ = close(next)
-            (current, errno) = (-1, EXDEV)
+            (current, errno) = (next, reason)
         }
         return current
+    }
+
+    /// Opens a name in a folder below this one: a descriptor, or -1.
+    private func step(from folder: Int32, to name: [UInt8]) -> Int32 {
+        guard Self.isName(name) else {
+            errno = EINVAL
+            return -1
+        }
+        let next = unsafe linux_open_beneath(folder, name.terminated, UInt64(Self.flags))
+        if next >= 0 || ![ENOSYS, EPERM].contains(errno) { return next }
+        let other = unsafe openat(folder, name.terminated, Self.flags)
+        var found = stat()
+        let isThere = unsafe other >= 0 && fstat(other, &found) == 0
+        if other < 0 || isThere && found.st_dev == status.st_dev { return other }
+        _ = close(other)
+        errno = EXDEV
+        return -1
+    }
+
+    /// Opens folders below this one, and makes those that are missing; calls `made` with each of these.
+    func openFolders(_ names: [[UInt8]], mode: mode_t, made: (Held) -> Void = { _ in }) throws -> Held {
+        var folder = try open([])
+        for (index, name) in names.enumerated() {
+            var isMade = false
+            var next = step(from: folder.descriptor, to: name)
+            if next < 0 {
+                isMade = unsafe mkdirat(folder.descriptor, name.terminated, mode) == 0
+                // EEXIST and all else shows in whether there is a folder now.
+                next = step(from: folder.descriptor, to: name)
+            }
+            // A path is as long as the folder is deep: one for each level of each file is too much.
+            let isNamed = index == names.count - 1 || isMade
+            guard let held = Held(next, isNamed ? path.appending(below: Array(names[...index])) : path), held.isFolder
+            else {
+                let reason = systemReason
+                let path = path.appending(below: Array(names[...index]))
+                throw ExitStatus.failed.because(
+                    folder.status(of: name).map {
+                        "\(path) could not be opened: it is \(Self.kind(of: $0)), and no folder."
+                    } ?? "\(path) could not be made or opened: \(reason)."
+                )
+            }
+            if isMade { made(held) }
+            folder = held
+        }
+        return folder
     }
 
     /// Opens what is below this folder.
@@ -184,28 +227,6 @@ final class Held {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         let count = unsafe readlinkat(descriptor, "", &buffer, buffer.count)
         return count > 0 ? buffer.prefix(count).map { UInt8(bitPattern: $0) } : nil
-    }
-
-    /// Opens folders below this one, and makes those that are missing; calls `made` with each of these.
-    func openFolders(_ names: [[UInt8]], mode: mode_t, made: (Held) -> Void = { _ in }) throws -> Held {
-        var folder = try open([])
-        for name in names {
-            var isMade = false
-            if folder.find([name]) == nil { isMade = unsafe mkdirat(folder.descriptor, name.terminated, mode) == 0 }
-            // EEXIST and all else shows in whether there is a folder now.
-            guard let next = folder.find([name]), next.isFolder else {
-                let path = folder.path.appending(name: name)
-                let reason = systemReason
-                throw ExitStatus.failed.because(
-                    folder.status(of: name).map {
-                        "\(path) could not be opened: it is \(Self.kind(of: $0)), and no folder."
-                    } ?? "\(path) could not be made or opened: \(reason)."
-                )
-            }
-            if isMade { made(next) }
-            folder = next
-        }
-        return folder
     }
 }
 

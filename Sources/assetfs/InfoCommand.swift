@@ -106,8 +106,9 @@ struct InfoCommand: ParsableCommand {
     }
 
     private func readInfo() throws -> String {
-        let place = try MountPath(path).open()
-        let text = place.isFile || place.isFolder ? try ExtendedAttribute.read("user.asset.info", of: place) : nil
+        let found = try MountPath(path)
+        let place = try found.open()
+        let text = place.isFile || place.isFolder ? try AssetInformation.text(of: place, in: found.mount) : nil
         guard let text else {
             throw ExitStatus.failed.because(
                 "\(path) is not an asset: it is a folder, a link, or not below an assetfs mount."

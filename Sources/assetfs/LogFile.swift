@@ -1,43 +1,102 @@
 import AssetModel
 import Foundation
 import Logging
+import SystemPackage
 import Synchronization
 
 /// Where log lines go: to the terminal, and for a background mount from its readiness on to `assetfs.log` in the library, which
 /// then gets what was said before as well.
+///
+/// When the file has grown beyond 8 MiB a new one is begun, and the former is kept as `assetfs.log.1`.
+///
+/// ## Concurrency
+/// `state` is held while a line is written.
 final class LogFile: Sendable {
     private struct State {
         var descriptor: Int32 = 2
+        /// The library's folder; -1 as long as the lines go to the terminal.
+        var folder: Int32 = -1
         var earlyLines: [UInt8] = []
         var hasMoved = false
+        var shares = LogShares()
     }
+    private static let name = "assetfs.log"
+    private static let limit = 8 << 20
     private let state = Mutex(State())
 
     /// A logger that writes here.
     var logger: Logger { Logger(label: "assetfs") { _ in Handler(file: self) } }
 
     /// Writes a line at once, so that lines of several threads do not mix; there is nowhere to report that it failed.
-    func write(_ line: [UInt8]) {
+    fileprivate func write(_ event: LogEvent) {
+        let now = Timestamp.now
         state.withLock { state in
-            unsafe _ = Glibc.write(state.descriptor, line, line.count)
-            if !state.hasMoved { state.earlyLines += line }
+            Self.sayLeftOut(&state, now)
+            guard state.shares.take(for: event.metadata, at: event.level) else { return }
+            Self.write("\(now) \(event.level): \(Shown.line("\(event.message)"))\n", &state)
         }
     }
 
-    /// Goes on in a file.
-    func move(to descriptor: Int32) {
+    /// Writes what has been left out so far: nothing more may come.
+    func finish() {
         state.withLock { state in
-            unsafe _ = Glibc.write(descriptor, state.earlyLines, state.earlyLines.count)
-            state = State(descriptor: descriptor, hasMoved: true)
+            Self.sayLeftOut(&state, .now, isEnd: true)
         }
     }
 
-    /// Opens the library's log, and begins a new one when it has grown beyond 8 MiB; the former is kept as `assetfs.log.1`.
-    static func open(in library: String) -> Int32 {
-        let path = "\(library)/assetfs.log"
+    private static func sayLeftOut(_ state: inout State, _ now: Timestamp, isEnd: Bool = false) {
+        let minute = isEnd ? -1 : now.rawValue / 60_000_000_000
+        for sentence in state.shares.begin(minute: minute) {
+            write("\(now) \(Logger.Level.notice): \(sentence)\n", &state)
+        }
+    }
+
+    private static func write(_ line: String, _ state: inout State) {
+        rotate(&state)
+        let bytes = Array(line.utf8)
+        unsafe _ = Glibc.write(state.descriptor, bytes, bytes.count)
+        if !state.hasMoved { state.earlyLines += bytes }
+    }
+
+    /// Goes on in the library's file.
+    /// - Returns: the descriptor that all lines go to from now on, also when another file is begun; -1 where there is none.
+    func move(toLibrary folder: FileDescriptor) -> Int32 {
+        state.withLock { state in
+            let folder = fcntl(folder.rawValue, F_DUPFD_CLOEXEC, 3)
+            let file = Self.open(in: folder)
+            guard file >= 0 else {
+                if folder >= 0 { _ = close(folder) }
+                return -1
+            }
+            let early = state.earlyLines
+            state = State(descriptor: file, folder: folder, hasMoved: true, shares: state.shares)
+            Self.rotate(&state)
+            unsafe _ = Glibc.write(file, early, early.count)
+            return file
+        }
+    }
+
+    private static func open(in folder: Int32) -> Int32 {
+        unsafe openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    }
+
+    /// Begins a new file when the present one has grown too long, under the descriptor that it has, and for what the runtime says on stderr.
+    private static func rotate(_ state: inout State) {
         var status = stat()
-        if unsafe lstat(path, &status) == 0, status.st_size > 8 << 20 { unsafe _ = rename(path, path + ".1") }
-        return unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard state.folder >= 0, unsafe fstat(state.descriptor, &status) == 0, status.st_size > limit,
+            unsafe renameat(state.folder, name, state.folder, name + ".1") == 0
+        else { return }
+        let file = open(in: state.folder)
+        // Where none can be made, it goes on in the former.
+        guard file >= 0 else { return unsafe _ = renameat(state.folder, name + ".1", state.folder, name) }
+        var errors = stat()
+        let hasErrors =
+            unsafe fstat(STDERR_FILENO, &errors) == 0 && errors.st_dev == status.st_dev
+            && errors.st_ino == status.st_ino
+        if hasErrors { _ = dup2(file, STDERR_FILENO) }
+        _ = dup2(file, state.descriptor)
+        _ = fcntl(state.descriptor, F_SETFD, FD_CLOEXEC)
+        _ = close(file)
     }
 }
 
@@ -53,8 +112,5 @@ private struct Handler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    func log(event: LogEvent) {
-        // One line is one message, whatever names and values are in it.
-        file.write(Array("\(Timestamp.now) \(event.level): \(Shown.sentence("\(event.message)"))\n".utf8))
-    }
+    func log(event: LogEvent) { file.write(event) }
 }

@@ -41,6 +41,7 @@ struct MountCommand: ParsableCommand {
         }
         try ProcessLimits.prepare()
         let mountpoint = try MountPoint.resolved(mountpoint)
+        try PlaceCheck.refuseLinks(to: library, "library")
         let path = try MountPoint.resolved(library)
         FuseConnection.endDead(mountpoint: mountpoint.bytes, library: path.bytes)
         FuseConnection.awaitEnd(of: path.bytes)
@@ -149,12 +150,13 @@ struct MountCommand: ParsableCommand {
                 place.abandon()
                 throw error
             }
+            // Not those on views, which programs ask again and again how far the library is.
+            Session.countRequests(on: AssetFilesystem.catalogNodes)
             library.activity.observe { Session.requests }
+            let folder = library.folder
             let readiness = Readiness(of: mountpoint) {
                 if !foreground {
-                    let descriptor = LogFile.open(in: place.text)
-                    if descriptor >= 0 { file.move(to: descriptor) }
-                    Daemon.leaveTerminal(errorsTo: descriptor)
+                    Daemon.leaveTerminal(errorsTo: file.move(toLibrary: folder))
                 }
                 log.notice("Mounted \(path) on \(mountpoint).")
                 Daemon.reportReady()
@@ -178,6 +180,7 @@ struct MountCommand: ParsableCommand {
             throw ExitStatus.mountRefused.because("\(mountpoint) was mounted and did not answer: \(reason).")
         }
         log.notice("Unmounted \(mountpoint).")
+        file.finish()
     }
 
     private func mount(

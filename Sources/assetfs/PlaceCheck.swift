@@ -17,11 +17,13 @@ enum PlaceCheck {
     /// Checks a library, which need not be there yet.
     static func check(library: FilePath, on mountpoint: FilePath) throws {
         try check(library, "library", on: mountpoint)
+        try refuseUnlessOurs(library, "library")
     }
 
     /// Checks a store.
     static func check(store: FilePath, of library: FilePath, on mountpoint: FilePath) throws {
         try check(store, "store", on: mountpoint)
+        try refuseUnlessOurs(store, "store")
         if isInside(store, library) || isInside(library, store) {
             throw ExitStatus.mountRefused.because(
                 "The store \(store) and the library \(library) are in one another; a store is a folder of its own, on another disk."
@@ -45,6 +47,16 @@ enum PlaceCheck {
                 "The \(what) \(place) is in the assetfs mount \(mount.path); choose a folder on a disk."
             )
         }
+    }
+
+    /// Refuses a path, as it was typed, that leads through a folder where another user may say where it leads.
+    static func refuseLinks(to place: FilePath, _ what: String) throws {
+        try refuseUnlessOurs(place.isAbsolute ? place : MountPoint.resolved(".").pushing(place), what)
+    }
+
+    private static func refuseUnlessOurs(_ place: FilePath, _ what: String) throws {
+        guard let reason = ForeignFolder.reason(above: place) else { return }
+        throw ExitStatus.mountRefused.because("The \(what) \(place) \(reason)")
     }
 
     /// Whether a path is that of a folder, or leads through it.

@@ -14,9 +14,12 @@ struct ProgressBar {
     private init(total: Int) { self.total = total }
 
     /// Does something to each of some files, and says of how many it could be done; `body` has said itself what was wrong.
+    ///
+    /// `isComplete` says whether these are all that were meant.
     /// - Throws: the status of a failure where it could not be done to all.
     static func run<Item>(
         _ items: [Item],
+        isComplete: Bool,
         _ done: String,
         name: (Item) -> String,
         _ body: (Item) throws -> Void
@@ -29,7 +32,7 @@ struct ProgressBar {
         }
         bar.clear()
         Output.print("\(items.count - failed) of \(items.count) files \(done).")
-        if failed > 0 { throw ExitCode(ExitStatus.failed.rawValue) }
+        if failed > 0 || !isComplete { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
     /// Shows how much of something is done until it all is: `body` answers how much, and nil at the end.

@@ -39,7 +39,7 @@ struct SearchCommand: ParsableCommand {
             let number = errno
             switch number {
             case EINVAL:
-                let reason = try search.flatMap { try ExtendedAttribute.read("user.asset.error", of: $0) }
+                let reason = try ExtendedAttribute.read("user.asset.error", of: mount)
                 throw ExitStatus.failed.because(Sentence(reason ?? "“\(text)” is no query."))
             case ENAMETOOLONG: throw ExitStatus.failed.because("The query has more than 255 bytes.")
             case ENOENT:
@@ -53,22 +53,22 @@ struct SearchCommand: ParsableCommand {
             }
         }
         defer { unsafe _ = closedir(directory) }
-        var count = 0
+        var (count, isComplete) = (0, true)
         while count < limit ?? .max, let entry = unsafe readdir(directory) {
             guard unsafe entry.pointee.d_type == UInt8(DT_LNK) else { continue }
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
             // What goes meanwhile is not there.
             guard let names = folder.find([name]).flatMap(MountPath.found) else { continue }
             count += 1
-            show(names, in: mount)
+            // Its sentence has been said.
+            do { try show(names, in: mount) } catch { isComplete = false }
         }
+        if !isComplete { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
-    private func show(_ path: [[UInt8]], in mount: Held) {
+    private func show(_ path: [[UInt8]], in mount: Held) throws {
         guard json else { return Output.print(mount.path.appending(below: path), isRaw: names.isRaw) }
-        guard let file = mount.find(path), let info = try? ExtendedAttribute.read("user.asset.info", of: file) else {
-            return
-        }
+        guard let file = mount.find(path), let info = try AssetInformation.text(of: file, in: mount) else { return }
         if names.isRaw { names.print(info) } else { Output.printJSON(info) }
     }
 }

@@ -10,7 +10,8 @@ struct SignCommand: ParsableCommand {
         discussion: """
             What a signed URL is on the web. Who knows the path needs no right to the file or folder; for other users than the one that has \
             mounted, the mount needs -o allow_other. What is put into a folder gets the next free name, is judged by the folder's policy, \
-            and is its owner's then; nobody can list or read what is there by the path. For the owner, and root, to ask for.
+            and is its owner's then; nobody can list or read what is there by the path. For the owner, and root, to ask for; the owner's path ends when the file or \
+            folder comes to another owner.
             """
     )
 

@@ -20,13 +20,23 @@ struct TrashCommand: ParsableCommand {
 
     func run() throws {
         let trash = try Trash(mount: Held.mount(mountpoint))
+        var isComplete = true
         for name in try trash.names() {
             // What somebody takes back meanwhile is not there.
-            guard let file = trash.folder.find([name]),
-                let text = try? ExtendedAttribute.bytes("user.asset.info", of: file),
-                var info = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any]
-            else { continue }
+            guard let file = trash.folder.find([name]) else { continue }
+            // The sentence of a failure has been said.
+            guard let found = try? AssetInformation.members(ofTrashed: file) else {
+                if trash.folder.status(of: name) != nil { isComplete = false }
+                continue
+            }
+            var info = found.members
             if json {
+                if !found.isWhole {
+                    isComplete = false
+                    Output.note(
+                        "\(file.path): user.asset.info has more than 64 KiB; what people have said of the file is left out."
+                    )
+                }
                 let shown = String(decoding: name, as: UTF8.self)
                 info["trash_name"] = shown
                 if !shown.utf8.elementsEqual(name) {
@@ -49,5 +59,6 @@ struct TrashCommand: ParsableCommand {
                 Output.print(Sentence(columns + path.shown))
             }
         }
+        if !isComplete { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 }

@@ -15,7 +15,9 @@ import Testing
         try library.read { records in try records.node(node)?.asset.flatMap { try records.extraction(of: $0) }?.state }
     }
 
-    @Test func `a value that a request waits for is found out at once, and no other, though the mount is not quiet`() throws {
+    @Test func `a value that a request waits for is found out at once, and no other, though the mount is not quiet`()
+        throws
+    {
         try withLibrary(activity: Activity(pause: Self.never, patience: Self.never)) { library, _ in
             let (wanted, other) = (try library.upload("a.txt", "one"), try library.upload("b.txt", "two"))
             let isReady = DispatchSemaphore(value: 0)
@@ -65,7 +67,11 @@ import Testing
             requests.withLock { change(&$0) }
             return activity.isQuiet()
         }
-        #expect(isQuiet { $0.uses += 9; $0.looks += 49 })
+        #expect(
+            isQuiet {
+                $0.uses += 9; $0.looks += 49
+            }
+        )
         #expect(!isQuiet { $0.uses += 1000 })
         #expect(!isQuiet { $0.looks += 1000 })
         #expect(!isQuiet { _ in activity.noteUpload() })

@@ -58,17 +58,20 @@ struct JSONObjectTests {
 
 struct CapabilityTests {
     @Test func `a token is readable, and only one is a capability's`() throws {
-        let capability = Capability(.upload, 70, expires: 1_764_201_600)
+        let capability = Capability(.upload, 70, expires: 1_764_201_600, signer: 1000)
         let token = capability.token(signature: [0, 255])
-        #expect(token == "upload.70.1764201600.00ff")
+        #expect(token == "upload.70.1764201600.1000.00ff")
         let parsed = try #require(Capability.parse(token))
         #expect(parsed.capability == capability && parsed.signature == [0, 255])
         #expect(capability.end.description == "2025-11-27T00:00:00.000000000Z")
-        #expect(Capability.parse("read.8.9") != nil && Capability.parse("read.8.9")?.signature == nil)
+        #expect(Capability.parse("read.8.9.0") != nil && Capability.parse("read.8.9.0")?.signature == nil)
+        let former = "read.8.1764201600." + String(repeating: "0", count: 64)
+        #expect(Capability.parse(former) == nil && Capability.isFormer(former) && !Capability.isFormer(token))
     }
 
     @Test(arguments: [
-        "", "read", "read.8", "read.08.9.00", "read.+8.9.00", "write.8.9.00", "read.8.9.00.00", "read.8..00",
+        "", "read", "read.8", "read.8.9", "read.08.9.0.00", "read.+8.9.0.00", "write.8.9.0.00", "read.8.9.0.00.00",
+        "read.8..0.00", "read.8.9.00.00", "read.8.9.-1.00", "read.8.9.4294967296.00",
     ])
     func `what is no token`(text: String) { #expect(Capability.parse(text) == nil) }
 

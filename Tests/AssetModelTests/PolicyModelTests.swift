@@ -142,6 +142,14 @@ struct PolicyModelTests {
         for text in ["", "0", "4", "01", "+1", "private", "HIDDEN"] { #expect(Access(text) == nil) }
         #expect(Access.allCases.filter(\.isPrivate).map(\.rawValue) == [3, 6, 7, 8])
         #expect(Access.allCases.filter(\.isHidden).map(\.rawValue) == [4, 5, 6, 7])
+        for one in Access.allCases {
+            #expect(one.closed(with: nil) == one)
+            for other in Access.allCases {
+                let both = one.closed(with: other)
+                #expect(both == other.closed(with: one))
+                #expect(both.level == max(one.level, other.level) && both.isHidden == (one.isHidden || other.isHidden))
+            }
+        }
     }
 
     @Test(

@@ -240,7 +240,8 @@ def learning(tree):
     row("alternative", "by its own number", lambda: names("%s/%s" % (RESOURCES, ids["alternative"])) and None)
     row("alternative", "resources/ID/alternatives/NAME", lambda: text(resource("withalternative") + "/alternatives/other.txt"))
 
-    row("query that failed", "user.asset.error of search/", lambda: "zeta-nowhere" in field(MOUNT + "/search", "error"))
+    row("query that failed", "user.asset.error of the mount", lambda: "zeta-nowhere" in field(MOUNT, "error"))
+    row("queries of others", "list search/, as inotify(7) needs", lambda: " ".join(names(MOUNT + "/search")) or "none")
     # Searching.
     found = lambda query: " ".join(sorted(name.split("-", 1)[1] for name in names("%s/search/%s" % (MOUNT, query)))) or "none"
     mine = lambda name, query: any(entry.startswith(ids[name] + "-") for entry in names("%s/search/%s" % (MOUNT, query)))
@@ -283,10 +284,10 @@ def learning(tree):
     row("signed", "read by its path", lambda: text(files["signed"]) and None)
     row("signed", "read by the signed path", lambda: text(tree.signed) and None)
     row("signed", "list signed/", lambda: names(MOUNT + "/signed"))
-    row("signed", "a token without a signature", lambda: os.stat("%s/signed/read.%s.%d." % (MOUNT, ids["signed"], 4000000000)))
-    row("no such asset", "a token without a signature", lambda: os.stat("%s/signed/read.%s.%d." % (MOUNT, ids["never"], 4000000000)))
-    row("signed", "a token with a wrong signature", lambda: os.stat("%s/signed/read.%s.%d.%s" % (MOUNT, ids["signed"], 4000000000, "0" * 64)))
-    row("no such asset", "a token with a wrong signature", lambda: os.stat("%s/signed/read.%s.%d.%s" % (MOUNT, ids["never"], 4000000000, "0" * 64)))
+    row("signed", "a token without a signature", lambda: os.stat("%s/signed/read.%s.%d.%d." % (MOUNT, ids["signed"], 4000000000, os.getuid())))
+    row("no such asset", "a token without a signature", lambda: os.stat("%s/signed/read.%s.%d.%d." % (MOUNT, ids["never"], 4000000000, os.getuid())))
+    row("signed", "a token with a wrong signature", lambda: os.stat("%s/signed/read.%s.%d.%d.%s" % (MOUNT, ids["signed"], 4000000000, os.getuid(), "0" * 64)))
+    row("no such asset", "a token with a wrong signature", lambda: os.stat("%s/signed/read.%s.%d.%d.%s" % (MOUNT, ids["never"], 4000000000, os.getuid(), "0" * 64)))
     row("signed", "who signs it", lambda: field(files["signed"], "signed.1h") and None)
     row("drop box", "list", lambda: " ".join(names(tree.box)) or "none")
     row("drop box", "times of its folder", lambda: os.stat(tree.box).st_mtime_ns == tree.upload_time)
@@ -308,8 +309,8 @@ def learning(tree):
     def own_error():
         try: names("%s/search/in:nowhere%d" % (MOUNT, os.getuid()))
         except OSError: pass
-        return "nowhere%d" % os.getuid() in field(MOUNT + "/search", "error")
-    row("query of one's own that failed", "user.asset.error of search/", own_error)
+        return "nowhere%d" % os.getuid() in field(MOUNT, "error")
+    row("query of one's own that failed", "user.asset.error of the mount", own_error)
     def own_refusal():
         path = "%s/of%d.txt" % (tree.shared, os.getuid()); store(path, "x")
         try: put(path, "rank", "typed%d" % os.getuid())

@@ -24,7 +24,7 @@ struct QuotaTests {
                 id=$(value id $Q/a); is "$(ls resources/$id/versions | wc -l)" 2
                 # A file that only fits when all of them are gone.
                 alice sh -c "head -c 700000 /dev/urandom > $Q/b"; within; is "$(held former_contents)" 0
-                bytes 100000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/c
+                bytes 100000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/c; edquot cp $SCRATCH/x $Q/c
                 getfattr --only-values -n user.asset.error $Q | grep -q 'holds in bytes: files 1000000'
                 """
         )
@@ -35,7 +35,7 @@ struct QuotaTests {
             Self.prelude + """
                 alice setfattr -n user.policy.versions -v all $Q
                 for i in 1 2 3; do alice sh -c "head -c 300000 /dev/urandom > $Q/a"; done
-                bytes 300000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/a; edquot alice cp $SCRATCH/x $Q/b
+                bytes 300000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/a; edquot alice cp $SCRATCH/x $Q/b; edquot cp $SCRATCH/x $Q/b
                 getfattr --only-values -n user.asset.error $Q | grep -q 'user.policy.versions keeps 600000'
                 is "$(held former_contents)" 600000
                 alice setfattr -n user.policy.versions -v 5 $Q; alice cp $SCRATCH/x $Q/b; within
@@ -82,7 +82,7 @@ struct QuotaTests {
                 alice sh -c "echo a > $Q/a"; V=0x$(printf '%0120000d' 0)
                 n=0; while alice setfattr -n user.n$n -v $V $Q/a 2> $SCRATCH/said; do n=$((n+1)); [ $n -lt 40 ]; done
                 grep -q -i quota $SCRATCH/said; is $n 17; within
-                getfattr --only-values -n user.asset.error $Q/a | grep -q 'attributes'
+                edquot setfattr -n user.big -v $V $Q/a; getfattr --only-values -n user.asset.error $Q/a | grep -q 'attributes'
                 edquot alice setfattr -n user.big -v $V $Q; edquot alice setfattr -n user.asset.caption -v "$(printf '%060000d' 0)" $Q/a
                 alice setfattr -x user.n0 $Q/a; alice setfattr -n user.big -v $V $Q; within
                 is "$(held attributes)" $((17 * 60000 + 9 * 7 + 7 * 8 + 8))

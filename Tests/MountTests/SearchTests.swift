@@ -62,7 +62,7 @@ struct SearchTests {
                 setfattr -n user.asset.access -v PRIVATE folders/private.txt
                 is "$(found 'ext:txt')" "open.txt own.txt private.txt secret.txt "; is "$(as8 ext:txt)" "open.txt own.txt "; is "$(as8 duplicate:yes)" "open.txt "; is "$(found access:private)" "private.txt "
                 id=$(value id folders/d/secret.txt); fails as 8 readlink search/ext:txt/$id-secret.txt; readlink search/ext:txt/$id-secret.txt > /dev/null; fails readlink search/nothing/$id-secret.txt
-                fails as 8 ls search/in:d%2Fsub; is "$(as 8 getfattr --only-values -n user.asset.error search)" "in: there is no folder “d/sub”."
+                fails as 8 ls search/in:d%2Fsub; is "$(as 8 getfattr --only-values -n user.asset.error .)" "in: there is no folder “d/sub”."
                 setfattr -n user.asset.access -v HIDDEN_INDEXABLE folders/open.txt; is "$(found ext:txt)" "own.txt private.txt secret.txt "; is "$(found access:hidden)" "open.txt "; is "$(as8 access:hidden)" ""
                 as 8 setfattr -n user.asset.access -v HIDDEN_PRIVATE folders/mine/own.txt; is "$(as8 access:hidden)" "own.txt "
                 """

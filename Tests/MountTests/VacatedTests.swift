@@ -67,7 +67,9 @@ struct VacatedTests {
                 is "$(ls folders/d)" ""; is "$(ls resources)" ""
                 as 7 bash -c "printf mine > $r/a.txt"; now mine
                 # Who may write to it may replace it: a member of the group.
-                chmod 660 folders/d/a.txt; chown 7:9 folders/d/a.txt; rm $r/a.txt; setpriv --reuid 8 --regid 9 --clear-groups bash -c "printf ours > $r/a.txt"; now ours
+                chmod 660 folders/d/a.txt; chown 7:9 folders/d/a.txt; rm $r/a.txt; setpriv --reuid 8 --regid 9 --clear-groups bash -c "printf ours > $r/a.txt"
+                is "$(cat $r/a.txt) $(value id folders/d/a.txt) $(value caption folders/d/a.txt)" "ours $id kept"
+                fails value ttl folders/d/a.txt; is "$(cat trash/*-a.txt)" mine; rm trash/*
                 # The folder's rights hold, and those of the folders above it.
                 chmod 755 folders/d; chown 7:7 folders/d/a.txt; rm $r/a.txt; fails as 7 bash -c "echo no > $r/a.txt"
                 mkdir folders/p; chmod 700 folders/p; chmod 777 folders/d; mv folders/d folders/p/; fails as 7 ls $r

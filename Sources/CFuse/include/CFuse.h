@@ -27,8 +27,9 @@ int cfuse_install_wire(struct fuse_session *session, int device, int want_passth
                        int file_threads, int name_threads, int look_threads, int end_threads, int readers);
 const struct cfuse_wire *cfuse_wire(void);
 
-/* How many requests the kernel has sent that change or read files, and how many that look at names and attributes. What programs ask for
- * again and again while they wait, GETXATTR and STATFS, counts as neither. */
+/* How many requests the kernel has sent, on nodes with numbers from `first` to `last`, that change or read files, and how many that look at
+ * names and attributes. What programs ask for again and again while they wait, GETXATTR and STATFS, counts as neither. */
+void cfuse_count_requests(uint64_t first, uint64_t last);
 struct cfuse_requests { unsigned long uses, looks; };
 struct cfuse_requests cfuse_requests(void);
 

@@ -1,0 +1,6 @@
+public import SystemPackage
+
+extension AssetLibrary {
+    /// The library's folder, open as long as the library is.
+    public var folder: FileDescriptor { FileDescriptor(rawValue: layout.folder) }
+}

@@ -1,0 +1,72 @@
+internal import AssetModel
+internal import Catalog
+internal import Synchronization
+
+// Who could read a content that stops standing: recorded at its first change and at the verdict, so that a mode, an owner, a list
+// or a folder that changes between the two shows it to nobody who could not read it before.
+
+extension AssetLibrary {
+    /// Remembers, before a file's content is first changed, who can read it.
+    ///
+    /// This costs an upload to a file with an asset one look at the file and one at the folders above, and a new file nothing.
+    func noteStanding(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
+        guard upload.standing == nil, !upload.isNew, upload.aim == nil else { return }
+        upload.standing = try read { records in
+            guard let record = try records.node(node.id), let asset = record.asset else { return nil }
+            if let trashed = try record.links == 0 ? records.trashed(asset) : nil {
+                return try records.standing(ofTrashed: trashed)
+            }
+            return try rulebook.standing(of: record, records)
+        }
+    }
+}
+
+extension Rulebook {
+    /// Returns who can read a file's content now; `place` is its name, where that is known.
+    func standing(of node: NodeRecord, at place: Place? = nil, _ records: Records) throws -> Standing {
+        var parents = [place?.parent].compactMap { $0 }
+        if node.links != 1 || parents.isEmpty {
+            parents += try records.entriesNaming(node.id).map(\.parent).filter { $0 != place?.parent }
+        }
+        let ways = try parents.flatMap { try self.ways(to: $0, records) }
+        return Standing(file: try rights(of: node, records), ways: ways)
+    }
+
+    /// Returns the conditions of the ways to what is in a folder: one way, or several to alternative files of an asset that has several
+    /// names.
+    func ways(to folder: NodeID, _ records: Records) throws -> [[Standing.Condition]] {
+        let rules = try of(folder, records)
+        let folders = rules.ancestors
+        let listed = folders.filter { kernelAttributes.mayHave(KernelAttributes.accessList, $0) }
+        let own = try records.closedFolders(of: folders, listed: listed).map {
+            Standing.Condition(right: 1, of: try rights(of: $0, records))
+        }
+        guard rules.root == .alternatives, folder != .alternatives else { return [own] }
+        // Who may not read an asset may not read its alternative files.
+        guard let asset = try records.assetOfAlternatives(folder), let file = try records.nodes(showing: asset).first,
+            let node = try records.node(file)
+        else { return [own + [.nobody]] }
+        let reading = Standing.Condition(right: 4, of: try rights(of: node, records))
+        return try records.entriesNaming(file).flatMap { try ways(to: $0.parent, records) }.map { [reading] + own + $0 }
+    }
+}
+
+extension Records {
+    /// Returns the asset whose alternative files a folder has.
+    func assetOfAlternatives(_ folder: NodeID) throws -> AssetID? {
+        try anyEntry(of: folder).flatMap { Int64($0.name.description) }.map { AssetID(rawValue: $0) }
+    }
+
+    /// Returns who could read what is in the trash when it had a name: its owner, and nobody by a way.
+    func standing(ofTrashed record: TrashRecord) throws -> Standing? {
+        guard let file = try record.node.flatMap({ try node($0) }) else { return nil }
+        let rights = FileRights(uid: file.uid, gid: file.gid, mode: file.effectiveMode, list: nil)
+        return Standing(file: rights, ways: [[.nobody]])
+    }
+
+    /// Records who could read the content of an asset in the trash that comes to be another file's.
+    func keepStanding(ofTrashed asset: AssetID) throws {
+        guard let standing = try trashed(asset).flatMap({ try standing(ofTrashed: $0) }) else { return }
+        try keepStanding(standing, ofNewestVersionOf: asset)
+    }
+}

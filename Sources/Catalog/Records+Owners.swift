@@ -1,0 +1,50 @@
+public import AssetModel
+
+// An asset that goes on with another owner's file, and what of it stays with the former owner.
+extension Records {
+    /// Records an asset that is equal to another, with another number: what is said of it, its place in the trash, its fields, and the
+    /// contents that it has had since it became an owner's: the owner is first in what is recorded of who could read each.
+    public func insertCopy(of asset: AssetID, since owner: UInt32) throws -> AssetID {
+        let columns = """
+            created, uid, original_name, trashed, trashed_parent, trashed_name, trashed_node, trashed_path, trashed_until, trashed_home,
+            deadline, unstored_until, expires, ttl, no_exif, infection, reverts, store, access, first_md5
+            """
+        try run(
+            "INSERT INTO asset (uuid, \(columns)) SELECT randomblob(16), \(columns) FROM asset WHERE id = ?",
+            [asset.value]
+        )
+        let copy = AssetID(rawValue: lastRow)
+        try copyFields(of: asset, to: copy)
+        try run(
+            """
+            INSERT INTO version (asset, number, blob, size, created, uid, name, rotation, superseded, rights, standings)
+            SELECT ?1, number, blob, size, created, uid, name, rotation, superseded, iif(superseded IS NULL, NULL, rights),
+                iif(superseded IS NULL, NULL, standings) FROM version
+            WHERE asset = ?2 AND number > coalesce((
+                SELECT max(number) FROM version WHERE asset = ?2 AND superseded IS NOT NULL
+                AND coalesce(substr(standings, 9, 4), substr(rights, 1, 4)) <> ?3), 0)
+            """,
+            [copy.value, asset.value, .blob(Array(FileRights(uid: owner, gid: 0, mode: 0, list: nil).bytes.prefix(4)))]
+        )
+        return copy
+    }
+
+    /// Records who could read those contents of an asset of which nobody has recorded it.
+    public func setMissingRights(_ rights: FileRights, ofVersionsOf asset: AssetID) throws {
+        try run(
+            "UPDATE version SET rights = ? WHERE asset = ? AND coalesce(standings, rights) IS NULL",
+            [.blob(rights.bytes), asset.value]
+        )
+    }
+
+    /// Who may see an asset; nil where nobody has said it.
+    public func access(of asset: AssetID) throws -> Access? {
+        try first("SELECT access & 15 FROM asset WHERE id = ?", [asset.value]) { Access(rawValue: $0.integer(0)) }
+            ?? nil
+    }
+
+    /// Records that those may see an asset who may see a file.
+    public func setAccess(of asset: AssetID, like node: NodeRecord) throws {
+        try run("UPDATE asset SET access = ? WHERE id = ?", [node.accessValue, asset.value])
+    }
+}
