@@ -41,9 +41,8 @@ extension AssetFilesystem {
         // The agent's truncate(2) says that the file was written to already.
         if isAgent(caller) { return try getattr(inode, for: caller) }
         try refuseFixed(id, changes)
-        // First of all, because the request is tried again when it had to wait for that.
         if let size = changes.size, library.mayLoseBytes(of: id), try self.record(id).size > size {
-            try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) }
+            try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id, refusing: caller.uid) }
         }
         // To its own size a file need not be copied to be cut.
         let resizes =
@@ -120,7 +119,7 @@ extension AssetFilesystem {
                 open.noteClosed(share)
             }
             try library.truncate(open, to: size)
-            try library.flush(open)
+            try library.endCut(of: open)
         }
     }
 

@@ -12,18 +12,6 @@ extension AssetFilesystem {
         return scan(for: caller)
     }
 
-    /// Has a move or link into a folder where uploads are scanned answered on another thread.
-    public func waitBeforeNaming(in parent: InodeNumber, for caller: Caller) -> RequestWait? {
-        let folder = node(parent)
-        return View(folder) == nil && library.scans(folder) ? scan(for: caller) : nil
-    }
-
-    /// Has truncate(2), which is an upload, of a file in such a folder answered on another thread.
-    public func waitBeforeCutting(_ inode: InodeNumber, for caller: Caller) -> RequestWait? {
-        let id = node(inode)
-        return View(id) == nil && library.isScanned(id) ? scan(for: caller) : nil
-    }
-
     private func scan(for caller: Caller) -> RequestWait {
         { [library] in library.runScan(for: caller.uid, $0) }
     }

@@ -30,6 +30,9 @@ extension OperationFailure {
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
+        // Without a line in the log for each: who tries again does so often.
+        case .occupied: self.init(.resourceBusy)
+        case .pathTooLong: self.init(.fileNameTooLong)
         case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone(for: $0, $1) })
         // With its type: without it LibraryError's own case is meant, and this calls itself.
         case .interrupted: self.init(Errno.interrupted)

@@ -91,6 +91,11 @@ extension AssetLibrary {
             }
             guard let node, node.asset == nil, place.isFinal else { return nil }
             let content = Content(digest: digest, size: node.size)
+            if let refusal = nameRefusal(at: place) {
+                try write { try note(refusal, at: place, by: uid, content, $0) }
+                throw LibraryError.refused(refusal)
+            }
+            try refuseUnscreened(content, of: id, at: place, by: uid)
             let file = try digest.map { digest throws(BlobStoreError) in try blobs.open(digest, size: node.size) }
             do throws(Refusal) {
                 return try screen(content, of: file, at: place)

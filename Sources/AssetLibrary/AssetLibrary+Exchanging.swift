@@ -25,10 +25,11 @@ extension AssetLibrary {
             lower: lowerEnters ? try mayRefuse(in: upper.parent) : false,
             upper: upperEnters ? try mayRefuse(in: lower.parent) : false
         )
-        let refusal = try holding(lower.node.id, isComplete: lowerEnters, mayBeRefused: mayBeRefused.lower) {
+        let refusal = try holding(lower.node.id, isComplete: lowerEnters, mayBeRefused: mayBeRefused.lower, by: uid) {
             (isLowerUnderWay) throws(LibraryError) in
             var refusal: Refusal?
-            let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper) {
+            let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper, by: uid)
+            {
                 (isUpperUnderWay) throws(LibraryError) in
                 try write { records in
                     for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters
@@ -128,6 +129,9 @@ extension AssetLibrary {
         if first.parent != second.parent {
             if one.isFolder { try records.refuse(second.parent, within: one.id) }
             if two.isFolder { try records.refuse(first.parent, within: two.id) }
+        }
+        for (node, here, there) in [(one, first, second), (two, second, first)] where node.isFolder {
+            try refuseTooDeep(node, from: (here.name, here.parent), to: there.name, in: there.parent, records)
         }
         let now = Timestamp.now
         try records.updateEntry(first.name, in: first.parent, node: two.id)

@@ -83,7 +83,7 @@ extension AssetLibrary {
             noteRemoval(node)
             tell(.vanished(place.name, in: place.parent, node: node))
             if node.links == 0 { herald.tell(.lost(node.id)) }
-            log.notice("Removed \(place.path): its time had come.")
+            log.notice("Removed \(place.journalPath): its time had come.")
         }
     }
 }

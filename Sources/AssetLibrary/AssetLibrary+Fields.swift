@@ -238,7 +238,7 @@ final class RefusedAttributes: Sendable {
 
     func note(_ error: LibraryError, of id: NodeID, for uid: UInt32) {
         switch error {
-        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .fetch, .refused:
+        case .invalid, .tooLong, .outOfRange, .notPermitted, .unsupported, .busy, .occupied, .fetch, .refused:
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
                 let others = ($0[id] ?? []).filter { $0.uid != uid }.suffix(Self.userLimit - 1)

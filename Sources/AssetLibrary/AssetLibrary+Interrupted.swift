@@ -14,7 +14,7 @@ extension AssetLibrary {
         of node: OpenNode,
         isLeft: Bool = false
     ) throws(LibraryError) {
-        guard upload.aim == nil || isLeft, !node.isUnlinked.load(ordering: .relaxed), let staged = upload.staged,
+        guard upload.aim == nil || isLeft, !isLost(node), let staged = upload.staged,
             !isRecorded(upload, of: node)
         else { return }
         let interrupted = interrupted(upload, of: node)

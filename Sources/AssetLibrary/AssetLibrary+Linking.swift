@@ -30,7 +30,7 @@ extension AssetLibrary {
                 "A collection holds links to files that are in folders/; give the file a name there first."
             )
         }
-        let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused, isLinking: isFirst) {
+        let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused, isLinking: isFirst, by: uid) {
             (isUnderWay) throws(LibraryError) in
             let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
             let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in

@@ -69,7 +69,7 @@ extension AssetLibrary {
             try exchange((parent, name, source, classes.0), (newParent, newName, target, classes.1), by: uploader)
             return nil
         }
-        if let target { try settleBeforeLoss(of: target.id) }
+        if let target { try settleBeforeLoss(of: target.id, refusing: uid) }
         let isAside = classes.1 != .final || newName.isBackup(of: name)
         let entersPipeline = classes.0 != .final && classes.1 == .final
         var isIntoBackups = false
@@ -78,7 +78,7 @@ extension AssetLibrary {
         let isBusy = target.map { isBeingWritten($0.id) } ?? false
         let isUpload = entersPipeline && source.isFile && source.asset == nil
         let mayBeRefused = entersPipeline ? try mayRefuse(in: newParent) : false
-        let moved = try holding(source.id, isComplete: entersPipeline, mayBeRefused: mayBeRefused) {
+        let moved = try holding(source.id, isComplete: entersPipeline, mayBeRefused: mayBeRefused, by: uid) {
             (isUnderWay) throws(LibraryError) in
             let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
             let moved = try write { records in
@@ -169,6 +169,9 @@ extension AssetLibrary {
         // > If oldpath and newpath are existing hard links referring to the same file, then rename() does nothing — rename(2)
         if target?.id == source.id { return Moved() }
         if parent != newParent, source.isFolder { try records.refuse(newParent, within: source.id) }
+        if source.isFolder {
+            try refuseTooDeep(source, from: (name, parent), to: newName, in: newParent, records)
+        }
         if let target { try records.refuseReplacing(target, as: newName, with: source) }
         var result = Moved()
         var found =
@@ -273,7 +276,7 @@ extension AssetLibrary {
         }
         let arrived = try records.node(source.id)
         if source.isFolder || arrival.nameClass == .final && source.asset != nil && arrived?.asset == source.asset {
-            let from = try rulebook.place(name, in: parent, records).path
+            let from = try rulebook.place(name, in: parent, records).journalPath
             // Read by its place, and not from what was known of a folder that has moved.
             try records.append(
                 source.isFolder ? .folderMoved : .moved,
@@ -297,40 +300,6 @@ extension AssetLibrary {
     func mayRefuse(in folder: NodeID) throws(LibraryError) -> Bool {
         if rulebook.isPlain { return false }
         return try read { try rulebook.of(folder, $0).policy.mayRefuseOrRename }
-    }
-
-    /// Runs `body`, which gives a file a name, while nobody can write to the file or close it.
-    ///
-    /// An upload that `isComplete` with the name, or whose verdict waits, has its verdict first; `body` is told whether it goes on
-    /// and has it later, and answers the version that it goes on with. A verdict that reads for long comes later, unless the upload
-    /// `mayBeRefused` under the name.
-    /// - Throws: `.pending` where it may, besides what `body` throws.
-    func holding<Value>(
-        _ id: NodeID,
-        isComplete: Bool,
-        mayBeRefused: Bool,
-        isLinking: Bool = false,
-        _ body: (_ isUnderWay: Bool) throws(LibraryError) -> (Value, VersionID?)
-    ) throws(LibraryError) -> Value {
-        guard let node = openNode(id) else { return try body(false).0 }
-        return try node.upload.withLock { upload throws(LibraryError) in
-            upload.isLinking = isLinking
-            defer { upload.isLinking = false }
-            let isLong = upload.isDirty && upload.bytesToRead(node.content.size) > Self.quickBytes
-            if isLong, isComplete, mayBeRefused {
-                postpone(node, isAnswered: false)
-                throw pending(id)
-            }
-            do throws(LibraryError) {
-                if !isLong, isComplete || isWaiting(id) { try finish(&upload, of: node) }
-            } catch {
-                if isComplete { throw error }
-                log.error("The upload to node \(id) could not be ended: \(error)")
-            }
-            let (value, version) = try body(upload.isDirty || upload.isNew && upload.writers > 0)
-            if let version, upload.writers > 0 { upload.version = version }
-            return value
-        }
     }
 }
 

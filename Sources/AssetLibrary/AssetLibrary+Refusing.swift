@@ -154,11 +154,15 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether a verdict may come after the close: not where a policy may refuse it.
+    /// Whether a verdict may come after the close: not where a policy may refuse it, or the rename that ends an upload under a temporary
+    /// name, which may not wait.
     func mayAnswerFirst(_ id: NodeID, _ upload: borrowing OpenNode.Upload) throws(LibraryError) -> Bool {
         // What has no name yet would be lost with its last descriptor.
         if upload.aim != nil { return false }
         if rulebook.isPlain { return true }
-        return try read { try destination(of: id, nil, $0)?.rules.policy.mayRefuseOrRename != true }
+        return try read {
+            let place = try destination(of: id, nil, $0) ?? temporaryPlace(of: id, $0)
+            return place?.rules.policy.mayRefuseOrRename != true
+        }
     }
 }

@@ -1,4 +1,4 @@
-public import AssetModel
+internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
@@ -18,18 +18,9 @@ extension AssetLibrary {
         return isScanned(node.id, aim)
     }
 
-    /// Whether the verdict on a file may ask the scanner.
-    public func isScanned(_ id: NodeID) -> Bool { isScanned(id, nil) }
-
     func isScanned(_ id: NodeID, _ aim: OpenNode.Aim?) -> Bool {
-        guard rulebook.mayScan, let place = try? read({ try destination(of: id, aim, $0) }) else { return false }
-        return place.isFinal && place.rules.policy.scan != .off
-    }
-
-    /// Whether uploads are scanned in a folder.
-    public func scans(_ folder: NodeID) -> Bool {
-        guard rulebook.mayScan else { return false }
-        return (try? read { try rulebook.of(folder, $0).policy.scan != .off }) ?? false
+        guard rulebook.mayScan, let place = try? read({ try placeToScreen(id, aim, $0) }) else { return false }
+        return place.rules.policy.scan != .off
     }
 
     /// Refuses to ask a scanner that may hang when the library is being closed: what is left has its verdict there, or at the next mount.

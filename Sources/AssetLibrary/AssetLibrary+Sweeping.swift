@@ -62,7 +62,7 @@ extension AssetLibrary {
             }
             return due
         }
-        for record in purged { log.notice("Removed \(record.path) from the trash for good.") }
+        for record in purged { log.notice("Removed \(Place.journalPath(record.path)) from the trash for good.") }
         return purged.count
     }
 

@@ -40,6 +40,7 @@ extension AssetLibrary {
         try write { records in
             let folder = try records.folder(parent)
             guard try records.node(named: name, in: parent) == nil else { throw LibraryError.nameTaken(name) }
+            if node.isFolder { try refuseTooDeep(name, in: parent, records) }
             var node = node
             if node.isFile { try inheritAccess(from: parent, for: &node, records) }
             let lists = try inheritedLists(from: parent, for: &node, umask: umask, records)
@@ -84,14 +85,13 @@ extension AssetLibrary {
         try refuseSealed(parent)
         try refuseVacating(name, in: parent)
         // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
-        if hasWaiting, let node = try read({ try $0.node(named: name, in: parent) }), node.links == 1 {
-            try settleBeforeLoss(of: node.id)
-        }
+        let isKept = hasWaiting ? try keepThroughLoss(of: name, in: parent) : false
         let (node, standing) = try write { records in
-            guard let node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
+            guard var node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
                 throw LibraryError.notFound
             }
             guard !node.isFolder else { throw LibraryError.isAFolder }
+            if isKept, node.asset == nil { try makeAsset(of: &node, named: name, in: parent, records) }
             let standing = try node.asset.map { _ in
                 Standing(file: try rulebook.rights(of: node, records), ways: try rulebook.ways(to: parent, records))
             }
@@ -101,7 +101,8 @@ extension AssetLibrary {
         }
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
-        if let asset = node.asset, let standing {
+        // What takes the name is no successor of what still is to get its last version.
+        if !isKept, let asset = node.asset, let standing {
             vacancies.add(name, in: parent, asset: asset, node: node.id, rights: standing.file, standing: standing)
         }
         return node
@@ -135,7 +136,10 @@ extension AssetLibrary {
     /// Removes nodes that have no name, are not open, and that nobody refers to.
     public func forget(_ nodes: [NodeID]) throws(LibraryError) {
         let gone = try write { records in
-            for node in nodes { try records.deleteUnlinkedNode(node) }
+            for node in nodes {
+                let isKept = isWaiting(node) && openNode(node)?.isKept.load(ordering: .relaxed) == true
+                try records.deleteUnlinkedNode(node, keepsUpload: isKept)
+            }
             // What has come by a name meanwhile stays.
             return try nodes.filter { try records.node($0) == nil }
         }

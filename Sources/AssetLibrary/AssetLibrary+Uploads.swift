@@ -216,6 +216,7 @@ extension AssetLibrary {
     /// A descriptor was closed: the verdict on what was written, if anything was.
     public func flush(_ node: OpenNode) throws(LibraryError) {
         try refuseScanAtEnd(of: node)
+        try screenAhead(node)
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
             try refuseExceeding(&upload, of: node)
@@ -235,23 +236,21 @@ extension AssetLibrary {
 
     /// Puts what was written to a file, and all that happened before, on stable storage.
     ///
-    /// Not a verdict.
+    /// Not a verdict, but of a small file that has no name yet, which gets it. The kernel holds the file's lock meanwhile.
     public func synchronize(_ node: OpenNode) throws(LibraryError) {
-        try refuseScanAtEnd(of: node)
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
-            // What has no name yet gets it, and with it a place where it is found after a crash.
-            if upload.aim != nil, upload.isDirty {
-                guard upload.bytesToRead(node.content.size) > Self.quickBytes else {
-                    return try commit(&upload, of: node)
-                }
-                postpone(node, isAnswered: false)
-                throw pending(node.id)
+            // With its name it has a place where it is found after a crash.
+            if upload.aim != nil, upload.isDirty, upload.bytesToRead(node.content.size) <= Self.quickBytes,
+                !isScreened(node.id, upload.aim)
+            {
+                return try commit(&upload, of: node)
             }
             guard upload.isDirty, let staged = upload.staged else { return }
             staged.keepName()
             do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
-            try record(&upload, of: node)
+            // Without a name the next mount gives it that.
+            try record(&upload, of: node, isLeft: true)
         }
         try commit()
     }
@@ -323,7 +322,7 @@ extension AssetLibrary {
         for entry in openNodes.withLock({ Array($0.values) }) {
             let node = entry.node
             // What has lost its name survives no crash, and need not be synced for one.
-            guard !node.isUnlinked.load(ordering: .relaxed) else { continue }
+            guard !isLost(node) else { continue }
             let unrecorded = node.upload.withLockIfAvailable { upload in
                 upload.isDirty && upload.aim == nil && !isRecorded(upload, of: node) ? upload.staged : nil
             }
@@ -357,7 +356,7 @@ extension AssetLibrary {
         // One that is mapped still may be written to, and is read again by the next mount.
         let isMapped = unbind(node, besides: .max, isClosing: true) == .isReferenced
         let isLeft = node.upload.withLock { upload in
-            guard upload.staged != nil, !node.isUnlinked.load(ordering: .relaxed) else { return false }
+            guard upload.staged != nil, !isLost(node) else { return false }
             let bytes = upload.isDirty ? upload.bytesToRead(node.content.size) : 0
             return isMapped || bytes > closingBudget.subtract(bytes, ordering: .relaxed).oldValue
         }

@@ -217,7 +217,10 @@ extension AssetLibrary {
 
     /// Publishes the bytes of a file that is in the trash: its asset gets them as a version, and stays there.
     private func commitTrashed(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        guard upload.isDirty, upload.aim == nil, !upload.isBound, isWaiting(node.id) else { return }
+        let isKept = node.isKept.load(ordering: .relaxed)
+        guard upload.isDirty, upload.aim == nil, !upload.isBound || isKept, isWaiting(node.id),
+            isKept || upload.bytesToRead(node.content.size) <= Self.quickBytes
+        else { return }
         do {
             let asset = try read { records in
                 try records.node(node.id)?.asset.flatMap { try records.trashed($0) }.flatMap {
@@ -246,7 +249,8 @@ extension AssetLibrary {
             }
             noteVerdict()
             (upload.isDirty, upload.isRecorded, upload.standing) = (false, false, nil)
-            if adopted.wasNew || sealed.digest == nil { upload.staged = nil }
+            (upload.mappedAt, upload.candidate) = (nil, nil)
+            if !upload.isBound, adopted.wasNew || sealed.digest == nil { upload.staged = nil }
             node.shown.withLock { $0.digest = sealed.digest }
         } catch {
             throw LibraryError(error)

@@ -120,6 +120,11 @@ extension AssetLibrary {
         }
     }
 
+    /// Whether nobody has any use for what was written to a file, because it has lost its name.
+    func isLost(_ node: OpenNode) -> Bool {
+        node.isUnlinked.load(ordering: .relaxed) && !node.isKept.load(ordering: .relaxed)
+    }
+
     private func claim(_ id: NodeID) -> Bool {
         waiting.withLock { waiting in
             guard waiting[id]?.isRunning == false else { return false }
@@ -129,11 +134,11 @@ extension AssetLibrary {
     }
 
     /// Whether a verdict has more to read than a request may wait for on its thread.
-    private func isLong(_ node: OpenNode) -> Bool {
+    func isLong(_ node: OpenNode) -> Bool {
         if waiting.withLock({ $0[node.id]?.isScanned ?? false }) { return true }
         // A held lock is a writer's, or a verdict's that is under way: it is asked again.
         return node.upload.withLockIfAvailable { upload in
-            !node.isUnlinked.load(ordering: .relaxed) && upload.bytesToRead(node.content.size) > Self.quickBytes
+            !isLost(node) && upload.bytesToRead(node.content.size) > Self.quickBytes
         } ?? true
     }
 
@@ -141,14 +146,17 @@ extension AssetLibrary {
     /// - Returns: false where the file has changed meanwhile, so that nothing is known of it.
     private func prepareVerdict(on node: OpenNode, isWanted: Bool) throws(LibraryError) -> Bool {
         let size = node.content.size
-        let job = try node.upload.withLock { upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool)? in
+        let job = try node.upload.withLock { upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool, OpenNode.Aim?)? in
             try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, let staged = upload.staged, size > 0 else { return nil }
-            return (staged, upload.digest.changes, upload.digest.changes.value, upload.isBound)
+            return (staged, upload.digest.changes, upload.digest.changes.value, upload.isBound, upload.aim)
         }
-        guard let (staged, changes, count, isBound) = job else { return true }
+        guard let (staged, changes, count, isBound, aim) = job else { return true }
+        let place =
+            rulebook.mayScreen
+            ? try read { try placeToScreen(node.id, aim, $0) }.flatMap { looksInto($0) ? $0 : nil } : nil
         let isCancelled = {
-            self.isClosing.isSet || changes.value != count || node.isUnlinked.load(ordering: .relaxed)
+            self.isClosing.isSet || changes.value != count || self.isLost(node)
                 || !isWanted && self.isOtherWanted(than: node.id)
         }
         do throws(BlobStoreError) {
@@ -158,18 +166,20 @@ extension AssetLibrary {
                 (source, since) = try copyBoundFile(staged, size: size, isCancelled: isCancelled)
             }
             let digest = try Digest(reading: source.file, size: size, isCancelled: isCancelled)
+            let findings = place.map { look(into: source.file, digest, at: $0) }
             return node.upload.withLock { upload in
                 guard upload.digest.changes === changes, changes.value == count, upload.isBound == isBound else {
                     return false
                 }
                 if isBound { (upload.candidate, upload.unmappedSince) = ((source, count), since) }
                 upload.digest.take(digest, size: size)
+                if let findings { screenings.note(findings, of: digest) }
                 return true
             }
         } catch {
             if case .io(.interrupted, _) = error {
                 // A file that has lost its name needs none.
-                return node.isUnlinked.load(ordering: .relaxed)
+                return isLost(node)
             }
             throw LibraryError(error)
         }
@@ -230,28 +240,8 @@ extension AssetLibrary {
         try finish(node)
     }
 
-    /// Has a verdict that waits before a file loses its name or asset, or is cut, so that its bytes are kept.
-    ///
-    /// A failed verdict, which the log has, holds nothing up: a file that cannot be read can be removed. Nor do the holes of a sparse
-    /// file, of which reading takes longer than of its data.
-    /// - Throws: `.pending` where it takes long.
-    public func settleBeforeLoss(of id: NodeID) throws(LibraryError) {
-        guard hasWaiting, let entry = waiting.withLock({ $0[id] }), let node = openNode(id),
-            !node.isUnlinked.load(ordering: .relaxed)
-        else { return }
-        if isLong(node) {
-            if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node, besides: Self.quickBytes) { return }
-            throw pending(id)
-        }
-        do throws(LibraryError) {
-            try finish(node)
-        } catch {
-            log.error("The upload to node \(id) could not be ended: \(error)")
-        }
-    }
-
     /// Whether reading the holes of a file takes longer than reading its data and so many bytes.
-    private func isMostlyHoles(_ node: OpenNode, besides bytes: Int64) -> Bool {
+    func isMostlyHoles(_ node: OpenNode, besides bytes: Int64) -> Bool {
         let (file, size) = node.content
         let data = (try? file?.measure().blocks).map { $0 * 512 } ?? size
         return size - min(data, size) > data + bytes

@@ -42,6 +42,7 @@ public final class AssetLibrary: Sendable {
     let errands = Errands()
     let extraction: ExtractionQueue
     let refusedAttributes = RefusedAttributes()
+    let screenings = Screenings()
     let scanner: MalwareScanner
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes

@@ -49,7 +49,7 @@ extension Records {
         line.add("at", Timestamp.now.description)
         line.add("event", event.rawValue)
         line.add("asset", asset?.rawValue)
-        line.add("path", path)
+        line.add("path", path.map(Place.journalPath))
         line.add("uid", uid.map(Int64.init))
         details(&line)
         try append(line.bytes + [0x0A], to: .events)

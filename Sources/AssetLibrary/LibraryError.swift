@@ -39,6 +39,10 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
     case unsupported(String)
     /// Something else is being done to the file.
     case busy(String)
+    /// A verdict that is needed takes long, and the request may not wait for it: it can be made again later. Nothing has changed.
+    case occupied(String)
+    /// The path of a folder would be too long, or go through too many folders.
+    case pathTooLong(String)
     /// A verdict that is needed reads for long: the operation is to be tried again when that is done. Nothing has changed.
     case pending(PendingVerdict)
     /// The mount ends, or the caller was interrupted, before a verdict that is needed.
@@ -92,7 +96,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .intoItself: "A folder cannot be moved into itself."
         case .nameTooLong(let count): "The name has \(count) bytes; 255 are allowed."
         case .invalid(let reason), .notPermitted(let reason), .noSpace(let reason), .tooLong(let reason),
-            .outOfRange(let reason), .unsupported(let reason), .busy(let reason), .unreadable(let reason):
+            .outOfRange(let reason), .unsupported(let reason), .busy(let reason), .occupied(let reason),
+            .pathTooLong(let reason), .unreadable(let reason):
             reason
         case .pending: "The file is being read for its verdict."
         case .interrupted:

@@ -14,6 +14,8 @@ public final class OpenNode: Sendable {
     let shown: Mutex<Shown>
     let upload: Mutex<Upload>
     let isUnlinked = Atomic(false)
+    /// Whether what was written to the file is for its asset in the trash, where it has lost its last name.
+    let isKept = Atomic(false)
     /// The time of the last access, and that of the last change before the file was opened; nil of a file that this open has made.
     let access = Mutex<(last: Timestamp, changed: Timestamp)?>(nil)
     /// Whether one handle is that of the watch over mappings; changed and read under `AssetLibrary.openNodes`.

@@ -29,7 +29,7 @@ struct Receipt {
         line.add("node", node?.rawValue)
         line.add("folder", place.parent.rawValue)
         line.add("name", place.name)
-        line.add("path", place.path)
+        line.add("path", place.journalPath)
         line.add("requested", requested)
         line.add("size", size)
         line.add("sha256", digest?.description)
@@ -93,6 +93,6 @@ extension AssetLibrary {
         try records.append(refusal, at: place, by: uid, content)
         // This is the last reason, and not what was said of an attribute before.
         refusedAttributes.forget(place.parent, of: uid)
-        log.notice("Refused \(place.path): \(refusal.sentence)", metadata: ["uid": "\(uid)"])
+        log.notice("Refused \(place.journalPath): \(refusal.sentence)", metadata: ["uid": "\(uid)"])
     }
 }

@@ -34,7 +34,8 @@ extension AssetLibrary {
     }
 
     private func finish(_ record: StagedRecord, keeping kept: inout Set<String>) throws {
-        guard let node = try catalog.read({ try $0.node(record.node) }), node.links > 0 || record.upload?.aim != nil
+        guard let node = try catalog.read({ try $0.node(record.node) }),
+            try node.links > 0 || record.upload?.aim != nil || isForTrash(record, node)
         else {
             try catalog.write { try $0.deleteStaged(record.node) }
             return
@@ -55,11 +56,20 @@ extension AssetLibrary {
             staged.abandonName()
             return try catalog.write { try $0.deleteStaged(record.node) }
         }
-        let isLong = isMapped || size > max(0, recoveryBudget.load(ordering: .relaxed))
+        let isForTrash = node.links == 0 && record.upload?.aim == nil
+        if isForTrash, size - min(blocks * 512, size) > blocks * 512 + Self.quickBytes {
+            staged.abandonName()
+            return try catalog.write { try $0.deleteStaged(record.node) }
+        }
+        let isLong = isMapped || isForTrash || size > max(0, recoveryBudget.load(ordering: .relaxed))
         // Until the file is a blob its name stays, whatever happens here.
         if isLong { kept.insert(name) } else { staged.abandonName() }
         let open = isLong ? retain(record.node) : OpenNode(id: record.node)
         let interrupted = record.upload ?? answered(node)
+        if isForTrash {
+            open.isUnlinked.store(true, ordering: .relaxed)
+            open.isKept.store(true, ordering: .relaxed)
+        }
         try open.upload.withLock { upload in
             upload.staged = staged
             upload.isDirty = true
@@ -83,6 +93,12 @@ extension AssetLibrary {
         }
         recoveryBudget.subtract(size, ordering: .relaxed)
         try finishNow(open, size: size)
+    }
+
+    /// Whether what was written to a file without a name is for its asset in the trash.
+    private func isForTrash(_ record: StagedRecord, _ node: NodeRecord) throws -> Bool {
+        guard record.file != nil, let asset = node.asset else { return false }
+        return try catalog.read { try $0.trashed(asset)?.node == node.id }
     }
 
     /// Ends an upload whose bytes are the node's own already: those of another file, which a copy has given it.

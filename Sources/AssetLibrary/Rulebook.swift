@@ -93,13 +93,15 @@ struct Place {
 /// ## Concurrency
 /// Called from within operations of the catalog; `folders` takes no other lock.
 final class Rulebook: Sendable {
-    private let folders = Mutex<[NodeID: FolderRules]>([:])
-    private static let limit = 4096
+    private let folders = Mutex<(rules: [NodeID: FolderRules], bytes: Int)>(([:], 0))
+    /// How many folders' rules are kept, and how many bytes of them.
+    private static let limit = (count: 4096, bytes: 16 << 20)
     /// What the mount's options say.
     private let defaults: [(key: PolicyKey, value: String)]
     private let isPlainNow = Atomic(true)
     private let isSilentNow = Atomic(true)
     private let mayScanNow = Atomic(false)
+    private let mayScreenNow = Atomic(false)
     /// By which lives are counted.
     let clock: LifeClock
     /// How long a name that was given up keeps its asset.
@@ -129,6 +131,9 @@ final class Rulebook: Sendable {
     /// Whether anything has been said about scanning.
     var mayScan: Bool { mayScanNow.load(ordering: .relaxed) }
 
+    /// Whether anything has been said for which files are looked into.
+    var mayScreen: Bool { mayScreenNow.load(ordering: .relaxed) }
+
     private func readPolicies(_ records: Records) throws {
         let hasDefaults = defaults.contains(where: \.key.concernsUploads)
         isPlainNow.store(try !hasDefaults && !records.hasPolicies(ofUploads: true), ordering: .relaxed)
@@ -136,18 +141,24 @@ final class Rulebook: Sendable {
             try defaults.contains { $0.key == .scan } || records.hasFolders(saying: .scan),
             ordering: .relaxed
         )
+        let screens: [PolicyKey] = [.scan, .allowedTypes, .forbiddenTypes, .preset]
+        mayScreenNow.store(
+            try defaults.contains { screens.contains($0.key) }
+                || screens.contains { try records.hasFolders(saying: $0) },
+            ordering: .relaxed
+        )
         isSilentNow.store(try defaults.isEmpty && !records.hasPolicies(ofUploads: false), ordering: .relaxed)
     }
 
     /// What holds in a folder.
     func of(_ folder: NodeID, _ records: Records) throws -> FolderRules {
-        if let known = folders.withLock({ $0[folder] }) { return known }
+        if let known = folders.withLock({ $0.rules[folder] }) { return known }
         var climbed: [(id: NodeID, name: EntryName?)] = []
         var above: FolderRules?
         var next: NodeID? = folder
         // A loop: nobody knows how deep a tree is. The root has no entry, and neither has a folder that was removed.
         while let current = next {
-            above = folders.withLock { $0[current] }
+            above = folders.withLock { $0.rules[current] }
             if above != nil { break }
             let entry = try records.anyEntry(of: current)
             climbed.append((current, entry?.name))
@@ -209,8 +220,9 @@ final class Rulebook: Sendable {
             quotas: quotas
         )
         folders.withLock { folders in
-            if folders.count >= Self.limit { folders = [:] }
-            folders[folder] = rules
+            if folders.rules.count >= Self.limit.count || folders.bytes >= Self.limit.bytes { folders = ([:], 0) }
+            folders.rules[folder] = rules
+            folders.bytes += rules.path.utf8.count + rules.ancestors.count * 8
         }
         return rules
     }
@@ -233,7 +245,7 @@ final class Rulebook: Sendable {
     }
 
     /// A folder got another name or place: what is in it may be of another class.
-    func forget() { folders.withLock { $0 = [:] } }
+    func forget() { folders.withLock { $0 = ([:], 0) } }
 
     /// A folder says something else.
     func forgetPolicies(_ records: Records) throws {

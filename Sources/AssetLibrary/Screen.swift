@@ -14,13 +14,18 @@ extension AssetLibrary {
         if let limit = policy.maxSize, content.size > limit.bytes { throw .tooLarge(limit) }
         // Of nothing there is no type, and nothing to be found in it.
         guard content.size > 0, let file else { return nil }
-        try checkType(of: file, at: place)
+        let known = content.digest.flatMap { screenings.findings(of: $0) } ?? Screenings.Findings()
+        try checkType(of: file, at: place, known)
         guard policy.scan != .off else { return nil }
         let found: String?
         do throws(MalwareScanner.Failure) {
-            found = try scanner.scan(file.descriptor)
+            switch known.infection {
+            case .success(let known): found = known
+            case .failure(let failure): throw failure
+            case nil: found = try scanner.scan(file.descriptor)
+            }
         } catch {
-            log.warning("\(place.rules.path(of: place.name)) was not scanned: \(error.sentence)")
+            log.warning("\(place.journalPath) was not scanned: \(error.sentence)")
             if policy.scan == .flag { return nil }
             throw .forbidden("The file could not be scanned for malware: \(error.sentence)")
         }
@@ -43,14 +48,22 @@ extension AssetLibrary {
         return nil
     }
 
-    private func checkType(of file: OpenFile, at place: Place) throws(Refusal) {
+    private func checkType(
+        of file: OpenFile,
+        at place: Place,
+        _ known: Screenings.Findings
+    ) throws(Refusal) {
         let policy = place.rules.policy
         let isAllowedByName = policy.allowedTypes?.contains(extensionOf: place.name) ?? true
         let mustKnow = policy.forbiddenTypes.needsContent || !isAllowedByName
         guard mustKnow else { return }
         let type: String
         do throws(Examiner.Failure) {
-            type = try typeDetector.type(of: file.descriptor)
+            switch known.type {
+            case .success(let known): type = known
+            case .failure(let failure): throw failure
+            case nil: type = try typeDetector.type(of: file.descriptor)
+            }
         } catch {
             switch error {
             case .file(let reason), .unavailable(let reason):

@@ -127,7 +127,13 @@ static enum lane_name lane_of(const struct in_header *header, size_t count) {
     case OPCODE_CREATE: case OPCODE_TMPFILE: case OPCODE_MKNOD: case OPCODE_MKDIR: case OPCODE_SYMLINK: case OPCODE_RMDIR:
         return is_of_a_view(header->nodeid) ? LANES : LANE_MAKES;
     case OPCODE_SETXATTR: case OPCODE_REMOVEXATTR: return LANE_MAKES;
-    case OPCODE_UNLINK: case OPCODE_RENAME: case OPCODE_RENAME2: case OPCODE_LINK: return LANE_NAMES;
+    case OPCODE_RENAME: case OPCODE_RENAME2: {
+        /* Of renames between folders the kernel has one at a time in the whole mount: all others wait for it. */
+        uint64_t folder = header->nodeid;
+        if (count >= sizeof *header + sizeof folder) memcpy(&folder, header + 1, sizeof folder);
+        return folder == header->nodeid ? LANE_NAMES : LANES;
+    }
+    case OPCODE_UNLINK: case OPCODE_LINK: return LANE_NAMES;
     case OPCODE_RELEASE: return LANE_ENDS;
     default: return LANES;
     }

@@ -140,10 +140,11 @@ extension Records {
     /// Removes a node that has no names, and all that hangs on it.
     ///
     /// A node that has names stays, and so does one whose asset is in the trash.
-    public func deleteUnlinkedNode(_ id: NodeID) throws {
+    public func deleteUnlinkedNode(_ id: NodeID, keepsUpload: Bool = false) throws {
         try run("DELETE FROM node WHERE id = ? AND \(Self.isLost)", [id.value])
         let isGone = changedRows > 0
-        // Its upload is over in any case.
+        // What is in the trash may still get what was written last; else the upload is over in any case.
+        if keepsUpload { return }
         try run(
             "DELETE FROM staged WHERE node = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = staged.node AND links > 0)",
             [id.value]

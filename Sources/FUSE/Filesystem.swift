@@ -17,8 +17,6 @@ public protocol Filesystem: Sendable {
 
     /// Attributes, and how long the kernel may believe them.
     func getattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> (Attributes, Duration)
-    /// What a change of a file's size waits for before it is tried; nil for nothing.
-    func waitBeforeCutting(_ inode: InodeNumber, for caller: Caller) -> RequestWait?
     /// Changes attributes and answers all of them.
     func setattr(
         _ inode: InodeNumber,
@@ -48,8 +46,6 @@ public protocol Filesystem: Sendable {
         target: [UInt8],
         for caller: Caller
     ) throws(OperationFailure) -> Entry
-    /// What a link or move into a directory waits for before it is tried; nil for nothing.
-    func waitBeforeNaming(in parent: InodeNumber, for caller: Caller) -> RequestWait?
     /// Makes a hard link.
     func link(
         _ inode: InodeNumber,

@@ -17,13 +17,7 @@ extension fuse_lowlevel_ops {
                 changes = AttributeChanges(unsafe attributes.pointee, toSet: toSet)
             }
             let (wanted, file): (AttributeChanges?, UInt64?) = (changes, unsafe information?.pointee.fh)
-            let isCutting = wanted?.size != nil
-            unsafe answerInTime(
-                request,
-                "setattr",
-                first: { isCutting ? $0.waitBeforeCutting(inode(number), for: $1) : nil },
-                isLong: true
-            ) { (fs, caller) throws(OperationFailure) in
+            unsafe answer(request, "setattr") { (fs, caller) throws(OperationFailure) in
                 guard let wanted else { throw OperationFailure(.invalidArgument) }
                 guard let file else { return try fs.setattr(inode(number), wanted, handle: nil, for: caller) }
                 return try fs.setattr(inode(number), wanted, handle: handle(file), for: caller)

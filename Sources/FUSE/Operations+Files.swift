@@ -69,8 +69,7 @@ extension fuse_lowlevel_ops {
         }
         unsafe fsync = { request, _, _, information in
             let number = unsafe information?.pointee.fh ?? 0
-            let wait = waitBeforeFlushing(number)
-            unsafe answerInTime(request, "fsync", first: wait, isLong: true) { (fs, caller) throws(OperationFailure) in
+            unsafe answer(request, "fsync") { (fs, caller) throws(OperationFailure) in
                 try fs.fsync(handle(number), for: caller)
             } reply: {
                 unsafe replyEmpty($0, $1)

@@ -25,13 +25,7 @@ extension fuse_lowlevel_ops {
         }
         unsafe link = { request, number, parent, name in
             let name = unsafe Name(name)
-            let folder = inode(parent)
-            unsafe answerInTime(
-                request,
-                "link",
-                first: { $0.waitBeforeNaming(in: folder, for: $1) },
-                isLong: true
-            ) { (fs, caller) throws(OperationFailure) in
+            unsafe answer(request, "link") { (fs, caller) throws(OperationFailure) in
                 try fs.link(inode(number), as: name, in: inode(parent), for: caller)
             } reply: {
                 unsafe replyEntry($0, $1)
@@ -39,7 +33,7 @@ extension fuse_lowlevel_ops {
         }
         unsafe unlink = { request, parent, name in
             let name = unsafe Name(name)
-            unsafe answerInTime(request, "unlink") { (fs, caller) throws(OperationFailure) in
+            unsafe answer(request, "unlink") { (fs, caller) throws(OperationFailure) in
                 try fs.unlink(name, in: inode(parent), for: caller)
             } reply: {
                 unsafe replyEmpty($0, $1)
@@ -54,17 +48,7 @@ extension fuse_lowlevel_ops {
         }
         unsafe rename = { request, parent, name, newParent, newName, flags in
             let (name, newName) = unsafe (Name(name), Name(newName))
-            let (folder, formerFolder) = (inode(newParent), inode(parent))
-            let isExchange = flags & 2 /* RENAME_EXCHANGE */ != 0
-            unsafe answerInTime(
-                request,
-                "rename",
-                first: {
-                    $0.waitBeforeNaming(in: folder, for: $1)
-                        ?? (isExchange ? $0.waitBeforeNaming(in: formerFolder, for: $1) : nil)
-                },
-                isLong: true
-            ) { (fs, caller) throws(OperationFailure) in
+            unsafe answer(request, "rename") { (fs, caller) throws(OperationFailure) in
                 try fs.rename(name, in: inode(parent), to: newName, in: inode(newParent), flags: flags, for: caller)
             } reply: {
                 unsafe replyEmpty($0, $1)

@@ -1,0 +1,187 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import MetadataExtraction
+internal import Synchronization
+
+/// Keeps what was found in contents by looking into them: a scanner may take long, and so may a file whose type is asked for.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class Screenings: Sendable {
+    /// What is known of a content.
+    struct Findings: Sendable {
+        var type: Result<String, Examiner.Failure>?
+        /// Nil in it for a clean file.
+        var infection: Result<String?, MalwareScanner.Failure>?
+    }
+
+    private struct State {
+        var known: [Digest: (findings: Findings, at: ContinuousClock.Instant)] = [:]
+        /// Contents that a thread looks into for a request that has not waited.
+        var asked: Set<Digest> = []
+        /// When users have waited in vain.
+        var disappointed: [UInt32: ContinuousClock.Instant] = [:]
+    }
+
+    /// How long a scanner's word holds.
+    private static let lifetime = Duration.seconds(3600)
+    private static let failureLifetime = Duration.seconds(10)
+    private static let limit = 4096
+    private let state = Mutex(State())
+
+    /// Returns what is known of a content.
+    func findings(of digest: Digest) -> Findings? {
+        state.withLock { state in
+            guard let known = state.known[digest], .now - known.at < Self.lifetime else { return nil }
+            guard .now - known.at > Self.failureLifetime else { return known.findings }
+            // A scanner that did not answer may do so by now.
+            return Findings(
+                type: known.findings.type.flatMap { $0.isSuccess ? $0 : nil },
+                infection: known.findings.infection.flatMap { $0.isSuccess ? $0 : nil }
+            )
+        }
+    }
+
+    /// Records what was found in a content, besides what is known.
+    func note(_ findings: Findings, of digest: Digest) {
+        state.withLock { state in
+            if state.known.count >= Self.limit { state.known = [:] }
+            var known = state.known[digest]?.findings ?? Findings()
+            if let type = findings.type { known.type = type }
+            if let infection = findings.infection { known.infection = infection }
+            state.known[digest] = (known, .now)
+        }
+    }
+
+    /// - Returns: false where a thread looks into the content already.
+    func begin(_ digest: Digest) -> Bool { state.withLock { $0.asked.insert(digest).inserted } }
+
+    func end(_ digest: Digest) { state.withLock { _ = $0.asked.remove(digest) } }
+
+    /// Whether a user may wait for a moment: not within a second after they have waited in vain.
+    func mayWait(_ uid: UInt32) -> Bool {
+        state.withLock { $0.disappointed[uid].map { .now - $0 > .seconds(1) } ?? true }
+    }
+
+    /// Notes that a user has waited in vain.
+    func noteWait(_ uid: UInt32) {
+        state.withLock { state in
+            if state.disappointed.count >= Self.limit { state.disappointed = [:] }
+            state.disappointed[uid] = .now
+        }
+    }
+}
+
+extension AssetLibrary {
+    /// Whether a policy may have to look into a file that is named there, or is given another name in the folder.
+    func looksInto(_ place: Place) -> Bool {
+        let policy = place.rules.policy
+        return policy.scan != .off || Self.needsType(policy)
+    }
+
+    private static func needsType(_ policy: Policy) -> Bool {
+        policy.forbiddenTypes.needsContent || policy.allowedTypes?.needsContent == true
+    }
+
+    /// The place by whose policy a file is looked into: its final name's, or the folder of a temporary one, which may become final.
+    func placeToScreen(_ id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
+        if let place = try destination(of: id, aim, records) { return place.isFinal ? place : nil }
+        guard aim == nil else { return nil }
+        return try temporaryPlace(of: id, records)
+    }
+
+    /// The temporary name of a file that has no other.
+    func temporaryPlace(of id: NodeID, _ records: Records) throws -> Place? {
+        guard let entry = try records.anyEntry(of: id) else { return nil }
+        let place = try rulebook.place(entry.name, in: entry.parent, records)
+        return place.rules.nameClass(of: place.name) == .temporary ? place : nil
+    }
+
+    /// Whether the verdict on a file looks into it.
+    func isScreened(_ id: NodeID, _ aim: OpenNode.Aim?) -> Bool {
+        guard rulebook.mayScreen else { return false }
+        return (try? read { try placeToScreen(id, aim, $0).map(looksInto) }) ?? true
+    }
+
+    /// Looks into a file for all that a folder's policy may ask.
+    func look(into file: OpenFile, _ digest: Digest, at place: Place) -> Screenings.Findings {
+        let policy = place.rules.policy
+        let known = screenings.findings(of: digest)
+        var findings = Screenings.Findings()
+        if Self.needsType(policy), known?.type?.isSuccess != true {
+            do throws(Examiner.Failure) {
+                findings.type = .success(try typeDetector.type(of: file.descriptor))
+            } catch {
+                findings.type = .failure(error)
+            }
+        }
+        if policy.scan != .off, known?.infection?.isSuccess != true {
+            do throws(MalwareScanner.Failure) {
+                findings.infection = .success(try scanner.scan(file.descriptor))
+            } catch {
+                findings.infection = .failure(error)
+            }
+        }
+        return findings
+    }
+
+    /// Has a file that was written looked into before its verdict, without its lock: a write(2) would wait for that, and with it a
+    /// rename(2) for which the kernel holds what all users need.
+    func screenAhead(_ node: OpenNode) throws(LibraryError) {
+        guard rulebook.mayScreen else { return }
+        let size = node.content.size
+        let job = node.upload.withLock { upload -> (StagedFile, Digest, Place, ChangeCount, Int)? in
+            guard upload.isDirty, !upload.isOnlyTruncated, !upload.isBound, let staged = upload.staged, size > 0,
+                upload.bytesToRead(size) <= Self.quickBytes, (try? staged.file.measure().size) == size,
+                let found = try? read({ try placeToScreen(node.id, upload.aim, $0) }), looksInto(found),
+                let digest = try? upload.digest.digest(of: staged.file, size: size)
+            else { return nil }
+            upload.digest.take(digest, size: size)
+            return (staged, digest, found, upload.digest.changes, upload.digest.changes.value)
+        }
+        guard let (staged, digest, place, changes, count) = job else { return }
+        let findings = look(into: staged.file, digest, at: place)
+        node.upload.withLock { upload in
+            // What has changed meanwhile may be what was looked into.
+            guard upload.digest.changes === changes, changes.value == count, !upload.isBound else { return }
+            screenings.note(findings, of: digest)
+        }
+    }
+
+    /// Refuses a name whose policy has to look into the content, as long as that has not been done; it is begun.
+    ///
+    /// The kernel holds a folder's lock meanwhile, so that nobody waits for more than a moment.
+    func refuseUnscreened(_ content: Content, of id: NodeID, at place: Place, by uid: UInt32) throws(LibraryError) {
+        guard let digest = content.digest, content.size > 0, looksInto(place) else { return }
+        let policy = place.rules.policy
+        func isKnown() -> Bool {
+            let known = screenings.findings(of: digest)
+            return (known?.type != nil || !Self.needsType(policy)) && (known?.infection != nil || policy.scan == .off)
+        }
+        if isKnown() { return }
+        if isClosing.isSet { throw .interrupted }
+        if screenings.begin(digest) {
+            let isBegun = scans.run(for: uid) { [self] in
+                defer { screenings.end(digest) }
+                guard let file = try? blobs.open(digest, size: content.size) else { return }
+                screenings.note(look(into: file, digest, at: place), of: digest)
+            }
+            if !isBegun { screenings.end(digest) }
+        }
+        if screenings.mayWait(uid) {
+            for _ in 0..<Self.moments {
+                pauseForAMoment()
+                if isKnown() { return }
+            }
+            screenings.noteWait(uid)
+        }
+        let error = LibraryError.occupied("The file is being looked into; try again in a while.")
+        refusedAttributes.note(error, of: id, for: uid)
+        throw error
+    }
+}
+
+extension Result {
+    fileprivate var isSuccess: Bool { if case .success = self { true } else { false } }
+}

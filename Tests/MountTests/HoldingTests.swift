@@ -1,0 +1,246 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Requests for which the kernel holds locks that other users need, above all rename(2) between two folders, of which there is one at a time
+/// in the whole mount.
+///
+/// To read fifteen terabytes of zeros takes hours, so that a test in which a request waits for that is ended by the watchdog of the mount.
+@Suite(.serialized)
+struct HoldingTests {
+    private let prelude =
+        pythonPrelude + """
+            import signal
+            root = os.environ["MOUNT"]
+            def user(uid, action):
+                def body():
+                    os.setgroups([]); os.setgid(uid); os.setuid(uid); action()
+                return child(body)
+            def own(folder, uid): os.makedirs(folder, exist_ok=True); os.chown(folder, uid, uid)
+            def until(condition):
+                while not condition(): time.sleep(0.02)
+            def long(path, size=15 << 40):
+                fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644); os.ftruncate(fd, size); os.pwrite(fd, b"z", size - 9); os.close(fd)
+            # Data that the disk has, so that it counts as such, but not in order.
+            def dense(path, size=1 << 30):
+                fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                os.posix_fallocate(fd, 0, size); os.pwrite(fd, path.encode(), size - 99); os.close(fd)
+            def unordered(path, size=5 << 20):
+                fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                os.pwrite(fd, os.urandom(size), size); os.pwrite(fd, os.urandom(size), 0); os.close(fd)
+            def others():
+                for name in "12":
+                    if not os.path.isdir("a/" + name): os.mkdir("a/" + name)
+                store("a/1/f", b"f"); os.rename("a/1/f", "a/2/f"); os.rename("a/2/f", "a/1/f"); os.unlink("a/1/f")
+            def tried(call, *arguments):
+                while True:
+                    error = refused(call, *arguments)
+                    if error != "EBUSY": return error
+                    time.sleep(0.02)
+            own("a", 5001); own("b", 5002); own("b/x", 5002); own("b/y", 5002)
+
+            """
+
+    private func runProgram(
+        _ program: String,
+        options: [String] = [],
+        seconds: Int = 60,
+        _ name: String = #function
+    ) throws {
+        try withMountedLibrary(name, options: ["allow_other"] + options, seconds: seconds) { mount in
+            try run("chmod", "755", mount.scratch).check()
+            let result = try run(
+                ["env", "MOUNT=\(mount.root)", "python3", "-c", prelude + program],
+                in: mount.folders
+            )
+            #expect(result.status == 0, "\(result.output.suffix(1000))\(result.errors.suffix(2000))")
+        }
+    }
+
+    @Test func `a rename whose verdict reads for long is refused at once, and holds nobody up`() throws {
+        try runProgram(
+            """
+            say("b/y", duplicates="REJECT")
+            def bob():
+                long("b/x/big.part")
+                assert refused(os.rename, "b/x/big.part", "b/y/big.bin") == "EBUSY"
+                assert "try again" in attribute("b/x/big.part", "error"), attribute("b/x/big.part", "error")
+                assert refused(os.link, "b/x/big.part", "b/y/big.bin") == "EBUSY"
+                assert os.stat("b/x/big.part").st_size == 15 << 40 and not os.path.exists("b/y/big.bin")
+                # What was refused for a while is done in a while; the close before the rename of a file in the folder itself has waited.
+                unordered("b/x/small.part"); assert tried(os.rename, "b/x/small.part", "b/y/small.bin") is None
+                unordered("b/y/own.part"); os.rename("b/y/own.part", "b/y/own.bin")
+                subprocess.run(["cp", "b/y/own.bin", "b/y/own2.part"], check=True)
+                assert refused(os.rename, "b/y/own2.part", "b/y/own2.bin") == "EEXIST"
+            wait(user(5002, bob)); wait(user(5001, others)); os.unlink("b/x/big.part")
+            assert attribute("b/y/small.bin", "versions") == "1" and attribute("b/y/own.bin", "versions") == "1"
+            """
+        )
+    }
+
+    @Test func `others make and list names in a shared folder while a rename there would wait`() throws {
+        try runProgram(
+            """
+            os.mkdir("s"); os.chmod("s", 0o1777); say("s", duplicates="REJECT")
+            def bob():
+                long("b/x/big.part"); assert refused(os.rename, "b/x/big.part", "s/big.bin") == "EBUSY"
+            wait(user(5002, bob))
+            def alice(): store("s/alice.txt", b"a"); assert "alice.txt" in os.listdir("s")
+            wait(user(5001, alice)); os.unlink("b/x/big.part")
+            """
+        )
+    }
+
+    @Test func `a rename over data that was not read yet is refused until it is a version`() throws {
+        try runProgram(
+            """
+            def bob():
+                dense("b/y/big.bin")
+                store("b/x/new.part", b"new")
+                assert refused(os.rename, "b/x/new.part", "b/y/big.bin") == "EBUSY"
+                assert tried(os.rename, "b/x/new.part", "b/y/big.bin") is None
+                assert text("b/y/big.bin") == b"new" and attribute("b/y/big.bin", "versions") == "2"
+            wait(user(5002, bob)); wait(user(5001, others))
+            """
+        )
+    }
+
+    @Test(arguments: [false, true])
+    func `a removal does not wait for data to be read, which is in the trash with it`(isFirst: Bool) throws {
+        try runProgram(
+            """
+            first = \(isFirst ? "True" : "False")
+            def bob():
+                if not first: store("b/y/big.bin", b"former")
+                dense("b/y/big.bin")
+                os.unlink("b/y/big.bin")
+                trashed = [name for name in os.listdir(root + "/trash") if name.endswith("-big.bin")]
+                assert len(trashed) == 1, trashed
+                path = root + "/trash/" + trashed[0]
+                # Its bytes are there to be read, and its verdict comes later.
+                assert attribute(path, "status") == "processing" and os.stat(path).st_size == 1 << 30
+                # A file that takes the name meanwhile takes nothing from it.
+                store("b/y/big.bin", b"another"); assert attribute("b/y/big.bin", "versions") == "1"
+                until(lambda: attribute(path, "status") != "processing")
+                assert attribute(path, "versions") == ("1" if first else "2"), attribute(path, "versions")
+                os.rename(path, "b/y/back.bin"); fd = os.open("b/y/back.bin", os.O_RDONLY)
+                assert os.pread(fd, 11, (1 << 30) - 99) == b"b/y/big.bin"; os.close(fd)
+            wait(user(5002, bob))
+            """
+        )
+    }
+
+    @Test func `what a kill interrupts between a removal and its verdict is in the trash of the next mount`() throws {
+        try withScratch("holding") { scratch in
+            let (root, library) = (scratch + "/mount", scratch + "/library")
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+            let script = """
+                set -eu; L=\(library); mount() { timeout 60 \(assetfs) mount $L \(root); }
+                mount; cd \(root)/folders
+                python3 -c '
+                import os
+                fd = os.open("big.bin", os.O_RDWR | os.O_CREAT); os.posix_fallocate(fd, 0, 1 << 30)
+                os.pwrite(fd, b"last bytes", 800 << 20); os.fsync(fd); os.close(fd); os.unlink("big.bin")
+                fd = os.open(".", os.O_RDONLY); os.fsync(fd)'
+                cd /; kill -9 $(pgrep -f "[a]ssetfs mount $L")
+                timeout 60 sh -c 'until flock -n \(library)/lock true; do sleep 0.05; done'; umount -l \(root)
+                mount; cd \(root)/trash; file=$(echo *-big.bin)
+                for n in $(seq 600); do [ "$(getfattr --only-values -n user.asset.versions $file)" = 1 ] && break; sleep 0.1; done
+                [ "$(dd if=$file iflag=skip_bytes,count_bytes skip=800M count=10 status=none)" = "last bytes" ]
+                cd /; timeout 60 \(assetfs) umount \(root)
+                """
+            try shell(script).check()
+            try checkLibrary(library)
+        }
+    }
+
+    @Test func `truncate and fsync, for which the kernel holds a file's lock, do not wait for a verdict`() throws {
+        try runProgram(
+            """
+            say("b", duplicates="REJECT"); say("a", overwrite="false")
+            def bob():
+                store("b/x/f", b"f"); os.truncate("b/x/f", 15 << 40)
+                os.rename("b/x/f", "b/y/f"); os.unlink("b/y/f")
+            wait(user(5002, bob))
+            def alice():
+                store("a/n.txt", b"first"); fd = os.open("a/n.txt", os.O_RDWR); os.ftruncate(fd, 15 << 40); os.fsync(fd)
+                os.ftruncate(fd, 3); os.close(fd)
+            wait(user(5001, alice))
+            wait(user(5001, others)); assert text("a/n.txt") == b"first"
+            """
+        )
+    }
+
+    @Test func `a rename that asks a clamd that hangs is refused at once, and done when that has answered`() throws {
+        let folder = "/tmp/assetfs-holding-clamd-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
+        try "Test:0:*:\(String(repeating: "5a", count: 40))\n"
+            .write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
+        try """
+        Foreground yes
+        LocalSocket \(folder)/ctl
+        DatabaseDirectory \(folder)/db
+        TemporaryDirectory \(folder)
+        User root
+
+        """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
+        try runProgram(
+            """
+            clamd = subprocess.Popen(["/usr/sbin/clamd", "-c", "\(folder)/clamd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            until(lambda: os.path.exists("\(folder)/ctl"))
+            say("b/y", scan="reject"); store("b/y/cut", b"cut"); os.chown("b/y/cut", 5002, 5002)
+            def whole():
+                store("b/y/good.part", b"good"); os.rename("b/y/good.part", "b/y/good")
+                store("b/y/bad.part", b"Z" * 40); assert refused(os.rename, "b/y/bad.part", "b/y/bad") == "EPERM"
+            wait(user(5002, whole))
+            clamd.send_signal(signal.SIGSTOP)
+            def bob():
+                store("b/x/late.part", b"late"); store("b/x/bad.part", b"bad" + b"Z" * 40)
+                for name in ("late", "bad"): assert refused(os.rename, f"b/x/{name}.part", "b/y/" + name) == "EBUSY"
+                assert "try again" in attribute("b/x/late.part", "error")
+                assert refused(os.link, "b/x/late.part", "b/y/late") == "EBUSY"
+                os.truncate("b/y/cut", 2); assert refused(os.unlink, "b/y/cut") is None
+            try: wait(user(5002, bob)); wait(user(5001, others))
+            finally: clamd.send_signal(signal.SIGCONT)
+            def again():
+                assert tried(os.rename, "b/x/late.part", "b/y/late") is None
+                assert tried(os.rename, "b/x/bad.part", "b/y/bad") == "EPERM"
+            wait(user(5002, again)); assert text("b/y/late") == b"late" and not os.path.exists("b/y/bad")
+            clamd.terminate(); clamd.wait()
+            """,
+            options: ["clamd=\(folder)/ctl"]
+        )
+    }
+
+    @Test func `a folder's path has a thousand levels and 64 KiB at most, also by moves`() throws {
+        try runProgram(
+            """
+            def chain(top, name, levels):
+                os.mkdir(top); fd = os.open(top, os.O_RDONLY); made = 1; error = None
+                while made < levels:
+                    error = refused(lambda: os.mkdir(name, dir_fd=fd))
+                    if error: break
+                    below = os.open(name, os.O_RDONLY, dir_fd=fd); os.close(fd); fd = below; made += 1
+                return fd, made, error
+            deep, made, error = chain("deep", "d", 1200); assert (made, error) == (1000, "ENAMETOOLONG"), (made, error)
+            wide, made, error = chain("wide", "\\x01" * 250, 1200); assert error == "ENAMETOOLONG" and 250 < made < 265, (made, error)
+            # Files are made there, and what is told of them is short.
+            for fd in (deep, wide):
+                os.close(os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
+                file = os.open("g", os.O_WRONLY | os.O_CREAT, dir_fd=fd); os.write(file, b"%d" % fd); os.close(file)
+            for journal in ("receipts", "events"):
+                lines = text(f"{root}/uploads/{journal}.jsonl").splitlines()
+                assert max(map(len, lines)) < 32 << 10, max(map(len, lines))
+            half, made, error = chain("half", "h", 600); assert error is None
+            other, made, error = chain("other", "o", 500); assert error is None
+            assert refused(lambda: os.rename("half", "moved", dst_dir_fd=other)) == "ENAMETOOLONG"
+            assert refused(lambda: os.rename("other", "moved", dst_dir_fd=half)) == "ENAMETOOLONG"
+            os.mkdir("empty"); os.rename("empty", "moved", dst_dir_fd=other); os.rename("half", "half2"); os.mkdir("in")
+            os.rename("half2", "in/half"); os.rename("in/half", "half")
+            assert refused(lambda: os.rename("empty2", "moved", dst_dir_fd=deep)) == "ENOENT"
+            os.mkdir("empty2"); assert refused(lambda: os.rename("empty2", "moved", dst_dir_fd=deep)) == "ENAMETOOLONG"
+            """
+        )
+    }
+}
