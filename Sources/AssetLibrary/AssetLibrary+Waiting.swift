@@ -146,7 +146,8 @@ extension AssetLibrary {
     /// - Returns: false where the file has changed meanwhile, so that nothing is known of it.
     private func prepareVerdict(on node: OpenNode, isWanted: Bool) throws(LibraryError) -> Bool {
         let size = node.content.size
-        let job = try node.upload.withLock { upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool, OpenNode.Aim?)? in
+        let job = try node.upload.withLock {
+            upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool, OpenNode.Aim?)? in
             try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, let staged = upload.staged, size > 0 else { return nil }
             return (staged, upload.digest.changes, upload.digest.changes.value, upload.isBound, upload.aim)
