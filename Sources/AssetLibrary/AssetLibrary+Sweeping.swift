@@ -169,7 +169,8 @@ extension AssetLibrary {
         do throws(LibraryError) {
             // What is to become free by what has been removed: a file that was in the trash goes when the kernel forgets it.
             var promised: Int64 = 0
-            let end = ContinuousClock.now + rulebook.saving + .seconds(1)
+            // Almost as long as the request waits: what one user has removed a moment ago may go piece by piece until then.
+            let end = ContinuousClock.now + rulebook.saving + .seconds(8)
             for round in 1...20 {
                 let missing = try missingRoom(for: count)
                 guard missing > 0, !isClosing.isSet else { break }

@@ -15,17 +15,31 @@ extension Schema {
         WHEN OLD.trashed_parent IS NOT NULL AND EXISTS (SELECT 1 FROM removed_folder WHERE node = OLD.trashed_parent) BEGIN
             \(leave)
         END;
+        CREATE TRIGGER removed_folder_entered AFTER UPDATE OF trashed_parent ON asset
+        WHEN NEW.trashed_parent IS NOT NULL AND NEW.trashed_parent IS NOT OLD.trashed_parent
+            AND EXISTS (SELECT 1 FROM removed_folder WHERE node = NEW.trashed_parent) BEGIN
+            \(enter)
+        END;
+        CREATE TRIGGER removed_folder_copied AFTER INSERT ON asset
+        WHEN NEW.trashed_parent IS NOT NULL AND EXISTS (SELECT 1 FROM removed_folder WHERE node = NEW.trashed_parent) BEGIN
+            \(enter)
+        END;
         """
+
+    /// Counts an asset more in all folders on its way up: its verdict came after they were removed, or it is a copy.
+    private static let enter = "UPDATE removed_folder SET assets = assets + 1 WHERE node IN (\(above("NEW")));"
 
     /// Counts an asset less in all folders on its way up, and forgets those that no other needs.
     private static let leave = """
-        UPDATE removed_folder SET assets = assets - 1 WHERE node IN (\(above));
-        DELETE FROM removed_folder WHERE assets <= 0 AND node IN (\(above));
+        UPDATE removed_folder SET assets = assets - 1 WHERE node IN (\(above("OLD")));
+        DELETE FROM removed_folder WHERE assets <= 0 AND node IN (\(above("OLD")));
         """
 
-    private static let above = """
+    private static func above(_ row: String) -> String {
+        """
         WITH RECURSIVE above (id) AS (
-            SELECT OLD.trashed_parent UNION SELECT r.parent FROM above a JOIN removed_folder r ON r.node = a.id)
+            SELECT \(row).trashed_parent UNION SELECT r.parent FROM above a JOIN removed_folder r ON r.node = a.id)
         SELECT id FROM above
         """
+    }
 }

@@ -174,10 +174,14 @@ struct RecoveryTests {
 
     @Test func `a deep tree does not exhaust the stack`() throws {
         try withLibrary { library, _ in
-            var parent = NodeID.folders
-            for _ in 0..<20_000 {
-                let folder = NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now)
-                parent = try library.make(try EntryName("d"), in: parent, folder).id
+            // As a library has it that was filled before paths had a limit.
+            let parent = try library.catalog.write { records in
+                try (0..<20_000).reduce(NodeID.folders) { parent, _ in
+                    let folder = try records.insert(NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now))
+                    try records.insertEntry(try EntryName("d"), in: parent, node: folder.id)
+                    try records.addLinks(1, to: parent, at: .now)
+                    return folder.id
+                }
             }
             let (_, node) = try library.makeFile(try EntryName("f"), in: parent, mode: 0o644, by: Uploader())
             library.close(node, wasWriting: true)

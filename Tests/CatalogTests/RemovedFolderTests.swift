@@ -46,9 +46,15 @@ struct RemovedFolderTests {
                 #expect(known.accessList == [1, 2, 3] && known.defaultList == nil && known.parent == .folders)
                 #expect(known.policies == #"{"max_size":"5M"}"#)
                 #expect(try records.removedFolder(inner)?.parent == outer)
-                // One is taken back, one is purged, and one is removed from elsewhere anew.
+                // One whose verdict came after its folder was gone holds both back as the others do.
+                let late = try makeAsset(records)
+                try trash(late, in: inner, records)
                 try records.restore(first)
-                #expect(try records.removedFolder(inner) == nil && records.removedFolder(outer) != nil)
+                #expect(try records.removedFolder(inner) != nil)
+                try records.deleteAsset(late)
+                #expect(try records.removedFolder(inner) == nil)
+                // One is purged, and one is removed from elsewhere anew.
+                #expect(try records.removedFolder(outer) != nil)
                 try records.deleteAsset(second)
                 #expect(try records.removedFolder(outer) != nil)
                 try trash(third, in: .folders, records)
@@ -73,8 +79,8 @@ struct RemovedFolderTests {
             try before.close()
             // As the migrations before have left it.
             let program = """
-                import sqlite3; c = sqlite3.connect("\(path)/c"); c.execute("DROP TRIGGER removed_folder_left")
-                c.execute("DROP TRIGGER removed_folder_purged"); c.execute("DROP TABLE removed_folder")
+                import sqlite3; c = sqlite3.connect("\(path)/c"); [c.execute(f"DROP TRIGGER removed_folder_{name}") for name in ("left", "purged", "entered", "copied")]
+                c.execute("DROP TABLE removed_folder")
                 c.execute("DELETE FROM grdb_migrations WHERE identifier = '19 removed folders'"); c.commit()
                 """
             try run("python3", "-c", program).check()

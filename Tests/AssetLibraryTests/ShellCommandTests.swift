@@ -1,0 +1,22 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import AssetLibrary
+
+/// Lines of shell that the user who mounts has named.
+struct ShellCommandTests {
+    @Test func `a command gets an input that no pipe has room for whole, also when it begins to read late`() throws {
+        try withScratch { scratch in
+            let input = [UInt8](repeating: 0x61, count: 3 << 20) + [0x0A]
+            let problem = ShellCommand(line: "sleep 0.1; cat > '\(scratch)/told'").run(
+                input,
+                patience: .seconds(60),
+                isStopped: Flag()
+            )
+            #expect(problem == nil)
+            let told = try shell("wc -c < '\(scratch)/told'").check().output
+            #expect(told == "\(input.count)\n")
+        }
+    }
+}
