@@ -87,7 +87,7 @@ extension AssetFilesystem {
     /// Reads an extended attribute.
     public func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         let id = node(inode)
-        // Of search/ itself the kernel lets nobody read attributes but its owner and root.
+        // The kernel lets only the owner of search/ and root read its attributes.
         if View(id) == .search || View(id) == .root, name.bytes.elementsEqual("user.asset.error".utf8),
             let reason = library.searchError(of: caller.uid)
         {

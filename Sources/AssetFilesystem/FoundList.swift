@@ -11,7 +11,7 @@ internal import Synchronization
 /// `state` is held for a moment only; `look` is called without it.
 final class FoundList: Sendable {
     private struct State {
-        /// What has been shown, in the order of its positions.
+        /// Assets that were listed, in the order of their positions.
         var shown: [AssetID] = []
         /// How many of all have been looked at.
         var looked = 0

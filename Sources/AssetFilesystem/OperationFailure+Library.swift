@@ -59,7 +59,7 @@ extension OperationFailure {
     /// open(2) and truncate(2) look the name up once more, and find the file that is meant for them: `Detours`.
     static var lookAgain: OperationFailure { OperationFailure(.staleNFSFileHandle) }
 
-    /// open(2): what is written gets a name of its own, and would begin with a content that the writer may not read.
+    /// The failure of open(2) where the upload would get a name of its own and begin with a content that the writer may not read.
     static var mayNotBegin: OperationFailure {
         OperationFailure(
             .permissionDenied,

@@ -17,7 +17,7 @@ extension AssetLibrary {
 
     /// Refuses to move a folder to where its path, or that of a folder in it, would be too long.
     ///
-    /// Of what is in it some hundred folders are looked at. One that gets no deeper goes where it is to go.
+    /// The search reads some hundred of the folders in it. A folder that gets no deeper may go anywhere.
     func refuseTooDeep(
         _ folder: NodeRecord,
         from former: (name: EntryName, parent: NodeID),

@@ -38,8 +38,8 @@ extension AssetLibrary {
         try read { try mayRead(file, uploader, $0) }
     }
 
-    /// Makes the file that what is written under a name goes to: it begins with the content that is there, unless it `isEmpty`, and has
-    /// no name.
+    /// Makes a file without a name that takes the bytes written under a name: it begins with the content that the name has, unless it
+    /// `isEmpty`.
     ///
     /// It is kept until `letGo` is called, and then as long as it is open.
     public func divert(

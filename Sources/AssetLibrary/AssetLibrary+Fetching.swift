@@ -86,7 +86,7 @@ extension AssetLibrary {
             job.add("kind", "fetch")
             let isUnfinished = record.state == .waiting || record.state == .progress
             let isRunning = progress != nil && isUnfinished
-            // A mount that fetches nothing leaves it to one that does: nobody is to wait for it here.
+            // A mount that fetches nothing leaves the job to another mount, so programs must not wait for it here.
             let isLeft = fetchSettings == nil && isUnfinished
             let state: FetchRecord.State = isLeft ? .error : record.state == .progress ? .waiting : record.state
             job.add("status", isRunning ? "progress" : state.rawValue)

@@ -59,7 +59,7 @@ extension AssetLibrary {
             }
             let isRunning = extraction.isRunning(record.blob)
             let unavailable = extraction.state.withLock { $0.unavailable?.reason }
-            // While no file can be looked into, nobody is to wait for it.
+            // While no worker can be started, programs must not wait for the job.
             let isHeldUp = record.state == .waiting && !isRunning && unavailable != nil
             var job = JSONObject()
             job.add("token", Self.jobToken(of: asset))

@@ -33,7 +33,7 @@ extension AssetLibrary {
         isUnwanted: () -> Bool
     ) throws(LibraryError) -> [NodeID] {
         func isOpen(_ id: NodeID, _ mode: UInt32, _ records: Records) throws -> Bool {
-            // What is open to all need not be looked up.
+            // A folder that is open to all needs no look at its record.
             if reader.uid == 0 { return true }
             if mode & 0o111 == 0o111, !kernelAttributes.mayHave(KernelAttributes.accessList, id) { return true }
             return try allows(1, to: reader, on: id, records)

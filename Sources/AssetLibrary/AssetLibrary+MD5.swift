@@ -106,7 +106,7 @@ extension AssetLibrary {
         return try file.isSame(as: openBlob(digest, size: size)) ? bytes : nil
     }
 
-    /// Computes what is missing when the mount is quiet, some blobs at a time.
+    /// Computes missing MD5s when the mount is quiet, some blobs at a time.
     func computeMD5s() {
         var last = BlobID(rawValue: 0)
         var share = BackgroundShare()

@@ -11,8 +11,8 @@ extension AssetLibrary {
     /// Has a content that the library had already count, and its holes lie, as if it were stored for its uploader alone, where they may
     /// read no file that shows it.
     ///
-    /// That is asked of non-root uploads of contents that are there already, and of no others: a few queries. `staged` has what was
-    /// uploaded.
+    /// Only uploads by users other than root, of contents that the library has already, cost these few queries. `staged` has the
+    /// uploaded bytes.
     func mask(
         _ node: NodeRecord,
         _ staged: StagedFile?,
@@ -33,7 +33,7 @@ extension AssetLibrary {
         if let staged { try records.setLayout(of: node, to: Self.extents(of: staged.file, size: node.size)) }
     }
 
-    /// How many pieces of data are told apart; what comes behind them is all data.
+    /// How many extents are recorded; the rest of a file counts as one extent.
     private static let extentLimit = 4096
 
     /// Returns where the data of a file lies.

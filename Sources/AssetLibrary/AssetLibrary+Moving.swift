@@ -270,7 +270,7 @@ extension AssetLibrary {
             // Its names in collections may have gone with the asset.
             if let target { result.replaced = try records.node(target.id) ?? result.replaced }
         }
-        // What was left to another owner is in the trash.
+        // An asset that was left to another owner is in the trash already.
         if let replaced = result.replaced, replaced.asset == target?.asset {
             try rulebook.trashIfLost(replaced, as: newName, in: newParent, records)
         }

@@ -9,16 +9,7 @@ import Testing
 @Suite(.serialized)
 struct HoldingTests {
     private let prelude =
-        pythonPrelude + """
-            import signal
-            root = os.environ["MOUNT"]
-            def user(uid, action):
-                def body():
-                    os.setgroups([]); os.setgid(uid); os.setuid(uid); action()
-                return child(body)
-            def own(folder, uid): os.makedirs(folder, exist_ok=True); os.chown(folder, uid, uid)
-            def until(condition):
-                while not condition(): time.sleep(0.02)
+        neighbourPrelude + """
             def long(path, size=15 << 40):
                 fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644); os.ftruncate(fd, size); os.pwrite(fd, b"z", size - 9); os.close(fd)
             # Data that the disk has, so that it counts as such, but not in order.
@@ -172,45 +163,34 @@ struct HoldingTests {
     }
 
     @Test func `a rename that asks a clamd that hangs is refused at once, and done when that has answered`() throws {
-        let folder = "/tmp/assetfs-holding-clamd-\(getpid())"
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
-        try "Test:0:*:\(String(repeating: "5a", count: 40))\n"
-            .write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
-        try """
-        Foreground yes
-        LocalSocket \(folder)/ctl
-        DatabaseDirectory \(folder)/db
-        TemporaryDirectory \(folder)
-        User root
-
-        """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
-        try runProgram(
-            """
-            clamd = subprocess.Popen(["/usr/sbin/clamd", "-c", "\(folder)/clamd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            until(lambda: os.path.exists("\(folder)/ctl"))
-            say("b/y", scan="reject"); store("b/y/cut", b"cut"); os.chown("b/y/cut", 5002, 5002)
-            def whole():
-                store("b/y/good.part", b"good"); os.rename("b/y/good.part", "b/y/good")
-                store("b/y/bad.part", b"Z" * 40); assert refused(os.rename, "b/y/bad.part", "b/y/bad") == "EPERM"
-            wait(user(5002, whole))
-            clamd.send_signal(signal.SIGSTOP)
-            def bob():
-                store("b/x/late.part", b"late"); store("b/x/bad.part", b"bad" + b"Z" * 40)
-                for name in ("late", "bad"): assert refused(os.rename, f"b/x/{name}.part", "b/y/" + name) == "EBUSY"
-                assert "try again" in attribute("b/x/late.part", "error")
-                assert refused(os.link, "b/x/late.part", "b/y/late") == "EBUSY"
-                os.truncate("b/y/cut", 2); assert refused(os.unlink, "b/y/cut") is None
-            try: wait(user(5002, bob)); wait(user(5001, others))
-            finally: clamd.send_signal(signal.SIGCONT)
-            def again():
-                assert tried(os.rename, "b/x/late.part", "b/y/late") is None
-                assert tried(os.rename, "b/x/bad.part", "b/y/bad") == "EPERM"
-            wait(user(5002, again)); assert text("b/y/late") == b"late" and not os.path.exists("b/y/bad")
-            clamd.terminate(); clamd.wait()
-            """,
-            options: ["clamd=\(folder)/ctl"]
-        )
+        try withClamdFolder("holding-clamd") { folder in
+            try runProgram(
+                """
+                clamd = subprocess.Popen(["/usr/sbin/clamd", "-c", "\(folder)/clamd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                until(lambda: os.path.exists("\(folder)/ctl"))
+                say("b/y", scan="reject"); store("b/y/cut", b"cut"); os.chown("b/y/cut", 5002, 5002)
+                def whole():
+                    store("b/y/good.part", b"good"); os.rename("b/y/good.part", "b/y/good")
+                    store("b/y/bad.part", b"Z" * 40); assert refused(os.rename, "b/y/bad.part", "b/y/bad") == "EPERM"
+                wait(user(5002, whole))
+                clamd.send_signal(signal.SIGSTOP)
+                def bob():
+                    store("b/x/late.part", b"late"); store("b/x/bad.part", b"bad" + b"Z" * 40)
+                    for name in ("late", "bad"): assert refused(os.rename, f"b/x/{name}.part", "b/y/" + name) == "EBUSY"
+                    assert "try again" in attribute("b/x/late.part", "error")
+                    assert refused(os.link, "b/x/late.part", "b/y/late") == "EBUSY"
+                    os.truncate("b/y/cut", 2); assert refused(os.unlink, "b/y/cut") is None
+                try: wait(user(5002, bob)); wait(user(5001, others))
+                finally: clamd.send_signal(signal.SIGCONT)
+                def again():
+                    assert tried(os.rename, "b/x/late.part", "b/y/late") is None
+                    assert tried(os.rename, "b/x/bad.part", "b/y/bad") == "EPERM"
+                wait(user(5002, again)); assert text("b/y/late") == b"late" and not os.path.exists("b/y/bad")
+                clamd.terminate(); clamd.wait()
+                """,
+                options: ["clamd=\(folder)/ctl"]
+            )
+        }
     }
 
     @Test func `a folder's path has a thousand levels and 64 KiB at most, also by moves`() throws {

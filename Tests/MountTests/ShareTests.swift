@@ -5,21 +5,8 @@ import Testing
 /// What one user does never keeps another from opening, reading and writing.
 @Suite(.serialized)
 struct ShareTests {
-    /// `user(uid, action)` runs an action in a process of its own; `requests()` is how many the kernel has that are not answered yet.
     private let prelude =
-        pythonPrelude + """
-            import signal, socket
-            root = os.environ["MOUNT"]
-            device = os.stat(root).st_dev
-            connection = f"/sys/fs/fuse/connections/{os.minor(device) | os.major(device) << 20}"
-            def requests(): return int(text(connection + "/waiting"))
-            def until(condition):
-                while not condition(): time.sleep(0.005)
-            def user(uid, action):
-                def body():
-                    os.setgroups([]); os.setgid(uid); os.setuid(uid); action()
-                return child(body)
-            def own(folder, uid): os.makedirs(folder, exist_ok=True); os.chown(folder, uid, uid)
+        neighbourPrelude + """
             def work(folder):
                 store(folder + "/new", b"new"); assert text(folder + "/new") == b"new" and text(folder + "/old") == b"old"
                 os.rename(folder + "/new", folder + "/newer"); assert "newer" in os.listdir(folder)

@@ -6,19 +6,7 @@ import Testing
 @Suite(.serialized)
 struct TurnTests {
     private let prelude =
-        pythonPrelude + """
-            import signal, socket
-            root = os.environ["MOUNT"]
-            device = os.stat(root).st_dev
-            connection = f"/sys/fs/fuse/connections/{os.minor(device) | os.major(device) << 20}"
-            def requests(): return int(text(connection + "/waiting"))
-            def until(condition):
-                while not condition(): time.sleep(0.005)
-            def user(uid, action):
-                def body():
-                    os.setgroups([]); os.setgid(uid); os.setuid(uid); action()
-                return child(body)
-            def own(folder, uid): os.makedirs(folder, exist_ok=True); os.chown(folder, uid, uid)
+        neighbourPrelude + """
             def runs(pid): return os.waitpid(pid, os.WNOHANG) == (0, 0)
             def work(folder):
                 store(folder + "/new", b"new"); assert text(folder + "/new") == b"new"
@@ -125,54 +113,43 @@ struct TurnTests {
 
     // Where the scanner has a file, the request waits for it: of 44 at most four, and of those that read for long one.
     @Test func `uploads that a stopped clamd does not answer hold up none that is not scanned`() throws {
-        let folder = "/tmp/assetfs-stopped-clamd-\(getpid())"
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
-        try "Test:0:*:\(String(repeating: "5a", count: 40))\n"
-            .write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
-        try """
-        Foreground yes
-        LocalSocket \(folder)/ctl
-        DatabaseDirectory \(folder)/db
-        TemporaryDirectory \(folder)
-        User root
-
-        """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
-        try runProgram(
-            """
-            clamd = subprocess.Popen(["/usr/sbin/clamd", "-c", "\(folder)/clamd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            until(lambda: os.path.exists("\(folder)/ctl"))
-            users = range(5002, 5008)
-            for uid in users: say(f"u{uid}", scan="reject"); own(f"u{uid}", uid)
-            say("s", scan="reject"); own("s", 5001)
-            def store_long(path):
-                fd = os.open(path, os.O_WRONLY | os.O_CREAT)
-                # Not in order, so that the whole file is read for its verdict.
-                os.pwrite(fd, b"2" * (5 << 20), 5 << 20); os.pwrite(fd, b"1" * (5 << 20), 0); os.close(fd)
-            wait(user(5002, lambda: store("u5002/scanned", b"scanned")))
-            clamd.send_signal(signal.SIGSTOP)
-            try:
-                crowd = [user(uid, lambda: store_long(f"u{uid}/long{n}")) for uid in users[4:] for n in range(2)]
-                until(lambda: requests() >= len(crowd))
-                crowd += [user(uid, lambda: store(f"u{uid}/{n}", b"%d" % n)) for uid in users[:4] for n in range(10)]
-                until(lambda: requests() >= len(crowd))
-                wait(user(5001, lambda: work("a"))); wait(user(5001, lambda: store_long("a/long")))
-                mine = user(5001, lambda: store("s/mine", b"mine"))
-                until(lambda: requests() >= len(crowd) + 1)
-                # What the scanner was not asked about yet ends with its caller, and so come the ends of the opens.
-                for pid in crowd: os.kill(pid, signal.SIGKILL)
-                for _ in range(len(crowd) - 8): os.wait()
-                wait(user(5001, lambda: os.close(os.open("a/empty", os.O_CREAT | os.O_WRONLY))))
-                until(lambda: refused(attribute, "a/empty", "id") is None)
-                wait(user(5001, lambda: work("a")))
-            finally: clamd.send_signal(signal.SIGCONT)
-            wait(mine); assert text("s/mine") == b"mine"
-            for _ in range(8): os.wait()
-            done = [f"u{uid}/{n}" for uid in users[:4] for n in range(10) if os.path.exists(f"u{uid}/{n}")]
-            until(lambda: all(refused(attribute, path, "id") is None for path in done))
-            clamd.terminate(); clamd.wait()
-            """,
-            options: ["clamd=\(folder)/ctl"]
-        )
+        try withClamdFolder("stopped-clamd") { folder in
+            try runProgram(
+                """
+                clamd = subprocess.Popen(["/usr/sbin/clamd", "-c", "\(folder)/clamd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                until(lambda: os.path.exists("\(folder)/ctl"))
+                users = range(5002, 5008)
+                for uid in users: say(f"u{uid}", scan="reject"); own(f"u{uid}", uid)
+                say("s", scan="reject"); own("s", 5001)
+                def store_long(path):
+                    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+                    # Not in order, so that the whole file is read for its verdict.
+                    os.pwrite(fd, b"2" * (5 << 20), 5 << 20); os.pwrite(fd, b"1" * (5 << 20), 0); os.close(fd)
+                wait(user(5002, lambda: store("u5002/scanned", b"scanned")))
+                clamd.send_signal(signal.SIGSTOP)
+                try:
+                    crowd = [user(uid, lambda: store_long(f"u{uid}/long{n}")) for uid in users[4:] for n in range(2)]
+                    until(lambda: requests() >= len(crowd))
+                    crowd += [user(uid, lambda: store(f"u{uid}/{n}", b"%d" % n)) for uid in users[:4] for n in range(10)]
+                    until(lambda: requests() >= len(crowd))
+                    wait(user(5001, lambda: work("a"))); wait(user(5001, lambda: store_long("a/long")))
+                    mine = user(5001, lambda: store("s/mine", b"mine"))
+                    until(lambda: requests() >= len(crowd) + 1)
+                    # What the scanner was not asked about yet ends with its caller, and so come the ends of the opens.
+                    for pid in crowd: os.kill(pid, signal.SIGKILL)
+                    for _ in range(len(crowd) - 8): os.wait()
+                    wait(user(5001, lambda: os.close(os.open("a/empty", os.O_CREAT | os.O_WRONLY))))
+                    until(lambda: refused(attribute, "a/empty", "id") is None)
+                    wait(user(5001, lambda: work("a")))
+                finally: clamd.send_signal(signal.SIGCONT)
+                wait(mine); assert text("s/mine") == b"mine"
+                for _ in range(8): os.wait()
+                done = [f"u{uid}/{n}" for uid in users[:4] for n in range(10) if os.path.exists(f"u{uid}/{n}")]
+                until(lambda: all(refused(attribute, path, "id") is None for path in done))
+                clamd.terminate(); clamd.wait()
+                """,
+                options: ["clamd=\(folder)/ctl"]
+            )
+        }
     }
 }

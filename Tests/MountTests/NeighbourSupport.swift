@@ -1,0 +1,40 @@
+import Foundation
+import TestSupport
+
+/// What Python programs share that set users on each other.
+///
+/// `user(uid, action)` runs an action in a process of its own; `requests()` is how many the kernel has that are not answered yet.
+let neighbourPrelude =
+    pythonPrelude + """
+        import signal, socket
+        root = os.environ["MOUNT"]
+        device = os.stat(root).st_dev
+        connection = f"/sys/fs/fuse/connections/{os.minor(device) | os.major(device) << 20}"
+        def requests(): return int(text(connection + "/waiting"))
+        def until(condition):
+            while not condition(): time.sleep(0.005)
+        def user(uid, action):
+            def body():
+                os.setgroups([]); os.setgid(uid); os.setuid(uid); action()
+            return child(body)
+        def own(folder, uid): os.makedirs(folder, exist_ok=True); os.chown(folder, uid, uid)
+
+        """
+
+/// Gives `body` a folder for a clamd of its own: `clamd.conf`, with the socket `ctl`, and one signature, of forty times Z.
+func withClamdFolder(_ name: String, _ body: (_ folder: String) throws -> Void) throws {
+    let folder = "/tmp/assetfs-\(name)-\(getpid())"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
+    try "Test:0:*:\(String(repeating: "5a", count: 40))\n"
+        .write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
+    try """
+    Foreground yes
+    LocalSocket \(folder)/ctl
+    DatabaseDirectory \(folder)/db
+    TemporaryDirectory \(folder)
+    User root
+
+    """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
+    try body(folder)
+}
