@@ -21,7 +21,7 @@ struct DiskShareTests {
                 "bash",
                 "-c",
                 """
-                set -eu; cd \(disk)
+                set -eu; cd \(disk); ASSETFS=\(assetfs)
                 up() { \(assetfs) mount \(disk)/l/lib \(disk)/m -o 'allow_other,policy.versions=1000\\,P365D\\,PT0S'; }
                 down() { \(assetfs) umount \(disk)/m; }
                 as() { setpriv --reuid $1 --regid $1 --clear-groups "${@:2}"; }
@@ -46,7 +46,11 @@ struct DiskShareTests {
             for n in 1 2 3; do put 5001 4 $A/doc; done; doc=$(getfattr --only-values -n user.asset.id $A/doc)
             alices() { is "$(ls m/trash | grep -c "^$id-old")" 1; is "$(ls m/resources/$doc/versions | wc -l)" 2; }
             # What was removed a moment ago is not taken, so that it takes some time before there is room.
-            room() { for n in $(seq 400); do bob fallocate -l $1M $B/$2 2> /dev/null && return; sleep 0.1; done; df -m l >&2; ls -l m/trash >&2; exit 1; }
+            # The file's verdict is waited for: until then it would keep its bytes when it is removed, and be in nobody's sum.
+            room() {
+                for n in $(seq 400); do bob fallocate -l $1M $B/$2 2> /dev/null && { $ASSETFS jobs --wait m > /dev/null; return; }; sleep 0.1; done
+                df -m l >&2; ls -l m/trash >&2; exit 1
+            }
             for n in 1 2 3 4 5 6; do put 5002 15 $B/$n; bob rm $B/$n; done
             room 75 large; alices; [ "$(ls m/trash | wc -l)" -lt 7 ]
             # Former contents, with nothing in the trash.
