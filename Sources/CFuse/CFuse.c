@@ -1,6 +1,5 @@
 #define _GNU_SOURCE
 #include "CFuse.h"
-#include "Readers.h"
 #include "Turns.h"
 
 #include <errno.h>
@@ -173,7 +172,7 @@ static ssize_t next_request(int fd, void *buffer, size_t length) {
     size_t waited = turns_next(buffer, length);
     if (waited > 0) return (ssize_t)waited;
     while (1) {
-        ssize_t count = readers_read(fd, buffer, length);
+        ssize_t count = read(fd, buffer, length);
         if (count < (ssize_t)sizeof(struct in_header)) return count;
         struct in_header *header = buffer;
         count_request(header);
@@ -250,13 +249,12 @@ static ssize_t wire_splice(int in, off_t *in_offset, int out, off_t *out_offset,
 }
 
 int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough, int want_export,
-                       int file_threads, int name_threads, int look_threads, int end_threads, int readers) {
+                       int file_threads, int name_threads, int look_threads, int end_threads) {
     static const struct fuse_custom_io io = {
         .read = wire_read, .writev = wire_writev, .splice_receive = wire_splice, .splice_send = wire_splice };
     memset(&wire, 0, sizeof wire);
     const int threads[LANES] = { file_threads, name_threads, look_threads, look_threads, end_threads };
     turns_begin(threads, getuid());
-    readers_begin(readers);
     wire.want_passthrough = want_passthrough;
     wire.want_export = want_export;
     return fuse_session_custom_io(session, &io, device);

@@ -42,10 +42,9 @@ public final class Session {
     private static let lookThreads: Int32 = 6
     private static let endThreads: Int32 = 8
     /// How many serve requests at all: some are left for what is always quick, and for root and the user who has mounted.
+    ///
+    /// libfuse makes them as requests need them. Fewer that wait in read(2) were no faster: docs/ARCHITECTURE.md has the figures.
     private static let threads = fileThreads + nameThreads + 2 * lookThreads + endThreads / 2 + 6
-
-    /// How many of them wait for a request at once: with one each request meets a thread that sleeps, with more than two a cold one.
-    private static let readers: Int32 = 2
 
     /// Counts requests on nodes with these numbers from here on.
     public static func countRequests(on nodes: ClosedRange<UInt64>) {
@@ -124,8 +123,7 @@ public final class Session {
             Self.fileThreads,
             Self.nameThreads,
             Self.lookThreads,
-            Self.endThreads,
-            Self.readers
+            Self.endThreads
         )
         filesystem.start(unsafe Kernel(session: session, device: device))
     }

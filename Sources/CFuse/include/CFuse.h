@@ -21,10 +21,10 @@ struct cfuse_wire {
  * not know, or that only some mounts ask for: EXPORT_SUPPORT, PARALLEL_DIROPS, HANDLE_KILLPRIV_V2, DIRECT_IO_ALLOW_MMAP, PASSTHROUGH,
  * NO_EXPORT_SUPPORT; and so that requests which it does not know, TMPFILE and STATX, come as a CREATE of "/" and as GETATTR.
  * Of the threads that serve requests, so many at most serve those on files, on names, that look at names, as many that make them, and the
- * ends of opens: Turns.h; and `readers` of them wait for a request at once: Readers.h.
+ * ends of opens: Turns.h.
  * 0 or -errno, as fuse_session_custom_io. */
 int cfuse_install_wire(struct fuse_session *session, int device, int want_passthrough, int want_export,
-                       int file_threads, int name_threads, int look_threads, int end_threads, int readers);
+                       int file_threads, int name_threads, int look_threads, int end_threads);
 const struct cfuse_wire *cfuse_wire(void);
 
 /* How many requests the kernel has sent, on nodes with numbers from `first` to `last`, that change or read files, and how many that look at
