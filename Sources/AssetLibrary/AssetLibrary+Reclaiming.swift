@@ -14,20 +14,30 @@ extension AssetLibrary {
 
     /// Removes what may go, until so many bytes of the library's own disk become free.
     ///
-    /// With `waits`, nothing of a user who has less than another whose trash is too young to go: `isHeldUp` says so, and to try again.
+    /// With `waits`, nothing of a user who has less than another whose trash is too young to go, or not read yet: `isHeldUp` says so,
+    /// and to try again.
     func reclaim(
         _ bytes: Int64,
         waits: Bool
     ) throws(LibraryError) -> (count: Int, bytes: Int64, isHeldUp: Bool) {
-        var plan = sweep.plan.withLock { $0.take() } ?? ReclaimPlan(\.ownBytes)
-        if .now - plan.begun > Self.planLife { plan = ReclaimPlan(\.ownBytes) }
+        let late = sweep.lateContents.load(ordering: .relaxed)
+        var plan = sweep.plan.withLock { $0.take() } ?? ReclaimPlan(\.ownBytes, late: late)
+        if .now - plan.begun > Self.planLife || plan.late != late { plan = ReclaimPlan(\.ownBytes, late: late) }
+        plan.unread = try unreadBytes()
         defer { sweep.plan.withLock { $0 = plan } }
         try readReclaimable(into: &plan)
         var (count, freed): (Int, Int64) = (0, 0)
         while freed < bytes, !isClosing.isSet {
             let recent = clock.now.advanced(by: .zero - rulebook.saving)
-            guard let next = plan.next(before: recent) else { break }
-            if waits, next.isHeldUp { return (count, freed, true) }
+            let next = plan.next(before: recent)
+            if waits, next?.isHeldUp ?? !plan.unread.isEmpty { return (count, freed, true) }
+            if let uid = plan.unreadToGo(instead: next?.item) {
+                let dropped = try dropUnread(of: uid, bytes - freed)
+                (count, freed) = (count + dropped.count, freed + dropped.bytes)
+                plan.unread[uid] = nil
+                continue
+            }
+            if next == nil { break }
             let paths = try write { records in
                 var paths: [String] = []
                 for _ in 0..<Self.sweepBatch where freed < bytes {

@@ -148,9 +148,11 @@ extension AssetLibrary {
     /// - Returns: whether there may be room now.
     func makeRoom(_ count: Int64) -> Bool {
         // Not where it would not be enough: a program that asks for more than the disk has is no reason to empty the trash.
-        guard let reclaimable = try? read({ try $0.reclaimableBytes() }), reclaimable > 0,
-            let left = try? space.measureLeft(behind: count), left + reclaimable >= 0
+        guard let catalogued = try? read({ try $0.reclaimableBytes() }), let unread = try? unreadBytes(),
+            let left = try? space.measureLeft(behind: count)
         else { return false }
+        let reclaimable = catalogued + unread.values.reduce(0, +)
+        guard reclaimable > 0, left + reclaimable >= 0 else { return false }
         let end = ContinuousClock.now + rulebook.saving + .seconds(10)
         let turn = sweep.askForRoom(count)
         roomMaker.wake()
@@ -251,6 +253,8 @@ final class Sweep: Sendable {
     private let state = Mutex(State())
     /// What may go where the disk is full; only the thread that makes room takes it.
     let plan = Mutex<ReclaimPlan?>(nil)
+    /// How often something in the trash has got bytes.
+    let lateContents = Atomic(0)
 
     /// Whether former contents are to be looked through now.
     func beginRetirement(at now: Timestamp) -> Bool {

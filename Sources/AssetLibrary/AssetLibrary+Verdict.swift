@@ -247,6 +247,7 @@ extension AssetLibrary {
                     insteadOf: [standing, try records.standing(ofTrashed: trashed)].compactMap { $0 }
                 )
             }
+            sweep.lateContents.add(1, ordering: .relaxed)
             noteVerdict()
             (upload.isDirty, upload.isRecorded, upload.standing) = (false, false, nil)
             (upload.mappedAt, upload.candidate) = (nil, nil)

@@ -32,10 +32,24 @@ struct ReclaimPlan {
     var position = ReclaimablePosition()
     /// When it was begun.
     let begun = ContinuousClock.now
+    /// `Sweep.lateContents` when it was begun: of what got bytes after it had come to the trash the plan knows nothing.
+    let late: Int
+    /// Bytes of files in the trash that are in no record yet, because they were not read.
+    var unread: [UInt32: Int64] = [:]
     private let size: @Sendable (ReclaimableRecord) -> Int64
 
     /// Makes a plan that counts `size` of each record.
-    init(_ size: @escaping @Sendable (ReclaimableRecord) -> Int64) { self.size = size }
+    init(_ size: @escaping @Sendable (ReclaimableRecord) -> Int64, late: Int = 0) { (self.size, self.late) = (size, late) }
+
+    /// All bytes of a user that may go.
+    private func sum(of uid: UInt32) -> Int64 { (accounts[uid]?.bytes ?? 0) + (unread[uid] ?? 0) }
+
+    /// Returns the user whose unread files go instead of an item: the one who has the most, where it is not the item's user.
+    func unreadToGo(instead item: ReclaimableRecord?) -> UInt32? {
+        guard let most = unread.keys.max(by: { sum(of: $0) < sum(of: $1) }) else { return nil }
+        guard let item else { return most }
+        return most != item.uid && sum(of: most) > sum(of: item.uid) ? most : nil
+    }
 
     /// Adds records, each kind in the order of time and behind those that are here.
     mutating func add(_ records: [ReclaimableRecord]) {
@@ -49,19 +63,21 @@ struct ReclaimPlan {
 
     /// Returns the next to go: of the user with the most bytes of those who have any that may go, and among equals the oldest.
     ///
-    /// `isHeldUp` says that another user has more, all of which has been in the trash since `recent` or later: a moment later it would
-    /// go before this.
+    /// `isHeldUp` says that another user has more, all of which has been in the trash since `recent` or later or is not read yet: a
+    /// moment later it would go before this.
     func next(
         before recent: Timestamp,
         orRecent: Bool = false
     ) -> (item: ReclaimableRecord, isHeldUp: Bool)? {
         var best: (bytes: Int64, item: ReclaimableRecord)?
-        for account in accounts.values {
+        for (uid, account) in accounts {
             guard let item = account.next(before: recent, orRecent: orRecent) else { continue }
-            if let best, (best.bytes, item.since) >= (account.bytes, best.item.since) { continue }
-            best = (account.bytes, item)
+            let bytes = sum(of: uid)
+            if let best, (best.bytes, item.since) >= (bytes, best.item.since) { continue }
+            best = (bytes, item)
         }
-        return best.map { best in (best.item, accounts.values.contains { $0.bytes > best.bytes }) }
+        let users = Set(accounts.keys).union(unread.keys)
+        return best.map { best in (best.item, users.contains { sum(of: $0) > best.bytes }) }
     }
 
     /// Takes out what `next` returned: it was removed, or may not go after all.
