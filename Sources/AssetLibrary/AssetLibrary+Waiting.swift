@@ -61,7 +61,11 @@ extension AssetLibrary {
 
     /// Has the verdicts that have waited long enough; long ones on threads of their own.
     func settleWaiting() {
-        do throws(LibraryError) { try giveUpPurged() } catch { log.error("Files in the trash could not be looked at: \(error)") }
+        do throws(LibraryError) {
+            try giveUpPurged()
+        } catch {
+            log.error("Files that were removed before their verdict could not be looked at: \(error)")
+        }
         for (id, node) in due() where !isLong(node) {
             guard claim(id) else { continue }
             settle(id, node)

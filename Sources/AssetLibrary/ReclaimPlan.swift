@@ -39,7 +39,9 @@ struct ReclaimPlan {
     private let size: @Sendable (ReclaimableRecord) -> Int64
 
     /// Makes a plan that counts `size` of each record.
-    init(_ size: @escaping @Sendable (ReclaimableRecord) -> Int64, late: Int = 0) { (self.size, self.late) = (size, late) }
+    init(_ size: @escaping @Sendable (ReclaimableRecord) -> Int64, late: Int = 0) {
+        (self.size, self.late) = (size, late)
+    }
 
     /// All bytes of a user that may go.
     private func sum(of uid: UInt32) -> Int64 { (accounts[uid]?.bytes ?? 0) + (unread[uid] ?? 0) }
