@@ -32,7 +32,7 @@ extension AssetLibrary {
             let next = plan.next(before: recent)
             if waits, next?.isHeldUp ?? !plan.unread.isEmpty { return (count, freed, true) }
             if let uid = plan.unreadToGo(instead: next?.item) {
-                let dropped = try dropUnread(of: uid, bytes - freed)
+                let dropped = try dropUnread(of: uid, bytes - freed, before: recent)
                 (count, freed) = (count + dropped.count, freed + dropped.bytes)
                 plan.unread[uid] = nil
                 continue

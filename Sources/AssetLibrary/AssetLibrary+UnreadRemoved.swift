@@ -53,13 +53,19 @@ extension AssetLibrary {
         return sums
     }
 
-    /// Removes files of a user for good that were removed before their verdict and whose verdict does not come in time: those first that
-    /// have been in the trash for longest, until so many bytes become free.
+    /// Removes files of a user for good that came to the trash before `recent` and whose verdict does not come in time.
+    ///
+    /// Those that have been there for longest go first, until so many bytes become free.
     /// - Returns: how many, and their bytes.
-    func dropUnread(of uid: UInt32, _ bytes: Int64) throws(LibraryError) -> (count: Int, bytes: Int64) {
+    func dropUnread(
+        of uid: UInt32,
+        _ bytes: Int64,
+        before recent: Timestamp
+    ) throws(LibraryError) -> (count: Int, bytes: Int64) {
         var sum: (count: Int, bytes: Int64) = (0, 0)
         let files = try unreadRemoved().filter { $0.uid == uid && $0.bytes > 0 }
             .compactMap { file in file.trashed.map { (file, $0) } }
+            .filter { $0.1.trashed < recent }
             .sorted { $0.1.trashed < $1.1.trashed }
         for (file, trashed) in files where sum.bytes < bytes {
             let isGone = try write { records in
