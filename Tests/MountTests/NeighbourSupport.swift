@@ -25,9 +25,14 @@ let neighbourPrelude =
 func withClamdFolder(_ name: String, _ body: (_ folder: String) throws -> Void) throws {
     let folder = "/tmp/assetfs-\(name)-\(getpid())"
     defer { try? FileManager.default.removeItem(atPath: folder) }
+    try makeClamdFolder(folder, signature: "Test:0:*:\(String(repeating: "5a", count: 40))")
+    try body(folder)
+}
+
+/// Makes a folder with `clamd.conf`, whose socket is `ctl` there, and a database of one signature.
+func makeClamdFolder(_ folder: String, signature: String) throws {
     try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
-    try "Test:0:*:\(String(repeating: "5a", count: 40))\n"
-        .write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
+    try "\(signature)\n".write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
     try """
     Foreground yes
     LocalSocket \(folder)/ctl
@@ -36,5 +41,4 @@ func withClamdFolder(_ name: String, _ body: (_ folder: String) throws -> Void) 
     User root
 
     """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
-    try body(folder)
 }

@@ -391,18 +391,9 @@ struct PolicyTests {
             let folder = "/tmp/assetfs-clamd-\(getpid())"
             // EICAR's test string, in two parts so that no scanner takes this source for it.
             let eicar = #"X5O!P%@AP[4\PZX54(P^)7CC)7}$"# + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-            try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: folder) }
-            let signature = "Eicar-Test:0:*:" + eicar.utf8.map { String($0, radix: 16) }.joined() + "\n"
-            try signature.write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
-            try """
-            Foreground yes
-            LocalSocket \(folder)/ctl
-            DatabaseDirectory \(folder)/db
-            TemporaryDirectory \(folder)
-            User root
-
-            """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
+            let signature = "Eicar-Test:0:*:" + eicar.utf8.map { String($0, radix: 16) }.joined()
+            try makeClamdFolder(folder, signature: signature)
             let clamd = Process()
             clamd.executableURL = URL(fileURLWithPath: "/usr/sbin/clamd")
             clamd.arguments = ["-c", folder + "/clamd.conf"]
