@@ -78,7 +78,9 @@ extension AssetFilesystem {
         // A change of the size has done so already.
         if changes.size != nil { new.modified = resizes ? nil : .now }
         let count = library.verdictCount
-        let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, new) }
+        let record = try refusing { () throws(LibraryError) in
+            try library.setAttributes(of: id, new, by: changes.size == nil ? caller.uid : nil)
+        }
         return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
     }
 

@@ -14,6 +14,8 @@ extension AssetFilesystem {
     public func setFlags(of inode: InodeNumber, to flags: UInt32, for caller: Caller) throws(OperationFailure) {
         let id = node(inode)
         guard View(id) == nil else { throw OperationFailure(LibraryError.readOnly) }
-        try refusing { () throws(LibraryError) in try library.setFlags(of: id, to: FileFlags(rawValue: flags)) }
+        try refusing { () throws(LibraryError) in
+            try library.setFlags(of: id, to: FileFlags(rawValue: flags), by: caller.uid)
+        }
     }
 }

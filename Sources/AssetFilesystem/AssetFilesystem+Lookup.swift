@@ -77,6 +77,7 @@ extension AssetFilesystem {
         aliases.withLock { aliases in
             if !aliases.isEmpty { for node in unknown { aliases[node] = nil } }
         }
+        library.forgetMakers(of: unknown)
         forgetNow(nameless)
     }
 

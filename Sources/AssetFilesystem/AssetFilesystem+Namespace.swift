@@ -120,7 +120,10 @@ extension AssetFilesystem {
             return try removeDropped(name, by: number, for: caller)
         }
         let spot = try spot(parent, name, makes: false, for: caller)
-        let removed = try refusing { () throws(LibraryError) in try library.remove(spot.name, in: spot.folder) }
+        let removed = try refusing { () throws(LibraryError) in
+            try library.refuseFormerOwner(ofName: spot.name, in: spot.folder, by: caller.uid)
+            return try library.remove(spot.name, in: spot.folder)
+        }
         noteRemoval(removed)
         tell(spot, .vanished(spot.name, in: spot.folder, node: removed))
     }
@@ -197,7 +200,9 @@ extension AssetFilesystem {
         default: throw OperationFailure(.invalidArgument)
         }
         let replaced = try refusing { () throws(LibraryError) in
-            try library.move(
+            try library.refuseFormerOwner(ofName: source.name, in: source.folder, by: caller.uid)
+            try library.refuseFormerOwner(ofName: target.name, in: target.folder, by: caller.uid)
+            return try library.move(
                 source.name,
                 in: source.folder,
                 to: target.name,

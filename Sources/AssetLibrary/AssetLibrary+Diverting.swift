@@ -115,10 +115,13 @@ extension AssetLibrary {
     private func passOnTimes(of id: NodeID, to file: NodeID) {
         // Where this fails a time is not set, of which nobody can be told.
         _ = try? write { records in
+            let now = Timestamp.now
+            let present = now.advanced(bySeconds: -2)...now
             guard let own = try records.node(id), var record = try records.node(file),
                 own.modified != own.born || own.accessed != own.born,
                 // Other times than the present are the owner's to set — utimensat(2).
-                own.uid == record.uid || own.uid == 0 || own.modified > Timestamp.now.advanced(bySeconds: -2)
+                own.uid == record.uid || own.uid == 0
+                    || present.contains(own.modified) && present.contains(own.accessed)
             else { return }
             (record.modified, record.accessed) = (own.modified, own.accessed)
             record.changed = .now

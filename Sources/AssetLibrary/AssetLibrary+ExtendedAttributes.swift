@@ -150,6 +150,7 @@ extension AssetLibrary {
             try refuseAttributes(on: node, [(name, value)], by: uploader.uid, records)
             switch attribute {
             case .accessList:
+                try refuseFormerOwner(of: node, by: uploader.uid)
                 try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, by: uploader.uid, records)
             case .defaultList:
                 guard AccessControlList(value) != nil else {
@@ -235,7 +236,8 @@ extension AssetLibrary {
         case .free, .mediaType, .accessList, .defaultList, .flag, .action: break
         }
         try write { records in
-            guard try records.node(id) != nil else { throw LibraryError.notFound }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            if case .accessList = attribute { try refuseFormerOwner(of: node, by: uploader.uid) }
             guard try records.extendedAttribute(name, of: id) != nil else {
                 // A list that says no more than the mode is not stored, and yet it is there to be removed.
                 switch attribute {

@@ -15,7 +15,7 @@ extension AssetLibrary {
     /// Records the flags of a file or folder, which the kernel has allowed the caller to set.
     ///
     /// An asset whose file is immutable or append-only does not expire before that ends.
-    public func setFlags(of id: NodeID, to flags: FileFlags) throws(LibraryError) {
+    public func setFlags(of id: NodeID, to flags: FileFlags, by uid: UInt32) throws(LibraryError) {
         guard flags.isSubset(of: .known) else {
             throw .unsupported("Of the flags of chattr(1) only i, a, A and d are kept.")
         }
@@ -25,6 +25,7 @@ extension AssetLibrary {
         mayHaveFlags.store(true, ordering: .relaxed)
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
+            try refuseFormerOwner(of: node, by: uid)
             // As ext4 has it: nothing else changes while a file stays immutable.
             let former = try records.flags(of: id)
             if former.contains(.immutable), flags.contains(.immutable), flags != former {

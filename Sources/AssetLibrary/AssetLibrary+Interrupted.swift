@@ -65,7 +65,13 @@ extension AssetLibrary {
         upload.standing = interrupted.standing
         upload.aim = interrupted.aim.map { aim in
             let replacing = aim.asset.flatMap { asset in aim.uploaded.map { (asset: asset, uploaded: $0) } }
-            return OpenNode.Aim(parent: aim.parent, name: aim.name, replacing: replacing, isDropped: aim.isDropped)
+            return OpenNode.Aim(
+                parent: aim.parent,
+                name: aim.name,
+                replacing: replacing,
+                isByNumber: replacing != nil,
+                isDropped: aim.isDropped
+            )
         }
         try setLimit(&upload, of: node.id)
         if interrupted.isExceeded { upload.exceeded = upload.limit?.refusal }

@@ -177,12 +177,18 @@ extension AssetLibrary {
             node.links = 0
             return try records.insert(node)
         }
+        formerOwners.note(uploader.uid, of: made.id)
         let node = retain(made.id)
         node.original.store(former.id.rawValue, ordering: .relaxed)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 node.shown.withLock { $0.isLoaded = true }
-                upload.aim = OpenNode.Aim(parent: resource.folder.id, name: own, replacing: (resource.asset.id, name))
+                upload.aim = OpenNode.Aim(
+                    parent: resource.folder.id,
+                    name: own,
+                    replacing: (resource.asset.id, name),
+                    isByNumber: true
+                )
                 upload.addWriter(uploader)
                 try setLimit(&upload, of: made.id)
             }
@@ -221,8 +227,8 @@ extension AssetLibrary {
         )
         arrival.requested = uploaded == place.name ? nil : uploaded
         arrival.isReplacement = true
-        // Whoever could read the file still can, by its mode, its access list, or what else is said of it; but nobody's content gets
-        // another's rights.
+        // The former file's owner says who may see the next and how long it lives; nobody's content gets another's rights.
+        try records.takeOwnersWord(of: &node, kernelAttributes)
         (node.mode, node.uid, node.gid) = (former.mode, former.uid, former.gid)
         if uploader.uid != former.uid { node.mode &= ~0o6000 }
         try records.updateAttributes(of: node)

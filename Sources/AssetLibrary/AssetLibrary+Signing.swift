@@ -160,6 +160,7 @@ extension AssetLibrary {
         // With the file made as mkstemp(3) does it, six letters behind a dot are its, and no person's word.
         let isFinal = nameClass == .final && !(isOfMkstemp && NameClass(ofFile: name, isStrict: true) == .temporary)
         let (made, node) = try makeNameless(in: folder, mode: mode, umask: umask, by: uploader)
+        formerOwners.note(uploader.uid, of: made.id)
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 upload.aim = OpenNode.Aim(parent: folder, name: name, isDropped: true)
@@ -252,15 +253,5 @@ extension AssetLibrary {
             upload.aim = nil
             node.isUnlinked.store(true, ordering: .relaxed)
         }
-    }
-}
-
-extension Records {
-    /// What was dropped into a folder is its owner's.
-    func handOver(_ id: NodeID, to folder: NodeID) throws {
-        guard var node = try node(id), let owner = try self.node(folder) else { return }
-        (node.uid, node.gid) = (owner.uid, owner.gid)
-        node.mode = node.mode & 0o170777 | 0o600
-        try updateAttributes(of: node)
     }
 }

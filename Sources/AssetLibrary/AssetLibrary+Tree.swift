@@ -180,7 +180,13 @@ extension AssetLibrary {
     }
 
     /// Changes a node's attributes.
-    public func setAttributes(of id: NodeID, _ changes: AttributeChanges) throws(LibraryError) -> NodeRecord {
+    ///
+    /// - Throws: `.notPermitted` where `uid` is that of a user who has made the file and whose it is no more: the kernel may not know that.
+    public func setAttributes(
+        of id: NodeID,
+        _ changes: AttributeChanges,
+        by uid: UInt32? = nil
+    ) throws(LibraryError) -> NodeRecord {
         if collections.isSealed(id), changes.mode != nil || changes.uid != nil || changes.gid != nil {
             try refuseSealed(id)
         }
@@ -199,6 +205,7 @@ extension AssetLibrary {
         }
         return try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
+            try refuseFormerOwner(of: node, by: uid)
             if let mode = changes.mode {
                 node.mode = node.mode & 0o170000 | mode & 0o7777
                 try changeAccessList(of: id, to: mode, records)

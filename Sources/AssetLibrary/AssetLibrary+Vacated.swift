@@ -14,6 +14,8 @@ extension AssetLibrary {
                 let folder = try records.node(vacancy.parent), folder.links > 0,
                 try records.node(named: vacancy.name, in: folder.id) == nil,
                 !file.isExpired(at: now), rulebook.allows(writer, toSucceed: vacancy.rights),
+                vacancy.standing?.showsName(to: writer.uid, isMember: writer.isMember(of:)) ?? true,
+                rulebook.allows(writer, toSucceed: try rulebook.rights(of: file, records)),
                 try mayReach(folder.id, writer, records)
             else { return nil }
             // What is in the trash is its owner's alone.

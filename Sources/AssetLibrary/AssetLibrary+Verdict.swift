@@ -32,6 +32,10 @@ extension AssetLibrary {
             }
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
+            // Before the folder is asked for what it says of the content.
+            if let place, let refusal = try read({ try replacementRefusal(aim, at: place, by: uploader, $0) }) {
+                try refuse(&upload, of: node, content, at: place, refusal)
+            }
             if let place {
                 do throws(Refusal) {
                     infection = try screen(content, of: candidate?.file ?? node.content.file, at: place)
@@ -69,10 +73,13 @@ extension AssetLibrary {
                 if aim != nil, place == nil { throw LibraryError.notFound }
                 var (judgement, requested) = (Judgement.accept, wanted)
                 if isJudged, let place, place.isFinal {
-                    judgement = try judge(
-                        submission(content, of: record, at: place, aim, present, uploader, records),
-                        records
-                    )
+                    let refusal = try replacementRefusal(aim, at: place, by: uploader, records)
+                    judgement =
+                        try refusal.map { .refuse($0) }
+                        ?? judge(
+                            submission(content, of: record, at: place, aim, present, uploader, records),
+                            records
+                        )
                 }
                 switch judgement {
                 case .refuse(let refusal): return .refused(refusal)
@@ -90,7 +97,7 @@ extension AssetLibrary {
                 let isReplacing = aim?.replacing != nil
                 if let aim, !isReplacing, let place {
                     try give(place, to: record, records)
-                    if aim.isDropped { try records.handOver(node.id, to: place.parent) }
+                    if aim.isDropped { try handOver(node.id, to: place.parent, records) }
                 }
                 guard let show = try Show(sealed, in: node.id, modified, isNameless: isReplacing || isLinking, records)
                 else {
@@ -116,7 +123,8 @@ extension AssetLibrary {
                     return .published(version, renamed: place)
                 }
                 var source: AssetID?
-                if case .existing(let asset, _) = judgement, try !records.isAlone(asset, of: show.node.uid) {
+                if case .existing(let asset, _) = judgement, try !records.isOwned(asset, with: show.node, by: uploader)
+                {
                     source = show.node.asset == nil ? asset : nil
                 } else if case .existing(let asset, _) = judgement {
                     showsExisting = true

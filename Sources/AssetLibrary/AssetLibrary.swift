@@ -46,6 +46,7 @@ public final class AssetLibrary: Sendable {
     let scanner: MalwareScanner
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
+    let formerOwners = FormerOwners()
     /// How busy the mount is.
     public let activity: Activity
     private let verdicts = Atomic(0)

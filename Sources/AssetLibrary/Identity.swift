@@ -64,7 +64,7 @@ extension Records {
         var node = node
         var heritage = heritage
         let isOfOther = heritage.map { $0.owner != node.uid } ?? false
-        if let existing = arrival.existing, try isAlone(existing, of: node.uid) {
+        if let existing = arrival.existing, try isOwned(existing, with: node, by: arrival.uploader) {
             let place = arrival.place
             // What another owner's file showed is that owner's to have back.
             let former = isOfOther ? nil : heritage?.asset
@@ -261,7 +261,9 @@ extension AssetLibrary {
             let rights = try file.map { try rulebook.rights(of: $0, records) }
             if let rights, try !rulebook.allows(node, by: uploader, toSucceed: rights, records) { return nil }
             let owner = try rights?.uid ?? records.asset(asset)?.uid ?? node.uid
-            return Heritage(asset: asset, former: nil, owner: owner, rights: rights)
+            // What its first file was is for those who could read that, not for all who may go to the asset's directory.
+            let standing = try records.trashed(asset).flatMap { try records.standing(ofTrashed: $0) }
+            return Heritage(asset: asset, former: nil, owner: owner, rights: rights, standing: standing)
         }
         guard let vacancy = vacancies.find(name, in: parent, forMoved: isMoved),
             try records.asset(vacancy.asset) != nil
@@ -277,9 +279,16 @@ extension AssetLibrary {
         let showsIt = former?.asset == vacancy.asset && (former?.links ?? 0) > 0
         // It has been given another place meanwhile.
         if try !showsIt && records.isShown(vacancy.asset) { return nil }
-        guard try rulebook.allows(node, by: uploader, toSucceed: vacancy.rights, records) else { return nil }
-        // Its rights may have become less since.
-        if showsIt, let former, try !rulebook.allows(node, by: uploader, toSucceed: former, records) { return nil }
+        guard vacancy.isOpen(to: uploader, for: node),
+            try rulebook.allows(node, by: uploader, toSucceed: vacancy.rights, records)
+        else { return nil }
+        // Its rights may have become less since, in the trash as well.
+        let isTrashed = try !showsIt && records.trashed(vacancy.asset)?.node == vacancy.node
+        if showsIt || isTrashed, let former,
+            try !rulebook.allows(node, by: uploader, toSucceed: former, records)
+        {
+            return nil
+        }
         return Heritage(
             asset: vacancy.asset,
             former: former,

@@ -122,6 +122,8 @@ public final class OpenNode: Sendable {
         let name: EntryName
         /// Where it is to be an asset's next content: which, and the name that it was uploaded under.
         var replacing: (asset: AssetID, uploaded: EntryName)?
+        /// Whether it comes through `resources/ID/`, so that its uploader must be allowed to write the present file at the verdict.
+        var isByNumber = false
         /// Whether it came by a signed path: then the file is its folder's owner's.
         var isDropped = false
     }

@@ -4,6 +4,11 @@ internal import Catalog
 // Files that show another file's asset, because they brought what it had (`RETURN_EXISTING`). Each shows it as long as both have
 // that content, and one owner: what one user says of a file never shows, closes or removes another's.
 extension Records {
+    /// Returns whether an asset, and a file that is to show it, are both the user's who gives the file its name: no other user joins them.
+    func isOwned(_ asset: AssetID, with node: NodeRecord, by uploader: Uploader) throws -> Bool {
+        try uploader.uid == node.uid && isAlone(asset, of: node.uid)
+    }
+
     /// A file shows the asset that had its content before; `former`, which its name showed until now, goes to the trash, if nobody
     /// else shows it.
     func show(

@@ -70,4 +70,24 @@ extension AssetLibrary {
         guard let former = resource.node else { return true }
         return try read { rulebook.allows(uploader, toSucceed: try rulebook.rights(of: former, $0)) }
     }
+
+    /// Returns why a file may not take the name of an asset's present file any more; nil where it may.
+    ///
+    /// It was allowed to when it was made, and may have been open for long: the present file, its folder, or the way to it may be closed to
+    /// its uploader by now.
+    func replacementRefusal(
+        _ aim: OpenNode.Aim?,
+        at place: Place,
+        by uploader: Uploader,
+        _ records: Records
+    ) throws -> Refusal? {
+        guard let aim, aim.isByNumber, uploader.uid != 0 else { return nil }
+        guard let present = try records.node(named: place.name, in: place.parent),
+            let folder = try records.node(place.parent),
+            rulebook.allows(uploader, toSucceed: try rulebook.rights(of: present, records)),
+            try allows(2, to: uploader, on: folder.id, records), try mayReach(folder.id, uploader, records),
+            folder.mode & 0o1000 == 0 || [present.uid, folder.uid].contains(uploader.uid)
+        else { return .forbidden("The file that was to be replaced is closed to user \(uploader.uid) by now.") }
+        return nil
+    }
 }

@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import Catalog
 internal import Synchronization
 
 /// Names that were given up a moment ago, with the assets that they had: a program that removes a file, or moves it aside, and then
@@ -28,6 +29,18 @@ final class Vacancies: Sendable {
         /// Whether only a file that is complete when it takes the name may have the asset: one that is renamed to it.
         let isOnlyForMoved: Bool
         fileprivate let deadline: ContinuousClock.Instant
+
+        /// Returns whether the user who gives a file the name, and the file's owner, could go to what had it: the folder that is there now
+        /// may be another.
+        func isOpen(to uploader: Uploader, for newcomer: NodeRecord) -> Bool {
+            guard let standing else { return true }
+            if newcomer.uid != uploader.uid, newcomer.uid != standing.file.uid,
+                !standing.showsName(to: newcomer.uid, isMember: { _ in false })
+            {
+                return false
+            }
+            return standing.showsName(to: uploader.uid, isMember: uploader.isMember(of:))
+        }
     }
 
     private struct Key: Hashable {

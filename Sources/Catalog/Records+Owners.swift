@@ -43,6 +43,11 @@ extension Records {
             ?? nil
     }
 
+    /// Records what a file that shows no asset says of who may see it.
+    public func setAccess(ofNode node: NodeRecord) throws {
+        try run("UPDATE node SET access = ? WHERE id = ?", [node.accessValue, node.id.value])
+    }
+
     /// Records that those may see an asset who may see a file.
     public func setAccess(of asset: AssetID, like node: NodeRecord) throws {
         try run("UPDATE asset SET access = ? WHERE id = ?", [node.accessValue, asset.value])

@@ -1,0 +1,105 @@
+public import AssetModel
+internal import Catalog
+internal import Synchronization
+
+/// Users who have made files that come to be others' with their verdict: what is dropped into a folder, and what replaces another user's
+/// file through `resources/ID/`.
+///
+/// The kernel checks chmod(2), chown(2) and lists by the owner that it was told last, which is the user who has made the file until it
+/// asks anew. A descriptor that is still open would so change a file that is another's.
+///
+/// ## Concurrency
+/// `makers` is held for a moment only and takes no other lock.
+final class FormerOwners: Sendable {
+    private let makers = Mutex<[NodeID: UInt32]>([:])
+    private let count = Atomic(0)
+
+    /// Notes who has made a file that is to be another user's.
+    func note(_ uid: UInt32, of node: NodeID) {
+        makers.withLock { makers in
+            makers[node] = uid
+            count.store(makers.count, ordering: .releasing)
+        }
+    }
+
+    /// Forgets files of which the kernel knows no owner any more.
+    func forget(_ nodes: [NodeID]) {
+        guard isInUse else { return }
+        makers.withLock { makers in
+            for node in nodes { makers[node] = nil }
+            count.store(makers.count, ordering: .releasing)
+        }
+    }
+
+    /// Whether any file is noted.
+    var isInUse: Bool { count.load(ordering: .acquiring) > 0 }
+
+    /// Returns whether a user has made a file that is another user's now.
+    func isFormer(_ uid: UInt32, of node: NodeRecord) -> Bool {
+        guard uid != 0, uid != node.uid, isInUse else { return false }
+        return makers.withLock { $0[node.id] == uid }
+    }
+}
+
+extension AssetLibrary {
+    /// Refuses what only a file's owner may do to the user who has made the file and whose it is no more.
+    ///
+    /// Must be called in the step of the catalog that makes the change, so that no verdict comes between the two.
+    func refuseFormerOwner(of node: NodeRecord, by uid: UInt32?) throws(LibraryError) {
+        guard let uid, formerOwners.isFormer(uid, of: node) else { return }
+        throw .notPermitted("The file is user \(node.uid)'s now; mode, owner and access list are for that user to set.")
+    }
+
+    /// Refuses to remove or move a name in a sticky folder to the user who has made the file and whose it is no more.
+    public func refuseFormerOwner(ofName name: EntryName, in folder: NodeID, by uid: UInt32) throws(LibraryError) {
+        guard formerOwners.isInUse else { return }
+        try read { records in
+            guard let parent = try records.node(folder), parent.mode & 0o1000 != 0, parent.uid != uid,
+                let node = try records.node(named: name, in: folder)
+            else { return }
+            try refuseFormerOwner(of: node, by: uid)
+        }
+    }
+
+    /// Forgets who has made files that the kernel does not know any more.
+    public func forgetMakers(of nodes: [NodeID]) { formerOwners.forget(nodes) }
+}
+
+extension Records {
+    /// Takes from a file what only its owner may say of it, before another user becomes that.
+    ///
+    /// That is who may see it, how long it lives, its access list, its flags and its store. Its content and its fields stay.
+    func takeOwnersWord(of node: inout NodeRecord, _ kernelAttributes: KernelAttributes) throws {
+        let names =
+            [KernelAttributes.accessList, KernelAttributes.flags].filter { kernelAttributes.mayHave($0, node.id) }
+            .map { Array($0.utf8) }
+        for name in names + [AttributeName.expires, AttributeName.store] {
+            try deleteExtendedAttribute(name, of: node.id)
+        }
+        (node.access, node.isAccessInherited) = (nil, false)
+        try setAccess(ofNode: node)
+    }
+}
+
+extension AssetLibrary {
+    /// Gives a file that was dropped into a folder to the folder's owner, as if that user had made it there.
+    ///
+    /// Its group and all others may do no more with it than with the folder, unless the folder's default access list says who may.
+    func handOver(_ id: NodeID, to folder: NodeID, _ records: Records) throws {
+        guard var node = try records.node(id), let owner = try records.node(folder) else { return }
+        let execution = node.mode & 0o111
+        try records.takeOwnersWord(of: &node, kernelAttributes)
+        try inheritAccess(from: folder, for: &node, records)
+        if node.access != nil { try records.setAccess(ofNode: node) }
+        (node.uid, node.gid) = (owner.uid, owner.gid)
+        if kernelAttributes.mayHave(KernelAttributes.defaultList, folder) {
+            node.mode = 0o100666 | execution
+            let lists = try inheritedLists(from: folder, for: &node, umask: owner.mode & 0o077 ^ 0o077, records)
+            for (name, list) in lists { try setList(name, of: id, to: list, records) }
+        } else {
+            node.mode &= 0o170700 | owner.mode & 0o077
+        }
+        node.mode |= 0o600
+        try records.updateAttributes(of: node)
+    }
+}

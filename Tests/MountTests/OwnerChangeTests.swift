@@ -1,0 +1,148 @@
+import TestSupport
+import Testing
+
+/// Files that come to be another user's: what is dropped into a folder, and what replaces a file through `resources/ID/`.
+///
+/// alice is 5001, bob 5002. In `$D` everybody may make, move and remove names.
+struct OwnerChangeTests {
+    private static let prelude = """
+        alice() { setpriv --reuid 5001 --regid 5001 --clear-groups "$@"; }
+        bob() { setpriv --reuid 5002 --regid 5002 --clear-groups "$@"; }
+        D=$MOUNT/folders/d; mkdir -m 777 $D; chmod 777 $D
+        IN=$MOUNT/folders/in; mkdir -m 755 $IN; chown 5001:5001 $IN; BOX=$(alice $ASSETFS sign --upload $IN)
+        # An open file of alice, and what bob writes to in its place.
+        open() { alice sh -c "umask 0; echo alice > $D/$1; setfattr -n user.asset.caption -v 'of alice' $D/$1"; ID=$(value id $D/$1); }
+        # Runs a Python program of bob's; `fd` is a new file at the path.
+        program() { bob /usr/bin/python3 -c "
+        import os, errno, struct, sys
+        def refused(call, *arguments):
+            try: call(*arguments); return ''
+            except OSError as error: return errno.errorcode[error.errno]
+        # An access list that lets user 5002 read and write.
+        LIST = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in
+            [(1, 6, 2**32 - 1), (2, 6, 5002), (4, 4, 2**32 - 1), (16, 6, 2**32 - 1), (32, 6, 2**32 - 1)])
+        fd = os.open('$1', os.O_RDWR | os.O_CREAT, 0o666)
+        $2"; }
+
+        """
+
+    @Test func `after the verdict a descriptor changes no mode, owner, group or list of what is another user's`() throws
+    {
+        try runScript(
+            Self.prelude + """
+                open a.txt; chmod 640 $D/a.txt; setfacl -m u:5002:rw $D/a.txt
+                for path in $BOX/tool resources/$ID/other.txt; do
+                    program $MOUNT/${path#$MOUNT/} "
+                os.write(fd, b'of bob'); os.close(os.dup(fd))
+                for name, call in (('mode', lambda: os.fchmod(fd, 0o4777)), ('group', lambda: os.fchown(fd, -1, 5002)),
+                        ('list', lambda: os.setxattr(fd, 'system.posix_acl_access', LIST)),
+                        ('no list', lambda: os.removexattr(fd, 'system.posix_acl_access')), ('times', lambda: os.utime(fd, (1, 1)))):
+                    assert refused(call) == 'EPERM', (name, refused(call))
+                "
+                done
+                is "$(cat $IN/tool $D/a.txt)" "of bobof bob"
+                is "$(stat -c '%u %g %a' $IN/tool)" "5001 5001 644"; is "$(stat -c %u:%a $D/a.txt)" 5001:660
+                is "$(getfacl -cp $IN/tool | grep -c 5002)" 0; is "$(stat -c %Y $IN/tool)" "$(date -d @$(stat -c %Y $IN/tool) +%s)"
+                [ $(stat -c %Y $IN/tool) -gt 1 ]
+                # The user to whom they have come sets what they like.
+                alice chmod 600 $IN/tool $D/a.txt; is "$(stat -c %a $IN/tool $D/a.txt | tr '\\n' ' ')" "600 600 "
+                # What bob has made and keeps is bob's.
+                program $D/own "
+                os.write(fd, b'x'); os.close(os.dup(fd)); os.fchmod(fd, 0o640); os.setxattr(fd, 'system.posix_acl_access', LIST)"
+                """
+        )
+    }
+
+    @Test
+    func `what becomes another user's comes with its content and its fields, and nothing else that its maker has said`()
+        throws
+    {
+        try runScript(
+            Self.prelude + """
+                SAY="
+                os.write(fd, b'of bob'); os.setxattr(fd, 'user.asset.caption', b'of bob'); os.fchmod(fd, 0o666)
+                os.setxattr(fd, 'user.asset.access', b'PRIVATE'); os.setxattr(fd, 'system.posix_acl_access', LIST)
+                os.setxattr(fd, 'user.asset.expires', b'2100-01-01T00:00:00Z')"
+                open a.txt; alice chmod 664 $D/a.txt; alice setfacl -m u:5002:rw $D/a.txt; alice getfacl -cp $D/a.txt > $SCRATCH/list
+                program $MOUNT/resources/$ID/other.txt "$SAY"; program $BOX/dropped "$SAY"
+                for file in $D/a.txt $IN/dropped; do
+                    is "$(cat $file) $(value caption $file) $(stat -c %u $file)" "of bob of bob 5001"
+                    fails value access $file; fails value expires $file
+                done
+                is "$(alice getfacl -cp $D/a.txt)" "$(cat $SCRATCH/list)"; is "$(stat -c %a $IN/dropped)" 644
+                is "$(getfacl -cp $IN/dropped | grep -c 5002)" 0
+                # What the folder says of new files holds.
+                setfacl -d -m u:5003:r,o::- $IN; setfattr -n user.policy.access -v HIDDEN_NOT_INDEXABLE $IN
+                program $BOX/listed "$SAY"; is "$(value access $IN/listed)" HIDDEN_NOT_INDEXABLE
+                is "$(getfacl -cp $IN/listed | grep -c -e 5002 -e other::r)" 0; getfacl -cp $IN/listed | grep -q user:5003:r--
+                """
+        )
+    }
+
+    @Test(arguments: [
+        "chmod 600 $D/a.txt", "chmod 700 $D", "mv $D/a.txt $D/closed/; touch $D/closed/a.txt", "chmod 755 $D",
+    ])
+    func `a replacement that is kept open does not land once its maker could not make it`(_ closing: String) throws {
+        try runScript(
+            Self.prelude + """
+                chown 5001 $D; alice mkdir -m 700 $D/closed; open a.txt
+                mkfifo $SCRATCH/ready $SCRATCH/go; chmod 666 $SCRATCH/ready $SCRATCH/go
+                program $MOUNT/resources/$ID/other.txt "
+                os.write(fd, b'of bob'); open('$SCRATCH/ready', 'w').close(); open('$SCRATCH/go').close()
+                assert refused(os.close, fd) == 'EPERM'" &
+                cat $SCRATCH/ready; alice sh -c "\(closing)"; : > $SCRATCH/go; wait $!
+                FILE=$D/a.txt; [ -e $FILE ] || FILE=$D/closed/a.txt
+                is "$(alice cat $FILE) $(alice getfattr --only-values -n user.asset.id $FILE 2> /dev/null)" "alice $ID"
+                grep -q '"outcome":"rejected".*closed to user 5002' uploads/receipts.jsonl
+                """
+        )
+    }
+
+    @Test
+    func
+        `a name in a folder that is made anew, or a file that was closed in the trash, passes to nobody who could not go there`()
+        throws
+    {
+        try runScript(
+            Self.prelude + """
+                alice mkdir -m 700 $D/f; open f/x; alice rm $D/f/x
+                bob sh -c "rmdir $D/f; mkdir $D/f; echo bob > $D/f/x"
+                [ "$(value id $D/f/x)" != $ID ] || { echo "bob has the asset of a closed folder"; exit 1; }; fails value caption $D/f/x
+                open y; alice rm $D/y; alice chmod 600 trash/*-y; bob sh -c "echo bob > $D/y"
+                [ "$(value id $D/y)" != $ID ] || { echo "bob has what was closed in the trash"; exit 1; }
+                # The user to whom the folder was open has the asset again.
+                alice mkdir -m 700 $D/g; open g/x; alice sh -c "rm $D/g/x; rmdir $D/g; mkdir -m 700 $D/g; echo next > $D/g/x"
+                is "$(value id $D/g/x)" $ID; is "$(value caption $D/g/x)" "of alice"
+                """
+        )
+    }
+
+    @Test func `a user joins no files of another by their contents`() throws {
+        try runScript(
+            Self.prelude + """
+                setfattr -n user.policy.duplicates -v RETURN_EXISTING $D; setfattr -n user.policy.scope -v ENTIRE_PORTAL $D
+                alice sh -c "umask 022; echo known > $D/one; umask 0; echo > $D/scratch.part; echo > $D/written"
+                bob sh -c "echo known > $D/scratch.part; mv $D/scratch.part $D/two; echo known > $D/written"
+                is "$(stat -c %u $D/two $D/written | tr '\\n' ' ')" "5001 5001 "
+                for file in two written; do
+                    [ "$(value id $D/$file)" != "$(value id $D/one)" ] || { echo "$file is one with the other"; exit 1; }
+                done
+                # Alice herself joins hers.
+                alice sh -c "echo known > $D/three"; [ "$(stat -c %u $D/three)" = 5001 ]
+                is "$(value id $D/three)" "$(value id $D/one)"
+                """
+        )
+    }
+
+    @Test func `the next first file of a number shows no content of a closed folder`() throws {
+        try runScript(
+            Self.prelude + """
+                setfacl -m u:5001:rwx,u:5002:rwx folders; (umask 0; mkdir resources/900); alice sh -c "umask 0; echo secret > resources/900/x"
+                alice mkdir -m 700 $D/p; FILE=$(find folders -name x); [ -n "$FILE" ] || FILE=resources/900/x
+                alice mv $FILE $D/p/x; alice rm $D/p/x; alice sh -c "echo next > resources/900/y"
+                is "$(bob cat resources/900/y)" next; is "$(alice cat resources/900/versions/*)" secret
+                is "$(bob sh -c "cat resources/900/versions/*" 2> /dev/null | grep -c secret)" 0
+                """
+        )
+    }
+}
