@@ -141,6 +141,7 @@ extension AssetLibrary {
         case .free, .mediaType, .accessList, .defaultList: break
         }
         try space.take(Int64(value.count))
+        var isFolder = false
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             let former = try records.extendedAttribute(name, of: id)
@@ -161,7 +162,9 @@ extension AssetLibrary {
                 kernelAttributes.add(text, id)
             }
             try records.addLinks(0, to: id, at: .now)
+            isFolder = node.isFolder
         }
+        if text == KernelAttributes.accessList { noteClosing(of: id, isFolder: isFolder) }
     }
 
     /// The most bytes that listxattr(2) returns, XATTR_LIST_MAX.
@@ -234,8 +237,10 @@ extension AssetLibrary {
         case .computed: throw .noSuchAttribute
         case .free, .mediaType, .accessList, .defaultList, .flag, .action: break
         }
+        var isFolder = false
         try write { records in
-            guard try records.node(id) != nil else { throw LibraryError.notFound }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            isFolder = node.isFolder
             guard try records.extendedAttribute(name, of: id) != nil else {
                 // A list that says no more than the mode is not stored, and yet it is there to be removed.
                 switch attribute {
@@ -246,6 +251,7 @@ extension AssetLibrary {
             try records.deleteExtendedAttribute(name, of: id)
             try records.addLinks(0, to: id, at: .now)
         }
+        if text == KernelAttributes.accessList { noteClosing(of: id, isFolder: isFolder) }
     }
 
     /// Forgets the reason of a user's last refusal; for root, of everybody's.

@@ -86,6 +86,7 @@ extension AssetLibrary {
         _ body: (inout OpenNode.Upload, StagedFile) throws(BlobStoreError) -> Bool?,
         resize: (Int64) -> Int64
     ) throws(LibraryError) {
+        try commitClosing(of: node)
         let isFirst: Bool
         isFirst = try node.upload.withLock { upload throws(LibraryError) in
             takeUpRefused(&upload, of: node)

@@ -104,7 +104,7 @@ public final class AssetLibrary: Sendable {
     /// How many bytes verdicts may still read when the library is closed: some two seconds' worth.
     let closingBudget = Atomic<Int64>(2 << 30)
     let layout: LibraryLayout
-    private let groupCommit: GroupCommit
+    let groupCommit: GroupCommit
     private let committer: Worker
 
     /// How long a change waits for others before all are committed; with the commit itself that is less than a second.
