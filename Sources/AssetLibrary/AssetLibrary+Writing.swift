@@ -150,6 +150,7 @@ extension AssetLibrary {
         guard let made = upload.staged else { throw .io(.badFileDescriptor, during: "staging") }
         node.shown.withLock {
             $0.file = made.file
+            $0.isCopied = false
             $0.isShared = false
         }
         return made

@@ -48,6 +48,8 @@ public final class OpenNode: Sendable {
         var digest: Digest?
         /// Whether another node is bound to the same blob, so that `file` may not be trusted.
         var isShared = false
+        /// Whether `file` is a blob that a copy within the library shows: its blocks are those of the first upload.
+        var isCopied = false
         /// Whether mappings change the file without a request, so that its size and time on the disk are the right ones.
         var isMapped = false
         /// When the content was last written, unless the catalog knows already or a program has set another time since.

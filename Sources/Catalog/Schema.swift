@@ -38,6 +38,7 @@ enum Schema {
         migrator.registerMigration("19 removed folders") { try $0.execute(sql: removedFolders) }
         migrator.registerMigration("20 standings", migrate: addStandings)
         migrator.registerMigration("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
+        migrator.registerMigration("22 masked peers") { try $0.execute(sql: maskedPeers) }
         return migrator
     }
 
