@@ -34,7 +34,8 @@ extension AssetLibrary {
             var infection: String?
             if let place {
                 do throws(Refusal) {
-                    infection = try screen(content, of: candidate?.file ?? node.content.file, at: place)
+                    let file = candidate?.file ?? node.content.file
+                    infection = try screen(content, of: file, at: place, for: [.user(uploader.uid), .file(node.id)])
                 } catch {
                     try refuse(&upload, of: node, content, at: place, error)
                 }
