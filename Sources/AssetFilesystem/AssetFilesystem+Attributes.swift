@@ -78,7 +78,10 @@ extension AssetFilesystem {
         // A change of the size has done so already.
         if changes.size != nil { new.modified = resizes ? nil : .now }
         let count = library.verdictCount
-        let record = try refusing { () throws(LibraryError) in try library.setAttributes(of: id, new) }
+        let record = try refusing { () throws(LibraryError) in
+            try library.leaveTrash(id, by: caller.uid)
+            return try library.setAttributes(of: id, new)
+        }
         return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
     }
 

@@ -127,6 +127,7 @@ extension AssetLibrary {
         try refuseFixed(id)
         try refuseUnlistable(name, attribute, of: id)
         try refuseGuess(attribute, text, of: id, by: uploader)
+        try leaveTrash(id, by: uploader.uid)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .nameless: throw Self.nameless(text)
@@ -225,6 +226,7 @@ extension AssetLibrary {
         let attribute = AttributeName(name)
         let text = String(decoding: name, as: UTF8.self)
         try refuseFixed(id)
+        try leaveTrash(id, by: uploader.uid)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .nameless: throw Self.nameless(text)

@@ -95,7 +95,10 @@ extension AssetLibrary {
             if keeping < former, upload.lastOpening != upload.openings { upload.version = nil }
             upload.lastOpening = upload.openings
             try checkLimit(resize(former), from: former, &upload)
-            if !upload.isDirty { try noteStanding(&upload, of: node) }
+            if !upload.isDirty {
+                try leaveTrash(node, upload)
+                try noteStanding(&upload, of: node)
+            }
             do throws(BlobStoreError) {
                 // The copy of a whole file is dirty without a staged one.
                 let isFirst = !upload.isDirty || upload.staged == nil
