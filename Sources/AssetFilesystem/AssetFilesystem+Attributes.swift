@@ -79,7 +79,8 @@ extension AssetFilesystem {
         if changes.size != nil { new.modified = resizes ? nil : .now }
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in
-            try library.setAttributes(of: id, new, by: changes.size == nil ? caller.uid : nil)
+            try library.leaveTrash(id, by: caller.uid)
+            return try library.setAttributes(of: id, new, by: changes.size == nil ? caller.uid : nil)
         }
         return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
     }

@@ -98,7 +98,7 @@ extension AssetLibrary {
             try refuseUnscreened(content, of: id, at: place, by: uid)
             let file = try digest.map { digest throws(BlobStoreError) in try blobs.open(digest, size: node.size) }
             do throws(Refusal) {
-                return try screen(content, of: file, at: place)
+                return try screen(content, of: file, at: place, for: [.user(uid), .file(id)])
             } catch {
                 try write { try note(error, at: place, by: uid, content, $0) }
                 throw LibraryError.refused(error)

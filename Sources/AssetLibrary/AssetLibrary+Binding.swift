@@ -255,9 +255,15 @@ extension AssetLibrary {
     func stageCopy(of node: OpenNode, size: Int64) throws(BlobStoreError) -> StagedFile {
         let (file, digest, whole, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
         guard let file, size > 0 else { return try blobs.stage() }
-        guard isShared, let digest else { return try blobs.stage(copyOf: file, size: size) }
-        return try withBlob(digest, size: whole) { blob throws(BlobStoreError) in
-            try blobs.stage(copyOf: blob, size: size)
+        let staged: StagedFile
+        if isShared, let digest {
+            staged = try withBlob(digest, size: whole) { blob throws(BlobStoreError) in
+                try blobs.stage(copyOf: blob, size: size)
+            }
+        } else {
+            staged = try blobs.stage(copyOf: file, size: size)
         }
+        if digest != nil, let layout = ownLayout(of: node.id) { try lay(staged, as: layout, within: 0..<size) }
+        return staged
     }
 }

@@ -44,13 +44,17 @@ extension AssetLibrary {
         count: Int64
     ) throws(BlobStoreError) {
         let (file, size, digest, isShared) = source.shown.withLock { ($0.file, $0.size, $0.digest, $0.isShared) }
-        guard isShared, let digest else {
-            guard let file else { return }
-            return try staged.copy(of: file, from: start, to: offset, count: count)
+        if isShared, let digest {
+            try withBlob(digest, size: size) { blob throws(BlobStoreError) in
+                try staged.copy(of: blob, from: start, to: offset, count: count)
+            }
+        } else if let file {
+            try staged.copy(of: file, from: start, to: offset, count: count)
         }
-        try withBlob(digest, size: size) { blob throws(BlobStoreError) in
-            try staged.copy(of: blob, from: start, to: offset, count: count)
-        }
+        // Extents that are shared come with their holes.
+        guard digest != nil, blobs.sharesExtents, let layout = ownLayout(of: source.id) else { return }
+        let shifted = layout.map { $0.lowerBound - start + offset..<$0.upperBound - start + offset }
+        try lay(staged, as: shifted, within: offset..<offset + count)
     }
 
     /// Makes an empty file show the blob that another file shows.
@@ -82,6 +86,7 @@ extension AssetLibrary {
                 // The content is in the catalog at once, because no staged file could bring it back after a crash.
                 try catalog.write { records in
                     if try Show(sealed, in: node.id, .now, records) != nil {
+                        try records.copyMask(of: source.id, to: node.id)
                         try records.recordStaged(node.id, file: "", modified: nil, state)
                     }
                 }
@@ -96,6 +101,7 @@ extension AssetLibrary {
             node.shown.withLock {
                 $0.modified = .now
                 $0.written = .now
+                $0.isCopied = true
             }
             return true
         }

@@ -47,7 +47,10 @@ extension AssetLibrary {
             return (refusal, version)
         }
         if let refusal { throw .refused(refusal) }
-        for side in [first, second] { herald.tell(.attributes(side.node.id)) }
+        for side in [first, second] {
+            noteClosing(of: side.node.id, isFolder: side.node.isFolder)
+            herald.tell(.attributes(side.node.id))
+        }
         if first.node.isFolder || second.node.isFolder { rulebook.forget() }
     }
 

@@ -127,6 +127,7 @@ extension AssetLibrary {
         try refuseFixed(id)
         try refuseUnlistable(name, attribute, of: id)
         try refuseGuess(attribute, text, of: id, by: uploader)
+        try leaveTrash(id, by: uploader.uid)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .nameless: throw Self.nameless(text)
@@ -141,6 +142,7 @@ extension AssetLibrary {
         case .free, .mediaType, .accessList, .defaultList: break
         }
         try space.take(Int64(value.count))
+        var isFolder = false
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             let former = try records.extendedAttribute(name, of: id)
@@ -162,7 +164,9 @@ extension AssetLibrary {
                 kernelAttributes.add(text, id)
             }
             try records.addLinks(0, to: id, at: .now)
+            isFolder = node.isFolder
         }
+        if text == KernelAttributes.accessList { noteClosing(of: id, isFolder: isFolder) }
     }
 
     /// The most bytes that listxattr(2) returns, XATTR_LIST_MAX.
@@ -223,6 +227,7 @@ extension AssetLibrary {
         let attribute = AttributeName(name)
         let text = String(decoding: name, as: UTF8.self)
         try refuseFixed(id)
+        try leaveTrash(id, by: uploader.uid)
         switch attribute {
         case .unsupported: throw .unsupportedAttribute(text)
         case .nameless: throw Self.nameless(text)
@@ -235,9 +240,11 @@ extension AssetLibrary {
         case .computed: throw .noSuchAttribute
         case .free, .mediaType, .accessList, .defaultList, .flag, .action: break
         }
+        var isFolder = false
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             if case .accessList = attribute { try refuseFormerOwner(of: node, by: uploader.uid) }
+            isFolder = node.isFolder
             guard try records.extendedAttribute(name, of: id) != nil else {
                 // A list that says no more than the mode is not stored, and yet it is there to be removed.
                 switch attribute {
@@ -248,6 +255,7 @@ extension AssetLibrary {
             try records.deleteExtendedAttribute(name, of: id)
             try records.addLinks(0, to: id, at: .now)
         }
+        if text == KernelAttributes.accessList { noteClosing(of: id, isFolder: isFolder) }
     }
 
     /// Forgets the reason of a user's last refusal; for root, of everybody's.

@@ -64,11 +64,22 @@ extension AssetLibrary {
                 into: id,
                 uid: uploader.uid,
                 gid: uploader.gid,
+                groups: groups(of: uploader, for: id, records),
                 at: now
             )
             if isKnown == true, let known { try records.setFetch(fetch, to: .success, asset: known, at: now) }
         }
         for worker in fetches.workers { worker.wake() }
+    }
+
+    /// Returns the groups of a user, besides the first, that decide about a folder and the way to it.
+    private func groups(of uploader: Uploader, for folder: NodeID, _ records: Records) throws -> [UInt32] {
+        if uploader.uid == 0 { return [] }
+        let rights = try rulebook.of(folder, records).ancestors.compactMap { id in
+            try records.node(id).map { try rulebook.rights(of: $0, records) }
+        }
+        let deciding = Set(rights.flatMap { [$0.gid] + ($0.list?.groups ?? []) }).subtracting([uploader.gid])
+        return deciding.filter(uploader.isMember(of:)).sorted()
     }
 
     // MARK: Showing

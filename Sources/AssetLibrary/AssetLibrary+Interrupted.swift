@@ -57,7 +57,7 @@ extension AssetLibrary {
         _ upload: inout OpenNode.Upload,
         of node: NodeRecord
     ) throws(LibraryError) {
-        upload.uploader = Uploader(uid: interrupted.uid, gid: interrupted.gid)
+        upload.uploader = Uploader(absent: interrupted.uid, gid: interrupted.gid, knownIn: [interrupted.gid])
         (upload.isAnswered, upload.isBorn, upload.isReplacement) = (
             interrupted.isAnswered, interrupted.isBorn, interrupted.isReplacement
         )

@@ -116,6 +116,7 @@ extension AssetLibrary {
             try records.addLinks(0, to: id, at: .now)
             return try node.asset.map { try records.nodes(showing: $0) } ?? [id]
         }
+        if attribute.isAccess { for node in nodes { noteClosing(of: node, isFolder: false) } }
         try tellOfNames(of: nodes)
         sweeper.wake()
     }

@@ -21,17 +21,62 @@ extension AssetLibrary {
         _ records: Records
     ) throws {
         guard uploader.uid != 0, let blob = node.blob, blob != former else { return }
-        var (isReadable, count) = (false, 0)
+        // Copies that are masked, or lie elsewhere, tell only of themselves.
+        var (isStored, isLaid, peers, count) = (false, false, Int64?.none, 0)
         try records.holders(of: blob) { holder in
             if holder.node == node.id { return true }
             count += 1
-            isReadable = try mayRead(holder.node, uploader, records)
-            return !isReadable && count < Self.lookedAt
+            if try mayRead(holder.node, uploader, records) {
+                let own = try records.maskedPeers(of: holder.node)
+                isStored = isStored || own == nil
+                peers = [peers, own].compactMap { $0 }.min()
+                isLaid = try isLaid || records.layout(of: holder.node) == nil
+            }
+            return !(isStored && isLaid) && count < Self.lookedAt
         }
-        guard !isReadable else { return }
-        try records.maskCopy(node)
-        if let staged { try records.setLayout(of: node, to: Self.extents(of: staged.file, size: node.size)) }
+        if !isStored { try records.maskCopy(node, with: peers) }
+        guard !isLaid, let staged else { return }
+        try records.setLayout(of: node, to: Self.extents(of: staged.file, size: node.size))
+        mayHaveLayouts.store(true, ordering: .relaxed)
     }
+
+    /// Returns where the data of a file lies, if that is not as in the content's own file.
+    func ownLayout(of node: NodeID) -> [Range<Int64>]? {
+        guard mayHaveLayouts.load(ordering: .relaxed) else { return nil }
+        return (try? read { try $0.layout(of: node) }) ?? nil
+    }
+
+    /// Makes a part of a copy have data where the copied file has its own, and holes elsewhere: the bytes there are zeros.
+    func lay(
+        _ staged: StagedFile,
+        as layout: [Range<Int64>],
+        within part: Range<Int64>
+    ) throws(BlobStoreError) {
+        var position = part.lowerBound
+        for extent in layout + [part.upperBound..<part.upperBound] {
+            let extent = extent.clamped(to: part)
+            if extent.lowerBound > position {
+                try staged.allocate(
+                    mode: Self.punchingHoles,
+                    offset: position,
+                    length: extent.lowerBound - position
+                )
+            }
+            position = max(position, extent.lowerBound)
+            while position < extent.upperBound,
+                let hole = try staged.file.seek(position, whence: Self.seekHole), hole < extent.upperBound
+            {
+                let end = min(try staged.file.seek(hole, whence: Self.seekData) ?? extent.upperBound, extent.upperBound)
+                try takeSpace(end - hole)
+                try staged.writeZeros(hole..<end)
+                position = end
+            }
+            position = max(position, extent.upperBound)
+        }
+    }
+
+    /// FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE.
+    private static let punchingHoles: Int32 = 3
 
     /// How many extents are recorded; the rest of a file counts as one extent.
     private static let extentLimit = 4096

@@ -108,6 +108,9 @@ extension AssetLibrary {
         } else {
             keepQuotas(around: source.id)
         }
+        for node in [source, moved.replaced].compactMap({ $0 }) {
+            noteClosing(of: node.id, isFolder: node.isFolder)
+        }
         if !leavesWhiteout { freeNumbers.free(name, in: parent) }
         if let other = moved.otherName {
             // The kernel takes the name for the file's, which has another now, or is gone.

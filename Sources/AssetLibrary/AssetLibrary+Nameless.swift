@@ -57,6 +57,39 @@ extension AssetLibrary {
         try detach(node.id)
     }
 
+    /// Leaves what is in the trash as it was removed, before a descriptor that was opened earlier writes to the file.
+    ///
+    /// Bytes of an upload that was under way then are no such write.
+    func leaveTrash(_ node: OpenNode, _ upload: borrowing OpenNode.Upload) throws(LibraryError) {
+        guard node.isUnlinked.load(ordering: .relaxed), !upload.isDirty, upload.aim == nil, try isInTrash(node.id)
+        else { return }
+        try detach(node.id)
+        node.isKept.store(false, ordering: .relaxed)
+    }
+
+    /// Leaves an asset as it is, before a user sets attributes by a descriptor of a file that has lost its name: what is in the trash to
+    /// its owner and root, and what another file shows to all who come by that.
+    public func leaveTrash(_ id: NodeID, by uid: UInt32) throws(LibraryError) {
+        if uid == 0 { return }
+        // An open file knows whether it has a name.
+        if let node = openNode(id), !node.isUnlinked.load(ordering: .relaxed) { return }
+        let isLeft = try read { records in
+            guard let record = try records.node(id), record.links == 0, record.isFile, let asset = record.asset else {
+                return false
+            }
+            let isTrashed = try records.trashed(asset)?.node == id
+            return try isTrashed ? record.uid != uid : records.isShown(asset)
+        }
+        if isLeft { try detach(id) }
+    }
+
+    private func isInTrash(_ id: NodeID) throws(LibraryError) -> Bool {
+        try read { records in
+            guard let asset = try records.node(id)?.asset else { return false }
+            return try records.trashed(asset)?.node == id
+        }
+    }
+
     /// Makes a file without a name one that shows no asset; what is in the trash is from here on another file, equal to it.
     private func detach(_ id: NodeID) throws(LibraryError) {
         try write { records in

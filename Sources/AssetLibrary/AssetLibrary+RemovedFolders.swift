@@ -30,7 +30,7 @@ extension AssetLibrary {
         var shown: [JSONObject] = []
         for (depth, folder) in folders.reversed() where isReached {
             shown.append(folder.description(at: depth, for: reader))
-            isReached = folder.rights.permissions(of: reader.uid, isMember: reader.isMember(of:)) & 1 != 0
+            isReached = reader.permissions(by: folder.rights) & 1 != 0
         }
         guard !shown.isEmpty else { return nil }
         var result = JSONObject()

@@ -85,6 +85,7 @@ extension AssetLibrary {
                 return node
             }
         }
+        mayHaveLayouts.store(true, ordering: .relaxed)
         openNode(restored.id)?.isUnlinked.store(false, ordering: .relaxed)
         vacancies.remove(asset)
         vacancies.remove(name, in: parent)
@@ -137,6 +138,8 @@ extension Records {
         (node.blob, node.size) = (version?.blob, version?.size ?? 0)
         node.blocks = (node.size + 511) / 512
         try updateContent(of: node)
+        // As its blocks say; where the content's file has holes is another upload's.
+        if node.size > 0 { try setLayout(of: node, to: [0..<node.size]) }
         try setAsset(of: node.id, to: id)
         return node.id
     }

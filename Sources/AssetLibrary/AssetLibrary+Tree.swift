@@ -101,6 +101,7 @@ extension AssetLibrary {
         }
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
+        noteClosing(of: node.id, isFolder: false)
         // What takes the name is no successor of what still is to get its last version.
         if !isKept, let asset = node.asset, let standing {
             vacancies.add(name, in: parent, asset: asset, node: node.id, rights: standing.file, standing: standing)
@@ -203,9 +204,11 @@ extension AssetLibrary {
             open.shown.withLock { $0.modified = nil }
             passModificationTime(modified, to: open)
         }
-        return try write { records in
+        var isClosed = false
+        let changed = try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
             try refuseFormerOwner(of: node, by: uid)
+            isClosed = node.isClosed(by: changes)
             if let mode = changes.mode {
                 node.mode = node.mode & 0o170000 | mode & 0o7777
                 try changeAccessList(of: id, to: mode, records)
@@ -237,6 +240,8 @@ extension AssetLibrary {
             if changes.uid != nil, node.asset != nil { try records.separateOwners(of: &node) }
             return node
         }
+        if isClosed { noteClosing(of: id, isFolder: changed.isFolder) }
+        return changed
     }
 }
 

@@ -55,10 +55,10 @@ extension AssetLibrary {
 
     /// Returns the owner of a file who is not the user who gives it a name; nil where they are one.
     ///
-    /// Of a user who does not ask, no groups are known; root has chosen the group that the file has.
+    /// Of a user who does not ask, no groups are known.
     func owner(of node: NodeRecord, besides uploader: Uploader) -> Uploader? {
         if node.uid == uploader.uid { return nil }
-        return Uploader(uid: node.uid, gid: uploader.uid == 0 ? node.gid : .max)
+        return Uploader(absent: node.uid, gid: node.gid)
     }
 
     /// Returns whether an uploader knows of an asset of equal content under the name that they ask for.

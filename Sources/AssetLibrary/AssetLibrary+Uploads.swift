@@ -207,7 +207,7 @@ extension AssetLibrary {
         if shown.isMapped, let status = try? file?.status() {
             return (size, status.blocks, status.modified)
         }
-        if shown.digest != nil, shown.written == nil { return (size, nil, modified) }
+        if shown.digest != nil, shown.written == nil || shown.isCopied { return (size, nil, modified) }
         // A file that cannot be asked is shown as one without holes.
         let blocks = file.map { (try? $0.measure().blocks) ?? (size + 511) / 512 } ?? 0
         return (size, blocks, modified)

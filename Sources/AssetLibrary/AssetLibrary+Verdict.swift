@@ -38,7 +38,8 @@ extension AssetLibrary {
             }
             if let place {
                 do throws(Refusal) {
-                    infection = try screen(content, of: candidate?.file ?? node.content.file, at: place)
+                    let file = candidate?.file ?? node.content.file
+                    infection = try screen(content, of: file, at: place, for: [.user(uploader.uid), .file(node.id)])
                 } catch {
                     try refuse(&upload, of: node, content, at: place, error)
                 }
@@ -352,8 +353,22 @@ extension AssetLibrary {
             own: ownAssets(of: node, aim),
             isTaken: isTaken,
             growth: content.size - (try growthBase(of: node, aim, place.rules, present, records)),
-            isDropped: aim?.isDropped ?? false
+            isDropped: aim?.isDropped ?? false,
+            owner: try receiver(of: node, aim, at: place, uploader, records)
         )
+    }
+
+    /// Returns the user whose an upload comes to be, where that is not its uploader and the file may get what another asset says.
+    private func receiver(
+        of node: NodeRecord,
+        _ aim: OpenNode.Aim?,
+        at place: Place,
+        _ uploader: Uploader,
+        _ records: Records
+    ) throws -> Uploader? {
+        guard place.rules.policy.duplicates == .returnExisting else { return nil }
+        let giver = aim?.isDropped == true ? try records.node(place.parent) : node
+        return giver.flatMap { owner(of: $0, besides: uploader) }
     }
 
     /// How many bytes of what is there an upload takes the place of.

@@ -152,12 +152,14 @@ extension AssetLibrary {
     private func prepareVerdict(on node: OpenNode, isWanted: Bool) throws(LibraryError) -> Bool {
         let size = node.content.size
         let job = try node.upload.withLock {
-            upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool, OpenNode.Aim?)? in
+            upload throws(LibraryError) -> (StagedFile, ChangeCount, Int, Bool, OpenNode.Aim?, UInt32)? in
             try noticeMappedChanges(&upload, of: node)
             guard upload.isDirty, let staged = upload.staged, size > 0 else { return nil }
-            return (staged, upload.digest.changes, upload.digest.changes.value, upload.isBound, upload.aim)
+            let changes = upload.digest.changes
+            return (staged, changes, changes.value, upload.isBound, upload.aim, upload.uploader.uid)
         }
-        guard let (staged, changes, count, isBound, aim) = job else { return true }
+        guard let (staged, changes, count, isBound, aim, uid) = job else { return true }
+        let viewers = [Screenings.Viewer.user(uid), .file(node.id)]
         let place =
             rulebook.mayScreen
             ? try read { try placeToScreen(node.id, aim, $0) }.flatMap { looksInto($0) ? $0 : nil } : nil
@@ -172,14 +174,14 @@ extension AssetLibrary {
                 (source, since) = try copyBoundFile(staged, size: size, isCancelled: isCancelled)
             }
             let digest = try Digest(reading: source.file, size: size, isCancelled: isCancelled)
-            let findings = place.map { look(into: source.file, digest, at: $0) }
+            let findings = place.map { look(into: source.file, digest, at: $0, for: viewers) }
             return node.upload.withLock { upload in
                 guard upload.digest.changes === changes, changes.value == count, upload.isBound == isBound else {
                     return false
                 }
                 if isBound { (upload.candidate, upload.unmappedSince) = ((source, count), since) }
                 upload.digest.take(digest, size: size)
-                if let findings { screenings.note(findings, of: digest) }
+                if let findings { screenings.note(findings, of: digest, for: viewers) }
                 return true
             }
         } catch {

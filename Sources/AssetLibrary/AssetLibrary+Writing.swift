@@ -86,6 +86,7 @@ extension AssetLibrary {
         _ body: (inout OpenNode.Upload, StagedFile) throws(BlobStoreError) -> Bool?,
         resize: (Int64) -> Int64
     ) throws(LibraryError) {
+        try commitClosing(of: node)
         let isFirst: Bool
         isFirst = try node.upload.withLock { upload throws(LibraryError) in
             takeUpRefused(&upload, of: node)
@@ -94,7 +95,10 @@ extension AssetLibrary {
             if keeping < former, upload.lastOpening != upload.openings { upload.version = nil }
             upload.lastOpening = upload.openings
             try checkLimit(resize(former), from: former, &upload)
-            if !upload.isDirty { try noteStanding(&upload, of: node) }
+            if !upload.isDirty {
+                try leaveTrash(node, upload)
+                try noteStanding(&upload, of: node)
+            }
             do throws(BlobStoreError) {
                 // The copy of a whole file is dirty without a staged one.
                 let isFirst = !upload.isDirty || upload.staged == nil
@@ -149,6 +153,7 @@ extension AssetLibrary {
         guard let made = upload.staged else { throw .io(.badFileDescriptor, during: "staging") }
         node.shown.withLock {
             $0.file = made.file
+            $0.isCopied = false
             $0.isShared = false
         }
         return made

@@ -29,6 +29,8 @@ public final class AssetLibrary: Sendable {
     let stalePages = NodeSet()
     /// How many nodes are bound to a file that the kernel reads.
     let boundCount = Atomic(0)
+    /// Whether the data of a file may lie elsewhere than in its content's own file.
+    let mayHaveLayouts = Atomic(false)
     /// Held while a blob's name goes to another file, and by those who read a bound blob by its name.
     let sharedBlobs = Mutex<Void>(())
     let rulebook: Rulebook
@@ -105,7 +107,7 @@ public final class AssetLibrary: Sendable {
     /// How many bytes verdicts may still read when the library is closed: some two seconds' worth.
     let closingBudget = Atomic<Int64>(2 << 30)
     let layout: LibraryLayout
-    private let groupCommit: GroupCommit
+    let groupCommit: GroupCommit
     private let committer: Worker
 
     /// How long a change waits for others before all are committed; with the commit itself that is less than a second.
@@ -169,6 +171,7 @@ public final class AssetLibrary: Sendable {
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
             let attributes = try catalog.read { try KernelAttributes($0) }
             kernelAttributes = attributes
+            mayHaveLayouts.store(try catalog.read { try $0.hasLayouts() }, ordering: .relaxed)
             mayHaveFlags.store(attributes.isInUse(KernelAttributes.flags), ordering: .relaxed)
             rulebook = try catalog.read {
                 try Rulebook(defaults: policies, clock: clock, saving: saving, attributes, $0)

@@ -9,6 +9,8 @@ final class FetchArrival {
     private let library: AssetLibrary
     private let folder: NodeID
     private let uploader: Uploader
+    /// Who has asked; root also where the file is the folder's owner's.
+    private let requester: Uploader
     private let request: FetchRequest
     private var name: EntryName?
     private var original: EntryName?
@@ -23,9 +25,19 @@ final class FetchArrival {
         let present = try library.read { try $0.folder(record.folder) }
         // Root fetches for the user whose folder it is: the file is theirs, and replaces nothing that they may not write to.
         let isForOwner = record.uid == 0 && present.uid != 0
-        uploader =
-            isForOwner
-            ? Uploader(uid: present.uid, gid: present.gid) : Uploader(uid: record.uid, gid: record.gid)
+        requester = Uploader(absent: record.uid, gid: record.gid, knownIn: [record.gid] + record.groups)
+        uploader = isForOwner ? Uploader(absent: present.uid, gid: present.gid) : requester
+        try refuseClosed()
+    }
+
+    /// Refuses to go on where the folder has been closed to the user who has asked.
+    private func refuseClosed() throws {
+        if try library.mayChange(folder, by: requester) { return }
+        throw FetchProblem(
+            .taskFailed,
+            "The folder that the file was to go to is closed to you: writing to it, and going to it, must be allowed.",
+            errno: "EACCES"
+        )
     }
 
     /// The server has answered.
@@ -63,6 +75,7 @@ final class FetchArrival {
         guard let node, let name else {
             throw FetchProblem(.failed, "Failed to download the file: there was no answer.")
         }
+        try refuseClosed()
         let known = try node.upload.withLock { upload throws(LibraryError) -> AssetID? in
             // Others may have done something to the name meanwhile.
             upload.aim = try aim(name)

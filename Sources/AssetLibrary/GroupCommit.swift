@@ -22,6 +22,8 @@ final class GroupCommit: Sendable {
     private let blobs: BlobStore
     private let log: Logger
     private let turn = Mutex(State())
+    /// Folders that were closed since the last commit.
+    let closings = Closings()
 
     init(catalog: Catalog, blobs: BlobStore, log: Logger) {
         self.catalog = catalog
@@ -40,8 +42,10 @@ final class GroupCommit: Sendable {
                 var lost: [Digest] = []
                 try blobs.removingRetiredNames {
                     guard catalog.hasChanges else { return }
+                    let closed = closings.mark()
                     try blobs.beginMakingDurable()
                     try catalog.commit { lost = try blobs.makeDurable() }
+                    closings.forget(upTo: closed)
                 }
                 for digest in lost {
                     log.error(

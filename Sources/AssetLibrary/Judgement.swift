@@ -34,7 +34,20 @@ struct Content {
 public struct Uploader: Sendable {
     let uid: UInt32
     let gid: UInt32
+    /// The groups that they are known to be in, where they do not ask themselves.
+    private let known: [UInt32]?
     private let hasGroup: @Sendable (UInt32) -> Bool
+
+    /// Names a user who does not ask: only what they may do whatever groups they are in is theirs.
+    ///
+    /// No group follows from what is theirs: a folder with the set-group-ID bit gives its own. `groups` are those of a
+    /// request that they have made; what they make has the group `gid`.
+    init(absent uid: UInt32, gid: UInt32, knownIn groups: [UInt32] = []) {
+        self.uid = uid
+        self.gid = gid
+        known = groups
+        hasGroup = { _ in false }
+    }
 
     /// Names a user and their group; root, if no other is meant.
     ///
@@ -46,11 +59,21 @@ public struct Uploader: Sendable {
     ) {
         self.uid = uid
         self.gid = gid
+        known = nil
         self.hasGroup = hasGroup
     }
 
     /// Returns whether the user is in a group; root is in all.
-    func isMember(of group: UInt32) -> Bool { uid == 0 || gid == group || hasGroup(group) }
+    func isMember(of group: UInt32) -> Bool {
+        if uid == 0 { return true }
+        return known?.contains(group) ?? (gid == group || hasGroup(group))
+    }
+
+    /// Returns the permission bits that the user has by some rights.
+    func permissions(by rights: FileRights) -> UInt32 {
+        if known != nil { return rights.certainPermissions(of: uid, isKnown: isMember(of:)) }
+        return rights.permissions(of: uid, isMember: isMember(of:))
+    }
 }
 
 /// What becomes of it.
@@ -88,7 +111,9 @@ extension AssetLibrary {
             case .reject where !found.isEmpty: return .refuse(.duplicate(of: found))
             case .returnExisting:
                 // Another owner's is not shown, but copied from.
-                let own = try found.first { try records.isAlone($0, of: submission.uploader.uid) }
+                let uploader = submission.uploader.uid
+                let uid = submission.isDropped ? submission.owner?.uid ?? uploader : uploader
+                let own = try found.first { try records.isAlone($0, of: uid) }
                 if let asset = own ?? found.first { return .existing(asset, try freeName()) }
             default: break
             }
@@ -171,7 +196,7 @@ extension AssetLibrary {
         if uploader.uid == 0 { return true }
         guard let node = try records.node(id) else { return false }
         let rights = try rulebook.rights(of: node, records)
-        return rights.permissions(of: uploader.uid, isMember: uploader.isMember(of:)) & right != 0
+        return uploader.permissions(by: rights) & right != 0
     }
 
     /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them; none that the

@@ -26,6 +26,9 @@ public final class OpenNode: Sendable {
     let original = Atomic<Int64>(0)
     /// Who has opened the file for writing last.
     let writer = Atomic<UInt32>(0)
+    /// How often the file was closed to users while it was open, and how many of these changes are durable.
+    let closings = Atomic(0)
+    let durableClosings = Atomic(0)
     /// How many handles may be mapped for writing.
     public let mappers = Atomic(0)
     /// How many handles there are, and what stands for the last of them while the file is open without any: its verdict waits, or
@@ -45,6 +48,8 @@ public final class OpenNode: Sendable {
         var digest: Digest?
         /// Whether another node is bound to the same blob, so that `file` may not be trusted.
         var isShared = false
+        /// Whether `file` is a blob that a copy within the library shows: its blocks are those of the first upload.
+        var isCopied = false
         /// Whether mappings change the file without a request, so that its size and time on the disk are the right ones.
         var isMapped = false
         /// When the content was last written, unless the catalog knows already or a program has set another time since.

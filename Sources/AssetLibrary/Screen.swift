@@ -8,13 +8,18 @@ internal import SystemPackage
 extension AssetLibrary {
     /// Looks at a file that is complete.
     /// - Returns: what a scanner found in it, where that is no reason to refuse it.
-    func screen(_ content: Content, of file: OpenFile?, at place: Place) throws(Refusal) -> String? {
+    func screen(
+        _ content: Content,
+        of file: OpenFile?,
+        at place: Place,
+        for viewers: [Screenings.Viewer]
+    ) throws(Refusal) -> String? {
         let policy = place.rules.policy
         if let refusal = nameRefusal(at: place) { throw refusal }
         if let limit = policy.maxSize, content.size > limit.bytes { throw .tooLarge(limit) }
         // Of nothing there is no type, and nothing to be found in it.
         guard content.size > 0, let file else { return nil }
-        let known = content.digest.flatMap { screenings.findings(of: $0) } ?? Screenings.Findings()
+        let known = content.digest.map { screenings.findings(of: $0, for: viewers) } ?? Screenings.Findings()
         try checkType(of: file, at: place, known)
         guard policy.scan != .off else { return nil }
         let found: String?

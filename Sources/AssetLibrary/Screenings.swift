@@ -6,6 +6,9 @@ internal import Synchronization
 
 /// Keeps what was found in contents by looking into them: a scanner may take long, and so may a file whose type is asked for.
 ///
+/// What was found for one user's file is known for that user and that file alone: that an answer comes at once would tell
+/// another user that the content is there.
+///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Screenings: Sendable {
@@ -16,10 +19,21 @@ final class Screenings: Sendable {
         var infection: Result<String?, MalwareScanner.Failure>?
     }
 
+    /// For what something was found.
+    enum Viewer: Hashable {
+        case user(UInt32)
+        case file(NodeID)
+    }
+
+    private struct Key: Hashable {
+        let digest: Digest
+        let viewer: Viewer
+    }
+
     private struct State {
-        var known: [Digest: (findings: Findings, at: ContinuousClock.Instant)] = [:]
-        /// Contents that a thread looks into for a request that has not waited.
-        var asked: Set<Digest> = []
+        var known: [Key: (findings: Findings, at: ContinuousClock.Instant)] = [:]
+        /// Contents that a thread looks into for a user's request that has not waited.
+        var asked: Set<Key> = []
         /// When users have waited in vain.
         var disappointed: [UInt32: ContinuousClock.Instant] = [:]
     }
@@ -27,37 +41,46 @@ final class Screenings: Sendable {
     /// How long a scanner's word holds.
     private static let lifetime = Duration.seconds(3600)
     private static let failureLifetime = Duration.seconds(10)
-    private static let limit = 4096
+    private static let limit = 8192
     private let state = Mutex(State())
 
-    /// Returns what is known of a content.
-    func findings(of digest: Digest) -> Findings? {
+    /// Returns what is known of a content for a user and a file.
+    func findings(of digest: Digest, for viewers: [Viewer]) -> Findings {
         state.withLock { state in
-            guard let known = state.known[digest], .now - known.at < Self.lifetime else { return nil }
-            guard .now - known.at > Self.failureLifetime else { return known.findings }
-            // A scanner that did not answer may do so by now.
-            return Findings(
-                type: known.findings.type.flatMap { $0.isSuccess ? $0 : nil },
-                infection: known.findings.infection.flatMap { $0.isSuccess ? $0 : nil }
-            )
+            viewers.reduce(into: Findings()) { found, viewer in
+                guard let known = state.known[Key(digest: digest, viewer: viewer)], .now - known.at < Self.lifetime
+                else { return }
+                // A scanner that did not answer may do so by now.
+                let isFresh = .now - known.at <= Self.failureLifetime
+                let (type, infection) = (known.findings.type, known.findings.infection)
+                if isFresh || type?.isSuccess == true { found.type = found.type ?? type }
+                if isFresh || infection?.isSuccess == true { found.infection = found.infection ?? infection }
+            }
         }
     }
 
-    /// Records what was found in a content, besides what is known.
-    func note(_ findings: Findings, of digest: Digest) {
+    /// Records what was found in a content for a user and a file, besides what is known.
+    func note(_ findings: Findings, of digest: Digest, for viewers: [Viewer]) {
         state.withLock { state in
             if state.known.count >= Self.limit { state.known = [:] }
-            var known = state.known[digest]?.findings ?? Findings()
-            if let type = findings.type { known.type = type }
-            if let infection = findings.infection { known.infection = infection }
-            state.known[digest] = (known, .now)
+            for viewer in viewers {
+                let key = Key(digest: digest, viewer: viewer)
+                var known = state.known[key]?.findings ?? Findings()
+                if let type = findings.type { known.type = type }
+                if let infection = findings.infection { known.infection = infection }
+                state.known[key] = (known, .now)
+            }
         }
     }
 
-    /// - Returns: false where a thread looks into the content already.
-    func begin(_ digest: Digest) -> Bool { state.withLock { $0.asked.insert(digest).inserted } }
+    /// - Returns: false where a thread looks into the content for the user already.
+    func begin(_ digest: Digest, by uid: UInt32) -> Bool {
+        state.withLock { $0.asked.insert(Key(digest: digest, viewer: .user(uid))).inserted }
+    }
 
-    func end(_ digest: Digest) { state.withLock { _ = $0.asked.remove(digest) } }
+    func end(_ digest: Digest, by uid: UInt32) {
+        state.withLock { _ = $0.asked.remove(Key(digest: digest, viewer: .user(uid))) }
+    }
 
     /// Whether a user may wait for a moment: not within a second after they have waited in vain.
     func mayWait(_ uid: UInt32) -> Bool {
@@ -105,18 +128,23 @@ extension AssetLibrary {
     }
 
     /// Looks into a file for all that a folder's policy may ask.
-    func look(into file: OpenFile, _ digest: Digest, at place: Place) -> Screenings.Findings {
+    func look(
+        into file: OpenFile,
+        _ digest: Digest,
+        at place: Place,
+        for viewers: [Screenings.Viewer]
+    ) -> Screenings.Findings {
         let policy = place.rules.policy
-        let known = screenings.findings(of: digest)
+        let known = screenings.findings(of: digest, for: viewers)
         var findings = Screenings.Findings()
-        if Self.needsType(policy), known?.type?.isSuccess != true {
+        if Self.needsType(policy), known.type?.isSuccess != true {
             do throws(Examiner.Failure) {
                 findings.type = .success(try typeDetector.type(of: file.descriptor))
             } catch {
                 findings.type = .failure(error)
             }
         }
-        if policy.scan != .off, known?.infection?.isSuccess != true {
+        if policy.scan != .off, known.infection?.isSuccess != true {
             do throws(MalwareScanner.Failure) {
                 findings.infection = .success(try scanner.scan(file.descriptor))
             } catch {
@@ -131,21 +159,23 @@ extension AssetLibrary {
     func screenAhead(_ node: OpenNode) throws(LibraryError) {
         guard rulebook.mayScreen else { return }
         let size = node.content.size
-        let job = node.upload.withLock { upload -> (StagedFile, Digest, Place, ChangeCount, Int)? in
+        let job = node.upload.withLock { upload -> (StagedFile, Digest, Place, ChangeCount, Int, UInt32)? in
             guard upload.isDirty, !upload.isOnlyTruncated, !upload.isBound, let staged = upload.staged, size > 0,
                 upload.bytesToRead(size) <= Self.quickBytes, (try? staged.file.measure().size) == size,
                 let found = try? read({ try placeToScreen(node.id, upload.aim, $0) }), looksInto(found),
                 let digest = try? upload.digest.digest(of: staged.file, size: size)
             else { return nil }
             upload.digest.take(digest, size: size)
-            return (staged, digest, found, upload.digest.changes, upload.digest.changes.value)
+            let (changes, uid) = (upload.digest.changes, upload.uploader.uid)
+            return (staged, digest, found, changes, changes.value, uid)
         }
-        guard let (staged, digest, place, changes, count) = job else { return }
-        let findings = look(into: staged.file, digest, at: place)
+        guard let (staged, digest, place, changes, count, uid) = job else { return }
+        let viewers = [Screenings.Viewer.user(uid), .file(node.id)]
+        let findings = look(into: staged.file, digest, at: place, for: viewers)
         node.upload.withLock { upload in
             // What has changed meanwhile may be what was looked into.
             guard upload.digest.changes === changes, changes.value == count, !upload.isBound else { return }
-            screenings.note(findings, of: digest)
+            screenings.note(findings, of: digest, for: viewers)
         }
     }
 
@@ -155,19 +185,21 @@ extension AssetLibrary {
     func refuseUnscreened(_ content: Content, of id: NodeID, at place: Place, by uid: UInt32) throws(LibraryError) {
         guard let digest = content.digest, content.size > 0, looksInto(place) else { return }
         let policy = place.rules.policy
+        let viewers = [Screenings.Viewer.user(uid), .file(id)]
         func isKnown() -> Bool {
-            let known = screenings.findings(of: digest)
-            return (known?.type != nil || !Self.needsType(policy)) && (known?.infection != nil || policy.scan == .off)
+            let known = screenings.findings(of: digest, for: viewers)
+            return (known.type != nil || !Self.needsType(policy)) && (known.infection != nil || policy.scan == .off)
         }
         if isKnown() { return }
         if isClosing.isSet { throw .interrupted }
-        if screenings.begin(digest) {
+        if screenings.begin(digest, by: uid) {
             let isBegun = scans.run(for: uid) { [self] in
-                defer { screenings.end(digest) }
+                defer { screenings.end(digest, by: uid) }
                 guard let file = try? blobs.open(digest, size: content.size) else { return }
-                screenings.note(look(into: file, digest, at: place), of: digest)
+                let found = look(into: file, digest, at: place, for: viewers)
+                screenings.note(found, of: digest, for: viewers)
             }
-            if !isBegun { screenings.end(digest) }
+            if !isBegun { screenings.end(digest, by: uid) }
         }
         if screenings.mayWait(uid) {
             for _ in 0..<Self.moments {

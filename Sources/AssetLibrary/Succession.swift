@@ -24,19 +24,17 @@ extension Rulebook {
     ) throws -> Bool {
         guard allows(uploader, toSucceed: former) else { return false }
         if newcomer.uid == uploader.uid { return true }
-        // Of a user who does not ask, no groups are known; root has chosen the group that the file has.
-        if uploader.uid == 0 { return allows(newcomer.uid, toSucceed: former) { $0 == newcomer.gid } }
+        // Of a user who does not ask, no groups are known: not that of the file, which its folder may have given it.
+        if uploader.uid == 0 {
+            return allows(Uploader(absent: newcomer.uid, gid: newcomer.gid), toSucceed: former)
+        }
         // Of two files of a third user, the uploader could have copied the one over the other.
         return try newcomer.uid == former.uid && allows(uploader, toSucceed: rights(of: newcomer, records))
     }
 
     /// Returns whether a file of an uploader's may show the asset of another, whose rights these are.
     func allows(_ uploader: Uploader, toSucceed former: FileRights) -> Bool {
-        allows(uploader.uid, toSucceed: former, isMember: uploader.isMember(of:))
-    }
-
-    private func allows(_ user: UInt32, toSucceed former: FileRights, isMember: (_ group: UInt32) -> Bool) -> Bool {
-        user == former.uid || former.permissions(of: user, isMember: isMember) & 6 == 6
+        uploader.uid == former.uid || uploader.permissions(by: former) & 6 == 6
     }
 
     /// Returns whether a file may show the asset of another as that is now.

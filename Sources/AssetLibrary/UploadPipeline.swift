@@ -16,6 +16,8 @@ struct Seal {
     let blocks: Int64
     /// Nil for the empty content, which is stored as nothing and never compared.
     let digest: Digest?
+    /// Whether the content is a blob's that the file was made to show, and `blocks` are that blob's.
+    var isOfBlob = false
 
     init(_ staged: StagedFile?, _ running: borrowing SequentialDigest, size: Int64) throws(BlobStoreError) {
         self.size = size
@@ -36,6 +38,7 @@ struct Seal {
         self.size = size
         self.digest = digest
         blocks = try blob.measure().blocks
+        isOfBlob = true
     }
 }
 
@@ -76,11 +79,13 @@ struct Show {
     ) throws {
         guard var node = try records.node(id), isNameless || node.links > 0 else { return nil }
         let now = Timestamp.now
+        let former = node.blob
         node.size = sealed.size
-        node.blocks = sealed.blocks
         node.blob = try sealed.digest.map { digest in
             try records.blob(digest) ?? records.insertBlob(digest, size: sealed.size, at: now)
         }
+        // A copy within the library has the blocks of the file that it was copied from.
+        if !sealed.isOfBlob || node.blob != former { node.blocks = sealed.blocks }
         if let modified {
             node.modified = modified
             // When it was written, not when it was judged: nobody does anything to the file now.

@@ -59,6 +59,9 @@ public struct AccessControlList: Sendable, Equatable {
     /// Whether the list says no more than a mode can.
     public var isMode: Bool { items.allSatisfy { [.owner, .group, .other].contains($0.tag) } }
 
+    /// The groups that it names.
+    public var groups: [UInt32] { items.filter { $0.tag == .namedGroup }.map(\.id) }
+
     /// The permission bits that stat(2) shows: the group's are the mask's where there is one.
     public var permissions: UInt32 {
         UInt32(self[.owner] << 6 | self[groupClass] << 3 | self[.other])
@@ -81,6 +84,24 @@ public struct AccessControlList: Sendable, Equatable {
         }
         if groups.isEmpty { return UInt32(self[.other]) }
         return UInt32(groups.reduce(0) { $0 | $1.permissions } & mask)
+    }
+
+    /// The permission bits that a user has whatever groups they are in besides those that are known.
+    func certainPermissions(
+        of uid: UInt32,
+        owner: UInt32,
+        group: UInt32,
+        isKnown: (_ group: UInt32) -> Bool
+    ) -> UInt32 {
+        let groups = items.filter { $0.tag == .group || $0.tag == .namedGroup }
+        func permissions(_ isMember: (_ group: UInt32) -> Bool) -> UInt32 {
+            self.permissions(of: uid, owner: owner, group: group, isMember: isMember)
+        }
+        // One group more never takes what another gives: only the first takes the place of what others have.
+        let alone = groups.map { $0.tag == .group ? group : $0.id }.map { own in
+            permissions { isKnown($0) || $0 == own }
+        }
+        return alone.reduce(permissions(isKnown), &)
     }
 
     /// The list after chmod(2).

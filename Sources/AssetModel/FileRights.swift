@@ -37,6 +37,16 @@ public struct FileRights: Sendable, Equatable {
         uid.littleEndianBytes + gid.littleEndianBytes + mode.littleEndianBytes + (list?.bytes ?? [])
     }
 
+    /// Returns the permission bits that a user has whatever groups they are in besides those that are known.
+    ///
+    /// A class of users that has less than others takes from those who may be in it.
+    public func certainPermissions(of user: UInt32, isKnown: (_ group: UInt32) -> Bool) -> UInt32 {
+        if user == 0 { return 7 }
+        if let list { return list.certainPermissions(of: user, owner: uid, group: gid, isKnown: isKnown) }
+        let (ofOwner, ofGroup, ofOthers) = (mode >> 6 & 7, mode >> 3 & 7, mode & 7)
+        return user == uid ? ofOwner : isKnown(gid) ? ofGroup : ofGroup & ofOthers
+    }
+
     /// Returns the permission bits of a user: read 4, write 2, execute 1; root has all.
     public func permissions(of user: UInt32, isMember: (_ group: UInt32) -> Bool) -> UInt32 {
         if user == 0 { return 7 }

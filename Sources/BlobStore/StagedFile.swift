@@ -42,6 +42,19 @@ public final class StagedFile: Sendable {
         try unsafe file.write(bytes, at: offset)
     }
 
+    /// Writes zeros, so that there is data and no hole.
+    public func writeZeros(_ part: Range<Int64>) throws(BlobStoreError) {
+        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { unsafe zeros.deallocate() }
+        unsafe zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        var position = part.lowerBound
+        while position < part.upperBound {
+            let count = Int(min(Int64(zeros.count), part.upperBound - position))
+            try unsafe file.write(UnsafeRawBufferPointer(rebasing: zeros[..<count]), at: position)
+            position += Int64(count)
+        }
+    }
+
     /// Cuts or extends the file; what is new reads as zeros.
     public func truncate(to size: Int64) throws(BlobStoreError) {
         try checked("ftruncate") { ftruncate(file.descriptor.rawValue, Int(size)) }

@@ -21,6 +21,8 @@ public struct FetchRecord: Sendable {
     public let uid: UInt32
     /// The group of who has asked.
     public let gid: UInt32
+    /// Their other groups, as far as these decided about the folder then.
+    public let groups: [UInt32]
     /// When that was.
     public let created: Timestamp
     /// When it came this far.
@@ -33,7 +35,7 @@ public struct FetchRecord: Sendable {
     public let problem: (code: String, sentence: String, errno: String)?
 
     fileprivate static let columns =
-        "id, token, state, request, folder, uid, gid, created, updated, asset, size, code, sentence, errno"
+        "id, token, state, request, folder, uid, gid, created, updated, asset, size, code, sentence, errno, member"
 
     fileprivate init(_ row: Columns) {
         id = row.integer(0)
@@ -45,6 +47,7 @@ public struct FetchRecord: Sendable {
         (created, updated) = (row.timestamp(7), row.timestamp(8))
         asset = row.optionalInteger(9).map(AssetID.init)
         size = row.optionalInteger(10)
+        groups = row.text(14).split(separator: ",").compactMap { UInt32($0) }
         problem = row.isNull(11) ? nil : (row.text(11), row.text(12), row.text(13))
     }
 }
@@ -58,13 +61,14 @@ extension Records {
         into folder: NodeID,
         uid: UInt32,
         gid: UInt32,
+        groups: [UInt32],
         at now: Timestamp
     ) throws -> Int64 {
         try run(
-            "INSERT INTO fetch (token, state, request, folder, uid, gid, created, updated) VALUES (?, 'waiting', ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO fetch (token, state, request, folder, uid, gid, member, created, updated) VALUES (?, 'waiting', ?, ?, ?, ?, ?, ?, ?)",
             [
-                .text(token), .text(request), folder.value, .integer(Int64(uid)), .integer(Int64(gid)), now.value,
-                now.value,
+                .text(token), .text(request), folder.value, .integer(Int64(uid)), .integer(Int64(gid)),
+                .text(groups.map(String.init).joined(separator: ",")), now.value, now.value,
             ]
         )
         return lastRow

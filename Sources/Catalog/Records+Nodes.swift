@@ -86,6 +86,7 @@ extension Records {
             """,
             [id.value, node.id.value]
         )
+        try copyMask(of: node.id, to: id)
         return id
     }
 

@@ -273,17 +273,54 @@ extension Records {
 
     // MARK: Masked copies
 
-    /// Records that a file's content is to be shown as if it were stored for it alone, unless no other file shows it.
-    public func maskCopy(_ node: NodeRecord) throws {
+    /// Records that a file's content is to be shown as if it were stored for it alone, or for it and its `peers`, unless no other
+    /// file shows it.
+    public func maskCopy(_ node: NodeRecord, with peers: Int64? = nil) throws {
         guard let blob = node.blob else { return }
         try run(
             """
-            INSERT OR IGNORE INTO masked_copy (node, blob, size, shown)
-            SELECT ?1, id, (size + 4095) / 4096 * 4096, ?3 FROM blob WHERE id = ?2 AND store = 0 AND shown > ?3
+            INSERT OR IGNORE INTO masked_copy (node, blob, size, shown, peers)
+            SELECT ?1, id, (size + 4095) / 4096 * 4096, ?3, coalesce(?4, ?1) FROM blob
+            WHERE id = ?2 AND store = 0 AND shown > ?3
             """,
-            [node.id.value, blob.value, .integer(node.links > 0 ? 1 : 0)]
+            [node.id.value, blob.value, .integer(node.links > 0 ? 1 : 0), SQLValue(peers)]
         )
     }
+
+    /// Returns what a masked copy has in common with those that count with it; nil where a file is none.
+    public func maskedPeers(of node: NodeID) throws -> Int64? {
+        try first("SELECT peers FROM masked_copy WHERE node = ?", [node.value]) { $0.integer(0) }
+    }
+
+    /// Has a file that shows another's content as it is lie and count as that one does.
+    public func copyMask(of source: NodeID, to node: NodeID) throws {
+        try run("DELETE FROM layout WHERE node = ?", [node.value])
+        try run(
+            """
+            INSERT INTO layout (node, blob, extents)
+            SELECT ?1, l.blob, l.extents FROM layout l JOIN node s ON s.id = l.node AND s.blob = l.blob
+            JOIN node n ON n.id = ?1 AND n.blob = l.blob WHERE l.node = ?2
+            """,
+            [node.value, source.value]
+        )
+        if changedRows > 0 {
+            try run(
+                "UPDATE node SET blocks = (SELECT blocks FROM node s WHERE s.id = ?2) WHERE id = ?1",
+                [node.value, source.value]
+            )
+        }
+        try run(
+            """
+            INSERT OR IGNORE INTO masked_copy (node, blob, size, shown, peers)
+            SELECT ?1, m.blob, m.size, n.links > 0, m.peers FROM masked_copy m JOIN node n ON n.id = ?1 AND n.blob = m.blob
+            WHERE m.node = ?2
+            """,
+            [node.value, source.value]
+        )
+    }
+
+    /// Whether a file's data lies elsewhere than in the content's own file.
+    public func hasLayouts() throws -> Bool { try first("SELECT 1 FROM layout LIMIT 1", []) { _ in true } ?? false }
 
     /// Records where the data of a file lay when its content, which was there, was uploaded.
     public func setLayout(of node: NodeRecord, to extents: [Range<Int64>]) throws {

@@ -43,4 +43,38 @@ extension Schema {
             DELETE FROM masked_copy WHERE blob = NEW.id;
         END;
         """
+
+    /// Masked copies that count once together: `peers` is a number that they have in common.
+    ///
+    /// Whose uploader could read a masked copy, and no other file with the content, knows of the content by that copy. All of them are
+    /// stored once, as far as that user can know, and for as long as one of them has a name.
+    static let maskedPeers = """
+        ALTER TABLE masked_copy ADD COLUMN peers INTEGER NOT NULL DEFAULT 0;
+        UPDATE masked_copy SET peers = node;
+        CREATE INDEX masked_copy_peers ON masked_copy (peers);
+        DROP TRIGGER masked_made;
+        DROP TRIGGER masked_changed;
+        DROP TRIGGER masked_gone;
+        DROP TRIGGER masked_blob;
+        CREATE TRIGGER masked_made AFTER INSERT ON masked_copy
+        WHEN NEW.shown AND NOT EXISTS (
+            SELECT 1 FROM masked_copy WHERE peers = NEW.peers AND node <> NEW.node AND shown) BEGIN
+            UPDATE space SET masked = masked + NEW.size;
+        END;
+        CREATE TRIGGER masked_changed AFTER UPDATE OF shown ON masked_copy
+        WHEN NEW.shown <> OLD.shown AND NOT EXISTS (
+            SELECT 1 FROM masked_copy WHERE peers = NEW.peers AND node <> NEW.node AND shown) BEGIN
+            UPDATE space SET masked = masked + NEW.size * (NEW.shown - OLD.shown);
+        END;
+        CREATE TRIGGER masked_gone AFTER DELETE ON masked_copy
+        WHEN OLD.shown AND NOT EXISTS (SELECT 1 FROM masked_copy WHERE peers = OLD.peers AND shown) BEGIN
+            UPDATE space SET masked = masked - OLD.size;
+        END;
+        CREATE TRIGGER masked_blob AFTER UPDATE OF shown ON blob
+        WHEN NEW.shown < OLD.shown AND NEW.shown > 0
+            AND NEW.shown <= (SELECT count(*) FROM masked_copy WHERE blob = NEW.id AND shown) BEGIN
+            DELETE FROM masked_copy
+            WHERE peers = (SELECT peers FROM masked_copy WHERE blob = NEW.id AND shown ORDER BY peers LIMIT 1);
+        END;
+        """
 }

@@ -37,6 +37,8 @@ enum Schema {
         migrator.registerMigration("18 attribute shares") { try $0.execute(sql: attributeShares) }
         migrator.registerMigration("19 removed folders") { try $0.execute(sql: removedFolders) }
         migrator.registerMigration("20 standings", migrate: addStandings)
+        migrator.registerMigration("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
+        migrator.registerMigration("22 masked peers") { try $0.execute(sql: maskedPeers) }
         return migrator
     }
 
@@ -178,6 +180,9 @@ enum Schema {
         CREATE INDEX fetch_folder ON fetch (folder, uid, id);
         CREATE TABLE fetched_url (url TEXT PRIMARY KEY, asset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         """
+
+    /// The supplementary groups that a user was in who has a URL fetched, as far as they decided about the folder: gids with a comma between.
+    private static let fetchGroups = "ALTER TABLE fetch ADD COLUMN member TEXT NOT NULL DEFAULT ''"
 
     /// How often an asset's files were opened, and read from start to end.
     private static let visits = """

@@ -37,4 +37,48 @@ struct FetchTurnTests {
             try run("bash", "-c", script).check()
         }
     }
+
+    /// A folder that alice, 5001, may write to, and how it is closed to her before the last byte has come.
+    static let ways = [
+        "mode": ("mkdir -m 777 folders/d", "chmod 755 folders/d"),
+        "way": ("mkdir -p -m 777 folders/w folders/w/d; chmod 777 folders/w/d", "chmod 700 folders/w"),
+        "list": ("mkdir -m 700 folders/d; setfacl -m u:5001:rwx folders/d", "setfacl -b folders/d"),
+        "group": ("mkdir folders/d; chgrp 5100 folders/d; chmod 2775 folders/d", "chgrp 5101 folders/d"),
+        "open": ("mkdir folders/d; chgrp 5100 folders/d; chmod 2770 folders/d", ""),
+        "a group's list": ("mkdir -m 700 folders/d; setfacl -m g:5100:rwx folders/d", ""),
+    ]
+
+    @Test(arguments: ways.keys.sorted())
+    func `a file that has come goes to no folder that was closed to its user meanwhile`(_ name: String) throws {
+        let (make, close) = try #require(Self.ways[name])
+        try withMountedLibrary(options: ["allow_other", "fetch=private"]) { mount in
+            try run("chmod", "755", mount.scratch).check()
+            let script =
+                scriptPrelude(mount) + """
+                    cat > $SCRATCH/server.py <<'END'
+                    import os, socket, sys, time
+                    listener = socket.create_server(("127.0.0.1", 0))
+                    open(sys.argv[1] + "/port.new", "w").write(str(listener.getsockname()[1])); os.rename(sys.argv[1] + "/port.new", sys.argv[1] + "/port")
+                    connection = listener.accept()[0]; connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\no"); open(sys.argv[1] + "/begun", "w")
+                    while not os.path.exists(sys.argv[1] + "/go"): time.sleep(0.01)
+                    connection.sendall(b"k"); connection.close()
+                    END
+                    /usr/bin/python3 $SCRATCH/server.py $SCRATCH & server=$!; trap 'kill -KILL $server 2> /dev/null || true' EXIT
+                    until [ -e $SCRATCH/port ]; do sleep 0.01; done; URL=http://127.0.0.1:$(cat $SCRATCH/port)
+                    \(make); D=$(ls -d folders/d folders/w/d 2> /dev/null || true)
+                    alice() { setpriv --reuid 5001 --regid 5001 --groups 5100 "$@"; }
+                    alice setfattr -n user.asset.fetch -v $URL/file $D; token=$(alice getfattr --only-values -n user.asset.job $D); job=uploads/jobs/$token.json
+                    until [ -e $SCRATCH/begun ]; do sleep 0.01; done
+                    \(close)
+                    touch $SCRATCH/go; while grep -qE '"status":"(waiting|progress)"' $job; do sleep 0.01; done
+                    if [ -z "\(close)" ]; then is "$(cat $D/file)" ok
+                    else
+                        is "$(ls -A $D)" ""; grep -q '"status":"error".*"errno":"EACCES"' $job; grep -q 'is closed to you' $job
+                        grep -q "job.error.*$token" uploads/events.jsonl
+                    fi
+                    """
+            try run("bash", "-c", script).check()
+        }
+    }
 }

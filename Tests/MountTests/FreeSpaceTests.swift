@@ -41,4 +41,37 @@ struct FreeSpaceTests {
             ).check()
         }
     }
+
+    @Test func `of several copies the last gives a content's size back, whether the library has it already or not`()
+        throws
+    {
+        try withMountedLibrary(options: ["allow_other"], in: "/dev/shm") { mount in
+            try run("chmod", "755", mount.scratch).check()
+            try run(
+                "bash",
+                "-c",
+                scriptPrelude(mount) + Self.prelude + """
+                    cd $SCRATCH; for n in known new; do head -c $N /dev/urandom > $n; done; chmod 644 known new; cd $MOUNT
+                    alice sh -c "umask 077; cat $SCRATCH/known > $A/k"
+                    clone() { bob /usr/bin/python3 -c "
+                    import os, sys
+                    source, target = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+                    assert os.copy_file_range(source, target, $N) == $N" $1 $2; }
+                    for n in known new; do
+                        is "$n arrives: $(moved bob cp $SCRATCH/$n $B/$n)" "$n arrives: -1"
+                        is "$n once more: $(moved bob cp $SCRATCH/$n $B/$n.2)" "$n once more: 0"
+                        is "$n cloned: $(moved clone $B/$n $B/$n.3)" "$n cloned: 0"
+                        is "$n goes: $(moved bob rm $B/$n)" "$n goes: 0"
+                        is "$n again: $(moved bob cp $SCRATCH/$n $B/$n.4)" "$n again: 0"
+                        is "$n.2 goes: $(moved bob rm $B/$n.2)" "$n.2 goes: 0"; is "$n.3 goes: $(moved bob rm $B/$n.3)" "$n.3 goes: 0"
+                        is "$n.4 goes: $(moved bob rm $B/$n.4)" "$n.4 goes: 1"
+                        is "$n comes: $(moved bob mv trash/*-$n.2 $B/$n)" "$n comes: -1"; is "$n goes: $(moved bob rm $B/$n)" "$n goes: 1"
+                    done
+                    # The first one's removal gives back what it would give if it were alone.
+                    for n in 5 6; do bob cp $SCRATCH/known $B/$n; done
+                    is "alice: $(moved alice rm $A/k)" "alice: 1"; is "bob: $(moved bob rm $B/5)" "bob: 0"; is "bob: $(moved bob rm $B/6)" "bob: 1"
+                    """
+            ).check()
+        }
+    }
 }

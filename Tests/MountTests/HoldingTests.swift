@@ -193,6 +193,32 @@ struct HoldingTests {
         }
     }
 
+    @Test func `that a clamd has seen a content is told to no user who may not read a file with it`() throws {
+        try withClamdFolder("holding-seen") { folder in
+            try runProgram(
+                """
+                clamd = subprocess.Popen(["/usr/sbin/clamd", "-c", "\(folder)/clamd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                until(lambda: os.path.exists("\(folder)/ctl"))
+                say("b/y", scan="reject"); own("b/y", 5001); os.chmod("b/y", 0o777)
+                def alice(): os.umask(0o077); store("b/y/pin.part", b"pin 4711"); os.rename("b/y/pin.part", "b/y/pin"); os.chmod("b/y/pin", 0o600)
+                wait(user(5001, alice))
+                def before(): store("b/x/own.part", b"of bob"); store("b/y/own.part", b"of bob"); os.rename("b/y/own.part", "b/y/own")
+                wait(user(5002, before))
+                clamd.send_signal(signal.SIGSTOP)
+                def bob():
+                    for guess in (b"pin 4711", b"pin 4712"):
+                        store("b/x/guess.part", guess); found = refused(os.rename, "b/x/guess.part", "b/y/guess"); assert found == "EBUSY", (guess, found)
+                        os.unlink("b/x/guess.part")
+                    # Of what bob himself has had looked into the answer comes at once.
+                    os.rename("b/x/own.part", "b/y/again")
+                try: wait(user(5002, bob))
+                finally: clamd.send_signal(signal.SIGCONT); clamd.terminate(); clamd.wait()
+                """,
+                options: ["clamd=\(folder)/ctl"]
+            )
+        }
+    }
+
     @Test func `a folder's path has a thousand levels and 64 KiB at most, also by moves`() throws {
         try runProgram(
             """
