@@ -9,7 +9,8 @@
 //     prefix  all but what was written before a random moment
 //     some    each block of 4 KiB has what was synced, or one of the contents that were written to it since: any order of writes
 //
-// and from then on every request for `disk` is EIO. Reading `control` answers “writes N flushes N unsynced N cut 0|1”.
+// and from then on every request for `disk` is EIO. Or the line is “delay MICROSECONDS”, which each sync takes from then on.
+// Reading `control` answers “writes N flushes N unsynced N cut 0|1”.
 // One thread serves all requests, so that a cut is between two of them.
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 31
@@ -43,6 +44,8 @@ static size_t *changed;
 static size_t changed_count;
 static uint64_t writes, flushes, synced_writes;
 static int is_cut;
+/// How many microseconds a sync takes, as on a disk that is slow.
+static unsigned delay;
 
 static uint64_t state;
 
@@ -165,6 +168,7 @@ static int write_file(const char *path, const char *buffer, size_t count, off_t 
         char line[64] = "", mode[8];
         unsigned long long seed;
         memcpy(line, buffer, count < sizeof line ? count : sizeof line - 1);
+        if (sscanf(line, "delay %u", &delay) == 1) return (int)count;
         if (sscanf(line, "cut %7s %llu", mode, &seed) != 2) return -EINVAL;
         if (strcmp(mode, "drop") && strcmp(mode, "prefix") && strcmp(mode, "some")) return -EINVAL;
         if (!is_cut) cut(mode, seed);
@@ -197,6 +201,7 @@ static int sync_file(const char *path, int is_data, struct fuse_file_info *info)
     if (is_cut) return -EIO;
     flushes++;
     flush();
+    usleep(delay);
     return 0;
 }
 

@@ -34,6 +34,7 @@ class Disk:
         for path in (self.layer, self.root): os.makedirs(path, exist_ok=True)
         self.program = compile_disk(folder)
         self.process = self.device = None
+        self.is_slow = False
         self.writes = self.flushes = 0
 
     def make(self):
@@ -43,7 +44,7 @@ class Disk:
         run(*MAKE[self.filesystem], self.image)
 
     def start(self, chosen):
-        """Mounts the filesystem on a loop device on the layer."""
+        """Mounts the filesystem on a loop device on the layer. Some disks are slow: much happens while one is waited for."""
         self.process = subprocess.Popen([self.program, self.image, self.layer])
         while not os.path.exists(f"{self.layer}/control"):
             if self.process.poll() is not None: raise RuntimeError("the layer has ended")
@@ -54,6 +55,12 @@ class Disk:
             if file.read().strip() != "write back": raise RuntimeError(f"{self.device} passes on no flushes")
         self.mount(self.device, chosen.choice(OPTIONS[self.filesystem]))
 
+        self.is_slow = chosen.random() < 0.25
+        if self.is_slow: self.control("delay 40000")
+
+    def control(self, line):
+        with open(f"{self.layer}/control", "w") as file: file.write(line + "\n")
+
     def mount(self, device, options): run("mount", "-t", self.filesystem, "-o", options, device, self.root)
 
     def numbers(self):
@@ -62,7 +69,7 @@ class Disk:
 
     def cut(self, mode, seed):
         """Cuts the power: all that was not synced is dropped by then, as the mode says."""
-        with open(f"{self.layer}/control", "w") as file: file.write(f"cut {mode} {seed}\n")
+        self.control(f"cut {mode} {seed}")
 
     def stop(self):
         """Takes all of it down again; with the power cut nothing is written any more."""

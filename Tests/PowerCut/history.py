@@ -140,12 +140,26 @@ class History:
             if not wrong: return self.strangers(root, found), found
             if least is None or len(wrong) < len(least): best, least = moment, wrong
         text = [f"no moment since the acknowledged step {self.acknowledged} (of {len(self.steps)}) had what is found; nearest is {best}:"]
-        text += [f"  {root}/{name}: {describe(found[name])}; had {describe(state)}" for name, state in least[:6]]
+        for name, state in least[:6]:
+            text += [f"  {root}/{name}: {describe(found[name])}; had {describe(state)}"] + self.blocks(name, found[name])
         for name, _ in least[:2]:
             text += [f"    step {number}: {describe(step.changes[name])}, session {step.session}"
                      for number, step in enumerate(self.steps, 1) if name in step.changes][-12:]
         extra = self.strangers(root, found)
         return text + extra, found
+
+    def blocks(self, name, found):
+        """Says of each block of a file which of its contents have it."""
+        if not isinstance(found, File): return []
+        states = [("before", self.base.get(name))] + [
+            (f"step {number}", step.changes[name]) for number, step in enumerate(self.steps, 1) if name in step.changes]
+        lines = []
+        for start in range(0, len(found.data), BLOCK):
+            block = found.data[start:start + BLOCK]
+            owners = [label for label, state in states if isinstance(state, File) and state.data[start:start + len(block)] == block]
+            line = ", ".join(owners[-3:]) or f"nothing ({block.count(0)} zeros)"
+            if not lines or lines[-1][1] != line: lines.append((start, line))
+        return [f"    from {start}: {line}" for start, line in lines[:12]]
 
     def following(self, found):
         """Answers the history that begins with what was found, in which what is to expire still is."""

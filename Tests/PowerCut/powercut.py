@@ -2,7 +2,7 @@
 """Cuts the power of a library's disk again and again while programs work in the mount, and looks what is left.
 
     powercut.py [--cuts 185] [--seed 1] [--assetfs .build/release/assetfs] [--filesystem ext4] [--work /var/tmp/assetfs-powercut]
-                [--without SYNC] [--keep]
+                [--stores] [--without SYNC] [--keep]
 
 The disk is an image on a layer that drops, when it is cut, what was not synced: all of it, all since a random moment, or a random
 choice of blocks and of their contents since the last sync. The library is on ext4 or XFS on a loop device on that. Cuts come after
@@ -17,7 +17,7 @@ import argparse, collections, hashlib, multiprocessing, os, pickle, random, shut
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from disk import Disk, mounted, run, unmount
-from history import History
+from history import File, History
 import writers
 
 WRITERS = 3
@@ -35,7 +35,7 @@ class Library:
         self.program, self.disk = program, disk
         self.mountpoint, self.log = f"{work}/mount", f"{work}/daemon.log"
         os.makedirs(self.mountpoint, exist_ok=True)
-        self.path, self.store = f"{disk.root}/library", f"{disk.root}/store"
+        self.path, self.store = f"{disk.root}/library", None
         self.environment = dict(os.environ)
         if without: self.environment["ASSETFS_WITHOUT_SYNC"] = without
         self.daemon = None
@@ -43,7 +43,7 @@ class Library:
     def begin(self):
         """Starts a mount, and does not wait for it."""
         options = ["-o", "policy.versions=1"]
-        if os.path.isdir(self.store): options += ["-o", f"store=archive:{self.store}"]
+        if self.store: options += ["-o", f"store=archive:{self.store}"]
         with open(self.log, "w") as errors:
             self.daemon = subprocess.Popen(
                 [self.program, "mount", "-f", self.path, self.mountpoint, *options],
@@ -81,11 +81,14 @@ class Run:
         self.library = Library(os.path.abspath(options.assetfs), self.disk, self.work, options.without)
         self.histories = [History() for _ in range(WRITERS)]
         self.signed = None
+        self.other = Disk(f"{self.work}/other", options.filesystem) if options.stores else None
+        if self.other: self.library.store = f"{self.other.root}/store"
         self.counts = collections.Counter()
 
     def renew(self):
         """Begins with a new filesystem, and a library that is made within a mount."""
-        self.disk.make()
+        for disk in (self.disk, self.other):
+            if disk: disk.make()
         self.histories = [History() for _ in range(WRITERS)]
         self.signed = None
 
@@ -111,7 +114,6 @@ class Run:
     def cut_at_work(self, ending, target):
         """Has the writers work, and cuts after so many acknowledgements, or when they have stopped and all is durable."""
         self.disk.start(self.chosen)
-        if self.options.stores: os.makedirs(self.library.store, exist_ok=True)
         self.library.mount()
         folders = f"{self.library.mountpoint}/folders"
         if not self.signed: self.sign(folders)
@@ -122,7 +124,7 @@ class Run:
         clients = [
             multiprocessing.Process(target=writers.run, args=(
                 f"{folders}/writer-{number}", number, self.histories[number], self.chosen.randrange(1 << 30),
-                writer, stop, is_cut, results[number]))
+                writer, stop, is_cut, results[number], self.disk.is_slow))
             for number in range(WRITERS)
         ]
         for client in clients: client.start()
@@ -163,12 +165,44 @@ class Run:
             os.fsync(file.fileno())
         self.signed = run(self.library.program, "sign", "--expires", "2d", f"{folders}/signed").strip()
 
+    def cut_after_move(self):
+        """Has a content moved to a store on another disk, and cuts both when the library's own has removed it durably."""
+        for disk in (self.disk, self.other): disk.start(self.chosen)
+        os.makedirs(self.library.store, exist_ok=True)
+        self.library.mount()
+        folders, history = f"{self.library.mountpoint}/folders", self.histories[0]
+        os.makedirs(f"{folders}/writer-0", exist_ok=True)
+        data, name = self.chosen.randbytes(300000), f"moved-{len(history.names())}"
+        path = f"{folders}/writer-0/{name}"
+        with history.step({name: File(data)}):
+            with open(path, "wb") as file: file.write(data)
+        os.setxattr(path, "user.asset.alternate_store_id", b"1")
+        digest = hashlib.sha256(data).hexdigest()
+        own = f"{self.library.path}/blobs/{digest[:2]}/{digest[2:]}"
+        while self.library.daemon.poll() is None and (os.getxattr(path, "user.asset.store") != b"archive" or os.path.exists(own)):
+            time.sleep(0.02)
+        with history.step({"after": File(data[:9])}):
+            with open(f"{folders}/writer-0/after", "wb") as file: file.write(data[:9])
+        descriptor = os.open(folders, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        # The removal of the file is on the disk, too.
+        run("sync", "-f", self.library.path)
+        history.acknowledge()
+        self.cut()
+        self.other.cut("drop", 1)
+        self.library.kill()
+        for disk in (self.disk, self.other): disk.stop()
+        self.other.replay()
+        self.counts["cuts after a content was moved"] += 1
+
     # What is left
 
     def verify(self):
         """Mounts everything as after a start of the machine, and compares it with what is known."""
         self.disk.replay()
         self.disk.open_again()
+        if self.other: self.other.open_again()
         try:
             self.library.mount()
             faults = []
@@ -193,6 +227,7 @@ class Run:
         finally:
             self.library.kill()
             self.disk.close_again()
+            if self.other: self.other.close_again()
 
     def check_library(self):
         """Looks at the files of a library that is not mounted."""
@@ -206,7 +241,7 @@ class Run:
             if catalog.execute("SELECT count(*) FROM staged").fetchone()[0]: faults.append("uploads are still recorded")
             for digest, size in catalog.execute("SELECT digest, size FROM blob"):
                 name = f"{digest.hex()[:2]}/{digest.hex()[2:]}"
-                places = [f"{folder}/blobs/{name}" for folder in (path, self.library.store)]
+                places = [f"{folder}/blobs/{name}" for folder in (path, self.library.store) if folder]
                 data = next((open(place, "rb").read() for place in places if os.path.exists(place)), None)
                 self.counts["blobs compared"] += 1
                 if data is None: faults.append(f"blob {name} is not there")
@@ -218,11 +253,16 @@ class Run:
     # All of it
 
     def one(self, number):
-        if number % 8 == 0:
-            self.renew()
-            for _ in range(self.chosen.choice([0, 1, 1, 2])): self.cut_early("while a library is made")
-        draw = self.chosen.random()
+        if self.other:
+            if number % 3 == 0: self.renew()
+            self.cut_after_move()
+            return self.verify()
         target = self.chosen.choice([0, 1, 3, 10, 30, 60, 120])
+        if number % 6 == 0:
+            self.renew()
+            target = self.chosen.choice([0, 0, 1, 3])
+            for _ in range(self.chosen.choice([0, 0, 1, 2])): self.cut_early("while a library is made")
+        draw = self.chosen.random()
         self.cut_at_work("umount" if draw < 0.2 else "cut", target)
         for _ in range(self.chosen.choice([0, 0, 0, 1, 2])): self.cut_early("while a mount recovers")
         self.verify()
@@ -242,7 +282,8 @@ class Run:
 
     def close(self):
         self.library.kill()
-        self.disk.stop()
+        for disk in (self.disk, self.other):
+            if disk: disk.stop()
         if not self.options.keep: shutil.rmtree(self.work, ignore_errors=True)
 
 
@@ -254,7 +295,7 @@ def main():
     parser.add_argument("--filesystem", default="ext4", choices=["ext4", "xfs", "ext2"])
     parser.add_argument("--work", default="/var/tmp/assetfs-powercut")
     parser.add_argument("--without", default="", help="the name of a sync that a debug build leaves out")
-    parser.add_argument("--stores", action="store_true", help="with an alternate store")
+    parser.add_argument("--stores", action="store_true", help="contents move to a store on another disk, and both are cut")
     parser.add_argument("--keep", action="store_true", help="leave the disk's image")
     options = parser.parse_args()
     if os.geteuid() != 0: sys.exit("powercut.py mounts a disk of its own, and needs root.")

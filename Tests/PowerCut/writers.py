@@ -1,5 +1,5 @@
 """What the programs do whose disk loses its power: each writes in folders of its own, and notes each step before it takes it."""
-import hashlib, mmap, os, pickle, random, signal, subprocess, time, traceback
+import hashlib, mmap, os, pickle, random, signal, socket, subprocess, time, traceback
 
 from history import File, Folder, History, Link
 
@@ -14,6 +14,45 @@ def unique(key, size): return hashlib.shake_128(str(key).encode()).digest(size)
 
 # Contents that all writers use, so that many names have one blob.
 SHARED = [unique(f"shared {number}", size) for number, size in enumerate([1, 100, 4096, 5000, 20000, 70000, 150000])]
+
+
+class Mapping:
+    """A shared mapping of a file, in a process of its own: a store that finds no disk any more is its SIGBUS."""
+
+    def __init__(self, path, size):
+        self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.process = os.fork()
+        if self.process: return other.close()
+        try:
+            self.socket.close()
+            # A reader has the kernel read the blob itself, which a mapping must not change then.
+            reader = os.open(path, os.O_RDONLY)
+            os.pread(reader, 1, 0)
+            descriptor = os.open(path, os.O_RDWR)
+            with mmap.mmap(descriptor, size) as pages:
+                while message := other.recv(1 << 16):
+                    at, some = pickle.loads(message)
+                    if some: pages[at:at + len(some)] = some
+                    else: pages.flush()
+                    other.send(b".")
+            os.close(descriptor)
+        except BaseException: os._exit(1)
+        os._exit(0)
+
+    def __enter__(self): return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        if os.waitpid(self.process, 0)[1] and not _[0]: raise OSError("a mapping has failed")
+
+    def store(self, at, some):
+        try:
+            self.socket.send(pickle.dumps((at, some)))
+            answer = self.socket.recv(1)
+        except OSError: answer = b""
+        if not answer: raise OSError("a mapping has failed")
+
+    def flush(self): self.store(0, b"")
 
 
 class Writer:
@@ -208,19 +247,15 @@ class Writer:
         if not name or self.chosen.random() < 0.4: name = self.any("plain", 10) or name
         if not name or not self.history[name].data: return self.large()
         session, data = self.history.session(), bytearray(self.history[name].data)
-        descriptor = os.open(self.path(name), os.O_RDWR)
-        try:
-            with mmap.mmap(descriptor, len(data)) as pages:
-                for _ in range(self.chosen.choice([1, 2])):
-                    for _ in range(self.chosen.choice([1, 3])):
-                        some = self.fresh(self.chosen.choice([1, 700, 10000]))[:len(data)]
-                        at = self.chosen.randrange(len(data) - len(some) + 1)
-                        data[at:at + len(some)] = some
-                        with self.history.step({name: File(bytes(data))}, session): pages[at:at + len(some)] = some
-                    pages.flush()
-                    self.acknowledge()
-        finally:
-            os.close(descriptor)
+        with Mapping(self.path(name), len(data)) as mapping:
+            for _ in range(self.chosen.choice([1, 2])):
+                for _ in range(self.chosen.choice([1, 3])):
+                    some = self.fresh(self.chosen.choice([1, 700, 10000]))[:len(data)]
+                    at = self.chosen.randrange(len(data) - len(some) + 1)
+                    data[at:at + len(some)] = some
+                    with self.history.step({name: File(bytes(data))}, session): mapping.store(at, some)
+                mapping.flush()
+                self.acknowledge()
         return name
 
     def many(self):
@@ -237,7 +272,8 @@ class Writer:
             self.remove(name)
             return name
         present = self.any("refusing", 6)
-        if not present or self.chosen.random() < 0.4:
+        # Nothing is no duplicate of nothing, which a cut may have left.
+        if not present or not self.history[present].data or self.chosen.random() < 0.4:
             self.put(name, self.fresh())
             return name
         # The content is there under another name, so that its close is EEXIST.
@@ -310,21 +346,24 @@ class Writer:
 
     def prepare(self):
         for group, policies in GROUPS.items():
-            if self.history[group] is not None: continue
-            with self.history.step({group: Folder()}): os.mkdir(self.path(group))
+            if self.history[group] is None:
+                with self.history.step({group: Folder()}): os.mkdir(self.path(group))
+            # Each time: the cut before may have come between the two.
             for key, value in policies.items(): os.setxattr(self.path(group), f"user.policy.{key}", value.encode())
 
-    def work(self, stop):
+    def work(self, stop, is_slow):
         self.prepare()
-        while not stop.is_set(): self.settle(getattr(self, self.chosen.choice(self.LOADS))())
+        # On a slow disk one thing more than all others, for it to be under way when others wait for the disk.
+        loads = self.LOADS + [self.chosen.choice(["many", "mapped"])] * 30 if is_slow else self.LOADS
+        while not stop.is_set(): self.settle(getattr(self, self.chosen.choice(loads))())
 
 
-def run(root, number, history, seed, acknowledged, stop, is_cut, result):
+def run(root, number, history, seed, acknowledged, stop, is_cut, result, is_slow):
     """The life of a writer: works until the disk is gone, or until it is told to stop, and leaves its history in a file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     writer = Writer(root, number, history, random.Random(seed), lambda: os.write(acknowledged, b"."))
     problem = None
-    try: writer.work(stop)
+    try: writer.work(stop, is_slow)
     except Exception as error:
         if not isinstance(error, OSError) or not is_cut.is_set(): problem = f"writer {number}, before the cut: {traceback.format_exc()}"
     with open(result, "wb") as file: pickle.dump((history, problem), file)
