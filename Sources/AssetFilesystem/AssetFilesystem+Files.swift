@@ -19,7 +19,7 @@ extension AssetFilesystem {
         if case .capability(let number) = View(node(parent)), name.bytes != Name.none {
             return try createDropped(name, by: number, mode: mode, flags: flags, for: caller)
         }
-        if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, for: caller) }
+        if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, flags: flags, for: caller) }
         let share = try shareOfOpenFiles(for: caller)
         let spot = try spot(parent, name, makes: true, for: caller)
         let uploaded = try entryName(name)
@@ -58,6 +58,7 @@ extension AssetFilesystem {
         let opened = try opened(
             node,
             isWriting: true,
+            flags: flags,
             isReplacement: isReplacement,
             mayMapForWriting: mayMap,
             share: share,
@@ -151,6 +152,7 @@ extension AssetFilesystem {
             var opened = try opened(
                 node,
                 isWriting: isWriting,
+                flags: flags,
                 reader: counts ? caller.uid : nil,
                 mayMapForWriting: flags & O_ACCMODE == O_RDWR,
                 share: share,
@@ -182,6 +184,7 @@ extension AssetFilesystem {
     func opened(
         _ node: OpenNode,
         isWriting: Bool,
+        flags: Int32,
         isReplacement: Bool = false,
         reader: UInt32? = nil,
         mayMapForWriting: Bool = true,
@@ -192,6 +195,7 @@ extension AssetFilesystem {
         let handle = OpenFileHandle(
             node: node,
             isWriting: isWriting,
+            flags: flags,
             mayMapForWriting: isWriting && mayMapForWriting,
             isReplacement: isReplacement,
             reader: reader,
@@ -251,7 +255,7 @@ extension AssetFilesystem {
         return .file(file.descriptor, owner: file, offset: offset, count: min(count, Int(size - offset)))
     }
 
-    /// Writes to the working file.
+    /// Writes to the working file. The kernel does not send the fsync of a synchronous write to it.
     public func write(
         _ handle: FileHandle,
         offset: Int64,
@@ -261,6 +265,9 @@ extension AssetFilesystem {
         let open = try writable(handle)
         try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
+        if open.isSynchronous || isSynchronous {
+            try refusing { () throws(LibraryError) in try library.synchronize(open.node) }
+        }
         open.isModified.store(true, ordering: .relaxed)
     }
 

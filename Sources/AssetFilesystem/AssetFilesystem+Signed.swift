@@ -162,6 +162,7 @@ extension AssetFilesystem {
             OpenFileHandle(
                 node: node,
                 isWriting: true,
+                flags: flags,
                 mayMapForWriting: true,
                 dropped: own,
                 pin: signedPaths.tokens.pin(number),

@@ -20,6 +20,8 @@ public final class AssetFilesystem: Filesystem {
     let library: AssetLibrary
     let rootView: RootView
     let accessTimes: AccessTimeRule
+    /// Whether each write waits for the disk: the option `sync` of the mount.
+    let isSynchronous: Bool
     let lookupCounts = LookupCounts()
     let kernel = Mutex<Kernel?>(nil)
     let detours = Detours()
@@ -57,15 +59,17 @@ public final class AssetFilesystem: Filesystem {
 
     /// Shows a library; without the absolute path of the mountpoint the kernel is told of no names.
     ///
-    /// `accessTimes` says when reading moves a file's time of access.
+    /// `accessTimes` says when reading moves a file's time of access, `isSynchronous` whether each write waits for the disk.
     public init(
         _ library: AssetLibrary,
         rootView: RootView,
         mountpoint: [UInt8]? = nil,
-        accessTimes: AccessTimeRule = .relative
+        accessTimes: AccessTimeRule = .relative,
+        isSynchronous: Bool = false
     ) {
         self.library = library
         self.accessTimes = accessTimes
+        self.isSynchronous = isSynchronous
         self.rootView = rootView
         agent = mountpoint.map { NotificationAgent(mountpoint: $0, log: library.log) }
     }

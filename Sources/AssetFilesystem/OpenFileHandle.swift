@@ -2,12 +2,15 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import Glibc
 internal import Synchronization
 
 /// One open file: what open(2) answered.
 final class OpenFileHandle: Sendable {
     let node: OpenNode
     let isWriting: Bool
+    /// Whether each write waits for the disk: O_SYNC or O_DSYNC of open(2).
+    let isSynchronous: Bool
     /// Whether a write through this handle has yet to take set-id bits and capabilities from the file.
     let mayHavePrivileges: Atomic<Bool>
 
@@ -36,6 +39,7 @@ final class OpenFileHandle: Sendable {
     init(
         node: OpenNode,
         isWriting: Bool,
+        flags: Int32 = 0,
         mayMapForWriting: Bool = false,
         isReplacement: Bool = false,
         dropped: SignedPaths.Name? = nil,
@@ -51,6 +55,7 @@ final class OpenFileHandle: Sendable {
         if mayMapForWriting { node.mappers.add(1, ordering: .relaxed) }
         self.node = node
         self.isWriting = isWriting
+        isSynchronous = flags & O_DSYNC != 0
         self.isReplacement = isReplacement
         self.dropped = dropped
         mayHavePrivileges = Atomic(isWriting)

@@ -82,6 +82,7 @@ extension AssetFilesystem {
     func createTemporary(
         in parent: InodeNumber,
         mode: UInt32,
+        flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
         // The name of a file that is put into a view decides its meaning.
@@ -91,6 +92,6 @@ extension AssetFilesystem {
             try library.makeTemporary(in: self.node(parent), mode: mode, umask: caller.umask, by: uploader(caller))
         }
         lookupCounts.noteNameless(record.id)
-        return (unsure(record), try opened(node, isWriting: true, share: share, for: caller))
+        return (unsure(record), try opened(node, isWriting: true, flags: flags, share: share, for: caller))
     }
 }

@@ -37,9 +37,9 @@ final class LibraryLayout: Sendable {
         guard
             format != nil
                 || contents.isSubset(of: [
-                    "lock", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm",
-                    "search.sqlite", "search.sqlite-wal", "search.sqlite-shm", "blobs", "staging", "assetfs.log",
-                    "lost+found",
+                    "lock", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite-journal",
+                    "search.sqlite", "search.sqlite-wal", "search.sqlite-shm", "search.sqlite-journal", "blobs",
+                    "staging", "assetfs.log", "lost+found",
                 ])
         else { throw .notALibrary(path: path) }
         isNew = format == nil
@@ -108,20 +108,20 @@ final class LibraryLayout: Sendable {
         let temporary = "\(path)/staging/FORMAT"
         let number = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         defer { _ = close(number) }
-        guard number >= 0, unsafe write(number, text, text.count) == text.count, fsync(number) == 0,
+        guard number >= 0, unsafe write(number, text, text.count) == text.count, Sync.format.run({ fsync(number) }) == 0,
             unsafe rename(temporary, "\(path)/FORMAT") == 0
         else { throw Self.refused(path, Errno(rawValue: errno)) }
         let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { _ = close(folder) }
-        guard fsync(folder) == 0 else { throw Self.refused(path, Errno(rawValue: errno)) }
+        guard Sync.format.run({ fsync(folder) }) == 0 else { throw Self.refused(path, Errno(rawValue: errno)) }
     }
 
     /// Takes back a library whose making failed, unless it was there before.
     func abandon() {
         guard isNew, hadNoCatalog else { return }
         for name in [
-            "FORMAT", "assetfs.log", "search.sqlite-wal", "search.sqlite-shm", "search.sqlite", "catalog.sqlite-wal",
-            "catalog.sqlite-shm", "catalog.sqlite", "lock",
+            "FORMAT", "assetfs.log", "search.sqlite-wal", "search.sqlite-shm", "search.sqlite-journal", "search.sqlite",
+            "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite-journal", "catalog.sqlite", "lock",
         ] {
             unsafe _ = unlink("\(path)/\(name)")
         }

@@ -1,3 +1,4 @@
+internal import BlobStore
 internal import Glibc
 internal import SystemPackage
 
@@ -38,8 +39,9 @@ struct SigningKeyFile {
         unsafe _ = unlinkat(library, temporary, 0)
         let file = unsafe openat(library, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         defer { if file >= 0 { _ = close(file) } }
-        guard file >= 0, unsafe Glibc.write(file, key, key.count) == key.count, fsync(file) == 0,
-            unsafe renameat(library, temporary, library, Self.name) == 0, fsync(library) == 0
+        guard file >= 0, unsafe Glibc.write(file, key, key.count) == key.count,
+            Sync.key.run({ fsync(file) }) == 0,
+            unsafe renameat(library, temporary, library, Self.name) == 0, Sync.key.run({ fsync(library) }) == 0
         else {
             let reason = Errno(rawValue: errno)
             unsafe _ = unlinkat(library, temporary, 0)

@@ -146,7 +146,7 @@ extension BlobStore {
     private static func write(_ text: String, to marker: OpenFile) throws {
         try unsafe Array(text.utf8).withUnsafeBytes { try unsafe marker.write($0, at: 0) }
         try checked("ftruncate") { ftruncate(marker.descriptor.rawValue, text.utf8.count) }
-        try marker.synchronize()
+        try marker.synchronize(.store)
     }
 
     private static func isEmpty(_ path: String) -> Bool {
@@ -170,7 +170,7 @@ extension BlobStore {
         )
         try write(text, to: file)
         try OpenFile(checked("open \(path)") { unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
-            .synchronize()
+            .synchronize(.store)
     }
 
     /// Looks whether the stores are still there: a disk may be gone, and what is open of it answers with errors.
@@ -240,10 +240,10 @@ extension BlobStore {
     ) throws(BlobStoreError) -> Copy {
         guard let target = folder(id) else { throw .io(.noSuchFileOrDirectory, during: "the store is not there") }
         // What a crash has left is believed when it has been read.
-        if let present = try? target.open(digest), (try? present.synchronize()) != nil,
+        if let present = try? target.open(digest), (try? present.synchronize(.copied)) != nil,
             (try? isWhole(present, digest, size, isCancelled)) == true
         {
-            try target.synchronize(digest)
+            try target.synchronize(digest, .placed)
             return Copy(digest: digest, store: id, staged: nil)
         }
         let name = "\(digest)"
@@ -255,7 +255,7 @@ extension BlobStore {
         )
         do throws(BlobStoreError) {
             try file.copyBytes(of: source, size: size, isCancelled: isCancelled)
-            try file.synchronize()
+            try file.synchronize(.copied)
             guard try isWhole(file, digest, size, isCancelled) else { throw .corrupt(digest) }
         } catch {
             unsafe _ = unlinkat(target.staging, name, 0)
@@ -283,7 +283,7 @@ extension BlobStore {
                 unsafe renameat(target.staging, staged, target.blobs, path)
             }
         }
-        try target.synchronize(copy.digest)
+        try target.synchronize(copy.digest, .placed)
     }
 
     /// A copy is not wanted any more.

@@ -27,7 +27,7 @@ extension BlobStore {
             isWhole = try Digest(reading: file, size: size) == digest
             if isWhole {
                 try file.rewriteData(size: size)
-                try file.synchronize()
+                try file.synchronize(.rewritten)
                 // Its name, too.
                 try synchronizeName(of: digest)
             }

@@ -241,7 +241,7 @@ public final class BlobStore: Sendable {
         }
         copy.abandonName()
         let bound = StagedFile(file: file, name: copy.name, store: self)
-        try synchronize(digest)
+        try synchronize(digest, .exchanged)
         try synchronizeStaging()
         return bound
     }
@@ -279,7 +279,7 @@ public final class BlobStore: Sendable {
         }
         guard !batch.isEmpty else { return }
         do throws(BlobStoreError) {
-            try checked("syncfs") { syncfs(blobs) }
+            try checked("syncfs") { Sync.blobsEarly.run { syncfs(blobs) } }
         } catch {
             pending.withLock { $0 = batch + $0 }
             suspect(batch)
@@ -296,9 +296,9 @@ public final class BlobStore: Sendable {
         for digest in Set(suspects(among: batch)) where try !rewrite(digest) { lost.append(digest) }
         do throws(BlobStoreError) {
             if batch.count > Self.fewBlobs {
-                try checked("syncfs") { syncfs(blobs) }
+                try checked("syncfs") { Sync.blobs.run { syncfs(blobs) } }
             } else {
-                for digest in Set(batch) where !lost.contains(digest) { try synchronize(digest) }
+                for digest in Set(batch) where !lost.contains(digest) { try synchronize(digest, .blob) }
             }
         } catch {
             suspect(batch)
@@ -308,10 +308,10 @@ public final class BlobStore: Sendable {
         return lost
     }
 
-    private func synchronize(_ digest: Digest) throws(BlobStoreError) {
+    private func synchronize(_ digest: Digest, _ sync: Sync) throws(BlobStoreError) {
         // What is in another folder was durable before it left this one.
         if primary.size(of: digest) == nil, otherFolders.contains(where: { $0.size(of: digest) != nil }) { return }
-        try primary.synchronize(digest)
+        try primary.synchronize(digest, sync)
     }
 
     /// The folder with the number 0, or an alternate one that is there.
@@ -319,7 +319,9 @@ public final class BlobStore: Sendable {
         id == 0 ? primary : alternates.withLock { $0.first { $0.id == id }?.folder }
     }
 
-    func synchronizeStaging() throws(BlobStoreError) { try checked("fsync of staging") { fsync(staging) } }
+    func synchronizeStaging() throws(BlobStoreError) {
+        try checked("fsync of staging") { Sync.stagedName.run { fsync(staging) } }
+    }
 
     func removeStaged(_ name: String) {
         // A leftover costs space until the next mount clears it, and nobody is here to hear of it.

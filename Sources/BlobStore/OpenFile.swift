@@ -110,7 +110,9 @@ public final class OpenFile: Sendable {
         }
     }
 
-    func synchronize() throws(BlobStoreError) { try checked("fsync") { fsync(descriptor.rawValue) } }
+    func synchronize(_ sync: Sync) throws(BlobStoreError) {
+        try checked("fsync") { sync.run { fsync(descriptor.rawValue) } }
+    }
 
     /// Takes over another file's bytes from its start to `size`, holes as holes: by sharing extents where the disk can.
     func copyBytes(

@@ -84,7 +84,7 @@ public final class StagedFile: Sendable {
         // A sync that succeeds after one that failed means nothing for pages that were not written since.
         if isSuspect { try file.rewriteData(size: file.measure().size) }
         do throws(BlobStoreError) {
-            try file.synchronize()
+            try file.synchronize(.staged)
         } catch {
             hasFailedSync.store(true, ordering: .relaxed)
             throw error

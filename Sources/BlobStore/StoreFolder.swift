@@ -59,20 +59,20 @@ final class StoreFolder: Sendable {
     }
 
     /// Puts a blob's bytes, and its name, on stable storage.
-    func synchronize(_ digest: Digest) throws(BlobStoreError) {
+    func synchronize(_ digest: Digest, _ sync: Sync) throws(BlobStoreError) {
         let path = BlobStore.path(of: digest)
-        try synchronize(path, O_RDONLY)
+        try synchronize(path, O_RDONLY, sync)
         try synchronizeName(of: digest)
     }
 
     /// Puts a blob's name on stable storage.
     func synchronizeName(of digest: Digest) throws(BlobStoreError) {
-        try synchronize(String(BlobStore.path(of: digest).prefix(2)), O_RDONLY | O_DIRECTORY)
+        try synchronize(String(BlobStore.path(of: digest).prefix(2)), O_RDONLY | O_DIRECTORY, .blobName)
     }
 
-    private func synchronize(_ name: String, _ flags: Int32) throws(BlobStoreError) {
+    private func synchronize(_ name: String, _ flags: Int32, _ sync: Sync) throws(BlobStoreError) {
         let file = OpenFile(try checked("open blobs/\(name)") { unsafe openat(blobs, name, flags | O_CLOEXEC) })
-        try file.synchronize()
+        try file.synchronize(sync)
     }
 
     /// Removes all that is in `staging/`, but what is to be kept.

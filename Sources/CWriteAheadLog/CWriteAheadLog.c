@@ -35,6 +35,20 @@ struct log {
 
 static sqlite3_vfs *below;
 
+#ifdef DEBUG
+/// Whether ASSETFS_WITHOUT_SYNC names a sync, as in `Sync.swift`: `log` of COMMIT, `log-checkpoint` of the log before a
+/// checkpoint, `catalog` of the database after one, `search` of the index for searches.
+static int is_left_out(const char *name) {
+    const char *names = getenv("ASSETFS_WITHOUT_SYNC");
+    size_t length = strlen(name);
+    for (; names && *names; names = strchr(names, ',') ? strchr(names, ',') + 1 : NULL)
+        if (!strncmp(names, name, length) && (!names[length] || names[length] == ',')) return 1;
+    return 0;
+}
+#else
+#define is_left_out(name) 0
+#endif
+
 static size_t header(void) { return (sizeof(struct log) + 15) & ~(size_t)15; }
 
 static sqlite3_file *real(sqlite3_file *file) { return (sqlite3_file *)((char *)file + header()); }
@@ -143,13 +157,14 @@ static int truncate_log(sqlite3_file *file, sqlite3_int64 size) {
 
 static int sync_log(sqlite3_file *file, int flags) {
     struct log *log = (struct log *)file;
-    if (!log->keeps) return real(file)->pMethods->xSync(real(file), flags);
+    if (!log->keeps) return is_left_out("search") ? SQLITE_OK : real(file)->pMethods->xSync(real(file), flags);
     int was_fresh = log->fresh;
     log->fresh = 0;
     // The sync of a COMMIT, of which `wal_flush` says whether it holds; or one before a checkpoint, which must not
     // begin before all is on the disk.
     if (log->late) return was_fresh ? SQLITE_OK : flush(log);
-    int code = normalize(file, real(file)->pMethods->xSync(real(file), flags));
+    int code = is_left_out(was_fresh ? "log" : "log-checkpoint")
+        ? SQLITE_OK : normalize(file, real(file)->pMethods->xSync(real(file), flags));
     if (code == SQLITE_OK) {
         drop(log);
     } else if (code == SQLITE_FULL && log->first) {
@@ -197,9 +212,33 @@ static const sqlite3_io_methods methods = {
     .xDeviceCharacteristics = characteristics,
 };
 
+#ifdef DEBUG
+static int sync_nothing(sqlite3_file *file, int flags) {
+    (void)file;
+    (void)flags;
+    return SQLITE_OK;
+}
+
+/// Gives a database of SQLite's own VFS another sync, where that is to be left out.
+static void leave_out(const char *name, sqlite3_file *file) {
+    static sqlite3_io_methods without;
+    const char *last = strrchr(name, '/');
+    if (!is_left_out(last && !strcmp(last, "/search.sqlite") ? "search" : "catalog")) return;
+    without = *file->pMethods;
+    without.xSync = sync_nothing;
+    file->pMethods = &without;
+}
+#endif
+
 static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *result) {
     (void)vfs;
-    if (!(flags & SQLITE_OPEN_WAL)) return below->xOpen(below, name, file, flags, result);
+    if (!(flags & SQLITE_OPEN_WAL)) {
+        int code = below->xOpen(below, name, file, flags, result);
+#ifdef DEBUG
+        if (code == SQLITE_OK && flags & SQLITE_OPEN_MAIN_DB) leave_out(name, file);
+#endif
+        return code;
+    }
     struct log *log = (struct log *)file;
     memset(log, 0, header());
     log->descriptor = -1;

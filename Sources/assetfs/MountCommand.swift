@@ -201,7 +201,8 @@ struct MountCommand: ParsableCommand {
                         library,
                         rootView: options.rootView,
                         mountpoint: mountpoint.bytes,
-                        accessTimes: system.accessTimes
+                        accessTimes: system.accessTimes,
+                        isSynchronous: system.isSynchronous
                     ),
                     mountpoint: mountpoint,
                     source: path,

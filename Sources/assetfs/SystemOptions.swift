@@ -186,6 +186,9 @@ struct SystemOptions {
         return lines.contains { String(decoding: $0, as: UTF8.self).trimmingSpaces == "user_allow_other" }
     }
 
+    /// Whether each write waits for the disk; the kernel leaves that to the filesystem.
+    var isSynchronous: Bool { passedOn.contains("sync") }
+
     /// What libfuse is to be given.
     func forFUSE(isRoot: Bool = geteuid() == 0) -> [String] {
         // fusermount3 sets this one flag; root sets all of them when the mount is there.

@@ -323,7 +323,9 @@ struct OpeningTests {
     @Test func `a making that was cut short is taken up again`() throws {
         try withScratch { path in
             try FileManager.default.createDirectory(atPath: path + "/blobs", withIntermediateDirectories: true)
-            _ = FileManager.default.createFile(atPath: path + "/lock", contents: Data())
+            for name in ["lock", "catalog.sqlite-journal", "search.sqlite-journal"] {
+                _ = FileManager.default.createFile(atPath: "\(path)/\(name)", contents: Data())
+            }
             try AssetLibrary(at: path, log: quiet).close()
             #expect(FileManager.default.fileExists(atPath: path + "/FORMAT"))
         }

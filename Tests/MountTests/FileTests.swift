@@ -183,4 +183,34 @@ struct FileTests {
             try checkLibrary(library)
         }
     }
+
+    @Test(arguments: [("O_SYNC", "async"), ("O_DSYNC", "async"), ("0", "sync")])
+    func `O_SYNC, O_DSYNC and -o sync make each write survive kill -9`(flag: String, option: String) throws {
+        try withScratch { scratch in
+            let (root, library) = (scratch + "/mount", scratch + "/library")
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: assetfs)
+            process.arguments = ["mount", "--foreground", library, root, "-o", option]
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            let daemon = process.processIdentifier
+            try shell(
+                """
+                until mountpoint -q \(root) && test -d \(root)/folders; do sleep 0.02; done; cd \(root)/folders
+                exec python3 -c 'import os, signal
+                file = os.open("new", os.O_WRONLY | os.O_CREAT | os.\(flag == "0" ? "O_APPEND" : flag), 0o644)
+                os.write(file, b"a" * 5000); os.write(file, b"b" * 70)
+                os.kill(\(daemon), signal.SIGKILL)'
+                """
+            ).check()
+            process.waitUntilExit()
+            try run("umount", "-l", root).check()
+            try remount(library, on: root, scratch: scratch) { mount in
+                let bytes = try mount.read("new")
+                #expect(bytes.count == 5070 && bytes.prefix(5000).allSatisfy { $0 == 97 } && bytes.last == 98)
+            }
+            try checkLibrary(library)
+        }
+    }
 }

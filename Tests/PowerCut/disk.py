@@ -1,0 +1,109 @@
+"""A disk that can lose its power: an image, the program that shows it, a loop device, and a filesystem on that."""
+import os, subprocess, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BYTES = 320 << 20
+# Delayed allocation and long commits, without the heuristics that sync renamed files by themselves: what is durable is what was synced.
+OPTIONS = {"ext4": ["noauto_da_alloc,commit=300", "noauto_da_alloc,commit=1"], "xfs": ["defaults"], "ext2": ["defaults"]}
+MAKE = {
+    "ext4": ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-J", "size=16"],
+    "xfs": ["mkfs.xfs", "-q", "-f"],
+    # Without a journal fsync(2) of a file says nothing of its name, as POSIX permits.
+    "ext2": ["mkfs.ext2", "-q", "-F"],
+}
+CHECK = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"], "ext2": ["e2fsck", "-fn"]}
+
+
+def run(*command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode: raise RuntimeError(f"{' '.join(command)} ended with {result.returncode}: {result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def compile_disk(folder):
+    program = f"{folder}/cutdisk"
+    flags = run("pkg-config", "--cflags", "--libs", "fuse3").split()
+    run("gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-o", program, f"{HERE}/cutdisk.c", *flags)
+    return program
+
+
+class Disk:
+    def __init__(self, folder, filesystem):
+        self.folder, self.filesystem = folder, filesystem
+        self.image, self.layer, self.root = f"{folder}/image", f"{folder}/layer", f"{folder}/disk"
+        for path in (self.layer, self.root): os.makedirs(path, exist_ok=True)
+        self.program = compile_disk(folder)
+        self.process = self.device = None
+        self.is_slow = False
+        self.writes = self.flushes = 0
+
+    def make(self):
+        """Makes a new filesystem."""
+        if os.path.exists(self.image): os.unlink(self.image)
+        with open(self.image, "wb") as file: file.truncate(BYTES)
+        run(*MAKE[self.filesystem], self.image)
+
+    def start(self, chosen):
+        """Mounts the filesystem on a loop device on the layer. Some disks are slow: much happens while one is waited for."""
+        self.process = subprocess.Popen([self.program, self.image, self.layer])
+        while not os.path.exists(f"{self.layer}/control"):
+            if self.process.poll() is not None: raise RuntimeError("the layer has ended")
+            time.sleep(0.005)
+        self.device = run("losetup", "--find", "--show", "--direct-io=on", f"{self.layer}/disk").strip()
+        with open(f"/sys/block/{os.path.basename(self.device)}/queue/write_cache") as file:
+            # Without that the kernel sends no flushes, and everything would count as lost.
+            if file.read().strip() != "write back": raise RuntimeError(f"{self.device} passes on no flushes")
+        self.mount(self.device, chosen.choice(OPTIONS[self.filesystem]))
+
+        self.is_slow = chosen.random() < 0.25
+        if self.is_slow: self.control("delay 40000")
+
+    def control(self, line):
+        with open(f"{self.layer}/control", "w") as file: file.write(line + "\n")
+
+    def mount(self, device, options): run("mount", "-t", self.filesystem, "-o", options, device, self.root)
+
+    def numbers(self):
+        with open(f"{self.layer}/control") as file: words = file.read().split()
+        return {words[index]: int(words[index + 1]) for index in range(0, len(words), 2)}
+
+    def cut(self, mode, seed):
+        """Cuts the power: all that was not synced is dropped by then, as the mode says."""
+        self.control(f"cut {mode} {seed}")
+
+    def stop(self):
+        """Takes all of it down again; with the power cut nothing is written any more."""
+        if self.process and self.process.poll() is None:
+            numbers = self.numbers()
+            self.writes += numbers["writes"]
+            self.flushes += numbers["flushes"]
+        unmount(self.root)
+        if self.device: run("losetup", "--detach", self.device)
+        self.device = None
+        unmount(self.layer)
+        if self.process: self.process.wait(20)
+        self.process = None
+
+    def replay(self):
+        """Mounts and unmounts the filesystem as the next start of the machine does, and looks whether it is sound."""
+        if self.filesystem == "ext2": subprocess.run(["e2fsck", "-fy", self.image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run("mount", "-t", self.filesystem, "-o", "loop", self.image, self.root)
+        unmount(self.root)
+        run(*CHECK[self.filesystem], self.image)
+
+    def open_again(self): run("mount", "-t", self.filesystem, "-o", "loop", self.image, self.root)
+
+    def close_again(self): unmount(self.root)
+
+
+def mounted(path):
+    with open("/proc/self/mountinfo", errors="surrogateescape") as table: return any(line.split()[4] == path for line in table)
+
+
+def unmount(path):
+    """Unmounts what is at a path. A process that was killed may take a moment to let go of it."""
+    for attempt in range(200):
+        if not mounted(path): return
+        result = subprocess.run(["umount", path], capture_output=True, text=True)
+        if result.returncode: time.sleep(0.05)
+    raise RuntimeError(f"{path} cannot be unmounted: {result.stderr}")

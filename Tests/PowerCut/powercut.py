@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""Cuts the power of a library's disk again and again while programs work in the mount, and looks what is left.
+
+    powercut.py [--cuts 185] [--seed 1] [--assetfs .build/release/assetfs] [--filesystem ext4] [--work /var/tmp/assetfs-powercut]
+                [--stores] [--without SYNC] [--keep]
+
+The disk is an image on a layer that drops, when it is cut, what was not synced: all of it, all since a random moment, or a random
+choice of blocks and of their contents since the last sync. The library is on ext4 or XFS on a loop device on that. Cuts come after
+a random number of acknowledgements, after `assetfs umount`, while a library is made, and while a mount recovers from the cut before.
+After each the filesystem must be sound; the library must mount by itself; all that fsync(2), fdatasync(2), msync(2), O_DSYNC or
+`assetfs umount` has acknowledged must be there; all else must be as it was at one moment since; each row of the catalog must have
+its blob with its bytes; and `staging/` must be empty in the end.
+
+`--without` leaves out one of the syncs of a debug build, to see that this finds it. Needs root, loop devices and mkfs.
+"""
+import argparse, collections, hashlib, multiprocessing, os, pickle, random, shutil, signal, sqlite3, subprocess, sys, time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from disk import Disk, mounted, run, unmount
+from history import File, History
+import writers
+
+WRITERS = 3
+MODES = ["drop", "prefix", "some", "some"]
+
+
+class Fault(Exception):
+    """A promise that is broken, as a list of sentences."""
+
+
+class Library:
+    """A library on the disk, and its mount."""
+
+    def __init__(self, program, disk, work, without):
+        self.program, self.disk = program, disk
+        self.mountpoint, self.log = f"{work}/mount", f"{work}/daemon.log"
+        os.makedirs(self.mountpoint, exist_ok=True)
+        self.path, self.store = f"{disk.root}/library", None
+        self.environment = dict(os.environ)
+        if without: self.environment["ASSETFS_WITHOUT_SYNC"] = without
+        self.daemon = None
+
+    def begin(self):
+        """Starts a mount, and does not wait for it."""
+        options = ["-o", "policy.versions=1"]
+        if self.store: options += ["-o", f"store=archive:{self.store}"]
+        with open(self.log, "w") as errors:
+            self.daemon = subprocess.Popen(
+                [self.program, "mount", "-f", self.path, self.mountpoint, *options],
+                stderr=errors, env=self.environment, start_new_session=True)
+
+    def is_up(self):
+        with open(self.log) as file: return "Mounted" in file.read()
+
+    def mount(self):
+        self.begin()
+        while not self.is_up():
+            if self.daemon.poll() is not None:
+                with open(self.log) as file: raise Fault(f"the library does not mount: {file.read()}")
+            time.sleep(0.003)
+
+    def kill(self):
+        if self.daemon and self.daemon.poll() is None: self.daemon.kill()
+        if self.daemon: self.daemon.wait(20)
+        self.daemon = None
+        while mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
+
+    def unmount(self):
+        result = subprocess.run([self.program, "umount", self.mountpoint], capture_output=True, text=True)
+        if result.returncode: raise Fault(f"assetfs umount ended with {result.returncode}: {result.stderr}")
+        self.daemon.wait(20)
+        self.daemon = None
+
+
+class Run:
+    def __init__(self, options):
+        self.options, self.work = options, options.work
+        os.makedirs(self.work, exist_ok=True)
+        self.chosen = random.Random(options.seed)
+        self.disk = Disk(self.work, options.filesystem)
+        self.library = Library(os.path.abspath(options.assetfs), self.disk, self.work, options.without)
+        self.histories = [History() for _ in range(WRITERS)]
+        self.signed = None
+        self.other = Disk(f"{self.work}/other", options.filesystem) if options.stores else None
+        if self.other: self.library.store = f"{self.other.root}/store"
+        self.counts = collections.Counter()
+
+    def renew(self):
+        """Begins with a new filesystem, and a library that is made within a mount."""
+        for disk in (self.disk, self.other):
+            if disk: disk.make()
+        self.histories = [History() for _ in range(WRITERS)]
+        self.signed = None
+
+    # One cut
+
+    def cut(self):
+        mode = self.chosen.choice(MODES)
+        self.disk.cut(mode, self.chosen.randrange(1 << 30))
+        self.counts[f"cuts with {mode}"] += 1
+
+    def cut_early(self, purpose):
+        """Cuts while a mount makes a library, or recovers one: after a random number of syncs, or when it is up."""
+        self.disk.start(self.chosen)
+        end = self.disk.numbers()["flushes"] + self.chosen.randrange(1, 24)
+        self.library.begin()
+        while self.disk.numbers()["flushes"] < end and not self.library.is_up() and self.library.daemon.poll() is None: time.sleep(0.001)
+        self.cut()
+        self.library.kill()
+        self.disk.stop()
+        self.disk.replay()
+        self.counts[f"cuts {purpose}"] += 1
+
+    def cut_at_work(self, ending, target):
+        """Has the writers work, and cuts after so many acknowledgements, or when they have stopped and all is durable."""
+        self.disk.start(self.chosen)
+        self.library.mount()
+        folders = f"{self.library.mountpoint}/folders"
+        if not self.signed: self.sign(folders)
+        for number in range(WRITERS): os.makedirs(f"{folders}/writer-{number}", exist_ok=True)
+        reader, writer = os.pipe()
+        stop, is_cut = multiprocessing.Event(), multiprocessing.Event()
+        results = [f"{self.work}/writer-{number}" for number in range(WRITERS)]
+        clients = [
+            multiprocessing.Process(target=writers.run, args=(
+                f"{folders}/writer-{number}", number, self.histories[number], self.chosen.randrange(1 << 30),
+                writer, stop, is_cut, results[number], self.disk.is_slow))
+            for number in range(WRITERS)
+        ]
+        for client in clients: client.start()
+        os.close(writer)
+        # An event and no time: each byte is an acknowledgement.
+        while target > 0 and (got := os.read(reader, min(target, 64))): target -= len(got)
+        if ending == "umount":
+            stop.set()
+            for client in clients: client.join()
+            self.library.unmount()
+            is_cut.set()
+            self.cut()
+        else:
+            is_cut.set()
+            self.cut()
+            stop.set()
+            self.library.kill()
+            for client in clients: client.join(30)
+        os.close(reader)
+        if any(client.is_alive() for client in clients): raise Fault("a writer does not end after the cut")
+        self.library.kill()
+        self.disk.stop()
+        for number, result in enumerate(results):
+            with open(result, "rb") as file: self.histories[number], problem = pickle.load(file)
+            os.unlink(result)
+            if problem: raise Fault(problem + self.daemon_log())
+            if ending == "umount": self.histories[number].acknowledge()
+        self.counts[f"cuts {'after umount' if ending == 'umount' else 'at work'}"] += 1
+
+    def daemon_log(self):
+        with open(self.library.log) as file: return "\n" + file.read()[-2000:]
+
+    def sign(self, folders):
+        """Makes a signed path, whose key must be durable when it is known."""
+        with open(f"{folders}/signed", "w") as file:
+            file.write("signed")
+            file.flush()
+            os.fsync(file.fileno())
+        self.signed = run(self.library.program, "sign", "--expires", "2d", f"{folders}/signed").strip()
+
+    def cut_after_move(self):
+        """Has a content moved to a store on another disk, and cuts both when the library's own has removed it durably."""
+        for disk in (self.disk, self.other): disk.start(self.chosen)
+        os.makedirs(self.library.store, exist_ok=True)
+        self.library.mount()
+        folders, history = f"{self.library.mountpoint}/folders", self.histories[0]
+        os.makedirs(f"{folders}/writer-0", exist_ok=True)
+        data, name = self.chosen.randbytes(300000), f"moved-{len(history.names())}"
+        path = f"{folders}/writer-0/{name}"
+        with history.step({name: File(data)}):
+            with open(path, "wb") as file: file.write(data)
+        os.setxattr(path, "user.asset.alternate_store_id", b"1")
+        digest = hashlib.sha256(data).hexdigest()
+        own = f"{self.library.path}/blobs/{digest[:2]}/{digest[2:]}"
+        while self.library.daemon.poll() is None and (os.getxattr(path, "user.asset.store") != b"archive" or os.path.exists(own)):
+            time.sleep(0.02)
+        with history.step({"after": File(data[:9])}):
+            with open(f"{folders}/writer-0/after", "wb") as file: file.write(data[:9])
+        descriptor = os.open(folders, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        # The removal of the file is on the disk, too.
+        run("sync", "-f", self.library.path)
+        history.acknowledge()
+        self.cut()
+        self.other.cut("drop", 1)
+        self.library.kill()
+        for disk in (self.disk, self.other): disk.stop()
+        self.other.replay()
+        self.counts["cuts after a content was moved"] += 1
+
+    # What is left
+
+    def verify(self):
+        """Mounts everything as after a start of the machine, and compares it with what is known."""
+        self.disk.replay()
+        self.disk.open_again()
+        if self.other: self.other.open_again()
+        try:
+            self.library.mount()
+            faults = []
+            for number, history in enumerate(self.histories):
+                root = f"{self.library.mountpoint}/folders/writer-{number}"
+                self.counts["acknowledgements"] += history.acknowledgements
+                self.counts["steps"] += len(history.steps)
+                self.counts["steps after the last acknowledgement"] += len(history.steps) - history.acknowledged
+                try: problems, found = history.problems(root)
+                except OSError as error: problems, found = [f"writer {number}: {error!r}"], {}
+                self.counts["names compared"] += len(found)
+                faults += problems
+                self.histories[number] = history.following(found)
+            if self.signed:
+                try:
+                    with open(self.signed) as file: text = file.read()
+                    if text != "signed": faults.append(f"the signed path has {text!r}")
+                except OSError as error: faults.append(f"the signed path is lost: {error!r}")
+            self.library.unmount()
+            faults += self.check_library()
+            if faults: raise Fault("\n".join(faults))
+        finally:
+            self.library.kill()
+            self.disk.close_again()
+            if self.other: self.other.close_again()
+
+    def check_library(self):
+        """Looks at the files of a library that is not mounted."""
+        path, faults = self.library.path, []
+        left = os.listdir(f"{path}/staging")
+        if left: faults.append(f"staging is not empty: {left}")
+        catalog = sqlite3.connect(f"{path}/catalog.sqlite")
+        try:
+            for (text,) in catalog.execute("PRAGMA integrity_check"):
+                if text != "ok": faults.append(f"integrity_check: {text}")
+            if catalog.execute("SELECT count(*) FROM staged").fetchone()[0]: faults.append("uploads are still recorded")
+            for digest, size in catalog.execute("SELECT digest, size FROM blob"):
+                name = f"{digest.hex()[:2]}/{digest.hex()[2:]}"
+                places = [f"{folder}/blobs/{name}" for folder in (path, self.library.store) if folder]
+                data = next((open(place, "rb").read() for place in places if os.path.exists(place)), None)
+                self.counts["blobs compared"] += 1
+                if data is None: faults.append(f"blob {name} is not there")
+                elif len(data) != size: faults.append(f"blob {name} has {len(data)} bytes and not {size}")
+                elif hashlib.sha256(data).digest() != digest: faults.append(f"blob {name} has other bytes, {data.count(0)} zeros of {size}")
+        finally: catalog.close()
+        return faults
+
+    # All of it
+
+    def one(self, number):
+        if self.other:
+            if number % 3 == 0: self.renew()
+            self.cut_after_move()
+            return self.verify()
+        target = self.chosen.choice([0, 1, 3, 10, 30, 60, 120])
+        if number % 6 == 0:
+            self.renew()
+            target = self.chosen.choice([0, 0, 1, 3])
+            for _ in range(self.chosen.choice([0, 0, 1, 2])): self.cut_early("while a library is made")
+        draw = self.chosen.random()
+        self.cut_at_work("umount" if draw < 0.2 else "cut", target)
+        for _ in range(self.chosen.choice([0, 0, 0, 1, 2])): self.cut_early("while a mount recovers")
+        self.verify()
+
+    def all(self):
+        start = time.monotonic()
+        for number in range(self.options.cuts):
+            try: self.one(number)
+            except Fault as fault:
+                print(f"cut {number + 1} (seed {self.options.seed}): {fault}", flush=True)
+                return False
+            if (number + 1) % 10 == 0: print(f"{number + 1} cuts, {time.monotonic() - start:.0f} s", flush=True)
+        numbers = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
+        print(f"{self.options.cuts} rounds in {time.monotonic() - start:.0f} s, nothing was lost: {numbers}; "
+              f"{self.disk.writes} writes and {self.disk.flushes} flushes of the disk")
+        return True
+
+    def close(self):
+        self.library.kill()
+        for disk in (self.disk, self.other):
+            if disk: disk.stop()
+        if not self.options.keep: shutil.rmtree(self.work, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--cuts", type=int, default=185)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--assetfs", default=os.environ.get("ASSETFS", ".build/release/assetfs"))
+    parser.add_argument("--filesystem", default="ext4", choices=["ext4", "xfs", "ext2"])
+    parser.add_argument("--work", default="/var/tmp/assetfs-powercut")
+    parser.add_argument("--without", default="", help="the name of a sync that a debug build leaves out")
+    parser.add_argument("--stores", action="store_true", help="contents move to a store on another disk, and both are cut")
+    parser.add_argument("--keep", action="store_true", help="leave the disk's image")
+    options = parser.parse_args()
+    if os.geteuid() != 0: sys.exit("powercut.py mounts a disk of its own, and needs root.")
+    if not os.path.exists("/dev/loop-control"): sys.exit("powercut.py needs loop devices: /dev/loop-control is missing.")
+    for name in ("gcc", "pkg-config", f"mkfs.{options.filesystem}"):
+        if not shutil.which(name): sys.exit(f"powercut.py needs {name}; scripts/install-dependencies test installs it.")
+    everything = Run(options)
+    try: return 0 if everything.all() else 1
+    finally: everything.close()
+
+
+if __name__ == "__main__": sys.exit(main())

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Leaves out each sync of a debug build in turn, and says by which check power cuts find that it is missing.
+
+    proof.py [--assetfs .build/debug/assetfs] [--cuts 40] [--seeds 1,2] [--only blob,log] [--filesystems ext4,xfs,ext2]
+
+Fails where a sync is neither found missing on any of the filesystems nor named in SUPERFLUOUS with the reason.
+"""
+import argparse, os, re, subprocess, sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def names():
+    """The names in the sources."""
+    sources = f"{HERE}/../../Sources"
+    with open(f"{sources}/BlobStore/Sync.swift") as file: cases = re.findall(r"^    case (\w+)(?: = \"([\w-]+)\")?", file.read(), re.M)
+    with open(f"{sources}/CWriteAheadLog/CWriteAheadLog.c") as file: calls = re.findall(r"is_left_out\((.*)", file.read())
+    others = [name for call in calls for name in re.findall(r'"([a-z-]+)"', call)]
+    return list(dict.fromkeys([value or name for name, value in cases] + others))
+
+
+# What no cut finds, and why.
+SUPERFLUOUS = {}
+
+
+def attempt(options, name, filesystem, seed):
+    command = [sys.executable, f"{HERE}/powercut.py", "--assetfs", options.assetfs, "--cuts", str(options.cuts), "--seed", seed,
+               "--filesystem", filesystem, "--without", name, "--work", options.work]
+    if name in ("copied", "placed", "store"): command.append("--stores")
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode == 0: return None
+    lines = [line for line in result.stdout.split("\n") if line.startswith("cut ")]
+    return " ".join((lines or [result.stderr[-300:]])[0].split())[:150]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--assetfs", default=".build/debug/assetfs")
+    parser.add_argument("--cuts", type=int, default=40)
+    parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--filesystems", default="ext4,xfs,ext2")
+    parser.add_argument("--work", default="/var/tmp/assetfs-powercut-proof")
+    options = parser.parse_args()
+    missed = []
+    print("| sync left out | found on | by |\n|---|---|---|", flush=True)
+    for name in options.only.split(",") if options.only else names():
+        found = None
+        for filesystem in options.filesystems.split(","):
+            for seed in options.seeds.split(","):
+                found = attempt(options, name, filesystem, seed)
+                if found: break
+            if found: break
+        print(f"| {name} | {filesystem if found else '—'} | {found or SUPERFLUOUS.get(name, 'NOTHING')} |", flush=True)
+        if not found and name not in SUPERFLUOUS: missed.append(name)
+    if missed: print(f"no cut finds that these are missing: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__": sys.exit(main())
