@@ -5,8 +5,9 @@ internal import Synchronization
 
 // No answer of statfs(2), stat(2) and lseek(2) tells of a content that the uploader may not read.
 extension AssetLibrary {
-    /// How many files with a content are looked at; where none of so many is readable the content is taken for one that is not.
-    private static let lookedAt = 100
+    /// How many files and former versions with a content are looked at; where none of so many is readable the content is taken for one
+    /// that is not.
+    private static let lookedAt = 256
 
     /// Has a content that the library had already count, and its holes lie, as if it were stored for its uploader alone, where they may
     /// read no file that shows it.
@@ -21,12 +22,11 @@ extension AssetLibrary {
         _ records: Records
     ) throws {
         guard uploader.uid != 0, let blob = node.blob, blob != former else { return }
-        var (isReadable, count) = (false, 0)
-        try records.holders(of: blob) { holder in
+        var isReadable = false
+        _ = try records.holders(of: blob, limit: Self.lookedAt) { holder in
             if holder.node == node.id { return true }
-            count += 1
             isReadable = try mayRead(holder.node, uploader, records)
-            return !isReadable && count < Self.lookedAt
+            return !isReadable
         }
         guard !isReadable else { return }
         try records.maskCopy(node)

@@ -40,7 +40,18 @@ extension AssetLibrary {
                 }
             }
             // Before the bytes take their place among the blobs. What others do meanwhile is looked at once more below.
-            if let place, let refusal = try foreseenRefusal(content, of: node.id, at: place, aim, present, uploader) {
+            let equal = EqualFiles()
+            if let place,
+                let refusal = try foreseenRefusal(
+                    content,
+                    of: node.id,
+                    at: place,
+                    aim,
+                    present,
+                    uploader,
+                    equal
+                )
+            {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
             if let digest = sealed.digest { collection.beginUse(of: digest) }
@@ -60,7 +71,7 @@ extension AssetLibrary {
             var lost: NodeRecord?
             var replaced: NodeRecord?
             var showsExisting = false
-            let verdict = try catalog.write { records -> Verdict in
+            let verdict = try catalog.write(judging: equal) { records -> Verdict in
                 // In here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
                 guard let record = try records.node(node.id), record.links > 0 || aim != nil || isLinking
@@ -70,7 +81,7 @@ extension AssetLibrary {
                 var (judgement, requested) = (Judgement.accept, wanted)
                 if isJudged, let place, place.isFinal {
                     judgement = try judge(
-                        submission(content, of: record, at: place, aim, present, uploader, records),
+                        submission(content, of: record, at: place, aim, present, uploader, equal, records),
                         records
                     )
                 }
@@ -315,11 +326,15 @@ extension AssetLibrary {
         at place: Place,
         _ aim: OpenNode.Aim?,
         _ present: VersionID?,
-        _ uploader: Uploader
+        _ uploader: Uploader,
+        _ equal: EqualFiles
     ) throws -> Refusal? {
-        let judgement = try read { records -> Judgement in
+        let judgement = try read(judging: equal) { records -> Judgement in
             guard let record = try records.node(id) else { return .accept }
-            return try judge(submission(content, of: record, at: place, aim, present, uploader, records), records)
+            return try judge(
+                submission(content, of: record, at: place, aim, present, uploader, equal, records),
+                records
+            )
         }
         guard case .refuse(let refusal) = judgement else { return nil }
         let isDamaged = content.digest.map { !blobs.contains($0, size: content.size) } ?? false
@@ -333,6 +348,7 @@ extension AssetLibrary {
         _ aim: OpenNode.Aim?,
         _ present: VersionID?,
         _ uploader: Uploader,
+        _ equal: EqualFiles,
         _ records: Records
     ) throws -> Submission {
         let isTaken =
@@ -344,7 +360,8 @@ extension AssetLibrary {
             own: ownAssets(of: node, aim),
             isTaken: isTaken,
             growth: content.size - (try growthBase(of: node, aim, place.rules, present, records)),
-            isDropped: aim?.isDropped ?? false
+            isDropped: aim?.isDropped ?? false,
+            equal: equal
         )
     }
 
