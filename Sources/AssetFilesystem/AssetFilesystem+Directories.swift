@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 public import FUSE
+internal import SystemPackage
 
 extension AssetFilesystem {
     /// Opens a directory.
@@ -10,9 +11,10 @@ extension AssetFilesystem {
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
         let id = node(inode)
         let share = try shareOfOpenFiles(for: caller)
-        if case .query(let number) = View(id) {
-            let pin = queries.pin(number)
-            return Opened(OpenViewHandle(found: FoundList(try search(number, for: caller)), pin: pin, share: share))
+        var queryPin: Numbering.Pin?
+        if case .query(let number) = View(id) { queryPin = queries.pin(number) }
+        if let list = try listedAssets(of: View(id), for: caller) {
+            return Opened(OpenViewHandle(list: list, pin: queryPin, share: share))
         }
         var opened = Opened(OpenViewHandle(pin: pin(ofSigned: View(id)), share: share))
         // What goes by itself, or is not for everybody to see, the kernel does not know of.
@@ -37,8 +39,9 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer)
-        if let found = (handle.object as? OpenViewHandle)?.found {
-            for (found, position) in try entries(of: found, behind: max(0, cookie - Self.firstCookie), for: caller) {
+        let listed = (handle.object as? OpenViewHandle)?.list
+        if case .query = View(id), let listed {
+            for (found, position) in try entries(of: listed, behind: max(0, cookie - Self.firstCookie), for: caller) {
                 let cookie = position + Self.firstCookie
                 guard buffer.append(found.name, inode: found.view.id.inode, mode: 0o120000, cookie: cookie) else {
                     return
@@ -47,7 +50,7 @@ extension AssetFilesystem {
             return
         }
         if let view = View(id) {
-            for entry in try entries(of: view, after: cookie, for: caller) {
+            for entry in try entries(of: view, listed, after: cookie, for: caller) {
                 let mode = View(entry.node)?.mode ?? (view == .root ? 0o040000 : 0o100000)
                 guard buffer.append(entry.name, inode: entry.node.inode, mode: mode, cookie: entry.cookie) else {
                     return
@@ -83,27 +86,15 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         let id = node(inode)
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
-        if let found = (handle.object as? OpenViewHandle)?.found {
-            for (found, position) in try entries(of: found, behind: max(0, cookie - Self.firstCookie), for: caller) {
+        let listed = (handle.object as? OpenViewHandle)?.list
+        if case .query = View(id), let listed {
+            for (found, position) in try entries(of: listed, behind: max(0, cookie - Self.firstCookie), for: caller) {
                 let cookie = position + Self.firstCookie
                 guard buffer.append(found.name, entry: entry(found), cookie: cookie) else { return }
             }
             return
         }
-        if let view = View(id) {
-            for entry in try entries(of: view, after: cookie, for: caller) {
-                // Work that has ended meanwhile is not shown.
-                guard
-                    let answer = try? View(entry.node) == nil && view != .root
-                        ? unsure(record(entry.node), entry.name, in: id) : self.entry(of: entry.node, for: caller)
-                else { continue }
-                guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else {
-                    if View(entry.node) == nil { forget([Forgotten(inode: entry.node.inode, count: 1)]) }
-                    return
-                }
-            }
-            return
-        }
+        if let view = View(id) { return try add(view, listed, from: cookie, into: &buffer, for: caller) }
         let count = library.verdictCount
         let isComplete = try list(id, from: cookie, for: caller) { (entry) throws(OperationFailure) in
             let name = try? EntryName(entry.name)
@@ -119,6 +110,37 @@ extension AssetFilesystem {
             let answer = try self.entry(of: View.group(id).id, for: caller)
             _ = buffer.append(Array(Self.informationName.utf8), entry: answer, cookie: Self.lastCookie)
         }
+    }
+
+    /// Adds what a view shows, with attributes.
+    private func add(
+        _ view: View,
+        _ list: ListedAssets?,
+        from cookie: Int64,
+        into buffer: inout DirectoryBuffer,
+        for caller: Caller
+    ) throws(OperationFailure) {
+        var (last, isEmpty) = (cookie, true)
+        // Pages of which nothing is there any more are not the end.
+        for _ in 0..<64 where isEmpty {
+            let entries = try entries(of: view, list, after: last, for: caller)
+            guard let end = entries.last?.cookie else { return }
+            for entry in entries {
+                // Work that has ended meanwhile is not shown.
+                guard
+                    let answer = try? View(entry.node) == nil && view != .root
+                        ? unsure(record(entry.node), entry.name, in: view.id)
+                        : self.entry(of: entry.node, for: caller)
+                else { continue }
+                guard buffer.append(entry.name, entry: answer, cookie: entry.cookie) else {
+                    if View(entry.node) == nil { forget([Forgotten(inode: entry.node.inode, count: 1)]) }
+                    return
+                }
+                isEmpty = false
+            }
+            last = end
+        }
+        if isEmpty { throw OperationFailure(.staleNFSFileHandle) }
     }
 
     /// What happened in a directory is durable when this returns.
@@ -138,10 +160,17 @@ extension AssetFilesystem {
     /// Jobs are many: a thousand at a time, and the kernel asks again.
     private func entries(
         of view: View,
+        _ list: ListedAssets?,
         after cookie: Int64,
         for caller: Caller
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
         if view == .jobs { return try jobs(after: cookie) }
+        if let list {
+            if cookie == 0 { try rewind(list, of: view, for: caller) }
+            return try entries(of: list, in: view, behind: max(0, cookie - Self.firstCookie), for: caller).map {
+                ($0.name, $0.node, $0.cookie + Self.firstCookie)
+            }
+        }
         if case .capability(let number) = view {
             return try entries(signedBy: number).map { ($0.name, $0.node, $0.cookie + Self.firstCookie) }
                 .filter { $0.cookie > cookie }
@@ -150,13 +179,6 @@ extension AssetFilesystem {
             return try entries(of: view, behind: max(0, cookie - Self.firstCookie), for: caller).map {
                 ($0.name, $0.node, $0.cookie + Self.firstCookie)
             }
-        }
-        if view == .trash {
-            let last = AssetID(rawValue: max(0, cookie - Self.firstCookie))
-            let found = try refusing { () throws(LibraryError) in
-                try library.trashed(after: last, limit: 256, for: uploader(caller)) { caller.isInterrupted }
-            }
-            return found.map { ($0.name, $0.node.id, $0.record.asset.rawValue + Self.firstCookie) }
         }
         return view.entries.enumerated().map { (Array($1.name.utf8), $1.node, Int64($0) + Self.firstCookie) }
             .filter { $0.cookie > cookie }

@@ -110,13 +110,6 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
         switch view {
-        case .resources:
-            let ids = try refusing { () throws(LibraryError) in
-                try library.resources(after: AssetID(rawValue: cookie), limit: 256, for: uploader(caller)) {
-                    caller.isInterrupted
-                }
-            }
-            return ids.map { (Array("\($0)".utf8), View.resource($0).id, $0.rawValue) }
         case .resource(let id):
             let resource = try resource(id, for: caller)
             var all = [

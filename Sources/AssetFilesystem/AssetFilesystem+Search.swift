@@ -12,57 +12,72 @@ extension AssetFilesystem {
             // Desktops and shells look for their own files everywhere.
             guard name.bytes.first != UInt8(ascii: ".") else { throw .missingForNow }
             let text = SearchQuery.text(ofName: name.description)
-            _ = try query(text, for: caller)
+            let query = try parsed(text, for: caller)
+            try refusingQuery(for: caller) { () throws(LibraryError) in
+                try library.refuseMissingFolders(of: query, for: uploader(caller))
+            }
             return try entry(of: View.query(queries.number(of: text, for: caller.uid)).id, for: caller)
         }
         let digits = name.bytes.prefix { $0 != UInt8(ascii: "-") }
         guard let id = Int64(String(decoding: digits, as: UTF8.self)).map(AssetID.init) else { throw .missingForNow }
         let found = try refusing { () throws(LibraryError) in try library.found([id], for: uploader(caller)) }
-        guard let found = found.first, found.name == name.bytes, try !search(number, only: id, for: caller).isEmpty
-        else {
-            throw .missingForNow
+        guard let found = found.first, found.name == name.bytes else { throw .missingForNow }
+        guard let text = queries.text(number) else { throw OperationFailure(.staleNFSFileHandle) }
+        let query = try parsed(text, for: caller)
+        // From the asset alone: an index that others search, or that is behind, would hold up the directory's lock.
+        let isFound = try refusing { () throws(LibraryError) in
+            try library.isFound(id, by: query, for: uploader(caller))
         }
+        guard isFound else { throw .missingForNow }
         return entry(found)
     }
 
-    private func query(
-        _ text: String,
-        for caller: Caller
-    ) throws(OperationFailure) -> (query: SearchQuery, scope: SearchScope) {
-        do {
-            let query = try SearchQuery(text)
-            return (query, try library.scope(of: query, for: uploader(caller)) { caller.isInterrupted })
-        } catch LibraryError.interrupted {
+    private func parsed(_ text: String, for caller: Caller) throws(OperationFailure) -> SearchQuery {
+        try refusingQuery(for: caller) { () throws(LibraryError) in
+            do throws(SearchQuery.Invalid) { return try SearchQuery(text) } catch {
+                throw .invalid(error.reason)
+            }
+        }
+    }
+
+    /// Runs `body`, and tells the caller why a query is none.
+    private func refusingQuery<Value>(
+        for caller: Caller,
+        _ body: () throws(LibraryError) -> Value
+    ) throws(OperationFailure) -> Value {
+        do throws(LibraryError) {
+            return try body()
+        } catch .interrupted {
             throw OperationFailure(LibraryError.interrupted)
         } catch {
-            let failure = (error as? LibraryError) ?? .invalid((error as? SearchQuery.Invalid)?.reason ?? "\(error)")
-            library.noteSearchError(Shown.sentence("\(failure)"), of: caller.uid)
+            library.noteSearchError(Shown.sentence("\(error)"), of: caller.uid)
             // What anybody types is not for the log.
             throw OperationFailure(.invalidArgument)
         }
     }
 
-    /// What a query finds, the best first.
-    func search(_ number: Int64, only asset: AssetID? = nil, for caller: Caller) throws(OperationFailure) -> [AssetID] {
+    /// What a query finds, the best first; not for a request for which the kernel holds a lock.
+    func search(_ number: Int64, for caller: Caller) throws(OperationFailure) -> [AssetID] {
         guard let text = queries.text(number) else { throw OperationFailure(.staleNFSFileHandle) }
-        let (query, scope) = try query(text, for: caller)
+        let query = try parsed(text, for: caller)
+        let scope = try refusingQuery(for: caller) { () throws(LibraryError) in
+            try library.scope(of: query, for: uploader(caller)) { caller.isInterrupted }
+        }
         return try refusing { () throws(LibraryError) in
-            try library.search(query, in: scope, only: asset) { caller.isInterrupted }
+            try library.search(query, in: scope) { caller.isInterrupted }
         }
     }
 
     /// The next of what was found, behind a position.
     func entries(
-        of found: FoundList,
+        of list: ListedAssets,
         behind position: Int64,
         for caller: Caller
     ) throws(OperationFailure) -> [(found: AssetLibrary.Found, cookie: Int64)] {
         let reader = uploader(caller)
-        return try refusing { () throws(LibraryError) in
-            try found.page(behind: Int(clamping: position)) { (some) throws(LibraryError) in
-                try library.found(some, for: reader)
-            }
-            .map { ($0.found, Int64($0.position)) }
+        return try list.page(behind: position) { (some, positions) throws(OperationFailure) in
+            let found = try refusing { () throws(LibraryError) in try library.found(some, for: reader) }
+            return found.compactMap { one in positions[one.asset].map { (one, $0) } }
         }
     }
 

@@ -44,6 +44,7 @@ public final class AssetFilesystem: Filesystem {
     let openShares = AssetFilesystem.openShares()
     /// Who was refused an open last, and until when that is not logged again.
     let lastOpenRefusal = Mutex<(uid: UInt32, until: ContinuousClock.Instant)>((0, .now))
+    let listShares = AssetFilesystem.listShares()
     let queries = Numbering()
     /// The program that has last opened a file to read it.
     let lastProgram = Mutex<(pid: Int32, name: String?, until: ContinuousClock.Instant)>((0, nil, .now))

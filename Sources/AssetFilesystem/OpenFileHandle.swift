@@ -85,8 +85,8 @@ final class OpenViewHandle: Sendable {
     private let use: ContentUse?
     /// The journal that a reader is shown.
     let journal: Journal
-    /// What was found when the directory of a query was opened.
-    let found: FoundList?
+    /// The assets that the view showed when it was opened.
+    let list: ListedAssets?
     /// Keeps the query or the token by which it was come by.
     private let pin: Numbering.Pin?
     /// The place of the user who has opened it.
@@ -97,13 +97,13 @@ final class OpenViewHandle: Sendable {
         _ version: VersionRecord? = nil,
         _ use: ContentUse? = nil,
         journal: Journal = .receipts,
-        found: FoundList? = nil,
+        list: ListedAssets? = nil,
         pin: Numbering.Pin? = nil,
         share: UserShare
     ) {
         self.share = share
         self.journal = journal
-        self.found = found
+        self.list = list
         self.pin = pin
         self.content = content
         self.version = version

@@ -36,7 +36,9 @@ extension AssetLibrary {
                     isTaken: isKept,
                     growth: content.size - (isKept || keepsFormer ? 0 : target?.size ?? 0),
                     countedIn: former,
-                    owner: rules.policy.duplicates == .returnExisting ? owner(of: node, besides: uploader) : nil
+                    equal: arrival.equal,
+                    owner: rules.policy.duplicates == .returnExisting
+                        ? owner(of: node, besides: uploader) : nil
                 ),
                 records
             )

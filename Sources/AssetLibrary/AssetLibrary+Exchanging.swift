@@ -25,16 +25,17 @@ extension AssetLibrary {
             lower: lowerEnters ? try mayRefuse(in: upper.parent) : false,
             upper: upperEnters ? try mayRefuse(in: lower.parent) : false
         )
+        let equal = EqualFiles()
         let refusal = try holding(lower.node.id, isComplete: lowerEnters, mayBeRefused: mayBeRefused.lower, by: uid) {
             (isLowerUnderWay) throws(LibraryError) in
             var refusal: Refusal?
             let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper, by: uid)
             {
                 (isUpperUnderWay) throws(LibraryError) in
-                try write { records in
+                try write(judging: equal) { records in
                     for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters
                     {
-                        refusal = try refusal ?? refuses(one, other, by: uploader, records)
+                        refusal = try refusal ?? refuses(one, other, equal, by: uploader, records)
                     }
                     if refusal != nil { return (VersionID?.none, VersionID?.none) }
                     guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
@@ -58,6 +59,7 @@ extension AssetLibrary {
     private func refuses(
         _ newcomer: Side,
         _ place: Side,
+        _ equal: EqualFiles,
         by uploader: Uploader,
         _ records: Records
     ) throws -> Refusal? {
@@ -66,6 +68,7 @@ extension AssetLibrary {
         else { return nil }
         var arrival = Arrival(
             place: try rulebook.place(place.name, in: place.parent, records),
+            equal: equal,
             uploader: uploader,
             isUnderWay: false,
             savingBegan: vacancies.savingBegan

@@ -33,7 +33,9 @@ extension AssetLibrary {
         let linked = try holding(id, isComplete: isWaiting, mayBeRefused: mayBeRefused, isLinking: isFirst, by: uid) {
             (isUnderWay) throws(LibraryError) in
             let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
-            let (linked, refusal) = try write { records -> ((NodeRecord, VersionID?)?, Refusal?) in
+            let equal = EqualFiles()
+            let (linked, refusal) = try write(judging: equal) {
+                records -> ((NodeRecord, VersionID?)?, Refusal?) in
                 _ = try records.folder(parent)
                 guard var node = try records.node(id), node.links > 0 || isFirst else { throw LibraryError.notFound }
                 guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
@@ -43,6 +45,7 @@ extension AssetLibrary {
                     nameClass: try rulebook.nameClass(of: name, in: parent, records),
                     isReplacement: isReplacement,
                     formerly: try isReplacement ? records.anyEntry(of: id).map { ($0.parent, $0.name) } : nil,
+                    equal: equal,
                     uploader: uploader,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan,

@@ -1,4 +1,4 @@
-internal import AssetModel
+public import AssetModel
 internal import Catalog
 
 // What reads much of the catalog reads it page by page, so that other operations come between two pages, and ends when its caller is
@@ -6,6 +6,8 @@ internal import Catalog
 extension AssetLibrary {
     /// How many rows a page has: less than a millisecond.
     static let longReadPage = 256
+    /// How many assets are looked at in one step.
+    private static let longReadStep = 8
 
     /// The computed attribute that reads a row of each file with the same content.
     static let duplicatesKey = "duplicates"
@@ -24,6 +26,40 @@ extension AssetLibrary {
     /// Refuses to read on for a caller that has been interrupted, or when the library is closed.
     func checkWanted(_ isUnwanted: () -> Bool) throws(LibraryError) {
         if isUnwanted() || isClosing.isSet { throw .interrupted }
+    }
+
+    /// Returns the numbers of assets that `page` has behind one, which answers behind what number there are more.
+    /// - Returns: nil where there are more than `pages` pages.
+    func shownAssets(
+        pages: Int,
+        _ isUnwanted: () -> Bool,
+        _ page: (_ last: AssetID) throws(LibraryError) -> (shown: [AssetID], last: AssetID?)
+    ) throws(LibraryError) -> [AssetID]? {
+        var (found, left, next): ([AssetID], Int, AssetID?) = ([], pages, AssetID(rawValue: 0))
+        while let last = next {
+            guard left > 0 else { return nil }
+            left -= 1
+            try checkWanted(isUnwanted)
+            let (shown, end) = try page(last)
+            found += shown
+            next = end
+        }
+        return found
+    }
+
+    /// Returns those of some assets that are there and that a user may read, in their order.
+    public func shown(
+        _ assets: [AssetID],
+        for reader: Uploader,
+        isUnwanted: () -> Bool
+    ) throws(LibraryError) -> [AssetID] {
+        var shown: [AssetID] = []
+        for start in stride(from: 0, to: assets.count, by: Self.longReadStep) {
+            try checkWanted(isUnwanted)
+            let some = assets[start..<min(assets.count, start + Self.longReadStep)]
+            shown += try found(some, for: reader).map(\.asset)
+        }
+        return shown
     }
 
     /// Returns a folder and those below it that a user may reach, each behind the one that it is in.
@@ -68,15 +104,15 @@ extension AssetLibrary {
             try records.node(id)?.asset.flatMap { asset in try records.currentBlob(of: asset).map { (asset, $0) } }
         }
         guard let (asset, blob) = own else { return try read { try $0.node(id)?.asset } == nil ? nil : "" }
-        var (found, last): (Set<Int64>, VersionID?) = ([], VersionID(rawValue: 0))
-        while found.count < 100, let position = last {
+        var (found, position, isEnd): (Set<Int64>, _, _) = ([], HolderPosition(), false)
+        while found.count < 100, !isEnd {
             try checkWanted(isUnwanted)
-            last = try read { records in
-                let page = try records.holders(of: blob, after: position, limit: Self.longReadPage)
-                for holder in page.holders where holder.asset != asset && found.count < 100 {
+            (position, isEnd) = try read { records in
+                try records.holders(of: blob, behind: position, limit: Self.longReadPage) { holder in
+                    if holder.asset == asset || found.contains(holder.asset.rawValue) { return true }
                     if try isListed(holder.node, for: reader, records) { found.insert(holder.asset.rawValue) }
+                    return found.count < 100
                 }
-                return page.last
             }
         }
         return found.sorted().map(String.init).joined(separator: ",")

@@ -5,8 +5,9 @@ internal import Synchronization
 
 // No answer of statfs(2), stat(2) and lseek(2) tells of a content that the uploader may not read.
 extension AssetLibrary {
-    /// How many files with a content are looked at; where none of so many is readable the content is taken for one that is not.
-    private static let lookedAt = 100
+    /// How many files and former versions with a content are looked at; where none of so many is readable the content is taken for one
+    /// that is not.
+    private static let lookedAt = 256
 
     /// Has a content that the library had already count, and its holes lie, as if it were stored for its uploader alone, where they may
     /// read no file that shows it.
@@ -22,17 +23,16 @@ extension AssetLibrary {
     ) throws {
         guard uploader.uid != 0, let blob = node.blob, blob != former else { return }
         // Copies that are masked, or lie elsewhere, tell only of themselves.
-        var (isStored, isLaid, peers, count) = (false, false, Int64?.none, 0)
-        try records.holders(of: blob) { holder in
+        var (isStored, isLaid, peers) = (false, false, Int64?.none)
+        _ = try records.holders(of: blob, limit: Self.lookedAt) { holder in
             if holder.node == node.id { return true }
-            count += 1
             if try mayRead(holder.node, uploader, records) {
                 let own = try records.maskedPeers(of: holder.node)
                 isStored = isStored || own == nil
                 peers = [peers, own].compactMap { $0 }.min()
                 isLaid = try isLaid || records.layout(of: holder.node) == nil
             }
-            return !(isStored && isLaid) && count < Self.lookedAt
+            return !(isStored && isLaid)
         }
         if !isStored { try records.maskCopy(node, with: peers) }
         guard !isLaid, let staged else { return }

@@ -81,13 +81,15 @@ extension AssetLibrary {
         let moved = try holding(source.id, isComplete: entersPipeline, mayBeRefused: mayBeRefused, by: uid) {
             (isUnderWay) throws(LibraryError) in
             let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
-            let moved = try write { records in
+            let equal = EqualFiles()
+            let moved = try write(judging: equal) { records in
                 let arrival = Arrival(
                     place: try rulebook.place(newName, in: newParent, records),
                     nameClass: classes.1,
                     isReplacement: isReplacement,
                     formerly: (parent, name),
                     mayBeAside: mayBeAside,
+                    equal: equal,
                     uploader: uploader,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan,

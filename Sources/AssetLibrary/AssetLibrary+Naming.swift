@@ -6,21 +6,44 @@ internal import Logging
 internal import Synchronization
 
 // Requests for which the kernel holds the lock of a folder, of a file, or the one of all renames between folders, and with it whoever needs
-// that: rename(2), link(2), unlink(2), truncate(2), fsync(2). None of them waits for a verdict that reads for long, nor for a scanner.
+// that: rename(2), link(2), unlink(2), truncate(2), fsync(2). None of them waits for longer than some moments.
 extension AssetLibrary {
-    /// For how many moments of a millisecond such a request waits at most.
+    /// For how many moments of a millisecond such a request waits at most for a scanner.
     static let moments = 50
+    /// How long such a request waits at most for a verdict, and for what else is done to a file.
+    private static let patience = Duration.milliseconds(250)
 
     func pauseForAMoment() { usleep(1000) }
+
+    /// Runs `attempt` until it answers, in moments, as long as a user's request may wait for which the kernel holds locks.
+    /// - Returns: nil where there was no answer.
+    private func waitForMoments<Value>(
+        of uid: UInt32,
+        _ attempt: () throws(LibraryError) -> Value?
+    ) throws(LibraryError) -> Value? {
+        if let value = try attempt() { return value }
+        let start = ContinuousClock.now
+        defer { momentShares.note(.now - start, of: uid) }
+        while .now - start < Self.patience, momentShares.mayWait(uid), !isClosing.isSet {
+            pauseForAMoment()
+            if let value = try attempt() { return value }
+        }
+        return nil
+    }
 
     /// What such a request is refused with where it needs a long verdict, which comes first now.
     ///
     /// Must be called while the verdict waits.
     private func occupied(_ id: NodeID, for uid: UInt32) -> LibraryError {
         if isClosing.isSet { return .interrupted }
+        hasten(id)
+        return refusal(of: id, for: uid)
+    }
+
+    /// Has a verdict that waits come first.
+    private func hasten(_ id: NodeID) {
         waiting.withLock { $0[id]?.isWanted = true }
         for worker in longSettlers { worker.wake() }
-        return refusal(of: id, for: uid)
     }
 
     private func refusal(of id: NodeID, for uid: UInt32) -> LibraryError {
@@ -32,15 +55,24 @@ extension AssetLibrary {
     /// Has a verdict that waits before a file loses its asset, or is cut, so that its bytes are kept.
     ///
     /// A failed verdict, which the log has, holds nothing up: a file that cannot be read can be replaced. Nor do the holes of a sparse
-    /// file, of which reading takes longer than of its data. `uid` is the user who is refused where the request may not wait.
-    /// - Throws: `.occupied` where it takes long; `.pending` where the request may wait.
+    /// file, of which reading takes longer than of its data. `uid` is the user who is refused where the request may wait for moments only.
+    /// - Throws: `.occupied` where it takes longer; `.pending` where the request may wait.
     public func settleBeforeLoss(of id: NodeID, refusing uid: UInt32? = nil) throws(LibraryError) {
         guard hasWaiting, let entry = waiting.withLock({ $0[id] }), let node = openNode(id),
             !node.isUnlinked.load(ordering: .relaxed)
         else { return }
         if isLong(node) || isScreened(id, nil) {
-            if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node, besides: Self.quickBytes) { return }
-            throw uid.map { occupied(id, for: $0) } ?? pending(id)
+            if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node, besides: Self.quickBytes) {
+                return
+            }
+            guard let uid else { throw pending(id) }
+            hasten(id)
+            // Most are over in a moment; one that has failed holds nothing up.
+            let isOver = try waitForMoments(of: uid) { () throws(LibraryError) in
+                waiting.withLock { $0[id].map { $0.failures == 0 } ?? false } ? nil : true
+            }
+            if isOver == nil { throw occupied(id, for: uid) }
+            return
         }
         do throws(LibraryError) {
             try finish(node)
@@ -64,41 +96,46 @@ extension AssetLibrary {
         _ body: (_ isUnderWay: Bool) throws(LibraryError) -> (Value, VersionID?)
     ) throws(LibraryError) -> Value {
         guard let node = openNode(id) else { return try body(false).0 }
-        for _ in 0..<(5 * Self.moments) {
-            let held = try node.upload.withLockIfAvailable { upload throws(LibraryError) in
+        let held = try waitForMoments(of: uid) { () throws(LibraryError) in
+            try node.upload.withLockIfAvailable { upload throws(LibraryError) -> Value? in
                 upload.isLinking = isLinking
                 defer { upload.isLinking = false }
-                try end(&upload, of: node, isComplete: isComplete, mayBeRefused: mayBeRefused, by: uid)
+                guard try end(&upload, of: node, isComplete: isComplete, mayBeRefused: mayBeRefused) else {
+                    return nil
+                }
                 let (value, version) = try body(upload.isDirty || upload.isNew && upload.writers > 0)
                 if let version, upload.writers > 0 { upload.version = version }
                 return value
-            }
-            if let held { return held }
-            pauseForAMoment()
+            } ?? nil
         }
+        if let held { return held }
         throw isWaiting(id) ? occupied(id, for: uid) : refusal(of: id, for: uid)
     }
 
     /// Has the verdict on an upload whose file is about to get a name, unless that takes long.
+    /// - Returns: false where the name has to wait for it.
     private func end(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
         isComplete: Bool,
-        mayBeRefused: Bool,
-        by uid: UInt32
-    ) throws(LibraryError) {
+        mayBeRefused: Bool
+    ) throws(LibraryError) -> Bool {
         let isLong = upload.isDirty && upload.bytesToRead(node.content.size) > Self.quickBytes
         if isLong, isComplete, mayBeRefused {
             postpone(node, isAnswered: false)
-            throw occupied(node.id, for: uid)
+            hasten(node.id)
+            return false
         }
-        if isLong || upload.isDirty && hasFinalName(node.id) && isScreened(node.id, upload.aim) { return }
+        if isLong || upload.isDirty && hasFinalName(node.id) && isScreened(node.id, upload.aim) {
+            return true
+        }
         do throws(LibraryError) {
             if isComplete || isWaiting(node.id) { try finish(&upload, of: node) }
         } catch {
             if isComplete { throw error }
             log.error("The upload to node \(node.id) could not be ended: \(error)")
         }
+        return true
     }
 
     /// Whether the verdict on a file is that on an asset's content, which may have to be looked into.

@@ -49,29 +49,28 @@ extension AssetLibrary {
         }
     }
 
-    /// Numbers of the assets that somebody may read and that are listed, behind one of them.
+    /// Returns the numbers of the assets that a user may read and that are listed, in their order.
+    ///
+    /// `pages` is how many pages of the catalog may be read for that.
+    /// - Returns: nil where there are more.
     public func resources(
-        after id: AssetID,
-        limit: Int,
         for reader: Uploader,
-        isUnwanted: () -> Bool = { false }
-    ) throws(LibraryError) -> [AssetID] {
-        var (found, last): ([AssetID], AssetID) = ([], id)
-        while found.count < limit {
-            try checkWanted(isUnwanted)
-            let some = try read { try $0.listedAssets(after: last, limit: limit) }
+        pages: Int = .max,
+        isUnwanted: () -> Bool
+    ) throws(LibraryError) -> [AssetID]? {
+        try shownAssets(pages: pages, isUnwanted) { (last) throws(LibraryError) in
+            let some = try read { try $0.listedAssets(after: last, limit: Self.longReadPage) }
+            var shown: [AssetID] = []
             for asset in some {
                 // Root may read all, and a name that leads nowhere does no harm.
                 if reader.uid == 0 {
-                    found.append(asset)
+                    shown.append(asset)
                 } else if try resource(asset, for: reader) != nil {
-                    found.append(asset)
+                    shown.append(asset)
                 }
             }
-            guard some.count == limit, let end = some.last else { break }
-            last = end
+            return (shown, some.count < Self.longReadPage ? nil : some.last)
         }
-        return found
     }
 
     /// The highest number that may be asked for.

@@ -19,11 +19,10 @@ extension AssetLibrary {
         public let path: [UInt8]
     }
 
-    /// The assets that a query means, the best first, or whether `asset` is one of them; also those that not everybody may read.
+    /// The assets that a query means, the best first; also those that not everybody may read.
     public func search(
         _ query: SearchQuery,
         in scope: SearchScope,
-        only asset: AssetID? = nil,
         isUnwanted: () -> Bool = { false }
     ) throws(LibraryError) -> [AssetID] {
         try mendingSearchIndex { () throws(LibraryError) in
@@ -33,7 +32,7 @@ extension AssetLibrary {
                 throw .unsupported("There is no index to search in; the log says why.")
             }
             do {
-                return try index.find(query, in: scope, only: asset, isUnwanted: isUnwanted)
+                return try index.find(query, in: scope, isUnwanted: isUnwanted)
             } catch {
                 try checkWanted(isUnwanted)
                 throw LibraryError(error)
@@ -70,9 +69,7 @@ extension AssetLibrary {
         for leaf in query.leaves {
             switch leaf {
             case .folder(let path):
-                guard let folder = try read({ try folder(path, for: reader, $0) }) else {
-                    throw LibraryError.invalid("in: there is no folder “\(Shown.value(path))”.")
-                }
+                let folder = try searchedFolder(path, for: reader)
                 scope.folders[path] = try folders(below: folder, for: reader, isUnwanted: isUnwanted)
             case .digest(let digest): scope.blobs[digest] = try read { try $0.blob(digest) }
             default: break
@@ -81,7 +78,7 @@ extension AssetLibrary {
         return scope
     }
 
-    private func folder(_ path: String, for reader: Uploader, _ records: Records) throws -> NodeID? {
+    func folder(_ path: String, for reader: Uploader, _ records: Records) throws -> NodeID? {
         var folder = NodeID.folders
         for part in path.split(separator: "/") {
             guard let name = try? EntryName(String(part)), let next = try records.node(named: name, in: folder),
@@ -227,6 +224,8 @@ extension AssetLibrary {
 /// `turn` is held while the index is brought up to date, and the catalog is asked meanwhile; it is taken by nobody who holds another lock.
 final class Searching: Sendable {
     private let current = Mutex<SearchIndex?>(nil)
+    /// An index in memory, for one asset at a time.
+    private let single = Mutex<SearchIndex?>(nil)
     private let path: String
     let turn = Mutex<Void>(())
     let errors = Mutex<[UInt32: String]>([:])
@@ -234,6 +233,17 @@ final class Searching: Sendable {
     init(path: String, log: Logger) {
         self.path = path
         open(log)
+    }
+
+    /// Whether a query means an asset of which all is known.
+    func means(_ query: SearchQuery, _ document: SearchDocument, in scope: SearchScope) throws -> Bool {
+        let index = try single.withLock { single in
+            if let single { return single }
+            let made = try SearchIndex()
+            single = made
+            return made
+        }
+        return try index.finds(document, query, in: scope)
     }
 
     /// Nil where none can be made.

@@ -15,20 +15,30 @@ extension AssetLibrary {
         public var name: [UInt8] { EntryName.listed("\(record.asset)-", record.name) }
     }
 
-    /// What somebody may see of the trash, in the order of the assets' numbers, behind one of them: root all, others what is theirs.
-    public func trashed(
-        after asset: AssetID,
-        limit: Int,
+    /// Returns the numbers of the assets in the trash that a user may see, in their order: root all, others what is theirs.
+    ///
+    /// `pages` is how many pages of the catalog may be read for that.
+    /// - Returns: nil where there are more.
+    public func trashedAssets(
         for reader: Uploader,
-        isUnwanted: () -> Bool = { false }
-    ) throws(LibraryError) -> [Trashed] {
-        var (found, last): ([Trashed], AssetID) = ([], asset)
-        while found.count < limit {
-            try checkWanted(isUnwanted)
-            let records = try read { try $0.trashed(after: last, limit: limit) }
-            for record in records { if let trashed = try trashed(record, for: reader) { found.append(trashed) } }
-            guard records.count == limit, let end = records.last else { break }
-            last = end.asset
+        pages: Int = .max,
+        isUnwanted: () -> Bool
+    ) throws(LibraryError) -> [AssetID]? {
+        try shownAssets(pages: pages, isUnwanted) { (last) throws(LibraryError) in
+            let records = try read { try $0.trashed(after: last, limit: Self.longReadPage) }
+            var shown: [AssetID] = []
+            for record in records where try trashed(record, for: reader) != nil {
+                shown.append(record.asset)
+            }
+            return (shown, records.count < Self.longReadPage ? nil : records.last?.asset)
+        }
+    }
+
+    /// Returns those of some assets that are in the trash, and that a user may see there.
+    public func trashed(_ assets: some Sequence<AssetID>, for reader: Uploader) throws(LibraryError) -> [Trashed] {
+        var found: [Trashed] = []
+        for record in try read({ records in try assets.compactMap { try records.trashed($0) } }) {
+            if let trashed = try trashed(record, for: reader) { found.append(trashed) }
         }
         return found
     }

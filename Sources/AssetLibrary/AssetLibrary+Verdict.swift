@@ -45,7 +45,18 @@ extension AssetLibrary {
                 }
             }
             // Before the bytes take their place among the blobs. What others do meanwhile is looked at once more below.
-            if let place, let refusal = try foreseenRefusal(content, of: node.id, at: place, aim, present, uploader) {
+            let equal = EqualFiles()
+            if let place,
+                let refusal = try foreseenRefusal(
+                    content,
+                    of: node.id,
+                    at: place,
+                    aim,
+                    present,
+                    uploader,
+                    equal
+                )
+            {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
             if let digest = sealed.digest { collection.beginUse(of: digest) }
@@ -65,7 +76,7 @@ extension AssetLibrary {
             var lost: NodeRecord?
             var replaced: NodeRecord?
             var showsExisting = false
-            let verdict = try catalog.write { records -> Verdict in
+            let verdict = try catalog.write(judging: equal) { records -> Verdict in
                 // In here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
                 guard let record = try records.node(node.id), record.links > 0 || aim != nil || isLinking
@@ -78,7 +89,7 @@ extension AssetLibrary {
                     judgement =
                         try refusal.map { .refuse($0) }
                         ?? judge(
-                            submission(content, of: record, at: place, aim, present, uploader, records),
+                            submission(content, of: record, at: place, aim, present, uploader, equal, records),
                             records
                         )
                 }
@@ -315,71 +326,6 @@ extension AssetLibrary {
             if place.isFinal { return place }
         }
         return nil
-    }
-
-    /// What the folder would say; nil where the blob that the content is equal to is damaged, so that the new bytes must heal it first.
-    private func foreseenRefusal(
-        _ content: Content,
-        of id: NodeID,
-        at place: Place,
-        _ aim: OpenNode.Aim?,
-        _ present: VersionID?,
-        _ uploader: Uploader
-    ) throws -> Refusal? {
-        let judgement = try read { records -> Judgement in
-            guard let record = try records.node(id) else { return .accept }
-            return try judge(submission(content, of: record, at: place, aim, present, uploader, records), records)
-        }
-        guard case .refuse(let refusal) = judgement else { return nil }
-        let isDamaged = content.digest.map { !blobs.contains($0, size: content.size) } ?? false
-        return refusal.kind == .duplicate && isDamaged ? nil : refusal
-    }
-
-    private func submission(
-        _ content: Content,
-        of node: NodeRecord,
-        at place: Place,
-        _ aim: OpenNode.Aim?,
-        _ present: VersionID?,
-        _ uploader: Uploader,
-        _ records: Records
-    ) throws -> Submission {
-        let isTaken =
-            try aim != nil && aim?.replacing == nil && records.node(named: place.name, in: place.parent) != nil
-        return Submission(
-            place: place,
-            content: content,
-            uploader: uploader,
-            own: ownAssets(of: node, aim),
-            isTaken: isTaken,
-            growth: content.size - (try growthBase(of: node, aim, place.rules, present, records)),
-            isDropped: aim?.isDropped ?? false,
-            owner: try receiver(of: node, aim, at: place, uploader, records)
-        )
-    }
-
-    /// Returns the user whose an upload comes to be, where that is not its uploader and the file may get what another asset says.
-    private func receiver(
-        of node: NodeRecord,
-        _ aim: OpenNode.Aim?,
-        at place: Place,
-        _ uploader: Uploader,
-        _ records: Records
-    ) throws -> Uploader? {
-        guard place.rules.policy.duplicates == .returnExisting else { return nil }
-        let giver = aim?.isDropped == true ? try records.node(place.parent) : node
-        return giver.flatMap { owner(of: $0, besides: uploader) }
-    }
-
-    /// How many bytes of what is there an upload takes the place of.
-    func replacedSize(by node: NodeRecord, _ aim: OpenNode.Aim?, _ records: Records) throws -> Int64 {
-        guard let replaced = aim?.replacing?.asset else { return aim == nil ? node.size : 0 }
-        return try records.nodes(showing: replaced).first.flatMap { try records.node($0)?.size } ?? 0
-    }
-
-    /// The assets whose content it may be without being a duplicate.
-    private func ownAssets(of node: NodeRecord, _ aim: OpenNode.Aim?) -> [AssetID] {
-        [node.asset, aim?.replacing?.asset].compactMap { $0 }
     }
 
     /// Gives a file without a name the one that its upload has earned.

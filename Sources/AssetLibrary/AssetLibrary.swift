@@ -67,6 +67,8 @@ public final class AssetLibrary: Sendable {
     let resumptions = Errands(threads: 3)
     /// Runs searches, and the listing of what most users may see little of.
     let longReads = Errands(threads: 3)
+    /// How long users' requests wait that hold locks of the kernel.
+    let momentShares = MomentShares(exempt: [0, getuid()])
     /// Runs requests whose verdict asks the scanner.
     let scans = Errands(threads: 4)
     let verdictWaiters = VerdictWaiters()

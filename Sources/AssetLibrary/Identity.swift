@@ -17,6 +17,8 @@ struct Arrival {
     var formerly: (parent: NodeID, name: EntryName)?
     /// Whether the former name may come to have the asset back, so that it must not be forgotten.
     var mayBeAside = false
+    /// The look at files with the content that comes to the name.
+    var equal = EqualFiles()
     /// Who gives the name.
     let uploader: Uploader
     var uid: UInt32 { uploader.uid }

@@ -20,6 +20,8 @@ struct Submission {
     var countedIn: FolderRules?
     /// Whether it came by a drop box, where the uploader does not see what became of it.
     var isDropped = false
+    /// The look at files with the content, which may take several steps.
+    let equal: EqualFiles
     /// The owner of the file, where that is another user who gets what another asset says.
     var owner: Uploader?
 }
@@ -123,7 +125,7 @@ extension AssetLibrary {
 
     /// How many of the assets with a content a message names.
     private static let matchLimit = 20
-    /// How many files with a content are looked at.
+    /// How many files that count, and that the uploader may not read, are looked at.
     private static let holderLimit = 1000
 
     /// Returns the assets that have a content where the policy looks, and that the uploader may read, and is shown in lists.
@@ -131,21 +133,21 @@ extension AssetLibrary {
     /// What they may not read, and what is hidden from them, is judged as if it were not there: no answer tells of it.
     private func holders(of blob: BlobID, _ submission: Submission, _ records: Records) throws -> [AssetID] {
         let rules = submission.place.rules
-        var (readable, looked): ([AssetID], Int) = ([], 0)
-        try records.holders(of: blob, in: rules.policy.scope == .exactFolder ? rules.folder : nil) { holder in
-            guard !submission.own.contains(holder.asset), !readable.contains(holder.asset),
+        let found = try submission.equal.find(
+            blob,
+            in: rules.policy.scope == .exactFolder ? rules.folder : nil,
+            limit: Self.matchLimit,
+            lookedAt: Self.holderLimit,
+            records
+        ) { holder in
+            guard !submission.own.contains(holder.asset),
                 try rules.policy.scope != .subtree || isBelow(rules.scopeFolder, holder.node, records),
                 try counts(holder.asset, rules.policy, records), try !isAlternative(holder.node, records)
-            else { return true }
-            looked += 1
-            if try isListed(holder.node, for: submission.uploader, records),
-                try submission.owner.map({ try mayRead(holder.node, $0, records) }) ?? true
-            {
-                readable.append(holder.asset)
-            }
-            return readable.count < Self.matchLimit && looked < Self.holderLimit
+            else { return nil }
+            return try isListed(holder.node, for: submission.uploader, records)
+                && submission.owner.map { try mayRead(holder.node, $0, records) } ?? true
         }
-        return readable.sorted { $0.rawValue < $1.rawValue }
+        return found.map(\.asset).sorted { $0.rawValue < $1.rawValue }
     }
 
     /// Not what has expired; nor does what is uploaded to stay become what goes by itself.
@@ -204,10 +206,22 @@ extension AssetLibrary {
     private func present(_ blob: BlobID?, _ submission: Submission, _ records: Records) throws -> AssetID? {
         let place = submission.place
         if let blob {
-            return try records.names(of: blob, in: place.parent).first {
-                guard $0.name == place.name || place.name.number(of: $0.name) != nil else { return false }
-                return try isKnown($0.asset, $0.node, isNamed: $0.name == place.name, to: submission, records)
-            }?.asset
+            return try submission.equal.find(blob, in: place.parent, isOfNames: true, limit: 1, records) {
+                holder in
+                try records.entriesNaming(holder.node).contains { parent, name in
+                    guard parent == place.parent, name == place.name || place.name.number(of: name) != nil
+                    else {
+                        return false
+                    }
+                    return try isKnown(
+                        holder.asset,
+                        holder.node,
+                        isNamed: name == place.name,
+                        to: submission,
+                        records
+                    )
+                }
+            }.first?.asset
         }
         guard submission.content.size == 0 else { return nil }
         // Of empty content nobody keeps a list; a few numbers are looked at. In a drop box no empty file is filled in place.

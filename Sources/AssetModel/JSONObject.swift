@@ -91,6 +91,16 @@ public struct JSONObject: Sendable {
         add(key + "_hex", bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
     }
 
+    /// Returns a name of an object that was read again, with the bytes that it had when it was added.
+    public static func name(_ key: String, in members: [String: Any]) -> [UInt8]? {
+        guard let digits = (members[key + "_hex"] as? String).map({ Array($0.utf8) }) else {
+            return (members[key] as? String).map { Array($0.utf8) }
+        }
+        return stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+            UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)
+        }
+    }
+
     /// The object's text, without a newline at the end.
     public var bytes: [UInt8] { members + [0x7D] }
 

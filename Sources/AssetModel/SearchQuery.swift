@@ -63,8 +63,20 @@ public struct SearchQuery: Sendable, Equatable {
         condition = try parser.parse()
     }
 
+    private init(_ condition: Condition) { self.condition = condition }
+
     /// All conditions that are not made of others.
     public var leaves: [Condition] { condition.leaves }
+
+    /// Whether it asks if there are equal files.
+    public var asksForDuplicates: Bool {
+        leaves.contains { if case .duplicate = $0 { true } else { false } }
+    }
+
+    /// Returns the query as it is where there are equal files, or none.
+    public func assuming(isDuplicate: Bool) -> SearchQuery {
+        SearchQuery(condition.assuming(isDuplicate: isDuplicate))
+    }
 
     // MARK: As a name
 
@@ -106,6 +118,18 @@ extension SearchQuery.Condition {
         case .all(let parts), .any(let parts): parts.flatMap(\.leaves)
         case .not(let part): part.leaves
         default: [self]
+        }
+    }
+
+    fileprivate func assuming(isDuplicate: Bool) -> SearchQuery.Condition {
+        switch self {
+        case .all(let parts): .all(parts.map { $0.assuming(isDuplicate: isDuplicate) })
+        case .any(let parts): .any(parts.map { $0.assuming(isDuplicate: isDuplicate) })
+        case .not(let part): .not(part.assuming(isDuplicate: isDuplicate))
+        // Each asset has a number.
+        case .duplicate(isDuplicate): .number(.id, from: nil, to: nil)
+        case .duplicate: .not(.number(.id, from: nil, to: nil))
+        default: self
         }
     }
 

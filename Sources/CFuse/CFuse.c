@@ -167,7 +167,23 @@ static void count_request(const struct in_header *header) {
     }
 }
 
-/* The next request whose turn it is. One that waits for its turn is answered at once when its caller is interrupted. */
+/* Whether programs expect EINTR of a request: open(2) is tried again, and what reads or turns a file may take long. */
+static int may_be_asked_to_end(uint32_t opcode) {
+    return opcode == OPCODE_OPEN || opcode == OPCODE_OPENDIR || opcode == OPCODE_GETXATTR || opcode == OPCODE_SETXATTR;
+}
+
+/* Ends a request that waits for its turn and whose caller is being killed.
+ * Of any other libfuse is to know: it has the kernel send the interrupt again with one of the next requests. */
+static int end_waiting(int fd, uint64_t unique) {
+    struct in_header waiting;
+    if (!turns_peek(unique, number, &waiting, sizeof waiting)) return 0;
+    if (!cfuse_is_ending((int32_t)waiting.pid, may_be_asked_to_end(waiting.opcode))) return 0;
+    if (!turns_interrupt(unique, number)) return 0;
+    refuse(fd, unique, EINTR);
+    return 1;
+}
+
+/* The next request whose turn it is. */
 static ssize_t next_request(int fd, void *buffer, size_t length) {
     size_t waited = turns_next(buffer, length);
     if (waited > 0) return (ssize_t)waited;
@@ -179,8 +195,7 @@ static ssize_t next_request(int fd, void *buffer, size_t length) {
         if (header->opcode == OPCODE_INTERRUPT && count >= (ssize_t)(sizeof *header + sizeof(uint64_t))) {
             uint64_t unique;
             memcpy(&unique, header + 1, sizeof unique);
-            if (!turns_interrupt(unique, number)) return count;
-            refuse(fd, unique, EINTR);
+            if (!end_waiting(fd, unique)) return count;
             continue;
         }
         enum lane_name lane = lane_of(header, (size_t)count);

@@ -151,6 +151,21 @@ done:
     return turn;
 }
 
+int turns_peek(uint64_t unique, uint64_t (*number)(const void *), void *beginning, size_t length) {
+    int is_found = 0;
+    pthread_mutex_lock(&lock);
+    for (int index = 0; index < LANES && !is_found; index++) {
+        for (struct user *user = lanes[index].users; user && !is_found; user = user->next) {
+            for (struct waiting *request = user->first; request && !is_found; request = request->next) {
+                is_found = number(request->bytes) == unique && request->length >= length;
+                if (is_found) memcpy(beginning, request->bytes, length);
+            }
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return is_found;
+}
+
 static struct waiting *remove_waiting(struct user *user, uint64_t unique, uint64_t (*number)(const void *)) {
     for (struct waiting **place = &user->first; *place; place = &(*place)->next) {
         struct waiting *request = *place;

@@ -28,6 +28,9 @@ size_t turns_next(void *buffer, size_t length);
 /* Decides on a request that was just read. It is kept for LATER; NEVER says that its user has too many bytes waiting. */
 enum turn turns_take(enum lane_name lane, uint32_t uid, const void *bytes, size_t length);
 
+/* Copies the beginning of the waiting request of that number; 0 where none waits. */
+int turns_peek(uint64_t unique, uint64_t (*number)(const void *), void *beginning, size_t length);
+
 /* Forgets the waiting request of that number; 0 where none waits. */
 int turns_interrupt(uint64_t unique, uint64_t (*number)(const void *));
 

@@ -29,27 +29,6 @@ extension Records {
         }
     }
 
-    /// Returns files that show a content as the present one of their asset, of the next `limit` versions behind one; and the last of these
-    /// versions, nil where there are no more.
-    public func holders(
-        of blob: BlobID,
-        after version: VersionID,
-        limit: Int
-    ) throws -> (holders: [HolderRecord], last: VersionID?) {
-        let last = try first(
-            "SELECT id FROM version WHERE blob = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ?",
-            [blob.value, version.value, .integer(Int64(limit - 1))]
-        ) { VersionID(rawValue: $0.integer(0)) }
-        let holders = try all(
-            """
-            SELECT n.id, n.asset FROM version v CROSS JOIN node n ON n.asset = v.asset
-            WHERE v.blob = ?1 AND v.id > ?2 AND v.id <= ?3 AND n.blob = v.blob AND n.links > 0 ORDER BY v.id
-            """,
-            [blob.value, version.value, .integer(last?.rawValue ?? .max)]
-        ) { HolderRecord(node: NodeID(rawValue: $0.integer(0)), asset: AssetID(rawValue: $0.integer(1))) }
-        return (holders, last)
-    }
-
     /// An asset's versions, the newest first.
     public func versions(of asset: AssetID) throws -> [VersionRecord] {
         try versions("v.asset = ? ORDER BY v.number DESC", [asset.value])

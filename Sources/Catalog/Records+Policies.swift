@@ -8,6 +8,15 @@ public struct HolderRecord: Sendable {
     public let asset: AssetID
 }
 
+/// A place among the files that show a content.
+public struct HolderPosition: Sendable {
+    var version: Int64 = 0
+    var node: Int64 = 0
+
+    /// In front of all.
+    public init() {}
+}
+
 extension Records {
     // MARK: What folders say
 
@@ -41,41 +50,56 @@ extension Records {
 
     // MARK: Equal content
 
-    /// Gives files that show an asset with this content, the first uploaded first, until `body` answers false.
+    /// Gives files that show an asset with this content, the first uploaded first, behind a position, until `body` answers false or
+    /// `limit` rows have been read.
     ///
-    /// Only what the assets are now counts, not what they were or are in the trash. With a folder, only files in it are given.
+    /// Only what the assets are now counts, not what they were or are in the trash. With a folder, only files in it are given; the others,
+    /// and former contents, are among the rows that are read.
+    /// - Returns: where to go on, and whether there are no more.
     public func holders(
         of blob: BlobID,
         in folder: NodeID? = nil,
+        behind position: HolderPosition = HolderPosition(),
+        limit: Int,
         _ body: (HolderRecord) throws -> Bool
-    ) throws {
-        let inFolder = folder == nil ? "" : " AND EXISTS (SELECT 1 FROM entry e WHERE e.node = n.id AND e.parent = ?)"
+    ) throws -> (position: HolderPosition, isEnd: Bool) {
+        let isInFolder =
+            folder == nil ? "1" : "EXISTS (SELECT 1 FROM entry e WHERE e.node = n.id AND e.parent = ?4)"
         let rows = try statement(
             """
-            SELECT n.id, n.asset FROM version v JOIN node n ON n.asset = v.asset
-            WHERE v.blob = ? AND n.blob = v.blob AND n.links > 0\(inFolder) ORDER BY v.id
+            SELECT v.id, n.id, v.asset, \(isInFolder) FROM version v LEFT JOIN node n
+            ON n.asset = v.asset AND n.id > CASE v.id WHEN ?2 THEN ?3 ELSE 0 END AND n.blob = v.blob AND n.links > 0
+            WHERE v.blob = ?1 AND v.id >= ?2 ORDER BY v.id, n.id
             """,
-            [blob.value] + (folder.map { [$0.value] } ?? [])
+            [blob.value, .integer(position.version), .integer(position.node)]
+                + (folder.map { [$0.value] } ?? [])
         )
         defer { rows.end() }
-        while let row = try rows.next() {
-            let holder = HolderRecord(node: NodeID(rawValue: row.integer(0)), asset: AssetID(rawValue: row.integer(1)))
-            guard try body(holder) else { return }
+        var (last, left) = (position, limit)
+        while left > 0, let row = try rows.next() {
+            left -= 1
+            let (version, node) = (row.integer(0), row.optionalInteger(1))
+            // Behind the last file of a version there is none of it.
+            if last.version != version { last.node = 0 }
+            last.version = version
+            guard let node else { continue }
+            last.node = node
+            guard row.integer(3) != 0 else { continue }
+            let holder = HolderRecord(
+                node: NodeID(rawValue: node),
+                asset: AssetID(rawValue: row.integer(2))
+            )
+            guard try body(holder) else { return (last, false) }
         }
+        return (last, left > 0)
     }
 
-    /// Names in a folder under which there is a content.
-    public func names(
-        of blob: BlobID,
-        in folder: NodeID
-    ) throws -> [(name: EntryName, node: NodeID, asset: AssetID)] {
-        try all(
-            """
-            SELECT DISTINCT e.name, n.id, n.asset FROM version v JOIN node n ON n.asset = v.asset JOIN entry e ON e.node = n.id
-            WHERE v.blob = ? AND n.blob = v.blob AND n.links > 0 AND e.parent = ?
-            """,
-            [blob.value, folder.value]
-        ) { (try EntryName($0.bytes(0)), NodeID(rawValue: $0.integer(1)), AssetID(rawValue: $0.integer(2))) }
+    /// Whether a file shows an asset with a content still.
+    public func isShown(_ holder: HolderRecord, with blob: BlobID) throws -> Bool {
+        try first(
+            "SELECT 1 FROM node WHERE id = ? AND asset = ? AND blob = ? AND links > 0",
+            [holder.node.value, holder.asset.value, blob.value]
+        ) { _ in true } ?? false
     }
 
     /// Files that show an asset of which another was the first.

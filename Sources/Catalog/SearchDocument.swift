@@ -6,6 +6,8 @@ public struct SearchDocument: Sendable {
     public let asset: AssetID
     /// The folders that its names are in.
     var folders: [Int64] = []
+    /// The folders that its names are in, at most a hundred.
+    public var places: [NodeID] { folders.map(NodeID.init) }
     var texts: [SearchQuery.Column: String] = [:]
     var fileExtension = ""
     var mediaType: String?

@@ -21,9 +21,19 @@ public final class SearchIndex: Sendable {
         }
     }
 
-    private static func open(_ path: String) throws -> DatabaseQueue {
+    /// Makes an index in memory, for `finds`.
+    /// - Throws: `.failed` where none can be made.
+    public init() throws(CatalogError) {
+        do {
+            queue = try DatabaseQueue(configuration: Self.configuration())
+            try queue.inDatabase { try Self.make($0) }
+        } catch {
+            throw CatalogError(error)
+        }
+    }
+
+    private static func configuration() -> Configuration {
         var configuration = Configuration()
-        configuration.journalMode = .wal
         configuration.busyMode = .timeout(2)
         configuration.foreignKeysEnabled = false
         configuration.prepareDatabase { database in
@@ -36,6 +46,12 @@ public final class SearchIndex: Sendable {
                 throw CatalogError.failed(code: code, reason: "FTS5 takes no function for the order of what is found")
             }
         }
+        return configuration
+    }
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
+        var configuration = configuration()
+        configuration.journalMode = .wal
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.inDatabase { database in
             // Its steps must be on stable storage before the catalog forgets what they are made of.
@@ -111,23 +127,38 @@ public final class SearchIndex: Sendable {
         }
     }
 
-    /// The assets that a query means, the best first; or only whether one of them is.
+    /// The assets that a query means, the best first.
     ///
     /// `isUnwanted` is asked every few milliseconds, on this thread, and ends the search.
     /// - Throws: `.failed` with SQLITE_INTERRUPT then.
     public func find(
         _ query: SearchQuery,
         in scope: SearchScope,
-        only asset: AssetID? = nil,
         isUnwanted: () -> Bool = { false }
     ) throws -> [AssetID] {
         var statement = SearchStatement(scope)
-        let sql = statement.select(query.condition, only: asset)
+        let sql = statement.select(query.condition)
         return try queue.inDatabase { database in
             // Each is another statement, and so none is kept.
             try database.interrupting(when: isUnwanted) {
                 try Records(database: database).allOnce(sql, statement.values) { AssetID(rawValue: $0.integer(0)) }
             }
+        }
+    }
+
+    /// Whether a query means one asset, of which nothing is kept; for an index without any other.
+    public func finds(_ document: SearchDocument, _ query: SearchQuery, in scope: SearchScope) throws -> Bool {
+        var statement = SearchStatement(scope)
+        let sql = statement.select(query.condition)
+        return try queue.inDatabase { database in
+            var isFound = false
+            try database.inTransaction {
+                let records = Records(database: database)
+                try records.insert(document)
+                isFound = try !records.allOnce(sql, statement.values) { $0.integer(0) }.isEmpty
+                return .rollback
+            }
+            return isFound
         }
     }
 

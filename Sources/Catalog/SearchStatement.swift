@@ -33,7 +33,7 @@ struct SearchStatement {
     /// Returns the whole statement: the best matches first, and of equal ones the newest upload.
     ///
     /// How well a row matches is told from that row alone, so that the order says nothing of rows that the reader may not read.
-    mutating func select(_ condition: SearchQuery.Condition, only asset: AssetID?) -> String {
+    mutating func select(_ condition: SearchQuery.Condition) -> String {
         var parts: [SearchQuery.Condition]
         if case .all(let some) = condition { parts = some } else { parts = [condition] }
         let texts = parts.filter(\.isText)
@@ -44,14 +44,6 @@ struct SearchStatement {
             values.append(.text(Self.match(.all(texts))))
         }
         for part in parts { conditions.append(expression(part)) }
-        if let asset {
-            conditions.append("d.asset = ?")
-            values.append(asset.value)
-            if !texts.isEmpty {
-                conditions.append("w.rowid = ?")
-                values.append(asset.value)
-            }
-        }
         conditions.append("(d.expires IS NULL OR d.expires > ?)")
         values.append(scope.now.value)
         // What others may not read at all need not be looked at one by one.

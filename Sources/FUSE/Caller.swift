@@ -34,12 +34,14 @@ public struct Caller: Sendable {
         unsafe self.request = unsafe request
     }
 
-    /// Whether a signal has interrupted the call meanwhile.
+    /// Whether a signal that ends the process, or asks it to end, has interrupted the call meanwhile.
     ///
     /// To be asked only while the request is served.
     public var isInterrupted: Bool {
-        guard let request = unsafe request else { return false }
-        return unsafe fuse_req_interrupted(request) != 0
+        guard let request = unsafe request, unsafe fuse_req_interrupted(request) != 0 else {
+            return false
+        }
+        return cfuse_is_ending(pid, 1) != 0
     }
 
     /// Whether it is in a group, or root, who is in all.

@@ -9,6 +9,7 @@ final class Dispatcher: Sendable {
     let log: Logger
     let limits: RequestLimits
     let waits = WaitingRequest.shares()
+    let interrupted = InterruptedRequests()
 
     init(filesystem: any Filesystem, log: Logger, limits: RequestLimits) {
         self.filesystem = filesystem
@@ -60,12 +61,13 @@ func answer<Value>(
 ///
 /// `body` must own what it uses: the arguments of libfuse's callback are gone when that has returned. What it waits for before it is
 /// tried at all, `first` says; a user who has too many requests waiting gets what can be answered without, or EAGAIN where the answer takes
-/// long and `isLong` says so.
+/// long and `isLong` says so. `interruption` says what ends the wait with EINTR.
 func answerInTime<Value>(
     _ request: fuse_req_t?,
     _ operation: StaticString,
     first: ((any Filesystem, Caller) -> RequestWait?)? = nil,
     isLong: Bool = false,
+    endedBy interruption: Interruption = .asked,
     _ body: @escaping @Sendable (any Filesystem, Caller) throws(OperationFailure) -> Value,
     reply: @escaping @Sendable (fuse_req_t, Value) -> Int32
 ) {
@@ -99,7 +101,10 @@ func answerInTime<Value>(
     }
     @Sendable func waitingRequest(_ dispatcher: Dispatcher, _ caller: Caller) -> WaitingRequest? {
         guard let share = dispatcher.waits.take(for: caller.uid) else { return nil }
-        return unsafe WaitingRequest(request, share) { attempt($0) }
+        let (thread, interrupted) = (caller.pid, dispatcher.interrupted)
+        return unsafe WaitingRequest(request, share, of: thread, endedBy: interruption, interrupted) {
+            attempt($0)
+        }
     }
     if let first, let dispatcher = unsafe Dispatcher.serving(request), let caller = unsafe Caller(of: request),
         let wait = first(dispatcher.filesystem, caller)

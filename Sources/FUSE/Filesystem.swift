@@ -10,8 +10,6 @@ public protocol Filesystem: Sendable {
 
     /// Finds a name; nil where there is none.
     func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry?
-    /// What a lookup in a directory waits for before it is tried, because it may take long; nil for nothing.
-    func waitBeforeLooking(in parent: InodeNumber, for caller: Caller) -> RequestWait?
     /// Lets go of inodes that the kernel no longer refers to.
     func forget(_ forgotten: [Forgotten])
 
@@ -114,11 +112,13 @@ public protocol Filesystem: Sendable {
     /// Finds data or holes (SEEK_DATA, SEEK_HOLE).
     func lseek(_ handle: FileHandle, offset: Int64, whence: Int32, for caller: Caller) throws(OperationFailure) -> Int64
 
-    /// What the opening or listing of a directory waits for before it is tried, because it may take long; nil for nothing.
-    func waitBeforeListing(_ inode: InodeNumber, for caller: Caller) -> RequestWait?
+    /// What the opening of a directory waits for before it is tried, because it may take long; nil for nothing.
+    ///
+    /// Lookups and listings may not wait: the kernel holds the directory's lock meanwhile, which others need.
+    func waitBeforeOpening(_ inode: InodeNumber, for caller: Caller) -> RequestWait?
     /// Opens a directory.
     func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened
-    /// Lists names from a cookie on, 0 being the start.
+    /// Lists names from a cookie on, 0 being the start; what takes long to find out `opendir` has done.
     func readdir(
         _ inode: InodeNumber,
         handle: FileHandle,

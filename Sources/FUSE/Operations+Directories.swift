@@ -6,7 +6,7 @@ extension fuse_lowlevel_ops {
             unsafe answerInTime(
                 request,
                 "opendir",
-                first: { $0.waitBeforeListing(inode(number), for: $1) },
+                first: { $0.waitBeforeOpening(inode(number), for: $1) },
                 isLong: true
             ) { (fs, caller) throws(OperationFailure) in
                 try fs.opendir(inode(number), for: caller)
@@ -17,7 +17,7 @@ extension fuse_lowlevel_ops {
         unsafe readdir = { request, number, size, offset, information in
             let number = inode(number)
             let open = unsafe information?.pointee.fh ?? 0
-            unsafe list(request, "readdir", number, size) { (fs, caller, buffer) throws(OperationFailure) in
+            unsafe list(request, "readdir", size) { (fs, caller, buffer) throws(OperationFailure) in
                 try fs.readdir(
                     number,
                     handle: handle(open),
@@ -30,7 +30,7 @@ extension fuse_lowlevel_ops {
         unsafe readdirplus = { request, number, size, offset, information in
             let number = inode(number)
             let open = unsafe information?.pointee.fh ?? 0
-            unsafe list(request, "readdirplus", number, size) { (fs, caller, buffer) throws(OperationFailure) in
+            unsafe list(request, "readdirplus", size) { (fs, caller, buffer) throws(OperationFailure) in
                 try fs.readdirplus(
                     number,
                     handle: handle(open),
@@ -62,19 +62,11 @@ extension fuse_lowlevel_ops {
 private func list(
     _ request: fuse_req_t?,
     _ operation: StaticString,
-    _ number: InodeNumber,
     _ size: Int,
-    _ body: @escaping @Sendable (any Filesystem, Caller, inout DirectoryBuffer) throws(OperationFailure) -> Void
+    _ body: (any Filesystem, Caller, inout DirectoryBuffer) throws(OperationFailure) -> Void
 ) {
-    guard let given = unsafe request else { return }
-    // No thread but the one that tries touches the request.
-    nonisolated(unsafe) let request = unsafe given
-    unsafe answerInTime(
-        request,
-        operation,
-        first: { $0.waitBeforeListing(number, for: $1) },
-        isLong: true
-    ) { (fs, caller) throws(OperationFailure) in
+    guard let request = unsafe request else { return }
+    unsafe answer(request, operation) { (fs, caller) throws(OperationFailure) in
         let page = unsafe DirectoryPage(request: request, capacity: size)
         try body(fs, caller, &page.buffer)
         return page

@@ -61,7 +61,13 @@ extension fuse_lowlevel_ops {
         unsafe flush = { request, _, information in
             let number = unsafe information?.pointee.fh ?? 0
             let wait = waitBeforeFlushing(number)
-            unsafe answerInTime(request, "flush", first: wait, isLong: true) { (fs, caller) throws(OperationFailure) in
+            unsafe answerInTime(
+                request,
+                "flush",
+                first: wait,
+                isLong: true,
+                endedBy: .killed
+            ) { (fs, caller) throws(OperationFailure) in
                 try fs.flush(handle(number), for: caller)
             } reply: {
                 unsafe replyEmpty($0, $1)

@@ -4,12 +4,7 @@ extension fuse_lowlevel_ops {
     mutating func serveLookup() {
         unsafe lookup = { request, parent, name in
             let name = unsafe Name(name)
-            unsafe answerInTime(
-                request,
-                "lookup",
-                first: { $0.waitBeforeLooking(in: inode(parent), for: $1) },
-                isLong: true
-            ) { (fs, caller) throws(OperationFailure) in
+            unsafe answer(request, "lookup") { (fs, caller) throws(OperationFailure) in
                 (try fs.lookup(name, in: inode(parent), for: caller), fs.missingNameLifetime)
             } reply: { (request, answer) in
                 var parameter = answer.0?.asParameter ?? Entry.missing(for: answer.1)

@@ -23,38 +23,43 @@ public final class UserShares: Sendable {
         (self.capacity, self.limit, self.exempt) = (capacity, limit, exempt)
     }
 
-    /// Takes a place, which is free again when the answer is released.
-    /// - Returns: nil where the user has no place left.
-    public func take(for uid: UInt32) -> UserShare? {
+    /// Takes a place, or several, which are free again when the answer is released.
+    /// - Returns: nil where the user has not so many places left.
+    public func take(for uid: UInt32, _ count: Int = 1) -> UserShare? {
         let isTaken = state.withLock { state in
             let taken = state.taken[uid] ?? 0
-            let isFree = exempt.contains(uid) ? state.total < limit : taken < capacity - state.total
+            let isFree =
+                exempt.contains(uid)
+                ? count <= limit - state.total : taken + 2 * count - 2 < capacity - state.total
             guard isFree else { return false }
-            state.total += 1
-            state.taken[uid] = taken + 1
+            state.total += count
+            state.taken[uid] = taken + count
             return true
         }
-        return isTaken ? UserShare(uid, of: self) : nil
+        return isTaken ? UserShare(uid, of: self, count) : nil
     }
 
     /// How many places a user has.
     public func taken(by uid: UInt32) -> Int { state.withLock { $0.taken[uid] ?? 0 } }
 
-    fileprivate func giveBack(_ uid: UInt32) {
+    fileprivate func giveBack(_ uid: UInt32, _ count: Int) {
         state.withLock { state in
-            state.total -= 1
-            let rest = (state.taken[uid] ?? 1) - 1
+            state.total -= count
+            let rest = (state.taken[uid] ?? count) - count
             state.taken[uid] = rest > 0 ? rest : nil
         }
     }
 }
 
-/// One place of a user, given back when it is released.
+/// Places of a user, given back when this is released.
 public final class UserShare: Sendable {
     private let uid: UInt32
     private let shares: UserShares
+    private let count: Int
 
-    fileprivate init(_ uid: UInt32, of shares: UserShares) { (self.uid, self.shares) = (uid, shares) }
+    fileprivate init(_ uid: UInt32, of shares: UserShares, _ count: Int) {
+        (self.uid, self.shares, self.count) = (uid, shares, count)
+    }
 
-    deinit { shares.giveBack(uid) }
+    deinit { shares.giveBack(uid, count) }
 }

@@ -38,10 +38,16 @@ struct ExplainCommand: ParsableCommand {
         }
         let overwrite = policy.settings["overwrite"]
         guard let held else { return say("name is free", "a new asset", nil) }
+        guard held.isFile else {
+            return say(
+                "name is taken",
+                "\(held.kind) gets no content; a file that is moved to the name replaces it",
+                nil
+            )
+        }
         let id =
-            try held.isFile
-            ? ExtendedAttribute.read("user.asset.id", of: held).map { "asset \($0)" } ?? "a file that is no asset"
-            : held.kind
+            try ExtendedAttribute.read("user.asset.id", of: held).map { "asset \($0)" }
+            ?? "a file that is no asset"
         guard overwrite?.value.lowercased() == "false" || overwrite?.value == "0" else {
             return say("name is taken", "\(id) gets a new version", overwrite)
         }

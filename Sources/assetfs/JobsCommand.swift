@@ -1,4 +1,5 @@
 import ArgumentParser
+import AssetModel
 import Foundation
 import SystemPackage
 
@@ -49,7 +50,7 @@ struct JobsCommand: ParsableCommand {
     private struct Job {
         let status: String
         let line: String
-        let text: String
+        let text: [UInt8]
     }
 
     private func list(_ folder: Held) throws -> [String] {
@@ -63,10 +64,16 @@ struct JobsCommand: ParsableCommand {
             let job = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
             let status = job["status"] as? String, status != "success"
         else { return nil }
-        var text = status.padded(to: 10) + (job["token"] as? String ?? name).padded(to: 20)
-        text += names.text(job["url"] as? String ?? job["filename"] as? String ?? "")
-        if let error = job["error"] as? String { text += ": \(error)" }
-        if let retry = job["retry"] as? String { text += " (again at \(retry.prefix(19))Z)" }
-        return Job(status: status, line: line.trimmingCharacters(in: .newlines), text: text)
+        let text = status.padded(to: 10) + (job["token"] as? String ?? name).padded(to: 20)
+        let subject =
+            (job["url"] as? String).map { Array($0.utf8) } ?? JSONObject.name("filename", in: job) ?? []
+        var rest = ""
+        if let error = job["error"] as? String { rest += ": \(error)" }
+        if let retry = job["retry"] as? String { rest += " (again at \(retry.prefix(19))Z)" }
+        return Job(
+            status: status,
+            line: line.trimmingCharacters(in: .newlines),
+            text: Array(text.utf8) + names.bytes(subject) + Array(rest.utf8)
+        )
     }
 }

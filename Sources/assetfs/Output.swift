@@ -91,8 +91,18 @@ struct NameOptions: ParsableArguments {
     /// What is printed of a name that is given as text.
     func text(_ name: String) -> String { isRaw ? name : Shown.name(name) }
 
+    /// What is printed of a name that is given as bytes.
+    func bytes(_ name: [UInt8]) -> [UInt8] { isRaw ? name : Array(Shown.name(name).utf8) }
+
     /// Prints a line made with `text`.
-    func print(_ line: String) {
-        if isRaw { Output.write(STDOUT_FILENO, Array(line.utf8) + [0]) } else { Output.print(Sentence(line)) }
+    func print(_ line: String) { print(Array(line.utf8)) }
+
+    /// Prints a line made with `bytes`.
+    func print(_ line: [UInt8]) {
+        if isRaw {
+            Output.write(STDOUT_FILENO, line + [0])
+        } else {
+            Output.print(Sentence(String(decoding: line, as: UTF8.self)))
+        }
     }
 }

@@ -48,6 +48,10 @@ extension AssetLibrary {
         return try #require(try read { try $0.node(record.id) })
     }
 
+    func trash() throws -> [Trashed] {
+        try trashed(try trashedAssets(for: Uploader()) { false } ?? [], for: Uploader())
+    }
+
     func outcomes() throws -> [String] {
         let text = String(decoding: try read { try $0.bytes(of: .receipts, from: 0, count: 1 << 20) }, as: UTF8.self)
         return try text.split(separator: "\n").map { line in

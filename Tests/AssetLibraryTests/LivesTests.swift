@@ -284,7 +284,7 @@ struct LivesTests {
             try library.set("caption", "words", of: file.id)
             _ = try library.remove(EntryName("a"), in: .folders)
             try library.forget([file.id])
-            let found = try #require(try library.trashed(after: AssetID(rawValue: 0), limit: 10, for: Uploader()).first)
+            let found = try #require(try library.trash().first)
             #expect(String(decoding: found.name, as: UTF8.self) == "\(found.record.asset)-a")
             let restored = try library.restore(found.record.asset, as: EntryName("b"), in: .folders, by: Uploader())
             #expect(restored.id == file.id)
@@ -296,10 +296,10 @@ struct LivesTests {
             _ = try library.remove(EntryName("b"), in: .folders)
             clock.advance(hours: 23)
             library.sweepNow()
-            #expect(try library.trashed(after: AssetID(rawValue: 0), limit: 10, for: Uploader()).count == 1)
+            #expect(try library.trash().count == 1)
             clock.advance(hours: 2)
             library.sweepNow()
-            #expect(try library.trashed(after: AssetID(rawValue: 0), limit: 10, for: Uploader()).isEmpty)
+            #expect(try library.trash().isEmpty)
             #expect(try library.read { try $0.node(file.id) } == nil)
         }
     }
@@ -373,7 +373,7 @@ struct LivesTests {
             let id = try library.value("id", of: library.upload("a", "one").id)
             _ = try library.remove(EntryName("a"), in: .folders)
             library.sweepNow()
-            #expect(try library.trashed(after: AssetID(rawValue: 0), limit: 10, for: Uploader()).isEmpty)
+            #expect(try library.trash().isEmpty)
             #expect(try library.value("id", of: library.upload("a", "two").id) == id)
             _ = try library.remove(EntryName("a"), in: .folders)
             clock.advance(hours: 1)
@@ -387,7 +387,7 @@ struct LivesTests {
             let file = try library.upload("a", "one")
             _ = try library.remove(EntryName("a"), in: .folders)
             let all = { (uid: UInt32) in
-                try library.trashed(after: AssetID(rawValue: 0), limit: 10, for: Uploader(uid: uid, gid: 0)).count
+                try library.trashedAssets(for: Uploader(uid: uid, gid: 0)) { false }?.count
             }
             #expect(try [0, 7, 8].map(all) == [1, 1, 0])
             let asset = try #require(file.asset)

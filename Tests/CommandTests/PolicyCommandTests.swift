@@ -39,6 +39,13 @@ struct PolicyCommandTests {
             #expect(try explain("h/new").contains("goes after 24 hours"))
             #expect(try explain("h/.new.part").contains("temporary: an upload when it is renamed"))
             #expect(try explain("h/.DS_Store").contains("junk"))
+            // What is no file gets no content, whatever the policy says.
+            try run("mkfifo", mount.path("fifo"), mount.path("h/fifo")).check()
+            try run("ln", "-s", "a.txt", mount.path("h/link")).check()
+            for name in ["fifo", "h/fifo", "h/link"] {
+                let said = try explain(name)
+                #expect(said.contains("gets no content") && !said.contains("version") && !said.contains("becomes"))
+            }
             #expect(try run("cp", mount.path("h/a.txt"), mount.path("h/b")).status == 1)
             #expect(try explain("h").contains("Duplicate file upload, file matches resources: 1"))
         }

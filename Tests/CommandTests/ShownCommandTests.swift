@@ -49,6 +49,23 @@ struct ShownCommandTests {
         )
     }
 
+    @Test func `jobs are shown with names that can be had back`() throws {
+        try runScript(
+            #"""
+            # A picture that ends the worker.
+            /usr/bin/python3 - $MOUNT/folders << 'END'
+            import os, struct, sys, zlib
+            def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            packer = zlib.compressobj(1); bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(1500)) + packer.flush()
+            head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0))
+            with open(os.fsencode(sys.argv[1]) + b"/b\xff\\.png", "wb") as file: file.write(head + chunk(b"zTXt", b"Comment\0\0" + bomb) + chunk(b"IEND", b""))
+            END
+            $ASSETFS jobs --wait $MOUNT > $SCRATCH/jobs; grep -F 'b\xff\\.png' $SCRATCH/jobs
+            $ASSETFS jobs -0 $MOUNT > $SCRATCH/raw; LC_ALL=C grep -azF "$(printf 'b\377\\.png')" $SCRATCH/raw > /dev/null
+            """#
+        )
+    }
+
     @Test func `a log has one line for a message, and nothing that a terminal obeys`() throws {
         try withPlace { path in
             let line = #"""

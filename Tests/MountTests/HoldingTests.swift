@@ -96,6 +96,25 @@ struct HoldingTests {
         )
     }
 
+    @Test func `a rename over data that was not read yet, and a cut of it, wait for a quarter of a second`() throws {
+        try runProgram(
+            """
+            def bob():
+                store("b/x/new.part", b"new")
+                def moved(): os.rename("b/x/new.part", "b/y/big.bin")
+                def cut(): os.truncate("b/y/big.bin", 5)
+                for change in (cut, moved):
+                    dense("b/y/big.bin"); began = time.monotonic(); error = refused(change)
+                    assert error is None or error == "EBUSY" and time.monotonic() - began >= 0.25, (change, error)
+                    assert tried(change) is None or change is moved and error is None
+                # What takes a moment to read is not refused, if the machine has the time.
+                unordered("b/y/f"); store("b/x/new.part", b"new"); assert tried(os.rename, "b/x/new.part", "b/y/f") is None
+                assert attribute("b/y/f", "versions") == "2"
+            wait(user(5002, bob)); wait(user(5001, others))
+            """
+        )
+    }
+
     @Test(arguments: [false, true])
     func `a removal does not wait for data to be read, which is in the trash with it`(isFirst: Bool) throws {
         try runProgram(

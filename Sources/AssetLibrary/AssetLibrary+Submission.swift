@@ -1,0 +1,77 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+
+// What a verdict is asked about: the upload, the folder, and whose the file is to be.
+extension AssetLibrary {
+    /// What the folder would say; nil where the blob that the content is equal to is damaged, so that the new bytes must heal it first.
+    func foreseenRefusal(
+        _ content: Content,
+        of id: NodeID,
+        at place: Place,
+        _ aim: OpenNode.Aim?,
+        _ present: VersionID?,
+        _ uploader: Uploader,
+        _ equal: EqualFiles
+    ) throws -> Refusal? {
+        let judgement = try read(judging: equal) { records -> Judgement in
+            guard let record = try records.node(id) else { return .accept }
+            return try judge(
+                submission(content, of: record, at: place, aim, present, uploader, equal, records),
+                records
+            )
+        }
+        guard case .refuse(let refusal) = judgement else { return nil }
+        let isDamaged = content.digest.map { !blobs.contains($0, size: content.size) } ?? false
+        return refusal.kind == .duplicate && isDamaged ? nil : refusal
+    }
+
+    func submission(
+        _ content: Content,
+        of node: NodeRecord,
+        at place: Place,
+        _ aim: OpenNode.Aim?,
+        _ present: VersionID?,
+        _ uploader: Uploader,
+        _ equal: EqualFiles,
+        _ records: Records
+    ) throws -> Submission {
+        let isTaken =
+            try aim != nil && aim?.replacing == nil && records.node(named: place.name, in: place.parent) != nil
+        return Submission(
+            place: place,
+            content: content,
+            uploader: uploader,
+            own: ownAssets(of: node, aim),
+            isTaken: isTaken,
+            growth: content.size - (try growthBase(of: node, aim, place.rules, present, records)),
+            isDropped: aim?.isDropped ?? false,
+            equal: equal,
+            owner: try receiver(of: node, aim, at: place, uploader, records)
+        )
+    }
+
+    /// Returns the user whose an upload comes to be, where that is not its uploader and the file may get what another asset says.
+    private func receiver(
+        of node: NodeRecord,
+        _ aim: OpenNode.Aim?,
+        at place: Place,
+        _ uploader: Uploader,
+        _ records: Records
+    ) throws -> Uploader? {
+        guard place.rules.policy.duplicates == .returnExisting else { return nil }
+        let giver = aim?.isDropped == true ? try records.node(place.parent) : node
+        return giver.flatMap { owner(of: $0, besides: uploader) }
+    }
+
+    /// How many bytes of what is there an upload takes the place of.
+    func replacedSize(by node: NodeRecord, _ aim: OpenNode.Aim?, _ records: Records) throws -> Int64 {
+        guard let replaced = aim?.replacing?.asset else { return aim == nil ? node.size : 0 }
+        return try records.nodes(showing: replaced).first.flatMap { try records.node($0)?.size } ?? 0
+    }
+
+    /// The assets whose content it may be without being a duplicate.
+    private func ownAssets(of node: NodeRecord, _ aim: OpenNode.Aim?) -> [AssetID] {
+        [node.asset, aim?.replacing?.asset].compactMap { $0 }
+    }
+}

@@ -1,0 +1,42 @@
+internal import Synchronization
+
+/// For how long users' requests wait for which the kernel holds locks: of ten seconds two, so that one user's leave others the most of the
+/// time.
+///
+/// ## Concurrency
+/// `state` is held for a moment only.
+final class MomentShares: Sendable {
+    private struct Share {
+        var since: ContinuousClock.Instant
+        var waited = Duration.zero
+    }
+
+    private let state = Mutex<[UInt32: Share]>([:])
+    private let exempt: Set<UInt32>
+    private static let period = Duration.seconds(10)
+    private static let most = Duration.seconds(2)
+    private static let limit = 4096
+
+    /// Counts for all users but those who are exempt.
+    init(exempt: Set<UInt32>) { self.exempt = exempt }
+
+    /// Whether a user's request may wait for another moment.
+    func mayWait(_ uid: UInt32, at now: ContinuousClock.Instant = .now) -> Bool {
+        if exempt.contains(uid) { return true }
+        return state.withLock { state in
+            guard let share = state[uid], now - share.since < Self.period else { return true }
+            return share.waited < Self.most
+        }
+    }
+
+    /// Notes for how long a user's request has waited.
+    func note(_ waited: Duration, of uid: UInt32, at now: ContinuousClock.Instant = .now) {
+        state.withLock { state in
+            if state.count >= Self.limit { state = state.filter { now - $0.value.since < Self.period } }
+            var share = state[uid] ?? Share(since: now)
+            if now - share.since >= Self.period { share = Share(since: now) }
+            share.waited += waited
+            state[uid] = share
+        }
+    }
+}
