@@ -24,6 +24,25 @@ extension AssetLibrary {
         return try reader.uid == 0 || reader.uid == records.node(node)?.uid ? record : nil
     }
 
+    /// Returns the bytes of the path that a file in the trash had, for those who may go to its folder, or could when that was removed.
+    func shownTrashPath(
+        of node: NodeID,
+        _ asset: AssetID,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> [UInt8]? {
+        guard let record = try shownTrashRecord(of: node, asset, for: reader, records) else { return nil }
+        var next = record.parent
+        while reader.uid != 0, let removed = try records.removedFolder(next) {
+            guard removed.rights.permissions(of: reader.uid, isMember: reader.isMember(of:)) & 1 != 0 else {
+                return nil
+            }
+            next = removed.parent
+        }
+        let isReached = try reader.uid == 0 || records.node(next) != nil && mayReach(next, reader, records)
+        return isReached ? record.pathBytes : nil
+    }
+
     /// Returns where an asset's file is, for people, as far as a user may read it there.
     func shownPath(of asset: AssetID, for reader: Uploader, _ records: Records) throws -> String? {
         guard let node = try records.nodes(showing: asset).first, try mayRead(node, reader, records),

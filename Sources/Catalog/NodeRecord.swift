@@ -72,6 +72,9 @@ public struct NodeRecord: Sendable {
 
     /// Whether it is a folder.
     public var isFolder: Bool { mode & 0o170000 == 0o040000 }
+    /// Whether a user is shown a file in no list: one that is hidden, but for its owner and root.
+    public func isHidden(from user: UInt32) -> Bool { access?.isHidden == true && user != 0 && user != uid }
+
     /// Whether it is a regular file.
     public var isFile: Bool { mode & 0o170000 == 0o100000 }
     /// Whether it is a symbolic link.
