@@ -57,7 +57,7 @@ extension AssetLibrary {
         let purged = try write { records in
             let due = try records.purgeable(by: time, limit: Self.sweepBatch)
             for record in due {
-                try records.deleteWithItsOwn(record.asset)
+                try records.deleteWithItsOwn(record.asset, rulebook)
                 try records.append(.purged, of: record.asset, at: record.path)
             }
             return due

@@ -106,7 +106,7 @@ extension AssetLibrary {
         let node = try write { records in
             guard let record = try records.trashed(asset) else { throw LibraryError.notFound }
             let node = try record.node.flatMap { try records.node($0) }
-            try records.deleteWithItsOwn(asset)
+            try records.deleteWithItsOwn(asset, rulebook)
             try records.append(.purged, of: asset, at: record.path)
             return node
         }
