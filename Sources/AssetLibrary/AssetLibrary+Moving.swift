@@ -82,6 +82,7 @@ extension AssetLibrary {
             (isUnderWay) throws(LibraryError) in
             let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
             let moved = try write { records in
+                if classes.1 != .final || source.isFolder { try makeAssetsOfWaiting(source.id, records) }
                 let arrival = Arrival(
                     place: try rulebook.place(newName, in: newParent, records),
                     nameClass: classes.1,
@@ -129,6 +130,8 @@ extension AssetLibrary {
             )
         }
         guard moved.hasFormer, let asset = moved.former, let rights = moved.rights else { return moved.replaced }
+        // What another user puts aside before its verdict is not that user's to have replaced.
+        if isAside, isWaiting(source.id), uid != 0, uid != source.uid { return moved.replaced }
         // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
         // says; or, less surely, that a file which is complete comes to have its former name.
         if asset != moved.shown || isAside || mayBeAside {

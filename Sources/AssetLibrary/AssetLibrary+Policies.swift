@@ -45,6 +45,7 @@ extension AssetLibrary {
             if isThere, presence == .absent { throw LibraryError.attributeExists }
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
             try refusePolicy(key, of: id, value, by: uploader.uid, records)
+            if key == .temporaryNames || key == .junkNames { try makeAssetsOfWaiting(id, records) }
             try records.setPolicy(key, of: id, to: text, by: uploader.uid)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
