@@ -165,7 +165,7 @@ extension AssetLibrary {
         var arrival = asked
         let newParent = arrival.parent
         var newName = arrival.name
-        guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
+        guard var source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
         _ = try records.folder(newParent)
         var target = try records.node(named: newName, in: newParent)
         if collision == .refuse, target != nil { throw LibraryError.nameTaken(newName) }
@@ -235,6 +235,9 @@ extension AssetLibrary {
         let now = Timestamp.now
         if target != nil { try records.deleteEntry(newName, in: newParent) }
         try records.moveEntry(name, in: parent, to: newName, in: newParent)
+        if !collections.has(newParent) {
+            try records.notePlacing(of: &source, isElsewhere: parent != newParent, by: uploader)
+        }
         let lost: Int64 = target?.isFolder == true ? 1 : 0
         if parent == newParent {
             try records.touchFolder(parent, subfolders: -lost, at: now)

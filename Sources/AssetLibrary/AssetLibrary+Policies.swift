@@ -83,8 +83,8 @@ extension AssetLibrary {
 
     /// Whether somebody may let a file stay that goes unless it is stored.
     func mayStore(_ id: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
-        guard uploader.uid != 0, !rulebook.isSilent, let asset = try records.node(id)?.asset,
-            try records.asset(asset)?.unstoredUntil != nil
+        guard uploader.uid != 0, !rulebook.isSilent, let node = try records.node(id), let asset = node.asset,
+            !node.isPlacedByOther, try records.asset(asset)?.unstoredUntil != nil
         else { return true }
         guard let folder = try records.anyEntry(of: id)?.parent ?? records.trashed(asset)?.parent,
             try records.node(folder) != nil

@@ -103,9 +103,10 @@ extension AssetLibrary {
 
     /// What an asset's folder says of former contents; nil for what is in the trash, which goes as a whole.
     func retention(of asset: AssetID, _ records: Records) throws -> VersionRetention? {
-        guard let node = try records.nodes(showing: asset).first, let folder = try records.anyEntry(of: node)?.parent
+        guard let node = try records.nodes(showing: asset).first.flatMap({ try records.node($0) }),
+            let folder = try records.anyEntry(of: node.id)?.parent
         else { return nil }
-        return try rulebook.of(folder, records).policy.versions
+        return try rulebook.policy(for: node, in: rulebook.of(folder, records)).versions
     }
 
     // MARK: Contents that nobody uses

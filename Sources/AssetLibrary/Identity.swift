@@ -91,6 +91,7 @@ extension Records {
                 )
             }
         }
+        try inheritPlacing(of: heritage?.former, by: &node, arrival)
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.
             try leaveDuplicatesBehind(

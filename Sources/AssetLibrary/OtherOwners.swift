@@ -44,7 +44,8 @@ extension Records {
 
     /// Takes from an asset what its former owner alone could say of it, before another owner's file goes on with it; what closes it stays.
     func takeFromOwner(_ heritage: Heritage, for newcomer: NodeRecord, at place: Place, _ rulebook: Rulebook) throws {
-        let (asset, policy, now) = (heritage.asset, place.rules.policy, rulebook.clock.now)
+        let (asset, now) = (heritage.asset, rulebook.clock.now)
+        let policy = rulebook.policy(for: newcomer, at: place)
         let ofOwner = FileRights(uid: heritage.owner, gid: 0, mode: 0o600, list: nil)
         try setMissingRights(ofOwner, ofVersionsOf: asset)
         let life = policy.life.map { min($0.added(to: now), Period.longestLife.added(to: now)) }

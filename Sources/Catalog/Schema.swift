@@ -37,6 +37,10 @@ enum Schema {
         migrator.registerMigration("18 attribute shares") { try $0.execute(sql: attributeShares) }
         migrator.registerMigration("19 removed folders") { try $0.execute(sql: removedFolders) }
         migrator.registerMigration("20 standings", migrate: addStandings)
+        // Whether a user has put a file or folder where it is who neither owned it nor was root: `NodeRecord.isPlacedByOther`.
+        migrator.registerMigration("21 placed by others") {
+            try $0.execute(sql: "ALTER TABLE node ADD COLUMN placed_by_other INTEGER NOT NULL DEFAULT 0")
+        }
         return migrator
     }
 
