@@ -24,7 +24,8 @@ extension AssetLibrary {
         return try reader.uid == 0 || reader.uid == records.node(node)?.uid ? record : nil
     }
 
-    /// Returns the bytes of the path that a file in the trash had, for those who may go to its folder, or could when that was removed.
+    /// Returns the bytes of the path that a file in the trash had, for those who may go to what is in its folder; of a folder that was
+    /// removed, for those who could go to that.
     func shownTrashPath(
         of node: NodeID,
         _ asset: AssetID,
@@ -32,12 +33,11 @@ extension AssetLibrary {
         _ records: Records
     ) throws -> [UInt8]? {
         guard let record = try shownTrashRecord(of: node, asset, for: reader, records) else { return nil }
-        var next = record.parent
+        var (next, isAbove) = (record.parent, false)
         while reader.uid != 0, let removed = try records.removedFolder(next) {
-            guard removed.rights.permissions(of: reader.uid, isMember: reader.isMember(of:)) & 1 != 0 else {
-                return nil
-            }
-            next = removed.parent
+            let rights = removed.rights.permissions(of: reader.uid, isMember: reader.isMember(of:))
+            if isAbove, rights & 1 == 0 { return nil }
+            (next, isAbove) = (removed.parent, true)
         }
         let isReached = try reader.uid == 0 || records.node(next) != nil && mayReach(next, reader, records)
         return isReached ? record.pathBytes : nil
