@@ -16,16 +16,18 @@ extension AssetFilesystem {
         if let list = try listedAssets(of: View(id), for: caller) {
             return Opened(OpenViewHandle(list: list, pin: queryPin, share: share))
         }
-        var opened = Opened(OpenViewHandle(pin: pin(ofSigned: View(id)), share: share))
+        let keepsCache: Bool
         // What goes by itself, or is not for everybody to see, the kernel does not know of.
         if let view = View(id) {
             // They are for who knows them.
             if view == .signed { throw OperationFailure(LibraryError.unsigned) }
-            opened.keepsCache = !view.changesByItself
+            keepsCache = !view.changesByItself
         } else {
             let isSpecial = try reading { try $0.isSpecial(id) }
-            opened.keepsCache = !isSpecial && !library.isCollection(id) && !mayChangeNames(in: id)
+            keepsCache = !isSpecial && !library.isCollection(id) && !mayChangeNames(in: id)
         }
+        var opened = Opened(OpenViewHandle(pin: pin(ofSigned: View(id)), isListingKept: keepsCache, share: share))
+        opened.keepsCache = keepsCache
         return opened
     }
 
@@ -38,6 +40,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) {
         let id = node(inode)
+        let isKept = (handle.object as? OpenViewHandle)?.isListingKept ?? false
         try addDots(id, from: cookie, into: &buffer)
         let listed = (handle.object as? OpenViewHandle)?.list
         if case .query = View(id), let listed {
@@ -58,7 +61,7 @@ extension AssetFilesystem {
             }
             return
         }
-        let isComplete = try list(id, from: cookie, for: caller) { entry in
+        let isComplete = try list(id, from: cookie, isKept: isKept, for: caller) { entry in
             buffer.append(
                 entry.name,
                 inode: entry.node.id.inode,
@@ -85,6 +88,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) {
         let id = node(inode)
+        let isKept = (handle.object as? OpenViewHandle)?.isListingKept ?? false
         try addDots(id, from: cookie, into: &buffer, withAttributes: true)
         let listed = (handle.object as? OpenViewHandle)?.list
         if case .query = View(id), let listed {
@@ -96,7 +100,7 @@ extension AssetFilesystem {
         }
         if let view = View(id) { return try add(view, listed, from: cookie, into: &buffer, for: caller) }
         let count = library.verdictCount
-        let isComplete = try list(id, from: cookie, for: caller) { (entry) throws(OperationFailure) in
+        let isComplete = try list(id, from: cookie, isKept: isKept, for: caller) { (entry) throws(OperationFailure) in
             let name = try? EntryName(entry.name)
             let answer = self.entry(try overlaid(entry.node, readAt: count), named: name, in: id)
             guard buffer.append(entry.name, entry: answer, cookie: entry.cookie + Self.entryCookies) else {
@@ -241,6 +245,7 @@ extension AssetFilesystem {
     private func list(
         _ id: NodeID,
         from cookie: Int64,
+        isKept: Bool,
         for caller: Caller,
         _ add: (EntryRecord) throws(OperationFailure) -> Bool
     ) throws(OperationFailure) -> Bool {
@@ -249,10 +254,10 @@ extension AssetFilesystem {
         while true {
             let entries = try reading { try $0.entries(of: id, after: position, limit: 128) }
             for entry in entries {
-                let (node, uid) = (entry.node, caller.uid)
-                let isHidden = node.access?.isHidden == true && uid != 0 && uid != node.uid
-                let isShown = !isHidden && !node.isExpired(at: now)
-                if isShown, try !add(entry) { return false }
+                let node = entry.node
+                // What the kernel keeps of a listing it gives to all who have such a descriptor.
+                let isHidden = isKept ? node.access?.isHidden == true : node.isHidden(from: caller.uid)
+                if !isHidden, !node.isExpired(at: now), try !add(entry) { return false }
                 position = entry.cookie
             }
             if entries.count < 128 { return true }

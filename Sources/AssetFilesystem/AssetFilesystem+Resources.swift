@@ -121,14 +121,30 @@ extension AssetFilesystem {
             return all.filter { $0.2 > cookie }
         case .alternatives(let id):
             guard let folder = try alternatives(of: id) else { return [] }
-            let entries = try reading { try $0.entries(of: folder, after: cookie, limit: 256) }
-            return entries.map { ($0.name, $0.node.id, $0.cookie) }
+            return try entriesOfAlternatives(folder, behind: cookie, for: caller)
         case .versions(let id):
             let versions = try refusing { () throws(LibraryError) in
                 try library.formerVersions(of: id, after: cookie, for: uploader(caller))
             }
             return versions.map { ($0.fileName, View.version($0.id).id, $0.number) }
         default: return []
+        }
+    }
+
+    /// Alternative files that a user may list, behind a cookie: hidden ones only their owner and root.
+    private func entriesOfAlternatives(
+        _ folder: NodeID,
+        behind cookie: Int64,
+        for caller: Caller
+    ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
+        var position = cookie
+        while true {
+            let page = try reading { try $0.entries(of: folder, after: position, limit: 256) }
+            let listed = page.filter { !$0.node.isHidden(from: caller.uid) }
+            guard listed.isEmpty, page.count == 256, let last = page.last else {
+                return listed.map { ($0.name, $0.node.id, $0.cookie) }
+            }
+            position = last.cookie
         }
     }
 

@@ -89,6 +89,8 @@ final class OpenViewHandle: Sendable {
     let list: ListedAssets?
     /// Keeps the query or the token by which it was come by.
     private let pin: Numbering.Pin?
+    /// Whether the kernel keeps what is listed through it, for all who have such a descriptor of the directory.
+    let isListingKept: Bool
     /// The place of the user who has opened it.
     private let share: UserShare
 
@@ -99,9 +101,11 @@ final class OpenViewHandle: Sendable {
         journal: Journal = .receipts,
         list: ListedAssets? = nil,
         pin: Numbering.Pin? = nil,
+        isListingKept: Bool = false,
         share: UserShare
     ) {
         self.share = share
+        self.isListingKept = isListingKept
         self.journal = journal
         self.list = list
         self.pin = pin

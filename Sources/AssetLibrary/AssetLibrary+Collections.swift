@@ -160,17 +160,39 @@ final class Collections: Sendable {
 }
 
 extension Records {
-    /// The names in collections, or in those of one owner, go with the asset, from the file that showed it to the one that does now.
+    /// Gives the names that a file has in collections of some owners to the file that shows its asset now.
     /// - Returns: the former file with the names that it has left.
-    func moveCollectionNames(from former: NodeRecord, to node: NodeID, of owner: UInt32? = nil) throws -> NodeRecord {
-        let count = try moveCollectionEntries(from: former.id, to: node, of: owner)
+    func moveCollectionNames(from former: NodeRecord, to node: NodeRecord, of owners: [UInt32]) throws -> NodeRecord {
+        var count: Int64 = 0
+        for owner in owners { count += try moveCollectionEntries(from: former.id, to: node.id, of: owner) }
         guard count > 0 else { return former }
         let now = Timestamp.now
         try addLinks(-count, to: former.id, at: now)
-        try addLinks(count, to: node, at: now)
+        try addLinks(count, to: node.id, at: now)
         var former = former
         former.links -= count
         if former.links == 0 { try noteLost(former.id) }
         return former
+    }
+
+    /// Returns those owners of collections with a file who could read the file that takes its place, where it is: names of others stay
+    /// with what they have linked.
+    ///
+    /// Of a user who does not ask, no groups are known.
+    func followers(
+        of former: NodeRecord,
+        to node: NodeRecord,
+        _ arrival: Arrival,
+        _ rulebook: Rulebook
+    ) throws -> [UInt32] {
+        let owners = try ownersOfCollections(with: former.id)
+        guard owners.contains(where: { $0 != 0 }) else { return owners }
+        var file = node
+        // It is to be as closed as the asset is.
+        if file.access == nil { file.access = former.access }
+        let standing = try rulebook.standing(of: file, at: arrival.place, self)
+        return owners.filter { owner in
+            standing.allows(owner) { owner == arrival.uid && arrival.uploader.isMember(of: $0) }
+        }
     }
 }

@@ -17,6 +17,9 @@ extension AssetLibrary {
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
         let uid = uploader.uid
+        for (enters, side) in [(firstEnters, second), (secondEnters, first)] where enters {
+            try settleBeforeLoss(of: side.node.id, refusing: uid)
+        }
         try refuseUnread(second.node, as: first.name, in: first.parent, by: uploader)
         for (enters, one, other) in [(firstEnters, first, second), (secondEnters, second, first)] where enters {
             _ = try screen(one.node.id, as: other.name, in: other.parent, by: uid)
@@ -32,13 +35,16 @@ extension AssetLibrary {
             let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper, by: uid)
             {
                 (isUpperUnderWay) throws(LibraryError) in
-                try write(judging: equal) { records in
+                for side in [first, second] where side.node.isFolder { try makeAssetsOfWaiting(side.node.id) }
+                return try write(judging: equal) { records in
                     for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters
                     {
                         refusal = try refusal ?? refuses(one, other, equal, by: uploader, records)
                     }
                     if refusal != nil { return (VersionID?.none, VersionID?.none) }
-                    guard try swap(first, second, records) else { return (VersionID?.none, VersionID?.none) }
+                    guard try swap(first, second, by: uploader, records) else {
+                        return (VersionID?.none, VersionID?.none)
+                    }
                     return (
                         lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uploader, records) : nil,
                         upperEnters ? try enter(upper, lower, isUpperUnderWay, by: uploader, records) : nil
@@ -127,9 +133,9 @@ extension AssetLibrary {
 
     /// The change of names in the catalog.
     /// - Returns: false when both are names of one node, so that nothing changes.
-    private func swap(_ first: Side, _ second: Side, _ records: Records) throws -> Bool {
-        guard let one = try records.node(named: first.name, in: first.parent),
-            let two = try records.node(named: second.name, in: second.parent)
+    private func swap(_ first: Side, _ second: Side, by uploader: Uploader, _ records: Records) throws -> Bool {
+        guard var one = try records.node(named: first.name, in: first.parent),
+            var two = try records.node(named: second.name, in: second.parent)
         else { throw LibraryError.notFound }
         if one.id == two.id { return false }
         if first.parent != second.parent {
@@ -140,6 +146,11 @@ extension AssetLibrary {
             try refuseTooDeep(node, from: (here.name, here.parent), to: there.name, in: there.parent, records)
         }
         let now = Timestamp.now
+        if !collections.has(first.parent) {
+            let isElsewhere = first.parent != second.parent
+            try records.notePlacing(of: &one, isElsewhere: isElsewhere, by: uploader)
+            try records.notePlacing(of: &two, isElsewhere: isElsewhere, by: uploader)
+        }
         try records.updateEntry(first.name, in: first.parent, node: two.id)
         try records.updateEntry(second.name, in: second.parent, node: one.id)
         for side in [first, second] where collections.has(side.parent) {

@@ -75,7 +75,7 @@ extension AssetLibrary {
                         )
                     }
                 }
-                try records.deleteWithItsOwn(asset)
+                try records.deleteWithItsOwn(asset, rulebook)
             }
             return removed
         }

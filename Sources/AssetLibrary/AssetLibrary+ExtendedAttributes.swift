@@ -125,7 +125,7 @@ extension AssetLibrary {
         let text = String(decoding: name, as: UTF8.self)
         let attribute = AttributeName(name)
         try refuseFixed(id)
-        try refuseUnlistable(name, attribute, of: id)
+        try refuseUnlistable(name, attribute, of: id, by: uploader)
         try refuseGuess(attribute, text, of: id, by: uploader)
         try leaveTrash(id, by: uploader.uid)
         switch attribute {
@@ -179,16 +179,18 @@ extension AssetLibrary {
     private func refuseUnlistable(
         _ name: [UInt8],
         _ attribute: AttributeName,
-        of id: NodeID
+        of id: NodeID,
+        by uploader: Uploader
     ) throws(LibraryError) {
         switch attribute {
         case .free, .mediaType, .field, .rating, .policy: break
         default: return
         }
         let listed = try read { try $0.listedBytes(of: id) }
-        guard listed + Int64(name.count) + 1 > Self.listLimit - Self.listReserve,
-            try !extendedAttributeNames(of: id).contains(name)
-        else { return }
+        guard listed + Int64(name.count) + 1 > Self.listLimit - Self.listReserve else { return }
+        // A name of what only the file itself says is there for those who may read it.
+        let isReadable = try read { try allows(4, to: uploader, on: id, $0) }
+        if try extendedAttributeNames(of: id, hidesFound: { !isReadable }).contains(name) { return }
         throw .noSpace(
             "\(String(decoding: name, as: UTF8.self)) cannot be set: all names together have \(listed) bytes, and no list can have more than \(Self.listLimit); remove others first."
         )

@@ -48,7 +48,11 @@ extension AssetLibrary {
             for (key, value) in request.metadata {
                 let type = Field(Field.metadataPrefix + key).flatMap { types[$0] }
                 guard let objection = type?.objection(to: Array(value.utf8)) else { continue }
-                throw LibraryError(objection, to: Array(value.utf8), of: "metadata[\(key)]")
+                let attribute = "metadata[\(key)]"
+                guard try allows(4, to: uploader, on: id, records) else {
+                    throw LibraryError.notPermittedHere(attribute)
+                }
+                throw LibraryError(objection, to: Array(value.utf8), of: attribute)
             }
             guard try records.waitingFetches(of: uploader.uid) < Self.waitingLimit else {
                 throw LibraryError.busy("There are \(Self.waitingLimit) URLs of yours waiting already.")

@@ -47,10 +47,15 @@ extension AssetLibrary {
         let aim = rulebook.isSilent ? nil : openNode(id)?.upload.withLock { $0.aim }
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
-            try presence.check(try records.hasFieldAttribute(name, field, of: node))
-            if node.isFile, let type = try type(of: field, for: id, aim, records) {
-                if let objection { throw objection }
-                if let objection = type.objection(to: value) { throw LibraryError(objection, to: value, of: name.text) }
+            if presence != .any {
+                try refuseGuess(whether: name, isThereOn: id, by: uploader, records)
+                try presence.check(try records.hasFieldAttribute(name, field, of: node))
+            }
+            if node.isFile, let (type, folder) = try type(of: field, for: id, aim, records) {
+                let found = objection ?? type.objection(to: value).map { LibraryError($0, to: value, of: name.text) }
+                if let found {
+                    throw try allows(4, to: uploader, on: folder, records) ? found : .notPermittedHere(name.text)
+                }
             }
             if field.isMetadata, try records.metadataCount(ofNode: node) >= Field.metadataLimit,
                 try records.fieldValue(field, of: id) == nil
@@ -59,7 +64,8 @@ extension AssetLibrary {
                     "\(name.text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
                 )
             }
-            let former = objection == nil ? try records.fieldValue(field, of: id) : nil
+            let isSaid = try objection == nil && (node.asset.map { try records.isSaid(field, of: $0) } ?? true)
+            let former = isSaid ? try records.fieldValue(field, of: id) : nil
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
             try refuseAttribute(of: node, growingBy: Int64(growth), by: uploader, records)
             try refuseField(field, on: node, name, value, isValue: objection == nil, by: uploader.uid, records)
@@ -73,16 +79,18 @@ extension AssetLibrary {
         }
     }
 
-    /// Which values a field may have in the folder that a file is in or is to come to, where that says anything.
+    /// Which values a field may have in the folder that a file is in or is to come to, where that says anything, and the folder.
     private func type(
         of field: Field,
         for id: NodeID,
         _ aim: OpenNode.Aim?,
         _ records: Records
-    ) throws -> FieldType? {
+    ) throws -> (type: FieldType, folder: NodeID)? {
         guard !rulebook.isSilent else { return nil }
         let folder = try aim == nil ? records.anyEntry(of: id)?.parent : destination(of: id, aim, records)?.parent
-        return try folder.flatMap { try rulebook.of($0, records).policy.fieldTypes[field] }
+        return try folder.flatMap { folder in
+            try rulebook.of(folder, records).policy.fieldTypes[field].map { ($0, folder) }
+        }
     }
 
     /// Removes a field by its own name, or what was set by a desktop's, with the field where that name has set it.
@@ -94,9 +102,9 @@ extension AssetLibrary {
     ) throws(LibraryError) {
         try settleIfQuick(id)
         try write { records in
-            guard let node = try records.node(id), try records.hasFieldAttribute(name, field, of: node) else {
-                throw try records.node(id) == nil ? LibraryError.notFound : .noSuchAttribute
-            }
+            guard let node = try records.node(id) else { throw LibraryError.notFound }
+            try refuseGuess(whether: name, isThereOn: id, by: uploader, records)
+            guard try records.hasFieldAttribute(name, field, of: node) else { throw LibraryError.noSuchAttribute }
             let isChange = try records.removeFieldValue(field, of: node, by: name)
             if isChange { try noteChange(of: id, field, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
@@ -269,6 +277,11 @@ final class RefusedAttributes: Sendable {
 }
 
 extension LibraryError {
+    /// Describes a value that a folder refuses to a user who may not read what the folder says.
+    static func notPermittedHere(_ attribute: String) -> LibraryError {
+        .invalid("\(attribute) cannot have this value in this folder.")
+    }
+
     init(_ objection: Field.Objection, to value: [UInt8], of attribute: String) {
         let sentence = "\(attribute) cannot be “\(Shown.value(value))”: \(objection.reason)."
         switch objection {

@@ -193,7 +193,7 @@ extension AssetLibrary {
         if let entry = try shownEntry(of: id, for: reader, records) {
             return try rulebook.place(entry.name, in: entry.parent, records).path
         }
-        return try shownTrashRecord(of: id, asset.id, for: reader, records)?.path
+        return try shownTrashPath(of: id, asset.id, for: reader, records).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The name that a user is told of a file, or the one that it had before it was removed.

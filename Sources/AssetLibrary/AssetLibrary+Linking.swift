@@ -70,6 +70,9 @@ extension AssetLibrary {
                     }
                 }
                 let now = Timestamp.now
+                if !collections.has(parent) {
+                    try records.notePlacing(of: &node, isElsewhere: true, keepsOthers: true, by: uploader)
+                }
                 try records.insertEntry(name, in: parent, node: id, isOfCollection: collections.has(parent))
                 try records.addLinks(1, to: id, at: now)
                 try records.touchFolder(parent, at: now)

@@ -91,7 +91,7 @@ extension AssetLibrary {
         _ check: (_ isSet: Bool) throws(LibraryError) -> Void,
         _ body: (NodeRecord, _ mayStore: Bool, Records) throws -> Void
     ) throws(LibraryError) {
-        let nodes = try write { records in
+        let (nodes, listed) = try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             guard node.isFile else {
                 let policy = attribute.isAccess ? "access" : "ttl"
@@ -114,9 +114,17 @@ extension AssetLibrary {
             try body(node, mayStore, records)
             try noteChange(of: node.id, name, by: uploader.uid, records)
             try records.addLinks(0, to: id, at: .now)
-            return try node.asset.map { try records.nodes(showing: $0) } ?? [id]
+            let nodes = try node.asset.map { try records.nodes(showing: $0) } ?? [id]
+            let isHidden = try records.node(id)?.access?.isHidden == true
+            // The kernel drops a listing that it keeps when it sees another time.
+            let listed =
+                isHidden == (node.access?.isHidden == true)
+                ? [] : Set(try nodes.flatMap { try records.entriesNaming($0) }.map(\.parent))
+            for folder in listed { try records.touchFolder(folder, at: .now) }
+            return (nodes, listed)
         }
         if attribute.isAccess { for node in nodes { noteClosing(of: node, isFolder: false) } }
+        for folder in listed { herald.tell(.attributes(folder)) }
         try tellOfNames(of: nodes)
         sweeper.wake()
     }

@@ -81,6 +81,7 @@ extension AssetLibrary {
         let moved = try holding(source.id, isComplete: entersPipeline, mayBeRefused: mayBeRefused, by: uid) {
             (isUnderWay) throws(LibraryError) in
             let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
+            if classes.1 != .final || source.isFolder { try makeAssetsOfWaiting(source.id) }
             let equal = EqualFiles()
             let moved = try write(judging: equal) { records in
                 let arrival = Arrival(
@@ -134,6 +135,8 @@ extension AssetLibrary {
             )
         }
         guard moved.hasFormer, let asset = moved.former, let rights = moved.rights else { return moved.replaced }
+        // What another user puts aside before its verdict is not that user's to have replaced.
+        if isAside, isWaiting(source.id), uid != 0, uid != source.uid { return moved.replaced }
         // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
         // says; or, less surely, that a file which is complete comes to have its former name.
         if asset != moved.shown || isAside || mayBeAside {
@@ -167,7 +170,7 @@ extension AssetLibrary {
         var arrival = asked
         let newParent = arrival.parent
         var newName = arrival.name
-        guard let source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
+        guard var source = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
         _ = try records.folder(newParent)
         var target = try records.node(named: newName, in: newParent)
         if collision == .refuse, target != nil { throw LibraryError.nameTaken(newName) }
@@ -237,6 +240,9 @@ extension AssetLibrary {
         let now = Timestamp.now
         if target != nil { try records.deleteEntry(newName, in: newParent) }
         try records.moveEntry(name, in: parent, to: newName, in: newParent)
+        if !collections.has(newParent) {
+            try records.notePlacing(of: &source, isElsewhere: parent != newParent, by: uploader)
+        }
         let lost: Int64 = target?.isFolder == true ? 1 : 0
         if parent == newParent {
             try records.touchFolder(parent, subfolders: -lost, at: now)

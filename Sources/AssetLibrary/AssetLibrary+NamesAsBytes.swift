@@ -46,7 +46,7 @@ extension AssetLibrary {
         _ records: Records
     ) throws -> [UInt8]? {
         guard let entry = try shownEntry(of: id, for: reader, records) else {
-            return try shownTrashRecord(of: id, asset.id, for: reader, records)?.pathBytes
+            return try shownTrashPath(of: id, asset.id, for: reader, records)
         }
         return try records.pathBytes(of: rulebook.place(entry.name, in: entry.parent, records))
     }

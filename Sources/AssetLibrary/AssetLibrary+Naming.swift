@@ -168,10 +168,32 @@ extension AssetLibrary {
             return false
         }
         if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node, besides: Self.quickBytes) { return false }
-        // What is removed under a temporary name leaves nothing in the trash.
-        guard try read({ try rulebook.nameClass(of: name, in: parent, $0) == .final }) else { return false }
+        // What has been under temporary names alone leaves nothing in the trash.
+        var isUpload = record.asset != nil
+        if !isUpload { isUpload = try read { try rulebook.nameClass(of: name, in: parent, $0) == .final } }
+        guard isUpload else { return false }
         node.isKept.store(true, ordering: .relaxed)
         return true
+    }
+
+    /// Gives uploads whose verdict waits an asset before a change of names that may be refused: a refusal must come before the first change
+    /// of its step of the catalog.
+    func makeAssetsOfWaiting(_ id: NodeID) throws(LibraryError) {
+        guard hasWaiting else { return }
+        try write { try makeAssetsOfWaiting(id, $0) }
+    }
+
+    /// Gives an asset to each file whose verdict waits, of one file or of all below a folder, before its final name becomes a temporary
+    /// one, or goes: it stays an upload.
+    func makeAssetsOfWaiting(_ id: NodeID, _ records: Records) throws {
+        guard hasWaiting, let root = try records.node(id), root.isFile || root.isFolder else { return }
+        for file in root.isFile ? [id] : waiting.withLock({ Array($0.keys) }) where isWaiting(file) {
+            guard var node = try records.node(file), node.asset == nil, node.links > 0,
+                let place = try placeToPublish(node, records), place.isFinal,
+                root.isFile || place.rules.ancestors.contains(id)
+            else { continue }
+            try makeAsset(of: &node, named: place.name, in: place.parent, records)
+        }
     }
 
     /// Gives a file that has had no verdict yet an asset, as which it can be in the trash.

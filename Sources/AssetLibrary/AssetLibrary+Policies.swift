@@ -45,6 +45,7 @@ extension AssetLibrary {
             if isThere, presence == .absent { throw LibraryError.attributeExists }
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
             try refusePolicy(key, of: id, value, by: uploader.uid, records)
+            if key == .temporaryNames || key == .junkNames { try makeAssetsOfWaiting(id, records) }
             try records.setPolicy(key, of: id, to: text, by: uploader.uid)
             try records.addLinks(0, to: id, at: .now)
             try rulebook.forgetPolicies(records)
@@ -82,8 +83,8 @@ extension AssetLibrary {
 
     /// Whether somebody may let a file stay that goes unless it is stored.
     func mayStore(_ id: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
-        guard uploader.uid != 0, !rulebook.isSilent, let asset = try records.node(id)?.asset,
-            try records.asset(asset)?.unstoredUntil != nil
+        guard uploader.uid != 0, !rulebook.isSilent, let node = try records.node(id), let asset = node.asset,
+            !node.isPlacedByOther, try records.asset(asset)?.unstoredUntil != nil
         else { return true }
         guard let folder = try records.anyEntry(of: id)?.parent ?? records.trashed(asset)?.parent,
             try records.node(folder) != nil

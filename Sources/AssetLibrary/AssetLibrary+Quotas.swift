@@ -139,7 +139,8 @@ extension AssetLibrary {
     ) throws -> Bool {
         guard let folder = try records.countingFolder(ofAsset: asset), let rules = try? rulebook.of(folder, records)
         else { return false }
-        return rules.holds(quota) && !(areVersions && rules.policy.versions.keepsAll)
+        guard rules.mayTrim(quota), !(areVersions && rules.policy.versions.keepsAll) else { return false }
+        return try !records.isPlacedByOther(asset)
     }
 
     /// Keeps the quotas of the folders that a file has come to, or has been replaced in.

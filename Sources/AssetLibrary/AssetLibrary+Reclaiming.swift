@@ -113,7 +113,7 @@ extension AssetLibrary {
             return []
         }
         guard let record = try records.trashed(item.asset), record.trashed == item.since else { return nil }
-        try records.deleteWithItsOwn(item.asset)
+        try records.deleteWithItsOwn(item.asset, rulebook)
         try records.append(.purged, of: item.asset, at: record.path)
         return [record.path]
     }

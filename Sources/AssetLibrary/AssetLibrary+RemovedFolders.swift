@@ -40,7 +40,7 @@ extension AssetLibrary {
 }
 
 extension RemovedFolderRecord {
-    fileprivate var rights: FileRights {
+    var rights: FileRights {
         FileRights(uid: uid, gid: gid, mode: mode, list: accessList.flatMap(AccessControlList.init))
     }
 

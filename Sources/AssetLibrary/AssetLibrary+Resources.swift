@@ -114,7 +114,7 @@ extension AssetLibrary {
                     "The file of asset \(id) is in the trash: take it back, or remove it there."
                 )
             }
-            try records.deleteWithItsOwn(id)
+            try records.deleteWithItsOwn(id, rulebook)
         }
         rulebook.forget()
     }
@@ -340,8 +340,10 @@ extension Records {
         try node(named: id.folderName, in: .alternatives) != nil || node(named: id.folderName, in: .unfiled) != nil
     }
 
-    /// Removes an asset for good, with its alternative files and the folder that it had for itself.
-    func deleteWithItsOwn(_ id: AssetID) throws {
+    /// Removes an asset for good, with its alternative files and the folder that it had for itself; alternative files of other owners go
+    /// to the trash.
+    func deleteWithItsOwn(_ id: AssetID, _ rulebook: Rulebook) throws {
+        let owner = try owner(of: id)
         try deleteAsset(id)
         let now = Timestamp.now
         for root in [NodeID.alternatives, .unfiled] {
@@ -350,12 +352,19 @@ extension Records {
             // What is in there and is not its own stays.
             if root == .unfiled, !entries.isEmpty { continue }
             for entry in entries {
-                try deleteEntry(EntryName(entry.name), in: folder.id)
+                let name = try EntryName(entry.name)
+                let place = entry.node.uid == owner ? nil : try rulebook.place(name, in: folder.id, self)
+                try deleteEntry(name, in: folder.id)
                 let left = try dropLink(of: entry.node, at: now)
                 guard left.links == 0 else { continue }
+                if let place, let asset = left.asset {
+                    try rulebook.trash(asset, like: left, from: place, self)
+                    continue
+                }
                 try noteLost(left.id)
-                if let asset = entry.node.asset, try !isShown(asset) { try deleteWithItsOwn(asset) }
+                if let asset = entry.node.asset, try !isShown(asset) { try deleteWithItsOwn(asset, rulebook) }
             }
+            if root == .alternatives { try countTrash(of: folder.id, for: .folders) }
             try deleteEntry(id.folderName, in: root)
             try touchFolder(root, subfolders: -1, at: now)
             try addLinks(-folder.links, to: folder.id, at: now)

@@ -24,6 +24,25 @@ extension AssetLibrary {
         return try reader.uid == 0 || reader.uid == records.node(node)?.uid ? record : nil
     }
 
+    /// Returns the bytes of the path that a file in the trash had, for those who may go to what is in its folder; of a folder that was
+    /// removed, for those who could go to that.
+    func shownTrashPath(
+        of node: NodeID,
+        _ asset: AssetID,
+        for reader: Uploader,
+        _ records: Records
+    ) throws -> [UInt8]? {
+        guard let record = try shownTrashRecord(of: node, asset, for: reader, records) else { return nil }
+        var (next, isAbove) = (record.parent, false)
+        while reader.uid != 0, let removed = try records.removedFolder(next) {
+            let rights = removed.rights.permissions(of: reader.uid, isMember: reader.isMember(of:))
+            if isAbove, rights & 1 == 0 { return nil }
+            (next, isAbove) = (removed.parent, true)
+        }
+        let isReached = try reader.uid == 0 || records.node(next) != nil && mayReach(next, reader, records)
+        return isReached ? record.pathBytes : nil
+    }
+
     /// Returns where an asset's file is, for people, as far as a user may read it there.
     func shownPath(of asset: AssetID, for reader: Uploader, _ records: Records) throws -> String? {
         guard let node = try records.nodes(showing: asset).first, try mayRead(node, reader, records),

@@ -57,7 +57,7 @@ extension AssetLibrary {
         let purged = try write { records in
             let due = try records.purgeable(by: time, limit: Self.sweepBatch)
             for record in due {
-                try records.deleteWithItsOwn(record.asset)
+                try records.deleteWithItsOwn(record.asset, rulebook)
                 try records.append(.purged, of: record.asset, at: record.path)
             }
             return due
@@ -103,9 +103,10 @@ extension AssetLibrary {
 
     /// What an asset's folder says of former contents; nil for what is in the trash, which goes as a whole.
     func retention(of asset: AssetID, _ records: Records) throws -> VersionRetention? {
-        guard let node = try records.nodes(showing: asset).first, let folder = try records.anyEntry(of: node)?.parent
+        guard let node = try records.nodes(showing: asset).first.flatMap({ try records.node($0) }),
+            let folder = try records.anyEntry(of: node.id)?.parent
         else { return nil }
-        return try rulebook.of(folder, records).policy.versions
+        return try rulebook.policy(for: node, in: rulebook.of(folder, records)).versions
     }
 
     // MARK: Contents that nobody uses

@@ -86,6 +86,7 @@ extension AssetLibrary {
                     throw LibraryError.refused(refusal)
                 }
                 let now = Timestamp.now
+                try records.notePlacing(of: &node, isElsewhere: true, by: uploader)
                 try records.insertEntry(name, in: parent, node: id)
                 try records.addLinks(1, to: id, at: now)
                 try records.touchFolder(parent, at: now)
@@ -117,7 +118,7 @@ extension AssetLibrary {
         let node = try write { records in
             guard let record = try records.trashed(asset) else { throw LibraryError.notFound }
             let node = try record.node.flatMap { try records.node($0) }
-            try records.deleteWithItsOwn(asset)
+            try records.deleteWithItsOwn(asset, rulebook)
             try records.append(.purged, of: asset, at: record.path)
             return node
         }
@@ -144,6 +145,7 @@ extension Records {
         let time = version?.created ?? file.born
         var node = NodeRecord(mode: 0o100000 | file.mode & 0o777, uid: file.uid, gid: file.gid, now: time)
         node.links = 0
+        node.isPlacedByOther = file.isPlacedByOther
         node = try insert(node)
         (node.blob, node.size) = (version?.blob, version?.size ?? 0)
         node.blocks = (node.size + 511) / 512

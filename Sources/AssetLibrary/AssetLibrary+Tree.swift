@@ -92,6 +92,10 @@ extension AssetLibrary {
             }
             guard !node.isFolder else { throw LibraryError.isAFolder }
             if isKept, node.asset == nil { try makeAsset(of: &node, named: name, in: parent, records) }
+            if node.links > 1 {
+                try makeAssetsOfWaiting(node.id, records)
+                node = try records.node(node.id) ?? node
+            }
             let standing = try node.asset.map { _ in
                 Standing(file: try rulebook.rights(of: node, records), ways: try rulebook.ways(to: parent, records))
             }

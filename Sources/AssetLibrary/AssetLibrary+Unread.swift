@@ -26,6 +26,20 @@ extension AssetLibrary {
         }
     }
 
+    /// Refuses a request whose answer says whether a field has a value to a user who may not read the file: the value may be embedded.
+    func refuseGuess(
+        whether name: [UInt8],
+        isThereOn id: NodeID,
+        by uploader: Uploader,
+        _ records: Records
+    ) throws {
+        guard try allows(4, to: uploader, on: id, records) else {
+            throw LibraryError.unreadable(
+                "Whether \(name.text) has a value is for users who may read the file: they alone may remove it, or set it on that condition."
+            )
+        }
+    }
+
     /// Refuses a final name in a folder that judges contents to a user who may not read the file that is to get it.
     ///
     /// The folder may be one of theirs, made to answer guesses. A file that is an asset already is not judged.

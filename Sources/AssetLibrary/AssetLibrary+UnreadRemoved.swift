@@ -73,7 +73,7 @@ extension AssetLibrary {
                 guard isWaiting(file.node.id), let record = try records.trashed(trashed.asset),
                     record.trashed == trashed.trashed
                 else { return false }
-                try records.deleteWithItsOwn(trashed.asset)
+                try records.deleteWithItsOwn(trashed.asset, rulebook)
                 try records.append(.purged, of: trashed.asset, at: record.path)
                 return true
             }

@@ -93,6 +93,7 @@ extension Records {
                 )
             }
         }
+        try inheritPlacing(of: heritage?.former, by: &node, arrival)
         if let heritage, heritage.asset != node.asset {
             // Before the newcomer's fields are the asset's.
             try leaveDuplicatesBehind(
@@ -107,7 +108,8 @@ extension Records {
             } else if let former = heritage.former, former.id != node.id, former.asset == heritage.asset,
                 former.links > 0
             {
-                let left = try moveCollectionNames(from: former, to: node.id)
+                let owners = try followers(of: former, to: node, arrival, rulebook)
+                let left = try moveCollectionNames(from: former, to: node, of: owners)
                 if left.links > 0 { try split(left, reusing: heritage.displaced, rulebook) }
             }
             try rulebook.keepRights(of: heritage, for: node, arrival, self)

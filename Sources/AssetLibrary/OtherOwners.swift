@@ -10,21 +10,42 @@ extension Records {
         let asset = heritage.asset
         if let record = try trashed(asset) {
             let copy = try insertCopy(of: asset, since: heritage.owner)
+            try leaveAlternatives(of: asset, to: copy, besides: newcomer.uid)
             if let file = record.node { return try setAsset(of: file, to: copy) }
             let like = NodeRecord(mode: 0o100600, uid: heritage.owner, gid: 0, now: .now)
             return try setTrashedNode(of: copy, to: insertTrashedNode(of: copy, like: like))
         }
         guard var former = heritage.former, former.id != newcomer.id, former.asset == asset else { return }
         let copy = try insertCopy(of: asset, since: heritage.owner)
-        if former.links > 0 { former = try moveCollectionNames(from: former, to: newcomer.id, of: newcomer.uid) }
+        try leaveAlternatives(of: asset, to: copy, besides: newcomer.uid)
+        if former.links > 0 {
+            former = try moveCollectionNames(from: former, to: newcomer, of: [newcomer.uid])
+        }
         try setAsset(of: former.id, to: copy)
         former.asset = copy
         if former.links == 0 { try rulebook.trash(copy, like: former, from: place, self) }
     }
 
+    /// Leaves an asset's alternative files with the one that its former owner keeps, but for those of the owner who goes on with it.
+    private func leaveAlternatives(of asset: AssetID, to copy: AssetID, besides owner: UInt32) throws {
+        guard let folder = try node(named: asset.folderName, in: .alternatives) else { return }
+        let left = try entries(of: folder.id, after: 0, limit: .max).filter { $0.node.uid != owner }
+        guard !left.isEmpty else { return }
+        let now = Timestamp.now
+        let other = try insert(NodeRecord(mode: folder.mode, uid: folder.uid, gid: folder.gid, now: now))
+        try insertEntry(copy.folderName, in: .alternatives, node: other.id)
+        try touchFolder(.alternatives, subfolders: 1, at: now)
+        for entry in left {
+            let name = try EntryName(entry.name)
+            try moveEntry(name, in: folder.id, to: name, in: other.id)
+        }
+        for id in [folder.id, other.id] { try touchFolder(id, at: now) }
+    }
+
     /// Takes from an asset what its former owner alone could say of it, before another owner's file goes on with it; what closes it stays.
     func takeFromOwner(_ heritage: Heritage, for newcomer: NodeRecord, at place: Place, _ rulebook: Rulebook) throws {
-        let (asset, policy, now) = (heritage.asset, place.rules.policy, rulebook.clock.now)
+        let (asset, now) = (heritage.asset, rulebook.clock.now)
+        let policy = rulebook.policy(for: newcomer, at: place)
         let ofOwner = FileRights(uid: heritage.owner, gid: 0, mode: 0o600, list: nil)
         try setMissingRights(ofOwner, ofVersionsOf: asset)
         let life = policy.life.map { min($0.added(to: now), Period.longestLife.added(to: now)) }

@@ -16,6 +16,8 @@ final class FolderRules: Sendable {
     struct Quota {
         let folder: NodeID
         let limit: ByteCount
+        /// Whether it takes nothing of what is in the trash or a former content, because another user has moved the folder under it.
+        var isSparing = false
     }
 
     let folder: NodeID
@@ -70,6 +72,9 @@ final class FolderRules: Sendable {
     /// Whether a quota is this folder's, or of one above it.
     func holds(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder } }
 
+    /// Whether a quota makes room of what is in the trash, or a former content, of this folder.
+    func mayTrim(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder && !$0.isSparing } }
+
     /// Whether an upload may lose its name when it ends, or get another.
     var mayChangeNames: Bool { policy.mayRefuseOrRename || !quotas.isEmpty || root == .alternatives }
 
@@ -98,6 +103,8 @@ final class Rulebook: Sendable {
     private static let limit = (count: 4096, bytes: 16 << 20)
     /// What the mount's options say.
     private let defaults: [(key: PolicyKey, value: String)]
+    /// The policy where no folder says anything.
+    let base: Policy
     private let isPlainNow = Atomic(true)
     private let isSilentNow = Atomic(true)
     private let mayScanNow = Atomic(false)
@@ -116,6 +123,10 @@ final class Rulebook: Sendable {
         _ records: Records
     ) throws {
         self.defaults = defaults
+        var base = Policy()
+        for (key, value) in defaults where key == .preset { try? base.apply(key, value) }
+        for (key, value) in defaults where key != .preset { try? base.apply(key, value) }
+        self.base = base
         self.clock = clock
         self.saving = saving
         self.kernelAttributes = kernelAttributes
@@ -179,9 +190,13 @@ final class Rulebook: Sendable {
         var settings = above?.settings ?? [:]
         var scopeFolder = above?.scopeFolder ?? folder
         var autostoreFolder = above?.autostoreFolder
+        var isPlacedByOther = false
+        if !isSilent, above != nil { isPlacedByOther = try records.node(folder)?.isPlacedByOther ?? false }
+        if isPlacedByOther { policy = policy.sparing(as: base) }
         // What has no folder counts for the library's root.
         var quotas = try above?.quotas ?? (folder == .unfiled ? of(.folders, records).quotas : [])
         let path = Self.path(of: folder, named: name, below: above)
+        if isPlacedByOther { for index in quotas.indices { quotas[index].isSparing = true } }
         // A value that an older or newer version took and this one does not is as if it were not there.
         func apply(_ key: PolicyKey, _ value: String, _ origin: FolderRules.Origin) {
             guard (try? policy.apply(key, value)) != nil else { return }
@@ -263,7 +278,7 @@ final class Rulebook: Sendable {
         let newest = try records.newestVersion(of: asset)
         let isOwn = file.links == 0 && file.asset == asset && (newest == nil || newest?.blob == file.blob)
         let node = try isOwn ? file.id : records.insertTrashedNode(of: asset, like: file)
-        let life = place.rules.policy.trashLife?.added(to: now) ?? now
+        let life = policy(for: file, at: place).trashLife?.added(to: now) ?? now
         try records.trash(
             asset,
             node,

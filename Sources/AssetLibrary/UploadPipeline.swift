@@ -134,7 +134,7 @@ struct Publish {
         {
             present = nil
         }
-        let policy = place.rules.policy
+        let policy = rulebook.policy(for: node, at: place)
         let isNew = node.asset == nil
         asset = try node.asset ?? records.insertAsset(uid: uid, name: requested ?? place.name, like: node, at: now)
         if isNew {

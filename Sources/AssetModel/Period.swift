@@ -52,6 +52,12 @@ public struct Period: Hashable, Sendable {
         return Timestamp(rawValue: tooMany || tooLate ? .max : later)
     }
 
+    /// Whether it ends before another period that begins at the same moment, the beginning of 1970.
+    func isShorter(than other: Period) -> Bool {
+        let start = Timestamp(rawValue: 0)
+        return added(to: start) < other.added(to: start)
+    }
+
     /// The shortest and the longest life that an asset can be given: HubSpot's `P1D` and `P1Y`.
     public static let shortestLife = Period(days: 1)
     /// The longest.

@@ -86,6 +86,18 @@ public struct Policy: Sendable {
     /// Whether new assets go after 24 hours unless somebody stores them.
     public var isTemporary: Bool { !stores || !autostores }
 
+    /// Returns the policy with no more ends of files and contents than another has: what is removed stays as long, former contents are
+    /// kept as the one keeps them that keeps more, and new assets live as long.
+    public func sparing(as other: Policy) -> Policy {
+        var spared = self
+        spared.trashLife = [trashLife, other.trashLife].compactMap { $0 }.max { $0.isShorter(than: $1) }
+        spared.versions = versions.joined(with: other.versions)
+        spared.life = life.flatMap { life in other.life.map { life.isShorter(than: $0) ? $0 : life } }
+        spared.stores = stores || other.stores
+        spared.autostores = autostores || other.autostores
+        return spared
+    }
+
     /// Takes one setting.
     ///
     /// - Throws: `Objection` where the value cannot be meant.
@@ -181,6 +193,17 @@ public struct VersionRetention: Hashable, Sendable {
 
     /// What holds where nobody says anything.
     public init() {}
+
+    /// Returns what keeps all that one of the two keeps.
+    func joined(with other: VersionRetention) -> VersionRetention {
+        var joined = self
+        joined.count = count.flatMap { count in other.count.map { Swift.max(count, $0) } }
+        joined.period = period.flatMap { period in other.period.map { period.isShorter(than: $0) ? $0 : period } }
+        joined.shortestStay = shortestStay.flatMap { stay in
+            other.shortestStay.map { stay.isShorter(than: $0) ? stay : $0 }
+        }
+        return joined
+    }
 
     /// Reads `all`, or up to three parts: how many, for how long, and how long one must have stood.
     init(_ text: String) throws(Policy.Objection) {

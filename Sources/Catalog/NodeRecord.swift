@@ -40,6 +40,8 @@ public struct NodeRecord: Sendable {
     public var access: Access?
     /// Whether nobody has said that but a folder: what somebody says of the asset that the file comes to show wins over it.
     public var isAccessInherited = false
+    /// Whether a user has put it into a folder who neither owned it nor was root.
+    public var isPlacedByOther = false
     /// When a file goes by itself; nil where it stays.
     public var expires: Timestamp?
 
@@ -69,6 +71,9 @@ public struct NodeRecord: Sendable {
     ///
     /// `now` is asked for only where there is an end.
     public func isExpired(at now: @autoclosure () -> Timestamp) -> Bool { expires.map { $0 <= now() } ?? false }
+
+    /// Whether a user is shown a file in no list: one that is hidden, but for its owner and root.
+    public func isHidden(from user: UInt32) -> Bool { access?.isHidden == true && user != 0 && user != uid }
 
     /// Whether it is a folder.
     public var isFolder: Bool { mode & 0o170000 == 0o040000 }

@@ -16,15 +16,22 @@ extension Records {
         ) { NodeID(rawValue: $0.integer(0)) }
     }
 
-    /// Makes the names that a file has in collections, or in those of one owner, another's.
+    /// Returns who own the collections that a file has names in.
+    public func ownersOfCollections(with file: NodeID) throws -> [UInt32] {
+        try all(
+            "SELECT DISTINCT f.uid FROM entry e JOIN node f ON f.id = e.parent WHERE e.node = ? AND e.collection = 1",
+            [file.value]
+        ) { $0.unsigned(0) }
+    }
+
+    /// Makes the names that a file has in an owner's collections another's.
     /// - Returns: how many.
-    public func moveCollectionEntries(from former: NodeID, to node: NodeID, of owner: UInt32?) throws -> Int64 {
+    public func moveCollectionEntries(from former: NodeID, to node: NodeID, of owner: UInt32) throws -> Int64 {
         try run(
             """
-            UPDATE entry SET node = ?1 WHERE node = ?2 AND collection = 1
-            AND (?3 IS NULL OR parent IN (SELECT id FROM node WHERE uid = ?3))
+            UPDATE entry SET node = ?1 WHERE node = ?2 AND collection = 1 AND parent IN (SELECT id FROM node WHERE uid = ?3)
             """,
-            [node.value, former.value, SQLValue(owner.map(Int64.init))]
+            [node.value, former.value, .integer(Int64(owner))]
         )
         return Int64(changedRows)
     }

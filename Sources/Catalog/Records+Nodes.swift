@@ -3,7 +3,7 @@ public import AssetModel
 extension NodeRecord {
     static let columns = """
         n.id, n.mode, n.links, n.uid, n.gid, n.device, n.size, n.blocks, n.blob, n.asset, n.accessed, n.modified, n.changed,
-        n.born, n.target, n.former_asset, n.access, n.expires
+        n.born, n.target, n.former_asset, n.access, n.expires, n.placed_by_other
         """
 
     /// What is added to a value of access that only a folder has said.
@@ -37,6 +37,7 @@ extension NodeRecord {
         access = Access(rawValue: said & ~NodeRecord.inheritedAccess)
         isAccessInherited = said & NodeRecord.inheritedAccess != 0
         expires = row.optionalTimestamp(first + 17)
+        isPlacedByOther = row.integer(first + 18) != 0
     }
 }
 
@@ -52,14 +53,16 @@ extension Records {
         var node = node
         try run(
             """
-            INSERT INTO node (id, mode, links, uid, gid, device, accessed, modified, changed, born, target, access)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO node (
+                id, mode, links, uid, gid, device, accessed, modified, changed, born, target, access, placed_by_other)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 node.id.rawValue == 0 ? nil : node.id.value, .integer(Int64(node.mode)), .integer(node.links),
                 .integer(Int64(node.uid)), .integer(Int64(node.gid)), .integer(Int64(bitPattern: node.device)),
                 node.accessed.value, node.modified.value, node.changed.value, node.born.value,
                 node.isSymbolicLink ? .blob(node.target) : nil, node.accessValue,
+                .integer(node.isPlacedByOther ? 1 : 0),
             ]
         )
         node.id = NodeID(rawValue: lastRow)
@@ -123,6 +126,22 @@ extension Records {
             "UPDATE node SET asset = ?, former_asset = ? WHERE id = ?",
             [SQLValue(asset?.rawValue), SQLValue(former?.rawValue), id.value]
         )
+    }
+
+    /// Records whether a node is where a user has put it who neither owned it nor was root.
+    public func setPlacedByOther(_ id: NodeID, _ isPlacedByOther: Bool) throws {
+        try run("UPDATE node SET placed_by_other = ? WHERE id = ?", [.integer(isPlacedByOther ? 1 : 0), id.value])
+    }
+
+    /// Whether another user has put the file that shows an asset, or showed it last, where it is, or was.
+    public func isPlacedByOther(_ asset: AssetID) throws -> Bool {
+        try first(
+            """
+            SELECT 1 FROM node n WHERE n.placed_by_other = 1
+            AND (n.asset = ?1 OR n.id = (SELECT a.trashed_node FROM asset a WHERE a.id = ?1)) LIMIT 1
+            """,
+            [asset.value]
+        ) { _ in true } ?? false
     }
 
     /// Adds to a node's count of names, and says when.

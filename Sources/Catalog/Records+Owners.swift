@@ -29,6 +29,13 @@ extension Records {
         return copy
     }
 
+    /// Returns whose an asset is: the owner of the file that shows it, or showed it last, or the user who has made an asset without a file.
+    public func owner(of asset: AssetID) throws -> UInt32 {
+        let file = "(SELECT n.uid FROM node n WHERE n.id = (SELECT a.trashed_node FROM asset a WHERE a.id = ?1))"
+        return try first("SELECT coalesce(\(file), \(Self.owner(ofAsset: "?1")))", [asset.value]) { $0.unsigned(0) }
+            ?? 0
+    }
+
     /// Records who could read those contents of an asset of which nobody has recorded it.
     public func setMissingRights(_ rights: FileRights, ofVersionsOf asset: AssetID) throws {
         try run(

@@ -39,6 +39,10 @@ enum Schema {
         migrator.registerMigration("20 standings", migrate: addStandings)
         migrator.registerMigration("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
         migrator.registerMigration("22 masked peers") { try $0.execute(sql: maskedPeers) }
+        // Whether a user has put a file or folder where it is who neither owned it nor was root: `NodeRecord.isPlacedByOther`.
+        migrator.registerMigration("23 placed by others") {
+            try $0.execute(sql: "ALTER TABLE node ADD COLUMN placed_by_other INTEGER NOT NULL DEFAULT 0")
+        }
         return migrator
     }
 

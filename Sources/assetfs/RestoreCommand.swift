@@ -47,16 +47,21 @@ struct RestoreCommand: ParsableCommand {
         guard let file = trash.folder.find([name]), file.isFile else {
             throw ExitStatus.failed.because("\(source) does not exist.")
         }
-        guard let path = try ExtendedAttribute.bytes("user.asset.path", of: file),
-            let last = path.split(separator: 0x2F).last
-        else { throw ExitStatus.failed.because("\(source) is nothing that was removed.") }
+        let path = try ExtendedAttribute.bytes("user.asset.path", of: file)
         // The name in the trash may be cut; this is the one that the file had.
-        let base = Array(last)
+        guard let base = try ExtendedAttribute.bytes("user.asset.filename", of: file) else {
+            throw ExitStatus.failed.because("\(source) is nothing that was removed.")
+        }
         if let to {
             guard let folder = try? MountPath(to).open(), folder.isFolder else {
                 throw ExitStatus.failed.because("\(to) is no folder of an assetfs mount.")
             }
             return try move(name, of: trash, to: folder, as: base)
+        }
+        guard let path else {
+            throw ExitStatus.failed.because(
+                "\(source) was in a folder that you may not go to; --to says where it is to go."
+            )
         }
         folders.begin(file)
         let former = try FormerFolder.all(of: file)

@@ -203,4 +203,23 @@ struct PolicyModelTests {
             #expect(policy.forbiddenTypes.contains(extensionOf: try EntryName("x.\(ending)")), "\(ending)")
         }
     }
+
+    @Test func `a policy that spares as another keeps all that one of the two keeps`() throws {
+        var (strict, base) = (Policy(), Policy())
+        for (key, value) in [
+            (PolicyKey.trash, "none"), (.versions, "0"), (.ttl, "P1D"), (.store, "0"), (.autostore, "false"),
+            (.maxSize, "5M"),
+        ] { try strict.apply(key, value) }
+        let spared = strict.sparing(as: base)
+        #expect(spared.trashLife == Period("P1D") && spared.life == nil && !spared.isTemporary)
+        #expect(spared.versions.count == 20 && spared.versions.period == nil && spared.versions.keepsOriginal)
+        #expect(spared.maxSize == ByteCount("5M"))
+        // Nor is more taken than the folder takes, where the other is the strict one.
+        for (key, value) in [(PolicyKey.trash, "PT1H"), (.versions, "all"), (.ttl, "P30D")] {
+            try base.apply(key, value)
+        }
+        try strict.apply(.trash, "P2D")
+        #expect(strict.sparing(as: base).trashLife == Period("P2D") && strict.sparing(as: base).versions.keepsAll)
+        #expect(strict.sparing(as: base).life == Period("P30D") && base.sparing(as: strict).life == Period("P30D"))
+    }
 }

@@ -268,4 +268,36 @@ struct HoldingTests {
             """
         )
     }
+
+    @Test(arguments: [
+        #"os.rename("s/f/big.bin", "s/x.part"); os.unlink("s/x.part")"#,
+        #"os.link("s/f/big.bin", "s/x.part"); os.unlink("s/f/big.bin"); os.unlink("s/x.part")"#,
+        #"store("s/x.part", b"x"); exchange("s/f/big.bin", "s/x.part"); os.unlink("s/x.part")"#,
+        #"os.rename("s/f", "s/.Trash-5002"); os.unlink("s/.Trash-5002/big.bin")"#,
+        #"say("s/f", junk_names="big*"); os.unlink("s/f/big.bin")"#,
+    ])
+    func `a file whose verdict waits is in the trash, whatever it is called when it is removed`(_ way: String) throws {
+        try runProgram(
+            """
+            import ctypes
+            libc = ctypes.CDLL(None, use_errno=True)
+            def exchange(one, other):
+                while libc.renameat2(-100, one.encode(), -100, other.encode(), 2) != 0:
+                    assert ctypes.get_errno() == errno.EBUSY, ctypes.get_errno(); time.sleep(0.02)
+            os.mkdir("s"); os.chmod("s", 0o777); own("s/f", 5002); os.chmod("s/f", 0o777)
+            def alice(): dense("s/f/big.bin", 64 << 20); os.chmod("s/f/big.bin", 0o666)
+            wait(user(5001, alice))
+            def bob():
+                \(way)
+            wait(user(5002, bob))
+            def mine():
+                trashed = [root + "/trash/" + name for name in os.listdir(root + "/trash")]
+                assert len(trashed) == 1 and os.stat(trashed[0]).st_uid == 5001, trashed
+                until(lambda: attribute(trashed[0], "status") != "processing")
+                fd = os.open(trashed[0], os.O_RDONLY); assert os.pread(fd, 11, (64 << 20) - 99) == b"s/f/big.bin"; os.close(fd)
+                assert attribute(trashed[0], "versions") == "1"
+            wait(user(5001, mine))
+            """
+        )
+    }
 }

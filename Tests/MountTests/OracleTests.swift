@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -251,5 +252,45 @@ struct OracleTests {
                 { bob $ASSETFS search --mount $MOUNT in:nowhere 2>&1 || true; } | grep -q 'there is no folder “nowhere”'
                 """
         )
+    }
+
+    @Test func `a user who may write and not read learns of no embedded tag by setting or removing it`() throws {
+        try withMountedLibrary(options: ["allow_other"]) { mount in
+            try run("chmod", "755", mount.scratch).check()
+            for (name, title) in [("tagged", "Trees"), ("plain", "")] {
+                let bytes = MediaFile.pdf(pages: 1, title: title)
+                try Data(bytes).write(to: URL(fileURLWithPath: "\(mount.scratch)/\(name).pdf"))
+            }
+            let script =
+                scriptPrelude(mount) + Self.prelude + """
+                    alice sh -c "cp $SCRATCH/tagged.pdf $SCRATCH/plain.pdf .; chmod 622 *.pdf"
+                    is "$(value title tagged.pdf)" Trees; fails value title plain.pdf
+                    cat > $SCRATCH/tags.py <<'P'
+                    import errno, os, sys
+                    def tried(call, *arguments):
+                        try: call(*arguments); return "done"
+                        except OSError as error: return errno.errorcode[error.errno]
+                    def answers(path):
+                        names = ("user.asset.title", "user.dublincore.title", "user.asset.keywords", "user.asset.photographer", "user.baloo.rating")
+                        return [tried(os.setxattr, path, name, b"3", flag) for name in names for flag in (os.XATTR_CREATE, os.XATTR_REPLACE)] \\
+                            + [tried(os.removexattr, path, name) for name in names]
+                    def filled(path):
+                        for size in (200, 15):
+                            for number in range(400):
+                                if (said := tried(os.setxattr, path, f"user.{number:0>{size}}", b"x")) != "done": break
+                        return [said, tried(os.setxattr, path, "user.asset.title", b"x")]
+                    print(*globals()[sys.argv[1]](sys.argv[2]))
+                    P
+                    for ask in answers filled; do
+                        tagged=$(bob /usr/bin/python3 $SCRATCH/tags.py $ask tagged.pdf); is "$(bob /usr/bin/python3 $SCRATCH/tags.py $ask plain.pdf)" "$tagged"
+                        case $ask in answers) is "$(echo $tagged | tr ' ' '\\n' | sort -u)" EACCES;; *) is "$tagged" "ENOSPC ENOSPC";; esac
+                    done
+                    # Who may read is answered as ever, and who sets a value without a condition needs no right to read.
+                    alice sh -c "cp $SCRATCH/tagged.pdf again.pdf; chmod 666 again.pdf"; is "$(value title again.pdf)" Trees
+                    is "$(bob /usr/bin/python3 $SCRATCH/tags.py answers again.pdf | cut -d' ' -f 1,2,11)" "EEXIST done done"
+                    alice chmod 622 again.pdf; is "$(said bob setfattr -n user.asset.title -v new again.pdf)" accepted
+                    """
+            try run("bash", "-c", script).check()
+        }
     }
 }

@@ -236,4 +236,66 @@ struct OtherOwnersTests {
                 """
         )
     }
+
+    @Test func `alternative files stay with the asset that the former owner has`() throws {
+        try runScript(
+            Self.prelude + """
+                chgrp 5100 $D; chmod 2775 $D; cd $D
+                for way in "echo two > .w.part; mv -f .w.part w" "rm w; echo two > w"; do
+                    alice sh -c "umask 002; echo one > w"; ID=$(value id w); A=$MOUNT/resources/$ID/alternatives
+                    alice sh -c "echo sub > $A/w.srt"; carol sh -c "echo hers > $A/c.srt"; alice setfattr -n user.asset.caption -v subtitles $A/w.srt
+                    carol sh -c "umask 002; $way"; is "$(value id w) $(ls $A)" "$ID c.srt"
+                    # Whatever the new owner does to the file, to those of the former one nothing is done.
+                    carol sh -c "rm w; rm $MOUNT/trash/$ID-w"; alice mv $(alice find $MOUNT/trash -name '*-w') w.back
+                    A=$MOUNT/resources/$(value id w.back)/alternatives; is "$(ls $A) $(alice cat $A/w.srt)" "w.srt sub"
+                    is "$(alice getfattr --only-values -n user.asset.caption $A/w.srt)" subtitles; rm w.back; rm $MOUNT/trash/*
+                done
+                # The former file has a name left.
+                alice sh -c "umask 002; echo one > w; ln w other"; A=$MOUNT/resources/$(value id w)/alternatives; alice sh -c "echo sub > $A/w.srt"
+                carol sh -c "umask 002; echo two > .w.part; mv -f .w.part w"; is "$(ls $MOUNT/resources/$(value id other)/alternatives)" w.srt
+                is "$(ls $A)" ""
+                """
+        )
+    }
+
+    @Test func `alternative files of others are in their owners' trash when an asset goes for good`() throws {
+        try runScript(
+            Self.prelude + """
+                chgrp 5100 $D; chmod 2775 $D; cd $D
+                for way in "rm w; rm $MOUNT/trash/*-w" "setfattr -n user.asset.expires -v $(date -u -d '+3 sec' +%FT%TZ) w"; do
+                    alice sh -c "umask 002; echo one > w"; A=$MOUNT/resources/$(value id w)/alternatives
+                    alice sh -c "echo own > $A/a.srt"; carol sh -c "echo hers > $A/c.srt; setfattr -n user.asset.caption -v subtitles $A/c.srt"
+                    alice sh -c "$way"; until tail -n 3 $MOUNT/uploads/events.jsonl | grep -q 'file.\\(purged\\|expired\\).*/w"'; do sleep .1; done
+                    LEFT=$(carol find $MOUNT/trash -name '*-c.srt')
+                    is "$(alice find $MOUNT/trash -name '*.srt')" ""; carol mv $LEFT $D/back.srt
+                    is "$(cat back.srt) $(value caption back.srt) $(stat -c %u back.srt)" "hers subtitles 5003"; rm back.srt
+                done
+                """
+        )
+    }
+
+    @Test func `names in a user's collection follow a file as far as that user could read it`() throws {
+        try runScript(
+            Self.prelude + """
+                for user in 5001 5002 5003; do mkdir $MOUNT/collections/$user; chown $user $MOUNT/collections/$user; done
+                mkdir $MOUNT/collections/0; cd $D
+                alice sh -c "umask 022; mkdir -m 700 c; for n in w v u; do echo one > \\$n; done"
+                for name in w v u; do for user in 0 5001 5002 5003; do ln $name $MOUNT/collections/$user/$name; done; done
+                seen() { is "$1: $(cat $MOUNT/collections/{5002,5003,5001,0}/$1 | tr '\\n' ' ')" "$1: $2 "; }
+                # Where all can read it.
+                alice sh -c "echo two > .w.part; mv -f .w.part w"; seen w "two two two two"
+                # In a closed folder.
+                alice sh -c "mv w c/w; echo three > c/.w.part; mv -f c/.w.part c/w"; seen w "two two three three"
+                is "$(bob cat $MOUNT/collections/5002/w)" two; [ "$(value id $MOUNT/collections/5002/w)" != "$(value id c/w)" ]
+                # As a file of another mode, and removed before; and another owner's.
+                alice sh -c "umask 077; echo two > .v.part; mv -f .v.part v"; seen v "one one two two"
+                alice sh -c "umask 077; rm u; echo two > u"; seen u "one one two two"
+                carol sh -c "umask 077; echo new > x; chmod 666 x"; ln x $MOUNT/collections/5002/x
+                bob sh -c "umask 077; echo of bob > .x.part; mv -f .x.part x"; is "$(cat $MOUNT/collections/5002/x)" "of bob"
+                # What has come to a collection goes on with its own asset.
+                is "$(value caption $MOUNT/collections/5002/u || true)" ""; alice setfattr -n user.asset.caption -v secret u
+                fails bob getfattr -n user.asset.caption $MOUNT/collections/5002/u
+                """
+        )
+    }
 }
