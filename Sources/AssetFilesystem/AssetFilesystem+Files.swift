@@ -255,7 +255,7 @@ extension AssetFilesystem {
         return .file(file.descriptor, owner: file, offset: offset, count: min(count, Int(size - offset)))
     }
 
-    /// Writes to the working file. The kernel does not send the fsync of a synchronous write to it.
+    /// Writes to the working file, and waits for the disk where the handle is synchronous: the kernel sends no fsync for it.
     public func write(
         _ handle: FileHandle,
         offset: Int64,
