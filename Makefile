@@ -73,6 +73,7 @@ CUTS ?= 185
 powercut: build
 	scripts/install-dependencies test
 	python3 Tests/PowerCut/powercut.py --cuts $(CUTS) $(POWERCUT)
+	python3 Tests/PowerCut/powercut.py --cuts 9 --stores $(POWERCUT)
 
 # … and that it fails where any of the library's syncs is missing: a table, from a debug build.
 powercut-proof:

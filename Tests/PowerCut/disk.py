@@ -20,6 +20,15 @@ def run(*command):
     return result.stdout
 
 
+def attach(*arguments):
+    """Attaches a file to a free loop device; other programs may take one that was free a moment ago."""
+    for attempt in range(50):
+        try: return run("losetup", "--find", "--show", *arguments).strip()
+        except RuntimeError as error: problem = error
+        time.sleep(0.1)
+    raise problem
+
+
 def compile_disk(folder):
     program = f"{folder}/cutdisk"
     flags = run("pkg-config", "--cflags", "--libs", "fuse3").split()
@@ -49,7 +58,7 @@ class Disk:
         while not os.path.exists(f"{self.layer}/control"):
             if self.process.poll() is not None: raise RuntimeError("the layer has ended")
             time.sleep(0.005)
-        self.device = run("losetup", "--find", "--show", "--direct-io=on", f"{self.layer}/disk").strip()
+        self.device = attach("--direct-io=on", f"{self.layer}/disk")
         with open(f"/sys/block/{os.path.basename(self.device)}/queue/write_cache") as file:
             # Without that the kernel sends no flushes, and everything would count as lost.
             if file.read().strip() != "write back": raise RuntimeError(f"{self.device} passes on no flushes")
@@ -77,9 +86,7 @@ class Disk:
             numbers = self.numbers()
             self.writes += numbers["writes"]
             self.flushes += numbers["flushes"]
-        unmount(self.root)
-        if self.device: run("losetup", "--detach", self.device)
-        self.device = None
+        self.take_down()
         unmount(self.layer)
         if self.process: self.process.wait(20)
         self.process = None
@@ -87,13 +94,20 @@ class Disk:
     def replay(self):
         """Mounts and unmounts the filesystem as the next start of the machine does, and looks whether it is sound."""
         if self.filesystem == "ext2": subprocess.run(["e2fsck", "-fy", self.image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        run("mount", "-t", self.filesystem, "-o", "loop", self.image, self.root)
-        unmount(self.root)
+        self.open_again()
+        self.close_again()
         run(*CHECK[self.filesystem], self.image)
 
-    def open_again(self): run("mount", "-t", self.filesystem, "-o", "loop", self.image, self.root)
+    def open_again(self):
+        self.device = attach(self.image)
+        self.mount(self.device, "defaults")
 
-    def close_again(self): unmount(self.root)
+    def close_again(self): self.take_down()
+
+    def take_down(self):
+        unmount(self.root)
+        if self.device: run("losetup", "--detach", self.device)
+        self.device = None
 
 
 def mounted(path):

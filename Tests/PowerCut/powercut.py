@@ -165,11 +165,29 @@ class Run:
             os.fsync(file.fileno())
         self.signed = run(self.library.program, "sign", "--expires", "2d", f"{folders}/signed").strip()
 
+    def cut_new_store(self):
+        """Cuts when a store has been made, and the library knows that."""
+        for disk in (self.disk, self.other): disk.start(self.chosen)
+        os.makedirs(self.library.store, exist_ok=True)
+        # The folder is older than the library's use of it.
+        run("sync", "-f", self.library.store)
+        self.library.mount()
+        descriptor = os.open(f"{self.library.mountpoint}/folders", os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        self.cut()
+        self.other.cut("drop", 1)
+        self.library.kill()
+        for disk in (self.disk, self.other): disk.stop()
+        for disk in (self.disk, self.other): disk.replay()
+        self.counts["cuts after a store was made"] += 1
+
     def cut_after_move(self):
         """Has a content moved to a store on another disk, and cuts both when the library's own has removed it durably."""
         for disk in (self.disk, self.other): disk.start(self.chosen)
         os.makedirs(self.library.store, exist_ok=True)
         self.library.mount()
+        if "error: The store" in self.daemon_log(): raise Fault(f"the store is not there: {self.daemon_log()}")
         folders, history = f"{self.library.mountpoint}/folders", self.histories[0]
         os.makedirs(f"{folders}/writer-0", exist_ok=True)
         data, name = self.chosen.randbytes(300000), f"moved-{len(history.names())}"
@@ -254,7 +272,9 @@ class Run:
 
     def one(self, number):
         if self.other:
-            if number % 3 == 0: self.renew()
+            if number % 3 == 0:
+                self.renew()
+                self.cut_new_store()
             self.cut_after_move()
             return self.verify()
         target = self.chosen.choice([0, 1, 3, 10, 30, 60, 120])
@@ -274,11 +294,17 @@ class Run:
             except Fault as fault:
                 print(f"cut {number + 1} (seed {self.options.seed}): {fault}", flush=True)
                 return False
+            except KeyboardInterrupt:
+                self.summarize(number, start)
+                raise
             if (number + 1) % 10 == 0: print(f"{number + 1} cuts, {time.monotonic() - start:.0f} s", flush=True)
-        numbers = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
-        print(f"{self.options.cuts} rounds in {time.monotonic() - start:.0f} s, nothing was lost: {numbers}; "
-              f"{self.disk.writes} writes and {self.disk.flushes} flushes of the disk")
+        self.summarize(self.options.cuts, start)
         return True
+
+    def summarize(self, rounds, start):
+        numbers = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
+        print(f"{rounds} rounds in {time.monotonic() - start:.0f} s, nothing was lost: {numbers}; "
+              f"{self.disk.writes} writes and {self.disk.flushes} flushes of the disk", flush=True)
 
     def close(self):
         self.library.kill()

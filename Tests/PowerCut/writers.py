@@ -296,8 +296,11 @@ class Writer:
         if not free:
             for name in names: self.remove(name)
             return first
-        if free[0] == first: self.put(first, self.fresh())
-        else: self.put(first, self.fresh(), target=free[0], syncs=self.chosen.choice([0, 0.5]))
+        # One that is empty, as a cut may leave it, is filled in place.
+        if free[0] == first or not self.history[first].data:
+            self.put(first, self.fresh())
+            return first
+        self.put(first, self.fresh(), target=free[0], syncs=self.chosen.choice([0, 0.5]))
         return free[0]
 
     def expiring(self):
