@@ -82,6 +82,21 @@ struct HoldingTests {
         )
     }
 
+    @Test func `a move of a folder that is refused loses nothing of uploads below whose verdict waits`() throws {
+        try runProgram(
+            """
+            def bob():
+                os.mkdir("b/x/moved"); os.mkdir("b/y/full"); store("b/y/full/kept", b"kept"); unordered("b/x/moved/big.bin")
+                assert refused(os.rename, "b/x/moved", "b/y/full") == "ENOTEMPTY"
+                store("b/x/after", b"after"); fd = os.open("b/x/after", os.O_RDONLY); os.fsync(fd); os.close(fd)
+                assert os.listdir("b/x/moved") == ["big.bin"] and text("b/x/after") == b"after" and text("b/y/full/kept") == b"kept"
+                until(lambda: attribute("b/x/moved/big.bin", "status") != "processing")
+                assert attribute("b/x/moved/big.bin", "versions") == "1"
+            wait(user(5002, bob))
+            """
+        )
+    }
+
     @Test func `a rename over data that was not read yet is refused until it is a version`() throws {
         try runProgram(
             """
