@@ -59,6 +59,7 @@ extension AssetFilesystem {
             }
         }
         var new = AssetLibrary.AttributeChanges()
+        new.isTouch = changes.isTouch
         new.mode = changes.mode
         new.uid = changes.uid
         new.gid = changes.gid
@@ -87,11 +88,7 @@ extension AssetFilesystem {
 
     /// > EPERM the file is marked immutable or append-only — chmod(2), chown(2), truncate(2), and but for the present time utimensat(2)
     private func refuseFixed(_ id: NodeID, _ changes: FUSE.AttributeChanges) throws(OperationFailure) {
-        func isPresent(_ time: FUSE.AttributeChanges.Time?) -> Bool { if case .at = time { false } else { true } }
-        let isTouch =
-            changes.mode == nil && changes.uid == nil && changes.gid == nil && changes.size == nil
-            && isPresent(changes.accessed) && isPresent(changes.modified)
-        try refusing { () throws(LibraryError) in try library.refuseAttributes(of: id, isTouch: isTouch) }
+        try refusing { () throws(LibraryError) in try library.refuseAttributes(of: id, isTouch: changes.isTouch) }
     }
 
     func truncate(
@@ -245,5 +242,13 @@ extension Timestamp {
         case .now: self = .now
         case .at(let nanoseconds): self.init(rawValue: nanoseconds)
         }
+    }
+}
+
+extension FUSE.AttributeChanges {
+    /// Whether nothing changes but times, to the present.
+    fileprivate var isTouch: Bool {
+        func isPresent(_ time: Time?) -> Bool { if case .at = time { false } else { true } }
+        return mode == nil && uid == nil && gid == nil && size == nil && isPresent(accessed) && isPresent(modified)
     }
 }

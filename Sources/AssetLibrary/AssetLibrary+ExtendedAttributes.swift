@@ -153,6 +153,7 @@ extension AssetLibrary {
             switch attribute {
             case .accessList:
                 try refuseFormerOwner(of: node, by: uploader.uid)
+                noteRights(of: id, setBy: uploader.uid)
                 try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, by: uploader.uid, records)
             case .defaultList:
                 guard AccessControlList(value) != nil else {

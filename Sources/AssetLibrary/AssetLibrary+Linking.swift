@@ -23,6 +23,9 @@ extension AssetLibrary {
             return try node.isFile && placeToPublish(node, records) == nil
         }
         if let node = try read({ try $0.node(id) }) { try refuseUnread(node, as: name, in: parent, by: uploader) }
+        if let node = openNode(id), node.upload.withLockIfAvailable({ $0.aim != nil }) ?? false {
+            throw .notPermitted("The file is to have its name when it is closed, and no other.")
+        }
         let mayBeRefused = isWaiting ? try mayRefuse(in: parent) : false
         let isFirst = isLinkable(id)
         if isFirst, collections.has(parent) {

@@ -58,7 +58,7 @@ extension AssetLibrary {
             // A mapping may write on.
             if isBound, isRecorded, let name { try records.recordStaged(node.id, file: name, modified: nil, state) }
             if let before {
-                (record.mode, record.uid, record.gid) = (before.mode, before.uid, before.gid)
+                if !node.isChangedByOther.load(ordering: .relaxed) { record.giveBackRights(of: before) }
                 (record.modified, record.accessed) = (before.modified, before.accessed)
                 try records.updateAttributes(of: record)
             }
@@ -88,6 +88,12 @@ extension AssetLibrary {
             node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true) }
         }
         noteVerdict()
+    }
+
+    /// Notes that another user than the one who writes has said who may do what with a file: a refusal of the upload leaves that.
+    func noteRights(of id: NodeID, setBy uid: UInt32?) {
+        guard let uid, let node = openNode(id), node.writer.load(ordering: .relaxed) != uid else { return }
+        node.isChangedByOther.store(true, ordering: .relaxed)
     }
 
     /// A descriptor that was open when its upload was refused writes on, from what it had written.
@@ -164,5 +170,16 @@ extension AssetLibrary {
             let place = try destination(of: id, nil, $0) ?? temporaryPlace(of: id, $0)
             return place?.rules.policy.mayRefuseOrRename != true
         }
+    }
+}
+
+extension NodeRecord {
+    /// Gives a file the owner, group and mode that it had before a refused upload, which may have set others as cp -p does.
+    ///
+    /// Of a file that has its owner still nothing is opened that is closed now.
+    fileprivate mutating func giveBackRights(of before: NodeRecord) {
+        let hasOwner = (uid, gid) == (before.uid, before.gid)
+        mode = hasOwner ? before.mode & (mode | ~0o777) : before.mode
+        (uid, gid) = (before.uid, before.gid)
     }
 }

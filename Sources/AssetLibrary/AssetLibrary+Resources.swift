@@ -182,12 +182,18 @@ extension AssetLibrary {
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 node.shown.withLock { $0.isLoaded = true }
-                upload.aim = OpenNode.Aim(
+                let aim = OpenNode.Aim(
                     parent: resource.folder.id,
                     name: own,
                     replacing: (resource.asset.id, name),
                     isByNumber: true
                 )
+                let uploader = uploader.remembering()
+                // Asks for the groups that decide, which the verdict asks for again.
+                _ = try read { records in
+                    try replacementRefusal(aim, at: rulebook.place(own, in: aim.parent, records), by: uploader, records)
+                }
+                upload.aim = aim
                 upload.addWriter(uploader)
                 try setLimit(&upload, of: made.id)
             }

@@ -173,6 +173,8 @@ extension AssetLibrary {
         public var accessed: Timestamp?
         /// New time of the last modification; it stays until the next write.
         public var modified: Timestamp?
+        /// Whether the times are the present and nothing else changes, which all may set who may write to the file.
+        public var isTouch = false
         /// Whether the bits go that give a file's user the rights of its owner or group.
         public var dropsPrivileges = false
         /// Whether the set-group-ID bit may stay where the group may not execute the file: for the group's members.
@@ -192,6 +194,11 @@ extension AssetLibrary {
         _ changes: AttributeChanges,
         by uid: UInt32? = nil
     ) throws(LibraryError) -> NodeRecord {
+        let maker = changes.isTouch ? nil : uid
+        // Also here, because what is open is changed before the step of the catalog.
+        if formerOwners.isInUse {
+            try read { records in if let node = try records.node(id) { try refuseFormerOwner(of: node, by: maker) } }
+        }
         if collections.isSealed(id), changes.mode != nil || changes.uid != nil || changes.gid != nil {
             try refuseSealed(id)
         }
@@ -208,10 +215,11 @@ extension AssetLibrary {
             open.shown.withLock { $0.modified = nil }
             passModificationTime(modified, to: open)
         }
+        if changes.mode != nil || changes.uid != nil || changes.gid != nil { noteRights(of: id, setBy: uid) }
         var isClosed = false
         let changed = try write { records in
             guard var node = try records.node(id) else { throw LibraryError.notFound }
-            try refuseFormerOwner(of: node, by: uid)
+            try refuseFormerOwner(of: node, by: maker)
             isClosed = node.isClosed(by: changes)
             if let mode = changes.mode {
                 node.mode = node.mode & 0o170000 | mode & 0o7777

@@ -66,9 +66,12 @@ extension AssetLibrary {
                 guard forWriting else { return }
                 try admitNameless(node, upload, insists: insists)
                 try setLimit(&upload, of: id)
-                if upload.writers == 0, !upload.isDirty {
-                    (upload.isBorn, upload.isReplacement) = (false, false)
+                let isFirst = upload.writers == 0 && !upload.isDirty
+                // A file that another user writes to as well is not the first writer's to be removed by a refusal.
+                if isFirst || upload.isBorn && uploader.uid != upload.uploader.uid {
+                    (upload.isBorn, upload.isReplacement) = (false, isFirst ? false : upload.isReplacement)
                     upload.before = rulebook.isPlain ? nil : try read { try $0.node(id) }
+                    node.isChangedByOther.store(false, ordering: .relaxed)
                 }
                 upload.addWriter(uploader)
                 node.writer.store(uploader.uid, ordering: .relaxed)

@@ -107,6 +107,11 @@ extension AssetLibrary {
                     }
                 }
                 let isReplacing = aim?.replacing != nil
+                if aim != nil, mayHaveFlags.load(ordering: .relaxed), let place,
+                    try records.flags(of: place.parent).contains(.immutable)
+                {
+                    return .refused(.forbidden("The folder is immutable; chattr -i ends that."))
+                }
                 if let aim, !isReplacing, let place {
                     try give(place, to: record, records)
                     if aim.isDropped { try handOver(node.id, to: place.parent, records) }
@@ -307,6 +312,9 @@ extension AssetLibrary {
         if let replaced = aim?.replacing?.asset {
             // Wherever its file is now.
             guard let file = try records.nodes(showing: replaced).first else { return nil }
+            if let aim, let named = try records.node(named: aim.name, in: aim.parent), named.asset == replaced {
+                return try rulebook.place(aim.name, in: aim.parent, records)
+            }
             return try records.anyEntry(of: file).map { try rulebook.place($0.name, in: $0.parent, records) }
         }
         if let aim {

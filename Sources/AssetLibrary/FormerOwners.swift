@@ -34,19 +34,21 @@ final class FormerOwners: Sendable {
     /// Whether any file is noted.
     var isInUse: Bool { count.load(ordering: .acquiring) > 0 }
 
-    /// Returns whether a user has made a file that is another user's now.
-    func isFormer(_ uid: UInt32, of node: NodeRecord) -> Bool {
+    /// Returns whether a user who does not own a file may pass for its owner with the kernel, because its maker did.
+    ///
+    /// That is its maker, or a process that has capabilities over files of its maker, in a user namespace.
+    func mayPass(_ uid: UInt32, forOwnerOf node: NodeRecord) -> Bool {
         guard uid != 0, uid != node.uid, isInUse else { return false }
-        return makers.withLock { $0[node.id] == uid }
+        return makers.withLock { $0[node.id] }.map { $0 != node.uid } ?? false
     }
 }
 
 extension AssetLibrary {
-    /// Refuses what only a file's owner may do to the user who has made the file and whose it is no more.
+    /// Refuses what only a file's owner may do to users whom the kernel may take for the owner because the file's maker was that.
     ///
     /// Must be called in the step of the catalog that makes the change, so that no verdict comes between the two.
     func refuseFormerOwner(of node: NodeRecord, by uid: UInt32?) throws(LibraryError) {
-        guard let uid, formerOwners.isFormer(uid, of: node) else { return }
+        guard let uid, formerOwners.mayPass(uid, forOwnerOf: node) else { return }
         throw .notPermitted("The file is user \(node.uid)'s now; mode, owner and access list are for that user to set.")
     }
 
@@ -97,7 +99,12 @@ extension AssetLibrary {
             let lists = try inheritedLists(from: folder, for: &node, umask: owner.mode & 0o077 ^ 0o077, records)
             for (name, list) in lists { try setList(name, of: id, to: list, records) }
         } else {
-            node.mode &= 0o170700 | owner.mode & 0o077
+            // With an access list the mode of a folder has the list's mask, not what its group may do.
+            let rights = try rulebook.rights(of: owner, records)
+            let (member, other) = (
+                rights.permissions(of: .max) { $0 == owner.gid }, rights.permissions(of: .max) { _ in false }
+            )
+            node.mode &= 0o170700 | member << 3 | other
         }
         node.mode |= 0o600
         try records.updateAttributes(of: node)

@@ -138,7 +138,10 @@ extension Records {
             self
         )
         // Of another owner's asset the newcomer has what that says now, which its uploader may read.
-        if isNew, let existing = arrival.existing { try copyMissingFields(of: existing, to: publish.asset) }
+        // A user who only moves the file says nothing of it.
+        if isNew, let existing = arrival.existing, [0, node.uid].contains(arrival.uid) {
+            try copyMissingFields(of: existing, to: publish.asset)
+        }
         return publish.version
     }
 
@@ -287,6 +290,11 @@ extension AssetLibrary {
             try rulebook.allows(node, by: uploader, toSucceed: vacancy.rights, records)
         else { return nil }
         // Its rights may have become less since, in the trash as well.
+        if showsIt, let former,
+            try !records.entriesNaming(former.id).contains(where: { try mayReach($0.parent, uploader, records) })
+        {
+            return nil
+        }
         let isTrashed = try !showsIt && records.trashed(vacancy.asset)?.node == vacancy.node
         if showsIt || isTrashed, let former,
             try !rulebook.allows(node, by: uploader, toSucceed: former, records)

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import Synchronization
 
 // What a policy says of content that comes to have a name. All of it is asked within the transaction that publishes, so that of two
 // equal uploads at once one is first.
@@ -63,6 +64,22 @@ public struct Uploader: Sendable {
         self.gid = gid
         known = nil
         self.hasGroup = hasGroup
+    }
+
+    /// Returns the user as one whose groups stay known that are asked for from here on: the process that asks may be gone later.
+    func remembering() -> Uploader {
+        let groups = KnownGroups()
+        return Uploader(uid: uid, gid: gid) { group in
+            groups.has(group) || (isMember(of: group) && groups.add(group))
+        }
+    }
+
+    private final class KnownGroups: Sendable {
+        private let groups = Mutex<Set<UInt32>>([])
+
+        func has(_ group: UInt32) -> Bool { groups.withLock { $0.contains(group) } }
+
+        func add(_ group: UInt32) -> Bool { groups.withLock { $0.insert(group).inserted || true } }
     }
 
     /// Returns whether the user is in a group; root is in all.

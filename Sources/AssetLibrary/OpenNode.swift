@@ -29,6 +29,8 @@ public final class OpenNode: Sendable {
     /// How often the file was closed to users while it was open, and how many of these changes are durable.
     let closings = Atomic(0)
     let durableClosings = Atomic(0)
+    /// Whether another user than the one who writes has set mode, owner, group or access list since the upload began.
+    let isChangedByOther = Atomic(false)
     /// How many handles may be mapped for writing.
     public let mappers = Atomic(0)
     /// How many handles there are, and what stands for the last of them while the file is open without any: its verdict waits, or

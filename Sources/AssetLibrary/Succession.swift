@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import Synchronization
 
 // Whether a file may come to show the asset that a name has, or had a moment ago: an asset never passes to another person by its name.
 
@@ -79,7 +80,13 @@ extension AssetLibrary {
         by uploader: Uploader,
         _ records: Records
     ) throws -> Refusal? {
-        guard let aim, aim.isByNumber, uploader.uid != 0 else { return nil }
+        guard let aim, aim.isByNumber else { return nil }
+        if mayHaveFlags.load(ordering: .relaxed), let file = try records.node(named: place.name, in: place.parent),
+            try !records.flags(of: file.id).isDisjoint(with: .fixed)
+        {
+            return .forbidden("The file that was to be replaced is immutable or append-only.")
+        }
+        guard uploader.uid != 0 else { return nil }
         guard let present = try records.node(named: place.name, in: place.parent),
             let folder = try records.node(place.parent),
             rulebook.allows(uploader, toSucceed: try rulebook.rights(of: present, records)),

@@ -8,13 +8,13 @@ struct OwnerChangeTests {
     private static let prelude = """
         alice() { setpriv --reuid 5001 --regid 5001 --clear-groups "$@"; }
         bob() { setpriv --reuid 5002 --regid 5002 --clear-groups "$@"; }
-        D=$MOUNT/folders/d; mkdir -m 777 $D; chmod 777 $D
+        D=$MOUNT/folders/d; mkdir -m 777 $D; chmod 777 $D $SCRATCH
         IN=$MOUNT/folders/in; mkdir -m 755 $IN; chown 5001:5001 $IN; BOX=$(alice $ASSETFS sign --upload $IN)
         # An open file of alice, and what bob writes to in its place.
         open() { alice sh -c "umask 0; echo alice > $D/$1; setfattr -n user.asset.caption -v 'of alice' $D/$1"; ID=$(value id $D/$1); }
         # Runs a Python program of bob's; `fd` is a new file at the path.
         program() { bob /usr/bin/python3 -c "
-        import os, errno, struct, sys
+        import os, errno, struct, time
         def refused(call, *arguments):
             try: call(*arguments); return ''
             except OSError as error: return errno.errorcode[error.errno]
@@ -142,6 +142,88 @@ struct OwnerChangeTests {
                 alice mv $FILE $D/p/x; alice rm $D/p/x; alice sh -c "echo next > resources/900/y"
                 is "$(bob cat resources/900/y)" next; is "$(alice cat resources/900/versions/*)" secret
                 is "$(bob sh -c "cat resources/900/versions/*" 2> /dev/null | grep -c secret)" 0
+                """
+        )
+    }
+
+    @Test func `who may write to a file touches it, and a replacement lands by the groups that its maker had`() throws {
+        try runScript(
+            Self.prelude + """
+                member() { setpriv --reuid 5003 --regid 5003 --groups 5100 "$@"; }
+                mkdir -m 2775 $D/g; chown 5001:5100 $D/g; chmod 2775 $D/g; alice sh -c "umask 002; echo alice > $D/g/a.txt"; chgrp 5100 $D/g/a.txt
+                chmod 664 $D/g/a.txt; ID=$(value id $D/g/a.txt)
+                # A child closes the file, whose parent has ended.
+                member sh -c "exec 3> $MOUNT/resources/$ID/new; mkfifo $SCRATCH/ended; chmod 666 $SCRATCH/ended; (read x < $SCRATCH/ended; echo next >&3) & exit"
+                exec 4> $SCRATCH/ended; echo >&4; exec 4>&-
+                for n in $(seq 300); do [ "$(cat $D/g/a.txt)" = next ] && break; sleep 0.1; done; is "$(cat $D/g/a.txt)" next
+                member touch $D/g/a.txt; fails member touch -d 2001-01-01 $D/g/a.txt
+                # Of two names the one that the user was shown is meant.
+                mkdir -m 700 $D/closed; chown 5001 $D/closed; open t.txt; ln $D/t.txt $D/closed/t; rm $D/t.txt; ln $D/closed/t $D/t.txt
+                bob sh -c "echo bob > $MOUNT/resources/$ID/other"; is "$(cat $D/t.txt)" bob
+                # An open drop has one name.
+                program $BOX/linked "
+                import ctypes; libc = ctypes.CDLL(None, use_errno=True); os.write(fd, b'x')
+                assert libc.linkat(-100, b'/proc/self/fd/%d' % fd, -100, b'$D/mine', 0x400) == -1
+                assert ctypes.get_errno() == errno.EPERM, ctypes.get_errno()"
+                [ ! -e $D/mine ]; is "$(stat -c %h $IN/linked)" 1
+                """
+        )
+    }
+
+    @Test func `what is immutable when an upload ends is not replaced, and gets no names`() throws {
+        try runScript(
+            Self.prelude + """
+                open a.txt
+                for path in resources/$ID/other.txt ${BOX#$MOUNT/}/new; do
+                    program $MOUNT/$path "
+                os.write(fd, b'of bob'); open('$SCRATCH/ready', 'w').close()
+                while os.path.exists('$SCRATCH/ready'): time.sleep(0.05)
+                assert refused(os.close, fd) == 'EPERM'" &
+                    until [ -e $SCRATCH/ready ]; do kill -0 $!; sleep 0.05; done; chattr +i $D/a.txt $IN; rm $SCRATCH/ready; wait $!
+                    chattr -i $D/a.txt $IN
+                done
+                is "$(cat $D/a.txt)" alice; is "$(ls $IN)" ""
+                """
+        )
+    }
+
+    @Test
+    func `the refusal of an upload undoes nothing that another user has said of the file, and removes no other user's`()
+        throws
+    {
+        try runScript(
+            Self.prelude + """
+                setfattr -n user.policy.max_size -v 1K $D; open a.txt; open b.txt; open c.txt; chmod 4755 $D/c.txt
+                for change in "alice chmod 600 $D/a.txt" "chown 5003:5003 $D/b.txt; chmod 600 $D/b.txt"; do
+                    file=$(echo "$change" | grep -o "$D/[ab].txt" | head -n 1)
+                    program $file "
+                os.write(fd, b'x' * 100); open('$SCRATCH/ready', 'w').close()
+                while os.path.exists('$SCRATCH/ready'): time.sleep(0.05)
+                assert refused(os.write, fd, b'x' * 2000) == 'EFBIG'; refused(os.close, fd)" &
+                    until [ -e $SCRATCH/ready ]; do kill -0 $!; sleep 0.05; done; eval "$change"; rm $SCRATCH/ready; wait $!
+                done
+                is "$(stat -c %u:%a $D/a.txt $D/b.txt | tr '\\n' ' ')" "5001:600 5003:600 "; is "$(cat $D/a.txt $D/b.txt | tr '\\n' ' ')" "alice alice "
+                # The owner and mode that a refused cp -p has set itself are not left.
+                head -c 3000 /dev/zero > $SCRATCH/large; chown 5002 $SCRATCH/large; chmod 777 $SCRATCH/large
+                fails cp -p $SCRATCH/large $D/c.txt; is "$(stat -c %u:%a $D/c.txt) $(cat $D/c.txt)" "5001:4755 alice"
+                """
+        )
+    }
+
+    @Test func `an asset follows no name whose file is where the user may not go`() throws {
+        try runScript(
+            Self.prelude + """
+                alice mkdir -m 700 $D/closed
+                open a; alice sh -c "mv $D/a $D/a.bak; mv $D/a.bak $D/closed/a"; bob sh -c "echo bob > $D/a"; [ "$(value id $D/a)" != $ID ]
+                open b; alice sh -c "ln $D/b $D/closed/b; rm $D/b"; bob sh -c "echo bob > $D/b"; [ "$(value id $D/b)" != $ID ]
+                open c; alice mv $D/c $D/closed/; bob sh -c "echo bob > $D/.c.Ab12cd; mv $D/.c.Ab12cd $D/c"; [ "$(value id $D/c)" != $ID ]
+                for name in a b c; do fails value caption $D/$name; is "$(cat $D/$name) $(value caption $D/closed/$name)" "bob of alice"; done
+                # A user who only moves a file gives it no words of the own file that is equal.
+                setfattr -n user.policy.duplicates -v RETURN_EXISTING $D
+                bob sh -c "echo equal > $D/mine; setfattr -n user.asset.caption -v 'of bob' $D/mine"; alice sh -c "echo equal > $D/s.part"
+                bob mv $D/s.part $D/s; fails value caption $D/s
+                # The mask of a folder's access list gives its group nothing.
+                setfacl -m u:5004:rwx,g::--- $IN; program $BOX/masked "os.write(fd, b'x')"; is "$(stat -c %a $IN/masked)" 604
                 """
         )
     }
