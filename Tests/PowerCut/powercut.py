@@ -293,6 +293,7 @@ class Run:
             try: self.one(number)
             except Fault as fault:
                 print(f"cut {number + 1} (seed {self.options.seed}): {fault}", flush=True)
+                self.summarize(number, start)
                 return False
             except KeyboardInterrupt:
                 self.summarize(number, start)
@@ -303,7 +304,7 @@ class Run:
 
     def summarize(self, rounds, start):
         numbers = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
-        print(f"{rounds} rounds in {time.monotonic() - start:.0f} s, nothing was lost: {numbers}; "
+        print(f"{rounds} rounds in {time.monotonic() - start:.0f} s in which nothing was lost: {numbers}; "
               f"{self.disk.writes} writes and {self.disk.flushes} flushes of the disk", flush=True)
 
     def close(self):
