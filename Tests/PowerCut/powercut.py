@@ -60,10 +60,22 @@ class Library:
             time.sleep(0.003)
 
     def kill(self):
-        if self.daemon and self.daemon.poll() is None: self.daemon.kill()
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.kill()
+            try: self.daemon.wait(5)
+            except subprocess.TimeoutExpired: self.abort()
         if self.daemon: self.daemon.wait(20)
         self.daemon = None
         while mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
+
+    def abort(self):
+        """Ends the connection of a daemon that was killed while it asked its own mount: it would wait for itself."""
+        folder = "/sys/fs/fuse/connections"
+        if not os.path.ismount(folder): run("mount", "-t", "fusectl", "none", folder)
+        with open("/proc/self/mountinfo") as table: lines = [line.split() for line in table]
+        for words in lines:
+            if words[4] != self.mountpoint: continue
+            with open(f"{folder}/{words[2].split(':')[1]}/abort", "w") as file: file.write("1")
 
     def unmount(self):
         result = subprocess.run([self.program, "umount", self.mountpoint], capture_output=True, text=True)
