@@ -6,7 +6,7 @@ BYTES = 320 << 20
 # Delayed allocation and long commits, without the heuristics that sync renamed files by themselves: what is durable is what was synced.
 OPTIONS = {"ext4": ["noauto_da_alloc,commit=300", "noauto_da_alloc,commit=1"], "xfs": ["defaults"], "ext2": ["defaults"]}
 MAKE = {
-    "ext4": ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-J", "size=16"],
+    "ext4": ["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-J", "size=16"],
     "xfs": ["mkfs.xfs", "-q", "-f"],
     # Without a journal fsync(2) of a file says nothing of its name, as POSIX permits.
     "ext2": ["mkfs.ext2", "-q", "-F"],

@@ -66,10 +66,16 @@ def mixes(states, found):
         block = found.data[start:start + BLOCK]
         parts = [file.data[start:start + len(block)] for file in files]
         if block in parts: continue
-        # Where bytes came behind others in a block that was on the disk already, ext4 may have the file's new size and not the bytes.
-        isEnd = start + len(block) == size and size not in sizes
-        if not isEnd or not any(part and part.ljust(len(block), b"\0") == block for part in parts): return False
+        # Behind what was acknowledged ext4 may have the file's new size and not the bytes, which are zeros then.
+        known = max(0, min(sizes) - start)
+        if not any(part and (part[:cut] + bytes(len(block) - cut)) == block for part in parts for cut in cuts(block, known)): return False
     return True
+
+
+def cuts(block, known):
+    """Where the zeros at a block's end begin; nowhere before what is known to be there."""
+    end = len(block.rstrip(b"\0"))
+    return [end] if end >= known and end < len(block) else []
 
 
 class Step(NamedTuple):

@@ -60,10 +60,22 @@ class Library:
             time.sleep(0.003)
 
     def kill(self):
-        if self.daemon and self.daemon.poll() is None: self.daemon.kill()
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.kill()
+            try: self.daemon.wait(5)
+            except subprocess.TimeoutExpired: self.abort()
         if self.daemon: self.daemon.wait(20)
         self.daemon = None
         while mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
+
+    def abort(self):
+        """Ends the connection of a daemon that was killed while it asked its own mount: it would wait for itself."""
+        folder = "/sys/fs/fuse/connections"
+        if not os.path.ismount(folder): run("mount", "-t", "fusectl", "none", folder)
+        with open("/proc/self/mountinfo") as table: lines = [line.split() for line in table]
+        for words in lines:
+            if words[4] != self.mountpoint: continue
+            with open(f"{folder}/{words[2].split(':')[1]}/abort", "w") as file: file.write("1")
 
     def unmount(self):
         result = subprocess.run([self.program, "umount", self.mountpoint], capture_output=True, text=True)
@@ -293,6 +305,7 @@ class Run:
             try: self.one(number)
             except Fault as fault:
                 print(f"cut {number + 1} (seed {self.options.seed}): {fault}", flush=True)
+                self.summarize(number, start)
                 return False
             except KeyboardInterrupt:
                 self.summarize(number, start)
@@ -303,7 +316,7 @@ class Run:
 
     def summarize(self, rounds, start):
         numbers = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
-        print(f"{rounds} rounds in {time.monotonic() - start:.0f} s, nothing was lost: {numbers}; "
+        print(f"{rounds} rounds in {time.monotonic() - start:.0f} s in which nothing was lost: {numbers}; "
               f"{self.disk.writes} writes and {self.disk.flushes} flushes of the disk", flush=True)
 
     def close(self):

@@ -37,11 +37,12 @@ SUPERFLUOUS = {
 def attempt(options, name, filesystem, seed):
     command = [sys.executable, f"{HERE}/powercut.py", "--assetfs", options.assetfs, "--cuts", str(options.cuts), "--seed", seed,
                "--filesystem", filesystem, "--without", name, "--work", options.work]
-    if name in ("copied", "placed", "store", *GROUPS): command.append("--stores")
+    if name in ("copied", "placed", "store", *GROUPS): command += ["--stores", "--cuts", "6"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode == 0: return None
-    lines = [line for line in result.stdout.split("\n") if line.startswith("cut ")]
-    return " ".join((lines or [result.stderr[-300:]])[0].split())[:150]
+    said = re.search(r"^cut \d+ \(.*", result.stdout, re.M | re.S)
+    if not said: raise RuntimeError(f"--without {name}: {result.stdout}{result.stderr}")
+    return " ".join(said[0].replace("|", "/").split())[:200]
 
 
 def main():

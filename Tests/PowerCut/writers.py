@@ -336,7 +336,8 @@ class Writer:
             with history.step({one: None, f"{one}/file": None, two: Folder(), f"{two}/file": history[f"{one}/file"]}):
                 os.rename(self.path(one), self.path(two))
         else:
-            self.remove(f"{two}/file")
+            # A cut may have come between the folder and the file.
+            if history[f"{two}/file"] is not None: self.remove(f"{two}/file")
             with history.step({two: None}): os.rmdir(self.path(two))
         return one
 
@@ -357,7 +358,7 @@ class Writer:
     def work(self, stop, is_slow):
         self.prepare()
         # On a slow disk one thing more than all others, for it to be under way when others wait for the disk.
-        loads = self.LOADS + [self.chosen.choice(["many", "mapped"])] * 30 if is_slow else self.LOADS
+        loads = self.LOADS + [self.chosen.choice(["many", "many", "many", "mapped"])] * 30 if is_slow else self.LOADS
         while not stop.is_set(): self.settle(getattr(self, self.chosen.choice(loads))())
 
 
