@@ -134,6 +134,11 @@ final class LibraryLayout: Sendable {
             ? .noSpace(path: path) : .notAccessible(path: path, reason: "\(errno)")
     }
 
+    /// Returns what the file FORMAT of a folder says; nil where there is none.
+    static func formatFile(of path: String) throws(OpenLibraryError) -> String? {
+        try contents(path).contains("FORMAT") ? read("\(path)/FORMAT") : nil
+    }
+
     private static func contents(_ path: String) throws(OpenLibraryError) -> Set<String> {
         guard let folder = unsafe opendir(path) else { throw refused(path, Errno(rawValue: errno)) }
         defer { unsafe _ = closedir(folder) }

@@ -19,7 +19,7 @@ struct AssetFSCommand: ParsableCommand {
         subcommands: [
             MountCommand.self, UmountCommand.self, InfoCommand.self, DescribeCommand.self, ExportCommand.self,
             PolicyCommand.self, ExplainCommand.self, ReceiptsCommand.self, EventsCommand.self, JobsCommand.self,
-            StatusCommand.self, ScrubCommand.self,
+            StatusCommand.self, ScrubCommand.self, VerifyCommand.self,
             TrashCommand.self, RestoreCommand.self, CreateCommand.self, GroupCommand.self, SignCommand.self,
             SearchCommand.self, FetchCommand.self,
         ]
