@@ -4,7 +4,7 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// Copies of the catalog in `snapshots/`, one a day.
+// Copies of the catalog in `snapshots/`, one a day, from which `assetfs recover` makes a catalog that has been lost.
 extension AssetLibrary {
     private static let snapshotPeriod = Duration.seconds(24 * 3600)
     /// How often a thread looks whether a copy is due: the machine's clock may be set.

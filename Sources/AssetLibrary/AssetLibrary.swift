@@ -202,6 +202,8 @@ public final class AssetLibrary: Sendable {
             case let error as OpenLibraryError: throw error
             case BlobStoreError.noSpace: throw .noSpace(path: path)
             case let error as CatalogError where error.isNoSpace: throw .noSpace(path: path)
+            case let error as CatalogError where error.isDamage:
+                throw .catalogDamaged(path: path, reason: error.description)
             case LibraryError.noSpace: throw .noSpace(path: path)
             default: throw .failed(path: path, reason: "\(error)")
             }

@@ -25,7 +25,7 @@ extension ClosedLibrary {
         guard mendable || before.unnamed > 0 else { return (before, nil) }
         var copy: String?
         do {
-            // One that cannot be read at all cannot be mended.
+            // One that cannot be read at all is for `recover`.
             try ClosedCatalog(path: catalogPath).close()
             copy = try keepCatalog()
             try mendCatalog(before)

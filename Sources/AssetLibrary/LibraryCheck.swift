@@ -47,7 +47,7 @@ struct LibraryCheck {
     }
 
     /// What a person can do with a catalog whose pages are damaged.
-    private static let remedy = "The newest copy in snapshots/ can take its place."
+    private static let remedy = "“assetfs recover LIBRARY” makes one from a snapshot and the contents."
 
     /// Notes why the catalog cannot be read.
     mutating func note(_ error: CatalogError) {

@@ -148,6 +148,21 @@ extension Records {
         try setAsset(of: node, to: asset)
     }
 
+    /// Records a content that no row names as a file in `lost+found/`, of the library's owner alone; the next mount makes an asset of it.
+    /// - Returns: its path, as people write it.
+    public func insertLost(_ digest: Digest, size: Int64, name: String) throws -> [UInt8]? {
+        let blob = try insertBlob(digest, size: size, at: .now)
+        let node = try insertLost(
+            Array(name.utf8),
+            uid: UInt32(geteuid()),
+            blob: blob,
+            size: size,
+            modified: .now
+        )
+        try recordUnpublished(node)
+        return try pathForPeople(of: node)
+    }
+
     private func insertLost(
         _ name: [UInt8],
         uid: UInt32,
@@ -208,6 +223,19 @@ extension Records {
             try insertEntry(name, in: .folders, node: folder.id)
             try touchFolder(.folders, subfolders: 1, at: .now)
             return folder.id
+        }
+    }
+
+    // MARK: Numbers
+
+    /// Leaves out so many numbers of files and assets: those that came after the catalog was copied may be known to programs.
+    public func skipNumbers(_ count: Int64) throws {
+        for table in ["node", "asset"] {
+            try run(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+                [.text(table)]
+            )
+            try run("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = ?", [.integer(count), .text(table)])
         }
     }
 

@@ -8,6 +8,7 @@ private let prelude = """
     says() { grep -q -- "$1" report || { echo "line ${BASH_LINENO[0]}: nothing says “$1”:" >&2; cat report >&2; exit 1; }; }
     silent() { ! grep -q -- "$1" report || { echo "line ${BASH_LINENO[0]}: something says “$1”:" >&2; cat report >&2; exit 1; }; }
     verify() { local s=0; $ASSETFS verify "${@:2}" > report 2>&1 || s=$?; [ $s = $1 ] || { echo "line ${BASH_LINENO[0]}: status $s, not $1" >&2; cat report >&2; exit 1; }; }
+    recover() { local s=0; $ASSETFS recover "${@:2}" > report 2>&1 || s=$?; [ $s = $1 ] || { echo "line ${BASH_LINENO[0]}: status $s, not $1" >&2; cat report >&2; exit 1; }; }
     sql() { sqlite3 lib/catalog.sqlite "PRAGMA foreign_keys = OFF; $1"; }
     blob() { local h=$(sha256sum < $1 | cut -c1-64); echo lib/blobs/${h:0:2}/${h:2}; }
     mount_one() { $ASSETFS mount -o policy.versions=all "$@" lib one; }

@@ -175,6 +175,7 @@ struct VerifyTests {
                 verify 0 --repair lib; says 'Mended'; is "$(find lib ! -uid 1234 -o ! -gid 1235 | wc -l)" 0; test -s lib/catalog.before-repair.sqlite
                 is "$(sql "SELECT uid || ' ' || gid || ' ' || (mode & 511) FROM node WHERE id = (SELECT node FROM entry WHERE name = CAST('lost+found-2' AS BLOB))")" '1234 1235 448'
                 is "$(sqlite3 lib/catalog.before-repair.sqlite "SELECT count(*) FROM entry WHERE name = CAST('lost+found-2' AS BLOB)")" 0
+                rm lib/catalog.sqlite; recover 0 lib; is "$(find lib ! -uid 1234 -o ! -gid 1235 | wc -l)" 0
                 """,
                 in: path
             )
