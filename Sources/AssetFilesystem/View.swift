@@ -73,6 +73,7 @@ enum View: Hashable, Sendable {
         case 14: self = .events
         case 15: self = .work(.scrub)
         case 16: self = .work(.stores)
+        case 17: self = .work(.verify)
         case let number where number >> Kind.shift > 0:
             let rest = number & (1 << Kind.shift - 1)
             let asset = AssetID(rawValue: rest)
@@ -110,6 +111,7 @@ enum View: Hashable, Sendable {
         case .events: NodeID(rawValue: 14)
         case .work(.scrub): NodeID(rawValue: 15)
         case .work(.stores): NodeID(rawValue: 16)
+        case .work(.verify): NodeID(rawValue: 17)
         case .job(let asset): Kind.job.id(asset.rawValue)
         case .resource(let asset): Kind.resource.id(asset.rawValue)
         case .alternatives(let asset): Kind.alternatives.id(asset.rawValue)

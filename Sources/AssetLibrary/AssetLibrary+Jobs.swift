@@ -10,6 +10,8 @@ extension AssetLibrary {
         case scrub
         /// Contents are moved to other stores.
         case stores
+        /// The library is checked.
+        case verify
     }
 
     /// The state of such work, a JSON object on one line.
@@ -17,6 +19,7 @@ extension AssetLibrary {
         switch work {
         case .scrub: try scrubJob()
         case .stores: try storesJob()
+        case .verify: verificationJob()
         }
     }
 
@@ -24,6 +27,7 @@ extension AssetLibrary {
     public func unfinishedWork() throws(LibraryError) -> [Work] {
         let hasMoves = try read { try $0.moves().count } > 0
         return (isScrubRequested ? [.scrub] : []) + (hasMoves ? [.stores] : [])
+            + (verification.isUnderWay ? [.verify] : [])
     }
 
     private static let tokenPrefix = "extraction-"

@@ -18,6 +18,7 @@ extension AssetLibrary {
         case .fetch: try fetch(name, into: id, value, by: uploader)
         case .revokeSigned: try revokeSignedPaths(name, on: id, value, by: uploader)
         case .scrub: try requestScrub(name, on: id, value, by: uploader)
+        case .verify: try requestVerification(name, on: id, value, by: uploader)
         case .rotate:
             let text = String(decoding: value, as: UTF8.self)
             guard !isClosing.isSet else { throw .busy("The mount is being ended.") }

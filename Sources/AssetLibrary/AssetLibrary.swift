@@ -94,6 +94,9 @@ public final class AssetLibrary: Sendable {
     let counters = Counters()
     let accessTimes = AccessTimes()
     let scrub: Scrub
+    let verification = Verification()
+    /// Whether the last copy of the catalog could not be made.
+    let hasSnapshotFailed = Atomic(false)
     /// Moves contents to other stores.
     let mover = Mover()
     let searching: Searching
@@ -180,7 +183,7 @@ public final class AssetLibrary: Sendable {
             }
             try catalog.read { try usage.begin($0, rulebook) }
             prepareSearch()
-            try makeRoots()
+            try catalog.write { try $0.insertMissingRoots() }
             if try catalog.read({ try !$0.sharedAcrossOwners().isEmpty }) {
                 try catalog.write { try $0.separateFormerSharing() }
             }
@@ -199,6 +202,8 @@ public final class AssetLibrary: Sendable {
             case let error as OpenLibraryError: throw error
             case BlobStoreError.noSpace: throw .noSpace(path: path)
             case let error as CatalogError where error.isNoSpace: throw .noSpace(path: path)
+            case let error as CatalogError where error.isDamage:
+                throw .catalogDamaged(path: path, reason: error.description)
             case LibraryError.noSpace: throw .noSpace(path: path)
             default: throw .failed(path: path, reason: "\(error)")
             }
@@ -242,6 +247,7 @@ public final class AssetLibrary: Sendable {
         for worker in [sweeper, md5Worker, searchWorker, mover.worker] { worker.wake() }
         if eventCommand != nil { eventTeller.wake() }
         startScrub()
+        startChecker()
         startExtraction()
     }
 
@@ -250,6 +256,9 @@ public final class AssetLibrary: Sendable {
 
     /// Returns when everything that was acknowledged before the call is on stable storage.
     public func commit() throws(LibraryError) { try groupCommit.commit() }
+
+    /// Does so, and has a copy of the catalog get a step further.
+    func commit(advancing copy: CatalogCopy) throws(LibraryError) { try groupCommit.commit(advancing: copy) }
 
     /// Grows with each verdict: who has read a record, and finds the file open no more, has to read again if this has grown.
     public var verdictCount: Int { verdicts.load(ordering: .acquiring) }
@@ -300,7 +309,8 @@ public final class AssetLibrary: Sendable {
         isClosing.set()
         stopObserving()
         for worker in fetches.workers + [
-            scrub.worker, mover.worker, counters.worker, accessTimes.worker, sweeper, roomMaker, md5Worker,
+            scrub.worker, verification.worker, mover.worker, counters.worker, accessTimes.worker, sweeper, roomMaker,
+            md5Worker,
             searchWorker, eventTeller,
             settler, mapped.worker,
             committer,
@@ -336,6 +346,7 @@ public final class AssetLibrary: Sendable {
         } catch {
             failure = error
         }
+        if failure == nil { takeSnapshotAtEnd() }
         // The index can be made anew, so that nothing is lost with it.
         do { try searching.index?.close() } catch { log.error("The search index could not be closed: \(error)") }
         do { try catalog.close() } catch { throw failure ?? LibraryError(error) }
@@ -347,17 +358,6 @@ public final class AssetLibrary: Sendable {
     public func abandon() throws(LibraryError) {
         try close()
         layout.abandon()
-    }
-
-    private func makeRoots() throws {
-        try catalog.write { records in
-            for id in NodeID.roots where try records.node(id) == nil {
-                let mode: UInt32 = id == .collections ? 0o041777 : 0o040755
-                var root = NodeRecord(mode: mode, uid: UInt32(getuid()), gid: UInt32(getgid()), now: .now)
-                root.id = id
-                _ = try records.insert(root)
-            }
-        }
     }
 
     /// Runs `body` on the records; what it throws becomes a `LibraryError`.

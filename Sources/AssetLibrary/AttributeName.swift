@@ -64,6 +64,8 @@ enum AttributeName {
         case fetch
         /// Has all contents compared with their SHA-256.
         case scrub
+        /// Has the library checked.
+        case verify
         /// Ends all signed paths.
         case revokeSigned = "revoke_signed"
     }

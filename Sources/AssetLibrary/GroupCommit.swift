@@ -35,16 +35,18 @@ final class GroupCommit: Sendable {
     ///
     /// A full disk ends nothing: `.noSpace` says that a later call has to try again, and changes are refused until one has
     /// succeeded. After any other failure nothing is committed any more, until the library is opened again.
-    func commit() throws(LibraryError) {
+    ///
+    /// `copy` gets a step further between two transactions, also where nothing was changed.
+    func commit(advancing copy: CatalogCopy? = nil) throws(LibraryError) {
         let outcome: LibraryError? = turn.withLock { state in
             guard state.failure == nil else { return state.failure }
             do {
                 var lost: [Digest] = []
                 try blobs.removingRetiredNames {
-                    guard catalog.hasChanges else { return }
+                    guard catalog.hasChanges || copy != nil else { return }
                     let closed = closings.mark()
                     try blobs.beginMakingDurable()
-                    try catalog.commit { lost = try blobs.makeDurable() }
+                    try catalog.commit(advancing: copy) { lost = try blobs.makeDurable() }
                     closings.forget(upTo: closed)
                 }
                 for digest in lost {

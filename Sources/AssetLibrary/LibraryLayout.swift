@@ -32,6 +32,7 @@ final class LibraryLayout: Sendable {
         guard wasMade || made == .fileExists else { throw Self.refused(path, made) }
         let contents = try Self.contents(path)
         let format = contents.contains("FORMAT") ? try Self.read("\(path)/FORMAT") : nil
+        if format == Self.format, !Self.hasCatalog(path) { throw .catalogMissing(path: path) }
         if let format, format != Self.format { throw .unknownFormat(path: path, found: String(format.prefix(40))) }
         // A folder with only our own names in it is a library whose making was cut short.
         guard
@@ -132,6 +133,17 @@ final class LibraryLayout: Sendable {
     private static func refused(_ path: String, _ errno: Errno) -> OpenLibraryError {
         errno == .noSpace || errno == .diskQuotaExceeded
             ? .noSpace(path: path) : .notAccessible(path: path, reason: "\(errno)")
+    }
+
+    /// Returns what the file FORMAT of a folder says; nil where there is none.
+    static func formatFile(of path: String) throws(OpenLibraryError) -> String? {
+        try contents(path).contains("FORMAT") ? read("\(path)/FORMAT") : nil
+    }
+
+    /// Whether there is a catalog: one that is missing from a library is never made anew, because that would lose all names.
+    private static func hasCatalog(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe stat("\(path)/catalog.sqlite", &status) == 0 && status.st_size > 0
     }
 
     private static func contents(_ path: String) throws(OpenLibraryError) -> Set<String> {

@@ -14,6 +14,10 @@ public enum OpenLibraryError: Error, CustomStringConvertible, Sendable {
     case exposed(path: String, reason: String)
     /// The disk has no room for the catalog.
     case noSpace(path: String)
+    /// The library has no catalog, or an empty one, so that nothing says what its files are called.
+    case catalogMissing(path: String)
+    /// The catalog makes no sense; what SQLite says.
+    case catalogDamaged(path: String, reason: String)
     /// Catalog or blobs could not be opened; the reason.
     case failed(path: String, reason: String)
 
@@ -29,6 +33,10 @@ public enum OpenLibraryError: Error, CustomStringConvertible, Sendable {
             "The library \(path) cannot be read and written: \(reason). Check its owner, its mode and the mount below it."
         case .exposed(let path, let reason): "The library \(path) \(reason)"
         case .noSpace(let path): "The disk of the library \(path) is full; free some space there first."
+        case .catalogMissing(let path):
+            "The library \(path) has no catalog.sqlite, or an empty one; put it back, or have “assetfs recover \(path)” make one from a snapshot and the contents."
+        case .catalogDamaged(let path, let reason):
+            "The catalog of the library \(path) is damaged: \(reason) “assetfs recover \(path)” makes one from a snapshot and the contents."
         case .failed(let path, let reason): "The library \(path) cannot be opened: \(reason)"
         }
     }

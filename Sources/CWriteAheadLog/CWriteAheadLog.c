@@ -300,3 +300,7 @@ int wal_flush(void *connection) {
     struct log *log = log_of(connection);
     return log ? flush(log) : SQLITE_OK;
 }
+
+int wal_leave(void *connection) {
+    return sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+}

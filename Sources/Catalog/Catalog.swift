@@ -119,18 +119,22 @@ public final class Catalog: Sendable {
     ///
     /// Where the disk has no room nothing is lost: `.full` says that it is all still to be made durable, and that changes are
     /// refused until a later call has done so.
-    /// - Parameter prepare: runs while no operation can, just before: makes durable what the rows name.
+    /// - Parameters:
+    ///   - copy: gets a step further, between this transaction and the next.
+    ///   - prepare: runs while no operation can, just before: makes durable what the rows name.
     /// - Throws: what `prepare` throws (then nothing is committed and nothing lost), or `CatalogError`.
-    public func commit(prepare: () throws -> Void) throws {
+    public func commit(advancing copy: CatalogCopy? = nil, prepare: () throws -> Void) throws {
         try queue.inDatabase { database in
             try checkHealth()
             try catchUp(database)
-            guard changes.load(ordering: .relaxed) > 0 else { return acceptChanges(database) }
-            try prepare()
+            let hasChanged = changes.load(ordering: .relaxed) > 0
+            guard hasChanged || copy != nil else { return acceptChanges(database) }
+            if hasChanged { try prepare() }
             do {
                 try database.execute(sql: "COMMIT")
                 changes.store(0, ordering: .relaxed)
-                isLate.store(true, ordering: .relaxed)
+                if hasChanged { isLate.store(true, ordering: .relaxed) }
+                copy?.advance(database)
                 try database.execute(sql: "BEGIN IMMEDIATE")
             } catch {
                 throw lose(CatalogError(error), database)
@@ -170,6 +174,9 @@ public final class Catalog: Sendable {
 
     /// Refuses every later operation, because what is changed from here on could not be made durable.
     public func stop(reason: String) { failure.withLock { if $0 == nil { $0 = .lost(reason: reason) } } }
+
+    /// Lets go of a copy that is being made.
+    public func end(_ copy: CatalogCopy) { queue.inDatabase { _ in copy.end() } }
 
     /// Commits nothing more, and closes the file.
     public func close() throws(CatalogError) {

@@ -6,6 +6,8 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
     case busy
     /// The file was written by a newer assetfs.
     case newer
+    /// The file was written by an older assetfs, and its tables are not what they are here.
+    case older
     /// The disk has no room for what was changed last; nothing is lost, and changes are refused until it has.
     case full
     /// SQLite failed: its code and its words.
@@ -41,6 +43,7 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
         switch self {
         case .busy: "The catalog is locked by another program; end it and try again."
         case .newer: "The catalog was written by a newer assetfs; use that version."
+        case .older: "The catalog was written by an older assetfs; mount the library once with this one."
         case .full:
             "The library's disk is full, and the last changes are not on it yet; free some space there, and all goes on."
         case .failed(let code, let reason): "The catalog failed: \(reason) (SQLite \(code))."

@@ -12,14 +12,14 @@ struct AssetFSCommand: ParsableCommand {
             Exit statuses: 0 done; 1 failed; 2 the library is in use; 3 it is not a library, or of an unknown format; \
             4 it cannot be read and written; 5 its disk is full; 6 the mountpoint does not exist or is no directory; \
             7 something is mounted there already; 8 /dev/fuse is missing; 9 the mount was refused; \
-            10 nothing of ours is mounted there; 11 contents are damaged; 12 waiting was given up; \
+            10 nothing of ours is mounted there; 11 contents or the catalog are damaged; 12 waiting was given up; \
             64 the arguments are wrong.
             """,
         version: "assetfs 0.1.0",
         subcommands: [
             MountCommand.self, UmountCommand.self, InfoCommand.self, DescribeCommand.self, ExportCommand.self,
             PolicyCommand.self, ExplainCommand.self, ReceiptsCommand.self, EventsCommand.self, JobsCommand.self,
-            StatusCommand.self, ScrubCommand.self,
+            StatusCommand.self, ScrubCommand.self, VerifyCommand.self, RecoverCommand.self,
             TrashCommand.self, RestoreCommand.self, CreateCommand.self, GroupCommand.self, SignCommand.self,
             SearchCommand.self, FetchCommand.self,
         ]

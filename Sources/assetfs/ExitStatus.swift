@@ -38,6 +38,7 @@ enum ExitStatus: Int32 {
         case .notAccessible: self = .libraryNotAccessible
         case .exposed: self = .mountRefused
         case .noSpace: self = .noSpace
+        case .catalogMissing, .catalogDamaged: self = .damaged
         case .failed: self = .failed
         }
     }

@@ -27,6 +27,37 @@ struct LibraryPlace {
         text = "/proc/self/fd/\(folder)"
     }
 
+    /// Takes a folder that is to be there.
+    init(existing path: FilePath) throws {
+        guard path.isFolder else {
+            throw ExitStatus.libraryNotAccessible.because("The library \(path) does not exist, or is no folder.")
+        }
+        try self.init(path)
+    }
+
+    /// Takes the lock of the library, which no mount may have.
+    ///
+    /// All that is made in the library from here on is its owner's, also where root has called.
+    func open() throws -> ClosedLibrary {
+        if geteuid() == 0, let status = path.status(), status.st_uid != 0 {
+            guard setegid(status.st_gid) == 0, seteuid(status.st_uid) == 0 else {
+                throw ExitStatus.failed.because(
+                    "The rights of user \(status.st_uid), who owns the library, cannot be had."
+                )
+            }
+        }
+        var former = FormerMount(of: try MountPoint.resolved(path))
+        while true {
+            do throws(OpenLibraryError) {
+                return try ClosedLibrary(at: text)
+            } catch {
+                // Right after umount(8), which does not wait for the daemon.
+                if case .inUse = error, former.wait() { continue }
+                throw ExitStatus(error).because(Sentence(sentence(error)))
+            }
+        }
+    }
+
     /// Takes back a folder that was made for a library which could not be.
     func abandon() { if wasMade { unsafe _ = path.withC { unsafe rmdir($0) } } }
 

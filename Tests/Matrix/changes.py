@@ -221,6 +221,7 @@ def others(tree):
     yield "user.asset.error of a folder 0777", "remove", refusal
     yield "folders/", "user.asset.revoke_signed", lambda user: act(user, lambda: put(FOLDERS, "revoke_signed", "1"))
     yield "folders/", "user.asset.scrub", lambda user: act(user, lambda: put(FOLDERS, "scrub", "1"))
+    yield "folders/", "user.asset.verify", lambda user: act(user, lambda: put(FOLDERS, "verify", "1"))
     yield "folders/", "user.policy.ttl", lambda user: act(user, lambda: os.setxattr(FOLDERS, "user.policy.ttl", b"none"))
     for view in ("", "/resources", "/trash", "/search", "/uploads", "/uploads/jobs", "/signed", "/collections"):
         yield (view or "/").strip("/") + "/", "make a file", lambda user, view=view: act(user, lambda: make("%s%s/zeta" % (MOUNT, view)))

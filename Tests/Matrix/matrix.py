@@ -304,6 +304,7 @@ def learning(tree):
     row("fetch job", "user.asset.error of its folder", lambda: field(home + "/open", "error") and None)
     row("no such job", "stat uploads/jobs/TOKEN.json", lambda: os.stat(MOUNT + "/uploads/jobs/00000000-0000-4000-8000-000000000000.json"))
     row("work of the library", "uploads/jobs/scrub.json", lambda: text(MOUNT + "/uploads/jobs/scrub.json") and None)
+    row("work of the library", "uploads/jobs/verify.json", lambda: text(MOUNT + "/uploads/jobs/verify.json") and None)
     row("refused upload", "user.asset.error of the folder", lambda: "Duplicate" in field(home + "/errors", "error"))
     row("refused value", "user.asset.error of the file", lambda: "zeta-typed" in field(files["0644"], "error"))
     def own_error():

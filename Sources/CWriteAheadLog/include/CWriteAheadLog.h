@@ -24,4 +24,7 @@ int64_t wal_reserve(void *connection, int64_t count);
 /// Puts what found no room on stable storage. Returns SQLite's code: SQLITE_OK when nothing is left in memory.
 int wal_flush(void *connection);
 
+/// Has closing `connection` leave the log as it is, with what the database does not have yet. Returns SQLite's code.
+int wal_leave(void *connection);
+
 #endif

@@ -1,0 +1,123 @@
+internal import AssetModel
+internal import Catalog
+
+/// What a check of a library has found.
+public struct CheckReport: Sendable {
+    /// Something that is not as it should be.
+    public struct Finding: Sendable {
+        /// The name of the rule that is broken.
+        public let rule: String
+        /// The number of the row that breaks it; nil where it is no row.
+        public let row: Int64?
+        /// The file, folder or asset that it is about, as people write its path; nil where there is none.
+        public let path: [UInt8]?
+        /// What is wrong.
+        public let sentence: String
+        /// What a person can do about it; nil where `--repair` mends it.
+        public let advice: String?
+        /// Whether it has been mended.
+        public var isMended = false
+    }
+
+    /// How many findings of one rule are named.
+    static let limit = 1000
+
+    /// What was found.
+    public private(set) var findings: [Finding] = []
+    private var named: [String: Int] = [:]
+    /// How many findings there are that are not named, and not mended.
+    public private(set) var unnamed: Int64 = 0
+    /// What is no fault, and worth a sentence.
+    public var notes: [String] = []
+    /// How many contents were looked for.
+    public var contents: Int64 = 0
+    /// Bytes of the contents that were read.
+    public var bytes: Int64 = 0
+    /// Whether the check has come to its end.
+    public var isComplete = false
+
+    /// How many faults there are that are not mended.
+    public var count: Int64 { Int64(findings.count { !$0.isMended }) + unnamed }
+
+    /// Begins an empty report.
+    public init() {}
+
+    mutating func add(
+        _ rule: String,
+        row: Int64? = nil,
+        path: [UInt8]? = nil,
+        _ sentence: String,
+        advice: String? = nil
+    ) {
+        guard named[rule, default: 0] < Self.limit else {
+            unnamed += 1
+            return
+        }
+        named[rule, default: 0] += 1
+        findings.append(Finding(rule: rule, row: row, path: path, sentence: sentence, advice: advice))
+    }
+
+    mutating func add(_ violations: [Violation], count: Int64) {
+        for violation in violations {
+            add(
+                violation.rule.name,
+                row: violation.row,
+                path: violation.path,
+                violation.rule.sentence,
+                advice: violation.rule.advice
+            )
+        }
+        unnamed += count - Int64(violations.count)
+    }
+
+    /// Returns the report of a check before mending, in which those findings are mended that this report of a check after it lacks; what
+    /// came only with the mending is added.
+    func after(_ former: CheckReport) -> CheckReport {
+        var result = self
+        let left = Set(findings.map(\.key))
+        let known = Set(former.findings.map(\.key))
+        result.findings = former.findings.map { finding in
+            var finding = finding
+            finding.isMended = !left.contains(finding.key)
+            return finding
+        }
+        result.findings += findings.filter { !known.contains($0.key) }
+        return result
+    }
+
+    /// A JSON object on one line, as `uploads/jobs/verify.json` has it.
+    public var bytesOfJSON: [UInt8] { json(status: count > 0 ? "error" : "success").bytes }
+
+    func json(status: String, _ more: (inout JSONObject) -> Void = { _ in }) -> JSONObject {
+        var object = JSONObject()
+        object.add("token", "verify")
+        object.add("kind", "verify")
+        object.add("status", status)
+        if count > 0 { object.add("error", "\(count) faults were found.") }
+        more(&object)
+        object.add("contents", contents)
+        object.add("bytes", bytes)
+        object.add("faults", count)
+        object.add("unnamed", unnamed)
+        object.add(
+            "findings",
+            findings.map { finding in
+                var member = JSONObject()
+                member.add("rule", finding.rule)
+                member.add("row", finding.row)
+                member.add("path", bytes: finding.path)
+                member.add("sentence", finding.sentence)
+                member.add("advice", finding.advice)
+                member.add("mended", finding.isMended)
+                return member
+            }
+        )
+        object.add("notes", notes)
+        return object
+    }
+}
+
+extension CheckReport.Finding {
+    /// What tells a finding from others.
+    fileprivate var key: String { "\(rule) \(row ?? 0) \(row == nil ? sentence : "")" }
+}

@@ -1,0 +1,190 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+internal import SystemPackage
+
+/// What a recovery has made of a library.
+public struct RecoveryReport: Sendable {
+    /// The snapshot that the catalog was made from; nil where there was none that could be read.
+    public fileprivate(set) var snapshot: String?
+    /// Under which name the former catalog is kept; nil where there was none.
+    public fileprivate(set) var former: String?
+    /// Paths in `folders/lost+found/` of contents that the snapshot did not know.
+    public fileprivate(set) var found: [String] = []
+    /// How many files in `blobs/` do not have the bytes that their name says.
+    public fileprivate(set) var torn = 0
+    /// What is still missing or wrong.
+    public fileprivate(set) var check = CheckReport()
+}
+
+extension ClosedLibrary {
+    /// How many numbers of files and assets are left out: no number that was given after the snapshot comes to be another's.
+    private static let skippedNumbers: Int64 = 1_000_000
+
+    private var target: String { "\(path)/catalog.recovered.sqlite" }
+
+    /// Makes a new catalog of the newest sound snapshot and the contents that are there, and keeps the former one under another name.
+    ///
+    /// No file in `blobs/` is changed.
+    /// - Throws: also where the catalog is sound.
+    public func recover(progress: @escaping (Int64) -> Void = { _ in }) throws(RepairFailure) -> RecoveryReport {
+        do {
+            try refuseSound()
+            var report = RecoveryReport()
+            report.snapshot = try takeSnapshot()
+            let catalog = try Catalog(path: target) {}
+            do {
+                try mend(catalog)
+                try addContents(catalog, &report)
+                try catalog.commit {}
+            } catch {
+                try? catalog.close()
+                throw error
+            }
+            try catalog.close()
+            report.former = try replaceCatalog()
+            report.check = verify(isThorough: false, progress: progress)
+            return report
+        } catch let error as RepairFailure {
+            throw error
+        } catch {
+            throw RepairFailure(description: "The catalog could not be recovered: \(error)")
+        }
+    }
+
+    private func refuseSound() throws {
+        do throws(CatalogError) {
+            let catalog = try ClosedCatalog(path: catalogPath)
+            let problems = try catalog.read { try $0.integrity(isThorough: true) }
+            try catalog.close()
+            guard problems.isEmpty else { return }
+            throw CatalogError.failed(code: 0, reason: "")
+        } catch {
+            switch error {
+            case .failed(let code, _) where code != 0: return
+            case .newer, .older, .busy: throw error
+            default:
+                throw RepairFailure(
+                    description:
+                        "The catalog of \(path) can be read, and nothing has to be recovered; “assetfs verify --repair” mends what is wrong in it."
+                )
+            }
+        }
+    }
+
+    private func removeTarget() { for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink(target + suffix) } }
+
+    /// Copies the newest snapshot that is sound, or else the newest that can be read, to where the new catalog is made.
+    /// - Returns: its name; nil where the new catalog begins with nothing.
+    private func takeSnapshot() throws -> String? {
+        var fallback: String?
+        for name in SnapshotFolder(of: path).names.reversed() {
+            do {
+                try copy(snapshot: name)
+                let catalog = try ClosedCatalog(path: target)
+                defer { try? catalog.close() }
+                guard try catalog.read({ try $0.integrity(isThorough: true) }).isEmpty else { continue }
+                let isSound = try Invariant.all.allSatisfy { rule in
+                    try rule.advice != nil || catalog.read { try $0.violations(of: rule, limit: 0) }.count == 0
+                }
+                if isSound { return name }
+                fallback = fallback ?? name
+            } catch is CatalogError {
+                continue
+            }
+        }
+        removeTarget()
+        if let fallback {
+            try copy(snapshot: fallback)
+        } else {
+            let file = unsafe open(target, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            if file >= 0 { _ = close(file) }
+        }
+        return fallback
+    }
+
+    /// Copies a snapshot, and brings its tables to their present form.
+    private func copy(snapshot name: String) throws {
+        removeTarget()
+        try Self.copyFile("\(SnapshotFolder(of: path).path)/\(name)", to: target)
+        try Catalog(path: target) {}.close()
+    }
+
+    private func mend(_ catalog: Catalog) throws {
+        let staged = Set(Self.names(in: "\(path)/staging"))
+        try catalog.write { records in
+            try records.insertMissingRoots()
+            try records.mendAll()
+            try records.forgetStagedFiles(except: staged)
+            try records.forgetSearchIndex()
+            try records.skipNumbers(Self.skippedNumbers)
+        }
+    }
+
+    /// Gives each whole content that no row names a name in `lost+found/`.
+    private func addContents(_ catalog: Catalog, _ report: inout RecoveryReport) throws {
+        let stored = StoredBlobs(at: [path] + (try catalog.read { try $0.stores().map(\.path) }))
+        var seen: Set<Digest> = []
+        try stored.forEach { name in
+            guard case .blob(let digest) = name, seen.insert(digest).inserted,
+                try catalog.read({ try $0.blob(digest) }) == nil
+            else { return }
+            guard let size = stored.sizes(of: digest).max(), case .whole = Self.compare(digest, size, in: stored),
+                let file = try stored.open(digest, size: size)
+            else {
+                report.torn += 1
+                return
+            }
+            let name = String("\(digest)".prefix(16)) + FileExtension.guess(of: file)
+            let path = try catalog.write { try $0.insertLost(digest, size: size, name: name) }
+            report.found.append(String(decoding: path ?? [], as: UTF8.self))
+        }
+    }
+
+    /// Gives the new catalog its name, and the former one another.
+    /// - Returns: that other name; nil where there was no former one.
+    private func replaceCatalog() throws -> String? {
+        var former: String?
+        var status = stat()
+        if unsafe stat(catalogPath, &status) == 0 {
+            let name = unusedName("catalog.damaged")
+            for suffix in ["", "-wal"] {
+                guard unsafe rename(catalogPath + suffix, "\(path)/\(name)\(suffix)") == 0 || errno == ENOENT else {
+                    throw RepairFailure(
+                        description: "\(catalogPath)\(suffix) cannot be renamed: \(Errno(rawValue: errno))."
+                    )
+                }
+            }
+            former = name
+        }
+        // A log without its catalog would be taken for the new one's.
+        for suffix in ["-wal", "-shm"] { unsafe _ = unlink(catalogPath + suffix) }
+        let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { _ = close(folder) }
+        guard unsafe rename(target, catalogPath) == 0, fsync(folder) == 0 else {
+            throw RepairFailure(description: "\(target) cannot be renamed: \(Errno(rawValue: errno)).")
+        }
+        return former
+    }
+}
+
+/// The ending of a name that programs expect of a content.
+enum FileExtension {
+    private static let marks: [(offset: Int, bytes: [UInt8], name: String)] = [
+        (0, [0xFF, 0xD8, 0xFF], ".jpg"), (0, [0x89, 0x50, 0x4E, 0x47], ".png"), (0, Array("GIF8".utf8), ".gif"),
+        (0, Array("%PDF-".utf8), ".pdf"), (0, [0x50, 0x4B, 3, 4], ".zip"), (4, Array("ftypqt".utf8), ".mov"),
+        (4, Array("ftyp".utf8), ".mp4"), (8, Array("WEBP".utf8), ".webp"), (8, Array("WAVE".utf8), ".wav"),
+        (8, Array("AVI ".utf8), ".avi"), (0, [0x49, 0x49, 0x2A, 0], ".tif"), (0, [0x4D, 0x4D, 0, 0x2A], ".tif"),
+        (0, Array("ID3".utf8), ".mp3"), (0, Array("OggS".utf8), ".ogg"), (0, Array("fLaC".utf8), ".flac"),
+        (0, [0x1F, 0x8B], ".gz"),
+    ]
+
+    /// Returns the ending with its dot; nothing for what is not known.
+    static func guess(of file: OpenFile) -> String {
+        var head = [UInt8](repeating: 0, count: 16)
+        let count = (try? unsafe head.withUnsafeMutableBytes { try unsafe file.read(into: $0, at: 0) }) ?? 0
+        let known = head.prefix(count)
+        return marks.first { known.dropFirst($0.offset).starts(with: $0.bytes) }?.name ?? ""
+    }
+}

@@ -1,0 +1,134 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+internal import SystemPackage
+
+/// Why a library was not mended: a sentence.
+public struct RepairFailure: Error, CustomStringConvertible, Sendable {
+    /// What is wrong, and what to do.
+    public let description: String
+}
+
+extension ClosedLibrary {
+    /// Checks the library, mends what can be mended, and checks it again; a copy of the catalog is kept before.
+    ///
+    /// No content is removed, nor moved: rows that hang on nothing go, counts are made anew, and what has no path gets one in
+    /// `folders/lost+found/`.
+    /// - Returns: what was found, and under which name the former catalog is kept; nil where there was nothing to mend.
+    public func repair(
+        isThorough: Bool,
+        progress: @escaping (Int64) -> Void = { _ in }
+    ) throws(RepairFailure) -> (report: CheckReport, copy: String?) {
+        let before = verify(isThorough: isThorough, progress: progress)
+        let mendable = before.findings.contains { $0.advice == nil || $0.rule == "catalog" }
+        guard mendable || before.unnamed > 0 else { return (before, nil) }
+        var copy: String?
+        do {
+            // One that cannot be read at all is for `recover`.
+            try ClosedCatalog(path: catalogPath).close()
+            copy = try keepCatalog()
+            try mendCatalog(before)
+        } catch let error as CatalogError where error.isDamage {
+            // The report says so, and what to do.
+        } catch let error as RepairFailure {
+            throw error
+        } catch {
+            throw RepairFailure(description: "\(error)")
+        }
+        mendFiles(before)
+        return (verify(isThorough: isThorough, progress: progress).after(before), copy)
+    }
+
+    /// Copies the catalog as it is, with what its log has.
+    /// - Returns: the copy's name.
+    private func keepCatalog() throws(RepairFailure) -> String {
+        let name = unusedName("catalog.before-repair")
+        try Self.copyFile("\(path)/catalog.sqlite", to: "\(path)/\(name)")
+        var status = stat()
+        if unsafe stat("\(path)/catalog.sqlite-wal", &status) == 0, status.st_size > 0 {
+            try Self.copyFile("\(path)/catalog.sqlite-wal", to: "\(path)/\(name)-wal")
+        }
+        return name
+    }
+
+    /// Returns a name in the library's folder that is not used yet.
+    func unusedName(_ stem: String) -> String {
+        var (name, number) = ("\(stem).sqlite", 1)
+        while unsafe access("\(path)/\(name)", F_OK) == 0 {
+            number += 1
+            name = "\(stem)-\(number).sqlite"
+        }
+        return name
+    }
+
+    private func mendCatalog(_ report: CheckReport) throws {
+        let catalog = try Catalog(path: catalogPath) {}
+        do {
+            let staged = Set(Self.names(in: "\(path)/staging"))
+            let hasDamage = report.findings.contains { $0.rule == "catalog" }
+            let hasLostIndex = report.findings.contains { $0.rule == "search" }
+            try catalog.write { records in
+                if hasDamage { try records.makeIndexesAnew() }
+                try records.mendAll()
+                try records.forgetStagedFiles(except: staged)
+                if hasLostIndex { try records.forgetSearchIndex() }
+            }
+            try catalog.commit {}
+        } catch {
+            try? catalog.close()
+            throw error
+        }
+        try catalog.close()
+    }
+
+    private func mendFiles(_ report: CheckReport) {
+        if report.findings.contains(where: { $0.rule == "search" }) {
+            for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink("\(path)/search.sqlite\(suffix)") }
+        }
+        if report.findings.contains(where: { ["mode", "signing-key"].contains($0.rule) }) {
+            _ = try? PrivateFolder.close(path)
+            _ = PrivateFolder.closeContents(of: path, all: true)
+        }
+        // It makes the folders that are missing.
+        if report.findings.contains(where: { $0.rule == "layout" }) { _ = try? BlobStore(at: path) }
+    }
+
+    /// Copies a file to a new one, and puts it on stable storage.
+    static func copyFile(_ source: String, to target: String) throws(RepairFailure) {
+        func failure() -> RepairFailure {
+            RepairFailure(description: "\(source) cannot be copied to \(target): \(Errno(rawValue: errno)).")
+        }
+        let input = unsafe open(source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard input >= 0 else { throw failure() }
+        defer { _ = close(input) }
+        let output = unsafe open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard output >= 0 else { throw failure() }
+        defer { _ = close(output) }
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = unsafe read(input, &buffer, buffer.count)
+            if count == 0 { break }
+            guard count > 0, unsafe write(output, buffer, count) == count else {
+                let error = failure()
+                unsafe _ = unlink(target)
+                throw error
+            }
+        }
+        guard fsync(output) == 0 else { throw failure() }
+    }
+}
+
+extension Records {
+    /// Mends all rules; one mended may break another, so that it is done until nothing changes.
+    func mendAll() throws {
+        for _ in 0..<4 {
+            var isSound = true
+            for rule in Invariant.all where try violations(of: rule, limit: 0).count > 0 {
+                if rule.advice == nil { isSound = false }
+                try mend(rule)
+            }
+            if isSound { return }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+internal import SystemPackage
+
+/// A library that no mount has open, held by its lock.
+///
+/// ## Concurrency
+/// One thread uses it.
+public final class ClosedLibrary {
+    let path: String
+    private let lock: Int32
+
+    var catalogPath: String { "\(path)/catalog.sqlite" }
+
+    /// Takes a library's lock, and changes nothing.
+    /// - Throws: `.inUse`, `.notALibrary`, `.unknownFormat` or `.notAccessible`.
+    public init(at path: String) throws(OpenLibraryError) {
+        self.path = path
+        let format = try LibraryLayout.formatFile(of: path)
+        guard let format else { throw .notALibrary(path: path) }
+        guard format == LibraryLayout.format else { throw .unknownFormat(path: path, found: String(format.prefix(40))) }
+        lock = unsafe open("\(path)/lock", O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard lock >= 0 else { throw .notAccessible(path: path, reason: "\(Errno(rawValue: errno))") }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            _ = close(lock)
+            throw .inUse(path: path)
+        }
+    }
+
+    deinit { _ = close(lock) }
+
+    /// Checks the library and changes nothing.
+    public func verify(
+        isThorough: Bool,
+        progress: @escaping (Int64) -> Void = { _ in }
+    ) -> CheckReport {
+        var check = LibraryCheck(isThorough: isThorough)
+        check.progress = progress
+        checkFiles(&check)
+        do throws(CatalogError) {
+            let catalog = try ClosedCatalog(path: catalogPath)
+            check.check(catalog)
+            do throws(CatalogError) {
+                let stored = StoredBlobs(at: [path] + (try catalog.read { try $0.stores().map(\.path) }))
+                check.check(stored, of: catalog) { digest, size in Self.compare(digest, size, in: stored) }
+                try checkStaging(&check, catalog)
+                try checkIndex(&check, catalog)
+            } catch {
+                check.note(error)
+            }
+            try catalog.close()
+        } catch {
+            check.note(error)
+        }
+        return check.report
+    }
+
+    /// Reads a content from the disk.
+    static func compare(_ digest: Digest, _ size: Int64, in stored: StoredBlobs) -> LibraryCheck.State {
+        do throws(BlobStoreError) {
+            guard let file = try stored.open(digest, size: size) else { return .faulty("Its file is missing.") }
+            let found = try Digest(readingFromDisk: file, size: size)
+            return found == digest ? .whole : .faulty("Its bytes have the SHA-256 \(found).")
+        } catch {
+            return .faulty("Its file cannot be read: \(error)")
+        }
+    }
+
+    // MARK: Files beside the catalog
+
+    private func checkFiles(_ check: inout LibraryCheck) {
+        for (name, permitted) in [("", UInt32(0o700)), ("catalog.sqlite", 0o600), ("blobs", 0o700), ("staging", 0o700)]
+        {
+            var status = stat()
+            let file = name.isEmpty ? path : "\(path)/\(name)"
+            guard unsafe stat(file, &status) == 0 else {
+                // Of the catalog more is said when it is opened.
+                if name != "catalog.sqlite" { check.add("layout", "The folder \(name) is missing.") }
+                continue
+            }
+            guard status.st_mode & 0o7777 & ~permitted != 0 else { continue }
+            let mode = PrivateFolder.text(status.st_mode & 0o7777)
+            check.add(
+                "mode",
+                "\(name.isEmpty ? "The library" : name) has mode \(mode), and others could read what is in it."
+            )
+        }
+        var status = stat()
+        if unsafe stat("\(path)/signing.key", &status) == 0, status.st_mode & 0o077 != 0 || status.st_size != 32 {
+            check.add(
+                "signing-key",
+                "signing.key has \(status.st_size) bytes and mode \(PrivateFolder.text(status.st_mode & 0o7777)), instead of 32 and 600.",
+                advice: status.st_size == 32
+                    ? nil : "Remove it: the next path that is signed makes another, and all former ones end."
+            )
+        }
+    }
+
+    private func checkStaging(_ check: inout LibraryCheck, _ catalog: ClosedCatalog) throws(CatalogError) {
+        let (staged, nameless) = try catalog.read { (try $0.staged(), try $0.unlinkedNodes().count) }
+        let present = Set(Self.names(in: "\(path)/staging"))
+        for record in staged {
+            guard let file = record.file, !present.contains(file) else { continue }
+            let name = try catalog.read { try $0.pathForPeople(of: record.node) }
+            check.addStaged(row: record.node.rawValue, path: name)
+        }
+        let left = present.subtracting(staged.compactMap(\.file)).count
+        if left + nameless > 0 {
+            check.note(
+                "\(left) staged files and \(nameless) files without a name are left of the last mount; the next one clears them."
+            )
+        }
+        let interrupted = staged.count { $0.file != nil }
+        if interrupted > 0 { check.note("\(interrupted) uploads were interrupted; the next mount ends them.") }
+        if staged.count > interrupted {
+            check.note("\(staged.count - interrupted) files have a content of which the next mount makes an asset's.")
+        }
+    }
+
+    private func checkIndex(_ check: inout LibraryCheck, _ catalog: ClosedCatalog) throws(CatalogError) {
+        let known = try catalog.read { (state: try $0.searchState(), assets: try $0.searchableAssets()) }
+        switch SearchIndexCheck.look(at: "\(path)/search.sqlite") {
+        case .missing: check.note("There is no search.sqlite; the next mount makes it anew.")
+        case .damaged(let reason):
+            check.add("search", "search.sqlite is damaged, and nothing can be found before it is made anew: \(reason)")
+        case .sound(let index, let turn, let assets):
+            guard index == known.state.index, turn == known.state.turn else {
+                return check.note(
+                    "search.sqlite is not the one that belongs to the catalog; the next mount makes it anew."
+                )
+            }
+            let different = assets.symmetricDifference(known.assets.found).subtracting(known.assets.due)
+            if !different.isEmpty {
+                check.add("search", "search.sqlite is wrong about \(different.count) assets.")
+            }
+        }
+    }
+
+    static func names(in path: String) -> [String] {
+        guard let folder = unsafe opendir(path) else { return [] }
+        defer { unsafe _ = closedir(folder) }
+        var result: [String] = []
+        while let entry = unsafe readdir(folder) {
+            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { result.append(name) }
+        }
+        return result.sorted()
+    }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Catalogs that are made from snapshots and contents.
+@Suite(.serialized)
+struct RecoverTests {
+    /// What makes the catalog of `lib` useless, and what mount(1) then says.
+    private static let damages = [
+        ("no catalog", "rm lib/catalog.sqlite", "has no catalog.sqlite"),
+        ("an empty one", ": > lib/catalog.sqlite", "has no catalog.sqlite"),
+        (
+            "a page of zeros", "dd if=/dev/zero of=lib/catalog.sqlite bs=4096 count=1 conv=notrunc 2> /dev/null",
+            "is damaged"
+        ),
+        (
+            "a page of a table that is zeros",
+            "dd if=/dev/zero of=lib/catalog.sqlite bs=4096 count=1 conv=notrunc seek=$(($(sql \"SELECT rootpage FROM sqlite_master WHERE name = 'node'\") - 1)) 2> /dev/null",
+            "is damaged"
+        ),
+        ("the beginning of one", "truncate -s 40960 lib/catalog.sqlite", "is damaged"),
+        ("other bytes", "head -c 300000 /dev/urandom > lib/catalog.sqlite", "is damaged"),
+    ]
+
+    @Test func `a catalog that is lost is made from the newest snapshot and the contents`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; is "$(ls lib/snapshots | wc -l)" 1
+                recover 1 lib; says 'nothing has to be recovered'; mount_one; printf '\\211PNG later' > later; cp later one/folders/later; rm one/folders/twin; cp b one/folders/f; umount_one
+                head -c 999 /dev/urandom > lib/blobs/ab/$(printf '%062d' 1); cp -a lib sound
+                """,
+                in: path
+            )
+            for (name, damage, sentence) in Self.damages {
+                do {
+                    try verifyScript(
+                        """
+                        rm -rf lib; cp -a sound lib; find lib/blobs -type f | sort > before
+                        \(damage); verify 11 lib; says recover; s=0; $ASSETFS mount lib one > report 2>&1 || s=$?; is $s 11; says '\(sentence)'; says 'assetfs recover'
+                        recover 0 lib; says 'The catalog is that of snapshots/catalog-'; says '^folders/lost+found/.*\\.png$'; says '1 contents have names'; says '1 files in blobs/ are not whole'
+                        find lib/blobs -type f | sort > after; cmp before after; \(name == "no catalog" ? "" : "test -e lib/catalog.damaged.sqlite")
+                        verify 0 --deep lib; mount_one; same; cmp later one/folders/lost+found/*.png; cmp a one/folders/twin; is "$(getfattr --only-values -n user.asset.title one/folders/trip/b)" Title
+                        echo new > one/folders/new; test $(getfattr --only-values -n user.asset.id one/folders/new) -gt 1000000; $ASSETFS search --mount one name:twin > found; test -s found
+                        umount_one; verify 0 --deep lib
+                        """,
+                        in: path
+                    )
+                    try checkLibrary(path + "/lib")
+                } catch {
+                    Issue.record("\(name): \(error)")
+                }
+            }
+        }
+    }
+
+    @Test func `without a snapshot each content is a file, and what is missing is named`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; cp -a lib sound; rm lib/catalog.sqlite; recover 0 lib; says 'There is no snapshot'
+                mount_one; for n in a b c d e f; do cmp $n one/folders/lost+found/$(sha256sum < $n | cut -c1-16)*; done; is "$(stat -c %a one/folders/lost+found)" 700; umount_one; verify 0 --deep lib
+                rm -rf lib; cp -a sound lib; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; rm $(blob b) lib/catalog.sqlite
+                recover 11 lib; says '^folders/trip/b: Its file is missing'; mount_one; fails cat one/folders/trip/b; cmp c one/folders/trip/day/c; $ASSETFS umount one
+                """,
+                in: path
+            )
+        }
+    }
+
+    @Test func `a damaged snapshot is passed over`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; good=$(ls lib/snapshots)
+                head -c 9000 /dev/urandom > lib/snapshots/catalog-29990101.sqlite; cp lib/snapshots/$good lib/snapshots/catalog-29990102.sqlite; truncate -s 40960 lib/snapshots/catalog-29990102.sqlite
+                rm lib/catalog.sqlite; recover 0 lib; says "snapshots/$good"; mount_one; same; umount_one
+                """,
+                in: path
+            )
+        }
+    }
+}
