@@ -69,9 +69,9 @@ extension AssetLibrary {
         by uploader: Uploader,
         _ records: Records
     ) throws -> Refusal? {
-        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id),
-            let own = former.asset
-        else { return nil }
+        guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else {
+            return nil
+        }
         var arrival = Arrival(
             place: try rulebook.place(place.name, in: place.parent, records),
             equal: equal,
@@ -80,7 +80,9 @@ extension AssetLibrary {
             savingBegan: vacancies.savingBegan
         )
         let from = try rulebook.of(newcomer.parent, records)
-        let heritage = try self.heritage(of: former, own, for: node, by: uploader, records)
+        let heritage = try former.asset.flatMap { asset in
+            try self.heritage(of: former, asset, for: node, by: uploader, records)
+        }
         guard
             case .refuse(let refusal) = try admit(
                 node,

@@ -60,6 +60,7 @@ extension AssetLibrary {
     /// Removes assets for good, and the names that they still have.
     private func removeNow(_ assets: [AssetID]) throws(LibraryError) {
         let now = Timestamp.now
+        try keepAlternatives(of: assets)
         let removed = try write { records in
             var removed: [(place: Place, node: NodeRecord)] = []
             for asset in assets {

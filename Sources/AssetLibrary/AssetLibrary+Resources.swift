@@ -364,7 +364,10 @@ extension Records {
                 let left = try dropLink(of: entry.node, at: now)
                 guard left.links == 0 else { continue }
                 if let place, let asset = left.asset {
-                    try rulebook.trash(asset, like: left, from: place, self)
+                    // The folder of the asset's owner makes no end of it.
+                    var spared = left
+                    spared.isPlacedByOther = true
+                    try rulebook.trash(asset, like: spared, from: place, self)
                     continue
                 }
                 try noteLost(left.id)

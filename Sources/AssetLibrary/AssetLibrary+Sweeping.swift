@@ -54,6 +54,9 @@ extension AssetLibrary {
     private func purgeSome(by time: Timestamp) throws(LibraryError) -> Int {
         // Looked at first: a step of the catalog that changes nothing would still be committed.
         guard try !read({ try $0.purgeable(by: time, limit: 1).isEmpty }) else { return 0 }
+        if hasWaiting {
+            try keepAlternatives(of: read { try $0.purgeable(by: time, limit: Self.sweepBatch).map(\.asset) })
+        }
         let purged = try write { records in
             let due = try records.purgeable(by: time, limit: Self.sweepBatch)
             for record in due {

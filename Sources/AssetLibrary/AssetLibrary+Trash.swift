@@ -115,6 +115,7 @@ extension AssetLibrary {
     /// Removes an asset from the trash for good.
     /// - Returns: its file, which goes when nobody refers to it.
     public func purge(_ asset: AssetID) throws(LibraryError) -> NodeRecord? {
+        try keepAlternatives(of: [asset])
         let node = try write { records in
             guard let record = try records.trashed(asset) else { throw LibraryError.notFound }
             let node = try record.node.flatMap { try records.node($0) }

@@ -117,7 +117,10 @@ extension AssetLibrary {
     public func removeFolder(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
         try refuseVacating(name, in: parent)
-        if let folder = try read({ try $0.node(named: name, in: parent) }) { try removeExpired(in: folder.id) }
+        if let folder = try read({ try $0.node(named: name, in: parent) }) {
+            try removeExpired(in: folder.id)
+            if collections.isSealed(folder.id) { try keepUploads(in: folder.id) }
+        }
         let removed = try write { records in
             guard let node = try records.node(named: name, in: parent) else { throw LibraryError.notFound }
             guard node.isFolder else { throw LibraryError.notAFolder }

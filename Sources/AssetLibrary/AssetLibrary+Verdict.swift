@@ -8,7 +8,9 @@ extension AssetLibrary {
     /// Runs the stages on what is in the open file.
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         let isLinking = upload.isLinking
-        if !isLinking, node.isUnlinked.load(ordering: .relaxed) { return try commitTrashed(&upload, of: node) }
+        var isNameless = node.isUnlinked.load(ordering: .relaxed)
+        if !isNameless { isNameless = try isKeptWithoutName(node) }
+        if !isLinking, isNameless { return try commitTrashed(&upload, of: node) }
         let size = node.content.size
         let (uploader, present, aim, rotation) = (upload.uploader, upload.version, upload.aim, upload.rotation)
         let (isReplacement, wanted, standing) = (upload.isReplacement, upload.requested, upload.standing)
@@ -22,6 +24,12 @@ extension AssetLibrary {
                 isJudged ? try read { try destination(of: node.id, aim, $0) }.flatMap { $0.isFinal ? $0 : nil } : nil
             // The folder that it was to come to is gone, and with it all that was in it.
             if aim != nil, place == nil { throw LibraryError.notFound }
+            // What is replaced is a version with all that was written to it.
+            if let place, aim?.replacing != nil, hasWaiting,
+                let replaced = try read({ try $0.node(named: place.name, in: place.parent) })
+            {
+                try settleBeforeLoss(of: replaced.id)
+            }
             try noticeMappedChanges(&upload, of: node)
             let isOnlyMapped = upload.mappedAt == upload.digest.changes.value
             let (candidate, sealed) = try seal(&upload, of: node, size: size)

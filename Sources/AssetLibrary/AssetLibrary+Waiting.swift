@@ -217,6 +217,13 @@ extension AssetLibrary {
 
     /// Tries a verdict that failed again, less and less often; the log has the first failure and then each tenth.
     private func putOff(_ id: NodeID, because error: LibraryError) {
+        if case .pending = error {
+            // It waits for that of the file that it replaces.
+            return waiting.withLock { waiting in
+                waiting[id]?.isRunning = false
+                waiting[id]?.notBefore = .now + Self.quiet
+            }
+        }
         let failures = waiting.withLock { waiting -> Int in
             guard var entry = waiting[id] else { return 0 }
             entry.isRunning = false

@@ -97,6 +97,70 @@ struct HoldingTests {
         )
     }
 
+    @Test(arguments: ["alternative", "alternative with a content", "replacement", "group"])
+    func `an upload whose verdict waits loses nothing when its file goes with something else`(_ way: String) throws {
+        try runProgram(
+            """
+            way = "\(way)"
+            os.mkdir("a2"); os.chown("a2", 5001, 5001); os.chmod("a2", 0o777); resources = root + "/resources/"
+            def trashed(suffix):
+                found = [root + "/trash/" + name for name in os.listdir(root + "/trash") if name.endswith("-" + suffix)]
+                assert len(found) == 1, found
+                until(lambda: attribute(found[0], "status") != "processing")
+                return os.stat(found[0]).st_size
+            def alice(*actions):
+                def act():
+                    os.umask(0)
+                    for action in actions: action()
+                wait(user(5001, act))
+            def bob(action):
+                def act(): os.umask(0); action()
+                wait(user(5002, act))
+            def size(path): return os.stat(path).st_size
+            def check(found): assert found
+            if way.startswith("alternative"):
+                alice(lambda: store("a2/a", b"alice")); number = attribute("a2/a", "id"); other = f"{resources}{number}/alternatives/x"
+                def write():
+                    if way.endswith("content"): store(other, b"first"); assert attribute(other, "versions") == "1"
+                    unordered(other)
+                bob(write); whole = size(other)
+                alice(lambda: os.unlink("a2/a"), lambda: os.unlink(f"{root}/trash/{number}-a"))
+                bob(lambda: check(trashed("x") == whole))
+            elif way == "replacement":
+                def write(): store("a2/b", b"first"); os.chmod("a2/b", 0o666)
+                bob(write); number = attribute("a2/b", "id"); bob(lambda: unordered("a2/b")); whole = size("a2/b")
+                alice(lambda: store(f"{resources}{number}/other", b"next"))
+                assert text("a2/b") == b"next"
+                assert whole in [size(f"{resources}{number}/versions/{name}") for name in os.listdir(f"{resources}{number}/versions")]
+            else:
+                def write(): store("a2/m", b"first"); os.chmod("a2/m", 0o666)
+                bob(write)
+                alice(lambda: os.mkdir(root + "/collections/g"), lambda: os.link("a2/m", root + "/collections/g/m"),
+                    lambda: os.chmod(root + "/collections/g", 0o555))
+                group = [name for name in os.listdir(root + "/collections") if "~1" in name][0]
+                bob(lambda: unordered("a2/m")); whole = size("a2/m"); bob(lambda: os.unlink("a2/m"))
+                alice(lambda: os.rmdir(root + "/collections/" + group))
+                bob(lambda: check(trashed("m") == whole))
+            """
+        )
+    }
+
+    @Test(arguments: ["os.symlink('nowhere', 'b/y/final')", "os.mkdir('b/y/final')"])
+    func `an exchange with a link or a folder asks what the folder says, as a rename does`(_ making: String) throws {
+        try runProgram(
+            """
+            import ctypes
+            say("b/y", duplicates="REJECT")
+            def bob():
+                store("b/y/first", b"same"); store("b/y/x.tmp", b"same"); \(making)
+                libc = ctypes.CDLL(None, use_errno=True)
+                assert libc.renameat2(-100, b"b/y/x.tmp", -100, b"b/y/final", 2) == -1
+                assert ctypes.get_errno() == errno.EEXIST and not os.path.isfile("b/y/final"), ctypes.get_errno()
+            wait(user(5002, bob))
+            """
+        )
+    }
+
     @Test func `a rename over data that was not read yet is refused until it is a version`() throws {
         try runProgram(
             """
