@@ -24,20 +24,7 @@ struct KernelLockTests {
 
                 """
         try withPlace { place in
-            try (prelude + program).write(toFile: "\(place)/program.py", atomically: false, encoding: .utf8)
-            try run(
-                "bash",
-                "-euc",
-                """
-                chmod 755 . one; truncate -s 64M image; mkfs.ext4 -q image; mkdir disk; mount -o loop image disk
-                trap 'umount disk' EXIT
-                mkdir -m 700 lib; ln -s "$PWD/disk/search.sqlite" lib/search.sqlite
-                \(assetfs) mount lib one -o allow_other
-                cd one/folders; PLACE=\(place) MOUNT=\(place)/one python3 ../../program.py || failed=1
-                cd ../..; \(assetfs) umount one; [ -z "${failed-}" ]
-                """,
-                in: place
-            ).check()
+            try runBesideSearchDisk(prelude + program, in: place)
         }
     }
 

@@ -44,3 +44,23 @@ func makeClamdFolder(_ folder: String, signature: String) throws {
 
     """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
 }
+
+/// Runs a Python program in `folders/` of a library whose search index is on a disk of its own, so that it can be frozen.
+///
+/// `place` has the empty folder `one` for the mount; `limit` is a command that ends the program where it takes too long.
+func runBesideSearchDisk(_ program: String, in place: String, within limit: String = "") throws {
+    try program.write(toFile: "\(place)/program.py", atomically: false, encoding: .utf8)
+    try run(
+        "bash",
+        "-euc",
+        """
+        chmod 755 . one; truncate -s 64M image; mkfs.ext4 -q image; mkdir disk; mount -o loop image disk
+        trap 'umount disk' EXIT
+        mkdir -m 700 lib; ln -s "$PWD/disk/search.sqlite" lib/search.sqlite
+        \(assetfs) mount lib one -o allow_other
+        cd one/folders; PLACE=\(place) MOUNT=\(place)/one \(limit) python3 ../../program.py || failed=1
+        cd ../..; \(assetfs) umount one; [ -z "${failed-}" ]
+        """,
+        in: place
+    ).check()
+}

@@ -94,20 +94,7 @@ struct TurnTests {
                     for _ in range(2): os.wait()
                     wait(user(5003, lambda: print(search(0))))
                     """
-            try program.write(toFile: "\(place)/program.py", atomically: false, encoding: .utf8)
-            try run(
-                "bash",
-                "-euc",
-                """
-                chmod 755 . one; truncate -s 64M image; mkfs.ext4 -q image; mkdir disk; mount -o loop image disk
-                trap 'umount disk' EXIT
-                mkdir -m 700 lib; ln -s "$PWD/disk/search.sqlite" lib/search.sqlite
-                \(assetfs) mount lib one -o allow_other
-                cd one/folders; PLACE=\(place) MOUNT=\(place)/one timeout -k 1 60 python3 ../../program.py || failed=1
-                cd ../..; \(assetfs) umount one; [ -z "${failed-}" ]
-                """,
-                in: place
-            ).check()
+            try runBesideSearchDisk(program, in: place, within: "timeout -k 1 60")
         }
     }
 
