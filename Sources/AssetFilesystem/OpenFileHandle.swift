@@ -89,7 +89,7 @@ final class OpenViewHandle: Sendable {
     let list: ListedAssets?
     /// Keeps the query or the token by which it was come by.
     private let pin: Numbering.Pin?
-    /// Whether the kernel keeps what is listed through it, for all who have such a descriptor of the directory.
+    /// Whether the kernel caches the listing, for all descriptors of the directory that are like this one.
     let isListingKept: Bool
     /// The place of the user who has opened it.
     private let share: UserShare

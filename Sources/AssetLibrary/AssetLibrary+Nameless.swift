@@ -57,7 +57,7 @@ extension AssetLibrary {
         try detach(node.id)
     }
 
-    /// Leaves what is in the trash as it was removed, before a descriptor that was opened earlier writes to the file.
+    /// Splits an open file from its asset in the trash, before a descriptor that was opened earlier writes to the file.
     ///
     /// Bytes of an upload that was under way then are no such write.
     func leaveTrash(_ node: OpenNode, _ upload: borrowing OpenNode.Upload) throws(LibraryError) {

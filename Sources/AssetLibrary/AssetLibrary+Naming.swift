@@ -168,7 +168,7 @@ extension AssetLibrary {
             return false
         }
         if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node, besides: Self.quickBytes) { return false }
-        // What has been under temporary names alone leaves nothing in the trash.
+        // A file that has had temporary names alone leaves nothing in the trash.
         var isUpload = record.asset != nil
         if !isUpload { isUpload = try read { try rulebook.nameClass(of: name, in: parent, $0) == .final } }
         guard isUpload else { return false }

@@ -232,7 +232,7 @@ extension AssetLibrary {
         )
         arrival.requested = uploaded == place.name ? nil : uploaded
         arrival.isReplacement = true
-        // The former file's owner says who may see the next and how long it lives; nobody's content gets another's rights.
+        // The former file's owner says who may see the next file and how long it lives; the maker's words go.
         try records.takeOwnersWord(of: &node, kernelAttributes)
         (node.mode, node.uid, node.gid) = (former.mode, former.uid, former.gid)
         if uploader.uid != former.uid { node.mode &= ~0o6000 }

@@ -64,7 +64,7 @@ extension AssetLibrary {
         return giver.flatMap { owner(of: $0, besides: uploader) }
     }
 
-    /// How many bytes of what is there an upload takes the place of.
+    /// Returns the size of the content that an upload replaces.
     func replacedSize(by node: NodeRecord, _ aim: OpenNode.Aim?, _ records: Records) throws -> Int64 {
         guard let replaced = aim?.replacing?.asset else { return aim == nil ? node.size : 0 }
         return try records.nodes(showing: replaced).first.flatMap { try records.node($0)?.size } ?? 0

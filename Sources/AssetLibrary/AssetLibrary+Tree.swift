@@ -198,7 +198,7 @@ extension AssetLibrary {
         by uid: UInt32? = nil
     ) throws(LibraryError) -> NodeRecord {
         let maker = changes.isTouch ? nil : uid
-        // Also here, because what is open is changed before the step of the catalog.
+        // The open file below is changed before the step of the catalog, so the refusal comes before both.
         if formerOwners.isInUse {
             try read { records in if let node = try records.node(id) { try refuseFormerOwner(of: node, by: maker) } }
         }

@@ -24,7 +24,7 @@ extension AssetLibrary {
                 isJudged ? try read { try destination(of: node.id, aim, $0) }.flatMap { $0.isFinal ? $0 : nil } : nil
             // The folder that it was to come to is gone, and with it all that was in it.
             if aim != nil, place == nil { throw LibraryError.notFound }
-            // What is replaced is a version with all that was written to it.
+            // The replaced content becomes a version with all bytes that were written to it.
             if let place, aim?.replacing != nil, hasWaiting,
                 let replaced = try read({ try $0.node(named: place.name, in: place.parent) })
             {
@@ -41,7 +41,9 @@ extension AssetLibrary {
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
             // Before the folder is asked for what it says of the content.
-            if let place, let refusal = try read({ try replacementRefusal(aim, at: place, by: uploader, $0) }) {
+            if let place, aim?.isByNumber == true,
+                let refusal = try read({ try replacementRefusal(aim, at: place, by: uploader, $0) })
+            {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
             if let place {

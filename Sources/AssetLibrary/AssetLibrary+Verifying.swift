@@ -6,7 +6,7 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// Checks of a library that is mounted: of a copy of its catalog, so that a check sees one moment and holds up nobody.
+// Checks of a mounted library read a copy of its catalog, so that a check sees one moment and holds up no request.
 extension AssetLibrary {
     func startChecker() {
         verification.worker.startRepeating(delay: .zero) { [weak self] in

@@ -11,7 +11,7 @@ public struct CheckReport: Sendable {
         public let row: Int64?
         /// The file, folder or asset that it is about, as people write its path; nil where there is none.
         public let path: [UInt8]?
-        /// What is wrong.
+        /// A sentence that names the fault.
         public let sentence: String
         /// What a person can do about it; nil where `--repair` mends it.
         public let advice: String?
