@@ -28,12 +28,13 @@ mount: build
 umount:
 	$(BINARY) umount "$(MOUNTPOINT)"
 
+# TESTS='Snapshot Recover' runs some suites alone.
 test:
 	scripts/install-dependencies test
 	@echo "Tools that the tests run:"
 	@scripts/install-dependencies versions
 	swift build --build-tests
-	swift test --skip-build --no-parallel
+	scripts/run-tests $(TESTS)
 
 # Longer than a test may be. Random system calls beside the disk's own filesystem: DIFFERENTIAL='--sequences 2 --seed 7' …
 differential: build

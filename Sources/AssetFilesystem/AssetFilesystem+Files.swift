@@ -160,6 +160,7 @@ extension AssetFilesystem {
             )
             // Whose reading counts has to be seen to read.
             if isSeen, opened.backing == nil { opened.keepsCache = false }
+            if !isWriting, opened.backing == nil, opened.keepsCache { push(node, of: inode) }
             if isWriting, let handle = opened.handle.object as? OpenFileHandle,
                 let name = nameBehindView(of: node.id, for: caller)
             {

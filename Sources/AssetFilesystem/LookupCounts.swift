@@ -12,6 +12,8 @@ final class LookupCounts: Sendable {
         var counts: [NodeID: UInt64] = [:]
         /// Nodes that go with the kernel's last reference.
         var nameless: Set<NodeID> = []
+        /// Nodes whose content has been put into the kernel's page cache.
+        var pushed: Set<NodeID> = []
     }
 
     private let state = Mutex(State())
@@ -21,6 +23,15 @@ final class LookupCounts: Sendable {
 
     /// Records that a node has no name, and goes with the kernel's last reference.
     func noteNameless(_ node: NodeID) { state.withLock { _ = $0.nameless.insert(node) } }
+
+    /// Records that a node's content is put into the kernel's page cache.
+    /// - Returns: whether that was not done yet since the kernel learned of the node.
+    func claimPush(to node: NodeID) -> Bool {
+        state.withLock { $0.counts[node] != nil && $0.pushed.insert(node).inserted }
+    }
+
+    /// Records that a node's content was not put into the kernel's page cache after all.
+    func takeBackPush(to node: NodeID) { state.withLock { _ = $0.pushed.remove(node) } }
 
     /// Ends the record of a node without a name that the kernel does not know.
     /// - Returns: whether there was such a one, which is to go now.
@@ -37,6 +48,7 @@ final class LookupCounts: Sendable {
                 guard let count = state.counts[node] else { return nil }
                 let left = count > forgotten.count ? count - forgotten.count : 0
                 state.counts[node] = left > 0 ? left : nil
+                if left == 0 { state.pushed.remove(node) }
                 return left > 0 ? nil : node
             }
             return (unknown, unknown.filter { state.nameless.remove($0) != nil })

@@ -44,6 +44,31 @@ extension AssetLibrary {
         }
     }
 
+    /// Reads the content of a node that is open once, for reading, and gives it to `body` while nothing can change or open it.
+    ///
+    /// The content has at most `limit` bytes.
+    /// - Returns: false where `body` was not called: the node is open more than once, is being written to, is empty or larger, or cannot be
+    ///   read.
+    public func withSoleContent(
+        of node: OpenNode,
+        upTo limit: Int64,
+        _ body: (UnsafeRawBufferPointer) -> Void
+    ) -> Bool {
+        node.upload.withLock { upload in
+            guard upload.writers == 0, upload.staged == nil, !upload.isBound else { return false }
+            let shown = node.shown.withLock { $0 }
+            // A second open counts as a handle before it waits for `upload`.
+            guard let file = shown.file, shown.digest != nil, !shown.isShared, !shown.isMapped, 1...limit ~= shown.size,
+                openNodes.withLock({ $0[node.id]?.handles == 1 })
+            else { return false }
+            return unsafe withUnsafeTemporaryAllocation(byteCount: Int(shown.size), alignment: 16) { buffer in
+                guard let count = unsafe try? file.read(into: buffer, at: 0), count == buffer.count else { return false }
+                unsafe body(UnsafeRawBufferPointer(buffer))
+                return true
+            }
+        }
+    }
+
     /// Changes whether a node is bound: for holders of `upload`, for readers without it, and in the count of bound nodes.
     func setBound(_ isBound: Bool, _ upload: inout OpenNode.Upload, of node: OpenNode) {
         guard upload.isBound != isBound else { return }

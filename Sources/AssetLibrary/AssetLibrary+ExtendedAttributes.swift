@@ -199,7 +199,14 @@ extension AssetLibrary {
 
     /// The other names under which a field is listed that has several; none where a name is no such field's.
     public func otherNames(besides name: [UInt8], of id: NodeID) -> [[UInt8]] {
-        guard let field = AttributeName(name).field, AttributeName.names(of: field).count > 1 else { return [] }
+        guard let field = AttributeName(name).field, case let all = AttributeName.names(of: field), all.count > 1
+        else { return [] }
+        // The field's own name is seldom set where a desktop's is: one statement tells.
+        if name == AttributeName.bytes(of: field),
+            (try? read { try $0.hasAttribute(Array(all.dropFirst()), orDesktopNameOf: field, on: id) }) == false
+        {
+            return []
+        }
         let names = (try? extendedAttributeNames(of: id)) ?? []
         return names.filter { $0 != name && AttributeName($0).field == field }
     }

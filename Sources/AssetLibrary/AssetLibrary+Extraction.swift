@@ -26,6 +26,9 @@ extension AssetLibrary {
             do throws(LibraryError) {
                 if pace == .atOnce { try hurryMore() }
                 guard try hasDue(pace) else { return }
+                // A thread whose workers have yet to begin leaves what requests wait for to those that can look into it now. Why its
+                // workers cannot begin is told by the content that it takes up.
+                if pace == .atOnce { try? examiner.prepare() }
                 if pace == .whenQuiet, !activity.awaitTurn(&share, until: isClosing) { return }
                 guard let record = try takeDue(pace) else { return }
                 extraction.state.withLock { $0.busy = .now }

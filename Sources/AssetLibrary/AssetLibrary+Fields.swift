@@ -7,7 +7,8 @@ extension AssetLibrary {
     func fieldAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) -> [UInt8]? {
         try read { records in
             let stored = try records.extendedAttribute(name, of: id)
-            let asset = try records.node(id)?.asset
+            guard let node = try records.node(id) else { return stored }
+            let asset = node.asset
             let attribute = AttributeName(name)
             guard let field = attribute.field else {
                 if let stored { return stored }
@@ -20,11 +21,11 @@ extension AssetLibrary {
             }
             // A person's word first, in whichever way it was said.
             if let stored, let asset, try !records.isSaid(field, of: asset) { return stored }
-            if let value = try records.fieldValue(field, of: id) {
+            if let value = try records.fieldValue(field, of: node) {
                 guard case .rating = attribute else { return value }
                 return Int(value.text).map { (0...10).contains($0) } ?? false ? value : nil
             }
-            return try stored ?? (isDesktops ? records.substitute(for: field, of: id) : nil)
+            return try stored ?? (isDesktops ? records.substitute(for: field, of: node) : nil)
         }
     }
 
@@ -58,14 +59,14 @@ extension AssetLibrary {
                 }
             }
             if field.isMetadata, try records.metadataCount(ofNode: node) >= Field.metadataLimit,
-                try records.fieldValue(field, of: id) == nil
+                try records.fieldValue(field, of: node) == nil
             {
                 throw LibraryError.tooLong(
                     "\(name.text) cannot be set: there are \(Field.metadataLimit) keys of free metadata already, which is all that may be."
                 )
             }
             let isSaid = try objection == nil && (node.asset.map { try records.isSaid(field, of: $0) } ?? true)
-            let former = isSaid ? try records.fieldValue(field, of: id) : nil
+            let former = isSaid ? try records.fieldValue(field, of: node) : nil
             let growth = former.map { value.count - $0.count } ?? name.count + value.count
             try refuseAttribute(of: node, growingBy: Int64(growth), by: uploader, records)
             try refuseField(field, on: node, name, value, isValue: objection == nil, by: uploader.uid, records)
@@ -74,7 +75,7 @@ extension AssetLibrary {
             } else {
                 try records.keepBytes(value, of: name, field, of: node, by: uploader.uid)
             }
-            if objection == nil { try noteChange(of: id, field, by: uploader.uid, records) }
+            if objection == nil { try noteChange(of: node, field, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
         }
     }
@@ -106,28 +107,28 @@ extension AssetLibrary {
             try refuseGuess(whether: name, isThereOn: id, by: uploader, records)
             guard try records.hasFieldAttribute(name, field, of: node) else { throw LibraryError.noSuchAttribute }
             let isChange = try records.removeFieldValue(field, of: node, by: name)
-            if isChange { try noteChange(of: id, field, by: uploader.uid, records) }
+            if isChange { try noteChange(of: node, field, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
         }
     }
 
     /// A field of a file has another value.
-    private func noteChange(of id: NodeID, _ field: Field, by uid: UInt32, _ records: Records) throws {
-        try noteChange(of: id, AttributeName.bytes(of: field).text, by: uid, records)
+    private func noteChange(of node: NodeRecord, _ field: Field, by uid: UInt32, _ records: Records) throws {
+        try noteChange(of: node, AttributeName.bytes(of: field).text, by: uid, records)
     }
 
     /// Somebody has said something of a file.
-    func noteChange(of id: NodeID, _ attribute: String, by uid: UInt32, _ records: Records) throws {
-        guard let asset = try records.node(id)?.asset else { return }
-        let path = try records.anyEntry(of: id).map { try rulebook.place($0.name, in: $0.parent, records).path }
+    func noteChange(of node: NodeRecord, _ attribute: String, by uid: UInt32, _ records: Records) throws {
+        guard let asset = node.asset else { return }
+        let path = try records.anyEntry(of: node.id).map { try rulebook.place($0.name, in: $0.parent, records).path }
         try records.append(.informationUpdated, of: asset, at: path, by: uid) { $0.add("changed", [attribute]) }
     }
 }
 
 extension Records {
     /// A field of the asset that a file shows; of a file that is no asset, what was set for it to be one day.
-    func fieldValue(_ field: Field, of id: NodeID) throws -> [UInt8]? {
-        guard let asset = try node(id)?.asset else { return try waitingField(field, of: id)?.value }
+    func fieldValue(_ field: Field, of node: NodeRecord) throws -> [UInt8]? {
+        guard let asset = node.asset else { return try waitingField(field, of: node.id)?.value }
         return try self.field(field, of: asset).map { Array($0.utf8) }
     }
 
@@ -136,7 +137,7 @@ extension Records {
     /// A desktop's name is where something was set by it, or where it shows a field that no other desktop's name has set.
     fileprivate func hasFieldAttribute(_ name: [UInt8], _ field: Field, of node: NodeRecord) throws -> Bool {
         if try extendedAttribute(name, of: node.id) != nil { return true }
-        guard AttributeName.desktopField(name) != nil else { return try fieldValue(field, of: node.id) != nil }
+        guard AttributeName.desktopField(name) != nil else { return try fieldValue(field, of: node) != nil }
         guard let asset = node.asset else {
             return try waitingField(field, of: node.id).map { $0.value != nil && $0.setter == nil } ?? false
         }
@@ -155,9 +156,7 @@ extension Records {
     ) throws {
         let own = AttributeName.bytes(of: field)
         // What was set on a file before it came to show another's asset is replaced, too.
-        for other in name == own ? AttributeName.names(of: field) : [own, name] {
-            try deleteExtendedAttribute(other, of: node.id)
-        }
+        try deleteExtendedAttributes(name == own ? AttributeName.names(of: field) : [own, name], of: node.id)
         if let asset = node.asset {
             return try setField(field, of: asset, to: value.text, as: AttributeName.alias(name, of: field), by: uid)
         }
@@ -224,8 +223,8 @@ extension Records {
     }
 
     /// What a desktop is shown where a field has no value.
-    fileprivate func substitute(for field: Field, of id: NodeID) throws -> [UInt8]? {
-        guard let asset = try node(id)?.asset else { return nil }
+    fileprivate func substitute(for field: Field, of node: NodeRecord) throws -> [UInt8]? {
+        guard let asset = node.asset else { return nil }
         switch field {
         case .description: return try self.field(.caption, of: asset).map { Array($0.utf8) }
         case .charset: return try finding(named: "encoding", of: asset).map { Array($0.utf8) }

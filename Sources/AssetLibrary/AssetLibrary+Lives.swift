@@ -112,7 +112,7 @@ extension AssetLibrary {
                 throw LibraryError.notPermitted("\(name) cannot be beyond \(end): \(Self.autostoreIsDisabled)")
             }
             try body(node, mayStore, records)
-            try noteChange(of: node.id, name, by: uploader.uid, records)
+            if let node = try records.node(id) { try noteChange(of: node, name, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
             let nodes = try node.asset.map { try records.nodes(showing: $0) } ?? [id]
             let isHidden = try records.node(id)?.access?.isHidden == true

@@ -269,7 +269,7 @@ extension AssetLibrary {
             }
             let asset = try records.assetToChange(of: id, for: name)
             try records.setStore(of: asset, to: store)
-            try noteChange(of: id, name, by: uploader.uid, records)
+            if let node = try records.node(id) { try noteChange(of: node, name, by: uploader.uid, records) }
             try records.addLinks(0, to: id, at: .now)
         }
         mover.worker.wake()

@@ -318,6 +318,12 @@ int cfuse_reply_file(fuse_req_t request, int fd, off_t offset, size_t size) {
     return fuse_reply_data(request, &vector, 0);
 }
 
+int cfuse_store(struct fuse_session *session, uint64_t inode, const void *bytes, size_t size) {
+    struct fuse_bufvec vector = FUSE_BUFVEC_INIT(size);
+    vector.buf[0].mem = (void *)bytes;
+    return fuse_lowlevel_notify_store(session, inode, 0, &vector, 0);
+}
+
 static char last_line[512];
 
 /* libfuse writes a line in several calls; the newline comes with the last one. */

@@ -8,7 +8,7 @@ public import SystemPackage
 /// ## Concurrency
 /// `fuse_lowlevel_notify_*` and the ioctls on the device may be called from any thread while the session exists. No thread of the
 /// process that holds the device may wait in the kernel for a lock that a client can hold while it waits for an answer: a killed
-/// daemon would never end. So there is no notification here about names, which takes the folder's lock, or about pages, which waits for
+/// daemon would never end. So there is no notification here about names, which takes the folder's lock, or that drops pages, which waits for
 /// those that are being read (fs/fuse/dir.c and inode.c).
 @safe
 public final class Kernel: Sendable {
@@ -40,6 +40,14 @@ public final class Kernel: Sendable {
             return nil
         }
         return BackingFile(id: id, device: device)
+    }
+
+    /// Puts the first bytes of a file, which are all that it has, into the kernel's page cache.
+    ///
+    /// This waits for pages of the file that are being read. So no program may have the file open, or mapped, which the caller sees to:
+    /// then none is.
+    public func store(_ bytes: UnsafeRawBufferPointer, of inode: InodeNumber) {
+        unsafe cfuse_store(session, inode.rawValue, bytes.baseAddress, bytes.count)
     }
 
     /// Drops the kernel's cached attributes of an inode.

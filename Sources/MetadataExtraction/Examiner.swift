@@ -43,6 +43,12 @@ public final class Examiner: Sendable {
         exiftool.withLock { $0 = nil }
     }
 
+    /// Begins the workers that are not there, and waits until they can be asked, which takes up to a second.
+    public func prepare() throws(Failure) {
+        try begin(probe, .probe)
+        try begin(exiftool, .exiftool(outputBytes: 0))
+    }
+
     /// The MIME type of a file's content.
     public func type(of file: FileDescriptor) throws(Failure) -> String {
         let answer = try ask(probe, .probe, Array("t".utf8), file)
@@ -77,6 +83,16 @@ public final class Examiner: Sendable {
     /// Notes, tables and programs' sources: of many files the most.
     private func hasNothingEmbedded(_ type: String?) -> Bool {
         type == "text/plain" || type == "text/csv" || type == "application/json" || type?.hasPrefix("text/x-") ?? false
+    }
+
+    private func begin(_ worker: borrowing Mutex<WorkerProcess?>, _ kind: WorkerProcess.Kind) throws(Failure) {
+        do throws(WorkerProcess.Failure) {
+            try worker.withLock { worker throws(WorkerProcess.Failure) in
+                _ = try Self.running(&worker, kind, standsBack, isCancelled)
+            }
+        } catch {
+            throw Failure(error)
+        }
     }
 
     private func ask(

@@ -142,8 +142,7 @@ struct WorkerTests {
                 #expect(try examiner.examine(file, extension: "jpg").mediaType == "image/jpeg")
                 try run("pkill", "-9", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").check()
                 // The next file finds it dead, or hears of that when it asks.
-                for _ in 0..<6000
-                where try run("pgrep", "-r", "R,S,D", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").status == 0 {
+                while try run("pgrep", "-r", "R,S,D", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").status == 0 {
                     usleep(10_000)
                 }
             }

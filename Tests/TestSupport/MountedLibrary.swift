@@ -157,12 +157,15 @@ public func remount(
 public func checkLibrary(_ library: String) throws {
     let staged = try FileManager.default.contentsOfDirectory(atPath: "\(library)/staging")
     guard staged.isEmpty else { throw TestFailure("left in staging: \(staged)") }
-    let integrity = try run("sqlite3", "\(library)/catalog.sqlite", "PRAGMA integrity_check").check().output
-    guard integrity == "ok\n" else { throw TestFailure("integrity_check: \(integrity)") }
-    for (what, query) in invariants {
-        let count = try run("sqlite3", "\(library)/catalog.sqlite", "SELECT count(*) FROM \(query)").check().output
-        guard count == "0\n" else { throw TestFailure("\(what): \(count)") }
+    let counts = invariants.map { fault, query in
+        "SELECT '\(fault.replacingOccurrences(of: "'", with: "''"))' AS fault, count(*) AS count FROM \(query)"
     }
+    let said = try run(
+        "sqlite3",
+        "\(library)/catalog.sqlite",
+        "PRAGMA integrity_check; SELECT fault || ': ' || count FROM (\(counts.joined(separator: " UNION ALL "))) WHERE count != 0;"
+    ).check().output
+    guard said == "ok\n" else { throw TestFailure("catalog: \(said)") }
     let catalog = try Catalog(path: "\(library)/catalog.sqlite") {}
     let store = try BlobStore(at: library)
     for other in try catalog.read({ try $0.stores() }) {

@@ -46,6 +46,9 @@ int cfuse_reply_attr(fuse_req_t request, const struct stat *attributes, double l
 /* FUSE_BUFVEC_INIT is a compound literal. Replies with `size` bytes of `fd` from `offset`. */
 int cfuse_reply_file(fuse_req_t request, int fd, off_t offset, size_t size);
 
+/* Puts bytes into the kernel's page cache, from the file's beginning. 0 or -errno. */
+int cfuse_store(struct fuse_session *session, uint64_t inode, const void *bytes, size_t size);
+
 /* Whether a thread whose request was interrupted is being killed, or gone; with `or_asked`, also whether it is asked to end, by SIGINT and
  * its like, and whether that cannot be told, as of a process in another pid namespace.
  * Other signals end no request: programs expect EINTR of few calls on files, and Go's runtime sends its threads SIGURG all the time. */
