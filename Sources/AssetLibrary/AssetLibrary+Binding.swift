@@ -62,7 +62,9 @@ extension AssetLibrary {
                 openNodes.withLock({ $0[node.id]?.handles == 1 })
             else { return false }
             return unsafe withUnsafeTemporaryAllocation(byteCount: Int(shown.size), alignment: 16) { buffer in
-                guard let count = unsafe try? file.read(into: buffer, at: 0), count == buffer.count else { return false }
+                guard let count = unsafe try? file.read(into: buffer, at: 0), count == buffer.count else {
+                    return false
+                }
                 unsafe body(UnsafeRawBufferPointer(buffer))
                 return true
             }
