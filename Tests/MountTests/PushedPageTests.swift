@@ -39,14 +39,16 @@ struct PushedPageTests {
             fd = os.open(path, os.O_RDWR); os.ftruncate(fd, len(data))
             with mmap.mmap(fd, len(data)) as mapping: mapping[:] = data
             os.close(fd)
-        for number in range(700):
-            name, former, data = f"d/{number}", content(number), content(number + 1)
-            store(name, former); point(name)
-            chosen.choice([rewrite, overwrite, shorten, mapped])(name, data)
-            found = text(name)
-            assert found == data, (number, found[:8], len(found), len(data))
-            assert os.stat(name).st_size == len(data), number
-        point("stop")
+        try:
+            for number in range(700):
+                name, former, data = f"d/{number}", content(number), content(number + 1)
+                store(name, former); point(name)
+                chosen.choice([rewrite, overwrite, shorten, mapped])(name, data)
+                found = text(name)
+                assert found == data, (number, found[:8], len(found), len(data))
+                assert os.stat(name).st_size == len(data), number
+        finally:
+            point("stop")
         for pid in children: wait(pid)
         """
 
