@@ -95,8 +95,10 @@ class Run:
         isGood = library.kill()
         reached = re.search(r"^Killed at ([\w-]+)\.$", library.said(), re.M)
         if reached: self.hit[reached[1]] += 1
-        self.counts[f"kills {purpose}"] += 1
-        self.counts["kills"] += 1
+        if library.status == -signal.SIGKILL:
+            self.counts[f"kills {purpose}"] += 1
+            self.counts["kills"] += 1
+        else: self.counts["ends without a kill"] += 1
         if not isGood: raise Fault("the daemon does not end by being killed")
 
     def kill_at_work(self, point=None, isEnding=False):
