@@ -26,7 +26,8 @@ struct OwnerChangeTests {
 
         """
 
-    @Test func `a descriptor of what has come to be another user's tells the same before the kernel knows the mode`() throws
+    @Test func `a descriptor of what has come to be another user's tells the same before the kernel knows the mode`()
+        throws
     {
         try runScript(
             Self.prelude + """
