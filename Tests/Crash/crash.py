@@ -107,8 +107,15 @@ class Run:
         library.begin(**self.aim(point))
         if not library.wait(): return self.end("while a mount recovers")
         death = Death(library.daemon)
-        others = self.start_others() if chosen.random() < 0.2 else []
-        clients = Clients(library, self.histories, chosen, self.work, death, kind=loads.Writer, users=USERS)
+        # A point may be come to before any writer is there, or before all other clients are.
+        try: clients = Clients(library, self.histories, chosen, self.work, death, kind=loads.Writer, users=USERS)
+        except OSError:
+            if not death.is_set(): raise
+            return self.end("at work")
+        try: others = self.start_others() if chosen.random() < 0.2 else []
+        except (OSError, subprocess.CalledProcessError):
+            if not death.is_set(): raise
+            others = []
         patience = 2.5 if point and not isEnding else 1.2
         self.await_work(clients, 400 if point and not isEnding else chosen.choice([0, 3, 10, 30, 60, 120, 240]), patience)
         isEnded = False

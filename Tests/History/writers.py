@@ -147,7 +147,8 @@ class Writer:
     def replaced(self):
         name = self.any("plain", 10, None)
         self.count += 1
-        temporary = f"plain/.{os.path.basename(name)}.Ab{self.count:04}"
+        temporary = next(path for number in range(self.count, 10000)
+                         if self.history[path := f"plain/.{os.path.basename(name)}.Ab{number:04}"] is None)
         self.put(temporary, self.content(), flags=os.O_EXCL, syncs=self.chosen.choice([0, 1]))
         self.rename(temporary, name)
         return name
