@@ -15,7 +15,7 @@ struct KillTests {
 
     @Test func `what was acknowledged survives kill -9, and all else is as it was at one moment`() throws {
         let seed = Int.random(in: 1...1_000_000)
-        let result = try crash("--kills", "14", "--seed", "\(seed)")
+        let result = try crash("--kills", "10", "--seed", "\(seed)")
         #expect(result.status == 0, "seed \(seed): \(result.output)\(result.errors)")
     }
 
