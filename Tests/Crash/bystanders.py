@@ -25,6 +25,12 @@ def forever(action):
             return
 
 
+def live(load, *arguments):
+    """The life of a client, which may find the mount gone before it has begun."""
+    try: load(*arguments)
+    except OSError: pass
+
+
 def duplicates(folder, key):
     def one(number):
         with open(f"{folder}/dup-{key}-{number}", "w") as file: file.write("the same")
@@ -90,7 +96,7 @@ def prepare(program, mount):
             try:
                 with open(f"{root}/{name}", "w") as file: file.write(text)
             except FileExistsError: pass
-    box = subprocess.check_output([program, "sign", "--upload", f"{root}/box"], text=True).strip()
+    box = subprocess.check_output([program, "sign", "--upload", f"{root}/box"], text=True, stderr=subprocess.DEVNULL).strip()
     return [
         (duplicates, f"{root}/refusing", 1), (duplicates, f"{root}/refusing", 2), (syncs, f"{root}/refusing"),
         (folders, f"{root}/refusing", 1), (readers, f"{root}/refusing"), (replacements, mount, f"{root}/plain"),

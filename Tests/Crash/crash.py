@@ -143,7 +143,8 @@ class Run:
         if problem: raise Fault(problem + library.said()[-3000:])
 
     def start_others(self):
-        others = [multiprocessing.Process(target=load[0], args=load[1:]) for load in bystanders.prepare(self.library.program, self.library.mountpoint)]
+        clients = bystanders.prepare(self.library.program, self.library.mountpoint)
+        others = [multiprocessing.Process(target=bystanders.live, args=client) for client in clients]
         for process in others: process.start()
         return others
 
