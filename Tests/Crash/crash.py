@@ -24,10 +24,12 @@ USERS = [0, 5001, 5002]
 MAKING = ["migrated", "roots-committed", "format-written", "format-named", "key-named", "search-cleared"]
 OPENING = ["recovering", "upload-recovered", "nameless-removed", "recovery-committed", "staging-cleared", "expiry-committed"]
 ENDING = ["close-begun", "uploads-ended", "close-committed", "snapshot-made", "snapshot-named", "index-closed", "catalog-closed", "end-noted"]
-# After how many passages to kill, where a point is met more than once.
-PASSAGES = {"migrated": list(range(1, 24)), "upload-recovered": [1, 1, 2], "nameless-removed": [1, 1, 2], "blob-exchanged": [1, 1, 2],
-            "asset-expired": [1], "rows-collected": [1], "blob-removed": [1, 2, 5], "search-step-written": [1, 2], "names-half-swapped": [1, 2],
-            "name-replaced": [1, 2], "copy-made": [1, 2], "copy-placed": [1, 2], "original-removed": [1, 2], "staged-retired": [1, 2, 4]}
+# Points of what is done when a mount is quiet.
+QUIET = ["rows-collected", "blob-removed", "copy-made", "copy-placed", "original-removed", "search-step-written", "asset-expired"]
+# After how many passages to kill, where that is not at random.
+PASSAGES = {point: [1] for point in MAKING + OPENING + ENDING + QUIET} | {
+            "migrated": list(range(1, 24)), "upload-recovered": [1, 1, 2], "nameless-removed": [1, 1, 2], "blob-exchanged": [1, 1, 2],
+            "blob-removed": [1, 1, 2], "names-half-swapped": [1, 2], "name-replaced": [1, 2], "staged-retired": [1, 2, 4]}
 DAY = 24 * 3600
 
 
@@ -92,7 +94,7 @@ class Run:
     def end(self, purpose, library=None):
         """Takes away what is left of a mount whose daemon has died, or kills it now."""
         library = library or self.library
-        isGood = library.kill()
+        isGood = library.kill(leaves_mount=self.chosen.random() < 0.5)
         reached = re.search(r"^Killed at ([\w-]+)\.$", library.said(), re.M)
         if reached: self.hit[reached[1]] += 1
         if library.status == -signal.SIGKILL:
@@ -116,8 +118,8 @@ class Run:
         except (OSError, subprocess.CalledProcessError):
             if not death.is_set(): raise
             others = []
-        patience = 2.5 if point and not isEnding else 1.2
-        self.await_work(clients, 400 if point and not isEnding else chosen.choice([0, 3, 10, 30, 60, 120, 240]), patience)
+        isAimed = point and not isEnding and point not in QUIET
+        self.await_work(clients, 400 if isAimed else chosen.choice([0, 3, 10, 30, 60, 120, 240]), 2.5 if isAimed else 1.2)
         isEnded = False
         if isEnding:
             clients.stop.set()
@@ -130,6 +132,12 @@ class Run:
             else:
                 library.daemon.kill()
                 end.wait(60)
+        elif point in QUIET:
+            clients.stop.set()
+            for process in clients.processes: process.join(30)
+            for process in others: process.kill()
+            try: library.daemon.wait(4)
+            except subprocess.TimeoutExpired: pass
         elif library.daemon.poll() is None and not point: time.sleep(chosen.uniform(0, 0.1))
         self.end("while a mount ends" if isEnding else "at work with others" if others else "at work")
         for process in clients.processes + others: process.join(15)
@@ -268,7 +276,7 @@ class Run:
         sys.stdout.flush()
 
     def close(self):
-        self.library.kill()
+        for library in (self.library, self.make(f"{self.work}/new")): library.kill()
         if not self.options.keep: shutil.rmtree(self.work, ignore_errors=True)
 
 

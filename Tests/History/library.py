@@ -57,8 +57,11 @@ class Library:
         self.begin()
         if not self.wait(): raise Fault(f"the library does not mount: {self.said()}")
 
-    def kill(self):
-        """Kills the daemon, if it is still there, and takes its mount away. Answers whether it has ended by that alone."""
+    def kill(self, leaves_mount=False):
+        """Kills the daemon, if it is still there, and takes its mount away. Answers whether it has ended by that alone.
+
+        A mount that is left is for the next `assetfs mount` to clear.
+        """
         isGood = True
         if self.daemon:
             if self.daemon.poll() is None: self.daemon.kill()
@@ -68,7 +71,7 @@ class Library:
                 self.abort()
             self.status = self.daemon.wait(20)
         self.daemon = None
-        while mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
+        while not leaves_mount and mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
         return isGood
 
     def abort(self):
