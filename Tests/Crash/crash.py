@@ -119,7 +119,7 @@ class Run:
             if not death.is_set(): raise
             others = []
         isAimed = point and not isEnding and point not in QUIET
-        self.await_work(clients, 400 if isAimed else chosen.choice([0, 3, 10, 30, 60, 120, 240]), 2.5 if isAimed else 1.2)
+        self.await_work(clients, 400 if isAimed else chosen.choice([0, 3, 10, 30, 60, 120, 240]), 6 if isAimed else 1.2)
         isEnded = False
         if isEnding:
             clients.stop.set()
@@ -227,7 +227,10 @@ class Run:
         hasPoints = not library.wait()
         library.kill()
         shutil.rmtree(library.path)
-        if hasPoints: self.points = self.options.only.split(",") if self.options.only else points()
+        if not hasPoints: return
+        unknown = set(self.options.only.split(",") if self.options.only else []).union(MAKING, OPENING, ENDING, QUIET, PASSAGES) - set(points())
+        if unknown: raise RuntimeError(f"KillPoint.swift has no {', '.join(sorted(unknown))}")
+        self.points = self.options.only.split(",") if self.options.only else points()
 
     def one(self, number):
         chosen = self.chosen
@@ -253,7 +256,7 @@ class Run:
         print(f"seed {self.options.seed}; {len(self.points)} points", flush=True)
         told = 0
         try:
-            while self.counts["kills"] < self.options.kills:
+            while self.counts["kills"] < self.options.kills or self.options.only and not all(self.aimed[point] for point in self.points):
                 self.one(number)
                 number += 1
                 if self.counts["kills"] // 50 > told:
