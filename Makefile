@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile killloop powercut powercut-proof check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile crash powercut powercut-proof check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -63,11 +63,14 @@ hostile: build
 	python3 Tests/Corpus/build.py "$(CORPUS)"
 	python3 Tests/Corpus/hostile.py "$(CORPUS)/damaged" "$(CORPUS)/hostile"
 
-# … and kill -9 of the daemon a thousand times while clients hold locks that it could wait for. Needs root: KILLS=100.
+# … and kill -9 of the daemon, half of them at the points that KillPoint.swift names, which only a debug build has. Needs root:
+# KILLS=100 CRASH='--seed 7 --only blob-named'.
 KILLS ?= 1000
-killloop: build
+crash:
 	scripts/install-dependencies test
-	python3 Tests/Crash/killloop.py --kills $(KILLS)
+	swift build --product assetfs
+	swift build --product assetfs-worker
+	python3 Tests/Crash/crash.py --kills $(KILLS) $(CRASH)
 
 # … and power cuts of a library's disk. Needs root, loop devices and 1 GB: CUTS=20 POWERCUT='--filesystem xfs --seed 7'.
 CUTS ?= 185

@@ -95,7 +95,17 @@ extension AssetFilesystem {
         }
         guard View(id) == nil else { throw OperationFailure(LibraryError.noSuchAttribute) }
         return try refusing { () throws(LibraryError) in
-            try library.extendedAttribute(name.bytes, of: id, for: uploader(caller)) { caller.isInterrupted }
+            do throws(LibraryError) {
+                return try library.extendedAttribute(name.bytes, of: id, for: uploader(caller)) { caller.isInterrupted }
+            } catch {
+                // The kernel refuses this by itself as soon as it knows the file's mode, which has changed a moment ago.
+                if case .noSuchAttribute = error, caller.uid != 0, name.bytes.starts(with: "user.".utf8),
+                    try !library.allowsReading(id, by: uploader(caller))
+                {
+                    throw .unreadable("The user may not read the file.")
+                }
+                throw error
+            }
         }
     }
 

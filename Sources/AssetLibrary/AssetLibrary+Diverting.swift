@@ -38,6 +38,11 @@ extension AssetLibrary {
         try read { try mayRead(file, uploader, $0) }
     }
 
+    /// Returns whether a file's mode and access list, wherever it is, let a user read it.
+    public func allowsReading(_ file: NodeID, by uploader: Uploader) throws(LibraryError) -> Bool {
+        try read { try allows(4, to: uploader, on: file, $0) }
+    }
+
     /// Makes a file without a name that takes the bytes written under a name: it begins with the content that the name has, unless it
     /// `isEmpty`.
     ///

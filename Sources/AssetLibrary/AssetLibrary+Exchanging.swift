@@ -154,6 +154,7 @@ extension AssetLibrary {
             try records.notePlacing(of: &two, isElsewhere: isElsewhere, by: uploader)
         }
         try records.updateEntry(first.name, in: first.parent, node: two.id)
+        KillPoint.namesHalfSwapped.reach()
         try records.updateEntry(second.name, in: second.parent, node: one.id)
         for side in [first, second] where collections.has(side.parent) {
             try records.markEntry(side.name, in: side.parent)

@@ -47,6 +47,7 @@ extension AssetLibrary {
     func removeAllExpired() throws(LibraryError) {
         while try removeSomeExpired() {}
         try commit()
+        KillPoint.expiryCommitted.reach()
     }
 
     /// - Returns: whether there may be more.
@@ -80,6 +81,7 @@ extension AssetLibrary {
             }
             return removed
         }
+        KillPoint.assetExpired.reach()
         for (place, node) in removed {
             noteRemoval(node)
             tell(.vanished(place.name, in: place.parent, node: node))

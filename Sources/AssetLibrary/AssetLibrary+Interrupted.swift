@@ -24,6 +24,7 @@ extension AssetLibrary {
             try records.recordStaged(node.id, file: staged.name, modified: modified, interrupted)
         }
         (upload.isRecorded, upload.recorded) = (true, interrupted)
+        KillPoint.uploadRecorded.reach()
     }
 
     /// Whether the catalog knows where an upload's bytes are, and what its verdict needs to know.

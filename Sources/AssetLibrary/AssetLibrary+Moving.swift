@@ -238,8 +238,12 @@ extension AssetLibrary {
         }
 
         let now = Timestamp.now
-        if target != nil { try records.deleteEntry(newName, in: newParent) }
+        if target != nil {
+            try records.deleteEntry(newName, in: newParent)
+            KillPoint.targetRemoved.reach()
+        }
         try records.moveEntry(name, in: parent, to: newName, in: newParent)
+        KillPoint.nameMoved.reach()
         if !collections.has(newParent) {
             try records.notePlacing(of: &source, isElsewhere: parent != newParent, by: uploader)
         }

@@ -219,6 +219,7 @@ extension AssetLibrary {
         guard let target = try records.node(named: place.name, in: place.parent) else { return (nil, nil) }
         let now = Timestamp.now
         try records.updateEntry(place.name, in: place.parent, node: node.id)
+        KillPoint.nameReplaced.reach()
         try records.addLinks(1, to: node.id, at: now)
         try records.touchFolder(place.parent, at: now)
         let former = try records.dropLink(of: target, at: now)

@@ -166,6 +166,7 @@ extension AssetLibrary {
         }
         let turn = try index.state().turn + 1
         try index.update(changes, turn: turn)
+        KillPoint.searchStepWritten.reach()
         try write { try $0.forgetSearchChanges(through: last, turn: turn) }
     }
 
@@ -178,6 +179,7 @@ extension AssetLibrary {
             let (made, known) = (try index.state(), try catalog.read { try $0.searchState() })
             if made.index == known.index, made.turn == known.turn { return }
             let new = try index.clear()
+            KillPoint.searchCleared.reach()
             try catalog.write { try $0.restartSearch(new) }
         } catch {
             throw LibraryError(error)

@@ -65,12 +65,14 @@ extension AssetLibrary {
             unsafe _ = mkdir(folder.path, 0o700)
             try refuseWithoutRoom()
             try copyCatalog(to: temporary, while: goesOn)
+            KillPoint.snapshotMade.reach()
             let directory = unsafe Glibc.open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
             defer { _ = Glibc.close(directory) }
             let name = SnapshotFolder.name(at: clock.now)
             guard unsafe rename(temporary, "\(folder.path)/\(name)") == 0, fsync(directory) == 0 else {
                 throw .noSpace(unsafe "snapshots/\(name) cannot be named: \(String(cString: strerror(errno))).")
             }
+            KillPoint.snapshotNamed.reach()
             for name in folder.names.dropLast(SnapshotFolder.count) { unsafe _ = unlink("\(folder.path)/\(name)") }
             hasSnapshotFailed.store(false, ordering: .relaxed)
             return true

@@ -214,6 +214,7 @@ extension AssetLibrary {
                 try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.remove(digest, from: 0) }
             }
             for other in blobs.holders(of: digest) where other != target { try blobs.remove(digest, from: other) }
+            KillPoint.originalRemoved.reach()
         } catch {
             throw LibraryError(error)
         }

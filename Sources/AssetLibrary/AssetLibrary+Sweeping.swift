@@ -135,10 +135,12 @@ extension AssetLibrary {
             }
         }
         try commit()
+        if !removed.isEmpty { KillPoint.rowsCollected.reach() }
         // Each: what stays has no row any more that it could be found by.
         var problem: BlobStoreError?
         for digest in removed {
             do throws(BlobStoreError) { try blobs.remove(digest) } catch { problem = error }
+            KillPoint.blobRemoved.reach()
         }
         if let problem { throw LibraryError(problem) }
         return removed.count

@@ -277,6 +277,7 @@ extension Records {
         at now: Timestamp
     ) throws -> NodeRecord {
         try deleteEntry(name, in: parent)
+        KillPoint.nameRemoved.reach()
         try touchFolder(parent, at: now)
         return try dropLink(of: node, at: now)
     }

@@ -81,6 +81,7 @@ extension AssetLibrary {
                     node.shown.withLock { $0.digest = sealed.digest }
                 }
             }
+            KillPoint.blobAdopted.reach()
             if adopted.isHealing, let digest = sealed.digest { try noteHealing(of: digest) }
             var modified: Timestamp?
             var lost: NodeRecord?
@@ -130,6 +131,7 @@ extension AssetLibrary {
                 else {
                     return .lost
                 }
+                KillPoint.verdictShown.reach()
                 if !adopted.wasNew { try mask(show.node, candidate, by: uploader, insteadOf: record.blob, records) }
                 // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.
                 if upload.isBound, upload.isRecorded, let staged = upload.staged {
@@ -177,6 +179,7 @@ extension AssetLibrary {
                 if let source { try records.copyMissingFields(of: source, to: publish.asset) }
                 return .published(publish.version, renamed: aim != nil ? place : nil)
             }
+            KillPoint.verdictGiven.reach()
             keepQuotas(around: node.id)
             switch verdict {
             case .lost: return

@@ -192,6 +192,7 @@ public final class AssetLibrary: Sendable {
             try loadDamage()
             try prepareEventHook()
             try groupCommit.commit()
+            KillPoint.rootsCommitted.reach()
             try layout.finish()
             try moveSigningKey()
             try recover()
@@ -296,9 +297,11 @@ public final class AssetLibrary: Sendable {
     /// - Throws: where the last commit failed, or an upload could not be finished; the next mount tries that again.
     public func close() throws(LibraryError) {
         noteEnding()
+        KillPoint.closeBegun.reach()
         do throws(LibraryError) {
             try finishAll()
             layout.note(.ended)
+            KillPoint.endNoted.reach()
         } catch {
             layout.note(.failed(error.description))
             throw error
@@ -338,6 +341,7 @@ public final class AssetLibrary: Sendable {
         }
         recordCounts()
         recordAccessTimes()
+        KillPoint.uploadsEnded.reach()
         do throws(LibraryError) {
             // Files without a name have no reference any more.
             let unlinked = try read { try $0.unlinkedNodes() }
@@ -346,10 +350,13 @@ public final class AssetLibrary: Sendable {
         } catch {
             failure = error
         }
+        KillPoint.closeCommitted.reach()
         if failure == nil { takeSnapshotAtEnd() }
         // The index can be made anew, so that nothing is lost with it.
         do { try searching.index?.close() } catch { log.error("The search index could not be closed: \(error)") }
+        KillPoint.indexClosed.reach()
         do { try catalog.close() } catch { throw failure ?? LibraryError(error) }
+        KillPoint.catalogClosed.reach()
         if let failure { throw failure }
         if let unfinished { throw .unfinished(unfinished.count, "\(unfinished.reason)") }
     }

@@ -110,8 +110,12 @@ final class LibraryLayout: Sendable {
         let number = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         defer { _ = close(number) }
         guard number >= 0, unsafe write(number, text, text.count) == text.count,
-            Sync.format.run({ fsync(number) }) == 0, unsafe rename(temporary, "\(path)/FORMAT") == 0
+            Sync.format.run({ fsync(number) }) == 0
         else { throw Self.refused(path, Errno(rawValue: errno)) }
+        KillPoint.formatWritten.reach()
+        guard unsafe rename(temporary, "\(path)/FORMAT") == 0
+        else { throw Self.refused(path, Errno(rawValue: errno)) }
+        KillPoint.formatNamed.reach()
         let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { _ = close(folder) }
         guard Sync.format.run({ fsync(folder) }) == 0 else { throw Self.refused(path, Errno(rawValue: errno)) }

@@ -9,10 +9,12 @@ extension AssetLibrary {
     ///
     /// An upload that cannot be finished keeps its bytes for the mount after this one, and nobody else from theirs.
     func recover() throws {
+        KillPoint.recovering.reach()
         var kept: Set<String> = []
         for staged in try catalog.read({ try $0.staged() }) {
             do {
                 try finish(staged, keeping: &kept)
+                KillPoint.uploadRecovered.reach()
             } catch let error as CatalogError {
                 throw error
             } catch LibraryError.catalog(let error) {
@@ -23,9 +25,14 @@ extension AssetLibrary {
             }
         }
         let unlinked = try catalog.read { try $0.unlinkedNodes() }
-        for node in unlinked { try catalog.write { try $0.deleteUnlinkedNode(node) } }
+        for node in unlinked {
+            try catalog.write { try $0.deleteUnlinkedNode(node) }
+            KillPoint.namelessRemoved.reach()
+        }
         try commit()
+        KillPoint.recoveryCommitted.reach()
         let leftovers = try blobs.clearStaging(except: kept)
+        KillPoint.stagingCleared.reach()
         if leftovers + unlinked.count > 0 {
             log.notice(
                 "Cleared what the last session left: \(leftovers) staged files, \(unlinked.count) files without a name."

@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import BlobStore
 internal import Glibc
 internal import SystemPackage
@@ -41,11 +42,16 @@ struct SigningKeyFile {
         defer { if file >= 0 { _ = close(file) } }
         guard file >= 0, unsafe Glibc.write(file, key, key.count) == key.count,
             Sync.key.run({ fsync(file) }) == 0,
-            unsafe renameat(library, temporary, library, Self.name) == 0, Sync.key.run({ fsync(library) }) == 0
+            unsafe renameat(library, temporary, library, Self.name) == 0, Self.syncName(in: library) == 0
         else {
             let reason = Errno(rawValue: errno)
             unsafe _ = unlinkat(library, temporary, 0)
             throw .noSpace("The key of signed paths could not be written: \(reason).")
         }
+    }
+
+    private static func syncName(in library: Int32) -> Int32 {
+        KillPoint.keyNamed.reach()
+        return Sync.key.run { fsync(library) }
     }
 }

@@ -257,6 +257,7 @@ extension BlobStore {
             try file.copyBytes(of: source, size: size, isCancelled: isCancelled)
             try file.synchronize(.copied)
             guard try isWhole(file, digest, size, isCancelled) else { throw .corrupt(digest) }
+            KillPoint.copyMade.reach()
         } catch {
             unsafe _ = unlinkat(target.staging, name, 0)
             throw error
@@ -284,6 +285,7 @@ extension BlobStore {
             }
         }
         try target.synchronize(copy.digest, .placed)
+        KillPoint.copyPlaced.reach()
     }
 
     /// A copy is not wanted any more.

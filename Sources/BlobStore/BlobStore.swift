@@ -54,6 +54,7 @@ public final class BlobStore: Sendable {
         let number = try checked("create in staging") {
             unsafe openat(staging, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         }
+        KillPoint.stagedMade.reach()
         return StagedFile(file: OpenFile(number), name: name, store: self)
     }
 
@@ -216,6 +217,7 @@ public final class BlobStore: Sendable {
                 try checked("rename to blobs/\(path)") { unsafe renameat(staging, staged.name, blobs, path) }
             }
         }
+        KillPoint.blobNamed.reach()
         if !mustKeepName { staged.abandonName() }
         if staged.isSuspect { suspect([digest]) }
         if isMarked(digest) {
@@ -239,6 +241,7 @@ public final class BlobStore: Sendable {
         try checked("exchange with blobs/\(path)") {
             unsafe renameat2(staging, copy.name, blobs, path, 2 /* RENAME_EXCHANGE */)
         }
+        KillPoint.blobExchanged.reach()
         copy.abandonName()
         let bound = StagedFile(file: file, name: copy.name, store: self)
         try synchronize(digest, .exchanged)
@@ -305,6 +308,7 @@ public final class BlobStore: Sendable {
             throw error
         }
         pending.withLock { $0.removeFirst(batch.count) }
+        KillPoint.blobsSynced.reach()
         return lost
     }
 
@@ -334,7 +338,10 @@ public final class BlobStore: Sendable {
     public func removingRetiredNames(after commit: () throws -> Void) rethrows {
         let names = retired.withLock { $0 }
         try commit()
-        for name in names { removeStaged(name) }
+        for name in names {
+            removeStaged(name)
+            KillPoint.stagedRetired.reach()
+        }
         retired.withLock { $0.removeFirst(names.count) }
     }
 

@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import CLinux
 internal import Glibc
 internal import Synchronization
@@ -91,5 +92,6 @@ public final class StagedFile: Sendable {
         }
         hasFailedSync.store(false, ordering: .relaxed)
         try store.synchronizeStaging()
+        KillPoint.stagedSynced.reach()
     }
 }

@@ -133,6 +133,7 @@ public final class Catalog: Sendable {
             do {
                 try database.execute(sql: "COMMIT")
                 changes.store(0, ordering: .relaxed)
+                KillPoint.committed.reach()
                 if hasChanged { isLate.store(true, ordering: .relaxed) }
                 copy?.advance(database)
                 try database.execute(sql: "BEGIN IMMEDIATE")

@@ -1,27 +1,37 @@
 internal import AssetModel
 internal import GRDB
 
+extension DatabaseMigrator {
+    /// Registers a migration, at the end of whose transaction a debug build may be killed.
+    fileprivate mutating func add(_ name: String, migrate: @escaping @Sendable (Database) throws -> Void) {
+        registerMigration(name) { database in
+            try migrate(database)
+            KillPoint.migrated.reach()
+        }
+    }
+}
+
 /// The tables, version by version.
 ///
 /// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md.
 enum Schema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
-        migrator.registerMigration("1 foundation") { try $0.execute(sql: foundation) }
-        migrator.registerMigration("2 kernel attributes") { try $0.execute(sql: kernelAttributes) }
-        migrator.registerMigration("3 policies") { try $0.execute(sql: policies) }
-        migrator.registerMigration("4 metadata") { try $0.execute(sql: metadata) }
-        migrator.registerMigration("5 lives") { try $0.execute(sql: lives) }
-        migrator.registerMigration("6 signing") { try $0.execute(sql: signing) }
-        migrator.registerMigration("7 search") { try $0.execute(sql: search) }
-        migrator.registerMigration("8 events") { try $0.execute(sql: events) }
-        migrator.registerMigration("9 fetches") { try $0.execute(sql: fetches) }
-        migrator.registerMigration("10 visits") { try $0.execute(sql: visits) }
-        migrator.registerMigration("11 scrub") { try $0.execute(sql: scrub) }
-        migrator.registerMigration("12 stores") { try $0.execute(sql: stores) }
-        migrator.registerMigration("13 places", migrate: addPlaces)
+        migrator.add("1 foundation") { try $0.execute(sql: foundation) }
+        migrator.add("2 kernel attributes") { try $0.execute(sql: kernelAttributes) }
+        migrator.add("3 policies") { try $0.execute(sql: policies) }
+        migrator.add("4 metadata") { try $0.execute(sql: metadata) }
+        migrator.add("5 lives") { try $0.execute(sql: lives) }
+        migrator.add("6 signing") { try $0.execute(sql: signing) }
+        migrator.add("7 search") { try $0.execute(sql: search) }
+        migrator.add("8 events") { try $0.execute(sql: events) }
+        migrator.add("9 fetches") { try $0.execute(sql: fetches) }
+        migrator.add("10 visits") { try $0.execute(sql: visits) }
+        migrator.add("11 scrub") { try $0.execute(sql: scrub) }
+        migrator.add("12 stores") { try $0.execute(sql: stores) }
+        migrator.add("13 places", migrate: addPlaces)
         // Who could read a former content when it was replaced, `FileRights.bytes`; from migration 20 on that is in `standings`.
-        migrator.registerMigration("14 rights of versions") { database in
+        migrator.add("14 rights of versions") { database in
             try database.execute(
                 sql: """
                     ALTER TABLE version ADD COLUMN rights BLOB;
@@ -31,16 +41,16 @@ enum Schema {
                     """
             )
         }
-        migrator.registerMigration("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
-        migrator.registerMigration("16 desktop names") { try $0.execute(sql: desktopValues) }
-        migrator.registerMigration("17 shares") { try $0.execute(sql: shares) }
-        migrator.registerMigration("18 attribute shares") { try $0.execute(sql: attributeShares) }
-        migrator.registerMigration("19 removed folders") { try $0.execute(sql: removedFolders) }
-        migrator.registerMigration("20 standings", migrate: addStandings)
-        migrator.registerMigration("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
-        migrator.registerMigration("22 masked peers") { try $0.execute(sql: maskedPeers) }
+        migrator.add("15 interrupted uploads") { try $0.execute(sql: interruptedUploads) }
+        migrator.add("16 desktop names") { try $0.execute(sql: desktopValues) }
+        migrator.add("17 shares") { try $0.execute(sql: shares) }
+        migrator.add("18 attribute shares") { try $0.execute(sql: attributeShares) }
+        migrator.add("19 removed folders") { try $0.execute(sql: removedFolders) }
+        migrator.add("20 standings", migrate: addStandings)
+        migrator.add("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
+        migrator.add("22 masked peers") { try $0.execute(sql: maskedPeers) }
         // Whether a user has put a file or folder where it is who neither owned it nor was root: `NodeRecord.isPlacedByOther`.
-        migrator.registerMigration("23 placed by others") {
+        migrator.add("23 placed by others") {
             try $0.execute(sql: "ALTER TABLE node ADD COLUMN placed_by_other INTEGER NOT NULL DEFAULT 0")
         }
         return migrator

@@ -82,15 +82,6 @@ struct DeadDaemonTests {
         }
     }
 
-    @Test func `a killed daemon ends, and its clients, whatever they wait for`() throws {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Crash/killloop.py").path
-        try withScratch("killloop") { scratch in
-            let result = try run("python3", script, "--kills", "8", "--assetfs", assetfs, "--work", scratch + "/work")
-            #expect(result.status == 0, "\(result.output)\(result.errors)")
-        }
-    }
-
     @Test func `another agent is started where one was killed, and none stays behind`() throws {
         try runScript(
             """

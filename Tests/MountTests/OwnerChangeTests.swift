@@ -26,6 +26,23 @@ struct OwnerChangeTests {
 
         """
 
+    @Test func `a descriptor of what has come to be another user's tells the same before the kernel knows the mode`()
+        throws
+    {
+        try runScript(
+            Self.prelude + """
+                chmod 700 $IN; BOX=$MOUNT/${BOX#$MOUNT/}
+                program $BOX/first "
+                for number in range(30):
+                    fd = os.open('$BOX/%d' % number, os.O_RDWR | os.O_CREAT, 0o644)
+                    os.write(fd, b'of bob %d' % number); os.close(os.dup(fd))
+                    found = [refused(os.getxattr, fd, 'user.' + name) for name in ('asset.path', 'other')]
+                    assert found == ['EACCES', 'EACCES'], (number, found)
+                "
+                """
+        )
+    }
+
     @Test func `after the verdict a descriptor changes no mode, owner, group or list of what is another user's`() throws
     {
         try runScript(

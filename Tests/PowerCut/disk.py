@@ -1,6 +1,8 @@
 """A disk that can lose its power: an image, the program that shows it, a loop device, and a filesystem on that."""
 import os, subprocess, time
 
+from library import mounted, run
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BYTES = 320 << 20
 # Delayed allocation and long commits, without the heuristics that sync renamed files by themselves: what is durable is what was synced.
@@ -12,12 +14,6 @@ MAKE = {
     "ext2": ["mkfs.ext2", "-q", "-F"],
 }
 CHECK = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"], "ext2": ["e2fsck", "-fn"]}
-
-
-def run(*command):
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode: raise RuntimeError(f"{' '.join(command)} ended with {result.returncode}: {result.stdout}{result.stderr}")
-    return result.stdout
 
 
 def attach(*arguments):
@@ -109,10 +105,6 @@ class Disk:
         unmount(self.root)
         if self.device: run("losetup", "--detach", self.device)
         self.device = None
-
-
-def mounted(path):
-    with open("/proc/self/mountinfo", errors="surrogateescape") as table: return any(line.split()[4] == path for line in table)
 
 
 def unmount(path):

@@ -13,75 +13,16 @@ its blob with its bytes; and `staging/` must be empty in the end.
 
 `--without` leaves out one of the syncs of a debug build, to see that this finds it. Needs root, loop devices and mkfs.
 """
-import argparse, collections, hashlib, multiprocessing, os, pickle, random, shutil, signal, sqlite3, subprocess, sys, time
+import argparse, collections, hashlib, multiprocessing, os, random, shutil, sys, time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from disk import Disk, mounted, run, unmount
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, f"{HERE}/../History"]
+from disk import Disk
 from history import File, History
-import writers
+from library import Clients, Fault, Library, compare, run
 
 WRITERS = 3
 MODES = ["drop", "prefix", "some", "some"]
-
-
-class Fault(Exception):
-    """A promise that is broken, as a list of sentences."""
-
-
-class Library:
-    """A library on the disk, and its mount."""
-
-    def __init__(self, program, disk, work, without):
-        self.program, self.disk = program, disk
-        self.mountpoint, self.log = f"{work}/mount", f"{work}/daemon.log"
-        os.makedirs(self.mountpoint, exist_ok=True)
-        self.path, self.store = f"{disk.root}/library", None
-        self.environment = dict(os.environ)
-        if without: self.environment["ASSETFS_WITHOUT_SYNC"] = without
-        self.daemon = None
-
-    def begin(self):
-        """Starts a mount, and does not wait for it."""
-        options = ["-o", "policy.versions=1"]
-        if self.store: options += ["-o", f"store=archive:{self.store}"]
-        with open(self.log, "w") as errors:
-            self.daemon = subprocess.Popen(
-                [self.program, "mount", "-f", self.path, self.mountpoint, *options],
-                stderr=errors, env=self.environment, start_new_session=True)
-
-    def is_up(self):
-        with open(self.log) as file: return "Mounted" in file.read()
-
-    def mount(self):
-        self.begin()
-        while not self.is_up():
-            if self.daemon.poll() is not None:
-                with open(self.log) as file: raise Fault(f"the library does not mount: {file.read()}")
-            time.sleep(0.003)
-
-    def kill(self):
-        if self.daemon and self.daemon.poll() is None:
-            self.daemon.kill()
-            try: self.daemon.wait(5)
-            except subprocess.TimeoutExpired: self.abort()
-        if self.daemon: self.daemon.wait(20)
-        self.daemon = None
-        while mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
-
-    def abort(self):
-        """Ends the connection of a daemon that was killed while it asked its own mount: it would wait for itself."""
-        folder = "/sys/fs/fuse/connections"
-        if not os.path.ismount(folder): run("mount", "-t", "fusectl", "none", folder)
-        with open("/proc/self/mountinfo") as table: lines = [line.split() for line in table]
-        for words in lines:
-            if words[4] != self.mountpoint: continue
-            with open(f"{folder}/{words[2].split(':')[1]}/abort", "w") as file: file.write("1")
-
-    def unmount(self):
-        result = subprocess.run([self.program, "umount", self.mountpoint], capture_output=True, text=True)
-        if result.returncode: raise Fault(f"assetfs umount ended with {result.returncode}: {result.stderr}")
-        self.daemon.wait(20)
-        self.daemon = None
 
 
 class Run:
@@ -90,7 +31,8 @@ class Run:
         os.makedirs(self.work, exist_ok=True)
         self.chosen = random.Random(options.seed)
         self.disk = Disk(self.work, options.filesystem)
-        self.library = Library(os.path.abspath(options.assetfs), self.disk, self.work, options.without)
+        environment = {"ASSETFS_WITHOUT_SYNC": options.without} if options.without else {}
+        self.library = Library(options.assetfs, f"{self.disk.root}/library", self.work, ["policy.versions=1"], environment)
         self.histories = [History() for _ in range(WRITERS)]
         self.signed = None
         self.other = Disk(f"{self.work}/other", options.filesystem) if options.stores else None
@@ -129,45 +71,30 @@ class Run:
         self.library.mount()
         folders = f"{self.library.mountpoint}/folders"
         if not self.signed: self.sign(folders)
-        for number in range(WRITERS): os.makedirs(f"{folders}/writer-{number}", exist_ok=True)
-        reader, writer = os.pipe()
-        stop, is_cut = multiprocessing.Event(), multiprocessing.Event()
-        results = [f"{self.work}/writer-{number}" for number in range(WRITERS)]
-        clients = [
-            multiprocessing.Process(target=writers.run, args=(
-                f"{folders}/writer-{number}", number, self.histories[number], self.chosen.randrange(1 << 30),
-                writer, stop, is_cut, results[number], self.disk.is_slow))
-            for number in range(WRITERS)
-        ]
-        for client in clients: client.start()
-        os.close(writer)
-        # An event and no time: each byte is an acknowledgement.
-        while target > 0 and (got := os.read(reader, min(target, 64))): target -= len(got)
+        is_cut = multiprocessing.Event()
+        clients = Clients(self.library, self.histories, self.chosen, self.work, is_cut, self.disk.is_slow)
+        clients.await_acknowledgements(target)
         if ending == "umount":
-            stop.set()
-            for client in clients: client.join()
+            clients.stop.set()
+            clients.join()
             self.library.unmount()
             is_cut.set()
             self.cut()
         else:
             is_cut.set()
             self.cut()
-            stop.set()
+            clients.stop.set()
             self.library.kill()
-            for client in clients: client.join(30)
-        os.close(reader)
-        if any(client.is_alive() for client in clients): raise Fault("a writer does not end after the cut")
+            for process in clients.processes: process.join(30)
+        if any(process.is_alive() for process in clients.processes): raise Fault("a writer does not end after the cut")
         self.library.kill()
         self.disk.stop()
-        for number, result in enumerate(results):
-            with open(result, "rb") as file: self.histories[number], problem = pickle.load(file)
-            os.unlink(result)
-            if problem: raise Fault(problem + self.daemon_log())
-            if ending == "umount": self.histories[number].acknowledge()
+        problem = clients.collect(is_acknowledged=ending == "umount")
+        self.histories = clients.histories
+        if problem: raise Fault(problem + self.daemon_log())
         self.counts[f"cuts {'after umount' if ending == 'umount' else 'at work'}"] += 1
 
-    def daemon_log(self):
-        with open(self.library.log) as file: return "\n" + file.read()[-2000:]
+    def daemon_log(self): return "\n" + self.library.said()[-2000:]
 
     def sign(self, folders):
         """Makes a signed path, whose key must be durable when it is known."""
@@ -235,50 +162,19 @@ class Run:
         if self.other: self.other.open_again()
         try:
             self.library.mount()
-            faults = []
-            for number, history in enumerate(self.histories):
-                root = f"{self.library.mountpoint}/folders/writer-{number}"
-                self.counts["acknowledgements"] += history.acknowledgements
-                self.counts["steps"] += len(history.steps)
-                self.counts["steps after the last acknowledgement"] += len(history.steps) - history.acknowledged
-                try: problems, found = history.problems(root)
-                except OSError as error: problems, found = [f"writer {number}: {error!r}"], {}
-                self.counts["names compared"] += len(found)
-                faults += problems
-                self.histories[number] = history.following(found)
+            faults = compare(self.library, self.histories, self.counts)
             if self.signed:
                 try:
                     with open(self.signed) as file: text = file.read()
                     if text != "signed": faults.append(f"the signed path has {text!r}")
                 except OSError as error: faults.append(f"the signed path is lost: {error!r}")
             self.library.unmount()
-            faults += self.check_library()
+            faults += self.library.check(self.counts)
             if faults: raise Fault("\n".join(faults))
         finally:
             self.library.kill()
             self.disk.close_again()
             if self.other: self.other.close_again()
-
-    def check_library(self):
-        """Looks at the files of a library that is not mounted."""
-        path, faults = self.library.path, []
-        left = os.listdir(f"{path}/staging")
-        if left: faults.append(f"staging is not empty: {left}")
-        catalog = sqlite3.connect(f"{path}/catalog.sqlite")
-        try:
-            for (text,) in catalog.execute("PRAGMA integrity_check"):
-                if text != "ok": faults.append(f"integrity_check: {text}")
-            if catalog.execute("SELECT count(*) FROM staged").fetchone()[0]: faults.append("uploads are still recorded")
-            for digest, size in catalog.execute("SELECT digest, size FROM blob"):
-                name = f"{digest.hex()[:2]}/{digest.hex()[2:]}"
-                places = [f"{folder}/blobs/{name}" for folder in (path, self.library.store) if folder]
-                data = next((open(place, "rb").read() for place in places if os.path.exists(place)), None)
-                self.counts["blobs compared"] += 1
-                if data is None: faults.append(f"blob {name} is not there")
-                elif len(data) != size: faults.append(f"blob {name} has {len(data)} bytes and not {size}")
-                elif hashlib.sha256(data).digest() != digest: faults.append(f"blob {name} has other bytes, {data.count(0)} zeros of {size}")
-        finally: catalog.close()
-        return faults
 
     # All of it
 

@@ -1,4 +1,4 @@
-"""What the programs do whose disk loses its power: each writes in folders of its own, and notes each step before it takes it."""
+"""What the programs do whose disk or daemon fails: each writes in folders of its own, and notes each step before it takes it."""
 import hashlib, mmap, os, pickle, random, signal, socket, subprocess, time, traceback
 
 from history import File, Folder, History, Link
@@ -147,7 +147,8 @@ class Writer:
     def replaced(self):
         name = self.any("plain", 10, None)
         self.count += 1
-        temporary = f"plain/.{os.path.basename(name)}.Ab{self.count:04}"
+        temporary = next(path for number in range(self.count, 10000)
+                         if self.history[path := f"plain/.{os.path.basename(name)}.Ab{number:04}"] is None)
         self.put(temporary, self.content(), flags=os.O_EXCL, syncs=self.chosen.choice([0, 1]))
         self.rename(temporary, name)
         return name
@@ -362,12 +363,17 @@ class Writer:
         while not stop.is_set(): self.settle(getattr(self, self.chosen.choice(loads))())
 
 
-def run(root, number, history, seed, acknowledged, stop, is_cut, result, is_slow):
-    """The life of a writer: works until the disk is gone, or until it is told to stop, and leaves its history in a file."""
+def run(kind, root, number, history, seed, acknowledged, stop, is_cut, result, is_slow, user):
+    """The life of a writer: works until the disk or the daemon is gone, or until it is told to stop, and leaves its history in a file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    writer = Writer(root, number, history, random.Random(seed), lambda: os.write(acknowledged, b"."))
-    problem = None
-    try: writer.work(stop, is_slow)
-    except Exception as error:
-        if not isinstance(error, OSError) or not is_cut.is_set(): problem = f"writer {number}, before the cut: {traceback.format_exc()}"
-    with open(result, "wb") as file: pickle.dump((history, problem), file)
+    with open(result, "wb") as file:
+        if user:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        writer = kind(root, number, history, random.Random(seed), lambda: os.write(acknowledged, b"."))
+        problem = None
+        try: writer.work(stop, is_slow)
+        except Exception as error:
+            if not isinstance(error, OSError) or not is_cut.is_set(): problem = f"writer {number}, before the end: {traceback.format_exc()}"
+        pickle.dump((history, problem), file)

@@ -1,0 +1,121 @@
+"""What writers do where a daemon is killed, besides what they do where a disk loses its power."""
+import ctypes, errno, os
+
+from history import File, Folder
+import writers
+
+EXCHANGE = 2
+LIBC = ctypes.CDLL(None, use_errno=True)
+QUOTA = 200000
+
+
+class Writer(writers.Writer):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.mount = os.path.dirname(os.path.dirname(self.root))
+
+    def identifier(self, name): return os.getxattr(self.path(name), "user.asset.id").decode()
+
+    def scattered(self):
+        """A larger file whose parts come in any order, with holes in between until they have."""
+        name, size = self.any("large", 2, None), 40960 * self.chosen.choice([8, 16])
+        history, session, whole = self.history, self.history.session(), self.fresh(size)
+        parts = list(range(0, size, 40960))
+        self.chosen.shuffle(parts)
+        data = bytearray()
+        with history.step({name: File(b"")}, session):
+            descriptor = os.open(self.path(name), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            for at in parts:
+                data.extend(bytes(max(0, at + 40960 - len(data))))
+                data[at:at + 40960] = whole[at:at + 40960]
+                with history.step({name: File(bytes(data))}, session): os.pwrite(descriptor, whole[at:at + 40960], at)
+                if self.chosen.random() < 0.15:
+                    os.fdatasync(descriptor)
+                    self.acknowledge()
+        except BaseException:
+            try: os.close(descriptor)
+            except OSError: pass
+            raise
+        with history.step({name: File(whole)}, session): os.close(descriptor)
+        return name
+
+    def swapped(self):
+        """Two names exchange their files."""
+        one, two = self.any("plain", 10), self.any("plain", 10)
+        if not one or one == two: return self.saved()
+        paths = [os.fsencode(self.path(name)) for name in (one, two)]
+        with self.history.step({one: self.history[two], two: self.history[one]}):
+            if LIBC.renameat2(-100, paths[0], -100, paths[1], EXCHANGE):
+                raise OSError(ctypes.get_errno(), "renameat2")
+        return one
+
+    def renewed(self):
+        """A replacement by the asset's number: the name has one content or the other, and no part of either."""
+        name = self.any("plain", 10)
+        if not name: return self.saved()
+        data = self.fresh()
+        self.count += 1
+        descriptor = os.open(f"{self.mount}/resources/{self.identifier(name)}/new-{self.count}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try: os.write(descriptor, data)
+        except BaseException:
+            try: os.close(descriptor)
+            except OSError: pass
+            raise
+        with self.history.step({name: File(data)}): os.close(descriptor)
+        return name
+
+    def restored(self):
+        """A file that is removed, and taken back from the trash."""
+        name = self.any("plain", 10)
+        if not name: return self.saved()
+        former, number = self.history[name], self.identifier(name)
+        self.remove(name)
+        with self.history.step({name: former}): os.rename(f"{self.mount}/trash/{number}-{os.path.basename(name)}", self.path(name))
+        return name
+
+    def limited(self):
+        """New files in a folder with a quota: one that would exceed it is refused, and has no name then."""
+        name = self.any("limited", 5, None)
+        if self.history[name] is not None:
+            self.remove(name)
+            return name
+        history, session, data = self.history, self.history.session(), self.fresh(self.chosen.choice([10000, 60000, 90000]))
+        with history.step({name: File(b"")}, session):
+            descriptor = os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        isRefused = False
+        try:
+            with history.step({name: File(data)}, session): os.write(descriptor, data)
+        except OSError as error:
+            if error.errno != errno.EDQUOT: raise
+            isRefused = True
+        # Whether close refuses it is known afterwards.
+        with history.step({name: None}, session), history.step({name: File(data)}, session):
+            try: os.close(descriptor)
+            except OSError as error:
+                if error.errno != errno.EDQUOT: raise
+                isRefused = True
+        if isRefused:
+            with history.step({name: None}, session): pass
+        return name
+
+    def stored(self):
+        """Has a content moved to another store, or back."""
+        name = self.any("plain", 10) or self.any("large", 2)
+        if not name: return self.saved()
+        if os.geteuid() == 0: os.setxattr(self.path(name), "user.asset.alternate_store_id", self.chosen.choice([b"1", b"1", b"0"]))
+        return name
+
+    def searched(self):
+        """Has the index brought up to date at once."""
+        os.listdir(f"{self.mount}/search/file")
+        return "plain/0"
+
+    LOADS = writers.Writer.LOADS + ["scattered", "scattered", "swapped", "swapped", "renewed", "renewed", "restored", "limited", "limited",
+                                    "stored", "stored", "searched"]
+
+    def prepare(self):
+        super().prepare()
+        if self.history["limited"] is None:
+            with self.history.step({"limited": Folder()}): os.mkdir(self.path("limited"))
+        os.setxattr(self.path("limited"), "user.policy.quota", b"%d" % QUOTA)

@@ -1,0 +1,172 @@
+"""A library and its mount, the writers in it, and what must hold of its files: what `make powercut` and `make crash` have in common."""
+import hashlib, multiprocessing, os, pickle, sqlite3, subprocess, time
+
+import writers
+
+CONNECTIONS = "/sys/fs/fuse/connections"
+
+
+class Fault(Exception):
+    """A promise that is broken, as a list of sentences."""
+
+
+def run(*command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode: raise RuntimeError(f"{' '.join(command)} ended with {result.returncode}: {result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def mounted(path):
+    """Answers the lines of the table of mounts that are of a path."""
+    with open("/proc/self/mountinfo", errors="surrogateescape") as table: return [line for line in table if line.split()[4] == path]
+
+
+class Library:
+    """A library, and its mount."""
+
+    def __init__(self, program, path, work, options=(), environment=None):
+        self.program, self.path, self.options = os.path.abspath(program), path, list(options)
+        self.mountpoint, self.log = f"{work}/mount", f"{work}/daemon.log"
+        os.makedirs(self.mountpoint, exist_ok=True)
+        self.environment = dict(os.environ) | (environment or {})
+        # `status` is how the last daemon that was killed has ended.
+        self.daemon = self.store = self.status = None
+
+    def begin(self, **variables):
+        """Starts a mount, and does not wait for it."""
+        options = [word for option in self.options for word in ("-o", option)]
+        if self.store: options += ["-o", f"store=archive:{self.store}"]
+        with open(self.log, "w") as errors:
+            self.daemon = subprocess.Popen(
+                [self.program, "mount", "-f", self.path, self.mountpoint, *options],
+                stderr=errors, env=self.environment | variables, start_new_session=True)
+
+    def said(self):
+        with open(self.log, errors="replace") as file: return file.read()
+
+    def is_up(self): return "Mounted" in self.said()
+
+    def wait(self):
+        """Answers whether the mount is there; False when the daemon has ended before."""
+        while not self.is_up():
+            if self.daemon.poll() is not None: return False
+            time.sleep(0.003)
+        return True
+
+    def mount(self):
+        self.begin()
+        if not self.wait(): raise Fault(f"the library does not mount: {self.said()}")
+
+    def kill(self, leaves_mount=False):
+        """Kills the daemon, if it is still there, and takes its mount away. Answers whether it has ended by that alone.
+
+        A mount that is left is for the next `assetfs mount` to clear.
+        """
+        isGood = True
+        if self.daemon:
+            if self.daemon.poll() is None: self.daemon.kill()
+            try: self.daemon.wait(5)
+            except subprocess.TimeoutExpired:
+                isGood = False
+                self.abort()
+            self.status = self.daemon.wait(20)
+        self.daemon = None
+        while not leaves_mount and mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
+        return isGood
+
+    def abort(self):
+        """Ends the connection of a daemon that was killed while it asked its own mount: it would wait for itself."""
+        if not os.path.ismount(CONNECTIONS): run("mount", "-t", "fusectl", "none", CONNECTIONS)
+        for line in mounted(self.mountpoint):
+            with open(f"{CONNECTIONS}/{line.split()[2].split(':')[1]}/abort", "w") as file: file.write("1")
+
+    def unmount(self):
+        result = subprocess.run([self.program, "umount", self.mountpoint], capture_output=True, text=True)
+        if result.returncode: raise Fault(f"assetfs umount ended with {result.returncode}: {result.stderr}{self.said()[-2000:]}")
+        self.daemon.wait(20)
+        self.daemon = None
+
+    def check(self, counts):
+        """Looks at the files of a library that is not mounted. Answers sentences."""
+        faults = []
+        left = os.listdir(f"{self.path}/staging")
+        if left: faults.append(f"staging is not empty: {left}")
+        catalog = sqlite3.connect(f"{self.path}/catalog.sqlite")
+        try:
+            for (text,) in catalog.execute("PRAGMA integrity_check"):
+                if text != "ok": faults.append(f"integrity_check: {text}")
+            if catalog.execute("SELECT count(*) FROM staged").fetchone()[0]: faults.append("uploads are still recorded")
+            rows = catalog.execute("SELECT digest, size FROM blob").fetchall()
+            # A kill between a blob's name and its row leaves a file of no content, for an upload of the same bytes to take over.
+            files = sum(len(names) for folder in (self.path, self.store) if folder for _, _, names in os.walk(f"{folder}/blobs"))
+            counts["files of no content, at most"] = max(counts["files of no content, at most"], files - len(rows))
+            for digest, size in rows:
+                name = f"{digest.hex()[:2]}/{digest.hex()[2:]}"
+                places = [f"{folder}/blobs/{name}" for folder in (self.path, self.store) if folder]
+                data = next((open(place, "rb").read() for place in places if os.path.exists(place)), None)
+                counts["blobs compared"] += 1
+                if data is None: faults.append(f"blob {name} is not there")
+                elif len(data) != size: faults.append(f"blob {name} has {len(data)} bytes and not {size}")
+                elif hashlib.sha256(data).digest() != digest: faults.append(f"blob {name} has other bytes, {data.count(0)} zeros of {size}")
+        finally: catalog.close()
+        return faults
+
+
+class Clients:
+    """Writers at work in a mount, each with a history of what it does."""
+
+    def __init__(self, library, histories, chosen, work, is_cut, is_slow=False, kind=writers.Writer, users=None):
+        self.folders, self.work = f"{library.mountpoint}/folders", work
+        self.stop, self.histories = multiprocessing.Event(), histories
+        self.reader, writer = os.pipe()
+        users = users or [0] * len(histories)
+        for number, user in enumerate(users):
+            folder = f"{self.folders}/writer-{number}"
+            os.makedirs(folder, exist_ok=True)
+            if user: os.chown(folder, user, user)
+        self.processes = [
+            multiprocessing.Process(target=writers.run, args=(
+                kind, f"{self.folders}/writer-{number}", number, histories[number], chosen.randrange(1 << 30),
+                writer, self.stop, is_cut, self.result(number), is_slow, users[number]))
+            for number in range(len(histories))
+        ]
+        for process in self.processes: process.start()
+        os.close(writer)
+
+    def result(self, number): return f"{self.work}/writer-{number}"
+
+    def await_acknowledgements(self, count):
+        """Waits for events and no time: each byte is an acknowledgement. Fewer come where the mount is gone."""
+        while count > 0 and (got := os.read(self.reader, min(count, 64))): count -= len(got)
+
+    def join(self):
+        for process in self.processes: process.join()
+
+    def collect(self, is_acknowledged=False):
+        """Takes over the histories. Answers what went wrong in a writer before the end, if anything did."""
+        os.close(self.reader)
+        problems = []
+        for number in range(len(self.histories)):
+            try:
+                with open(self.result(number), "rb") as file: self.histories[number], problem = pickle.load(file)
+            except EOFError: raise Fault(f"writer {number} has ended without its history")
+            os.unlink(self.result(number))
+            if problem: problems.append(problem)
+            if is_acknowledged: self.histories[number].acknowledge()
+        return "\n".join(problems)
+
+
+def compare(library, histories, counts):
+    """Compares a mount with histories. Answers sentences; each history begins anew with what was found."""
+    faults = []
+    for number, history in enumerate(histories):
+        root = f"{library.mountpoint}/folders/writer-{number}"
+        counts["acknowledgements"] += history.acknowledgements
+        counts["steps"] += len(history.steps)
+        counts["steps after the last acknowledgement"] += len(history.steps) - history.acknowledged
+        try: problems, found = history.problems(root)
+        except OSError as error: problems, found = [f"writer {number}: {error!r}"], {}
+        counts["names compared"] += len(found)
+        faults += problems
+        histories[number] = history.following(found)
+    return faults
