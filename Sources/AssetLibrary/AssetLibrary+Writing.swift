@@ -114,7 +114,9 @@ extension AssetLibrary {
                         // The private file has never had the bytes that stay when a truncation fails.
                         upload.staged = nil
                         node.shown.withLock { shown in
-                            (shown.file, shown.isCopied, shown.isShared) = (before.file, before.isCopied, before.isShared)
+                            (shown.file, shown.isCopied, shown.isShared) = (
+                                before.file, before.isCopied, before.isShared
+                            )
                         }
                         throw error
                     }

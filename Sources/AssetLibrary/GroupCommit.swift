@@ -54,7 +54,9 @@ final class GroupCommit: Sendable {
                     closings.forget(upTo: closed)
                 }
                 for digest in lost {
-                    log.error("The disk has not kept blob \(digest), whose sync had failed; copy the same content in again.")
+                    log.error(
+                        "The disk has not kept blob \(digest), whose sync had failed; copy the same content in again."
+                    )
                 }
                 if state.isWaiting {
                     log.notice("The library's disk has room again: all that was changed is on it.")
