@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile crash powercut powercut-proof check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile crash powercut powercut-proof faults check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -85,6 +85,11 @@ powercut-proof:
 	swift build --product assetfs
 	swift build --product assetfs-worker
 	python3 Tests/PowerCut/proof.py $(POWERCUT)
+
+# … and each system call on a library that fails in turn, with a table. Needs root: FAULTS='--seed 7 --choice 50 --only fsync,blobs'.
+faults: build
+	scripts/install-dependencies test
+	python3 Tests/Faults/faults.py $(FAULTS)
 
 # Format, lint, and the one-way chain of modules.
 check:

@@ -38,6 +38,7 @@ extension OperationFailure {
         case .interrupted: self.init(Errno.interrupted)
         // Without a line in the log for each: a program that tries again and again would fill the rest of the disk with lines.
         case .noSpace: self.init(.noSpace)
+        case .catalog(.unwritten): self.init(.ioError)
         case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)
         case .unsigned: self.init(.missingKey)
         case .forged: self.init(.rejectedKey)

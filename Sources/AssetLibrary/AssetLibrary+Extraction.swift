@@ -14,6 +14,15 @@ extension AssetLibrary {
         }
         extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
         errands.start()
+        // Files that could not be looked into because the disk took no changes are not left for a minute when it does.
+        groupCommit.whenAgain.withLock {
+            $0 = { [weak self] in
+                guard let self else { return }
+                extraction.state.withLock { $0.unavailable = nil }
+                extraction.wake()
+                extraction.hurry()
+            }
+        }
         extraction.wake()
         extraction.hurry()
         extraction.sweeper.wake()

@@ -23,13 +23,14 @@ extension AssetLibrary {
             let modified = node.shown.withLock { $0.modified }
             try records.recordStaged(node.id, file: staged.name, modified: modified, interrupted)
         }
-        (upload.isRecorded, upload.recorded) = (true, interrupted)
+        (upload.isRecorded, upload.recorded, upload.given) = (true, interrupted, nil)
         KillPoint.uploadRecorded.reach()
     }
 
     /// Whether the catalog knows where an upload's bytes are, and what its verdict needs to know.
     func isRecorded(_ upload: borrowing OpenNode.Upload, of node: OpenNode) -> Bool {
-        upload.isRecorded && (!upload.isDirty || upload.recorded == interrupted(upload, of: node))
+        upload.isRecorded && upload.given == nil
+            && (!upload.isDirty || upload.recorded == interrupted(upload, of: node))
     }
 
     /// Returns what the verdict on an upload needs to know.

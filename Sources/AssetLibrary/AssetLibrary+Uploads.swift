@@ -249,7 +249,12 @@ extension AssetLibrary {
             {
                 return try commit(&upload, of: node)
             }
-            guard upload.isDirty, let staged = upload.staged else { return }
+            guard upload.isDirty else { return }
+            guard let staged = upload.staged else {
+                // A clone is in the catalog already; else a verdict has failed when the bytes were a blob's.
+                if !node.shown.withLock({ $0.isCopied }) { try commit(&upload, of: node) }
+                return
+            }
             staged.keepName()
             do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
             // Without a name the next mount gives it that.
@@ -342,12 +347,12 @@ extension AssetLibrary {
                     if upload.staged === staged, upload.isDirty { try record(&upload, of: node) }
                 }
             } catch {
-                // A full disk has its own line in the log, and it is tried again.
-                if case .noSpace = LibraryError(error) {
+                // A disk that is full or fails has its own line in the log, and it is tried again.
+                if LibraryError(error).isOfDisk {
                     commitSoon()
-                    continue
+                } else {
+                    log.error("The upload to node \(node.id) would not survive a crash: \(error)")
                 }
-                log.error("The upload to node \(node.id) would not survive a crash: \(error)")
             }
         }
     }
@@ -373,6 +378,7 @@ extension AssetLibrary {
     /// - Returns: why its bytes are lost, if they are.
     func keepForNextMount(_ node: OpenNode) -> LibraryError? {
         node.upload.withLock { upload in
+            upload.given?.abandonName()
             guard upload.isDirty || upload.isBound, let staged = upload.staged else { return nil }
             staged.keepName()
             do {
@@ -385,15 +391,5 @@ extension AssetLibrary {
                 return LibraryError(error)
             }
         }
-    }
-}
-
-extension OpenNode.Upload {
-    mutating func addWriter(_ uploader: Uploader) {
-        writers += 1
-        openings += 1
-        self.uploader = uploader
-        // What was refused before is nothing to the newcomer.
-        (refusal, refused, exceeded) = (nil, nil, nil)
     }
 }

@@ -76,10 +76,7 @@ extension AssetLibrary {
             var isShown = false
             defer {
                 // The file has a blob's name now: whatever becomes of the row, the next change gets a copy of it.
-                if isGivenAway, !isShown {
-                    upload.staged = nil
-                    node.shown.withLock { $0.digest = sealed.digest }
-                }
+                if isGivenAway, !isShown { giveAway(&upload, of: node, as: sealed.digest) }
             }
             KillPoint.blobAdopted.reach()
             if adopted.isHealing, let digest = sealed.digest { try noteHealing(of: digest) }
@@ -271,6 +268,8 @@ extension AssetLibrary {
             defer { if let digest = sealed.digest { collection.endUse(of: digest) } }
             let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
             let (uid, standing) = (upload.uploader.uid, upload.standing)
+            var isShown = false
+            defer { if adopted.wasNew, !upload.isBound, !isShown { giveAway(&upload, of: node, as: sealed.digest) } }
             try catalog.write { records in
                 guard let show = try Show(sealed, in: node.id, nil, isNameless: true, records) else { return }
                 guard try records.newestVersion(of: asset)?.blob != show.node.blob else { return }
@@ -285,6 +284,7 @@ extension AssetLibrary {
                     insteadOf: [standing, try records.standing(ofTrashed: trashed)].compactMap { $0 }
                 )
             }
+            isShown = true
             sweep.lateContents.add(1, ordering: .relaxed)
             noteVerdict()
             (upload.isDirty, upload.isRecorded, upload.standing) = (false, false, nil)
@@ -294,6 +294,13 @@ extension AssetLibrary {
         } catch {
             throw LibraryError(error)
         }
+    }
+
+    /// Lets go of a private file that has a blob's name, though its verdict has failed.
+    private func giveAway(_ upload: inout OpenNode.Upload, of node: OpenNode, as digest: Digest?) {
+        if upload.isRecorded { upload.given = upload.staged }
+        upload.staged = nil
+        node.shown.withLock { $0.digest = digest }
     }
 
     private func seal(

@@ -102,6 +102,7 @@ extension AssetLibrary {
             do throws(BlobStoreError) {
                 // The copy of a whole file is dirty without a staged one.
                 let isFirst = !upload.isDirty || upload.staged == nil
+                let (before, wasPrivate) = (node.shown.withLock { $0 }, upload.staged != nil)
                 let staged = try privateFile(&upload, of: node, keeping: keeping)
                 let isOnlyTruncated: Bool?
                 do throws(BlobStoreError) {
@@ -109,6 +110,16 @@ extension AssetLibrary {
                 } catch {
                     // A part of the bytes may have changed.
                     upload.digest.disturb()
+                    if !wasPrivate, !upload.isBound, keeping < former {
+                        // The private file has never had the bytes that stay when a truncation fails.
+                        upload.staged = nil
+                        node.shown.withLock { shown in
+                            (shown.file, shown.isCopied, shown.isShared) = (
+                                before.file, before.isCopied, before.isShared
+                            )
+                        }
+                        throw error
+                    }
                     upload.isDirty = true
                     throw error
                 }

@@ -212,7 +212,7 @@ public final class AssetLibrary: Sendable {
         committer.start(delay: Self.commitDelay) { [weak self] in
             do throws(LibraryError) {
                 try self?.commitInBackground()
-            } catch .noSpace {
+            } catch  where error.isOfDisk {
                 self?.committer.wake()
             } catch {
                 // It is logged, and every later operation meets it again.

@@ -3,6 +3,7 @@ internal import BlobStore
 internal import Catalog
 internal import Logging
 internal import Synchronization
+internal import SystemPackage
 
 /// Makes what happened durable, for many operations at once: bytes first, then the rows that name them.
 ///
@@ -14,14 +15,16 @@ final class GroupCommit: Sendable {
     private struct State {
         /// The failure that ended all committing, if one did.
         var failure: LibraryError?
-        /// Whether the last commit found no room.
-        var isWaitingForRoom = false
+        /// Whether the disk did not take the last commit.
+        var isWaiting = false
     }
 
     private let catalog: Catalog
     private let blobs: BlobStore
     private let log: Logger
     private let turn = Mutex(State())
+    /// Called when the disk has taken what it did not take before.
+    let whenAgain = Mutex<(@Sendable () -> Void)?>(nil)
     /// Folders that were closed since the last commit.
     let closings = Closings()
 
@@ -33,8 +36,9 @@ final class GroupCommit: Sendable {
 
     /// Returns when everything that was acknowledged before the call is on stable storage.
     ///
-    /// A full disk ends nothing: `.noSpace` says that a later call has to try again, and changes are refused until one has
-    /// succeeded. After any other failure nothing is committed any more, until the library is opened again.
+    /// A full disk ends nothing, and neither does one that fails: a later call has to try again, and changes are refused until
+    /// one has succeeded, but where there are too few descriptors. After a failure of the catalog itself nothing is committed any
+    /// more, until the library is opened again.
     ///
     /// `copy` gets a step further between two transactions, also where nothing was changed.
     func commit(advancing copy: CatalogCopy? = nil) throws(LibraryError) {
@@ -51,30 +55,55 @@ final class GroupCommit: Sendable {
                 }
                 for digest in lost {
                     log.error(
-                        "The disk has not kept blob \(digest), which came when it was full; copy the same content in again."
+                        "The disk has not kept blob \(digest), whose sync had failed; copy the same content in again."
                     )
                 }
-                if state.isWaitingForRoom {
+                if state.isWaiting {
                     log.notice("The library's disk has room again: all that was changed is on it.")
-                    state.isWaitingForRoom = false
+                    state.isWaiting = false
+                    whenAgain.withLock { $0 }?()
                 }
                 return nil
             } catch {
                 let error = LibraryError(error)
-                guard case .noSpace(let reason) = error else {
+                guard error.isOfDisk else {
                     log.error("Nothing more can be made durable; mount the library again: \(error)")
                     state.failure = error
                     catalog.stop(reason: "\(error)")
                     return error
                 }
-                catalog.refuseChanges()
-                if !state.isWaitingForRoom {
-                    log.error("What was changed last is not on the disk yet, and nothing can be changed: \(reason)")
-                    state.isWaitingForRoom = true
+                if !error.isOfDescriptors { catalog.refuseChanges(isFull: error.isNoSpace) }
+                if !state.isWaiting {
+                    log.error("What was changed last is not on the disk yet, and nothing can be changed: \(error)")
+                    state.isWaiting = true
                 }
                 return error
             }
         }
         if let outcome { throw outcome }
+    }
+}
+
+extension LibraryError {
+    /// Whether the disk has no room.
+    fileprivate var isNoSpace: Bool {
+        if case .noSpace = self { true } else { false }
+    }
+
+    /// Whether there are too few descriptors, so that nothing is known of the disk.
+    fileprivate var isOfDescriptors: Bool {
+        switch self {
+        case .blobs(.io(.tooManyOpenFiles, _)), .blobs(.io(.tooManyOpenFilesInSystem, _)): true
+        default: false
+        }
+    }
+
+    /// Whether the disk has no room or failed, and may do what it was asked for later.
+    var isOfDisk: Bool {
+        switch self {
+        case .noSpace, .blobs(.io): true
+        case .catalog(let error): error.isTemporary
+        default: false
+        }
     }
 }

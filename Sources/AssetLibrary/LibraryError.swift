@@ -81,7 +81,8 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case let error as CatalogError: self = .catalog(error)
         case EntryName.Invalid.tooLong(let count): self = .nameTooLong(count)
         case EntryName.Invalid.malformed: self = .invalid("The name is empty or has a slash in it.")
-        default: self = .catalog(CatalogError.failed(code: 1, reason: "\(error)"))
+        // The index for searches and the ends of transactions throw SQLite's own.
+        default: self.init(CatalogError(error) as any Error)
         }
     }
 

@@ -76,7 +76,11 @@ public final class OpenNode: Sendable {
         /// A file that was made and has had no verdict yet.
         var isNew = false
         /// Whether the catalog knows where the bytes are.
-        var isRecorded = false
+        var isRecorded = false {
+            didSet { if !isRecorded { given = nil } }
+        }
+        /// A recorded file that became a blob before its verdict failed: it keeps its name as long as the catalog names it.
+        var given: StagedFile?
         /// What the catalog knows of the upload besides, where `isRecorded`.
         var recorded: InterruptedUpload?
         /// The version that this upload made: a later commit replaces it, however many descriptors are closed.
@@ -168,4 +172,14 @@ public final class OpenNode: Sendable {
 
     /// The working file and the content's size; no file while the content is empty.
     public var content: (file: OpenFile?, size: Int64) { shown.withLock { ($0.file, $0.size) } }
+}
+
+extension OpenNode.Upload {
+    mutating func addWriter(_ uploader: Uploader) {
+        writers += 1
+        openings += 1
+        self.uploader = uploader
+        // What was refused before is nothing to the newcomer.
+        (refusal, refused, exceeded) = (nil, nil, nil)
+    }
 }

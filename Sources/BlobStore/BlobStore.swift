@@ -242,11 +242,16 @@ public final class BlobStore: Sendable {
             unsafe renameat2(staging, copy.name, blobs, path, 2 /* RENAME_EXCHANGE */)
         }
         KillPoint.blobExchanged.reach()
+        do throws(BlobStoreError) {
+            try synchronize(digest, .exchanged)
+            try synchronizeStaging()
+        } catch {
+            // Where it cannot be undone the copy stays the blob, with the same bytes.
+            if unsafe renameat2(staging, copy.name, blobs, path, 2 /* RENAME_EXCHANGE */) != 0 { copy.abandonName() }
+            throw error
+        }
         copy.abandonName()
-        let bound = StagedFile(file: file, name: copy.name, store: self)
-        try synchronize(digest, .exchanged)
-        try synchronizeStaging()
-        return bound
+        return StagedFile(file: file, name: copy.name, store: self)
     }
 
     /// Removes a blob's file, wherever it is.

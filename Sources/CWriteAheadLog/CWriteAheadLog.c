@@ -31,6 +31,8 @@ struct log {
     /// Whether anything was written since the last sync.
     int fresh;
     struct piece *first, *last;
+    /// The connection of a log that keeps.
+    sqlite3 *connection;
 };
 
 static sqlite3_vfs *below;
@@ -60,6 +62,9 @@ static int normalize(sqlite3_file *file, int code) {
     if (real(file)->pMethods->xFileControl(real(file), SQLITE_FCNTL_LAST_ERRNO, &number) != SQLITE_OK) return code;
     return number == ENOSPC || number == EDQUOT ? SQLITE_FULL : code;
 }
+
+/// Returns whether the disk could not do what was asked of it, which it may do later.
+static int is_disk(int code) { return code == SQLITE_FULL || (code & 0xFF) == SQLITE_IOERR; }
 
 static void drop(struct log *log) {
     while (log->first) {
@@ -121,9 +126,26 @@ static int close_log(sqlite3_file *file) {
     return real(file)->pMethods->xClose(real(file));
 }
 
+/// Reads, and once more where the disk failed.
+///
+/// SQLite rolls the transaction back when a read answers SQLITE_IOERR, even one for a SELECT, which would undo what others
+/// were told is done. So a read for statements that change nothing answers SQLITE_CANTOPEN, which fails them alone.
+static int read_again(
+    sqlite3_file *file, const sqlite3_io_methods *methods, sqlite3 *connection, void *buffer, int count,
+    sqlite3_int64 offset) {
+    int code = methods->xRead(file, buffer, count, offset);
+    if (!connection) return code;
+    for (int turn = 0; turn < 2 && (code & 0xFF) == SQLITE_IOERR && code != SQLITE_IOERR_SHORT_READ; turn++)
+        code = methods->xRead(file, buffer, count, offset);
+    if ((code & 0xFF) != SQLITE_IOERR || code == SQLITE_IOERR_SHORT_READ) return code;
+    for (sqlite3_stmt *statement = NULL; (statement = sqlite3_next_stmt(connection, statement));)
+        if (sqlite3_stmt_busy(statement) && !sqlite3_stmt_readonly(statement)) return code;
+    return SQLITE_CANTOPEN;
+}
+
 static int read_log(sqlite3_file *file, void *buffer, int count, sqlite3_int64 offset) {
     struct log *log = (struct log *)file;
-    int code = real(file)->pMethods->xRead(real(file), buffer, count, offset);
+    int code = read_again(real(file), real(file)->pMethods, log->connection, buffer, count, offset);
     if (!log->late || (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)) return code;
     // How far the buffer is known to be right where the file itself was too short: pieces lie behind each other.
     sqlite3_int64 end = offset + count, covered = offset;
@@ -140,13 +162,13 @@ static int read_log(sqlite3_file *file, void *buffer, int count, sqlite3_int64 o
 
 static int write_log(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
     struct log *log = (struct log *)file;
-    if (!log->keeps) return real(file)->pMethods->xWrite(real(file), bytes, count, offset);
+    if (!log->keeps) return normalize(file, real(file)->pMethods->xWrite(real(file), bytes, count, offset));
     int code = append(log, bytes, count, offset);
     if (code != SQLITE_OK) return code;
     log->fresh = 1;
     if (log->late) return SQLITE_OK;
     code = normalize(file, real(file)->pMethods->xWrite(real(file), bytes, count, offset));
-    if (code != SQLITE_FULL) return code;
+    if (!is_disk(code)) return code;
     log->late = 1;
     return SQLITE_OK;
 }
@@ -157,7 +179,8 @@ static int truncate_log(sqlite3_file *file, sqlite3_int64 size) {
 
 static int sync_log(sqlite3_file *file, int flags) {
     struct log *log = (struct log *)file;
-    if (!log->keeps) return is_left_out("search") ? SQLITE_OK : real(file)->pMethods->xSync(real(file), flags);
+    if (!log->keeps)
+        return is_left_out("search") ? SQLITE_OK : normalize(file, real(file)->pMethods->xSync(real(file), flags));
     int was_fresh = log->fresh;
     log->fresh = 0;
     // The sync of a COMMIT, of which `wal_flush` says whether it holds; or one before a checkpoint, which must not
@@ -167,7 +190,7 @@ static int sync_log(sqlite3_file *file, int flags) {
         ? SQLITE_OK : normalize(file, real(file)->pMethods->xSync(real(file), flags));
     if (code == SQLITE_OK) {
         drop(log);
-    } else if (code == SQLITE_FULL && log->first) {
+    } else if (is_disk(code) && log->first) {
         log->late = 1;
         code = SQLITE_OK;
     }
@@ -280,9 +303,39 @@ static struct log *log_of(void *connection) {
     return file && file->pMethods == &methods ? (struct log *)file : NULL;
 }
 
+/// A database whose log keeps: `methods` are those of its file, and `real` those of SQLite's own VFS.
+struct database {
+    sqlite3_io_methods methods;
+    const sqlite3_io_methods *real;
+    sqlite3 *connection;
+};
+
+static int read_database(sqlite3_file *file, void *buffer, int count, sqlite3_int64 offset) {
+    const struct database *database = (const struct database *)file->pMethods;
+    return read_again(file, database->real, database->connection, buffer, count, offset);
+}
+
+static int close_database(sqlite3_file *file) {
+    struct database *database = (struct database *)file->pMethods;
+    file->pMethods = database->real;
+    free(database);
+    return file->pMethods->xClose(file);
+}
+
 int wal_keep(void *connection) {
     struct log *log = log_of(connection);
-    if (!log) return SQLITE_ERROR;
+    sqlite3_file *file = NULL;
+    if (!log || sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK) return SQLITE_ERROR;
+    if (log->keeps) return SQLITE_OK;
+    struct database *database = calloc(1, sizeof *database);
+    if (!database) return SQLITE_NOMEM;
+    database->connection = connection;
+    database->real = file->pMethods;
+    database->methods = *file->pMethods;
+    database->methods.xRead = read_database;
+    database->methods.xClose = close_database;
+    file->pMethods = &database->methods;
+    log->connection = connection;
     log->keeps = 1;
     return SQLITE_OK;
 }

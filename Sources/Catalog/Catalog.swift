@@ -16,9 +16,9 @@ public final class Catalog: Sendable {
     private let changes = Atomic(0)
     private let failure = Mutex<CatalogError?>(nil)
     private let firstChange: @Sendable () -> Void
-    /// Whether changes are refused until there is room for those that there are.
-    private let isFull = Atomic(false)
-    /// Whether the write-ahead log's end is in memory alone, because the disk had no room for it.
+    /// Why changes are refused until those that there are have been written: SQLite's code, or 0.
+    private let refusal = Atomic(SQLITE_OK)
+    /// Whether the write-ahead log's end is in memory alone, because the disk did not take it.
     private let isLate = Atomic(false)
     private let reserve: Int64
     private let reserved = Atomic<Int64>(0)
@@ -84,6 +84,8 @@ public final class Catalog: Sendable {
     public func read<Value>(_ body: (Records) throws -> Value) throws -> Value {
         try queue.inDatabase { database in
             try checkHealth()
+            try begin(database)
+            defer { checkTransaction(database) }
             return try body(Records(database: database))
         }
     }
@@ -97,8 +99,14 @@ public final class Catalog: Sendable {
         let result = try queue.inDatabase { database in
             // In here, because what waited for its turn may find the transaction lost.
             try checkHealth()
-            if isFull.load(ordering: .relaxed) { throw CatalogError.full }
+            try begin(database)
+            switch refusal.load(ordering: .relaxed) {
+            case SQLITE_OK: break
+            case SQLITE_FULL: throw CatalogError.full
+            default: throw CatalogError.unwritten
+            }
             let before = database.totalChangesCount
+            defer { checkTransaction(database) }
             do {
                 return try body(Records(database: database))
             } catch  where database.totalChangesCount == before {
@@ -117,8 +125,8 @@ public final class Catalog: Sendable {
 
     /// Makes everything so far durable, in one step.
     ///
-    /// Where the disk has no room nothing is lost: `.full` says that it is all still to be made durable, and that changes are
-    /// refused until a later call has done so.
+    /// Where the disk has no room, or fails, nothing is lost: `.full` and `.unwritten` say that it is all still to be made
+    /// durable, and that changes are refused until a later call has done so.
     /// - Parameters:
     ///   - copy: gets a step further, between this transaction and the next.
     ///   - prepare: runs while no operation can, just before: makes durable what the rows name.
@@ -126,6 +134,7 @@ public final class Catalog: Sendable {
     public func commit(advancing copy: CatalogCopy? = nil, prepare: () throws -> Void) throws {
         try queue.inDatabase { database in
             try checkHealth()
+            try begin(database)
             try catchUp(database)
             let hasChanged = changes.load(ordering: .relaxed) > 0
             guard hasChanged || copy != nil else { return acceptChanges(database) }
@@ -135,36 +144,55 @@ public final class Catalog: Sendable {
                 changes.store(0, ordering: .relaxed)
                 KillPoint.committed.reach()
                 if hasChanged { isLate.store(true, ordering: .relaxed) }
-                copy?.advance(database)
-                try database.execute(sql: "BEGIN IMMEDIATE")
             } catch {
                 throw lose(CatalogError(error), database)
             }
+            copy?.advance(database)
+            // Where that fails the next operation begins it.
+            let problem: CatalogError?
+            do throws(CatalogError) {
+                try begin(database)
+                problem = nil
+            } catch {
+                problem = error
+            }
             try catchUp(database)
+            if let problem { throw problem }
             acceptChanges(database)
         }
     }
 
-    /// Refuses changes until a commit has succeeded: there is no room for those that there are.
-    public func refuseChanges() { isFull.store(true, ordering: .relaxed) }
+    /// Refuses changes until a commit has succeeded: the disk has no room for those that there are, or does not take them.
+    public func refuseChanges(isFull: Bool) {
+        refusal.store(isFull ? SQLITE_FULL : SQLITE_IOERR, ordering: .relaxed)
+    }
+
+    /// Begins the running transaction where the last commit could not, because the catalog could not be read.
+    private func begin(_ database: Database) throws(CatalogError) {
+        guard !database.isInsideTransaction else { return }
+        do { try database.execute(sql: "BEGIN IMMEDIATE") } catch { throw CatalogError(error) }
+    }
+
+    /// Stops the catalog where SQLite has rolled the running transaction back, with changes that others were told of.
+    private func checkTransaction(_ database: Database) {
+        guard !database.isInsideTransaction, changes.load(ordering: .relaxed) > 0 else { return }
+        stop(reason: "the disk failed while the catalog was read")
+    }
 
     /// How many bytes of the disk are still to be kept free for the write-ahead log, because it does not have them yet.
     public var missingReserve: Int64 { max(0, reserve - reserved.load(ordering: .relaxed)) }
 
-    /// Writes out what the last COMMIT found no room for.
+    /// Writes out what the disk did not take of the last COMMIT.
     private func catchUp(_ database: Database) throws(CatalogError) {
         guard isLate.load(ordering: .relaxed) else { return }
-        switch unsafe wal_flush(database.connection) {
-        case SQLITE_OK: isLate.store(false, ordering: .relaxed)
-        case SQLITE_FULL:
-            refuseChanges()
-            throw .full
-        case let code: throw lose(.failed(code: code, reason: "the write-ahead log cannot be written"), database)
-        }
+        let code = unsafe wal_flush(database.connection)
+        guard code != SQLITE_OK else { return isLate.store(false, ordering: .relaxed) }
+        refuseChanges(isFull: code == SQLITE_FULL)
+        throw code == SQLITE_FULL ? .full : .unwritten
     }
 
     private func acceptChanges(_ database: Database) {
-        isFull.store(false, ordering: .relaxed)
+        refusal.store(SQLITE_OK, ordering: .relaxed)
         if missingReserve > 0 { takeReserve(database) }
     }
 

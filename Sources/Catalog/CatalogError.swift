@@ -10,15 +10,21 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
     case older
     /// The disk has no room for what was changed last; nothing is lost, and changes are refused until it has.
     case full
+    /// The disk did not take what was changed last; nothing is lost, and changes are refused until it does.
+    case unwritten
     /// SQLite failed: its code and its words.
     case failed(code: Int32, reason: String)
     /// An earlier failure rolled back the running transaction; only mounting again helps.
     case lost(reason: String)
 
-    init(_ error: any Error) {
+    /// Makes an error of SQLite one of the catalog.
+    public init(_ error: any Error) {
         switch error {
         case let error as CatalogError: self = error
         case let error as DatabaseError where error.resultCode == .SQLITE_BUSY: self = .busy
+        // The answer to a read that failed: CWriteAheadLog.c.
+        case let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN:
+            self = .failed(code: error.extendedResultCode.rawValue, reason: "the disk could not be read")
         case let error as DatabaseError:
             self = .failed(code: error.extendedResultCode.rawValue, reason: error.message ?? "\(error.resultCode)")
         default: self = .failed(code: 1, reason: "\(error)")
@@ -30,6 +36,14 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
         if case .full = self { return true }
         if case .failed(let code, _) = self { return code & 0xFF == ResultCode.SQLITE_FULL.rawValue }
         return false
+    }
+
+    /// Whether a later commit may succeed: nothing is lost.
+    public var isTemporary: Bool {
+        switch self {
+        case .full, .unwritten: true
+        default: false
+        }
     }
 
     /// Whether what is in the file makes no sense.
@@ -46,6 +60,8 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
         case .older: "The catalog was written by an older assetfs; mount the library once with this one."
         case .full:
             "The library's disk is full, and the last changes are not on it yet; free some space there, and all goes on."
+        case .unwritten:
+            "The library's disk did not take the last changes; they are written again until it does, and then all goes on."
         case .failed(let code, let reason): "The catalog failed: \(reason) (SQLite \(code))."
         case .lost(let reason):
             "The catalog failed and lost its running transaction (\(reason)); mount the library again."

@@ -3,17 +3,18 @@
 
 #include <stdint.h>
 
-// A VFS of SQLite that keeps a transaction when there is no room for it on the disk.
+// A VFS of SQLite that keeps a transaction when the disk has no room for it, or fails.
 //
-// SQLite rolls a transaction back when a write to the write-ahead log answers SQLITE_FULL. This VFS answers that the
+// SQLite rolls a transaction back when a write to the write-ahead log fails. This VFS answers that the
 // write is done, keeps the bytes in memory, and lets reads find them there until `wal_flush` has written them out.
-// So a COMMIT succeeds in all but being durable, which `wal_flush` says.
+// So a COMMIT succeeds in all but being durable, which `wal_flush` says. A read of the database that fails is made again,
+// and then fails a statement that changes nothing without undoing the transaction.
 
 /// Makes the VFS the one that databases are opened with from here on. May be called more than once.
 /// Returns SQLite's code.
 int wal_register(void);
 
-/// Has the write-ahead log of `connection`, a sqlite3 * that has read or written, keep what finds no room.
+/// Has the write-ahead log of `connection`, a sqlite3 * that has read or written, keep what the disk does not take.
 /// Returns SQLite's code; SQLITE_ERROR where the database has no such log.
 int wal_keep(void *connection);
 
@@ -21,7 +22,7 @@ int wal_keep(void *connection);
 /// the disk the log has.
 int64_t wal_reserve(void *connection, int64_t count);
 
-/// Puts what found no room on stable storage. Returns SQLite's code: SQLITE_OK when nothing is left in memory.
+/// Puts what the disk did not take on stable storage. Returns SQLite's code: SQLITE_OK when nothing is left in memory.
 int wal_flush(void *connection);
 
 /// Has closing `connection` leave the log as it is, with what the database does not have yet. Returns SQLite's code.

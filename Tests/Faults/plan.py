@@ -1,0 +1,54 @@
+"""Which faults there are, and what an operation may answer to each."""
+import collections, errno
+
+from shim import forever
+
+BYTES = {"write", "pwrite", "copy_file_range", "splice"}
+GROWING = BYTES | {"create", "writev", "fsync", "fdatasync", "syncfs", "ftruncate", "fallocate", "rename", "rename-new",
+                   "exchange", "link", "mkdir", "symlink", "truncate"}
+CHANGING = GROWING | {"unlink", "rmdir", "chmod", "fchmod", "fchown", "futimens"}
+OPENING = {"open", "create", "opendir", "dup", "fopen"}
+# What an operation may answer where a call has failed so; all else is odd.
+FITTING = {
+    errno.ENOSPC: {errno.ENOSPC}, errno.EDQUOT: {errno.EDQUOT, errno.ENOSPC}, errno.EIO: {errno.EIO},
+    errno.EROFS: {errno.EROFS, errno.EIO}, errno.EMFILE: {errno.EMFILE, errno.ENFILE},
+}
+WRITES = "create,write,pwrite,writev,fsync,fdatasync,syncfs,ftruncate,fallocate,mkdir,copy_file_range"
+# Whole disks: what fails, on which kinds of files, and how.
+DISKS = [
+    (WRITES, "*", errno.ENOSPC), (WRITES, "*", errno.EDQUOT), (WRITES, "*", errno.EIO), ("*", "*", errno.EIO),
+    (WRITES + ",rename,rename-new,exchange,link,unlink", "*", errno.EROFS), ("open,create,opendir,dup", "*", errno.EMFILE),
+    ("fsync,fdatasync,syncfs", "*", errno.EIO), ("fsync,fdatasync,syncfs", "*", errno.ENOSPC),
+    ("pread,read", "*", errno.EIO), ("fdatasync,pwrite", "catalog.sqlite-wal", errno.EIO),
+]
+Fault = collections.namedtuple("Fault", "call kind error mode after length halves")
+
+
+def lasting(call, kind, error, after=0): return Fault(call, kind, error, "lasting", after, forever(), False)
+
+
+# Faults that once did harm, which come with each choice.
+FOUND = [
+    # A file that could not be truncated when it was opened had as many zeros as bytes before.
+    lasting("ftruncate", "staging", errno.ENOSPC),
+    # The mount had to be restarted.
+    lasting("fsync", "blobs", errno.EIO), lasting("pwrite,fdatasync", "catalog.sqlite-wal", errno.EIO),
+    Fault("open", "blobs/", errno.EMFILE, "first", 0, 1, False),
+    # A search was EIO where there was no room.
+    lasting("fdatasync", "search.sqlite-wal", errno.ENOSPC),
+]
+
+
+def faults_of(call, kind, count):
+    """Returns the faults of a call on a kind of file that was seen so often in a round."""
+    errors = [errno.EIO]
+    if call in GROWING: errors.append(errno.ENOSPC)
+    if call in {"create", "pwrite", "fsync", "fdatasync", "mkdir"}: errors.append(errno.EDQUOT)
+    if call in CHANGING - {"fsync", "fdatasync", "syncfs"}: errors.append(errno.EROFS)
+    if call in OPENING: errors = [errno.EIO, errno.EMFILE] + errors[1:]
+    for error in errors:
+        yield Fault(call, kind, error, "first", 0, 1, False)
+        if count > 2: yield Fault(call, kind, error, "middle", count // 2, 1, False)
+        yield Fault(call, kind, error, "lasting", 0, forever(), False)
+        if error in (errno.ENOSPC, errno.EIO) and call in CHANGING: yield Fault(call, kind, error, "killed", 0, forever(), False)
+        if call in BYTES and error in (errno.ENOSPC, errno.EIO): yield Fault(call, kind, error, "half, lasting", 0, forever(), True)

@@ -1,0 +1,34 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// System calls of a mount on its library that fail: `make faults` in short.
+@Suite(.serialized)
+struct FaultTests {
+    private func faults(_ arguments: String...) throws -> CommandResult {
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Faults/faults.py").path
+        return try withScratch("faults", in: "/var/tmp") { scratch in
+            try run(
+                ["python3", "-B", script, "--assetfs", assetfs, "--work", scratch + "/work", "--large", "2"] + arguments
+            )
+        }
+    }
+
+    @Test func `faults that once did harm cost no bytes and no restart`() throws {
+        let result = try faults("--phases", "found")
+        #expect(result.status == 0, "\(result.output)\(result.errors)")
+    }
+
+    @Test func `some system calls that fail, chosen at random, cost no bytes and no restart`() throws {
+        let result = try faults(
+            "--phases",
+            "live,start,end",
+            "--choice",
+            "2",
+            "--seed",
+            "\(UInt32.random(in: 1...9999))"
+        )
+        #expect(result.status == 0, "\(result.output)\(result.errors)")
+    }
+}
