@@ -330,6 +330,9 @@ public final class BlobStore: Sendable {
 
     func retire(_ name: String) { retired.withLock { $0.append(name) } }
 
+    /// The staged names that stay until the next commit.
+    public var retiredNames: Set<String> { retired.withLock { Set($0) } }
+
     /// Runs `commit`, and then removes the staged names that were to stay until a commit.
     public func removingRetiredNames(after commit: () throws -> Void) rethrows {
         let names = retired.withLock { $0 }

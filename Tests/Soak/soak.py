@@ -151,6 +151,7 @@ class Soak:
     # Clients
 
     def add(self, kind, name, uid, pace):
+        if self.options.only and not any(name.startswith(only) for only in self.options.only.split(",")): return
         client = kind(self.options, name, uid, pace)
         own, folder = f"{self.work}/own/{name}", f"{self.mount}/folders/{name}"
         for path in (own, folder):
@@ -266,6 +267,7 @@ def main():
     parser.add_argument("--disk", default="/var/tmp", help="a folder on a disk with 20 GB left")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--pace", type=float, default=1, help="how slowly the clients work")
+    parser.add_argument("--only", default="", help="the clients whose names begin so, with commas between them")
     parser.add_argument("--samples", default="/dev/null", help="where the table of samples goes, as CSV")
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
