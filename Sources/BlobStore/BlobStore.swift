@@ -241,7 +241,8 @@ public final class BlobStore: Sendable {
         }
         copy.abandonName()
         let bound = StagedFile(file: file, name: copy.name, store: self)
-        try synchronize(digest, .exchanged)
+        // The copy's bytes are there already; what is new are the two names.
+        try synchronizeName(of: digest)
         try synchronizeStaging()
         return bound
     }

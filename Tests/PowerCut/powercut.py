@@ -44,10 +44,21 @@ class Library:
         """Starts a mount, and does not wait for it."""
         options = ["-o", "policy.versions=1"]
         if self.store: options += ["-o", f"store=archive:{self.store}"]
+        self.forget_boot()
         with open(self.log, "w") as errors:
             self.daemon = subprocess.Popen(
                 [self.program, "mount", "-f", self.path, self.mountpoint, *options],
                 stderr=errors, env=self.environment, start_new_session=True)
+
+    def forget_boot(self):
+        """Makes this another boot of the machine than the one in which the library was open last: a cut ends a boot."""
+        try:
+            with open(f"{self.path}/lock", "r+b") as file:
+                lines = file.read().split(b"\n")
+                if len(lines) > 1 and lines[1].startswith(b"boot "): lines[1] = b"boot " + b"0" * (len(lines[1]) - 5)
+                file.seek(0)
+                file.write(b"\n".join(lines))
+        except FileNotFoundError: pass
 
     def is_up(self):
         with open(self.log) as file: return "Mounted" in file.read()
