@@ -51,7 +51,7 @@ extension AssetLibrary {
 
     private func unownedStagedFiles() throws(LibraryError) -> (unowned: [String], foreign: [String]) {
         let names = ClosedLibrary.names(in: "\(path)/staging")
-        let foreign = names.filter { !LibraryCheck.isFile("\(path)/staging/\($0)") }
+        let foreign = names.filter { LibraryCheck.isForeign("\(path)/staging/\($0)") }
         guard names.count > foreign.count else { return ([], foreign) }
         let retired = blobs.retiredNames
         let rows = try read { try $0.staged() }

@@ -79,7 +79,7 @@ public final class ClosedLibrary {
             let name = try catalog.read { try $0.pathForPeople(of: record.node) }
             check.addStaged(row: record.node.rawValue, path: name)
         }
-        let foreign = present.filter { !LibraryCheck.isFile("\(path)/staging/\($0)") }
+        let foreign = present.filter { LibraryCheck.isForeign("\(path)/staging/\($0)") }
         check.addForeign(foreign.sorted())
         let left = present.subtracting(foreign).subtracting(staged.compactMap(\.file)).count
         if left + nameless > 0 {

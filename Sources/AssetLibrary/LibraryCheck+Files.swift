@@ -124,7 +124,8 @@ extension LibraryCheck {
         )
     }
 
-    static func isFile(_ path: String) -> Bool { type(of: path) == S_IFREG }
+    /// Whether there is something that is no file; what has gone meanwhile is not.
+    static func isForeign(_ path: String) -> Bool { ![0, S_IFREG].contains(type(of: path)) }
 
     private static func isFolder(_ path: String) -> Bool { type(of: path) == S_IFDIR }
 
