@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile crash powercut powercut-proof faults check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile crash soak powercut powercut-proof faults check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -71,6 +71,13 @@ crash:
 	swift build --product assetfs
 	swift build --product assetfs-worker
 	python3 Tests/Crash/crash.py --kills $(KILLS) $(CRASH)
+
+# … and everything at once for an hour, with memory, descriptors and threads drawn to docs/soak.png. Needs root and 20 GB: SOAK_MINUTES=20.
+SOAK_MINUTES ?= 60
+soak: build $(BENCH_VENV)/installed
+	scripts/install-dependencies test
+	python3 Tests/Soak/soak.py --minutes $(SOAK_MINUTES) --samples .build/soak.csv $(SOAK)
+	$(BENCH_VENV)/bin/python Tests/Soak/plot.py .build/soak.csv docs/soak.png
 
 # … and power cuts of a library's disk. Needs root, loop devices and 1 GB: CUTS=20 POWERCUT='--filesystem xfs --seed 7'.
 CUTS ?= 185

@@ -263,21 +263,26 @@ extension AssetFilesystem {
         _ handle: FileHandle,
         offset: Int64,
         bytes: UnsafeRawBufferPointer,
+        isSynchronous: Bool,
         for caller: Caller
     ) throws(OperationFailure) {
         let open = try writable(handle)
         try willWrite(open, for: caller)
         try refusing { () throws(LibraryError) in try unsafe library.write(bytes, at: offset, to: open.node) }
-        if open.isSynchronous || isSynchronous {
-            try refusing { () throws(LibraryError) in try library.synchronize(open.node) }
-        }
+        try makeDurable(open, isWanted: isSynchronous)
         open.isModified.store(true, ordering: .relaxed)
+    }
+
+    /// Waits for the disk where each change through a descriptor does: O_SYNC, O_DSYNC, `-o sync`.
+    func makeDurable(_ open: OpenFileHandle, isWanted: Bool = false) throws(OperationFailure) {
+        guard isWanted || open.isSynchronous || isSynchronous else { return }
+        try refusing { () throws(LibraryError) in try library.synchronize(open.node) }
     }
 
     /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an unprivileged user — write(2)
     ///
     /// Capabilities go whoever writes.
-    private func willWrite(_ open: OpenFileHandle, for caller: Caller) throws(OperationFailure) {
+    func willWrite(_ open: OpenFileHandle, for caller: Caller) throws(OperationFailure) {
         try refusing { () throws(LibraryError) in try library.refuseWriting(to: open.node.id) }
         guard open.mayHavePrivileges.exchange(false, ordering: .relaxed) else { return }
         try dropPrivileges(of: open.node.id, caller)
@@ -347,50 +352,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// Allocates, punches or zeroes a part of the file.
-    ///
-    /// Shifting ranges is EOPNOTSUPP, as on most filesystems.
-    public func fallocate(
-        _ handle: FileHandle,
-        mode: Int32,
-        offset: Int64,
-        length: Int64,
-        for caller: Caller
-    ) throws(OperationFailure) {
-        let open = try writable(handle)
-        // FALLOC_FL_KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE
-        guard mode & ~(0x01 | 0x02 | 0x10) == 0 else { throw OperationFailure(.notSupportedOnSocket) }
-        // > EPERM the file […] has the append-only flag set and mode is not 0 or FALLOC_FL_KEEP_SIZE — fallocate(2)
-        if mode & ~0x01 != 0 {
-            try refusing { () throws(LibraryError) in try library.refuseOpening(open.node.id, appends: false) }
-        }
-        try willWrite(open, for: caller)
-        try refusing { () throws(LibraryError) in
-            try library.allocate(open.node, mode: mode, offset: offset, length: length)
-        }
-    }
-
-    /// Copies a part of one file into another.
-    public func copyFileRange(
-        from source: FileHandle,
-        offset start: Int64,
-        to handle: FileHandle,
-        offset: Int64,
-        count: Int,
-        for caller: Caller
-    ) throws(OperationFailure) -> Int {
-        let open = try writable(handle)
-        // What a view makes up is nowhere to be copied from; the kernel reads and writes it then.
-        guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.notSupportedOnSocket) }
-        try willWrite(open, for: caller)
-        return Int(
-            try refusing { () throws(LibraryError) in
-                try library.copy(from: source.node, at: start, to: open.node, at: offset, count: Int64(count))
-            }
-        )
-    }
-
-    private func writable(_ handle: FileHandle) throws(OperationFailure) -> OpenFileHandle {
+    func writable(_ handle: FileHandle) throws(OperationFailure) -> OpenFileHandle {
         guard let open = handle.object as? OpenFileHandle, open.isWriting else {
             throw OperationFailure(.badFileDescriptor)
         }

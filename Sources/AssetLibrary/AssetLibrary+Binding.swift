@@ -88,7 +88,7 @@ extension AssetLibrary {
                 if upload.staged == nil { try makeBoundFilePrivate(&upload, of: node) }
                 guard !upload.isRecorded, let staged = upload.staged else { return false }
                 staged.keepName()
-                try staged.synchronize()
+                try staged.synchronize(size: node.content.size)
                 try record(&upload, of: node)
                 return true
             }
@@ -104,7 +104,7 @@ extension AssetLibrary {
         let modified = (try? read { try $0.node(node.id)?.modified }).flatMap { $0 }
         let staged = try blobs.stage(copyOf: file, size: size)
         // The copy is durable before it is the blob, and it is the blob, durably, before the bound file changes.
-        try staged.synchronize()
+        try staged.synchronize(size: size)
         let bound = try sharedBlobs.withLock { _ throws(BlobStoreError) in
             // A bound file that was found damaged, and was healed since, is not the blob any more.
             guard blobs.isPrimary(file, of: digest) else { throw .corrupt(digest) }

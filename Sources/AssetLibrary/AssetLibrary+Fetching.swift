@@ -203,6 +203,8 @@ extension AssetLibrary {
             }
             if fetches.isCancelled(id) { return }
             let asset = try arrival.finish()
+            // A program that reads of the success goes on by the file's name, for which the kernel may know another file.
+            herald.awaitTold(isOwn: true)
             return try write { records in
                 try records.setFetch(record.id, to: .success, asset: asset, size: arrival.size, at: .now)
                 if request.savesDuplicates { try records.setFetchedAsset(from: request.url, to: asset) }

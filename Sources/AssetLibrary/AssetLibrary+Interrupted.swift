@@ -40,6 +40,7 @@ extension AssetLibrary {
         (result.isBorn, result.isReplacement) = (upload.isBorn, upload.isReplacement)
         result.isExceeded = upload.exceeded != nil
         result.former = upload.before.map { InterruptedUpload.FormerAttributes(of: $0) }
+        result.synced = upload.staged?.syncedSize
         result.standing = upload.standing
         result.aim = upload.aim.map {
             InterruptedUpload.Aim(

@@ -256,7 +256,8 @@ extension AssetLibrary {
                 return
             }
             staged.keepName()
-            do throws(BlobStoreError) { try staged.synchronize() } catch { throw LibraryError(error) }
+            let size = node.content.size
+            do throws(BlobStoreError) { try staged.synchronize(size: size) } catch { throw LibraryError(error) }
             // Without a name the next mount gives it that.
             try record(&upload, of: node, isLeft: true)
         }
@@ -342,7 +343,7 @@ extension AssetLibrary {
             do {
                 // Not under the lock: the program goes on writing meanwhile.
                 staged.keepName()
-                try staged.synchronize()
+                try staged.synchronize(size: node.content.size)
                 try node.upload.withLock { upload in
                     if upload.staged === staged, upload.isDirty { try record(&upload, of: node) }
                 }
@@ -382,7 +383,7 @@ extension AssetLibrary {
             guard upload.isDirty || upload.isBound, let staged = upload.staged else { return nil }
             staged.keepName()
             do {
-                try staged.synchronize()
+                try staged.synchronize(size: node.content.size)
                 try record(&upload, of: node, isLeft: true)
                 staged.abandonName()
                 return nil

@@ -72,6 +72,14 @@ extension AssetLibrary {
         } catch {
             check.note(error)
         }
+        check.checkFiles(of: path, isMounted: true)
+        check.checkSnapshots(of: path)
+        do throws(LibraryError) {
+            try checkStaging(&check)
+            try checkIndex(&check)
+        } catch {
+            if !isClosing.isSet { check.add("verify", "Not all could be looked at: \(error)", advice: "Try again.") }
+        }
         return check.report
     }
 

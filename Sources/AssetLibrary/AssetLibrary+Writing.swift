@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import BlobStore
+internal import Catalog
 internal import Synchronization
 internal import SystemPackage
 
@@ -133,7 +134,8 @@ extension AssetLibrary {
                     $0.modified = now
                     $0.written = .now
                 }
-                return isFirst
+                // Of what was cut off since, another sync has to say how much is there.
+                return isFirst || upload.isRecorded && upload.recorded?.synced != staged.syncedSize
             } catch {
                 throw LibraryError(error)
             }

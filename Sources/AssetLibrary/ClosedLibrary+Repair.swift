@@ -24,20 +24,41 @@ extension ClosedLibrary {
         let mendable = before.findings.contains { $0.advice == nil || $0.rule == "catalog" }
         guard mendable || before.unnamed > 0 else { return (before, nil) }
         var copy: String?
-        do {
-            // One that cannot be read at all is for `recover`.
-            try ClosedCatalog(path: catalogPath).close()
-            copy = try keepCatalog()
-            try mendCatalog(before)
-        } catch let error as CatalogError where error.isDamage {
-            // The report says so, and what to do.
-        } catch let error as RepairFailure {
-            throw error
-        } catch {
-            throw RepairFailure(description: "\(error)")
+        // What is wrong with other files needs no change of the catalog.
+        let isAboutFiles = before.unnamed == 0 && before.findings.allSatisfy { Self.fileRules.contains($0.rule) }
+        if !isAboutFiles {
+            do {
+                // One that cannot be read at all is for `recover`.
+                try ClosedCatalog(path: catalogPath).close()
+                copy = try keepCatalog()
+                try mendCatalog(before)
+            } catch let error as CatalogError where error.isDamage {
+                // The report says so, and what to do.
+            } catch let error as RepairFailure {
+                throw error
+            } catch {
+                throw RepairFailure(description: "\(error)")
+            }
         }
         mendFiles(before)
         return (verify(isThorough: isThorough, progress: progress).after(before), copy)
+    }
+
+    /// The rules that are about files beside the catalog.
+    private static let fileRules: Set<String> = ["mode", "owner", "snapshot", "signing-key", "staging", "layout"]
+
+    /// Gives a file of the library to the owner of its folder.
+    private func giveToOwner(_ finding: CheckReport.Finding) {
+        var status = stat()
+        guard let name = finding.path, unsafe stat(path, &status) == 0 else { return }
+        unsafe _ = lchown("\(path)/\(String(decoding: name, as: UTF8.self))", status.st_uid, status.st_gid)
+    }
+
+    /// Puts a snapshot that cannot be read under a name that is no snapshot's.
+    private func putAside(_ finding: CheckReport.Finding) {
+        guard let name = finding.path else { return }
+        let file = "\(path)/\(String(decoding: name, as: UTF8.self))"
+        unsafe _ = rename(file, "\(file).damaged")
     }
 
     /// Copies the catalog as it is, with what its log has.
@@ -86,6 +107,8 @@ extension ClosedLibrary {
         if report.findings.contains(where: { $0.rule == "search" }) {
             for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink("\(path)/search.sqlite\(suffix)") }
         }
+        for finding in report.findings where finding.rule == "owner" { giveToOwner(finding) }
+        for finding in report.findings where finding.rule == "snapshot" { putAside(finding) }
         if report.findings.contains(where: { ["mode", "signing-key"].contains($0.rule) }) {
             _ = try? PrivateFolder.close(path)
             _ = PrivateFolder.closeContents(of: path, all: true)

@@ -38,7 +38,8 @@ public final class ClosedLibrary {
     ) -> CheckReport {
         var check = LibraryCheck(isThorough: isThorough)
         check.progress = progress
-        checkFiles(&check)
+        check.checkFiles(of: path, isMounted: false)
+        check.checkSnapshots(of: path)
         do throws(CatalogError) {
             let catalog = try ClosedCatalog(path: catalogPath)
             check.check(catalog)
@@ -70,34 +71,6 @@ public final class ClosedLibrary {
 
     // MARK: Files beside the catalog
 
-    private func checkFiles(_ check: inout LibraryCheck) {
-        for (name, permitted) in [("", UInt32(0o700)), ("catalog.sqlite", 0o600), ("blobs", 0o700), ("staging", 0o700)]
-        {
-            var status = stat()
-            let file = name.isEmpty ? path : "\(path)/\(name)"
-            guard unsafe stat(file, &status) == 0 else {
-                // Of the catalog more is said when it is opened.
-                if name != "catalog.sqlite" { check.add("layout", "The folder \(name) is missing.") }
-                continue
-            }
-            guard status.st_mode & 0o7777 & ~permitted != 0 else { continue }
-            let mode = PrivateFolder.text(status.st_mode & 0o7777)
-            check.add(
-                "mode",
-                "\(name.isEmpty ? "The library" : name) has mode \(mode), and others could read what is in it."
-            )
-        }
-        var status = stat()
-        if unsafe stat("\(path)/signing.key", &status) == 0, status.st_mode & 0o077 != 0 || status.st_size != 32 {
-            check.add(
-                "signing-key",
-                "signing.key has \(status.st_size) bytes and mode \(PrivateFolder.text(status.st_mode & 0o7777)), instead of 32 and 600.",
-                advice: status.st_size == 32
-                    ? nil : "Remove it: the next path that is signed makes another, and all former ones end."
-            )
-        }
-    }
-
     private func checkStaging(_ check: inout LibraryCheck, _ catalog: ClosedCatalog) throws(CatalogError) {
         let (staged, nameless) = try catalog.read { (try $0.staged(), try $0.unlinkedNodes().count) }
         let present = Set(Self.names(in: "\(path)/staging"))
@@ -106,7 +79,9 @@ public final class ClosedLibrary {
             let name = try catalog.read { try $0.pathForPeople(of: record.node) }
             check.addStaged(row: record.node.rawValue, path: name)
         }
-        let left = present.subtracting(staged.compactMap(\.file)).count
+        let foreign = present.filter { LibraryCheck.isForeign("\(path)/staging/\($0)") }
+        check.addForeign(foreign.sorted())
+        let left = present.subtracting(foreign).subtracting(staged.compactMap(\.file)).count
         if left + nameless > 0 {
             check.note(
                 "\(left) staged files and \(nameless) files without a name are left of the last mount; the next one clears them."
@@ -120,21 +95,29 @@ public final class ClosedLibrary {
     }
 
     private func checkIndex(_ check: inout LibraryCheck, _ catalog: ClosedCatalog) throws(CatalogError) {
-        let known = try catalog.read { (state: try $0.searchState(), assets: try $0.searchableAssets()) }
-        switch SearchIndexCheck.look(at: "\(path)/search.sqlite") {
-        case .missing: check.note("There is no search.sqlite; the next mount makes it anew.")
-        case .damaged(let reason):
-            check.add("search", "search.sqlite is damaged, and nothing can be found before it is made anew: \(reason)")
-        case .sound(let index, let turn, let assets):
-            guard index == known.state.index, turn == known.state.turn else {
+        let known = try catalog.read { try $0.searchState() }
+        do throws(CatalogError) {
+            guard let index = try ClosedSearchIndex(path: "\(path)/search.sqlite") else {
+                return check.note("There is no search.sqlite; the next mount makes it anew.")
+            }
+            guard index.state == known else {
+                try index.close()
                 return check.note(
                     "search.sqlite is not the one that belongs to the catalog; the next mount makes it anew."
                 )
             }
-            let different = assets.symmetricDifference(known.assets.found).subtracting(known.assets.due)
-            if !different.isEmpty {
-                check.add("search", "search.sqlite is wrong about \(different.count) assets.")
+            let looking = check
+            try check.checkIndex(advice: nil) { position throws(CatalogError) in
+                try looking.indexStep(after: position) { body throws(CatalogError) in
+                    try index.read(body)
+                } catalog: { body throws(CatalogError) in
+                    try catalog.read(body)
+                }
             }
+            if check.isThorough { try index.read { try $0.checkWords() } }
+            try index.close()
+        } catch {
+            check.add("search", "search.sqlite is damaged, and nothing can be found before it is made anew: \(error)")
         }
     }
 

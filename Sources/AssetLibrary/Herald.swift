@@ -101,20 +101,22 @@ final class Herald: Sendable {
     }
 
     /// Returns when all is told that has happened, at the latest after 100 ms: the observer may have to wait for the caller.
-    func awaitTold() {
+    ///
+    /// A thread for which no request waits, `isOwn`, has more time.
+    func awaitTold(isOwn: Bool = false) {
         guard state.withLock({ $0.told < $0.asked && $0.observer != nil }) else { return }
         var ends: [Int32] = [-1, -1]
         guard unsafe pipe(&ends) == 0 else { return }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let (reading, writing) = (ends[0], ends[1])
         let waits = state.withLock { state in
-            guard state.told < state.asked, state.waiters.count < Self.waiterLimit else { return false }
+            guard state.told < state.asked, isOwn || state.waiters.count < Self.waiterLimit else { return false }
             state.waiters[writing] = state.asked
             return true
         }
         if waits {
             var event = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
-            unsafe _ = poll(&event, 1, 100)
+            unsafe _ = poll(&event, 1, isOwn ? 5000 : 100)
             state.withLock { $0.waiters[writing] = nil }
         }
         for end in ends { _ = close(end) }

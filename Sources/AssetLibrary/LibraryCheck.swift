@@ -58,8 +58,8 @@ struct LibraryCheck {
     mutating func note(_ sentence: String) { report.notes.append(sentence) }
 
     /// Notes that a file of the library is not as it should be.
-    mutating func add(_ rule: String, _ sentence: String, advice: String? = nil) {
-        report.add(rule, sentence, advice: advice)
+    mutating func add(_ rule: String, path: [UInt8]? = nil, _ sentence: String, advice: String? = nil) {
+        report.add(rule, path: path, sentence, advice: advice)
     }
 
     /// Notes that the bytes of an interrupted upload are gone.

@@ -17,6 +17,10 @@ final class LibraryLayout: Sendable {
     let folder: Int32
     private let lock: Int32
     private let isNew: Bool
+    /// The number of this boot of the machine; nil where the kernel does not say it.
+    private let boot: String?
+    /// Whether the machine may have lost its power since the library was last open, so that the disk lacks what was not synced.
+    let hasPowerFailed: Bool
     /// Whether there was no catalog, so that one that is there is ours to take back.
     private let hadNoCatalog: Bool
     /// The mode that the folder had, where others could enter it.
@@ -62,6 +66,10 @@ final class LibraryLayout: Sendable {
             _ = close(lock)
             throw .inUse(path: path)
         }
+        boot = Self.line(of: "/proc/sys/kernel/random/boot_id")
+        var former = [UInt8](repeating: 0, count: LockState.size)
+        let count = unsafe pread(lock, &former, former.count, 0)
+        hasPowerFailed = boot == nil || LockState.boot(in: Array(former.prefix(max(0, count)))) != boot
         folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0, Self.isFile(lock, in: folder) else {
             if folder >= 0 { _ = close(folder) }
@@ -98,7 +106,7 @@ final class LibraryLayout: Sendable {
 
     /// Records in the lock's file how far this process is; a failure changes nothing, because the record is a hint.
     func note(_ state: LockState) {
-        let bytes = state.bytes
+        let bytes = state.bytes(boot: boot)
         unsafe _ = pwrite(lock, bytes, bytes.count, 0)
     }
 
@@ -162,6 +170,11 @@ final class LibraryLayout: Sendable {
             )
         }
         return result.subtracting([".", ".."])
+    }
+
+    private static func line(of path: String) -> String? {
+        let text = try? read(path)
+        return text?.isEmpty == false ? text : nil
     }
 
     private static func read(_ path: String) throws(OpenLibraryError) -> String {

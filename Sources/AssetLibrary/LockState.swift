@@ -30,6 +30,13 @@ public enum LockState: Equatable, Sendable {
         }
     }
 
+    /// Returns the boot of the machine in which a lock's file was written; nil where it does not say so.
+    static func boot(in bytes: [UInt8]) -> String? {
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.count > 1, lines[1].hasPrefix("boot ") else { return nil }
+        return String(lines[1].dropFirst(5))
+    }
+
     /// The process that has the library open.
     public var process: Int32? {
         switch self {
@@ -38,8 +45,9 @@ public enum LockState: Equatable, Sendable {
         }
     }
 
-    /// The file's bytes: one line, and newlines up to a fixed size.
-    var bytes: [UInt8] {
+    /// The file's bytes: one line, one that names the machine's boot, and newlines up to a fixed size.
+    func bytes(boot: String?) -> [UInt8] {
+        let second = boot.map { Array("\nboot \($0)".utf8) } ?? []
         let line =
             switch self {
             case .running(let process): "running \(process)"
@@ -47,7 +55,7 @@ public enum LockState: Equatable, Sendable {
             case .ended: "ended"
             case .failed(let sentence): "failed: \(sentence.split(separator: "\n").joined(separator: " "))"
             }
-        let text = Array(line.utf8.prefix(Self.size - 1))
+        let text = Array(line.utf8.prefix(Self.size - 1 - second.count)) + second
         return text + [UInt8](repeating: 0x0A, count: Self.size - text.count)
     }
 }

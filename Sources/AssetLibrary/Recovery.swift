@@ -54,7 +54,9 @@ extension AssetLibrary {
             return
         }
         staged.keepName()
-        let (size, blocks, written) = try staged.file.status()
+        let written = try staged.file.status().modified
+        try cutToSynced(staged, record)
+        let (size, blocks, _) = try staged.file.status()
         let isMapped = staged.file.isReferencedElsewhere() == true
         if record.modified == nil, !isMapped, record.upload?.isExceeded != true, node.links > 0,
             try isUnchanged(staged, size, node)
@@ -100,6 +102,22 @@ extension AssetLibrary {
         }
         recoveryBudget.subtract(size, ordering: .relaxed)
         try finishNow(open, size: size)
+    }
+
+    /// Cuts off what came behind the last sync where the machine has lost its power since.
+    ///
+    /// A size may be on the disk without the bytes up to there, which are zeros then. After the end of a process alone all bytes are
+    /// there.
+    private func cutToSynced(_ staged: StagedFile, _ record: StagedRecord) throws {
+        guard let synced = record.upload?.synced else { return }
+        let size = try staged.file.measure().size
+        if layout.hasPowerFailed, synced < size {
+            try staged.truncate(to: synced)
+            log.notice(
+                "The interrupted upload to node \(record.node) has \(synced) of \(size) bytes: those that were on stable storage when the power failed."
+            )
+        }
+        staged.noteSynced(min(synced, size))
     }
 
     /// Whether what was written to a file without a name is for its asset in the trash.

@@ -243,7 +243,8 @@ public final class BlobStore: Sendable {
         }
         KillPoint.blobExchanged.reach()
         do throws(BlobStoreError) {
-            try synchronize(digest, .exchanged)
+            // The copy's bytes are there already; what is new are the two names.
+            try synchronizeName(of: digest)
             try synchronizeStaging()
         } catch {
             // Where it cannot be undone the copy stays the blob, with the same bytes.
@@ -338,6 +339,9 @@ public final class BlobStore: Sendable {
     }
 
     func retire(_ name: String) { retired.withLock { $0.append(name) } }
+
+    /// The staged names that stay until the next commit.
+    public var retiredNames: Set<String> { retired.withLock { Set($0) } }
 
     /// Runs `commit`, and then removes the staged names that were to stay until a commit.
     public func removingRetiredNames(after commit: () throws -> Void) rethrows {

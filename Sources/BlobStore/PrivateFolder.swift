@@ -44,7 +44,7 @@ public enum PrivateFolder {
     public static func closeContents(of path: String, all: Bool) -> Int {
         let folder = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return 0 }
-        let names = ["blobs", "staging"]
+        let names = ["blobs", "staging", "snapshots"]
         var count = closeEntries(of: folder) { names.contains($0) ? 1 : 0 }
         if all || count > 0 { count += closeEntries(of: folder) { names.contains($0) ? 2 : 0 } }
         _ = Glibc.close(folder)

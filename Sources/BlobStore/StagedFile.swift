@@ -17,6 +17,11 @@ public final class StagedFile: Sendable {
     private let hasName = Atomic(true)
     private let isRecorded = Atomic(false)
     private let hasFailedSync = Atomic(false)
+    private let isNameDurable = Atomic(false)
+    /// How many bytes from the start are on stable storage; negative where that is not known.
+    private let synced = Atomic<Int64>(-1)
+    /// How often the file was cut: a sync that goes on meanwhile says nothing of what comes behind.
+    private let cuts = Atomic<Int>(0)
 
     init(file: OpenFile, name: String, store: BlobStore) {
         self.file = file
@@ -58,6 +63,9 @@ public final class StagedFile: Sendable {
 
     /// Cuts or extends the file; what is new reads as zeros.
     public func truncate(to size: Int64) throws(BlobStoreError) {
+        // What comes there again is other bytes.
+        cuts.wrappingAdd(1, ordering: .relaxed)
+        if size < synced.load(ordering: .relaxed) { noteSynced(size) }
         try checked("ftruncate") { ftruncate(file.descriptor.rawValue, Int(size)) }
     }
 
@@ -80,8 +88,18 @@ public final class StagedFile: Sendable {
     /// Whether a sync of it has failed, so that the kernel may have dropped what it could not write.
     var isSuspect: Bool { hasFailedSync.load(ordering: .relaxed) }
 
-    /// Puts the bytes, and the file's name in `staging/`, on stable storage.
-    public func synchronize() throws(BlobStoreError) {
+    /// How many bytes from the start have been put on stable storage, and only overwritten since; nil where that is not known.
+    public var syncedSize: Int64? {
+        let size = synced.load(ordering: .relaxed)
+        return size >= 0 ? size : nil
+    }
+
+    /// Records that so many bytes from the start are on stable storage.
+    public func noteSynced(_ size: Int64) { synced.store(size, ordering: .relaxed) }
+
+    /// Puts the bytes, and the file's name in `staging/`, on stable storage; `size` is how many bytes there are, or fewer.
+    public func synchronize(size: Int64) throws(BlobStoreError) {
+        let cutsBefore = cuts.load(ordering: .relaxed)
         // A sync that succeeds after one that failed means nothing for pages that were not written since.
         if isSuspect { try file.rewriteData(size: file.measure().size) }
         do throws(BlobStoreError) {
@@ -91,7 +109,11 @@ public final class StagedFile: Sendable {
             throw error
         }
         hasFailedSync.store(false, ordering: .relaxed)
-        try store.synchronizeStaging()
+        if cuts.load(ordering: .relaxed) == cutsBefore { noteSynced(size) }
         KillPoint.stagedSynced.reach()
+        // The name does not change, and lasts as long as this object at least.
+        guard !isNameDurable.load(ordering: .relaxed) else { return }
+        try store.synchronizeStaging()
+        isNameDurable.store(true, ordering: .relaxed)
     }
 }

@@ -89,7 +89,14 @@ final class StoreFolder: Sendable {
                 unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             if name == "." || name == ".." || kept.contains(name) { continue }
-            try checked("unlink staging/\(name)") { unsafe unlinkat(staging, name, 0) }
+            // A folder is none of ours, and no reason not to mount.
+            if unsafe unlinkat(staging, name, 0) != 0 {
+                let reason = Errno(rawValue: errno)
+                guard reason == .isDirectory else {
+                    throw BlobStoreError(reason, during: "unlink staging/\(name)")
+                }
+                continue
+            }
             count += 1
         }
         return count

@@ -18,8 +18,6 @@ public enum Sync: String, Sendable {
     case staged
     /// fsync(2) of `staging/`, for the names there.
     case stagedName = "staged-name"
-    /// fsync(2) of the copy that takes a blob's place when its file is opened for mapping.
-    case exchanged
     /// fsync(2) of a blob that an earlier sync has failed for.
     case rewritten
     /// fsync(2) of a blob's copy in an alternate store, before it is read back.

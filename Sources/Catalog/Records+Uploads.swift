@@ -28,6 +28,8 @@ public struct InterruptedUpload: Sendable, Equatable {
     public var isExceeded = false
     /// The attributes that a refusal gives back.
     public var former: FormerAttributes?
+    /// How many bytes from the start of the staged file were on stable storage when this was recorded; nil where that is not known.
+    public var synced: Int64?
     /// Who could read the former content when it was first changed.
     public var standing: Standing?
     /// The name that the file is to have, where it has none yet.
@@ -84,9 +86,12 @@ public struct InterruptedUpload: Sendable, Equatable {
     /// Describes an upload by a user.
     public init(uid: UInt32, gid: UInt32) { (self.uid, self.gid) = (uid, gid) }
 
+    /// From this bit on `flags` has the number of bytes on stable storage, and 1; 0 where it is not known.
+    fileprivate static let syncedShift: Int64 = 8
+
     fileprivate var flags: Int64 {
         [isAnswered, isBorn, isReplacement, isExceeded, aim?.isDropped ?? false].enumerated()
-            .reduce(0) { $0 | ($1.element ? 1 << $1.offset : 0) }
+            .reduce((synced.map { $0 + 1 } ?? 0) << Self.syncedShift) { $0 | ($1.element ? 1 << $1.offset : 0) }
     }
 }
 
@@ -161,6 +166,8 @@ extension Records {
         (upload.isAnswered, upload.isBorn, upload.isReplacement, upload.isExceeded) = (
             isSet(0), isSet(1), isSet(2), isSet(3)
         )
+        let synced = flags >> InterruptedUpload.syncedShift
+        upload.synced = synced > 0 ? synced - 1 : nil
         if let modified = row.optionalTimestamp(9), let accessed = row.optionalTimestamp(10) {
             upload.former = InterruptedUpload.FormerAttributes(
                 mode: row.unsigned(6),

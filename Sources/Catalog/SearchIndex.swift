@@ -162,6 +162,11 @@ public final class SearchIndex: Sendable {
         }
     }
 
+    /// Runs `body` with the index, for a check.
+    public func read<Value>(_ body: (Records) throws -> Value) throws -> Value {
+        try queue.inDatabase { try body(Records(database: $0)) }
+    }
+
     /// Closes the file.
     public func close() throws(CatalogError) {
         do { try queue.close() } catch { throw CatalogError(error) }
@@ -176,30 +181,43 @@ extension Records {
         try run("DELETE FROM place WHERE asset = ?", [asset.value])
     }
 
+    /// The columns of the table `document`, in the order of `SearchDocument.values`.
+    static let documentColumns = [
+        "asset", "kind", "type", "extension", "size", "width", "height", "duration", "pages", "rank", "date",
+        "uploaded", "access",
+        "expires", "blob", "latitude", "longitude", "uploader", "owner", "shared",
+    ]
+
     fileprivate func insert(_ document: SearchDocument) throws {
-        let kind = document.mediaType.map { SQLValue.text(MediaKind(mediaType: $0).rawValue) } ?? .null
+        let marks = Self.documentColumns.map { _ in "?" }.joined(separator: ", ")
         try run(
-            "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                document.asset.value, kind, document.mediaType.map(SQLValue.text) ?? .null,
-                .text(document.fileExtension),
-                .integer(document.size), SQLValue(document.width), SQLValue(document.height),
-                document.duration.map(SQLValue.real) ?? .null, SQLValue(document.pages), SQLValue(document.rank),
-                .integer(document.date), .integer(document.uploaded), .integer(document.access),
-                SQLValue(document.expires),
-                SQLValue(document.blob), (document.position?.latitude).map(SQLValue.real) ?? .null,
-                (document.position?.longitude).map(SQLValue.real) ?? .null, .integer(document.uploader),
-                .integer(document.owner),
-                .integer(document.isShared ? 1 : 0),
-            ]
+            "INSERT INTO document (\(Self.documentColumns.joined(separator: ", "))) VALUES (\(marks))",
+            document.values
         )
         let columns = SearchQuery.Column.allCases
         try run(
             "INSERT INTO words (rowid, \(columns.map(\.rawValue).joined(separator: ", "))) VALUES (?\(String(repeating: ", ?", count: columns.count)))",
-            [document.asset.value] + columns.map { .text(document.texts[$0] ?? "") }
+            [document.asset.value] + document.words
         )
         for folder in Set(document.folders) {
             try run("INSERT INTO place VALUES (?, ?)", [.integer(folder), document.asset.value])
         }
     }
+}
+
+extension SearchDocument {
+    /// What the table `document` has of it.
+    var values: [SQLValue] {
+        [
+            asset.value, mediaType.map { .text(MediaKind(mediaType: $0).rawValue) } ?? .null,
+            mediaType.map(SQLValue.text) ?? .null, .text(fileExtension), .integer(size), SQLValue(width),
+            SQLValue(height), duration.map(SQLValue.real) ?? .null, SQLValue(pages), SQLValue(rank), .integer(date),
+            .integer(uploaded), .integer(access), SQLValue(expires), SQLValue(blob),
+            (position?.latitude).map(SQLValue.real) ?? .null, (position?.longitude).map(SQLValue.real) ?? .null,
+            .integer(uploader), .integer(owner), .integer(isShared ? 1 : 0),
+        ]
+    }
+
+    /// What the table `words` has of it.
+    var words: [SQLValue] { SearchQuery.Column.allCases.map { .text(texts[$0] ?? "") } }
 }

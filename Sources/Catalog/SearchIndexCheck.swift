@@ -1,49 +1,115 @@
+internal import AssetModel
 internal import GRDB
 
-/// What a look at a file `search.sqlite` has shown, which no mount has open.
-public enum SearchIndexCheck: Sendable {
-    /// There is none.
-    case missing
-    /// It cannot be read; why.
-    case damaged(String)
-    /// It can be read: which index it is, how many steps it has taken, and the assets in it.
-    case sound(index: [UInt8], turn: Int64, assets: Set<Int64>)
+/// A file `search.sqlite` that no mount has open, opened for reading alone.
+///
+/// ## Concurrency
+/// Operations run one at a time on the caller's thread.
+public final class ClosedSearchIndex: Sendable {
+    private let queue: DatabaseQueue
+    /// Which index it is, and how many steps it has taken.
+    public let state: (index: [UInt8], turn: Int64)
 
-    /// Looks at a file and changes nothing.
-    public static func look(at path: String) -> SearchIndexCheck {
-        guard ClosedCatalog.size(of: path) > 0 else { return .missing }
+    /// Opens an index and changes nothing; nil where there is none.
+    /// - Throws: where it cannot be read, or its pages make no sense.
+    public init?(path: String) throws(CatalogError) {
+        guard ClosedCatalog.size(of: path) > 0 else { return nil }
         do {
-            let queue = try DatabaseQueue(path: path, configuration: ClosedCatalog.configuration(for: path))
-            defer { try? queue.close() }
-            return try queue.inDatabase { database in
+            queue = try DatabaseQueue(path: path, configuration: ClosedCatalog.configuration(for: path))
+            state = try queue.inDatabase { database in
                 let records = Records(database: database)
-                let reasons = try records.integrity(isThorough: false)
-                guard reasons.isEmpty else { return .damaged(reasons[0]) }
+                if let reason = try records.integrity(isThorough: false).first {
+                    throw CatalogError.failed(code: 11, reason: reason)
+                }
                 let state = try records.allOnce("SELECT identifier, turn FROM state", []) {
                     ($0.bytes(0), $0.integer(1))
                 }
-                guard let state = state.first else { return .damaged("it does not say which one it is.") }
-                let assets = try records.allOnce("SELECT asset FROM document", []) { $0.integer(0) }
-                return .sound(index: state.0, turn: state.1, assets: Set(assets))
+                guard let state = state.first else {
+                    throw CatalogError.failed(code: 11, reason: "it does not say which one it is")
+                }
+                return state
             }
         } catch {
-            return .damaged("\(CatalogError(error))")
+            throw CatalogError(error)
         }
+    }
+
+    /// Runs `body` with the index.
+    public func read<Value>(_ body: (Records) throws -> Value) throws(CatalogError) -> Value {
+        do {
+            return try queue.inDatabase { try body(Records(database: $0)) }
+        } catch {
+            throw CatalogError(error)
+        }
+    }
+
+    /// Closes the file.
+    public func close() throws(CatalogError) {
+        do { try queue.close() } catch { throw CatalogError(error) }
     }
 }
 
+/// The assets with some numbers, as a catalog has them.
+public struct SearchablePart: Sendable {
+    /// The assets that can be found.
+    public let found: Set<Int64>
+    /// The assets of which the index has yet to hear.
+    public let due: Set<Int64>
+}
+
 extension Records {
-    /// Returns the assets that can be found, and those of which the index has yet to hear.
-    public func searchableAssets() throws -> (found: Set<Int64>, due: Set<Int64>) {
-        let found = try allOnce(
+    /// Returns the numbers of assets behind one of them, in order.
+    public func assets(after position: Int64, limit: Int) throws -> [Int64] {
+        try all("SELECT id FROM asset WHERE id > ? ORDER BY id LIMIT ?", [.integer(position), .integer(Int64(limit))]) {
+            $0.integer(0)
+        }
+    }
+
+    /// Returns which assets with numbers in a range can be found, and of which of them the index has yet to hear.
+    public func searchable(in range: ClosedRange<Int64>) throws -> SearchablePart {
+        let bounds: [SQLValue] = [.integer(range.lowerBound), .integer(range.upperBound)]
+        let found = try all(
             """
             SELECT DISTINCT a.id FROM asset a JOIN node n ON n.asset = a.id JOIN entry e ON e.node = n.id
-            WHERE a.trashed IS NULL AND n.links > 0 AND e.collection = 0
+            WHERE a.id BETWEEN ? AND ? AND a.trashed IS NULL AND n.links > 0 AND e.collection = 0
             AND NOT EXISTS (SELECT 1 FROM entry f WHERE f.node = e.parent AND f.parent = 9)
             """,
-            []
+            bounds
         ) { $0.integer(0) }
-        let due = try allOnce("SELECT asset FROM search_due", []) { $0.integer(0) }
-        return (Set(found), Set(due))
+        let due = try all("SELECT asset FROM search_due WHERE asset BETWEEN ? AND ?", bounds) { $0.integer(0) }
+        return SearchablePart(found: Set(found), due: Set(due))
+    }
+
+    /// Returns the numbers of assets in an index behind one of them, in order.
+    public func indexedAssets(after position: Int64, limit: Int) throws -> [Int64] {
+        try all(
+            "SELECT asset FROM document WHERE asset > ? ORDER BY asset LIMIT ?",
+            [.integer(position), .integer(Int64(limit))]
+        ) { $0.integer(0) }
+    }
+
+    /// Whether an index has an asset exactly as it is.
+    public func holds(_ document: SearchDocument) throws -> Bool {
+        let columns = Self.documentColumns.map { "\($0) IS ?" }.joined(separator: " AND ")
+        let words = SearchQuery.Column.allCases.map { "\($0.rawValue) IS ?" }.joined(separator: " AND ")
+        let isEqual = try first("SELECT 1 FROM document WHERE \(columns)", document.values) { _ in true } ?? false
+        guard isEqual,
+            try first(
+                "SELECT 1 FROM words WHERE rowid = ? AND \(words)",
+                [document.asset.value] + document.words,
+                { _ in true }
+            )
+                ?? false
+        else { return false }
+        let folders = try all("SELECT folder FROM place WHERE asset = ?", [document.asset.value]) { $0.integer(0) }
+        return Set(folders) == Set(document.folders)
+    }
+
+    /// Checks that the words of an index lead to the texts that have them, and reads all of them; no row is written.
+    /// - Throws: `.failed` with SQLITE_CORRUPT where they do not.
+    public func checkWords() throws {
+        try database.execute(sql: "PRAGMA query_only = OFF; SAVEPOINT words_check")
+        defer { try? database.execute(sql: "ROLLBACK TO words_check; RELEASE words_check") }
+        try database.execute(sql: "INSERT INTO words (words) VALUES ('integrity-check')")
     }
 }

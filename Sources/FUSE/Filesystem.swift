@@ -78,10 +78,13 @@ public protocol Filesystem: Sendable {
     /// Reads.
     func read(_ handle: FileHandle, offset: Int64, count: Int, for caller: Caller) throws(OperationFailure) -> ReadReply
     /// Writes all of the bytes, which are valid only during the call.
+    ///
+    /// `isSynchronous` says that this write waits for the disk, because of the file's flags or of pwritev2(2)'s.
     func write(
         _ handle: FileHandle,
         offset: Int64,
         bytes: UnsafeRawBufferPointer,
+        isSynchronous: Bool,
         for caller: Caller
     ) throws(OperationFailure)
     /// What the end of a write waits for before it is tried; nil for nothing.

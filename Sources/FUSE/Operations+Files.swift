@@ -1,4 +1,5 @@
 internal import CFuse
+internal import Glibc
 internal import SystemPackage
 
 extension fuse_lowlevel_ops {
@@ -52,6 +53,7 @@ extension fuse_lowlevel_ops {
                     handle(information),
                     offset: Int64(offset),
                     bytes: UnsafeRawBufferPointer(start: buffer, count: size),
+                    isSynchronous: (information?.pointee.flags ?? 0) & O_DSYNC != 0,
                     for: caller
                 )
             } reply: { (request, _) in

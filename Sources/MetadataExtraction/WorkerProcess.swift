@@ -70,11 +70,16 @@ final class WorkerProcess: Sendable {
             throw error
         }
         socket = ends.0
-        let end = ContinuousClock.now + .milliseconds(Int64(limits.patience))
+        // What it loads before it is ready is ours, and takes long only where the machine is busy.
+        let patience = 4 * limits.patience
+        let end = ContinuousClock.now + .milliseconds(Int64(patience))
         let greeting = (try? message(until: end)) ?? []
         guard greeting == Array("ready".utf8) else {
+            let isLate = ContinuousClock.now >= end
             let reason =
-                greeting.first == 0x21 ? String(decoding: greeting.dropFirst(), as: UTF8.self) : "it ended at once"
+                greeting.first == 0x21
+                ? String(decoding: greeting.dropFirst(), as: UTF8.self)
+                : isLate ? "it was not ready within \(patience / 1000) s" : "it ended at once"
             throw .unavailable("\(program) cannot work: \(reason)")
         }
     }

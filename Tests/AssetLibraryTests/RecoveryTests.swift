@@ -10,6 +10,7 @@ struct RecoveryTests {
     private func withCrash(
         of body: (AssetLibrary) throws -> Void,
         then check: (AssetLibrary) throws -> Void,
+        isPowerCut: Bool = false,
         _ name: String = #function
     ) throws {
         try withScratch(name) { scratch in
@@ -19,6 +20,7 @@ struct RecoveryTests {
             for _ in 0..<1200 where library.catalog.hasChanges { Thread.sleep(forTimeInterval: 0.05) }
             try run("cp", "-a", "\(scratch)/library", "\(scratch)/crashed").check()
             try library.close()
+            if isPowerCut { try run("sed", "-i", "s/^boot .*/boot another/", "\(scratch)/crashed/lock").check() }
             let found = try AssetLibrary(at: "\(scratch)/crashed", log: quiet, policies: keepingAll)
             try check(found)
             try found.close()
@@ -45,6 +47,36 @@ struct RecoveryTests {
             #expect(try library.versions(of: b.id).map(\.size) == [14])
             #expect(try library.versions(of: c.id).map(\.size) == [14, 6])
         }
+    }
+
+    @Test(arguments: [false, true])
+    func `an interrupted upload has what was synced after a power cut, and all after a kill`(isPowerCut: Bool) throws {
+        try withCrash(
+            of: { library in
+                for name in ["one", "cut"] {
+                    let (_, node) = try library.makeFile(
+                        try EntryName(name),
+                        in: .folders,
+                        mode: 0o644,
+                        by: Uploader()
+                    )
+                    try library.put("0123456789", in: node)
+                    try library.synchronize(node)
+                    if name == "cut" {
+                        try library.truncate(node, to: 4)
+                        try library.put("xy", at: 4, in: node)
+                        try library.synchronize(node)
+                    }
+                    try library.put(" and more", at: name == "cut" ? 6 : 10, in: node)
+                }
+            },
+            then: { library in
+                let (one, cut) = (try find("one", library).size, try find("cut", library).size)
+                #expect(one == (isPowerCut ? 10 : 19))
+                #expect(cut == (isPowerCut ? 6 : 15))
+            },
+            isPowerCut: isPowerCut
+        )
     }
 
     @Test func `what is written after a copy survives`() throws {

@@ -135,6 +135,37 @@ struct VerifyTests {
         ),
         ("a library that is open to others", "chmod 755 lib; chmod 644 lib/catalog.sqlite", ["mode"]),
         (
+            "files of the library that are another user's, or open to others",
+            "chown 4711 lib/catalog.sqlite lib/blobs/ab; chmod 640 lib/assetfs.log; cp lib/catalog.sqlite lib/snapshots/catalog-20990101.sqlite; chmod 604 lib/snapshots/catalog-20990101.sqlite",
+            ["owner", "mode"]
+        ),
+        (
+            "a snapshot that cannot be read",
+            "head -c 20000 /dev/urandom > lib/snapshots/catalog-20990101.sqlite; chmod 600 lib/snapshots/catalog-20990101.sqlite",
+            ["snapshot"]
+        ),
+        (
+            "an index that has an asset that is no more",
+            "sqlite3 lib/search.sqlite \"INSERT INTO document SELECT 777777, kind, type, extension, size, width, height, duration, pages, rank, date, uploaded, access, expires, blob, latitude, longitude, uploader, owner, shared FROM document LIMIT 1\"",
+            ["search"]
+        ),
+        (
+            "an index that has another size of an asset",
+            "sqlite3 lib/search.sqlite 'UPDATE document SET size = size + 1 WHERE asset = 2'", ["search"]
+        ),
+        (
+            "an index that has a folder too many", "sqlite3 lib/search.sqlite 'INSERT INTO place VALUES (1, 2)'",
+            ["search"]
+        ),
+        (
+            "an index whose words are other words",
+            "sqlite3 lib/search.sqlite \"UPDATE words_content SET c0 = 'other' WHERE id = 2\"", ["search"]
+        ),
+        (
+            "an index whose words lead to nothing",
+            "sqlite3 lib/search.sqlite 'DELETE FROM words_idx; DELETE FROM words_data WHERE id > 10'", ["search"]
+        ),
+        (
             "an index of the catalog that lacks a row",
             "PAGE=$(sql \"SELECT rootpage FROM sqlite_master WHERE name = 'asset_expires'\"); sqlite3 lib/catalog.sqlite \"PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = 'CREATE INDEX asset_expires ON asset (expires) WHERE expires IS NULL' WHERE name = 'asset_expires'\"; sqlite3 lib/catalog.sqlite REINDEX; sqlite3 lib/catalog.sqlite \"PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = 'CREATE INDEX asset_expires ON asset (expires) WHERE expires IS NOT NULL' WHERE name = 'asset_expires'\"",
             ["catalog"]
@@ -143,7 +174,10 @@ struct VerifyTests {
 
     @Test func `what is damaged in a catalog is named and mended, and the mount has all contents`() throws {
         try withPlace { path in
-            try verifyScript("make_library; umount_one; verify 0 --deep lib; cp -a lib sound; ls lib > names", in: path)
+            try verifyScript(
+                "make_library; umount_one; mkdir -p -m 700 lib/snapshots; verify 0 --deep lib; cp -a lib sound",
+                in: path
+            )
             for (name, damage, rules) in Self.damages {
                 let expected = rules.map { "says '\"rule\":\"\($0)\"'" }.joined(separator: "; ")
                 do {
@@ -195,6 +229,49 @@ struct VerifyTests {
                 verify 11 --deep lib; says '^folders/trip/day/c: Its bytes have the SHA-256'; verify 11 --deep --repair lib; says 'trip/day/c: Its bytes'
                 mount_one; verify 11 one; says '^folders/trip/b: Its file is missing'; silent 'trip/day/c:'; verify 11 --deep one; says 'trip/day/c: Its bytes'
                 fails cat one/folders/trip/b; cp b one/folders/b2; cmp b one/folders/trip/b; verify 11 one; silent 'folders/trip/b:'; $ASSETFS umount one
+                """,
+                in: path
+            )
+        }
+    }
+
+    @Test func `a mount names what is damaged beside its catalog`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; verify 0 --deep one; says '; no faults.$'; umount_one; cp -a lib sound
+                sqlite3 lib/search.sqlite 'UPDATE document SET size = size + 1 WHERE asset = 2; DELETE FROM document WHERE asset = 1'
+                mount_one; verify 11 one; says 'search.sqlite lacks 1 assets. Unmount'; silent 'other words'; verify 11 --deep one; says 'other words or values of 1 assets'
+                umount one; verify 0 --repair --deep lib; says 'no faults left'; mount_one; $ASSETFS search --mount one name:twin > found; test -s found; verify 0 --deep one
+                mkdir -p -m 700 lib/snapshots; head -c 9000 /dev/urandom > lib/snapshots/catalog-20990101.sqlite; chmod 644 lib/snapshots/catalog-20990101.sqlite
+                verify 11 one; says 'catalog-20990101.sqlite has mode 644'; says '^snapshots/catalog-20990101.sqlite: This copy'; rm lib/snapshots/catalog-20990101.sqlite
+                chown 4711 lib/signing.key lib/catalog.sqlite 2> /dev/null || true; verify 11 one; says '^catalog.sqlite: It belongs to user 4711'; chown 0 lib/*; verify 0 one
+                echo x > lib/staging/foreign; verify 11 one; says 'staging/foreign belongs to no upload'; mkdir lib/staging/folder; verify 11 one; says 'staging/folder is none of'
+                exec 5> one/folders/open; echo half >&5; rm lib/staging/foreign; rmdir lib/staging/folder; verify 0 one; sync one/folders/open; verify 0 one; exec 5>&-; verify 0 one
+                """,
+                in: path
+            )
+        }
+    }
+
+    @Test func `a folder in staging is named, and no reason not to mount`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; mkdir -m 700 lib/staging/folder; verify 11 lib; says 'staging/folder is none of'
+                verify 11 --repair lib; says 'Take it out'; ! test -e lib/catalog.before-repair.sqlite; mount_one; same; umount_one; rmdir lib/staging/folder; verify 0 lib
+                """,
+                in: path
+            )
+        }
+    }
+
+    @Test func `a newest snapshot that is older than the catalog's changes is told`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; mkdir -p -m 700 lib/snapshots; cp lib/catalog.sqlite lib/snapshots/catalog-20200101.sqlite; chmod 600 lib/snapshots/*
+                verify 0 lib; silent 'newest copy'; touch -d 2020-01-01 lib/snapshots/*; verify 0 lib; says 'newest copy of the catalog is of 2020-01-01'
                 """,
                 in: path
             )

@@ -65,17 +65,17 @@ def mixes(states, found):
     for start in range(0, size, BLOCK):
         block = found.data[start:start + BLOCK]
         parts = [file.data[start:start + len(block)] for file in files]
-        if block in parts: continue
-        # Behind what was acknowledged ext4 may have the file's new size and not the bytes, which are zeros then.
-        known = max(0, min(sizes) - start)
-        if not any(part and (part[:cut] + bytes(len(block) - cut)) == block for part in parts for cut in cuts(block, known)): return False
+        # An upload that went on is cut to what was synced: zeros, which ext4 has behind that, are no content.
+        if block not in parts and not is_cut_off(files, size, start, block): return False
     return True
 
 
-def cuts(block, known):
-    """Where the zeros at a block's end begin; nowhere before what is known to be there."""
-    end = len(block.rstrip(b"\0"))
-    return [end] if end >= known and end < len(block) else []
+def is_cut_off(files, size, start, block):
+    """Whether a block has the end of a state that was cut off, with the zeros that a truncation writes behind it, though the size is a former one."""
+    for number, file in enumerate(files):
+        part = file.data[start:start + len(block)]
+        if part and part + bytes(len(block) - len(part)) == block and any(len(former.data) >= size for former in files[:number]): return True
+    return False
 
 
 class Step(NamedTuple):

@@ -213,4 +213,43 @@ struct FileTests {
             try checkLibrary(library)
         }
     }
+
+    @Test(arguments: ["RWF_DSYNC", "RWF_SYNC", "copy_file_range", "fallocate"])
+    func `what pwritev2, copy_file_range and fallocate promise to be durable survives kill -9`(way: String) throws {
+        let change =
+            switch way {
+            case "copy_file_range": "source = os.open('source', os.O_RDONLY); os.copy_file_range(source, file, 5000)"
+            case "fallocate": "os.write(file, b'a' * 10); os.posix_fallocate(file, 0, 5000)"
+            default: "os.pwritev(file, [b'a' * 5000], 0, os.\(way))"
+            }
+        let flags = way.hasPrefix("RWF") ? "0" : "os.O_DSYNC"
+        try withScratch { scratch in
+            let (root, library) = (scratch + "/mount", scratch + "/library")
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: assetfs)
+            process.arguments = ["mount", "--foreground", library, root]
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            let daemon = process.processIdentifier
+            // The file is there, durably, before it is changed; nothing but the change itself waits for the disk after that.
+            try shell(
+                """
+                until mountpoint -q \(root) && test -d \(root)/folders; do sleep 0.02; done; cd \(root)/folders
+                head -c 5000 /dev/zero | tr '\\0' a > source; : > new; sync source new
+                exec python3 -c "import os, signal
+                file = os.open('new', os.O_RDWR | \(flags))
+                \(change)
+                os.kill(\(daemon), signal.SIGKILL)"
+                """
+            ).check()
+            process.waitUntilExit()
+            try run("umount", "-l", root).check()
+            try remount(library, on: root, scratch: scratch) { mount in
+                let bytes = try mount.read("new")
+                #expect(bytes.count == 5000 && bytes.prefix(10).allSatisfy { $0 == 97 })
+            }
+            try checkLibrary(library)
+        }
+    }
 }

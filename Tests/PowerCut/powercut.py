@@ -25,6 +25,21 @@ WRITERS = 3
 MODES = ["drop", "prefix", "some", "some"]
 
 
+class CutLibrary(Library):
+    """A library on a disk whose power is cut."""
+
+    def begin(self, **variables):
+        """Makes this another boot of the machine than the one in which the library was open last: a cut ends a boot."""
+        try:
+            with open(f"{self.path}/lock", "r+b") as file:
+                lines = file.read().split(b"\n")
+                if len(lines) > 1 and lines[1].startswith(b"boot "): lines[1] = b"boot " + b"0" * (len(lines[1]) - 5)
+                file.seek(0)
+                file.write(b"\n".join(lines))
+        except FileNotFoundError: pass
+        super().begin(**variables)
+
+
 class Run:
     def __init__(self, options):
         self.options, self.work = options, options.work
@@ -32,7 +47,7 @@ class Run:
         self.chosen = random.Random(options.seed)
         self.disk = Disk(self.work, options.filesystem)
         environment = {"ASSETFS_WITHOUT_SYNC": options.without} if options.without else {}
-        self.library = Library(options.assetfs, f"{self.disk.root}/library", self.work, ["policy.versions=1"], environment)
+        self.library = CutLibrary(options.assetfs, f"{self.disk.root}/library", self.work, ["policy.versions=1"], environment)
         self.histories = [History() for _ in range(WRITERS)]
         self.signed = None
         self.other = Disk(f"{self.work}/other", options.filesystem) if options.stores else None

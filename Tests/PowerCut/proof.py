@@ -27,7 +27,6 @@ SUPERFLUOUS = {
     "staged-name": "as blob-name",
     "copied": "the copy is read back past the page cache, which writes it, and is synced by its name; see the group",
     "placed": "reading back has written the copy, and the folder's sync its name; see the group",
-    "exchanged": "the commit of the catalog that follows writes the filesystem's journal, mostly before a mapping can be written to",
     "log-checkpoint": "each COMMIT syncs the log already; it is for a log that a full disk has kept from that",
     "search": "the next mount sees by the number of its steps that the index is not what the catalog knows, and makes it anew",
     "rewritten": "for a sync that has failed, which a power cut is not: `SuspectTests`",

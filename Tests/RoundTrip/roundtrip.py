@@ -42,8 +42,8 @@ def sh(command, folder=None, check=True, environment=None):
     return output
 
 
-def make_nasty_tree(folder):
-    """What has bitten somebody: see docs/SEMANTICS.md."""
+def make_nasty_tree(folder, gib=3.0):
+    """What has bitten somebody: see docs/SEMANTICS.md. The sparse file has so many GiB."""
     os.makedirs(folder)
     os.chdir(folder)
     names = [b"plain", b" leading and trailing ", b"-rf", b"new\nline", b"tab\tquote'\"`$(x)", b"\\back\\slash", "é NFC".encode(),
@@ -76,9 +76,9 @@ def make_nasty_tree(folder):
             file.write(hashlib.sha256(str(number).encode()).digest() * 1000)
     with open("sparse-3GiB", "wb") as file:
         file.write(b"first")
-        file.seek(1 << 30)
+        file.seek(int(gib * (1 << 30)) // 3)
         file.write(b"middle" * 1000)
-        file.truncate(3 << 30)
+        file.truncate(int(gib * (1 << 30)))
     with open("only-a-hole", "wb") as file:
         file.truncate(10 << 20)
     with open("hard-1", "w") as file:
@@ -252,7 +252,8 @@ TOOLS = [
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--disk", default="/var/tmp", help="a folder on a disk with 30 GB left")
-    parser.add_argument("--only", help="the tools whose names contain this")
+    parser.add_argument("--only", help="the tools whose names begin so, with commas between them")
+    parser.add_argument("--gib", type=float, default=3, help="the size of the sparse file")
     options = parser.parse_args()
     binary = os.environ.get("ASSETFS", f"{ROOT}/.build/release/assetfs")
     work = tempfile.mkdtemp(prefix="assetfs-roundtrip-", dir=options.disk)
@@ -267,13 +268,13 @@ def main():
     failures = 0
     try:
         source = f"{work}/source"
-        make_nasty_tree(source)
+        make_nasty_tree(source, options.gib)
         original = manifest(source)
         print(f"{len(original)} files and folders, {sum(k.get('size', 0) for k in original.values()) / 2**30:.1f} GiB with holes\n")
         print(f"{'tool':32} {'version':14} {'in':8} {'again':8} {'remount':8} {'out':8} {'again':8} seconds")
         remount()
         for tool in TOOLS:
-            if options.only and options.only not in tool.name:
+            if options.only and not any(tool.name.startswith(name) for name in options.only.split(",")):
                 continue
             began = time.monotonic()
             plain, inside, outside = f"{work}/plain", f"{mount}/folders/{tool.name.split()[0]}", f"{work}/out"

@@ -1,0 +1,136 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Glibc
+
+// The library's own files: who could open them, and the copies of the catalog.
+extension LibraryCheck {
+    /// Checks that files and folders of a library are its owner's, and closed to all others.
+    mutating func checkFiles(of path: String, isMounted: Bool) {
+        var library = stat()
+        guard unsafe stat(path, &library) == 0 else { return add("layout", "The library's folder is missing.") }
+        for name in ["blobs", "staging"] where !Self.isFolder("\(path)/\(name)") {
+            add("layout", "The folder \(name) is missing.")
+        }
+        check("", "The library", library, of: library, isMounted)
+        checkEntries(in: "", of: path, library, isMounted, depth: 0)
+        checkKey(of: path)
+    }
+
+    private mutating func checkEntries(
+        in folder: String,
+        of path: String,
+        _ library: stat,
+        _ isMounted: Bool,
+        depth: Int
+    ) {
+        for name in ClosedLibrary.names(in: "\(path)/\(folder)") where !isUnwanted() {
+            let relative = folder.isEmpty ? name : "\(folder)/\(name)"
+            var status = stat()
+            // That of a disk's own root is the disk's.
+            guard relative != "lost+found", unsafe lstat("\(path)/\(relative)", &status) == 0,
+                [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+            else { continue }
+            if relative != "signing.key" { check(relative, relative, status, of: library, isMounted) }
+            guard status.st_mode & S_IFMT == S_IFDIR else { continue }
+            // Contents are many, and nobody comes to them but through the folders above.
+            let isOurs = depth == 0 ? ["blobs", "staging", "snapshots"].contains(name) : isThorough && depth == 1
+            if isOurs { checkEntries(in: relative, of: path, library, isMounted, depth: depth + 1) }
+        }
+    }
+
+    private mutating func check(
+        _ name: String,
+        _ subject: String,
+        _ status: stat,
+        of library: stat,
+        _ isMounted: Bool
+    ) {
+        if status.st_mode & 0o077 != 0 {
+            add(
+                "mode",
+                "\(subject) has mode \(PrivateFolder.text(status.st_mode & 0o7777)), and others could read it.",
+                advice: isMounted ? "The next mount closes it." : nil
+            )
+        }
+        if status.st_uid != library.st_uid {
+            let isMendable = !isMounted && geteuid() == 0
+            add(
+                "owner",
+                path: Array(name.utf8),
+                "It belongs to user \(status.st_uid), and the library to user \(library.st_uid).",
+                advice: isMendable ? nil : "Unmount the library; root's “assetfs verify --repair” mends it."
+            )
+        }
+    }
+
+    private mutating func checkKey(of path: String) {
+        var status = stat()
+        guard unsafe lstat("\(path)/signing.key", &status) == 0 else { return }
+        guard status.st_mode & 0o077 != 0 || status.st_size != 32 else { return }
+        add(
+            "signing-key",
+            "signing.key has \(status.st_size) bytes and mode \(PrivateFolder.text(status.st_mode & 0o7777)), instead of 32 and 600.",
+            advice: status.st_size == 32
+                ? nil : "Remove it: the next path that is signed makes another, and all former ones end."
+        )
+    }
+
+    /// Notes what is in `staging/` and is no file.
+    mutating func addForeign(_ names: [String]) {
+        for name in names {
+            add("staging", "staging/\(name) is none of the library's files.", advice: "Take it out of there.")
+        }
+    }
+
+    // MARK: Snapshots
+
+    /// How much older than the catalog the newest snapshot may be, in seconds: that of a day is made some minutes later.
+    private static let snapshotAge = 2 * 24 * 3600
+
+    /// Checks that the copies of the catalog can be read, and says so where the newest is old.
+    ///
+    /// A check that is not thorough reads the newest alone.
+    mutating func checkSnapshots(of path: String) {
+        let folder = SnapshotFolder(of: path)
+        let names = folder.names
+        for name in isThorough ? names[...] : names.suffix(1) where !isUnwanted() {
+            do throws(CatalogError) {
+                let copy = try ClosedCatalog(path: "\(folder.path)/\(name)")
+                let problems = try copy.read(isUnwanted: isUnwanted) { try $0.integrity(isThorough: false) }
+                try copy.close()
+                if let problem = problems.first { throw .failed(code: 11, reason: problem) }
+            } catch {
+                // Of an earlier release: `recover` brings it up to date.
+                if case .older = error { continue }
+                if isUnwanted() { return }
+                add(
+                    "snapshot",
+                    path: Array("snapshots/\(name)".utf8),
+                    "This copy of the catalog cannot be read: \(error)"
+                )
+            }
+        }
+        var changed = 0
+        var status = stat()
+        for suffix in ["", "-wal"] where unsafe stat("\(path)/catalog.sqlite\(suffix)", &status) == 0 {
+            changed = max(changed, status.st_mtim.tv_sec)
+        }
+        guard let newest = folder.newest, changed - Int(newest.rawValue / 1_000_000_000) > Self.snapshotAge else {
+            return
+        }
+        note(
+            "The newest copy of the catalog is of \(newest.description.prefix(10)), and the catalog has changed since; assetfs.log says why there is none of later."
+        )
+    }
+
+    /// Whether there is something that is no file; what has gone meanwhile is not.
+    static func isForeign(_ path: String) -> Bool { ![0, S_IFREG].contains(type(of: path)) }
+
+    private static func isFolder(_ path: String) -> Bool { type(of: path) == S_IFDIR }
+
+    private static func type(of path: String) -> UInt32 {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 ? status.st_mode & S_IFMT : 0
+    }
+}

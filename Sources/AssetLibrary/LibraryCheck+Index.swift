@@ -1,0 +1,76 @@
+internal import AssetModel
+internal import Catalog
+
+// What is found beside what there is.
+extension LibraryCheck {
+    /// How an index differs from a catalog.
+    struct IndexDifferences {
+        /// Assets in the index that can be found no more, and how many there are that it lacks, or has otherwise.
+        var (gone, missing, wrong) = (0, 0, 0)
+        /// The last asset that was looked at; nil at the end.
+        var last: Int64?
+    }
+
+    private static let indexBatch = 64
+
+    /// Compares an index with the catalog, a part at a time; `step` looks at the part behind a number.
+    mutating func checkIndex<Failure: Error>(
+        advice: String?,
+        _ step: (Int64) throws(Failure) -> IndexDifferences
+    ) throws(Failure) {
+        var (gone, missing, wrong) = (0, 0, 0)
+        var position: Int64? = 0
+        while let from = position, !isUnwanted() {
+            let part = try step(from)
+            (gone, missing, wrong) = (gone + part.gone, missing + part.missing, wrong + part.wrong)
+            position = part.last
+        }
+        for (count, what) in [
+            (gone, "has \(gone) assets that can be found no more"), (missing, "lacks \(missing) assets"),
+            (wrong, "has other words or values of \(wrong) assets than the catalog"),
+        ] where count > 0 {
+            add("search", "search.sqlite \(what).", advice: advice)
+        }
+    }
+
+    /// Looks at the part of an index behind a number, which must not change before this returns; the catalog is read at one moment.
+    ///
+    /// Where the check is thorough, each asset is compared with what the index would have of it if it were made anew.
+    func indexStep<Failure: Error>(
+        after position: Int64,
+        index: ((Records) throws -> [Int64]) throws(Failure) -> [Int64],
+        catalog: ((Records) throws -> CatalogPart) throws(Failure) -> CatalogPart
+    ) throws(Failure) -> IndexDifferences {
+        let limit = Self.indexBatch
+        let indexed = try index { try $0.indexedAssets(after: position, limit: limit) }
+        let isThorough = isThorough
+        let part = try catalog { records in
+            let known = try records.assets(after: position, limit: limit)
+            // Up to where both lists are complete.
+            let ends = [indexed, known].compactMap { $0.count == limit ? $0.last : nil }
+            let last = ends.min() ?? max(indexed.last ?? position, known.last ?? position)
+            guard last > position else { return CatalogPart() }
+            let searchable = try records.searchable(in: position + 1...last)
+            let both = isThorough ? Set(indexed).intersection(searchable.found).subtracting(searchable.due) : []
+            let documents = try both.sorted().compactMap { try records.searchDocument(of: AssetID(rawValue: $0)) }
+            return CatalogPart(searchable: searchable, documents: documents, last: last)
+        }
+        guard let searchable = part.searchable, let last = part.last else { return IndexDifferences() }
+        let here = Set(indexed.filter { $0 <= last }).subtracting(searchable.due)
+        let there = searchable.found.subtracting(searchable.due)
+        let held = try index { records in try part.documents.filter { try records.holds($0) }.map(\.asset.rawValue) }
+        return IndexDifferences(
+            gone: here.subtracting(there).count,
+            missing: there.subtracting(here).count,
+            wrong: part.documents.count - held.count,
+            last: last
+        )
+    }
+
+    /// What a catalog has of the assets in a part of an index.
+    struct CatalogPart {
+        var searchable: SearchablePart?
+        var documents: [SearchDocument] = []
+        var last: Int64?
+    }
+}
