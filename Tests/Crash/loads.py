@@ -4,7 +4,7 @@ import ctypes, errno, os
 from history import File, Folder
 import writers
 
-EXCHANGE = 2
+EXCHANGE, FOLLOW = 2, 0x400
 LIBC = ctypes.CDLL(None, use_errno=True)
 QUOTA = 200000
 
@@ -13,6 +13,7 @@ class Writer(writers.Writer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.mount = os.path.dirname(os.path.dirname(self.root))
+        self.held = None
 
     def identifier(self, name): return os.getxattr(self.path(name), "user.asset.id").decode()
 
@@ -99,6 +100,19 @@ class Writer(writers.Writer):
             with history.step({name: None}, session): pass
         return name
 
+    def nameless(self):
+        """A file that is made without a name, and stays open until the next one is, unless it gets a name."""
+        if self.held is not None: os.close(self.held)
+        self.held, data = os.open(self.path("plain"), os.O_TMPFILE | os.O_RDWR, 0o644), self.fresh()
+        os.write(self.held, data)
+        name = self.any("plain", 10, None)
+        if self.history[name] is None:
+            with self.history.step({name: File(data)}):
+                # os.link follows no symbolic link.
+                if LIBC.linkat(-100, b"/proc/self/fd/%d" % self.held, -100, os.fsencode(self.path(name)), FOLLOW):
+                    raise OSError(ctypes.get_errno(), "linkat")
+        return name
+
     def stored(self):
         """Has a content moved to another store, or back."""
         name = self.any("plain", 10) or self.any("large", 2)
@@ -112,7 +126,7 @@ class Writer(writers.Writer):
         return "plain/0"
 
     LOADS = writers.Writer.LOADS + ["scattered", "scattered", "swapped", "swapped", "renewed", "renewed", "restored", "limited", "limited",
-                                    "stored", "stored", "searched"]
+                                    "stored", "stored", "searched", "nameless", "nameless"]
 
     def prepare(self):
         super().prepare()
