@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
 
-.PHONY: build mount umount test differential onefile roundtrip corpus hostile crash soak powercut powercut-proof faults check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
+.PHONY: build mount umount test differential onefile roundtrip corpus hostile crash soak powercut powercut-proof faults fuzz tsan asan check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
 
 # The Swift runtime is linked in, so that the command works without the toolchain.
 build:
@@ -97,6 +97,21 @@ powercut-proof:
 faults: build
 	scripts/install-dependencies test
 	python3 Tests/Faults/faults.py $(FAULTS)
+
+# … and libFuzzer on every parser of what others write, so many seconds each: FUZZ_SECONDS=30 TARGET=queries.
+FUZZ_SECONDS ?= 600
+fuzz:
+	scripts/install-dependencies test
+	python3 Tests/Fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
+
+# … and the mounted tests with ThreadSanitizer or AddressSanitizer in the daemon; any report fails: SANITIZE='--filter FileTests'.
+tsan:
+	scripts/install-dependencies test
+	python3 Tests/Sanitizers/run.py thread $(SANITIZE)
+
+asan:
+	scripts/install-dependencies test
+	python3 Tests/Sanitizers/run.py address $(SANITIZE)
 
 # Format, lint, and the one-way chain of modules.
 check:

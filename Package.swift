@@ -1,13 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let settings: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .treatAllWarnings(as: .error),
-    .strictMemorySafety(),
-]
+// `make tsan` builds with locks that ThreadSanitizer sees, which one file of each module imports for all.
+let hasPthreadMutex = Context.environment["ASSETFS_PTHREAD_MUTEX"] != nil
+let settings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .treatAllWarnings(as: .error),
+        .strictMemorySafety(),
+    ] + (hasPthreadMutex ? [.define("ASSETFS_PTHREAD_MUTEX")] : [.enableUpcomingFeature("MemberImportVisibility")])
 
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -82,6 +84,18 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["AssetLibrary", "AssetModel", "Catalog", "MetadataExtraction"] + grdb,
+            path: "Tests/Fuzz/Targets",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: ["FuzzTargets", "TestSupport"],
+            path: "Tests/Fuzz/Tests",
+            swiftSettings: settings
+        ),
         .testTarget(name: "AssetModelTests", dependencies: ["AssetModel"], swiftSettings: settings),
         .testTarget(name: "BlobStoreTests", dependencies: ["BlobStore", "TestSupport"], swiftSettings: settings),
         .testTarget(
@@ -111,3 +125,25 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+if hasPthreadMutex {
+    package.targets.append(.target(name: "PthreadMutex", path: "Tests/Sanitizers/PthreadMutex"))
+    for target in package.targets where target.swiftSettings?.isEmpty == false {
+        target.dependencies.append("PthreadMutex")
+    }
+}
+
+// `make fuzz` links the targets with libFuzzer.
+if Context.environment["ASSETFS_FUZZ"] != nil {
+    for target in package.targets where target.swiftSettings?.isEmpty == false {
+        target.swiftSettings?.append(.define("ASSETFS_FUZZ"))
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz",
+            dependencies: ["FuzzTargets"],
+            path: "Tests/Fuzz/Driver",
+            swiftSettings: settings
+        )
+    )
+}

@@ -80,8 +80,8 @@ extension AssetLibrary {
 
     func folder(_ path: String, for reader: Uploader, _ records: Records) throws -> NodeID? {
         var folder = NodeID.folders
-        for part in path.split(separator: "/") {
-            guard let name = try? EntryName(String(part)), let next = try records.node(named: name, in: folder),
+        for part in path.utf8.split(separator: 0x2F) {
+            guard let name = try? EntryName(Array(part)), let next = try records.node(named: name, in: folder),
                 next.isFolder,
                 try allows(1, to: reader, on: folder, records)
             else { return nil }

@@ -3,6 +3,10 @@ public import BlobStore
 internal import Catalog
 public import Synchronization
 
+#if ASSETFS_PTHREAD_MUTEX
+public import PthreadMutex
+#endif
+
 /// A file that is open: one working file, which all its handles read and write.
 ///
 /// ## Concurrency

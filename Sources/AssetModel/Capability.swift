@@ -63,7 +63,7 @@ extension [UInt8] {
     /// Lowercase hexadecimal digits.
     public var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
 
-    /// Reads lowercase hexadecimal digits.
+    /// Reads lowercase hexadecimal digits, two for each byte.
     public init?(hexadecimal text: String) {
         let digits = Array(text.utf8)
         guard digits.count % 2 == 0 else { return nil }

@@ -114,7 +114,7 @@ public struct FetchRequest: Equatable, Sendable {
     /// Uploadcare's rule: what is not a letter, digit, dot or underscore of ASCII is left out; what has nothing left is `original`.
     public static func name(disposition: String, url: String) -> (name: String, original: String) {
         let said = nameInDisposition(disposition) ?? nameInURL(url)
-        let base = said.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map(String.init) ?? ""
+        let base = said.unicodeScalars.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map(String.init) ?? ""
         let kept = base.unicodeScalars.filter {
             $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || $0 == "." || $0 == "_")
         }
@@ -174,9 +174,9 @@ public struct FetchRequest: Equatable, Sendable {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {
-            if byte == 0x25, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16),
-                rest.count >= 2
-            {
+            // > pct-encoded = "%" HEXDIG HEXDIG — RFC 3986, 2.1
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self).lowercased()
+            if byte == 0x25, let value = [UInt8](hexadecimal: digits)?.first {
                 bytes.append(value)
                 rest = rest.dropFirst(2)
             } else {

@@ -91,14 +91,13 @@ public struct JSONObject: Sendable {
         add(key + "_hex", bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
     }
 
-    /// Returns a name of an object that was read again, with the bytes that it had when it was added.
+    /// Returns a name of an object that was read again, with the bytes that it had when it was added; nil where there is none, or
+    /// its digits are none.
     public static func name(_ key: String, in members: [String: Any]) -> [UInt8]? {
-        guard let digits = (members[key + "_hex"] as? String).map({ Array($0.utf8) }) else {
+        guard let digits = members[key + "_hex"] as? String else {
             return (members[key] as? String).map { Array($0.utf8) }
         }
-        return stride(from: 0, to: digits.count - 1, by: 2).compactMap {
-            UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)
-        }
+        return [UInt8](hexadecimal: digits)
     }
 
     /// The object's text, without a newline at the end.

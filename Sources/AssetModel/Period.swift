@@ -46,10 +46,10 @@ public struct Period: Hashable, Sendable {
         (date.year, date.month) = (months.floorDivided(by: 12), months - months.floorDivided(by: 12) * 12 + 1)
         date.day = min(date.day, CivilDate.days(in: date.month, of: date.year))
         let end = date.daysSince1970 + counts[2] * 7 + counts[3]
-        let seconds = counts[4] * 3600 + counts[5] * 60 + counts[6]
-        let (whole, tooMany) = end.multipliedReportingOverflow(by: day)
-        let (later, tooLate) = whole.addingReportingOverflow(seconds * 1_000_000_000 + (time.rawValue &- days &* day))
-        return Timestamp(rawValue: tooMany || tooLate ? .max : later)
+        let seconds = Int128(counts[4] * 3600 + counts[5] * 60 + counts[6])
+        // The first of all days begins before the first moment that a Timestamp has.
+        let moved = (Int128(end) - Int128(days)) * Int128(day) + seconds * 1_000_000_000
+        return Timestamp(rawValue: Int64(clamping: Int128(time.rawValue) + moved))
     }
 
     /// Whether it ends before another period that begins at the same moment, the beginning of 1970.

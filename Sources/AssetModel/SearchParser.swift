@@ -243,7 +243,10 @@ struct SearchParser {
                         : "it is a whole number, such as >4000, <=100 or 10..20"
                 )
             }
-            return .integer(bound.isIncluded ? parsed : parsed.addingReportingOverflow(step).partialValue)
+            guard !bound.isIncluded else { return .integer(parsed) }
+            let (next, isBeyond) = parsed.addingReportingOverflow(step)
+            // Beyond the last of all numbers is none.
+            return isBeyond ? .real(step > 0 ? .infinity : -.infinity) : .integer(next)
         }
         return .number(number, from: try value(low, 1), to: try value(high, -1))
     }

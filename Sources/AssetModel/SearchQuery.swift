@@ -82,33 +82,34 @@ public struct SearchQuery: Sendable, Equatable {
 
     /// The query as the name of a directory, where `/` cannot be: `%2F`, and `%25` for `%`.
     public static func name(of text: String) -> String {
-        var result = ""
-        for character in text {
-            switch character {
-            case "%": result += "%25"
-            case "/": result += "%2F"
-            default: result.append(character)
+        // Scalars: a mark behind a slash makes one character of both.
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "%": result += "%25".unicodeScalars
+            case "/": result += "%2F".unicodeScalars
+            default: result.append(scalar)
             }
         }
-        return result
+        return String(result)
     }
 
     /// The query that a directory's name is.
     public static func text(ofName name: String) -> String {
-        var result = ""
-        var rest = name[...]
-        while let character = rest.first {
-            switch rest.prefix(3).uppercased() {
-            case "%2F": result.append("/")
+        var result = String.UnicodeScalarView()
+        var rest = name.unicodeScalars[...]
+        while let scalar = rest.first {
+            switch String(rest.prefix(3)) {
+            case "%2F", "%2f": result.append("/")
             case "%25": result.append("%")
             default:
-                result.append(character)
+                result.append(scalar)
                 rest = rest.dropFirst()
                 continue
             }
             rest = rest.dropFirst(3)
         }
-        return result
+        return String(result)
     }
 }
 
@@ -180,9 +181,7 @@ extension CapturedTime {
     /// The time that it names: a year, a month, a day, a second, or less; in UTC where no zone is known.
     public var interval: (start: Timestamp, end: Timestamp) {
         func timestamp(_ seconds: Int64, _ nanoseconds: Int64 = 0) -> Timestamp {
-            let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-            let (sum, overflow2) = whole.addingReportingOverflow(nanoseconds)
-            return Timestamp(rawValue: overflow || overflow2 ? (seconds < 0 ? .min : .max) : sum)
+            Timestamp(rawValue: Int64(clamping: Int128(seconds) * 1_000_000_000 + Int128(nanoseconds)))
         }
         let zone = Int64(offset ?? 0) * 60
         if let wall = wallSeconds {

@@ -27,7 +27,9 @@ public enum Shown {
             switch rest.popFirst() {
             case backslash: result.append(backslash)
             case UInt8(ascii: "x"):
-                guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+                guard
+                    let value = [UInt8](hexadecimal: String(decoding: rest.prefix(2), as: UTF8.self).lowercased())?
+                        .first
                 else { return nil }
                 result.append(value)
                 rest = rest.dropFirst(2)

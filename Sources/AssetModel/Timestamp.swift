@@ -12,11 +12,10 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
     public init?(_ text: String) {
         guard let time = CapturedTime(text), time.date.count == 3 else { return nil }
         let seconds = (time.wallSeconds ?? time.daySeconds) - Int64(time.offset ?? 0) * 60
-        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let fraction = Int64(time.fraction + String(repeating: "0", count: 9 - time.fraction.count)) ?? 0
-        let (sum, overflow2) = whole.addingReportingOverflow(fraction)
-        guard !overflow, !overflow2 else { return nil }
-        rawValue = sum
+        // The first of all seconds begins before the first moment.
+        guard let moment = Int64(exactly: Int128(seconds) * 1_000_000_000 + Int128(fraction)) else { return nil }
+        rawValue = moment
     }
 
     /// The present.

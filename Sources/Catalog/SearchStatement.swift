@@ -157,9 +157,15 @@ struct SearchStatement {
         case .all(let parts): "(\(parts.map(match).joined(separator: " AND ")))"
         case .any(let parts): "(\(parts.map(match).joined(separator: " OR ")))"
         case .text(let text, let column, let isPrefix):
-            "\(column.map { "{\($0.rawValue)} : " } ?? "")\"\(text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\""))\"\(isPrefix ? " *" : "")"
+            "\(column.map { "{\($0.rawValue)} : " } ?? "")\(quoted(text))\(isPrefix ? " *" : "")"
         default: ""
         }
+    }
+
+    /// Returns a text in quotation marks, with those in it doubled: scalars, because a mark behind one makes one character of both.
+    private static func quoted(_ text: String) -> String {
+        let parts = text.unicodeScalars.split(separator: "\"", omittingEmptySubsequences: false)
+        return "\"" + parts.map { String($0) }.joined(separator: "\"\"") + "\""
     }
 }
 

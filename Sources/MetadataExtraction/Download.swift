@@ -93,7 +93,7 @@ public struct Download: Sendable {
     }
 
     /// What the worker's words mean, in Uploadcare's.
-    private func problem(_ words: [String]) -> FetchProblem {
+    func problem(_ words: [String]) -> FetchProblem {
         let detail = words.count > 1 ? words[1] : ""
         switch words.first {
         case "url": return FetchProblem(.parsingFailed, "Failed to parse URL.")
@@ -125,14 +125,14 @@ public struct Download: Sendable {
         }
     }
 
-    private static func texts(_ bytes: ArraySlice<UInt8>) -> [String] {
+    static func texts(_ bytes: ArraySlice<UInt8>) -> [String] {
         bytes.split(separator: 0, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    private static func head(_ bytes: ArraySlice<UInt8>) -> Head {
+    static func head(_ bytes: ArraySlice<UInt8>) -> Head {
         let texts = texts(bytes)
         return Head(
-            size: texts.first.flatMap { Int64($0) },
+            size: texts.first.flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 },
             disposition: texts.count > 1 ? texts[1].trimmingSpaces : "",
             url: texts.count > 2 ? texts[2] : ""
         )

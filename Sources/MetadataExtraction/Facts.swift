@@ -91,10 +91,10 @@ struct EmbeddedFacts {
 
     /// The values of a tag, such as `IFD0:Model`, that are more than blanks, the one to be believed first.
     subscript(name: String) -> [String] {
-        var result: [String] = []
-        for value in (index[name] ?? []).flatMap({ tags[$0].values }).map(\.trimmingSpaces)
-        where !value.isEmpty && !result.contains(value) { result.append(value) }
-        return result
+        // An answer has up to 1 MiB, and all of it may be one tag's.
+        var seen: Set<String> = []
+        return (index[name] ?? []).flatMap { tags[$0].values }.map(\.trimmingSpaces)
+            .filter { !$0.isEmpty && seen.insert($0).inserted }
     }
 
     /// The first of some tags that says something; `ID3` and `ID3v1` stand for themselves, `ID3*` for all newer versions.

@@ -45,11 +45,16 @@ struct MediaFacts {
 
     private static func orientation(_ probed: ProbedFacts, _ embedded: EmbeddedFacts, isHEIF: Bool) -> Int64? {
         let clockwise: [Int: Int64] = [0: 1, 90: 6, 180: 3, 270: 8]
-        if let video = probed.video.first { return clockwise[Int(video.number("rotation") ?? 0)] }
+        // A number of a worker's may be one that no integer is.
+        if let video = probed.video.first {
+            return Int(exactly: (video.number("rotation") ?? 0).rounded(.towardZero)).flatMap { clockwise[$0] }
+        }
         if isHEIF {
             // irot counts against the clock, and what EXIF says is of no account: ISO/IEC 23008-12, 6.5.10.
-            guard let turned = embedded["QuickTime:Rotation"].first.flatMap(Double.init) else { return 1 }
-            return clockwise[(360 - Int(turned) % 360) % 360] ?? 1
+            guard let said = embedded["QuickTime:Rotation"].first.flatMap(Double.init),
+                let turned = Int(exactly: said.rounded(.towardZero))
+            else { return 1 }
+            return clockwise[(360 - turned % 360) % 360] ?? 1
         }
         for name in ["IFD0:Orientation", "MWG:Orientation", "XMP-tiff:Orientation"] {
             if let value = embedded[name].first.flatMap(Int64.init), (1...8).contains(value) { return value }
@@ -201,7 +206,8 @@ struct MediaFacts {
         }
         guard embedded["PNG-pHYs:PixelUnits"].first == "1",
             let x = embedded["PNG-pHYs:PixelsPerUnitX"].first.flatMap(Double.init),
-            let y = embedded["PNG-pHYs:PixelsPerUnitY"].first.flatMap(Double.init), x < 1e8, y < 1e8
+            let y = embedded["PNG-pHYs:PixelsPerUnitY"].first.flatMap(Double.init),
+            (0..<1e8).contains(x), (0..<1e8).contains(y)
         else { return nil }
         return [x, y].map { Int64(($0 * 0.0254).rounded()) }
     }

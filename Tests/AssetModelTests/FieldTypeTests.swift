@@ -2,6 +2,15 @@ import AssetModel
 import Testing
 
 struct FieldTypeTests {
+    /// With a look through the list for each value it took minutes.
+    @Test(.timeLimit(.minutes(1)))
+    func `a list as long as an attribute is read at once, and so are its values`() throws {
+        let values = (0..<14_000).map { String($0, radix: 36) }
+        let type = try FieldType("many:" + values.joined(separator: "|"))
+        #expect(type.objection(to: Array(values.reversed().joined(separator: ",").utf8)) == nil)
+        #expect(throws: Policy.Objection.self) { try FieldType("one:" + (values + ["1"]).joined(separator: "|")) }
+    }
+
     @Test(arguments: [
         ("text:5", ["", "fünf5"], ["sechs6"]),
         ("integer", ["0", "-7", "9223372036854775807"], ["", "1.5", "9223372036854775808", "x", "1 "]),

@@ -33,6 +33,39 @@ struct WorkerTests {
         return String(decoding: try worker.answer(), as: UTF8.self).split(separator: "\0").map(String.init)
     }
 
+    /// With a look through the values for each it took minutes.
+    @Test(.timeLimit(.minutes(1)))
+    func `an answer of one tag with very many values is read at once`() throws {
+        var answer = Array("ok\0".utf8)
+        for tag in 0..<150 {
+            answer += Array("MWG\0MWG:Keywords\u{0}1000\0".utf8)
+            for value in 0..<1000 { answer += Array("\(String(tag * 1000 + value, radix: 36))\0".utf8) }
+        }
+        #expect(try EmbeddedFacts(answer)["MWG:Keywords"].count == 150_000)
+    }
+
+    @Test(arguments: ["1e300", "-1e300", "inf", "nan", "90.5"])
+    func `numbers of workers that no integer can be end nothing`(number: String) throws {
+        let probed = ProbedFacts(Array("type\0video/mp4\0video\0h264\0rotation\0\(number)\0".utf8))
+        #expect((number == "nan" || number == "inf") == (probed == nil))
+        func tags(_ type: String, _ tags: [(String, String)]) throws -> EmbeddedFacts {
+            let all = [("File:MIMEType", type)] + tags
+            return try EmbeddedFacts(Array(("ok\0" + all.map { "G\0\($0)\u{0}1\0\($1)\0" }.joined()).utf8))
+        }
+        let turned = try Findings(
+            probed ?? ProbedFacts(),
+            tags("image/heic", [("QuickTime:Rotation", number)]),
+            problem: nil
+        )
+        #expect(turned.orientation == (number == "90.5" ? 8 : 1))
+        _ = Findings(probed ?? ProbedFacts(), EmbeddedFacts(), problem: nil)
+        let dots = [
+            ("Composite:ImageSize", "10x5"), ("PNG-pHYs:PixelUnits", "1"), ("PNG-pHYs:PixelsPerUnitX", number),
+            ("PNG-pHYs:PixelsPerUnitY", number),
+        ]
+        _ = Findings(ProbedFacts(), try tags("image/png", dots), problem: nil)
+    }
+
     @Test func `a worker that means harm can do none`() throws {
         // Each is the errno that it got, or what came of it. The numbers are of x86-64, as is the machine of these tests.
         let attempts = [

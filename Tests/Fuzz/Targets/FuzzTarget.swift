@@ -1,0 +1,54 @@
+// Internal functions are tested, too: `@testable` needs a debug build, or the build of `make fuzz`.
+#if DEBUG || ASSETFS_FUZZ
+/// A parser of what others write, with what must hold of it for every input.
+public struct FuzzTarget: Sendable {
+    /// The name of the target, and of its folder in `corpus`.
+    public let name: String
+    /// Words of the parser's language, from which mutations are made.
+    public let words: [String]
+    private let body: @Sendable ([UInt8]) throws -> Void
+
+    init(_ name: String, words: [String] = [], _ body: @escaping @Sendable ([UInt8]) throws -> Void) {
+        self.name = name
+        self.words = words
+        self.body = body
+    }
+
+    /// Runs the parser on an input.
+    /// - Returns: a sentence that says what does not hold; nil where all does.
+    public func complaint(about input: [UInt8]) -> String? {
+        do {
+            try body(input)
+            return nil
+        } catch {
+            return "\(name): \(error)"
+        }
+    }
+
+    /// All targets, in the order of their names.
+    public static let all: [FuzzTarget] = [
+        answers, embedded, fetches, fields, json, lists, locks, names, patterns, periods, policies, probes, queries,
+        shown,
+        times, tokens,
+    ]
+}
+
+/// What does not hold.
+struct Complaint: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Throws a complaint where a condition does not hold.
+func demand(_ condition: Bool, _ sentence: @autoclosure () -> String) throws {
+    if !condition { throw Complaint(description: sentence()) }
+}
+
+/// The input as text, where it is UTF-8.
+func text(_ input: [UInt8]) -> String? { String(validating: input, as: UTF8.self) }
+
+/// Two parts of an input, with a line end between.
+func halves(_ input: [UInt8]) -> (first: [UInt8], second: [UInt8]) {
+    guard let end = input.firstIndex(of: 0x0A) else { return (input, []) }
+    return (Array(input[..<end]), Array(input[(end + 1)...]))
+}
+#endif
