@@ -165,9 +165,11 @@ extension FuzzTarget {
     static let locks = FuzzTarget("locks", words: ["running 1", "ending 7\n", "ended\n", "failed: x\n", "-1"]) {
         input in
         guard let state = LockState(input) else { return }
-        let bytes = state.bytes
+        let bytes = state.bytes(boot: "0a1b-2c")
         try demand(bytes.count == LockState.size, "the file has \(bytes.count) bytes")
-        guard let again = LockState(bytes) else { throw Complaint(description: "what is written is not read") }
+        guard let again = LockState(bytes), LockState.boot(in: bytes) == "0a1b-2c" else {
+            throw Complaint(description: "what is written is not read")
+        }
         try demand(again == state || state.process == nil, "the state is read as \(again)")
     }
 }
