@@ -28,7 +28,7 @@ struct RecoverTests {
                 """
                 make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; is "$(ls lib/snapshots | wc -l)" 1
                 recover 1 lib; says 'nothing has to be recovered'; mount_one; printf '\\211PNG later' > later; cp later one/folders/later; rm one/folders/twin; cp b one/folders/f; umount_one
-                head -c 999 /dev/urandom > lib/blobs/ab/$(printf '%062d' 1); cp -a lib sound
+                (umask 077; head -c 999 /dev/urandom > lib/blobs/ab/$(printf '%062d' 1)); cp -a lib sound
                 """,
                 in: path
             )

@@ -38,6 +38,8 @@ struct RootExchangeTests {
                         try explain $F/t/x; try policy $F/t/in max_size=1M; try policy $F/t/in; try export --force $F/t/x $SCRATCH/copy; try export --force $F/t $SCRATCH/copies; try fetch http://127.0.0.1:$P/y $F/t/in; try group $F/t/x; rm -rf $SCRATCH/copies; mkdir $SCRATCH/copies
                         try trash $MOUNT; try jobs $MOUNT; try status $MOUNT
                     done
+                    # Each time the name may have been something else; once it was alice's file.
+                    until grep -q signed/read $SCRATCH/out; do try sign $F/t/x; done
                     touch $SCRATCH/stop/now; wait $turner; [ "$(cat $SCRATCH/turned)" -ge 2000 ]
                     said 2>&1 | diff $SCRATCH/before -; ! grep -rq 'SECRET\\|bobs' $SCRATCH/out $SCRATCH/copy 2> /dev/null
                     # What was signed is alice's, each.

@@ -184,7 +184,9 @@ struct HoldingTests {
                 def cut(): os.truncate("b/y/big.bin", 5)
                 for change in (cut, moved):
                     dense("b/y/big.bin"); began = time.monotonic(); error = refused(change)
-                    assert error is None or error == "EBUSY" and time.monotonic() - began >= 0.25, (change, error)
+                    # A user waits for two seconds of ten: all later ones are refused at once, where the machine has read slowly.
+                    waited = change is moved or time.monotonic() - began >= 0.25
+                    assert error is None or error == "EBUSY" and waited, (change, error)
                     assert tried(change) is None or change is moved and error is None
                 # What takes a moment to read is not refused, if the machine has the time.
                 unordered("b/y/f"); store("b/x/new.part", b"new"); assert tried(os.rename, "b/x/new.part", "b/y/f") is None
