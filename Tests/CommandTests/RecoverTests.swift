@@ -74,7 +74,7 @@ struct RecoverTests {
                 """
                 make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; good=$(ls lib/snapshots)
                 head -c 9000 /dev/urandom > lib/snapshots/catalog-29990101.sqlite; cp lib/snapshots/$good lib/snapshots/catalog-29990102.sqlite; truncate -s 40960 lib/snapshots/catalog-29990102.sqlite
-                rm lib/catalog.sqlite; recover 0 lib; says "snapshots/$good"; mount_one; same; umount_one
+                rm lib/catalog.sqlite; recover 0 lib; says "snapshots/$good"; rm lib/snapshots/catalog-2999*; mount_one; same; umount_one
                 """,
                 in: path
             )
