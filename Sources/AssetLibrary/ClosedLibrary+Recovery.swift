@@ -8,6 +8,8 @@ internal import SystemPackage
 public struct RecoveryReport: Sendable {
     /// The snapshot that the catalog was made from; nil where there was none that could be read.
     public fileprivate(set) var snapshot: String?
+    /// Names in `snapshots/` of damaged snapshots that were passed over: each is kept with `.damaged` at its end.
+    public fileprivate(set) var damagedSnapshots: [String] = []
     /// Under which name the former catalog is kept; nil where there was none.
     public fileprivate(set) var former: String?
     /// Paths in `folders/lost+found/` of contents that the snapshot did not know.
@@ -32,7 +34,7 @@ extension ClosedLibrary {
         do {
             try refuseSound()
             var report = RecoveryReport()
-            report.snapshot = try takeSnapshot()
+            (report.snapshot, report.damagedSnapshots) = try takeSnapshot()
             let catalog = try Catalog(path: target) {}
             do {
                 try mend(catalog)
@@ -76,22 +78,27 @@ extension ClosedLibrary {
     private func removeTarget() { for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink(target + suffix) } }
 
     /// Copies the newest snapshot that is sound, or else the newest that can be read, to where the new catalog is made.
-    /// - Returns: its name; nil where the new catalog begins with nothing.
-    private func takeSnapshot() throws -> String? {
+    /// - Returns: its name, nil where the new catalog begins with nothing; and the names of damaged ones, which are not snapshots' any more.
+    private func takeSnapshot() throws -> (name: String?, damaged: [String]) {
         var fallback: String?
+        var damaged: [String] = []
+        defer { for name in damaged { setAside(snapshot: name) } }
         for name in SnapshotFolder(of: path).names.reversed() {
             do {
                 try copy(snapshot: name)
                 let catalog = try ClosedCatalog(path: target)
                 defer { try? catalog.close() }
-                guard try catalog.read({ try $0.integrity(isThorough: true) }).isEmpty else { continue }
+                guard try catalog.read({ try $0.integrity(isThorough: true) }).isEmpty else {
+                    damaged.append(name)
+                    continue
+                }
                 let isSound = try Invariant.all.allSatisfy { rule in
                     try rule.advice != nil || catalog.read { try $0.violations(of: rule, limit: 0) }.count == 0
                 }
-                if isSound { return name }
+                if isSound { return (name, damaged) }
                 fallback = fallback ?? name
-            } catch is CatalogError {
-                continue
+            } catch let error as CatalogError {
+                if error.isDamage { damaged.append(name) }
             }
         }
         removeTarget()
@@ -101,7 +108,12 @@ extension ClosedLibrary {
             let file = unsafe open(target, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
             if file >= 0 { _ = close(file) }
         }
-        return fallback
+        return (fallback, damaged)
+    }
+
+    private func setAside(snapshot name: String) {
+        let file = "\(SnapshotFolder(of: path).path)/\(name)"
+        unsafe _ = rename(file, "\(file).damaged")
     }
 
     /// Copies a snapshot, and brings its tables to their present form.

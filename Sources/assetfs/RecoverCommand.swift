@@ -33,6 +33,9 @@ struct RecoverCommand: ParsableCommand {
                 "There is no snapshot that can be read: all names, folders, fields, rights and former contents are gone, and each content is a file in folders/lost+found/."
             )
         }
+        for name in report.damagedSnapshots {
+            Output.note("snapshots/\(name) is damaged, and is kept as snapshots/\(name).damaged.")
+        }
         if let former = report.former { Output.note("The former catalog is kept as \(library)/\(former).") }
         if report.torn > 0 { Output.note("\(report.torn) files in blobs/ are not whole, and were left alone.") }
         for name in report.found { names.print(names.text(name)) }

@@ -72,9 +72,9 @@ struct RecoverTests {
         try withPlace { path in
             try verifyScript(
                 """
-                make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; good=$(ls lib/snapshots)
+                make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; good=$(ls lib/snapshots); umask 077
                 head -c 9000 /dev/urandom > lib/snapshots/catalog-29990101.sqlite; cp lib/snapshots/$good lib/snapshots/catalog-29990102.sqlite; truncate -s 40960 lib/snapshots/catalog-29990102.sqlite
-                rm lib/catalog.sqlite; recover 0 lib; says "snapshots/$good"; rm lib/snapshots/catalog-2999*; mount_one; same; umount_one
+                rm lib/catalog.sqlite; recover 0 lib; says "snapshots/$good"; says "catalog-29990101.sqlite is damaged"; says "catalog-29990102.sqlite is damaged"; is "$(ls lib/snapshots | tail -n 2 | tr '\n' ' ')" "catalog-29990101.sqlite.damaged catalog-29990102.sqlite.damaged "; mount_one; same; umount_one
                 """,
                 in: path
             )
