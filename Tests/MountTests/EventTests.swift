@@ -26,7 +26,8 @@ struct EventTests {
                 rm folders/e/b; id=$(ls trash | sed 's/-.*//'); mv trash/* folders/c; rm folders/c; rm trash/*; events > $SCRATCH/out; is "$(cat $SCRATCH/out)" "deleted:e/b restored:c deleted:c purged:c "
                 setfattr -n user.policy.max_size -v 3 folders/e; fails bash -c "echo toolong > folders/e/x" ; events > $SCRATCH/out
                 is "$(cat $SCRATCH/out)" "rejected:e/x:The maximum allowed upload file size is 3. "
-                setfattr -n user.policy.store -v 0 folders/e; echo y > folders/e/y; setfattr -n user.asset.stored -v 1 folders/e/y; setfattr -n user.asset.expires -v $(date -u -d '+1 second' +%FT%TZ) folders/e/y; sleep 2.3; events > $SCRATCH/out
+                setfattr -n user.policy.store -v 0 folders/e; echo y > folders/e/y; setfattr -n user.asset.stored -v 1 folders/e/y; setfattr -n user.asset.expires -v $(date -u -d '+3 seconds' +%FT%TZ) folders/e/y
+                for n in $(seq 1200); do grep -q file.expired uploads/events.jsonl && break; sleep 0.1; done; events > $SCRATCH/out
                 is "$(cat $SCRATCH/out)" "uploaded:e/y:created stored:e/y info_updated:e/y:user.asset.expires expired:e/y "
                 setfattr -n user.policy.overwrite -v false folders/e; echo 1 > folders/e/n; echo 2 > folders/e/n; events > $SCRATCH/out; is "$(cat $SCRATCH/out)" "uploaded:e/n:created uploaded:e/n-1:renamed "
                 head -n 1 uploads/events.jsonl | grep -qE '^\\{"at":"[0-9T:.-]+Z","event":"file.uploaded","asset":1,"path":"a","uid":0,"outcome":"created","size":4,"sha256":"[0-9a-f]{64}"\\}$'

@@ -58,7 +58,8 @@ struct TurnTests {
             mine = os.stat("a/new").st_ino
             before = sum(os.stat(f"b/{n}/new").st_ino < mine for n in range(many))
             print(before, "were made before")
-            assert before < many // 8, before
+            # In the order in which they came it would be all of them.
+            assert before < many // 2, before
             """
         )
     }
