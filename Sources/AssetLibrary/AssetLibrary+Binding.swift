@@ -54,7 +54,8 @@ extension AssetLibrary {
         upTo limit: Int64,
         _ body: (UnsafeRawBufferPointer) -> Void
     ) -> Bool {
-        node.upload.withLock { upload in
+        // Without waiting: the open has had its turn already.
+        node.upload.withLockIfAvailable { upload in
             guard upload.writers == 0, upload.staged == nil, !upload.isBound else { return false }
             let shown = node.shown.withLock { $0 }
             // A second open counts as a handle before it waits for `upload`.
@@ -68,7 +69,7 @@ extension AssetLibrary {
                 unsafe body(UnsafeRawBufferPointer(buffer))
                 return true
             }
-        }
+        } ?? false
     }
 
     /// Changes whether a node is bound: for holders of `upload`, for readers without it, and in the count of bound nodes.

@@ -80,10 +80,11 @@ extension ClosedLibrary {
     /// Copies the newest snapshot that is sound, or else the newest that can be read, to where the new catalog is made.
     /// - Returns: its name, nil where the new catalog begins with nothing; and the names of damaged ones, which are not snapshots' any more.
     private func takeSnapshot() throws -> (name: String?, damaged: [String]) {
+        let folder = SnapshotFolder(of: path)
         var fallback: String?
         var damaged: [String] = []
-        defer { for name in damaged { setAside(snapshot: name) } }
-        for name in SnapshotFolder(of: path).names.reversed() {
+        defer { for name in damaged { folder.setAside(name) } }
+        for name in folder.names.reversed() {
             do {
                 try copy(snapshot: name)
                 let catalog = try ClosedCatalog(path: target)
@@ -109,11 +110,6 @@ extension ClosedLibrary {
             if file >= 0 { _ = close(file) }
         }
         return (fallback, damaged)
-    }
-
-    private func setAside(snapshot name: String) {
-        let file = "\(SnapshotFolder(of: path).path)/\(name)"
-        unsafe _ = rename(file, "\(file).damaged")
     }
 
     /// Copies a snapshot, and brings its tables to their present form.

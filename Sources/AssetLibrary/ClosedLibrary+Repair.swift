@@ -54,13 +54,6 @@ extension ClosedLibrary {
         unsafe _ = lchown("\(path)/\(String(decoding: name, as: UTF8.self))", status.st_uid, status.st_gid)
     }
 
-    /// Puts a snapshot that cannot be read under a name that is no snapshot's.
-    private func putAside(_ finding: CheckReport.Finding) {
-        guard let name = finding.path else { return }
-        let file = "\(path)/\(String(decoding: name, as: UTF8.self))"
-        unsafe _ = rename(file, "\(file).damaged")
-    }
-
     /// Copies the catalog as it is, with what its log has.
     /// - Returns: the copy's name.
     private func keepCatalog() throws(RepairFailure) -> String {
@@ -108,7 +101,11 @@ extension ClosedLibrary {
             for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink("\(path)/search.sqlite\(suffix)") }
         }
         for finding in report.findings where finding.rule == "owner" { giveToOwner(finding) }
-        for finding in report.findings where finding.rule == "snapshot" { putAside(finding) }
+        for finding in report.findings where finding.rule == "snapshot" {
+            // `snapshots/NAME`, as it was found.
+            guard let name = finding.path?.split(separator: 0x2F).last else { continue }
+            SnapshotFolder(of: path).setAside(String(decoding: name, as: UTF8.self))
+        }
         if report.findings.contains(where: { ["mode", "signing-key"].contains($0.rule) }) {
             _ = try? PrivateFolder.close(path)
             _ = PrivateFolder.closeContents(of: path, all: true)

@@ -23,6 +23,9 @@ struct SnapshotFolder {
         "catalog-\(time.description.prefix(10).filter { $0 != "-" }).sqlite"
     }
 
+    /// Gives a damaged copy a name that is none of a copy's: `.damaged` comes at its end.
+    func setAside(_ name: String) { unsafe _ = rename("\(path)/\(name)", "\(path)/\(name).damaged") }
+
     /// When the newest copy was made; nil where there is none.
     var newest: Timestamp? {
         var status = stat()

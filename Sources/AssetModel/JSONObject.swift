@@ -88,7 +88,7 @@ public struct JSONObject: Sendable {
         let text = String(decoding: bytes, as: UTF8.self)
         add(key, text)
         guard !text.utf8.elementsEqual(bytes) else { return }
-        add(key + "_hex", bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
+        add(key + "_hex", bytes.hexadecimal)
     }
 
     /// Returns a name of an object that was read again, with the bytes that it had when it was added; nil where there is none, or

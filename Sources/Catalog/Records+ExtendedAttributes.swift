@@ -42,20 +42,16 @@ extension Records {
     /// Removes extended attributes.
     public func deleteExtendedAttributes(_ names: [[UInt8]], of node: NodeID) throws {
         try run(
-            "DELETE FROM extended_attribute WHERE node = ? AND name IN (\(Self.marks(names)))",
+            "DELETE FROM extended_attribute WHERE node = ? AND name IN (\(Self.marks(names.count)))",
             [node.value] + names.map { .blob($0) }
         )
-    }
-
-    private static func marks(_ names: [[UInt8]]) -> String {
-        names.isEmpty ? "" : String(repeating: "?, ", count: names.count - 1) + "?"
     }
 
     /// Whether anything is set under one of the names, or under a desktop's name of the field.
     public func hasAttribute(_ names: [[UInt8]], orDesktopNameOf field: Field, on node: NodeID) throws -> Bool {
         try first(
             """
-            SELECT EXISTS (SELECT 1 FROM extended_attribute WHERE node = ? AND name IN (\(Self.marks(names))))
+            SELECT EXISTS (SELECT 1 FROM extended_attribute WHERE node = ? AND name IN (\(Self.marks(names.count))))
             OR EXISTS (SELECT 1 FROM node n JOIN desktop_value d ON d.asset = n.asset WHERE n.id = ? AND d.field = ?)
             """,
             [node.value] + names.map { .blob($0) } + [node.value, .text(field.name)]
@@ -64,6 +60,6 @@ extension Records {
 
     /// Removes an extended attribute.
     public func deleteExtendedAttribute(_ name: [UInt8], of node: NodeID) throws {
-        try run("DELETE FROM extended_attribute WHERE node = ? AND name = ?", [node.value, .blob(name)])
+        try deleteExtendedAttributes([name], of: node)
     }
 }

@@ -94,11 +94,10 @@ extension Records {
 
     /// Returns the first of each user that is waiting, or was under way, and is none of some; the oldest first.
     public func firstWaitingFetches(except running: [Int64]) throws -> [(id: Int64, uid: UInt32)] {
-        let places = running.map { _ in "?" }.joined(separator: ", ")
-        return try all(
+        try all(
             """
             SELECT min(id), uid FROM fetch
-            WHERE state <> 'success' AND state IN ('waiting', 'progress') AND id NOT IN (\(places)) GROUP BY uid ORDER BY 1
+            WHERE state <> 'success' AND state IN ('waiting', 'progress') AND id NOT IN (\(Self.marks(running.count))) GROUP BY uid ORDER BY 1
             """,
             running.map(SQLValue.integer)
         ) { ($0.integer(0), $0.unsigned(1)) }

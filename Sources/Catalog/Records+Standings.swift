@@ -5,11 +5,10 @@ extension Records {
     /// Of some folders those that not everybody may go through, and those of `listed`, which have an access control list.
     public func closedFolders(of folders: [NodeID], listed: [NodeID]) throws -> [NodeRecord] {
         guard !folders.isEmpty else { return [] }
-        let marks = { (count: Int) in Array(repeating: "?", count: count).joined(separator: ",") }
-        let having = listed.isEmpty ? "" : " OR n.id IN (\(marks(listed.count)))"
+        let having = listed.isEmpty ? "" : " OR n.id IN (\(Self.marks(listed.count)))"
         return try all(
             """
-            SELECT \(NodeRecord.columns) FROM node n WHERE n.id IN (\(marks(folders.count))) AND (n.mode & 73 <> 73\(having))
+            SELECT \(NodeRecord.columns) FROM node n WHERE n.id IN (\(Self.marks(folders.count))) AND (n.mode & 73 <> 73\(having))
             """,
             (folders + listed).map(\.value)
         ) { NodeRecord($0) }

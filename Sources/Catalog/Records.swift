@@ -52,6 +52,9 @@ public struct Records {
     /// What `PRAGMA synchronous` is for this connection: 2 where a commit is on stable storage when it returns.
     public func synchronousMode() throws -> Int64? { try first("PRAGMA synchronous", []) { $0.integer(0) } }
 
+    /// Returns the marks for so many values of a statement, with a comma between.
+    static func marks(_ count: Int) -> String { Array(repeating: "?", count: count).joined(separator: ", ") }
+
     /// The number that the last INSERT gave to its row.
     var lastRow: Int64 { database.lastInsertedRowID }
 

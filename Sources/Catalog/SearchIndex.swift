@@ -189,7 +189,7 @@ extension Records {
     ]
 
     fileprivate func insert(_ document: SearchDocument) throws {
-        let marks = Self.documentColumns.map { _ in "?" }.joined(separator: ", ")
+        let marks = Records.marks(Self.documentColumns.count)
         try run(
             "INSERT INTO document (\(Self.documentColumns.joined(separator: ", "))) VALUES (\(marks))",
             document.values
