@@ -22,10 +22,11 @@ extension AssetLibrary {
     public func bind(_ node: OpenNode) -> OpenFile? {
         node.upload.withLock { upload in
             guard !upload.isBound, upload.staged == nil, upload.writers == 0 else { return nil }
-            let (file, digest, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.isShared) }
-            guard let file, let digest, !isShared, boundBlobs.withLock({ $0.insert(digest).inserted }) else {
-                return nil
-            }
+            let (file, digest, size, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
+            // The bound file is the private one from the first change on, with its holes.
+            guard let file, let digest, !isShared, mayShowHoles(of: file, size: size, in: node.id),
+                boundBlobs.withLock({ $0.insert(digest).inserted })
+            else { return nil }
             // An open of the same blob from here on finds it in `boundBlobs`; an earlier one is found here.
             let others = openNodes.withLock { nodes in
                 nodes.values.contains { $0.node !== node && $0.node.shown.withLock { $0.digest == digest } }
@@ -291,7 +292,7 @@ extension AssetLibrary {
         } else {
             staged = try blobs.stage(copyOf: file, size: size)
         }
-        if digest != nil, let layout = ownLayout(of: node.id) { try lay(staged, as: layout, within: 0..<size) }
+        if digest != nil, let layout = try ownLayout(of: node.id) { try lay(staged, as: layout, within: 0..<size) }
         return staged
     }
 }

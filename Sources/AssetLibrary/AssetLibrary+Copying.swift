@@ -52,7 +52,7 @@ extension AssetLibrary {
             try staged.copy(of: file, from: start, to: offset, count: count)
         }
         // Extents that are shared come with their holes.
-        guard digest != nil, blobs.sharesExtents, let layout = ownLayout(of: source.id) else { return }
+        guard digest != nil, blobs.sharesExtents, let layout = try ownLayout(of: source.id) else { return }
         let shifted = layout.map { $0.lowerBound - start + offset..<$0.upperBound - start + offset }
         try lay(staged, as: shifted, within: offset..<offset + count)
     }

@@ -1,7 +1,9 @@
 internal import AssetModel
 public import BlobStore
 internal import Catalog
+internal import Logging
 internal import Synchronization
+internal import SystemPackage
 
 // No answer of statfs(2), stat(2) and lseek(2) tells of a content that the uploader may not read.
 extension AssetLibrary {
@@ -41,9 +43,25 @@ extension AssetLibrary {
     }
 
     /// Returns where the data of a file lies, if that is not as in the content's own file.
-    func ownLayout(of node: NodeID) -> [Range<Int64>]? {
+    /// - Throws: a failure of the catalog: holes of another's are not shown for want of an answer.
+    func ownLayout(of node: NodeID) throws(BlobStoreError) -> [Range<Int64>]? {
         guard mayHaveLayouts.load(ordering: .relaxed) else { return nil }
-        return (try? read { try $0.layout(of: node) }) ?? nil
+        do throws(LibraryError) {
+            return try read { try $0.layout(of: node) }
+        } catch {
+            log.error("The catalog does not say where the data of node \(node) lies: \(error)")
+            throw .io(.ioError, during: "asking the catalog where data lies")
+        }
+    }
+
+    /// Whether a file may show the holes of a content's own file: those are where its own are.
+    func mayShowHoles(of file: OpenFile, size: Int64, in node: NodeID) -> Bool {
+        do throws(BlobStoreError) {
+            guard let layout = try ownLayout(of: node) else { return true }
+            return try Self.extents(of: file, size: size) == layout
+        } catch {
+            return false
+        }
     }
 
     /// Makes a part of a copy have data where the copied file has its own, and holes elsewhere: the bytes there are zeros.

@@ -78,4 +78,23 @@ struct LayoutTests {
             """
         )
     }
+
+    /// A file that is open for reading is read by the kernel, from the content's own file, which is the private one after a change.
+    @Test func `a file that is changed while a reader has it open does not get the holes of another content`() throws {
+        try runProgram(
+            """
+            def bob():
+                dense("5002/one"); source = os.open("5002/one", os.O_RDONLY); os.read(source, 4)
+                with open("5002/one", "ab") as file: file.write(b"x")
+                assert shape(source) == ([(0, size + 1)], True), shape(source)
+                os.close(source); assert layout("5002/one") == ([(0, size + 1)], True), layout("5002/one")
+                dense("5002/two"); source = os.open("5002/two", os.O_RDONLY); target = os.open("5002/two", os.O_RDWR)
+                with mmap.mmap(target, size) as pages:
+                    pages[size - 1] = 1; pages.flush()
+                    assert shape(target) == full, shape(target)
+                os.close(source); os.close(target); assert layout("5002/two") == full, layout("5002/two")
+            as_user(5002, bob)
+            """
+        )
+    }
 }
