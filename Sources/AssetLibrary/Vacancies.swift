@@ -28,7 +28,6 @@ final class Vacancies: Sendable {
         let standing: Standing?
         /// Whether only a file that is complete when it takes the name may have the asset: one that is renamed to it.
         let isOnlyForMoved: Bool
-        fileprivate let deadline: ContinuousClock.Instant
 
         /// Returns whether the user who gives a file the name, and the file's owner, could go to what had it: the folder that is there now
         /// may be another.
@@ -49,28 +48,43 @@ final class Vacancies: Sendable {
     }
 
     private struct State {
-        var vacancies: [Key: Vacancy] = [:]
+        var vacancies: ExpiringTable<Key, Vacancy>
         /// The name that each asset gave up last.
-        var last: [AssetID: Key] = [:]
+        var last: ExpiringTable<AssetID, Key>
         /// Folders that were removed a moment ago: git does that, and makes them anew with the files in them.
-        var removed: [Key: (folder: NodeID, deadline: ContinuousClock.Instant)] = [:]
+        var removed: ExpiringTable<Key, NodeID>
         /// Folders that were made in the place of a removed one, and the first that was in that place.
-        var first: [NodeID: NodeID] = [:]
+        var first: ExpiringTable<NodeID, NodeID>
 
         func key(_ name: EntryName, in parent: NodeID) -> Key { Key(parent: first[parent] ?? parent, name: name) }
 
         mutating func remove(_ key: Key) {
             guard let vacancy = vacancies.removeValue(forKey: key) else { return }
-            if last[vacancy.asset] == key { last[vacancy.asset] = nil }
+            if last[vacancy.asset] == key { last.removeValue(forKey: vacancy.asset) }
         }
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     /// How long a moment is.
     private let window: Duration
+    /// A program that removes more than that within the window is not saving files.
     private static let limit = 100_000
 
-    init(window: Duration) { self.window = window }
+    init(window: Duration) {
+        self.window = window
+        state = Mutex(
+            State(
+                vacancies: ExpiringTable(window: window, limit: Self.limit),
+                last: ExpiringTable(window: window, limit: Self.limit),
+                removed: ExpiringTable(window: window, limit: Self.limit),
+                // The names in a folder are remembered for a window after it was made.
+                first: ExpiringTable(window: window + window, limit: Self.limit)
+            )
+        )
+    }
+
+    /// How many names and folders are remembered.
+    var count: Int { state.withLock { $0.vacancies.count + $0.last.count + $0.removed.count + $0.first.count } }
 
     /// When a saving that ends now can have begun.
     var savingBegan: Timestamp { Timestamp(rawValue: Timestamp.now.rawValue - Int64(window / .nanoseconds(1))) }
@@ -86,7 +100,6 @@ final class Vacancies: Sendable {
         displacing displaced: AssetID? = nil,
         isOnlyForMoved: Bool = false
     ) {
-        let now = ContinuousClock.now
         let vacancy = Vacancy(
             asset: asset,
             node: node,
@@ -95,33 +108,26 @@ final class Vacancies: Sendable {
             displaced: displaced,
             rights: rights,
             standing: standing,
-            isOnlyForMoved: isOnlyForMoved,
-            deadline: now + window
+            isOnlyForMoved: isOnlyForMoved
         )
         state.withLock { state in
-            if state.vacancies.count >= Self.limit {
-                state.vacancies = state.vacancies.filter { $0.value.deadline > now }
-                // Whoever removes more than that within the window is not saving files.
-                if state.vacancies.count >= Self.limit { state.vacancies = [:] }
-                state.last = state.last.filter { state.vacancies[$0.value]?.asset == $0.key }
-            }
             let key = state.key(name, in: parent)
             state.remove(key)
-            state.vacancies[key] = vacancy
-            state.last[asset] = key
+            state.vacancies.insert(vacancy, forKey: key)
+            state.last.insert(key, forKey: asset)
         }
     }
 
     /// What a name had, if that was a moment ago.
     func find(_ name: EntryName, in parent: NodeID, forMoved isMoved: Bool) -> Vacancy? {
         let found = state.withLock { $0.vacancies[$0.key(name, in: parent)] }
-        return found.flatMap { $0.deadline > .now && (isMoved || !$0.isOnlyForMoved) ? $0 : nil }
+        return found.flatMap { isMoved || !$0.isOnlyForMoved ? $0 : nil }
     }
 
     /// The name that an asset gave up last, if that was a moment ago and nothing has taken it since.
     func find(_ asset: AssetID) -> Vacancy? {
         let found = state.withLock { state in state.last[asset].flatMap { state.vacancies[$0] } }
-        return found.flatMap { $0.deadline > .now && !$0.isOnlyForMoved ? $0 : nil }
+        return found.flatMap { $0.isOnlyForMoved ? nil : $0 }
     }
 
     /// The name is taken again.
@@ -129,28 +135,27 @@ final class Vacancies: Sendable {
         state.withLock { state in state.remove(state.key(name, in: parent)) }
     }
 
-    /// An asset was given a name by somebody who means just that.
+    /// Forgets the names of an asset that was given one on purpose.
     func remove(_ asset: AssetID) {
         state.withLock { state in
-            for (key, vacancy) in state.vacancies where vacancy.asset == asset { state.remove(key) }
+            for key in state.vacancies.keys(where: { $0.asset == asset }) { state.remove(key) }
         }
     }
 
     /// A folder was removed.
     func addFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
         state.withLock { state in
-            if state.removed.count >= Self.limit { state.removed = [:] }
-            state.removed[state.key(name, in: parent)] = (state.first[folder] ?? folder, .now + window)
+            state.removed.insert(state.first[folder] ?? folder, forKey: state.key(name, in: parent))
         }
     }
 
     /// A folder was made: the names in it are those of the one that was removed in its place.
     func takeFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
         state.withLock { state in
-            guard let removed = state.removed.removeValue(forKey: state.key(name, in: parent)), removed.deadline > .now
-            else { return }
-            if state.first.count >= Self.limit { state.first = [:] }
-            state.first[folder] = removed.folder
+            let key = state.key(name, in: parent)
+            guard let removed = state.removed[key] else { return }
+            state.removed.removeValue(forKey: key)
+            state.first.insert(removed, forKey: folder)
         }
     }
 }

@@ -1,0 +1,53 @@
+/// Values that are forgotten some time after they came; the memory of those that are gone is given back with the next that comes.
+///
+/// Of more than `limit` the oldest go first.
+struct ExpiringTable<Key: Hashable, Value> {
+    private let window: Duration
+    private let limit: Int
+    private var values: [Key: (value: Value, deadline: ContinuousClock.Instant)] = [:]
+    /// The keys as they came, from `oldest` on; one whose value is another by now, or gone, has a deadline that is not the value's.
+    private var order: [(key: Key, deadline: ContinuousClock.Instant)] = []
+    private var oldest = 0
+
+    init(window: Duration, limit: Int) {
+        (self.window, self.limit) = (window, limit)
+    }
+
+    /// How many values take memory: those that are remembered, and those whose time was over after the last insertion.
+    var count: Int { values.count }
+
+    /// Returns a value whose time is not over.
+    subscript(_ key: Key) -> Value? {
+        values[key].flatMap { $0.deadline > .now ? $0.value : nil }
+    }
+
+    /// Returns the keys of the values for which `isWanted` is true.
+    func keys(where isWanted: (Value) -> Bool) -> [Key] { values.filter { isWanted($0.value.value) }.map(\.key) }
+
+    /// Remembers a value for the window from now on, instead of the key's former one.
+    mutating func insert(_ value: Value, forKey key: Key, at now: ContinuousClock.Instant = .now) {
+        prune(at: now)
+        values[key] = (value, now + window)
+        order.append((key, now + window))
+    }
+
+    /// Forgets a value.
+    /// - Returns: what it was, also where its time is over.
+    @discardableResult
+    mutating func removeValue(forKey key: Key) -> Value? { values.removeValue(forKey: key)?.value }
+
+    private mutating func prune(at now: ContinuousClock.Instant) {
+        while oldest < order.count, order[oldest].deadline <= now || order.count - oldest >= limit {
+            let entry = order[oldest]
+            if values[entry.key]?.deadline == entry.deadline { values[entry.key] = nil }
+            oldest += 1
+        }
+        guard oldest > 0, oldest * 2 >= order.count else { return }
+        order.removeFirst(oldest)
+        oldest = 0
+        // Both keep the room that they had at their largest.
+        guard order.count * 8 < order.capacity else { return }
+        order = order.map { $0 }
+        values = Dictionary(uniqueKeysWithValues: values.map { ($0.key, $0.value) })
+    }
+}
