@@ -13,8 +13,8 @@ extension AssetLibrary {
     /// Only those go whose upload was acknowledged by no commit: they came while the catalog that is there was the only one. All others stay,
     /// since a catalog that was restored lacks the rows of what users have.
     func setAsideLeftovers() throws {
-        if let since = layout.unacknowledgedSince {
-            let count = try blobs.setAsideLeftovers(since: since) { first in
+        if let times = layout.unacknowledged {
+            let count = try blobs.setAsideLeftovers(madeSince: times.made, namedSince: times.named) { first in
                 try Set(catalog.read { try $0.digests(beginningWith: first) })
             }
             if count > 0 {

@@ -47,10 +47,11 @@ struct CatalogSession: Equatable {
         return "catalog \(files[0]) \(files[1]) \(began.rawValue)"
     }
 
-    /// Returns from when on contents without a row are proved to be of no acknowledged upload: this session's catalog is still there, and was
+    /// Returns when contents must have come that, without a row, are proved to be of no acknowledged upload: this session's catalog is still there, and was
     /// the last to be written to.
-    /// - Returns: nil where another catalog may have taken its place.
-    func unacknowledgedSince(at catalogPath: String) -> Timestamp? {
+    /// - Returns: since when their files must have been made, and since when they must have got their names; nil where another catalog may
+    ///   have taken its place.
+    func unacknowledged(at catalogPath: String) -> (made: Timestamp, named: Timestamp)? {
         guard let present = CatalogSession(of: catalogPath, began: began), present == self else { return nil }
         var latest = began
         for suffix in ["", "-wal"] {
@@ -61,7 +62,7 @@ struct CatalogSession: Equatable {
             )
             latest = max(latest, changed.advanced(by: .zero - Self.patience))
         }
-        return latest
+        return (began, latest)
     }
 }
 

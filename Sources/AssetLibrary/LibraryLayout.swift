@@ -22,8 +22,9 @@ final class LibraryLayout: Sendable {
     private let boot: String?
     /// Whether the machine may have lost its power since the library was last open, so that the disk lacks what was not synced.
     let hasPowerFailed: Bool
-    /// From when on contents that came in the last session, and have no row, are of no acknowledged upload; nil where that is not proved.
-    let unacknowledgedSince: Timestamp?
+    /// Since when contents must have been made, and named, that are of no acknowledged upload where they have no row; nil where none is
+    /// proved to be.
+    let unacknowledged: (made: Timestamp, named: Timestamp)?
     /// What the lock's file says of the catalog's files.
     private let session: Mutex<CatalogSession?>
     /// Whether there was no catalog, so that one that is there is ours to take back.
@@ -78,9 +79,9 @@ final class LibraryLayout: Sendable {
         hasPowerFailed = boot == nil || LockState.boot(in: former) != boot
         // A disk that has lost its power may lack a commit that it has acknowledged.
         let last = hasPowerFailed || LockState(former) == .ended ? nil : CatalogSession(in: former)
-        unacknowledgedSince = last?.unacknowledgedSince(at: "\(path)/catalog.sqlite")
+        unacknowledged = last?.unacknowledged(at: "\(path)/catalog.sqlite")
         // A kill before they are looked at leaves that to the mount after it.
-        session = Mutex(unacknowledgedSince == nil ? nil : last)
+        session = Mutex(unacknowledged == nil ? nil : last)
         folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0, Self.isFile(lock, in: folder) else {
             if folder >= 0 { _ = close(folder) }

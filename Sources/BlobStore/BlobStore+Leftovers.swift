@@ -10,17 +10,24 @@ extension BlobStore {
         for folder in allFolders { folder.touch(digest) }
     }
 
-    /// Moves the blobs to `leftover/` that have come since a moment, or were about to be removed, and that no row names.
+    /// Moves the blobs to `leftover/` that no row names, and that were made and named since some moments, or were about to be removed.
     ///
+    /// A file's time of change is moved on by chmod(2) and link(2), too; when it was made stays.
     /// `known` returns the blobs with rows whose digests have this first byte.
     /// - Returns: how many.
-    public func setAsideLeftovers(since time: Timestamp, known: (UInt8) throws -> Set<Digest>) throws -> Int {
+    public func setAsideLeftovers(
+        madeSince made: Timestamp,
+        namedSince time: Timestamp,
+        known: (UInt8) throws -> Set<Digest>
+    ) throws -> Int {
         var count = 0
         for first in UInt8.min...UInt8.max {
             let folders = allFolders.filter { $0.hasChanged(first, since: time) }
             guard !folders.isEmpty else { continue }
             let known = try known(first)
-            for folder in folders { count += try folder.setAside(first, since: time, known: known) }
+            for folder in folders {
+                count += try folder.setAside(first, madeSince: made, namedSince: time, known: known)
+            }
         }
         return count
     }
@@ -43,10 +50,11 @@ extension BlobStore {
 extension StoreFolder {
     private var leftovers: String { "\(path)/leftover" }
 
-    /// Moves on the times of change of a blob's file and of its folder, if it is there.
+    /// Gives a blob's file, if it is there, the time of modification of what is about to be removed, and moves on its folder's time of change.
     func touch(_ digest: Digest) {
         let name = BlobStore.path(of: digest)
-        guard unsafe fchmodat(blobs, name, 0o600, 0) == 0 else { return }
+        let times = [timespec(tv_sec: 0, tv_nsec: 0), timespec(tv_sec: 0, tv_nsec: 0)]
+        guard unsafe utimensat(blobs, name, times, AT_SYMLINK_NOFOLLOW) == 0 else { return }
         unsafe _ = fchmodat(blobs, String(name.prefix(2)), 0o700, 0)
     }
 
@@ -56,9 +64,14 @@ extension StoreFolder {
         return unsafe fstatat(blobs, Self.name(first), &status, 0) != 0 || status.changed >= time
     }
 
-    /// Moves the files of a folder of blobs aside that have come since a moment and are not known.
+    /// Moves the files of a folder of blobs aside that are not known.
     /// - Returns: how many.
-    func setAside(_ first: UInt8, since time: Timestamp, known: Set<Digest>) throws(BlobStoreError) -> Int {
+    func setAside(
+        _ first: UInt8,
+        madeSince made: Timestamp,
+        namedSince time: Timestamp,
+        known: Set<Digest>
+    ) throws(BlobStoreError) -> Int {
         var count = 0
         for rest in StoredBlobs.names(in: blobs, Self.name(first)) {
             let name = Self.name(first) + rest
@@ -69,7 +82,8 @@ extension StoreFolder {
             var status = stat()
             guard unsafe fstatat(blobs, path, &status, AT_SYMLINK_NOFOLLOW) == 0, status.changed >= time,
                 // An interrupted upload that is still to be read has another name for it.
-                status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1
+                status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+                status.modified.rawValue == 0 || wasMade("blobs/\(path)", since: made)
             else { continue }
             if unsafe mkdir(leftovers, 0o700) != 0, errno != EEXIST {
                 throw BlobStoreError(Errno(rawValue: errno), during: "mkdir leftover")
@@ -83,6 +97,11 @@ extension StoreFolder {
             KillPoint.leftoverSetAside.reach()
         }
         return count
+    }
+
+    private func wasMade(_ name: String, since time: Timestamp) -> Bool {
+        var (inode, made): (UInt64, Int64) = (0, 0)
+        return unsafe linux_birth("\(path)/\(name)", &inode, &made) == 0 && made >= time.rawValue
     }
 
     func removeLeftovers(before time: Timestamp) throws(BlobStoreError) -> Int {
