@@ -65,7 +65,8 @@ class Death:
         """Whether an error is one of a mount whose daemon has died: the kernel's, or that of the folder below the mount."""
         if not isinstance(error, OSError) or not self.has_begun(): return False
         if isinstance(error, loads.MappingFailure): return True
-        return error.errno in (errno.ENOTCONN, errno.ECONNABORTED) or error.errno == errno.ENOENT and not mounted(self.mountpoint)
+        # EIO is the kernel's for a page that it could not read any more, also one that a write(2) is a part of.
+        return error.errno in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO) or error.errno == errno.ENOENT and not mounted(self.mountpoint)
 
     def close(self): os.close(self.descriptor)
 
