@@ -142,7 +142,7 @@ class Rounds:
         else:
             status = self.start({}).wait(60)
             # A run that was killed at its end has done everything.
-            isDone = "nothing has to be recovered" in self.said() and self.counts["kills"] > 0
+            isDone = "nothing has to be recovered" in self.said() and self.counts.total() > 0
             if status != 0 and not isDone: raise Fault(f"{self.command} ended with {status}: {self.said()}")
         self.duration = time.monotonic() - began
         self.library.mount()
