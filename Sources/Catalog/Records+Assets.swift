@@ -1,4 +1,5 @@
 public import AssetModel
+internal import GRDBSQLite
 
 /// One content of an asset.
 public struct VersionRecord: Sendable {
@@ -96,8 +97,12 @@ extension Records {
         }
     }
 
-    /// 16 random bytes; SQLite's own would be others where a statement runs once more.
-    static var newIdentifier: SQLValue { .blob((0..<16).map { _ in UInt8.random(in: .min ... .max) }) }
+    /// 16 random bytes, which are the same where the statement runs once more; from SQLite, which asks the kernel for none.
+    static var newIdentifier: SQLValue {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        unsafe sqlite3_randomness(16, &bytes)
+        return .blob(bytes)
+    }
 
     /// Records an asset, which those may see who may see a file; under a number of its own unless one is asked for.
     public func insertAsset(
