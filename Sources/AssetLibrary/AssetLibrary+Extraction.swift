@@ -21,6 +21,8 @@ extension AssetLibrary {
                 extraction.state.withLock { $0.unavailable = nil }
                 extraction.wake()
                 extraction.hurry()
+                isDiskBack.store(true, ordering: .relaxed)
+                commitSoon()
             }
         }
         extraction.wake()

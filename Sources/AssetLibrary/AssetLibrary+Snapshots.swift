@@ -24,6 +24,7 @@ extension AssetLibrary {
                     guard goesOn() else { throw LibraryError.busy("The mount is being ended.") }
                     try commit(advancing: copy)
                     try copy.check()
+                    KillPoint.snapshotStepped.reach()
                 }
             } catch {
                 catalog.end(copy)

@@ -29,6 +29,7 @@ extension AssetLibrary {
             if sweep.beginRetirement(at: clock.now) {
                 try retireFormerVersions()
                 try forgetOldFetches()
+                try removeOldLeftovers()
             }
             let (next, hasUnused) = try read { records in
                 let due = [try records.nextExpiry(), try records.nextPurge()].compactMap { $0 }.min()
@@ -134,6 +135,7 @@ extension AssetLibrary {
                 return digest
             }
         }
+        for digest in removed { blobs.noteRemoval(of: digest) }
         try commit()
         if !removed.isEmpty { KillPoint.rowsCollected.reach() }
         // Each: what stays has no row any more that it could be found by.

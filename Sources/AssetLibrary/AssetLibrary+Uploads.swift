@@ -316,7 +316,7 @@ extension AssetLibrary {
         } catch {
             // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
             log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
-            postpone(node)
+            postpone(node, because: error)
         }
         // A verdict that waits needs to know.
         if !upload.isDirty {

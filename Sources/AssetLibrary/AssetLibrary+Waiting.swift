@@ -130,7 +130,7 @@ extension AssetLibrary {
         node.isUnlinked.load(ordering: .relaxed) && !node.isKept.load(ordering: .relaxed)
     }
 
-    private func claim(_ id: NodeID) -> Bool {
+    func claim(_ id: NodeID) -> Bool {
         waiting.withLock { waiting in
             guard waiting[id]?.isRunning == false else { return false }
             waiting[id]?.isRunning = true
@@ -194,7 +194,7 @@ extension AssetLibrary {
     }
 
     /// Has a verdict that waits, on a thread that has claimed it.
-    private func settle(_ id: NodeID, _ node: OpenNode) {
+    func settle(_ id: NodeID, _ node: OpenNode) {
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 do throws(LibraryError) {

@@ -97,6 +97,8 @@ public final class AssetLibrary: Sendable {
     let verification = Verification()
     /// Whether the last copy of the catalog could not be made.
     let hasSnapshotFailed = Atomic(false)
+    /// Whether the disk has taken what it did not take before, and no commit has followed since.
+    let isDiskBack = Atomic(false)
     /// Moves contents to other stores.
     let mover = Mover()
     let searching: Searching
@@ -278,6 +280,7 @@ public final class AssetLibrary: Sendable {
         space.measureAnew()
         let events = eventCommand == nil ? nil : try read { try $0.size(of: .events) }
         try groupCommit.commit()
+        try endFailedUploads()
         if let events { durableEvents.store(events, ordering: .relaxed) }
         // Those that wait until the mount is quiet are woken once until then.
         for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }

@@ -34,17 +34,22 @@ extension ClosedLibrary {
         do {
             try refuseSound()
             var report = RecoveryReport()
+            try BlobStore.takeBackLeftovers(at: path)
+            KillPoint.leftoversTaken.reach()
             (report.snapshot, report.damagedSnapshots) = try takeSnapshot()
+            KillPoint.snapshotCopied.reach()
             let catalog = try Catalog(path: target) {}
             do {
                 try mend(catalog)
                 try addContents(catalog, &report)
+                KillPoint.contentsAdded.reach()
                 try catalog.commit {}
             } catch {
                 try? catalog.close()
                 throw error
             }
             try catalog.close()
+            KillPoint.catalogRecovered.reach()
             report.former = try replaceCatalog()
             report.check = verify(isThorough: false, progress: progress)
             return report
@@ -150,30 +155,45 @@ extension ClosedLibrary {
         }
     }
 
-    /// Gives the new catalog its name, and the former one another.
+    /// Gives the new catalog its name, and the former one another, with its log.
     /// - Returns: that other name; nil where there was no former one.
     private func replaceCatalog() throws -> String? {
         var former: String?
         var status = stat()
         if unsafe stat(catalogPath, &status) == 0 {
             let name = unusedName("catalog.damaged")
-            for suffix in ["", "-wal"] {
-                guard unsafe rename(catalogPath + suffix, "\(path)/\(name)\(suffix)") == 0 || errno == ENOENT else {
-                    throw RepairFailure(
-                        description: "\(catalogPath)\(suffix) cannot be renamed: \(Errno(rawValue: errno))."
-                    )
-                }
-            }
+            try rename("catalog.sqlite", to: name)
+            KillPoint.catalogPutAside.reach()
             former = name
         }
-        // A log without its catalog would be taken for the new one's.
-        for suffix in ["-wal", "-shm"] { unsafe _ = unlink(catalogPath + suffix) }
+        if unsafe stat(catalogPath + "-wal", &status) == 0 {
+            // Without its catalog it is of one that a recovery has put aside before it was killed.
+            let name = former ?? nameOfLastDamaged ?? unusedName("catalog.damaged")
+            try rename("catalog.sqlite-wal", to: "\(name)-wal")
+            KillPoint.logPutAside.reach()
+        }
+        unsafe _ = unlink(catalogPath + "-shm")
         let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { _ = close(folder) }
-        guard unsafe rename(target, catalogPath) == 0, fsync(folder) == 0 else {
+        guard unsafe Glibc.rename(target, catalogPath) == 0, fsync(folder) == 0 else {
             throw RepairFailure(description: "\(target) cannot be renamed: \(Errno(rawValue: errno)).")
         }
+        KillPoint.catalogReplaced.reach()
         return former
+    }
+
+    /// The newest catalog that was put aside and has no log; nil where there is none.
+    private var nameOfLastDamaged: String? {
+        let names = Set(Self.names(in: path))
+        let number = (1...).first { !names.contains(Self.numbered("catalog.damaged", $0)) } ?? 1
+        let last = Self.numbered("catalog.damaged", number - 1)
+        return number > 1 && !names.contains("\(last)-wal") ? last : nil
+    }
+
+    private func rename(_ name: String, to other: String) throws(RepairFailure) {
+        guard unsafe Glibc.rename("\(path)/\(name)", "\(path)/\(other)") == 0 else {
+            throw RepairFailure(description: "\(path)/\(name) cannot be renamed: \(Errno(rawValue: errno)).")
+        }
     }
 }
 

@@ -41,6 +41,7 @@ extension ClosedLibrary {
             }
         }
         mendFiles(before)
+        KillPoint.filesMended.reach()
         return (verify(isThorough: isThorough, progress: progress).after(before), copy)
     }
 
@@ -54,26 +55,40 @@ extension ClosedLibrary {
         unsafe _ = lchown("\(path)/\(String(decoding: name, as: UTF8.self))", status.st_uid, status.st_gid)
     }
 
-    /// Copies the catalog as it is, with what its log has.
+    /// Copies the catalog as it is, with what its log has; a copy that was not finished has another name.
     /// - Returns: the copy's name.
     private func keepCatalog() throws(RepairFailure) -> String {
-        let name = unusedName("catalog.before-repair")
-        try Self.copyFile("\(path)/catalog.sqlite", to: "\(path)/\(name)")
+        let (name, unfinished) = (unusedName("catalog.before-repair"), "catalog.before-repair.new")
+        for suffix in ["", "-wal"] { unsafe _ = unlink("\(path)/\(unfinished)\(suffix)") }
+        var suffixes = [""]
         var status = stat()
-        if unsafe stat("\(path)/catalog.sqlite-wal", &status) == 0, status.st_size > 0 {
-            try Self.copyFile("\(path)/catalog.sqlite-wal", to: "\(path)/\(name)-wal")
+        if unsafe stat("\(catalogPath)-wal", &status) == 0, status.st_size > 0 { suffixes = ["-wal", ""] }
+        for suffix in suffixes {
+            try Self.copyFile(catalogPath + suffix, to: "\(path)/\(unfinished)\(suffix)")
+            KillPoint.catalogHalfKept.reach()
         }
+        // The log first: a copy of a catalog alone would be taken for a whole one.
+        for suffix in suffixes
+        where unsafe rename("\(path)/\(unfinished)\(suffix)", "\(path)/\(name)\(suffix)") != 0 {
+            throw RepairFailure(description: "\(path)/\(unfinished) cannot be renamed: \(Errno(rawValue: errno)).")
+        }
+        KillPoint.catalogKept.reach()
         return name
     }
 
     /// Returns a name in the library's folder that is not used yet.
     func unusedName(_ stem: String) -> String {
-        var (name, number) = ("\(stem).sqlite", 1)
-        while unsafe access("\(path)/\(name)", F_OK) == 0 {
+        var number = 1
+        while ["", "-wal"].contains(where: { unsafe access("\(path)/\(Self.numbered(stem, number))\($0)", F_OK) == 0 })
+        {
             number += 1
-            name = "\(stem)-\(number).sqlite"
         }
-        return name
+        return Self.numbered(stem, number)
+    }
+
+    /// Returns the first, second and so on of some names.
+    static func numbered(_ stem: String, _ number: Int) -> String {
+        number == 1 ? "\(stem).sqlite" : "\(stem)-\(number).sqlite"
     }
 
     private func mendCatalog(_ report: CheckReport) throws {
@@ -89,6 +104,7 @@ extension ClosedLibrary {
                 if hasLostIndex { try records.forgetSearchIndex() }
             }
             try catalog.commit {}
+            KillPoint.catalogMended.reach()
         } catch {
             try? catalog.close()
             throw error

@@ -87,6 +87,12 @@ public final class ClosedLibrary {
                 "\(left) staged files and \(nameless) files without a name are left of the last mount; the next one clears them."
             )
         }
+        let leftovers = Self.names(in: "\(path)/leftover").count
+        if leftovers > 0 {
+            check.note(
+                "\(leftovers) contents of uploads that a crash has cut short are in leftover/, each for a week from then on."
+            )
+        }
         let interrupted = staged.count { $0.file != nil }
         if interrupted > 0 { check.note("\(interrupted) uploads were interrupted; the next mount ends them.") }
         if staged.count > interrupted {

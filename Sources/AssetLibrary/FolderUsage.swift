@@ -121,8 +121,9 @@ final class FolderUsage: Sendable {
     /// Takes up what has changed; this writes, and so comes after whatever may be refused.
     func settle(_ records: Records, _ rulebook: Rulebook) throws {
         guard isTracking else { return }
-        for change in try records.takeUsageChanges() {
-            let folders = try chain(of: change.folder, records, rulebook)
+        // All is read before any of it counts: where the catalog cannot be read, the changes are there once more.
+        let changes = try records.takeUsageChanges().map { ($0, try chain(of: $0.folder, records, rulebook)) }
+        for (change, folders) in changes {
             state.withLock { state in
                 state.add(change.bytes, of: change.kind, to: folders)
                 // Asked for again, it is summed up again.

@@ -59,7 +59,6 @@ final class GroupCommit: Sendable {
                     )
                 }
                 if state.isWaiting {
-                    log.notice("The library's disk has room again: all that was changed is on it.")
                     state.isWaiting = false
                     whenAgain.withLock { $0 }?()
                 }

@@ -34,7 +34,8 @@ extension LibraryCheck {
             if relative != "signing.key" { check(relative, relative, status, of: library, isMounted) }
             guard status.st_mode & S_IFMT == S_IFDIR else { continue }
             // Contents are many, and nobody comes to them but through the folders above.
-            let isOurs = depth == 0 ? ["blobs", "staging", "snapshots"].contains(name) : isThorough && depth == 1
+            let ours = ["blobs", "staging", "snapshots", "leftover"]
+            let isOurs = depth == 0 ? ours.contains(name) : isThorough && depth == 1
             if isOurs { checkEntries(in: relative, of: path, library, isMounted, depth: depth + 1) }
         }
     }

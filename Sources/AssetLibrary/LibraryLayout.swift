@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 
 /// Where a library's parts are, and that it is one: `FORMAT`, `lock`, `catalog.sqlite`, `blobs/`, `staging/`.
@@ -21,6 +22,11 @@ final class LibraryLayout: Sendable {
     private let boot: String?
     /// Whether the machine may have lost its power since the library was last open, so that the disk lacks what was not synced.
     let hasPowerFailed: Bool
+    /// Since when contents must have been made, and named, that are of no acknowledged upload where they have no row; nil where none is
+    /// proved to be.
+    let unacknowledged: (made: Timestamp, named: Timestamp)?
+    /// What the lock's file says of the catalog's files.
+    private let session: Mutex<CatalogSession?>
     /// Whether there was no catalog, so that one that is there is ours to take back.
     private let hadNoCatalog: Bool
     /// The mode that the folder had, where others could enter it.
@@ -69,7 +75,13 @@ final class LibraryLayout: Sendable {
         boot = Self.line(of: "/proc/sys/kernel/random/boot_id")
         var former = [UInt8](repeating: 0, count: LockState.size)
         let count = unsafe pread(lock, &former, former.count, 0)
-        hasPowerFailed = boot == nil || LockState.boot(in: Array(former.prefix(max(0, count)))) != boot
+        former.removeLast(former.count - max(0, count))
+        hasPowerFailed = boot == nil || LockState.boot(in: former) != boot
+        // A disk that has lost its power may lack a commit that it has acknowledged.
+        let last = hasPowerFailed || LockState(former) == .ended ? nil : CatalogSession(in: former)
+        unacknowledged = last?.unacknowledged(at: "\(path)/catalog.sqlite")
+        // A kill before they are looked at leaves that to the mount after it.
+        session = Mutex(unacknowledged == nil ? nil : last)
         folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0, Self.isFile(lock, in: folder) else {
             if folder >= 0 { _ = close(folder) }
@@ -106,8 +118,16 @@ final class LibraryLayout: Sendable {
 
     /// Records in the lock's file how far this process is; a failure changes nothing, because the record is a hint.
     func note(_ state: LockState) {
-        let bytes = state.bytes(boot: boot)
+        let bytes = state.bytes(boot: boot, session: session.withLock { $0 })
         unsafe _ = pwrite(lock, bytes, bytes.count, 0)
+    }
+
+    /// Records that all contents without a row that the last session left have been looked at, and that the present one makes others.
+    func beginSession() {
+        // A file's time is that of the last tick.
+        let began = Timestamp.now.advanced(bySeconds: -1)
+        session.withLock { $0 = CatalogSession(of: catalogPath, began: began) }
+        note(.running(getpid()))
     }
 
     /// Records that the library is complete; called when catalog and blobs are there.

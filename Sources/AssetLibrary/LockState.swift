@@ -45,9 +45,9 @@ public enum LockState: Equatable, Sendable {
         }
     }
 
-    /// The file's bytes: one line, one that names the machine's boot, and newlines up to a fixed size.
-    func bytes(boot: String?) -> [UInt8] {
-        let second = boot.map { Array("\nboot \($0)".utf8) } ?? []
+    /// The file's bytes: one line, one that names the machine's boot, one of the catalog's files, and newlines up to a fixed size.
+    func bytes(boot: String?, session: CatalogSession? = nil) -> [UInt8] {
+        let second = [boot.map { "boot \($0)" }, session?.line].compactMap { $0 }.flatMap { Array("\n\($0)".utf8) }
         let line =
             switch self {
             case .running(let process): "running \(process)"

@@ -33,6 +33,7 @@ extension AssetLibrary {
         KillPoint.recoveryCommitted.reach()
         let leftovers = try blobs.clearStaging(except: kept)
         KillPoint.stagingCleared.reach()
+        try setAsideLeftovers()
         if leftovers + unlinked.count > 0 {
             log.notice(
                 "Cleared what the last session left: \(leftovers) staged files, \(unlinked.count) files without a name."

@@ -37,9 +37,23 @@ public enum KillPoint: String, Sendable {
     // What is beside the catalog.
     case searchStepWritten = "search-step-written"
     case searchCleared = "search-cleared"
+    case snapshotStepped = "snapshot-stepped"
     case snapshotMade = "snapshot-made"
     case snapshotNamed = "snapshot-named"
     case keyNamed = "key-named"
+
+    // `assetfs recover` and `assetfs verify --repair`.
+    case leftoversTaken = "leftovers-taken"
+    case snapshotCopied = "snapshot-copied"
+    case contentsAdded = "contents-added"
+    case catalogRecovered = "catalog-recovered"
+    case catalogPutAside = "catalog-put-aside"
+    case logPutAside = "log-put-aside"
+    case catalogReplaced = "catalog-replaced"
+    case catalogHalfKept = "catalog-half-kept"
+    case catalogKept = "catalog-kept"
+    case catalogMended = "catalog-mended"
+    case filesMended = "files-mended"
 
     // The making of a library, the opening of one, and the end of a mount.
     case migrated
@@ -51,6 +65,7 @@ public enum KillPoint: String, Sendable {
     case namelessRemoved = "nameless-removed"
     case recoveryCommitted = "recovery-committed"
     case stagingCleared = "staging-cleared"
+    case leftoverSetAside = "leftover-set-aside"
     case expiryCommitted = "expiry-committed"
     case closeBegun = "close-begun"
     case uploadsEnded = "uploads-ended"

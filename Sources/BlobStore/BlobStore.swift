@@ -121,6 +121,9 @@ public final class BlobStore: Sendable {
     /// Where blobs are looked for that are not in the store's own folder.
     private var otherFolders: [StoreFolder] { alternates.withLock { $0.isEmpty ? [] : $0.compactMap(\.folder) } }
 
+    /// The store's own folder, and all others that are there.
+    var allFolders: [StoreFolder] { [primary] + otherFolders }
+
     /// Whether a blob's file is there with its size: what must hold before anything is deduplicated against it.
     public func contains(_ digest: Digest, size: Int64) -> Bool {
         if isMarked(digest) { return false }

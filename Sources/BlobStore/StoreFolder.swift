@@ -6,9 +6,11 @@ internal import SystemPackage
 final class StoreFolder: Sendable {
     let blobs: Int32
     let staging: Int32
+    let path: String
 
     /// Opens it in an existing folder, and makes what it lacks.
     init(at path: String) throws(BlobStoreError) {
+        self.path = path
         blobs = try Self.folder("\(path)/blobs")
         do throws(BlobStoreError) { staging = try Self.folder("\(path)/staging") } catch {
             _ = close(blobs)

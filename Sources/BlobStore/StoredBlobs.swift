@@ -74,7 +74,7 @@ public final class StoredBlobs: Sendable {
     }
 
     /// The bytes of lowercase hexadecimal digits; nil for other text.
-    private static func bytes(_ text: String) -> [UInt8]? {
+    static func bytes(_ text: String) -> [UInt8]? {
         let digits = Array("0123456789abcdef".utf8)
         let values = text.utf8.map { digits.firstIndex(of: $0) }
         guard values.count.isMultiple(of: 2), !values.contains(nil) else { return nil }
@@ -84,7 +84,7 @@ public final class StoredBlobs: Sendable {
     }
 
     /// The names in a folder, in their order; none where it cannot be read.
-    private static func names(in folder: Int32, _ path: String) -> [String] {
+    static func names(in folder: Int32, _ path: String) -> [String] {
         let number = unsafe openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
         guard number >= 0, let list = unsafe fdopendir(number) else {
             if number >= 0 { _ = close(number) }

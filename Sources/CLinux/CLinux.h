@@ -117,6 +117,21 @@ extern int setfsgid(gid_t group);
 extern int setgroups(size_t count, const gid_t *groups);
 extern int getgrouplist(const char *user, gid_t group, gid_t *groups, int *count);
 
+/* A file's inode, and when it was made, in nanoseconds since 1970: a number is given again, and the two are not; statx(2). 0, or -1 where
+   the filesystem does not say the second. */
+static inline int linux_birth(const char *path, unsigned long long *inode, long long *made) {
+    // <linux/stat.h> cannot be included beside <sys/stat.h>: stx_mask, stx_ino, stx_btime.
+    union { unsigned int mask; unsigned long long words[32]; } status;
+    enum { BIRTH = 0x800 };
+    memset(&status, 0, sizeof status);
+    if (syscall(SYS_statx, -100 /* AT_FDCWD */, path, 0x100 /* AT_SYMLINK_NOFOLLOW */, BIRTH | 0x100 /* STATX_INO */, &status) != 0
+        || !(status.mask & BIRTH))
+        return -1;
+    *inode = status.words[4];
+    *made = (long long)status.words[10] * 1000000000 + (long long)(unsigned int)status.words[11];
+    return 0;
+}
+
 /* FICLONE is a macro over _IOW and ioctl is variadic: Swift can use neither. */
 static inline int linux_clone(int to, int from) { return ioctl(to, FICLONE, from); }
 

@@ -30,6 +30,8 @@ struct log {
     int late;
     /// Whether anything was written since the last sync.
     int fresh;
+    /// Whether a read of the log, or of its database, has failed since `wal_unread`.
+    int unread;
     struct piece *first, *last;
     /// The connection of a log that keeps.
     sqlite3 *connection;
@@ -146,6 +148,7 @@ static int read_again(
 static int read_log(sqlite3_file *file, void *buffer, int count, sqlite3_int64 offset) {
     struct log *log = (struct log *)file;
     int code = read_again(real(file), real(file)->pMethods, log->connection, buffer, count, offset);
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) log->unread = 1;
     if (!log->late || (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)) return code;
     // How far the buffer is known to be right where the file itself was too short: pieces lie behind each other.
     sqlite3_int64 end = offset + count, covered = offset;
@@ -308,11 +311,14 @@ struct database {
     sqlite3_io_methods methods;
     const sqlite3_io_methods *real;
     sqlite3 *connection;
+    struct log *log;
 };
 
 static int read_database(sqlite3_file *file, void *buffer, int count, sqlite3_int64 offset) {
     const struct database *database = (const struct database *)file->pMethods;
-    return read_again(file, database->real, database->connection, buffer, count, offset);
+    int code = read_again(file, database->real, database->connection, buffer, count, offset);
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) database->log->unread = 1;
+    return code;
 }
 
 static int close_database(sqlite3_file *file) {
@@ -330,6 +336,7 @@ int wal_keep(void *connection) {
     struct database *database = calloc(1, sizeof *database);
     if (!database) return SQLITE_NOMEM;
     database->connection = connection;
+    database->log = log;
     database->real = file->pMethods;
     database->methods = *file->pMethods;
     database->methods.xRead = read_database;
@@ -352,6 +359,13 @@ int64_t wal_reserve(void *connection, int64_t count) {
 int wal_flush(void *connection) {
     struct log *log = log_of(connection);
     return log ? flush(log) : SQLITE_OK;
+}
+
+int wal_unread(void *connection) {
+    struct log *log = log_of(connection);
+    if (!log || !log->unread) return 0;
+    log->unread = 0;
+    return 1;
 }
 
 int wal_leave(void *connection) {

@@ -15,6 +15,7 @@ public final class Catalog: Sendable {
     private let queue: DatabaseQueue
     private let changes = Atomic(0)
     private let failure = Mutex<CatalogError?>(nil)
+    private let redo = Redo()
     private let firstChange: @Sendable () -> Void
     /// Why changes are refused until those that there are have been written: SQLite's code, or 0.
     private let refusal = Atomic(SQLITE_OK)
@@ -85,15 +86,22 @@ public final class Catalog: Sendable {
         try queue.inDatabase { database in
             try checkHealth()
             try begin(database)
-            defer { checkTransaction(database) }
-            return try body(Records(database: database))
+            do {
+                return try body(Records(database: database, redo: redo))
+            } catch {
+                throw unsafe wal_unread(database.connection) != 0 && isOfSQLite(error) ? CatalogError.unread : error
+            }
         }
     }
 
+    /// Whether an error is none of a body's own.
+    private func isOfSQLite(_ error: any Error) -> Bool { error is CatalogError || error is DatabaseError }
+
     /// Runs `body`, which first checks and then writes: a refusal must come before its first change.
     ///
-    /// A failure *after* a change cannot be undone alone. The whole running transaction is then rolled back, so that the catalog
-    /// stays what it was at the last commit, and every later operation fails with `.lost`.
+    /// A failure *after* a change cannot be undone alone. The whole running transaction is then rolled back. Where the disk could not be
+    /// read, the next operation makes all other changes once more; else the catalog stays what it was at the last commit, and every later
+    /// operation fails with `.lost`.
     /// - Throws: what `body` throws, or `CatalogError`.
     public func write<Value>(_ body: (Records) throws -> Value) throws -> Value {
         let result = try queue.inDatabase { database in
@@ -105,15 +113,23 @@ public final class Catalog: Sendable {
             case SQLITE_FULL: throw CatalogError.full
             default: throw CatalogError.unwritten
             }
-            let before = database.totalChangesCount
-            defer { checkTransaction(database) }
+            let (before, mark) = (database.totalChangesCount, redo.count)
+            let value: Value
             do {
-                return try body(Records(database: database))
-            } catch  where database.totalChangesCount == before {
-                throw error
+                value = try body(Records(database: database, redo: redo))
             } catch {
-                throw lose(CatalogError(error), database)
+                redo.cut(to: mark)
+                guard unsafe wal_unread(database.connection) != 0 else {
+                    if database.totalChangesCount == before, database.isInsideTransaction { throw error }
+                    throw lose(CatalogError(error), database)
+                }
+                // SQLite's code may be any then, and a statement half done. The next operation makes all changes before this one anew.
+                if database.isInsideTransaction { try? database.execute(sql: "ROLLBACK") }
+                throw isOfSQLite(error) ? CatalogError.unread : error
             }
+            // A body that has caught the failure itself has gone on without a transaction.
+            guard database.isInsideTransaction else { throw lose(.unread, database) }
+            return value
         }
         let count = changes.wrappingAdd(1, ordering: .relaxed).newValue
         if count == 1 || count == Self.manyChanges { firstChange() }
@@ -142,6 +158,7 @@ public final class Catalog: Sendable {
             do {
                 try database.execute(sql: "COMMIT")
                 changes.store(0, ordering: .relaxed)
+                redo.cut(to: 0)
                 KillPoint.committed.reach()
                 if hasChanged { isLate.store(true, ordering: .relaxed) }
             } catch {
@@ -167,16 +184,17 @@ public final class Catalog: Sendable {
         refusal.store(isFull ? SQLITE_FULL : SQLITE_IOERR, ordering: .relaxed)
     }
 
-    /// Begins the running transaction where the last commit could not, because the catalog could not be read.
+    /// Begins the running transaction where a read has failed before, and makes the changes once more that it had.
     private func begin(_ database: Database) throws(CatalogError) {
         guard !database.isInsideTransaction else { return }
-        do { try database.execute(sql: "BEGIN IMMEDIATE") } catch { throw CatalogError(error) }
-    }
-
-    /// Stops the catalog where SQLite has rolled the running transaction back, with changes that others were told of.
-    private func checkTransaction(_ database: Database) {
-        guard !database.isInsideTransaction, changes.load(ordering: .relaxed) > 0 else { return }
-        stop(reason: "the disk failed while the catalog was read")
+        do {
+            try database.execute(sql: "BEGIN IMMEDIATE")
+            try redo.replay(on: database)
+        } catch {
+            guard unsafe wal_unread(database.connection) != 0 else { throw lose(CatalogError(error), database) }
+            if database.isInsideTransaction { try? database.execute(sql: "ROLLBACK") }
+            throw .unread
+        }
     }
 
     /// How many bytes of the disk are still to be kept free for the write-ahead log, because it does not have them yet.

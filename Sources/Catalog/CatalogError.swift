@@ -12,6 +12,8 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
     case full
     /// The disk did not take what was changed last; nothing is lost, and changes are refused until it does.
     case unwritten
+    /// The disk could not be read, and what was changed last is to be changed once more when it can; nothing is lost.
+    case unread
     /// SQLite failed: its code and its words.
     case failed(code: Int32, reason: String)
     /// An earlier failure rolled back the running transaction; only mounting again helps.
@@ -41,7 +43,7 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
     /// Whether a later commit may succeed: nothing is lost.
     public var isTemporary: Bool {
         switch self {
-        case .full, .unwritten: true
+        case .full, .unwritten, .unread: true
         default: false
         }
     }
@@ -62,6 +64,7 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
             "The library's disk is full, and the last changes are not on it yet; free some space there, and all goes on."
         case .unwritten:
             "The library's disk did not take the last changes; they are written again until it does, and then all goes on."
+        case .unread: "The library's disk could not be read; all goes on as soon as it can."
         case .failed(let code, let reason): "The catalog failed: \(reason) (SQLite \(code))."
         case .lost(let reason):
             "The catalog failed and lost its running transaction (\(reason)); mount the library again."

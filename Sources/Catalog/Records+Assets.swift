@@ -1,4 +1,5 @@
 public import AssetModel
+internal import GRDBSQLite
 
 /// One content of an asset.
 public struct VersionRecord: Sendable {
@@ -55,6 +56,15 @@ extension Records {
         try first("SELECT id FROM blob WHERE digest = ?", [digest.value]) { BlobID(rawValue: $0.integer(0)) }
     }
 
+    /// Returns the digests of all blobs whose first byte this is.
+    public func digests(beginningWith first: UInt8) throws -> [Digest] {
+        // One that has all of its bytes is 32 of them.
+        try all(
+            "SELECT digest FROM blob WHERE digest BETWEEN ? AND ?",
+            [.blob([first]), .blob([first] + [UInt8](repeating: 0xFF, count: 31))]
+        ) { Digest($0.bytes(0)) }.compactMap { $0 }
+    }
+
     /// Records a blob, under a number that none has had: what is found out about one may be recorded when it is gone.
     public func insertBlob(_ digest: Digest, size: Int64, at now: Timestamp) throws -> BlobID {
         try run(
@@ -87,6 +97,13 @@ extension Records {
         }
     }
 
+    /// 16 random bytes, which are the same where the statement runs once more; from SQLite, which asks the kernel for none.
+    static var newIdentifier: SQLValue {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        unsafe sqlite3_randomness(16, &bytes)
+        return .blob(bytes)
+    }
+
     /// Records an asset, which those may see who may see a file; under a number of its own unless one is asked for.
     public func insertAsset(
         _ id: AssetID? = nil,
@@ -96,8 +113,8 @@ extension Records {
         at now: Timestamp
     ) throws -> AssetID {
         try run(
-            "INSERT INTO asset (id, created, uid, original_name, access, uuid) VALUES (?, ?, ?, ?, ?, randomblob(16))",
-            [SQLValue(id?.rawValue), now.value, .integer(Int64(uid)), name.value, node.accessValue]
+            "INSERT INTO asset (id, created, uid, original_name, access, uuid) VALUES (?, ?, ?, ?, ?, ?)",
+            [SQLValue(id?.rawValue), now.value, .integer(Int64(uid)), name.value, node.accessValue, Self.newIdentifier]
         )
         return AssetID(rawValue: lastRow)
     }

@@ -74,7 +74,7 @@ extension Records {
     public func mend(_ rule: Invariant) throws {
         switch rule.repair {
         case .impossible: break
-        case .statements(let sql): try database.execute(sql: sql)
+        case .statements(let sql): try run(script: sql)
         case .roots: try insertMissingRoots()
         case .name:
             let rows = try allOnce(rule.rows, []) { ($0.integer(0), NodeID(rawValue: $0.integer(1))) }

@@ -10,8 +10,8 @@ extension Records {
             deadline, unstored_until, expires, ttl, no_exif, infection, reverts, store, access, first_md5
             """
         try run(
-            "INSERT INTO asset (uuid, \(columns)) SELECT randomblob(16), \(columns) FROM asset WHERE id = ?",
-            [asset.value]
+            "INSERT INTO asset (uuid, \(columns)) SELECT ?, \(columns) FROM asset WHERE id = ?",
+            [Self.newIdentifier, asset.value]
         )
         let copy = AssetID(rawValue: lastRow)
         try copyFields(of: asset, to: copy)

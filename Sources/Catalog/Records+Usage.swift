@@ -176,7 +176,7 @@ extension Records {
     }
 
     /// Begins to note what changes, for quotas.
-    public func trackUsage() throws { try database.execute(sql: Self.tracking) }
+    public func trackUsage() throws { try run(script: Self.tracking) }
 
     /// What has changed since the last `takeUsageChanges`; nothing is written.
     public func usageChanges() throws -> [UsageRecord] {

@@ -7,17 +7,30 @@ internal import GRDBSQLite
 /// Its verbs check nothing but what a unique index does; the rules are `AssetLibrary`'s.
 public struct Records {
     let database: Database
+    /// What notes changes; nil where they are made once more, and for other databases.
+    let redo: Redo?
+
+    init(database: Database, redo: Redo? = nil) { (self.database, self.redo) = (database, redo) }
 
     /// Runs a statement that answers no rows.
     func run(_ sql: String, _ values: [SQLValue]) throws {
         _ = try statement(sql, values).next()
+        redo?.note(sql, values)
+    }
+
+    /// Runs statements without values.
+    func run(script sql: String) throws {
+        try database.execute(sql: sql)
+        redo?.note(script: sql)
     }
 
     /// The first row of a query, made into a value.
     func first<Value>(_ sql: String, _ values: [SQLValue], _ make: (Columns) throws -> Value) throws -> Value? {
         let rows = try statement(sql, values)
         defer { rows.end() }
-        return try rows.next().map(make)
+        let row = try rows.next()
+        if !rows.isReadOnly { redo?.note(sql, values) }
+        return try row.map(make)
     }
 
     /// All rows of a query, made into values.
@@ -26,6 +39,7 @@ public struct Records {
         defer { rows.end() }
         var result: [Value] = []
         while let row = try rows.next() { result.append(try make(row)) }
+        if !rows.isReadOnly { redo?.note(sql, values) }
         return result
     }
 
@@ -123,6 +137,9 @@ extension Digest {
 @safe
 struct Rows {
     private let statement: OpaquePointer
+
+    /// Whether the statement changes nothing.
+    var isReadOnly: Bool { unsafe sqlite3_stmt_readonly(statement) != 0 }
 
     fileprivate init(_ statement: OpaquePointer, _ values: [SQLValue]) {
         unsafe self.statement = unsafe statement

@@ -2,6 +2,7 @@
 """Kills the daemon of a mount again and again while programs work in it, and looks what is left.
 
     crash.py [--kills 1000] [--seed 1] [--assetfs .build/debug/assetfs] [--work /var/tmp/assetfs-crash] [--only POINT,POINT] [--keep]
+             [--during recover,repair,snapshot]
 
 Kills come at random moments, and at the points that `Sources/AssetModel/KillPoint.swift` names, which only a debug build has: while
 writers work, while other clients hold the locks that the daemon could wait for, while a library is made, while a mount recovers from the
@@ -9,21 +10,23 @@ kill before, and while a mount ends. After each the daemon and all clients must 
 all that fsync(2), fdatasync(2), msync(2), O_DSYNC or `assetfs umount` has acknowledged must be there; all else must be as it was at
 one moment since; `assetfs verify --deep` must find nothing; `staging/` must be empty in the end, and no mount be left.
 
+`--during` kills `assetfs recover`, `assetfs verify --repair`, or a daemon that copies its catalog, and not programs' daemon: during.py.
+
 Ends with a table: how often each point was aimed at, and how often the daemon died there. Needs root.
 """
-import argparse, collections, multiprocessing, os, random, re, select, shutil, signal, sqlite3, subprocess, sys, time
+import argparse, collections, errno, multiprocessing, os, random, re, select, shutil, signal, sqlite3, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, f"{HERE}/../History"]
 from history import History
 from library import Clients, Fault, Library, compare, mounted, run
-import bystanders, loads
+import bystanders, during, loads
 
 USERS = [0, 5001, 5002]
 # Points that only the making of a library has, the opening, or the end of a mount; all others are met at work.
 MAKING = ["migrated", "roots-committed", "format-written", "format-named", "key-named", "search-cleared"]
-OPENING = ["recovering", "upload-recovered", "nameless-removed", "recovery-committed", "staging-cleared", "expiry-committed"]
-ENDING = ["close-begun", "uploads-ended", "close-committed", "snapshot-made", "snapshot-named", "index-closed", "catalog-closed", "end-noted"]
+OPENING = ["recovering", "upload-recovered", "nameless-removed", "recovery-committed", "staging-cleared", "leftover-set-aside", "expiry-committed"]
+ENDING = ["close-begun", "uploads-ended", "close-committed", "snapshot-stepped", "snapshot-made", "snapshot-named", "index-closed", "catalog-closed", "end-noted"]
 # Points of what is done when a mount is quiet.
 QUIET = ["rows-collected", "blob-removed", "copy-made", "copy-placed", "original-removed", "search-step-written", "asset-expired"]
 # After how many passages to kill, where that is not at random.
@@ -34,17 +37,36 @@ DAY = 24 * 3600
 
 
 def points():
-    """The names in the sources."""
+    """The names in the sources, but those that only commands come to."""
     with open(f"{HERE}/../../Sources/AssetModel/KillPoint.swift") as file: text = file.read()
-    return [value or name for name, value in re.findall(r"^    case (\w+)(?: = \"([\w-]+)\")?$", text, re.M)]
+    names = [value or name for name, value in re.findall(r"^    case (\w+)(?: = \"([\w-]+)\")?$", text, re.M)]
+    return [name for name in names if name not in during.POINTS["recover"] + during.POINTS["repair"]]
 
 
 class Death:
-    """Whether a process has ended, for those who find that it does not answer: its end takes a moment."""
+    """Tells the failures that a daemon's end makes from all others, at the moment when a client meets them."""
 
-    def __init__(self, process): self.descriptor = os.pidfd_open(process.pid)
+    # PF_EXITING of linux/sched.h: the process ends, and its descriptors are closed after that.
+    EXITING = 4
 
-    def is_set(self): return bool(select.select([self.descriptor], [], [], 10)[0])
+    def __init__(self, process, mountpoint):
+        self.process, self.mountpoint = process.pid, mountpoint
+        self.descriptor = os.pidfd_open(process.pid)
+
+    def has_begun(self):
+        """Whether the daemon ends: nothing is waited for, so that a kill which is still to come excuses nothing."""
+        if select.select([self.descriptor], [], [], 0)[0]: return True
+        try:
+            with open(f"/proc/{self.process}/stat") as file: words = file.read().rpartition(")")[2].split()
+        except OSError: return bool(select.select([self.descriptor], [], [], 0)[0])
+        return words[0] in "ZX" or bool(int(words[6]) & self.EXITING)
+
+    def excuses(self, error):
+        """Whether an error is one of a mount whose daemon has died: the kernel's, or that of the folder below the mount."""
+        if not isinstance(error, OSError) or not self.has_begun(): return False
+        if isinstance(error, loads.MappingFailure): return True
+        # EIO is the kernel's for a page that it could not read any more, also one that a write(2) is a part of.
+        return error.errno in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO) or error.errno == errno.ENOENT and not mounted(self.mountpoint)
 
     def close(self): os.close(self.descriptor)
 
@@ -108,15 +130,16 @@ class Run:
         library, chosen = self.library, self.chosen
         library.begin(**self.aim(point))
         if not library.wait(): return self.end("while a mount recovers")
-        death = Death(library.daemon)
+        death = Death(library.daemon, library.mountpoint)
         # A point may be come to before any writer is there, or before all other clients are.
-        try: clients = Clients(library, self.histories, chosen, self.work, death, kind=loads.Writer, users=USERS)
-        except OSError:
-            if not death.is_set(): raise
+        try: clients = Clients(library, self.histories, chosen, self.work, death.excuses, kind=loads.Writer, users=USERS)
+        except OSError as error:
+            if not death.excuses(error): raise
             return self.end("at work")
         try: others = self.start_others() if chosen.random() < 0.2 else []
-        except (OSError, subprocess.CalledProcessError):
-            if not death.is_set(): raise
+        except (OSError, subprocess.CalledProcessError) as error:
+            # A command says in words that the mount is gone.
+            if not (death.has_begun() if isinstance(error, subprocess.CalledProcessError) else death.excuses(error)): raise
             others = []
         isAimed = point and not isEnding and point not in QUIET
         self.await_work(clients, 400 if isAimed else chosen.choice([0, 3, 10, 30, 60, 120, 240]), 6 if isAimed else 1.2)
@@ -185,7 +208,7 @@ class Run:
         self.end("while a library is made", library)
         library.mount()
         library.unmount()
-        faults = library.check(self.counts) + self.verify_deep(library)
+        faults = library.check(self.counts, is_powered=True) + self.verify_deep(library)
         if faults: raise Fault("\n".join(faults))
 
     # What is left
@@ -197,7 +220,7 @@ class Run:
             faults = compare(self.library, self.histories, self.counts)
             self.library.unmount()
             if mounted(self.library.mountpoint): faults.append("a mount is left")
-            faults += self.library.check(self.counts) + self.verify_deep(self.library)
+            faults += self.library.check(self.counts, is_powered=True) + self.verify_deep(self.library)
             if faults: raise Fault("\n".join(faults))
         finally: self.library.kill()
         self.age()
@@ -290,9 +313,17 @@ def main():
     parser.add_argument("--assetfs", default=os.environ.get("ASSETFS", ".build/debug/assetfs"))
     parser.add_argument("--work", default="/var/tmp/assetfs-crash")
     parser.add_argument("--only", default="", help="the names of points, with commas between them")
+    parser.add_argument("--during", default="", help="kill this instead: recover, repair or snapshot, with commas between them")
     parser.add_argument("--keep", action="store_true", help="leave the library")
     options = parser.parse_args()
     if os.geteuid() != 0: sys.exit("crash.py has writers of several users, and needs root.")
+    if options.during:
+        isGood = True
+        for command in options.during.split(","):
+            rounds = during.Rounds(options, command)
+            try: isGood = rounds.all() and isGood
+            finally: rounds.close()
+        return 0 if isGood else 1
     everything = Run(options)
     try: return 0 if everything.all() else 1
     finally: everything.close()

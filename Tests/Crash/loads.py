@@ -3,6 +3,7 @@ import ctypes, errno, os
 
 from history import File, Folder
 import writers
+from writers import MappingFailure
 
 EXCHANGE, FOLLOW = 2, 0x400
 LIBC = ctypes.CDLL(None, use_errno=True)

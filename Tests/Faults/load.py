@@ -167,6 +167,20 @@ class Load:
         self.model.acknowledge()
         return True
 
+    def change_cold(self, path):
+        """Changes a file in several ways, each of which is done or has no effect."""
+        model, other = self.model, f"{path}-moved"
+        def attempt(label, step, states):
+            try: step()
+            except OSError as error: return self.errors.append((label, error.errno))
+            model.change(states)
+        caption = f"{path}#user.asset.caption"
+        attempt("setxattr", lambda: os.setxattr(self.path(path), "user.asset.caption", b"late"), {caption: b"late"})
+        attempt("rename", lambda: os.rename(self.path(path), self.path(other)), {
+            path: None, other: model.now(path),
+            **{name.replace(path, other, 1): model.now(name) for name in list(model.history) if name.startswith(f"{path}#")},
+            **{name: None for name in model.history if name.startswith(f"{path}#")}})
+
     # A round
 
     NAMES = ["inplace", "appended", "cut", "longer", "mapped", "renamed", "over", "below", "left", "right", "gone", "said",

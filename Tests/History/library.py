@@ -86,8 +86,8 @@ class Library:
         self.daemon.wait(20)
         self.daemon = None
 
-    def check(self, counts):
-        """Looks at the files of a library that is not mounted. Answers sentences."""
+    def check(self, counts, is_powered=False):
+        """Looks at the files of a library that is not mounted, and of a machine that has kept its power. Answers sentences."""
         faults = []
         left = os.listdir(f"{self.path}/staging")
         if left: faults.append(f"staging is not empty: {left}")
@@ -97,9 +97,15 @@ class Library:
                 if text != "ok": faults.append(f"integrity_check: {text}")
             if catalog.execute("SELECT count(*) FROM staged").fetchone()[0]: faults.append("uploads are still recorded")
             rows = catalog.execute("SELECT digest, size FROM blob").fetchall()
-            # A kill between a blob's name and its row leaves a file of no content, for an upload of the same bytes to take over.
-            files = sum(len(names) for folder in (self.path, self.store) if folder for _, _, names in os.walk(f"{folder}/blobs"))
-            counts["files of no content, at most"] = max(counts["files of no content, at most"], files - len(rows))
+            # A kill between a blob's name and its row leaves a file of no content, which the next mount sets aside; after a power cut for an
+            # upload of the same bytes to take over.
+            known = {digest.hex() for digest, _ in rows}
+            lost = sorted({os.path.basename(place) + name for folder in (self.path, self.store) if folder
+                           for place, _, names in os.walk(f"{folder}/blobs") for name in names} - known)
+            if is_powered and lost: faults.append(f"blobs without rows: {lost}")
+            counts["files of no content, at most"] = max(counts["files of no content, at most"], len(lost))
+            aside = os.listdir(f"{self.path}/leftover") if os.path.isdir(f"{self.path}/leftover") else []
+            counts["files set aside, at most"] = max(counts["files set aside, at most"], len(aside))
             for digest, size in rows:
                 name = f"{digest.hex()[:2]}/{digest.hex()[2:]}"
                 places = [f"{folder}/blobs/{name}" for folder in (self.path, self.store) if folder]
@@ -115,7 +121,7 @@ class Library:
 class Clients:
     """Writers at work in a mount, each with a history of what it does."""
 
-    def __init__(self, library, histories, chosen, work, is_cut, is_slow=False, kind=writers.Writer, users=None):
+    def __init__(self, library, histories, chosen, work, is_excused, is_slow=False, kind=writers.Writer, users=None):
         self.folders, self.work = f"{library.mountpoint}/folders", work
         self.stop, self.histories = multiprocessing.Event(), histories
         self.reader, writer = os.pipe()
@@ -127,7 +133,7 @@ class Clients:
         self.processes = [
             multiprocessing.Process(target=writers.run, args=(
                 kind, f"{self.folders}/writer-{number}", number, histories[number], chosen.randrange(1 << 30),
-                writer, self.stop, is_cut, self.result(number), is_slow, users[number]))
+                writer, self.stop, is_excused, self.result(number), is_slow, users[number]))
             for number in range(len(histories))
         ]
         for process in self.processes: process.start()

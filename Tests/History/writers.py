@@ -1,5 +1,5 @@
 """What the programs do whose disk or daemon fails: each writes in folders of its own, and notes each step before it takes it."""
-import hashlib, mmap, os, pickle, random, signal, socket, subprocess, time, traceback
+import errno, hashlib, mmap, os, pickle, random, signal, socket, subprocess, time, traceback
 
 from history import File, Folder, History, Link
 
@@ -12,8 +12,18 @@ GROUPS = {
 def unique(key, size): return hashlib.shake_128(str(key).encode()).digest(size)
 
 
+def failure(said):
+    """Answers the error that a command's message ends with."""
+    number = next((number for number in errno.errorcode if said.strip().endswith(os.strerror(number))), None)
+    return OSError(number, said.strip())
+
+
 # Contents that all writers use, so that many names have one blob.
 SHARED = [unique(f"shared {number}", size) for number, size in enumerate([1, 100, 4096, 5000, 20000, 70000, 150000])]
+
+
+class MappingFailure(OSError):
+    """A store through a mapping, or its msync(2), that has failed: SIGBUS, or EIO."""
 
 
 class Mapping:
@@ -43,14 +53,14 @@ class Mapping:
 
     def __exit__(self, *_):
         self.socket.close()
-        if os.waitpid(self.process, 0)[1] and not _[0]: raise OSError("a mapping has failed")
+        if os.waitpid(self.process, 0)[1] and not _[0]: raise MappingFailure("a mapping has failed")
 
     def store(self, at, some):
         try:
             self.socket.send(pickle.dumps((at, some)))
             answer = self.socket.recv(1)
         except OSError: answer = b""
-        if not answer: raise OSError("a mapping has failed")
+        if not answer: raise MappingFailure("a mapping has failed")
 
     def flush(self): self.store(0, b"")
 
@@ -86,7 +96,8 @@ class Writer:
         if way == "sync" and self.chosen.random() < 0.8: way = "folder"
         if self.history[name] is None and way != "folder": way = "folder"
         if way == "sync":
-            if subprocess.run(["sync", self.path(name)], stderr=subprocess.DEVNULL).returncode: raise OSError("sync has failed")
+            said = subprocess.run(["sync", self.path(name)], stderr=subprocess.PIPE, text=True, env={"LC_ALL": "C", "PATH": os.environ["PATH"]})
+            if said.returncode: raise failure(said.stderr)
             return self.acknowledge()
         place = os.path.dirname(self.path(name)) if way == "folder" else self.path(name)
         if way != "folder" and not isinstance(self.history[name], File): place = os.path.dirname(place)
@@ -363,8 +374,11 @@ class Writer:
         while not stop.is_set(): self.settle(getattr(self, self.chosen.choice(loads))())
 
 
-def run(kind, root, number, history, seed, acknowledged, stop, is_cut, result, is_slow, user):
-    """The life of a writer: works until the disk or the daemon is gone, or until it is told to stop, and leaves its history in a file."""
+def run(kind, root, number, history, seed, acknowledged, stop, is_excused, result, is_slow, user):
+    """The life of a writer: works until it fails, or until it is told to stop, and leaves its history in a file.
+
+    `is_excused` says of a failure whether it is that of a disk or a daemon which is gone; any other is a fault.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(result, "wb") as file:
         if user:
@@ -375,5 +389,5 @@ def run(kind, root, number, history, seed, acknowledged, stop, is_cut, result, i
         problem = None
         try: writer.work(stop, is_slow)
         except Exception as error:
-            if not isinstance(error, OSError) or not is_cut.is_set(): problem = f"writer {number}, before the end: {traceback.format_exc()}"
+            if not is_excused(error): problem = f"writer {number}, before the end: {traceback.format_exc()}"
         pickle.dump((history, problem), file)

@@ -70,8 +70,8 @@ struct FullDiskTests {
             fill; python3 try.py
             # There is room, and all goes on.
             rm l/other; for n in $(seq 300); do echo x > m/folders/new 2> /dev/null && break; sleep .1; done
-            python3 check.py all; sync m/folders/new; dies; up; python3 check.py all
-            [ "$(grep -c 'not on the disk yet' l/lib/assetfs.log)" = 1 ]; grep -q 'has room again' l/lib/assetfs.log
+            python3 check.py all; sync m/folders/new; until grep -q 'has room again' l/lib/assetfs.log; do sleep .01; done; dies; up; python3 check.py all
+            [ "$(grep -c 'not on the disk yet' l/lib/assetfs.log)" = 1 ]
             # Killed while it is full: what fsync acknowledged is there, and the mount comes up.
             fill; python3 try.py; dies; up; python3 check.py synced; [ "$(cat m/folders/3)" = m/folders/3 ]; rm l/other
             """

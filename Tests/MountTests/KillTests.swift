@@ -25,5 +25,12 @@ struct KillTests {
         #expect(result.status == 0, "\(result.output)\(result.errors)")
         #expect(!result.output.contains("never reached"), "\(result.output)")
     }
+
+    @Test(arguments: ["recover", "repair", "snapshot"])
+    func `a command that was killed does its work when it runs again`(command: String) throws {
+        let seed = Int.random(in: 1...1_000_000)
+        let result = try crash("--during", command, "--kills", "5", "--seed", "\(seed)")
+        #expect(result.status == 0, "seed \(seed): \(result.output)\(result.errors)")
+    }
     #endif
 }

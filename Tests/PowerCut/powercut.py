@@ -6,20 +6,21 @@
 
 The disk is an image on a layer that drops, when it is cut, what was not synced: all of it, all since a random moment, or a random
 choice of blocks and of their contents since the last sync. The library is on ext4 or XFS on a loop device on that. Cuts come after
-a random number of acknowledgements, after `assetfs umount`, while a library is made, and while a mount recovers from the cut before.
+a random number of acknowledgements, after syncs that have failed and succeeded, after `assetfs umount`, while a library is made, and while a mount recovers from the cut before.
 After each the filesystem must be sound; the library must mount by itself; all that fsync(2), fdatasync(2), msync(2), O_DSYNC or
 `assetfs umount` has acknowledged must be there; all else must be as it was at one moment since; each row of the catalog must have
 its blob with its bytes; and `staging/` must be empty in the end.
 
 `--without` leaves out one of the syncs of a debug build, to see that this finds it. Needs root, loop devices and mkfs.
 """
-import argparse, collections, hashlib, multiprocessing, os, random, shutil, sys, time
+import argparse, collections, errno, hashlib, multiprocessing, os, random, shutil, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, f"{HERE}/../History"]
+sys.path[:0] = [HERE, f"{HERE}/../History", f"{HERE}/../Faults"]
 from disk import Disk
 from history import File, History
 from library import Clients, Fault, Library, compare, run
+import shim
 
 WRITERS = 3
 MODES = ["drop", "prefix", "some", "some"]
@@ -53,6 +54,7 @@ class Run:
         self.other = Disk(f"{self.work}/other", options.filesystem) if options.stores else None
         if self.other: self.library.store = f"{self.other.root}/store"
         self.counts = collections.Counter()
+        self.shim = None
 
     def renew(self):
         """Begins with a new filesystem, and a library that is made within a mount."""
@@ -87,7 +89,8 @@ class Run:
         folders = f"{self.library.mountpoint}/folders"
         if not self.signed: self.sign(folders)
         is_cut = multiprocessing.Event()
-        clients = Clients(self.library, self.histories, self.chosen, self.work, is_cut, self.disk.is_slow)
+        clients = Clients(self.library, self.histories, self.chosen, self.work,
+                          lambda error: isinstance(error, OSError) and is_cut.is_set(), self.disk.is_slow)
         clients.await_acknowledgements(target)
         if ending == "umount":
             clients.stop.set()
@@ -108,6 +111,47 @@ class Run:
         self.histories = clients.histories
         if problem: raise Fault(problem + self.daemon_log())
         self.counts[f"cuts {'after umount' if ending == 'umount' else 'at work'}"] += 1
+
+    def cut_after_failed_sync(self):
+        """Has syncs of bytes fail once, as a disk does that works again, and cuts when later ones have acknowledged them."""
+        if not self.shim: self.shim = shim.Shim(shim.build(self.work), f"{self.work}/shim", self.library.path)
+        self.disk.start(self.chosen)
+        self.library.begin(**self.shim.environment)
+        if not self.library.wait(): raise Fault(f"the library does not mount: {self.daemon_log()}")
+        history, folder = self.histories[0], f"{self.library.mountpoint}/folders/writer-0"
+        os.makedirs(folder, exist_ok=True)
+        self.count_suspects = getattr(self, "count_suspects", 0) + 1
+        for kind in self.chosen.sample(["blobs", "staging"], 2):
+            # A new file, and then one that is changed where it is.
+            name = f"suspect-{kind}-{self.count_suspects}"
+            for size in (self.chosen.choice([5000, 300000]), 70000):
+                former, data = history[name], self.chosen.randbytes(size)
+                data += former.data[size:] if former else b""
+                session = history.session()
+                with history.step({name: File(b"")} if not former else {}, session):
+                    descriptor = os.open(f"{folder}/{name}", os.O_RDWR | os.O_CREAT, 0o644)
+                with history.step({name: File(data)}, session): os.pwrite(descriptor, data[:size], 0)
+                if kind == "blobs":
+                    with history.step({name: File(data)}, session): os.close(descriptor)
+                    descriptor = os.open(f"{folder}/{name}", os.O_RDONLY)
+                self.shim.arm("fsync", kind, errno.EIO)
+                self.sync(descriptor)
+                self.counts[f"syncs of {kind} that have failed"] += self.shim.hits
+                history.acknowledge()
+                with history.step({name: File(data)}, session): os.close(descriptor)
+        self.cut()
+        self.library.kill()
+        self.disk.stop()
+        self.counts["cuts after a failed sync"] += 1
+
+    def sync(self, descriptor):
+        """Asks until all is on stable storage; the disk fails once."""
+        for _ in range(200):
+            try: return os.fsync(descriptor)
+            except OSError as error:
+                if error.errno != errno.EIO: raise
+                time.sleep(0.02)
+        raise Fault(f"fsync fails though the disk works again: {self.daemon_log()}")
 
     def daemon_log(self): return "\n" + self.library.said()[-2000:]
 
@@ -199,6 +243,10 @@ class Run:
                 self.renew()
                 self.cut_new_store()
             self.cut_after_move()
+            return self.verify()
+        if number % 8 == self.options.seed % 8:
+            if number == 0: self.renew()
+            self.cut_after_failed_sync()
             return self.verify()
         target = self.chosen.choice([0, 1, 3, 10, 30, 60, 120])
         if number % 6 == 0:

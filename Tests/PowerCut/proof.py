@@ -29,7 +29,7 @@ SUPERFLUOUS = {
     "placed": "reading back has written the copy, and the folder's sync its name; see the group",
     "log-checkpoint": "each COMMIT syncs the log already; it is for a log that a full disk has kept from that",
     "search": "the next mount sees by the number of its steps that the index is not what the catalog knows, and makes it anew",
-    "rewritten": "for a sync that has failed, which a power cut is not: `SuspectTests`",
+    "rewritten": "the blob's own sync, or that of all, comes right behind it, and writes what was written once more",
 }
 
 

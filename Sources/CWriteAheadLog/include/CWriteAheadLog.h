@@ -25,6 +25,9 @@ int64_t wal_reserve(void *connection, int64_t count);
 /// Puts what the disk did not take on stable storage. Returns SQLite's code: SQLITE_OK when nothing is left in memory.
 int wal_flush(void *connection);
 
+/// Returns whether a read of the database or its log has failed since the last call; SQLite's own code may then be any.
+int wal_unread(void *connection);
+
 /// Has closing `connection` leave the log as it is, with what the database does not have yet. Returns SQLite's code.
 int wal_leave(void *connection);
 

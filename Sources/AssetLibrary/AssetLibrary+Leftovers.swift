@@ -1,0 +1,37 @@
+internal import AssetModel
+internal import BlobStore
+internal import Catalog
+internal import Logging
+
+// Contents in `blobs/` that no row names.
+extension AssetLibrary {
+    /// How long what was set aside stays in `leftover/`.
+    private static let leftoverStay = Duration.seconds(7 * 24 * 3600)
+
+    /// Moves contents to `leftover/` that a crash has kept from their rows, or from their removal.
+    ///
+    /// Only those go whose upload was acknowledged by no commit: they came while the catalog that is there was the only one. All others stay,
+    /// since a catalog that was restored lacks the rows of what users have.
+    func setAsideLeftovers() throws {
+        if let times = layout.unacknowledged {
+            let count = try blobs.setAsideLeftovers(madeSince: times.made, namedSince: times.named) { first in
+                try Set(catalog.read { try $0.digests(beginningWith: first) })
+            }
+            if count > 0 {
+                log.notice(
+                    "\(count) contents of uploads that were not acknowledged before the last session was cut short are in leftover/ for a week."
+                )
+            }
+        }
+        layout.beginSession()
+    }
+
+    /// Removes what has been set aside for long enough.
+    func removeOldLeftovers() throws(LibraryError) {
+        do throws(BlobStoreError) {
+            _ = try blobs.removeLeftovers(before: Timestamp.now.advanced(by: .zero - Self.leftoverStay))
+        } catch {
+            throw LibraryError(error)
+        }
+    }
+}

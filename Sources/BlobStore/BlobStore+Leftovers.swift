@@ -1,0 +1,145 @@
+public import AssetModel
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+// Contents whose upload a crash has kept from its row, and those whose row is gone already: they go to `leftover/`, and for good later.
+extension BlobStore {
+    /// Notes that a blob is about to be removed, for the mount after a crash that comes between the removal of its row and that of its file.
+    public func noteRemoval(of digest: Digest) {
+        for folder in allFolders { folder.touch(digest) }
+    }
+
+    /// Moves the blobs to `leftover/` that no row names, and that were made and named since some moments, or were about to be removed.
+    ///
+    /// A file's time of change is moved on by chmod(2) and link(2), too; when it was made stays.
+    /// `known` returns the blobs with rows whose digests have this first byte.
+    /// - Returns: how many.
+    public func setAsideLeftovers(
+        madeSince made: Timestamp,
+        namedSince time: Timestamp,
+        known: (UInt8) throws -> Set<Digest>
+    ) throws -> Int {
+        var count = 0
+        for first in UInt8.min...UInt8.max {
+            let folders = allFolders.filter { $0.hasChanged(first, since: time) }
+            guard !folders.isEmpty else { continue }
+            let known = try known(first)
+            for folder in folders {
+                count += try folder.setAside(first, madeSince: made, namedSince: time, known: known)
+            }
+        }
+        return count
+    }
+
+    /// Removes for good what has been in `leftover/` since before a moment.
+    /// - Returns: how many.
+    public func removeLeftovers(before time: Timestamp) throws(BlobStoreError) -> Int {
+        var count = 0
+        for folder in allFolders { count += try folder.removeLeftovers(before: time) }
+        return count
+    }
+
+    /// Moves all that is in the folder `leftover/` of a library back to `blobs/`, for a new catalog that may want it.
+    public static func takeBackLeftovers(at path: String) throws(BlobStoreError) {
+        guard unsafe access("\(path)/leftover", F_OK) == 0 else { return }
+        try StoreFolder(at: path).takeBackLeftovers()
+    }
+}
+
+extension StoreFolder {
+    private var leftovers: String { "\(path)/leftover" }
+
+    /// Gives a blob's file, if it is there, the time of modification of what is about to be removed, and moves on its folder's time of change.
+    func touch(_ digest: Digest) {
+        let name = BlobStore.path(of: digest)
+        let times = [timespec(tv_sec: 0, tv_nsec: 0), timespec(tv_sec: 0, tv_nsec: 0)]
+        guard unsafe utimensat(blobs, name, times, AT_SYMLINK_NOFOLLOW) == 0 else { return }
+        unsafe _ = fchmodat(blobs, String(name.prefix(2)), 0o700, 0)
+    }
+
+    /// Whether a name in a folder of blobs may have come since a moment.
+    func hasChanged(_ first: UInt8, since time: Timestamp) -> Bool {
+        var status = stat()
+        return unsafe fstatat(blobs, Self.name(first), &status, 0) != 0 || status.changed >= time
+    }
+
+    /// Moves the files of a folder of blobs aside that are not known.
+    /// - Returns: how many.
+    func setAside(
+        _ first: UInt8,
+        madeSince made: Timestamp,
+        namedSince time: Timestamp,
+        known: Set<Digest>
+    ) throws(BlobStoreError) -> Int {
+        var count = 0
+        for rest in StoredBlobs.names(in: blobs, Self.name(first)) {
+            let name = Self.name(first) + rest
+            guard let digest = StoredBlobs.bytes(name).flatMap({ Digest($0) }), !known.contains(digest) else {
+                continue
+            }
+            let path = BlobStore.path(of: digest)
+            var status = stat()
+            guard unsafe fstatat(blobs, path, &status, AT_SYMLINK_NOFOLLOW) == 0, status.changed >= time,
+                // An interrupted upload that is still to be read has another name for it.
+                status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+                status.modified.rawValue == 0 || wasMade("blobs/\(path)", since: made)
+            else { continue }
+            if unsafe mkdir(leftovers, 0o700) != 0, errno != EEXIST {
+                throw BlobStoreError(Errno(rawValue: errno), during: "mkdir leftover")
+            }
+            try checked("rename to leftover/\(name)") {
+                unsafe renameat(blobs, path, AT_FDCWD, "\(leftovers)/\(name)")
+            }
+            // From now on it stays for its time.
+            unsafe _ = utimensat(AT_FDCWD, "\(leftovers)/\(name)", nil, AT_SYMLINK_NOFOLLOW)
+            count += 1
+            KillPoint.leftoverSetAside.reach()
+        }
+        return count
+    }
+
+    private func wasMade(_ name: String, since time: Timestamp) -> Bool {
+        var (inode, made): (UInt64, Int64) = (0, 0)
+        return unsafe linux_birth("\(path)/\(name)", &inode, &made) == 0 && made >= time.rawValue
+    }
+
+    func removeLeftovers(before time: Timestamp) throws(BlobStoreError) -> Int {
+        let folder = unsafe Glibc.open(leftovers, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard folder >= 0 else { return 0 }
+        defer { _ = close(folder) }
+        var count = 0
+        for name in StoredBlobs.names(in: folder, ".") where StoredBlobs.bytes(name)?.count == 32 {
+            var status = stat()
+            guard unsafe fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.modified < time else {
+                continue
+            }
+            try checked("unlink leftover/\(name)") { unsafe unlinkat(folder, name, 0) }
+            count += 1
+        }
+        // It stays while anything is in it.
+        unsafe _ = rmdir(leftovers)
+        return count
+    }
+
+    func takeBackLeftovers() throws(BlobStoreError) {
+        let folder = unsafe Glibc.open(leftovers, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard folder >= 0 else { return }
+        defer { _ = close(folder) }
+        for name in StoredBlobs.names(in: folder, ".") {
+            guard let digest = StoredBlobs.bytes(name).flatMap({ Digest($0) }) else { continue }
+            let path = BlobStore.path(of: digest)
+            if unsafe renameat2(folder, name, blobs, path, 1 /* RENAME_NOREPLACE */) != 0, errno != EEXIST {
+                throw BlobStoreError(Errno(rawValue: errno), during: "rename to blobs/\(path)")
+            }
+        }
+        unsafe _ = rmdir(leftovers)
+    }
+}
+
+extension stat {
+    /// When the inode was changed last.
+    fileprivate var changed: Timestamp {
+        Timestamp(rawValue: Int64(st_ctim.tv_sec) * 1_000_000_000 + Int64(st_ctim.tv_nsec))
+    }
+}

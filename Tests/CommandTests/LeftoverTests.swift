@@ -1,0 +1,75 @@
+import TestSupport
+import Testing
+
+#if DEBUG
+/// Contents in `blobs/` that a crash has kept from their rows, or from their removal.
+@Suite(.serialized)
+struct LeftoverTests {
+    /// `begin POINT` mounts `lib` on `one` until its daemon comes to a point; `end` waits until it is dead, and takes the mount away.
+    private let prelude = """
+        begin() { ASSETFS_KILL_AT=$1 $ASSETFS mount -f lib one > log 2>&1 & daemon=$!; until grep -q Mounted log || ! kill -0 $daemon 2> /dev/null; do sleep 0.01; done; }
+        end() { wait $daemon || true; grep -q "^Killed at $1" log; umount -l one || true; }
+        hash() { sha256sum < $1 | cut -c1-64; }
+        head -c 70000 /dev/urandom > late
+        """
+
+    private func script(_ text: String, isFull: Bool = true) throws {
+        let library =
+            isFull ? "make_library; $ASSETFS umount one" : "mount_one; echo early > one/folders/early; umount_one"
+        try withPlace { path in try verifyScript("\(prelude)\n\(library)\n\(text)", in: path) }
+    }
+
+    @Test func `a content whose upload a kill kept from its row is set aside, and gone after a week`() throws {
+        try script(
+            """
+            begin blob-named; cp late one/folders/late 2> /dev/null || true; end blob-named; cmp late $(blob late); verify 0 lib; says 'of no content'
+            mount_one; fails test -e $(blob late); cmp late lib/leftover/$(hash late); cmp b one/folders/trip/b; same; umount_one; verify 0 --deep lib; says '1 contents .*leftover/'; silent 'of no content'
+            mount_one; umount_one; cmp late lib/leftover/$(hash late); touch -d '8 days ago' lib/leftover/*
+            mount_one; until [ ! -e lib/leftover ]; do sleep 0.01; done; cp late one/folders/late; umount_one; cmp late $(blob late); verify 0 --deep lib
+            """
+        )
+    }
+
+    @Test func `a content whose row was removed before the kill is set aside`() throws {
+        try script(
+            """
+            mount_one; cp late one/folders/late; rm one/folders/late; rm one/trash/*late; umount_one; sql "UPDATE blob SET created = created - 3600000000000, unused = unused - 3600000000000"
+            begin rows-collected; end rows-collected; cmp late $(blob late)
+            mount_one; fails test -e $(blob late); cmp late lib/leftover/$(hash late); same; umount_one; verify 0 --deep lib
+            """
+        )
+    }
+
+    @Test func `a content stays that an older catalog does not know`() throws {
+        for restore in [
+            "cp older lib/catalog.sqlite; rm lib/catalog.sqlite-wal",
+            "cp older new; mv new lib/catalog.sqlite; rm lib/catalog.sqlite-wal",
+            "cp older new; mv new lib/catalog.sqlite; : > lib/catalog.sqlite-wal",
+            "cp older lib/catalog.sqlite; rm lib/catalog.sqlite-wal; cp -a lib copied; rm -r lib; mv copied lib",
+            // A library that is put back gets the numbers of the inodes that were removed.
+            "cp -a lib copied; cp older copied/catalog.sqlite; : > copied/catalog.sqlite-wal; rm -r lib; cp -a copied lib; rm -r copied",
+            "sed -i 's/^boot .*/boot another/' lib/lock; cp older lib/catalog.sqlite; rm lib/catalog.sqlite-wal",
+        ] {
+            try script(
+                """
+                cp lib/catalog.sqlite older; begin none; cp late one/folders/late; sync one/folders/late; kill -9 $daemon; wait $daemon || true; umount -l one; \(restore)
+                mount_one; umount_one; cmp late $(blob late); fails test -e lib/leftover; verify 0 --deep lib; says 'of no content'
+                # Another crash proves nothing of it, though its inode was changed in the meantime.
+                begin none; chmod 600 $(blob late); chmod 700 $(dirname $(blob late)); kill -9 $daemon; wait $daemon || true; umount -l one
+                mount_one; umount_one; cmp late $(blob late); fails test -e lib/leftover
+                """,
+                isFull: false
+            )
+        }
+    }
+
+    @Test func `a recovered catalog gets back what was set aside`() throws {
+        try script(
+            """
+            begin blob-named; cp late one/folders/late 2> /dev/null || true; end blob-named; mount_one; umount_one; cmp late lib/leftover/$(hash late)
+            rm lib/catalog.sqlite; recover 0 lib; fails test -e lib/leftover; mount_one; cmp late one/folders/lost+found/$(hash late | cut -c1-16); umount_one; verify 0 --deep lib
+            """
+        )
+    }
+}
+#endif
