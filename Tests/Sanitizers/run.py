@@ -163,7 +163,7 @@ def main():
         mounts(scratch, environment)
         skipped = "|".join(pattern for pattern, kinds in SKIPPED.items() if kinds in ("both", options.kind))
         command = [f"{ROOT}/scripts/run-tests", "--scratch-path", scratch, "--jobs", str(options.jobs), "--skip", skipped]
-        status = subprocess.run(command + (options.words or SUITES), env=dict(os.environ, **environment)).returncode
+        status = subprocess.run(command + (options.words or SUITES), env=dict(os.environ, ASSETFS_SLOWNESS="5", **environment)).returncode
     finally:
         collector.end()
     found, processes = collector.reports(), collector.processes()
