@@ -3,8 +3,8 @@
 
     run.py thread|address [WORD ...] [--jobs N] [--skip-build]
 
-A WORD is a part of a suite's name; without one, all suites run that SUITES has. First a probe, built as the daemon is, does what the sanitizer
-must report and what it must not, and a mount reads and writes a file under the sanitizer. At the end a table says how often each fault was
+A WORD is a part of a suite's name; without one, all suites run that SUITES has. First a probe, built as the daemon is, does what
+the sanitizer must report and what it must not, and a mount reads and writes a file under the sanitizer. At the end a table says how often each fault was
 reported, and where the first report is. A daemon that traps or gets SIGSEGV is a report, too.
 """
 import argparse, collections, glob, os, re, shutil, subprocess, sys, tempfile, threading
@@ -119,30 +119,35 @@ def probe(kind, scratch):
     for name, wanted in PROBES[kind].items():
         with tempfile.TemporaryDirectory() as folder:
             environment = dict(os.environ, **options_of(kind, folder))
-            result = subprocess.run([f"{scratch}/debug/sanitizer-probe", name], env=environment, capture_output=True, text=True, errors="replace")
+            command = [f"{scratch}/debug/sanitizer-probe", name]
+            result = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
             text = "".join(open(path, errors="replace").read() for path in glob.glob(folder + "/report.*"))
         found = re.findall(r"SUMMARY: \w+: (.*)", text)
         if not text: sys.exit(f"The probe ran without a sanitizer: {result.stderr}")
-        if wanted is None and (found or result.returncode): sys.exit(f"The probe does nothing wrong as {name}, and the sanitizer says:\n{text}{result.stderr}")
-        if wanted is not None and (len(found) != 1 or not found[0].startswith(wanted)): sys.exit(f"The sanitizer does not report the probe's {name}: {found}\n{text[-4000:]}{result.stderr}")
+        if wanted is None:
+            isRight = not found and result.returncode == 0
+        else:
+            isRight = len(found) == 1 and found[0].startswith(wanted)
+        if not isRight:
+            sys.exit(f"The sanitizer is to report {wanted or 'nothing'} of the probe's {name}, and says:\n{text[-4000:]}{result.stderr}")
         print(f"probe: {name}: {wanted or 'nothing'}, as it must be")
 
 
-def mounts(scratch, environment):
+def mounts(kind, scratch):
     """Fails unless a daemon of this build serves files under the sanitizer."""
     binary, symbol = f"{scratch}/debug/assetfs", "/report.assetfs."
     with tempfile.TemporaryDirectory(prefix="assetfs-sanitized-") as place:
         with tempfile.TemporaryDirectory() as folder:
             os.makedirs(f"{place}/mount")
-            changed = {name: value.replace(value[value.index("log_path="):].split(":")[0], f"log_path={folder}/report") for name, value in environment.items()}
-            subprocess.run([binary, "mount", f"{place}/library", f"{place}/mount"], env=dict(os.environ, **changed), check=True)
+            environment = dict(os.environ, **options_of(kind, folder))
+            subprocess.run([binary, "mount", f"{place}/library", f"{place}/mount"], env=environment, check=True)
             try:
                 with open(f"{place}/mount/folders/file", "wb") as file: file.write(b"bytes" * 100_000)
                 with open(f"{place}/mount/folders/file", "rb") as file: same = file.read() == b"bytes" * 100_000
                 with open(f"{place}/library/lock") as file: lock = file.read()
                 daemons = [pid for pid in re.findall(r"\d+", lock) if os.path.exists(f"{folder}{symbol}{pid}")]
             finally:
-                subprocess.run([binary, "umount", f"{place}/mount"], check=True)
+                subprocess.run([binary, "umount", f"{place}/mount"], env=environment, check=True)
     if not same: sys.exit("A file of the mount has other bytes than were written.")
     if not daemons: sys.exit(f"The daemon runs without a sanitizer (its lock says {lock!r}).")
     print(f"daemon: process {daemons[0]} wrote and read a file under the sanitizer")
@@ -161,14 +166,15 @@ def main():
     try:
         environment = options_of(options.kind, collector.folder)
         probe(options.kind, scratch)
-        mounts(scratch, environment)
+        mounts(options.kind, scratch)
         skipped = "|".join(pattern for pattern, kinds in SKIPPED.items() if kinds in ("both", options.kind))
         command = [f"{ROOT}/scripts/run-tests", "--scratch-path", scratch, "--jobs", str(options.jobs), "--skip", skipped]
         status = subprocess.run(command + (options.words or SUITES), env=dict(os.environ, ASSETFS_SLOWNESS="5", **environment)).returncode
     finally:
         collector.end()
     found, processes = collector.reports(), collector.processes()
-    print(f"\nProcesses under the {options.kind} sanitizer: " + (", ".join(f"{count} of {name}" for name, count in sorted(processes.items())) or "none"))
+    counted = ", ".join(f"{count} of {name}" for name, count in sorted(processes.items()))
+    print(f"\nProcesses under the {options.kind} sanitizer: {counted or 'none'}")
     print(f"{'reports':>7}  fault, and the first report")
     for summary, (count, path) in sorted(found.items(), key=lambda one: -one[1][0]): print(f"{count:7}  {summary}\n         {path}")
     count = sum(count for count, _ in found.values())
