@@ -17,6 +17,12 @@ SUITES = ["MountTests", "CommandTests", "AssetLibraryTests", "AssetFilesystemTes
 SKIPPED = {
     # These measure what a sanitizer changes: system calls, statements, bytes of memory, seconds.
     r"\.CounterTests/": "both", r"\.CostTests/": "both",
+    # A second goes by between two readings of the clock.
+    r"\.LivesTests/.a life ends at its time, and not before": "both",
+    # It limits addresses, of which a sanitizer takes terabytes.
+    r"\.StartTests/.limits of the caller end nothing, or are refused with a sentence": "both",
+    # Its library for LD_PRELOAD counts and fails system calls, those of the sanitizer among them.
+    r"\.FaultTests/": "both",
 }
 # What the probe is to do, and what the sanitizer must say to it; None for nothing.
 PROBES = {
