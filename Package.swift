@@ -2,7 +2,8 @@
 import PackageDescription
 
 // `make tsan` builds with locks that ThreadSanitizer sees, which one file of each module imports for all.
-let hasPthreadMutex = Context.environment["ASSETFS_PTHREAD_MUTEX"] != nil
+let sanitizer = Context.environment["ASSETFS_SANITIZER"]
+let hasPthreadMutex = sanitizer == "thread"
 let settings: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
@@ -125,6 +126,19 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// `make tsan` and `make asan` begin with faults that must be reported.
+if sanitizer != nil {
+    package.targets += [
+        .target(name: "ProbeInC", path: "Tests/Sanitizers/ProbeInC"),
+        .executableTarget(
+            name: "sanitizer-probe",
+            dependencies: ["ProbeInC"],
+            path: "Tests/Sanitizers/Probe",
+            swiftSettings: settings
+        ),
+    ]
+}
 
 if hasPthreadMutex {
     package.targets.append(.target(name: "PthreadMutex", path: "Tests/Sanitizers/PthreadMutex"))

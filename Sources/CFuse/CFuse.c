@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -77,11 +78,11 @@ static struct {
     struct cfuse_wire agreed;
     uint64_t init_unique;
     uint32_t offered, offered2;
-    int want_passthrough, want_export, is_done;
+    int want_passthrough, want_export;
 } wire;
 
-/* Whether the request that this thread serves is a STATX: libfuse serves a request on the thread that has read it. */
-static _Thread_local int serves_statx;
+/* Whether the request that this thread serves is a STATX, or INIT: libfuse serves a request on the thread that has read it. */
+static _Thread_local int serves_statx, serves_init;
 
 /* Makes of requests that libfuse 3.14 does not know those that it does. TMPFILE is a CREATE of the name "/", which the kernel
  * sends, and which no CREATE has; STATX begins as GETATTR does, and cfuse_reply_attr answers it. */
@@ -209,15 +210,17 @@ static ssize_t next_request(int fd, void *buffer, size_t length) {
 }
 
 /* INIT is the first request of a session and is answered before the second is read, so `wire` is written by one thread
- * only; after that both functions just test is_done. */
+ * only. Another thread may wait in read(2) already then. */
 static ssize_t wire_read(int fd, void *buffer, size_t length, void *userdata) {
     (void)userdata;
-    ssize_t count = wire.is_done ? next_request(fd, buffer, length) : read(fd, buffer, length);
-    if (wire.is_done && count >= (ssize_t)sizeof(struct in_header)) translate(buffer, (size_t)count);
-    if (wire.is_done || count < (ssize_t)(sizeof(struct in_header) + offsetof(struct init_in, flags2))) return count;
+    ssize_t count = next_request(fd, buffer, length);
+    serves_init = 0;
+    if (count < (ssize_t)sizeof(struct in_header)) return count;
+    translate(buffer, (size_t)count);
     struct in_header *header = buffer;
-    if (header->opcode != OPCODE_INIT) return count;
+    if (header->opcode != OPCODE_INIT || count < (ssize_t)(sizeof *header + offsetof(struct init_in, flags2))) return count;
     struct init_in *in = (struct init_in *)(header + 1);
+    serves_init = 1;
     wire.init_unique = header->unique;
     wire.agreed.kernel_minor = in->minor;
     wire.offered = in->flags;
@@ -227,7 +230,7 @@ static ssize_t wire_read(int fd, void *buffer, size_t length, void *userdata) {
 
 static ssize_t wire_writev(int fd, struct iovec *iov, int count, void *userdata) {
     (void)userdata;
-    if (!wire.is_done && count == 2 && iov[1].iov_len == sizeof(struct init_out)
+    if (serves_init && count == 2 && iov[1].iov_len == sizeof(struct init_out)
         && ((struct out_header *)iov[0].iov_base)->unique == wire.init_unique) {
         struct init_out *out = iov[1].iov_base;
         out->flags |= wire.offered & INIT_PARALLEL_DIROPS;
@@ -253,7 +256,7 @@ static ssize_t wire_writev(int fd, struct iovec *iov, int count, void *userdata)
             out->max_stack_depth = 1;
             wire.agreed.passthrough = 1;
         }
-        wire.is_done = 1;
+        serves_init = 0;
     }
     return writev(fd, iov, count);
 }
@@ -324,15 +327,24 @@ int cfuse_store(struct fuse_session *session, uint64_t inode, const void *bytes,
     return fuse_lowlevel_notify_store(session, inode, 0, &vector, 0);
 }
 
+/* Threads that serve requests say something, too. */
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static char last_line[512];
 
 /* libfuse writes a line in several calls; the newline comes with the last one. */
 static void capture(enum fuse_log_level level, const char *format, va_list arguments) {
     if (level > FUSE_LOG_WARNING) return;
+    pthread_mutex_lock(&log_lock);
     size_t length = strlen(last_line);
     if (length > 0 && last_line[length - 1] == '\n') length = 0;
     vsnprintf(last_line + length, sizeof last_line - length, format, arguments);
+    pthread_mutex_unlock(&log_lock);
 }
 
 void cfuse_capture_log(void) { fuse_set_log_func(capture); }
-const char *cfuse_last_log_line(void) { return last_line; }
+
+void cfuse_last_log_line(char *line, size_t size) {
+    pthread_mutex_lock(&log_lock);
+    snprintf(line, size, "%s", last_line);
+    pthread_mutex_unlock(&log_lock);
+}

@@ -227,7 +227,10 @@ public final class Session {
     }
 
     private static func lastLine(or fallback: String) -> String {
-        let line = unsafe String(cString: cfuse_last_log_line())
+        let line = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { room in
+            unsafe cfuse_last_log_line(room.baseAddress, room.count)
+            return unsafe room.baseAddress.map { unsafe String(cString: $0) } ?? ""
+        }
         let text = String(line.drop { $0 == " " }.prefix { $0 != "\n" })
         return text.isEmpty ? fallback : text.hasPrefix("fuse: ") ? String(text.dropFirst(6)) : text
     }

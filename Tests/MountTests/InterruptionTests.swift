@@ -77,9 +77,12 @@ struct InterruptionTests {
             """
             def bob():
                 handled(); fd = os.open("b/" + name, os.O_RDWR | os.O_CREAT, 0o644)
-                os.ftruncate(fd, 15 << 40); os.pwrite(fd, b"z", 1 << 40); libc.close(fd)
+                os.ftruncate(fd, 15 << 40); os.pwrite(fd, b"z", 1 << 40); os.write(ready[1], b"1"); libc.close(fd)
+            ready = os.pipe()
             for name, number in (("killed", signal.SIGKILL), ("quit", signal.SIGQUIT), ("hung", signal.SIGHUP)):
                 pid = user(5002, bob)
+                # Only close(2) is left, then.
+                os.read(ready[0], 1)
                 until(lambda: requests() >= 1); os.kill(pid, signal.SIGURG); os.kill(pid, signal.SIGTERM)
                 # The kernel tells of an interruption before it asks for this.
                 assert refused(os.stat, "nothing" + name) == "ENOENT"

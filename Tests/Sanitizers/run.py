@@ -1,67 +1,192 @@
 #!/usr/bin/env python3
-"""Runs tests with ThreadSanitizer or AddressSanitizer in the daemon, and fails if there is any report.
+"""Runs tests with ThreadSanitizer or AddressSanitizer in the daemon and in the tests, and fails if there is any report.
 
-    run.py thread|address [--filter 'FileTests|ShareTests'] [--reports FOLDER] [--skip-build]
+    run.py thread|address [WORD ...] [--jobs N] [--skip-build]
 
-The daemon goes on after a report, so that tests fail for reasons of their own only; the reports are counted at the end.
-The worker that looks into files is built without a sanitizer: it has 1 GiB of addresses, of which a sanitizer takes more. `make fuzz` has
-AddressSanitizer in what the worker reads by itself.
+A WORD is a part of a suite's name; without one, all suites run that SUITES has. First a probe, built as the daemon is, does what
+the sanitizer must report and what it must not, and a mount reads and writes a file under the sanitizer. At the end a table says how often each fault was
+reported, and where the first report is. A daemon that traps or gets SIGSEGV is a report, too.
 """
-import argparse, collections, glob, os, re, shutil, subprocess, sys
+import argparse, collections, glob, os, re, shutil, subprocess, sys, tempfile, threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-# What kills daemons or counts system calls and seconds says nothing of races.
-SKIPPED = "CounterTests|CrashTests|PowerCutTests|FullDiskTests|FuzzTests|ArchitectureTests|FeatureListTests|ToolTests|SavingTests"
+NAMES = {"thread": "tsan", "address": "asan"}
+SUITES = ["MountTests", "CommandTests", "AssetLibraryTests", "AssetFilesystemTests", "BlobStoreTests", "CatalogTests"]
+# Tests that do not run, with the reason.
+SKIPPED = {
+    # These measure what a sanitizer changes: system calls, statements, bytes of memory, seconds.
+    r"\.CounterTests/": "both", r"\.CostTests/": "both",
+    # A second goes by between two readings of the clock.
+    r"\.LivesTests/.a life ends at its time, and not before": "both",
+    # It limits addresses, of which a sanitizer takes terabytes.
+    r"\.StartTests/.limits of the caller end nothing, or are refused with a sentence": "both",
+    # Its library for LD_PRELOAD counts and fails system calls, those of the sanitizer among them.
+    r"\.FaultTests/": "both",
+}
+# What the probe is to do, and what the sanitizer must say to it; None for nothing.
+PROBES = {
+    "thread": {"race": "Swift access race", "race-in-c": "data race", "inversion": "lock-order-inversion", "trap": "ILL", "locked": None},
+    "address": {"overflow": "heap-buffer-overflow", "overflow-in-c": "heap-buffer-overflow", "freed": "heap-use-after-free", "trap": "ILL",
+                "inside": None},
+}
 
 
 def build(kind, scratch):
-    environment = dict(os.environ, **({"ASSETFS_PTHREAD_MUTEX": "1"} if kind == "thread" else {}))
-    command = ["swift", "build", "--package-path", ROOT, "--scratch-path", scratch]
-    subprocess.run(command + [f"--sanitize={kind}", "--build-tests"], env=environment, check=True)
-    plain = f"{scratch}/plain"
-    subprocess.run(["swift", "build", "--package-path", ROOT, "--scratch-path", plain, "--product", "assetfs-worker"], check=True)
-    target = os.path.realpath(f"{scratch}/debug/assetfs-worker")
-    shutil.copy2(os.path.realpath(f"{plain}/debug/assetfs-worker"), target)
+    common = ["swift", "build", "--package-path", ROOT]
+    environment = dict(os.environ, ASSETFS_SANITIZER=kind)
+    subprocess.run(common + ["--scratch-path", scratch, f"--sanitize={kind}", "--build-tests"], env=environment, check=True)
+    worker(kind, scratch)
 
 
-def reports(folder):
-    """The reports by their summary, with the file of one of them."""
-    found = collections.OrderedDict()
-    for path in sorted(glob.glob(folder + "/report.*")):
-        with open(path, errors="replace") as file: text = file.read()
-        for summary in re.findall(r"^SUMMARY: .*|^(?:FATAL|ERROR|==\d+==ERROR): .*", text, re.M):
-            summary = re.sub(r"0x[0-9a-f]+|==\d+==", "", summary)
-            count, first = found.get(summary, (0, path))
-            found[summary] = (count + 1, first)
-    return found
+def worker(kind, scratch):
+    """Builds the worker that looks into files: one process and one thread, so without ThreadSanitizer; see worker.c for the other."""
+    target = os.path.realpath(f"{scratch}/debug") + "/assetfs-worker"
+    sources = sorted(glob.glob(f"{ROOT}/Sources/assetfs-worker/*.c"))
+    libraries = ["-lavformat", "-lavcodec", "-lavutil", "-lcurl", "-lmagic", "-lseccomp"]
+    plain = ["clang", "-g", "-O1", "-Wno-deprecated-declarations"]
+    commands = [plain + sources + libraries + ["-o", target]]
+    if kind == "address":
+        commands[0][-1] += ".plain"
+        flags = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-no-pie", "-Wl,--wrap=setrlimit,--wrap=close_range"]
+        places = [f'-DREPORTS="{scratch}/reports"', f'-DPLAIN="{target}.plain"']
+        commands.append(plain + flags + places + sources + [f"{HERE}/worker.c"] + libraries + ["-o", target])
+    for command in commands:
+        result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        # The linker of the toolchain warns of each name of the sanitizer that it does not export.
+        print("".join(line for line in result.stderr.splitlines(True) if "Cannot export local symbol" not in line), end="")
+        if result.returncode: sys.exit("The worker cannot be built.")
+
+
+def options_of(kind, folder):
+    """The sanitizer's options; with verbosity each process that runs under it begins a file."""
+    settings = [f"log_path={folder}/report", "log_exe_name=1", "verbosity=1", "handle_abort=1", "handle_sigill=1", "handle_sigtrap=1"]
+    if kind == "thread":
+        # The process goes on after a report, so that a test fails for reasons of its own only. Swift's runtime by default ignores modules
+        # without instrumentation, and with them each lock order, and what functions of the C library access; that ends the
+        # process where libfuse cancels a thread in read(2).
+        settings += ["ignore_noninstrumented_modules=0", "ignore_interceptors_accesses=0"]
+        settings += ["exitcode=0", f"suppressions={HERE}/thread.supp", "history_size=4", "second_deadlock_stack=1"]
+    else:
+        # What the runtime of Swift keeps to the end is no leak, and what a daemon leaks is measured by its memory (`make soak`).
+        settings += ["exitcode=77", "detect_leaks=0"]
+    return {NAMES[kind].upper() + "_OPTIONS": ":".join(settings)}
+
+
+class Collector:
+    """Moves the files of processes away as they appear: numbers of processes come again, and then a file would be overwritten."""
+
+    def __init__(self, folder):
+        self.folder, self.count, self.ended = folder, 0, threading.Event()
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder + "/all")
+        # Daemons of other users write there.
+        for path in folder, folder + "/all": os.chmod(path, 0o1777)
+        self.thread = threading.Thread(target=self.work)
+        self.thread.start()
+
+    def work(self):
+        while not self.ended.wait(0.5): self.collect()
+
+    def collect(self):
+        for entry in os.listdir(self.folder):
+            if not entry.startswith("report."): continue
+            self.count += 1
+            os.rename(f"{self.folder}/{entry}", f"{self.folder}/all/{self.count:06}.{entry.removeprefix('report.')}")
+
+    def end(self):
+        self.ended.set()
+        self.thread.join()
+        self.collect()
+
+    def texts(self):
+        for path in sorted(glob.glob(self.folder + "/all/*")):
+            with open(path, errors="replace") as file: yield path, file.read()
+
+    def processes(self):
+        """How many processes of each program ran under the sanitizer."""
+        return collections.Counter(os.path.basename(path).split(".", 1)[1].rsplit(".", 1)[0] for path in glob.glob(self.folder + "/all/*"))
+
+    def reports(self):
+        """How often each fault was reported, and the file of its first report."""
+        found = collections.OrderedDict()
+        for path, text in self.texts():
+            summaries = re.findall(r"^.*SUMMARY: (.*)", text, re.M)
+            if not summaries: summaries = re.findall(r"^.*((?:FATAL|ERROR): .*|CHECK failed.*|finished with ignores enabled.*)", text, re.M)
+            for summary in summaries:
+                summary = re.sub(r"0x[0-9a-f]+|\(/\S+\+[^)]*\)|\(pid=\d+\)", "", summary).replace(ROOT + "/", "")
+                count, first = found.get(summary, (0, path))
+                found[summary] = (count + 1, first)
+        return found
+
+
+def probe(kind, scratch):
+    """Fails unless the sanitizer reports what it must, and nothing else."""
+    for name, wanted in PROBES[kind].items():
+        with tempfile.TemporaryDirectory() as folder:
+            environment = dict(os.environ, **options_of(kind, folder))
+            command = [f"{scratch}/debug/sanitizer-probe", name]
+            result = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+            text = "".join(open(path, errors="replace").read() for path in glob.glob(folder + "/report.*"))
+        found = re.findall(r"SUMMARY: \w+: (.*)", text)
+        if not text: sys.exit(f"The probe ran without a sanitizer: {result.stderr}")
+        if wanted is None:
+            isRight = not found and result.returncode == 0
+        else:
+            isRight = len(found) == 1 and found[0].startswith(wanted)
+        if not isRight:
+            sys.exit(f"The sanitizer is to report {wanted or 'nothing'} of the probe's {name}, and says:\n{text[-4000:]}{result.stderr}")
+        print(f"probe: {name}: {wanted or 'nothing'}, as it must be")
+
+
+def mounts(kind, scratch):
+    """Fails unless a daemon of this build serves files under the sanitizer."""
+    binary, symbol = f"{scratch}/debug/assetfs", "/report.assetfs."
+    with tempfile.TemporaryDirectory(prefix="assetfs-sanitized-") as place:
+        with tempfile.TemporaryDirectory() as folder:
+            os.makedirs(f"{place}/mount")
+            environment = dict(os.environ, **options_of(kind, folder))
+            subprocess.run([binary, "mount", f"{place}/library", f"{place}/mount"], env=environment, check=True)
+            try:
+                with open(f"{place}/mount/folders/file", "wb") as file: file.write(b"bytes" * 100_000)
+                with open(f"{place}/mount/folders/file", "rb") as file: same = file.read() == b"bytes" * 100_000
+                with open(f"{place}/library/lock") as file: lock = file.read()
+                daemons = [pid for pid in re.findall(r"\d+", lock) if os.path.exists(f"{folder}{symbol}{pid}")]
+            finally:
+                subprocess.run([binary, "umount", f"{place}/mount"], env=environment, check=True)
+    if not same: sys.exit("A file of the mount has other bytes than were written.")
+    if not daemons: sys.exit(f"The daemon runs without a sanitizer (its lock says {lock!r}).")
+    print(f"daemon: process {daemons[0]} wrote and read a file under the sanitizer")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["thread", "address"])
-    parser.add_argument("--filter", default="MountTests|CommandTests|AssetLibraryTests|CatalogTests|BlobStoreTests")
-    parser.add_argument("--reports")
+    parser.add_argument("kind", choices=list(NAMES))
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--skip-build", action="store_true")
-    options = parser.parse_args()
-    name = {"thread": "tsan", "address": "asan"}[options.kind]
-    scratch = f"{ROOT}/.build-{name}"
+    options = parser.parse_intermixed_args()
+    scratch = f"{ROOT}/.build-{NAMES[options.kind]}"
     if not options.skip_build: build(options.kind, scratch)
-    folder = options.reports or f"{scratch}/reports"
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    settings = [f"log_path={folder}/report", "exitcode=0", "handle_abort=0"]
-    if options.kind == "thread": settings += [f"suppressions={HERE}/thread.supp", "history_size=4", "second_deadlock_stack=1"]
-    # What the runtime of Swift keeps to the end is no leak, and what a daemon leaks is measured by its memory.
-    if options.kind == "address": settings += ["detect_leaks=0", "halt_on_error=0"]
-    environment = dict(os.environ, **{name.upper() + "_OPTIONS": " ".join(settings)})
-    if options.kind == "thread": environment["ASSETFS_PTHREAD_MUTEX"] = "1"
-    command = ["swift", "test", "--package-path", ROOT, "--scratch-path", scratch, f"--sanitize={options.kind}", "--skip-build", "--no-parallel"]
-    result = subprocess.run(command + ["--filter", options.filter, "--skip", SKIPPED], env=environment)
-    found = reports(folder)
-    for summary, (count, path) in found.items(): print(f"{count} × {summary}\n    {path}")
-    print(f"{sum(count for count, _ in found.values())} reports of {options.kind} sanitizer, {len(found)} different; tests ended with {result.returncode}")
-    sys.exit(1 if found or result.returncode else 0)
+    collector = Collector(f"{scratch}/reports")
+    try:
+        environment = options_of(options.kind, collector.folder)
+        probe(options.kind, scratch)
+        mounts(options.kind, scratch)
+        skipped = "|".join(pattern for pattern, kinds in SKIPPED.items() if kinds in ("both", options.kind))
+        command = [f"{ROOT}/scripts/run-tests", "--scratch-path", scratch, "--jobs", str(options.jobs), "--skip", skipped]
+        status = subprocess.run(command + (options.words or SUITES), env=dict(os.environ, ASSETFS_SLOWNESS="5", **environment)).returncode
+    finally:
+        collector.end()
+    found, processes = collector.reports(), collector.processes()
+    counted = ", ".join(f"{count} of {name}" for name, count in sorted(processes.items()))
+    print(f"\nProcesses under the {options.kind} sanitizer: {counted or 'none'}")
+    print(f"{'reports':>7}  fault, and the first report")
+    for summary, (count, path) in sorted(found.items(), key=lambda one: -one[1][0]): print(f"{count:7}  {summary}\n         {path}")
+    count = sum(count for count, _ in found.values())
+    isClean = not found and status == 0 and processes
+    print(f"{'✔' if isClean else '✘'} {count} reports, {len(found)} different; the tests {'passed' if status == 0 else 'failed'}.")
+    sys.exit(0 if isClean else 1)
 
 
 main()

@@ -58,7 +58,8 @@ public struct MountedLibrary {
 /// `staging/`, a sound catalog, every blob present under its digest, and nothing in the log that says error.
 ///
 /// A test that hangs in the mount is ended after `seconds`: the connection is aborted through sysfs, because neither a time limit
-/// nor a signal reaches a process that waits in the kernel.
+/// nor a signal reaches a process that waits in the kernel. `ASSETFS_SLOWNESS` says how many times longer everything takes, as under a
+/// sanitizer.
 public func withMountedLibrary(
     _ name: String = #function,
     options: [String] = [],
@@ -282,7 +283,8 @@ private final class Watchdog {
             try? "1".write(toFile: "/sys/fs/fuse/connections/\(minor)/abort", atomically: false, encoding: .utf8)
         }
         timer = work
-        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds), execute: work)
+        let slowness = ProcessInfo.processInfo.environment["ASSETFS_SLOWNESS"].flatMap(Int.init) ?? 1
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds * slowness), execute: work)
     }
 
     func end() { timer.cancel() }

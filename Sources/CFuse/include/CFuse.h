@@ -54,8 +54,8 @@ int cfuse_store(struct fuse_session *session, uint64_t inode, const void *bytes,
  * Other signals end no request: programs expect EINTR of few calls on files, and Go's runtime sends its threads SIGURG all the time. */
 int cfuse_is_ending(int32_t thread, int or_asked);
 
-/* libfuse reports failures of mounting only in its log, whose callback takes a va_list. The last line of it. */
+/* libfuse reports failures of mounting only in its log, whose callback takes a va_list. The last line of it, as much as has room. */
 void cfuse_capture_log(void);
-const char *cfuse_last_log_line(void);
+void cfuse_last_log_line(char *line, size_t size);
 
 #endif

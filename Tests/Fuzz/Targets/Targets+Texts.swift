@@ -4,8 +4,8 @@
 import GRDB
 
 /// The texts of an index of words, to which the words of a query are put.
-private let index: DatabaseQueue? = {
-    let queue = try? DatabaseQueue()
+private let index: GRDB.DatabaseQueue? = {
+    let queue = try? GRDB.DatabaseQueue()
     let columns = SearchQuery.Column.allCases.map(\.rawValue).joined(separator: ", ")
     try? queue?.write { try $0.execute(sql: "CREATE VIRTUAL TABLE words USING fts5(\(columns))") }
     return queue

@@ -42,3 +42,26 @@ public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         return try body(&value.pointee)
     }
 }
+
+/// A lock without a value.
+public final class Lock: @unchecked Sendable {
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+
+    /// Makes a lock that no thread has.
+    public init() {
+        mutex = .allocate(capacity: 1)
+        mutex.initialize(to: pthread_mutex_t())
+        pthread_mutex_init(mutex, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    /// Waits until no other thread has the lock, and takes it.
+    public func lock() { pthread_mutex_lock(mutex) }
+
+    /// Lets go of the lock.
+    public func unlock() { pthread_mutex_unlock(mutex) }
+}
