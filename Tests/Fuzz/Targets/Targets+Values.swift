@@ -28,6 +28,14 @@ extension FuzzTarget {
     }
 
     static let lists = FuzzTarget("lists") { input in
+        if let rights = FileRights(input) {
+            try demand(FileRights(rights.bytes) == rights, "the rights are read otherwise")
+            for user in [rights.uid, 1000] {
+                let certain = rights.certainPermissions(of: user) { $0 == rights.gid }
+                let permissions = rights.permissions(of: user) { $0 == rights.gid }
+                try demand(certain & ~permissions == 0, "\(certain) is certain of \(permissions)")
+            }
+        }
         guard let list = AccessControlList(input) else { return }
         try demand(list.bytes == input, "the list is printed otherwise")
         try demand(list.permissions <= 0o777, "the mode is \(list.permissions)")

@@ -31,6 +31,14 @@ struct FuzzTests {
             break
         }
     }
+
+    @Test func `what holds of every input holds of what the parts in C are fed with`() throws {
+        try withScratch { folder in
+            try run(
+                ["/usr/bin/python3", "\(Self.corpus)/../fuzz.py", "--parts", "--runs", "1000", "--scratch", folder]
+            ).check()
+        }
+    }
 }
 
 /// Inputs that are made of others: bytes changed, removed, doubled, and words of the language put between.
