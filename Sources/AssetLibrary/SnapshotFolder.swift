@@ -26,7 +26,9 @@ struct SnapshotFolder {
     /// Gives a damaged copy a name that is none of a copy's: `.damaged` comes at its end.
     func setAside(_ name: String) { unsafe _ = rename("\(path)/\(name)", "\(path)/\(name).damaged") }
 
-    /// Returns when the newest copy was made; nil where there is none. One of a time that is still to come is a wrong clock's.
+    /// Returns when the newest copy was made; nil where there is none.
+    ///
+    /// The time of a copy that is still to come is a wrong clock's, and does not count.
     func newest(at now: Timestamp) -> Timestamp? {
         names.compactMap { name in
             var status = stat()

@@ -22,7 +22,7 @@ struct SnapshotTests {
         }
     }
 
-    @Test func `files of times that are still to come keep no library from being mounted, and no copy from being made`() throws {
+    @Test func `files of times that are still to come prevent no mount, and no copy`() throws {
         try withPlace { path in
             try verifyScript(
                 """
