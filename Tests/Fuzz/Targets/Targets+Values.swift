@@ -2,6 +2,7 @@
 @testable import AssetLibrary
 @testable import AssetModel
 import Foundation
+import MetadataExtraction
 
 extension FuzzTarget {
     static let tokens = FuzzTarget(
@@ -71,7 +72,11 @@ extension FuzzTarget {
         }
         if let name = text(first), let field = Field(name) {
             try demand(field.name == name, "the field is called \(field.name)")
-            if let objection = field.objection(to: value) { try checkSentence(objection.reason) }
+            if let objection = field.objection(to: value) {
+                try checkSentence(objection.reason)
+            } else {
+                try checkTags(of: field, String(decoding: value, as: UTF8.self))
+            }
         }
         if let text = text(first) {
             do {
@@ -85,6 +90,19 @@ extension FuzzTarget {
                 "\(text) is no place on the earth"
             )
             try demand(position.altitude?.isFinite ?? true, "\(text) has no finite altitude")
+        }
+    }
+
+    /// Demands that a value never becomes the name of the tag that it is written to.
+    private static func checkTags(of field: Field, _ value: String) throws {
+        for type in ["image/jpeg", "video/mp4", "application/pdf", "text/plain"] {
+            for tag in Embedding.tags(for: [(field, value)], type: type) {
+                let name = tag.utf8.prefix { $0 != 0x3D }
+                try demand(
+                    name.count < tag.utf8.count && name.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x40 },
+                    "\(field.name) is written as \(Shown.value(tag))"
+                )
+            }
         }
     }
 
