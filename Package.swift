@@ -141,18 +141,18 @@ if hasPthreadMutex {
     }
 }
 
-// `make fuzz` links the targets with libFuzzer, which has the one `main` of its program.
+// `make fuzz` links this library with libFuzzer, whose `main` is the program's.
 if isFuzzed {
+    package.products = [.library(name: "fuzz", type: .static, targets: ["FuzzDriver"])]
+    package.targets.append(
+        .target(
+            name: "FuzzDriver",
+            dependencies: ["FuzzTargets"],
+            path: "Tests/Fuzz/Driver",
+            swiftSettings: settings
+        )
+    )
     for target in package.targets where target.swiftSettings?.isEmpty == false {
         target.swiftSettings?.append(.define("ASSETFS_FUZZ"))
     }
-    package.products.removeAll { $0.name == "assetfs" }
-    package.targets.append(
-        .executableTarget(
-            name: "fuzz",
-            dependencies: ["FuzzTargets"],
-            path: "Tests/Fuzz/Driver",
-            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]
-        )
-    )
 }

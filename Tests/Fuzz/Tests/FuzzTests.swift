@@ -33,11 +33,10 @@ struct FuzzTests {
     }
 
     @Test func `what holds of every input holds of what the parts in C are fed with`() throws {
+        let script = Self.corpus + "/../fuzz.py"
         try withScratch { folder in
-            try run(
-                ["/usr/bin/python3", "\(Self.corpus)/../fuzz.py", "--parts", "--runs", "1000", "--scratch", folder]
-            ).check()
-        }
+            try run("/usr/bin/python3", script, "--parts", "--runs", "1000", "--scratch", folder)
+        }.check()
     }
 }
 
