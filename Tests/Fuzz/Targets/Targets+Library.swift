@@ -58,7 +58,7 @@ extension FuzzTarget {
             return try checkSentence(Shown.line(error.sentence))
         }
         try demand(name == nil || reply.hasSuffix(" FOUND"), "a file is infected that is not")
-        try demand(name != nil || reply.hasSuffix("OK"), "a file is clean that may not be")
+        try demand(name != nil || reply.hasSuffix("OK") && reply.contains(":"), "a file is clean that may not be")
     }
 
     /// Numbers that file handles bring, and names that are looked up in views.
