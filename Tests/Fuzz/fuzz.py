@@ -79,17 +79,30 @@ def run(target, limit):
 
 
 def merge(target):
-    """Replaces what libFuzzer has made in the repository's corpus by the smallest inputs that reach as much."""
+    """Replaces what libFuzzer has made in the repository's corpus by few small inputs that together reach most."""
     stored, merged = f"{HERE}/corpus/{target}", f"{scratch}/merged/{target}"
     shutil.rmtree(merged, ignore_errors=True)
     os.makedirs(merged)
+    for path in glob.glob(stored + "/*"):
+        if re.fullmatch("[0-9a-f]{40}", os.path.basename(path)): os.replace(path, f"{scratch}/corpus/{target}/{os.path.basename(path)}")
     environment = dict(os.environ, ASSETFS_FUZZ_TARGET=target, ASAN_OPTIONS="detect_leaks=0")
-    subprocess.run(command(target) + ["-merge=1", f"-max_len={BYTES}", merged, f"{scratch}/corpus/{target}", stored],
+    control = merged + ".control"
+    if os.path.exists(control): os.remove(control)
+    subprocess.run(command(target) + ["-merge=1", f"-merge_control_file={control}", merged, stored, f"{scratch}/corpus/{target}"],
                    env=environment, check=True, capture_output=True)
-    made = [path for path in glob.glob(stored + "/*") if re.fullmatch("[0-9a-f]{40}", os.path.basename(path))]
-    for path in made: os.remove(path)
-    room = FILES - len(os.listdir(stored))
-    for path in sorted(glob.glob(merged + "/*"), key=os.path.getsize)[:room]: shutil.copy(path, stored)
+    with open(control) as file: lines = file.read().splitlines()
+    paths = lines[2:2 + int(lines[0])]
+    reached = {paths[int(words[1])]: set(words[2:]) for words in map(str.split, lines[2 + len(paths):]) if words[0] == "FT"}
+    # What is stored stays; then the input that reaches most beyond it, of several the smallest, and so on.
+    kept = [path for path in paths if os.path.dirname(path) == stored]
+    known = set().union(*(reached.get(path, set()) for path in kept))
+    rest = {path for path in reached if path not in kept and os.path.getsize(path) <= BYTES}
+    for _ in range(FILES - len(kept)):
+        best = max(rest, key=lambda path: (len(reached[path] - known), -os.path.getsize(path)), default=None)
+        if not best or not reached[best] - known: break
+        shutil.copy(best, stored)
+        known |= reached[best]
+        rest.remove(best)
 
 
 def main():
