@@ -65,7 +65,8 @@ def run(target, limit):
         words = f"{scratch}/{target}.words"
         with open(words, "w") as file:
             subprocess.run(command(target), env=dict(environment, ASSETFS_FUZZ_WORDS="1"), stdout=file, check=True)
-        arguments.insert(0, f"-dict={words}")
+        # A dictionary without words is an error of libFuzzer's.
+        if os.path.getsize(words) > 0: arguments.insert(0, f"-dict={words}")
     start = time.monotonic()
     result = subprocess.run(command(target) + arguments, env=environment, capture_output=True, text=True, errors="replace")
     duration = time.monotonic() - start
