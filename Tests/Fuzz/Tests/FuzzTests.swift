@@ -24,7 +24,7 @@ struct FuzzTests {
         for (file, bytes) in inputs { #expect(target.complaint(about: bytes) == nil, "corpus/\(name)/\(file)") }
         let seed = UInt64.random(in: 1...1_000_000)
         var mutations = Mutations(seed: seed, words: target.words.map { Array($0.utf8) })
-        for number in 0..<1500 {
+        for number in 0..<2000 {
             let input = mutations.next(of: inputs.map(\.bytes))
             guard let complaint = target.complaint(about: input) else { continue }
             Issue.record("\(complaint); seed \(seed), mutation \(number): \(Data(input).base64EncodedString())")
