@@ -98,7 +98,7 @@ def merge(target):
     kept = [path for path in paths if os.path.dirname(path) == stored]
     known = set().union(*(reached.get(path, set()) for path in kept))
     rest = {path for path in reached if path not in kept and os.path.getsize(path) <= BYTES}
-    for _ in range(FILES - len(kept)):
+    for _ in range(FILES - len(os.listdir(stored))):
         best = max(rest, key=lambda path: (len(reached[path] - known), -os.path.getsize(path)), default=None)
         if not best or not reached[best] - known: break
         shutil.copy(best, stored)
