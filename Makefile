@@ -98,11 +98,11 @@ faults: build
 	scripts/install-dependencies test
 	python3 Tests/Faults/faults.py $(FAULTS)
 
-# … and libFuzzer on every parser of what others write, so many seconds each: FUZZ_SECONDS=30 TARGET=queries.
+# … and libFuzzer on every parser of what others write, so many seconds each: FUZZ_SECONDS=30 FUZZ="--jobs 2 --target queries".
 FUZZ_SECONDS ?= 600
 fuzz:
 	scripts/install-dependencies test
-	python3 Tests/Fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
+	python3 Tests/Fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 # … and the mounted tests with ThreadSanitizer or AddressSanitizer in the daemon; any report fails: SANITIZE='--filter FileTests'.
 tsan:

@@ -17,6 +17,18 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let grdb: [Target.Dependency] = ["GRDB", "GRDBSQLite"].map { .product(name: $0, package: "GRDB.swift") }
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+// `make fuzz` has a program of its own, of which assetfs is a part then.
+let isFuzzed = Context.environment["ASSETFS_FUZZ"] != nil
+let partsOfAssetfs: [Target.Dependency] = [
+    "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", argumentParser, logging,
+    system,
+]
+let asPart = ["-parse-as-library", "-Xfrontend", "-entry-point-function-name", "-Xfrontend", "assetfs_main"]
+let assetfs: Target =
+    isFuzzed
+    ? .target(name: "assetfs", dependencies: partsOfAssetfs, swiftSettings: settings + [.unsafeFlags(asPart)])
+    : .executableTarget(name: "assetfs", dependencies: partsOfAssetfs, swiftSettings: settings)
+
 let package = Package(
     name: "assetfs",
     products: [
@@ -70,15 +82,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .executableTarget(
-            name: "assetfs",
-            dependencies: [
-                "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", argumentParser,
-                logging,
-                system,
-            ],
-            swiftSettings: settings
-        ),
+        assetfs,
         .target(
             name: "TestSupport",
             dependencies: ["AssetLibrary", "Catalog", "BlobStore", "AssetModel", system],
@@ -87,13 +91,17 @@ let package = Package(
         ),
         .target(
             name: "FuzzTargets",
-            dependencies: ["AssetLibrary", "AssetModel", "Catalog", "MetadataExtraction"] + grdb,
+            dependencies: [
+                "assetfs", "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "Catalog", "MetadataExtraction",
+                system,
+            ] + grdb,
             path: "Tests/Fuzz/Targets",
             swiftSettings: settings
         ),
+        // The program itself is said, too: only a test that names it is linked with what it consists of.
         .testTarget(
             name: "FuzzTests",
-            dependencies: ["FuzzTargets", "TestSupport"],
+            dependencies: ["FuzzTargets", "TestSupport", "assetfs"],
             path: "Tests/Fuzz/Tests",
             swiftSettings: settings
         ),
@@ -147,17 +155,18 @@ if hasPthreadMutex {
     }
 }
 
-// `make fuzz` links the targets with libFuzzer.
-if Context.environment["ASSETFS_FUZZ"] != nil {
-    for target in package.targets where target.swiftSettings?.isEmpty == false {
-        target.swiftSettings?.append(.define("ASSETFS_FUZZ"))
-    }
+// `make fuzz` links this library with libFuzzer, whose `main` is the program's.
+if isFuzzed {
+    package.products = [.library(name: "fuzz", type: .static, targets: ["FuzzDriver"])]
     package.targets.append(
-        .executableTarget(
-            name: "fuzz",
+        .target(
+            name: "FuzzDriver",
             dependencies: ["FuzzTargets"],
             path: "Tests/Fuzz/Driver",
             swiftSettings: settings
         )
     )
+    for target in package.targets where target.swiftSettings?.isEmpty == false {
+        target.swiftSettings?.append(.define("ASSETFS_FUZZ"))
+    }
 }

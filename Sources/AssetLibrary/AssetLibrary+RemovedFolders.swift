@@ -45,16 +45,13 @@ extension RemovedFolderRecord {
     }
 
     fileprivate func description(at depth: Int64, for reader: Uploader) -> JSONObject {
-        func hex(_ bytes: [UInt8]) -> String {
-            bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        }
         var object = JSONObject()
         object.add("depth", depth)
         object.add("mode", String(mode & 0o7777, radix: 8))
         object.add("uid", Int64(uid))
         object.add("gid", Int64(gid))
-        object.add("access_list", accessList.map(hex))
-        object.add("default_list", defaultList.map(hex))
+        object.add("access_list", accessList?.hexadecimal)
+        object.add("default_list", defaultList?.hexadecimal)
         if policies != "{}", [0, uid].contains(reader.uid) { object.add("policies", json: policies) }
         return object
     }

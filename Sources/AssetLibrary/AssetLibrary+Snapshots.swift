@@ -54,8 +54,9 @@ extension AssetLibrary {
     }
 
     private var isSnapshotDue: Bool {
-        let last = SnapshotFolder(of: path).newest ?? layout.made
-        return last.advanced(by: Self.snapshotPeriod) <= clock.now
+        let now = clock.now
+        let last = SnapshotFolder(of: path).newest(at: now) ?? layout.made
+        return last.advanced(by: Self.snapshotPeriod) <= now
     }
 
     /// - Returns: whether there is a new copy; the log says why there is none.

@@ -117,7 +117,9 @@ extension LibraryCheck {
         for suffix in ["", "-wal"] where unsafe stat("\(path)/catalog.sqlite\(suffix)", &status) == 0 {
             changed = max(changed, status.st_mtim.tv_sec)
         }
-        guard let newest = folder.newest, changed - Int(newest.rawValue / 1_000_000_000) > Self.snapshotAge else {
+        guard let newest = folder.newest(at: .now),
+            changed - Int(newest.rawValue / 1_000_000_000) > Self.snapshotAge
+        else {
             return
         }
         note(

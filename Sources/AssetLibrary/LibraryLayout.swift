@@ -110,10 +110,13 @@ final class LibraryLayout: Sendable {
     }
 
     /// When the library was made; now, where that cannot be told.
+    ///
+    /// A time that is still to come is a wrong clock's: what is due some time after it is due at once.
     var made: Timestamp {
         var status = stat()
         guard unsafe stat("\(path)/FORMAT", &status) == 0 else { return .now }
-        return Timestamp(rawValue: Int64(status.st_mtim.tv_sec) * 1_000_000_000)
+        let made = Timestamp(seconds: status.st_mtim.tv_sec, nanoseconds: 0)
+        return made <= .now ? made : Timestamp(rawValue: 0)
     }
 
     /// Records in the lock's file how far this process is; a failure changes nothing, because the record is a hint.

@@ -26,10 +26,15 @@ struct SnapshotFolder {
     /// Gives a damaged copy a name that is none of a copy's: `.damaged` comes at its end.
     func setAside(_ name: String) { unsafe _ = rename("\(path)/\(name)", "\(path)/\(name).damaged") }
 
-    /// When the newest copy was made; nil where there is none.
-    var newest: Timestamp? {
-        var status = stat()
-        guard let name = names.last, unsafe stat("\(path)/\(name)", &status) == 0 else { return nil }
-        return Timestamp(rawValue: Int64(status.st_mtim.tv_sec) * 1_000_000_000)
+    /// Returns when the newest copy was made; nil where there is none.
+    ///
+    /// The time of a copy that is still to come is a wrong clock's, and does not count.
+    func newest(at now: Timestamp) -> Timestamp? {
+        names.compactMap { name in
+            var status = stat()
+            guard unsafe stat("\(path)/\(name)", &status) == 0 else { return nil }
+            let made = Timestamp(seconds: status.st_mtim.tv_sec, nanoseconds: 0)
+            return made <= now ? made : nil
+        }.max()
     }
 }

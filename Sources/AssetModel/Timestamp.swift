@@ -8,6 +8,12 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
     /// Wraps nanoseconds since 1970.
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
+    /// Takes what the system says: a time before or after all moments, as a file may have, is the first or the last.
+    public init(seconds: Int, nanoseconds: Int) {
+        let time = Int128(seconds) * 1_000_000_000 + Int128(nanoseconds)
+        self.init(rawValue: Int64(clamping: time))
+    }
+
     /// Reads a day or a moment as RFC 3339 writes it; in UTC where no zone is said.
     public init?(_ text: String) {
         guard let time = CapturedTime(text), time.date.count == 3 else { return nil }

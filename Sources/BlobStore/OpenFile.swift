@@ -187,6 +187,6 @@ public final class OpenFile: Sendable {
 
 extension stat {
     var modified: Timestamp {
-        Timestamp(rawValue: Int64(st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(st_mtim.tv_nsec))
+        Timestamp(seconds: st_mtim.tv_sec, nanoseconds: st_mtim.tv_nsec)
     }
 }

@@ -20,7 +20,7 @@ struct CreateCommand: ParsableCommand {
         guard let folders = mount.find([Array("folders".utf8)]),
             let text = try ExtendedAttribute.read("user.asset.info", of: folders),
             let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
-            let next = info["next_id"] as? Int
+            let next = info["next_id"] as? Int, next < Int.max - 1000
         else {
             throw ExitStatus.failed.because(
                 "\(mount.path) is no assetfs mount, or one with view=folders, which hides resources/."

@@ -16,18 +16,21 @@ struct EventsCommand: ParsableCommand {
 
     func run() throws {
         try journal.print("events.jsonl", where: { kind.isEmpty || kind.contains($0["event"] as? String ?? "") }) {
-            event in
-            let shown = journal.names.text
-            var text = Journal.time(of: event) + (event["event"] as? String ?? "").padded(to: 19)
-            if let from = event["from"] as? String { text += "\(shown(from)) → " }
-            text += shown(event["path"] as? String ?? "")
-            if let outcome = event["outcome"] as? String { text += " (\(outcome))" }
-            if let asset = event["asset"] as? Int { text += ", asset \(asset)" }
-            if let changed = event["changed"] as? [String] { text += ": \(changed.joined(separator: ", "))" }
-            for key in ["reason", "infection", "status"] {
-                if let value = event[key] as? String { text += ": \(value)" }
-            }
-            return text
+            Self.text(of: $0, shown: journal.names.text)
         }
+    }
+
+    /// Returns an event's line for people; `shown` makes what is printed of a name.
+    static func text(of event: [String: Any], shown: (String) -> String) -> String {
+        var text = Journal.time(of: event) + (event["event"] as? String ?? "").padded(to: 19)
+        if let from = event["from"] as? String { text += "\(shown(from)) → " }
+        text += shown(event["path"] as? String ?? "")
+        if let outcome = event["outcome"] as? String { text += " (\(outcome))" }
+        if let asset = event["asset"] as? Int { text += ", asset \(asset)" }
+        if let changed = event["changed"] as? [String] { text += ": \(changed.joined(separator: ", "))" }
+        for key in ["reason", "infection", "status"] {
+            if let value = event[key] as? String { text += ": \(value)" }
+        }
+        return text
     }
 }

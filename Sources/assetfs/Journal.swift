@@ -62,7 +62,7 @@ struct Journal: ParsableArguments {
 }
 
 /// Reads lines of a file that others append to.
-private struct LineReader {
+struct LineReader {
     private let file: Int32
     private var position: off_t = 0
     private var buffer: [UInt8] = []
@@ -115,7 +115,7 @@ private struct LineReader {
     }
 
     /// The time with which each line begins: `{"at":"2026-…`.
-    private static func time(of line: String) -> String { String(line.dropFirst(7).prefix(30)) }
+    static func time(of line: String) -> String { String(line.dropFirst(7).prefix(30)) }
 
     private func read(_ count: Int, at offset: off_t) -> [UInt8] {
         var part = [UInt8](repeating: 0, count: count)

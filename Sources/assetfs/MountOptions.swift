@@ -109,7 +109,7 @@ struct MountOptions {
             let width =
                 unsafe inet_pton(AF_INET, parts[0], &bytes) == 1
                 ? 32 : unsafe inet_pton(AF_INET6, parts[0], &bytes) == 1 ? 128 : -1
-            guard parts.count == 1 || Int(parts[1]).map({ (0...width).contains($0) }) ?? false, width > 0 else {
+            guard width > 0, parts.count == 1 || Int(parts[1]).map({ (0...width).contains($0) }) ?? false else {
                 throw Invalid(
                     sentence: "fetch: “\(network)” is no network such as 10.0.0.0/8 or fd00::/8; “private” allows all."
                 )

@@ -19,8 +19,12 @@ struct MountPoint {
 
     /// All mounts that a process sees.
     static func all(of process: String = "self") -> [MountPoint] {
-        guard let table = FilePath("/proc/\(process)/mountinfo").contents() else { return [] }
-        return table.split(separator: 0x0A).compactMap { line in
+        FilePath("/proc/\(process)/mountinfo").contents().map(all) ?? []
+    }
+
+    /// Reads a table of mounts: proc(5), /proc/PID/mountinfo.
+    static func all(in table: [UInt8]) -> [MountPoint] {
+        table.split(separator: 0x0A).compactMap { line in
             let parts = line.split(separator: 0x20).map(Array.init)
             guard let dash = parts.firstIndex(of: [0x2D]), dash + 2 < parts.count, parts.count > 4,
                 let id = Int(String(decoding: parts[0], as: UTF8.self)),

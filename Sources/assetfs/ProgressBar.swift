@@ -39,7 +39,8 @@ struct ProgressBar {
     static func run(of total: Int, _ what: String, _ body: () throws -> Int?) rethrows {
         var bar = ProgressBar(total: total)
         while let done = try body() {
-            bar.done = done
+            // A mount says how much; see `show`.
+            bar.done = min(max(0, done), total)
             bar.show(what)
         }
         bar.clear()

@@ -12,14 +12,17 @@ struct ReceiptsCommand: ParsableCommand {
 
     func run() throws {
         try journal.print("receipts.jsonl", where: { !rejected || $0["outcome"] as? String == "rejected" }) {
-            receipt in
-            let shown = journal.names.text
-            var text = Journal.time(of: receipt) + (receipt["outcome"] as? String ?? "").padded(to: 11)
-            text += shown(receipt["path"] as? String ?? receipt["name"] as? String ?? "")
-            if let requested = receipt["requested"] as? String { text += " (for \(shown(requested)))" }
-            if let asset = receipt["asset"] as? Int { text += ", asset \(asset)" }
-            if let reason = receipt["reason"] as? String { text += ": \(reason)" }
-            return text
+            Self.text(of: $0, shown: journal.names.text)
         }
+    }
+
+    /// Returns a receipt's line for people; `shown` makes what is printed of a name.
+    static func text(of receipt: [String: Any], shown: (String) -> String) -> String {
+        var text = Journal.time(of: receipt) + (receipt["outcome"] as? String ?? "").padded(to: 11)
+        text += shown(receipt["path"] as? String ?? receipt["name"] as? String ?? "")
+        if let requested = receipt["requested"] as? String { text += " (for \(shown(requested)))" }
+        if let asset = receipt["asset"] as? Int { text += ", asset \(asset)" }
+        if let reason = receipt["reason"] as? String { text += ": \(reason)" }
+        return text
     }
 }

@@ -13,8 +13,12 @@ struct FormerFolder {
 
     /// Reads what is known of the folders on the way to a file in the trash, by the number of names that lead to each.
     static func all(of file: Held) throws -> [Int: FormerFolder] {
-        guard let text = try ExtendedAttribute.bytes("user.asset.removed_folders", of: file),
-            let object = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any],
+        try ExtendedAttribute.bytes("user.asset.removed_folders", of: file).map(all) ?? [:]
+    }
+
+    /// Reads the attribute's value.
+    static func all(in text: [UInt8]) -> [Int: FormerFolder] {
+        guard let object = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any],
             let folders = object["folders"] as? [[String: Any]]
         else { return [:] }
         var found: [Int: FormerFolder] = [:]
@@ -22,21 +26,19 @@ struct FormerFolder {
         return found
     }
 
-    private init?(_ object: [String: Any]) {
-        guard let mode = (object["mode"] as? String).flatMap({ mode_t($0, radix: 8) }),
+    init?(_ object: [String: Any]) {
+        guard let digits = object["mode"] as? String, digits.utf8.allSatisfy({ (0x30...0x37).contains($0) }),
+            let mode = mode_t(digits, radix: 8),
             let uid = (object["uid"] as? Int).flatMap(uid_t.init(exactly:)),
-            let gid = (object["gid"] as? Int).flatMap(gid_t.init(exactly:))
+            let gid = (object["gid"] as? Int).flatMap(gid_t.init(exactly:)),
+            // A folder whose lists cannot be read stays its maker's alone.
+            let access = ((object["access_list"] ?? "") as? String).flatMap([UInt8].init(hexadecimal:)),
+            let defaults = ((object["default_list"] ?? "") as? String).flatMap([UInt8].init(hexadecimal:))
         else { return nil }
         (self.mode, self.uid, self.gid) = (mode, uid, gid)
-        accessList = (object["access_list"] as? String).flatMap(Self.bytes)
-        defaultList = (object["default_list"] as? String).flatMap(Self.bytes)
+        accessList = access.isEmpty ? nil : access
+        defaultList = defaults.isEmpty ? nil : defaults
         policies = object["policies"] as? [String: String] ?? [:]
-    }
-
-    private static func bytes(_ hex: String) -> [UInt8]? {
-        let digits = hex.compactMap(\.hexDigitValue)
-        guard digits.count == hex.count, digits.count % 2 == 0 else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
     }
 }
 

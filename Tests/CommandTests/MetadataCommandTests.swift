@@ -54,6 +54,16 @@ struct MetadataCommandTests {
         }
     }
 
+    @Test func `info shows an exposure of which no whole number is the inverse`() throws {
+        try withPictures { mount in
+            for (time, shown) in [("1e-300", "1e-300 s"), ("0.004", "1/250 s"), ("2.5", "2.5 s")] {
+                try run("setfattr", "-n", "user.asset.exposure_time", "-v", time, mount.path("p1.jpg")).check()
+                let text = try run(assetfs, "info", mount.path("p1.jpg")).check().output
+                #expect(text.contains("Exposure            \(shown)\n"))
+            }
+        }
+    }
+
     @Test func `info is for people, and JSON for programs`() throws {
         try withPictures { mount in
             try run(

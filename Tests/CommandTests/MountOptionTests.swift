@@ -103,6 +103,13 @@ struct MountOptionTests {
         }
     }
 
+    @Test func `a network that is none is said, whatever stands behind its slash`() throws {
+        for network in ["10.0.x/8", "x/0", "/", "+", "10.0.0.0/33", "10.0.0.0/-1", "fd00::/129", "10.0.0.0/x"] {
+            let refused = try run(assetfs, "mount", "-o", "fetch=\(network)", "/nowhere/library", "/nowhere/mount")
+            #expect(refused.status == 64 && refused.errors.contains("is no network"), "\(network): \(refused)")
+        }
+    }
+
     @Test func `a mountpoint that is not there is made where that is said, and not in the library`() throws {
         try withPlace { path in
             let mount = { try run(assetfs, "mount", path + "/lib", path + "/" + $0, "-o", $1) }

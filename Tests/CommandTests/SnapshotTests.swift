@@ -22,6 +22,20 @@ struct SnapshotTests {
         }
     }
 
+    @Test func `files of times that are still to come prevent no mount, and no copy`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; mkdir -p lib/snapshots; echo x > lib/snapshots/catalog-20200101.sqlite
+                touch -d 2300-01-01 lib/FORMAT lib/snapshots/*; is "$(stat -c %y lib/FORMAT | cut -c1-4)" 2300; mount_one; same
+                today() { ls lib/snapshots | grep -v catalog-2020 | grep -v new; }; for n in $(seq 1200); do [ -n "$(today)" ] && break; sleep 0.1; done
+                is "$(today | wc -l)" 1; umount_one
+                """,
+                in: path
+            )
+        }
+    }
+
     @Test func `a full disk has no snapshot, a sentence in the log, and nothing else`() throws {
         try withPlace { path in
             try verifyScript(

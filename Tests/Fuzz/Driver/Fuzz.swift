@@ -1,13 +1,7 @@
 import FuzzTargets
 import Glibc
 
-/// libFuzzer's `main` without the symbol, which is this program's.
-@_silgen_name("LLVMFuzzerRunDriver")
-private func runDriver(
-    _ count: UnsafeMutablePointer<CInt>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
+// `make fuzz`: libFuzzer, whose `main` this program has, with one of the targets.
 
 /// The target that ASSETFS_FUZZ_TARGET names.
 private let target: FuzzTarget = {
@@ -19,28 +13,24 @@ private let target: FuzzTarget = {
     return target
 }()
 
-/// `make fuzz`: libFuzzer with one of the targets; with `--words` it prints the target's words as libFuzzer's dictionary.
-@main
-struct Fuzz {
-    static func main() {
-        if CommandLine.arguments.dropFirst().first == "--words" {
-            for word in target.words {
-                print("\"" + word.utf8.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "\"")
-            }
-            return
-        }
-        var count = CommandLine.argc
-        var arguments = unsafe CommandLine.unsafeArgv
-        let status = unsafe runDriver(&count, &arguments) { bytes, count in
-            let input = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
-            if let complaint = target.complaint(about: input) {
-                // A find.
-                print(complaint)
-                fflush(nil)
-                abort()
-            }
-            return 0
-        }
-        exit(status)
+/// Prints, with ASSETFS_FUZZ_WORDS, the target's words as libFuzzer's dictionary, instead of running it.
+@_cdecl("LLVMFuzzerInitialize")
+public func initialize(_ count: UnsafeMutableRawPointer?, _ arguments: UnsafeMutableRawPointer?) -> CInt {
+    guard unsafe getenv("ASSETFS_FUZZ_WORDS") != nil else { return 0 }
+    for word in target.words {
+        print("\"" + word.utf8.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "\"")
     }
+    exit(0)
+}
+
+/// Runs the target on an input, and aborts where what must hold of each does not: that is a find.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let input = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
+    if let complaint = target.complaint(about: input) {
+        print(complaint)
+        fflush(nil)
+        abort()
+    }
+    return 0
 }

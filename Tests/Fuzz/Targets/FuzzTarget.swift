@@ -27,9 +27,9 @@ public struct FuzzTarget: Sendable {
 
     /// All targets, in the order of their names.
     public static let all: [FuzzTarget] = [
-        answers, embedded, fetches, fields, json, lists, locks, names, patterns, periods, policies, probes, queries,
-        shown,
-        times, tokens,
+        answers, arguments, embedded, fetches, fields, information, journals, json, lists, locks, mounts, names,
+        options,
+        patterns, periods, policies, probes, queries, removed, rows, scanner, shown, sidecars, times, tokens, views,
     ]
 }
 

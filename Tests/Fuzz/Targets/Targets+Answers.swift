@@ -1,4 +1,5 @@
 #if DEBUG || ASSETFS_FUZZ
+@testable import AssetLibrary
 @testable import AssetModel
 import Foundation
 @testable import MetadataExtraction
@@ -81,6 +82,9 @@ extension FuzzTarget {
                 "the URL is \(request.url)"
             )
             try demand(try FetchRequest(request.text) == request, "the request is read as another: \(request.text)")
+            let shown = FetchArrival.withoutCredentials(request.url)
+            let authority = shown.split(separator: "/", omittingEmptySubsequences: false).dropFirst(2).first ?? ""
+            try demand(!authority.prefix { $0 != "?" }.contains("@"), "the user is shown in \(shown)")
         } catch let problem as FetchProblem { try checkSentence(problem.sentence) }
         let (first, second) = halves(input)
         let parts = (String(decoding: first, as: UTF8.self), String(decoding: second, as: UTF8.self))

@@ -44,8 +44,9 @@ extension FuzzTarget {
         var statement = SearchStatement(SearchScope(uid: 1000, now: Timestamp(rawValue: 0)))
         let sql = statement.select(query.condition)
         try demand(sql.utf8.count { $0 == 0x3F } == statement.values.count, "values and places for them: \(sql)")
-        for case .text(let words) in statement.values
-        where words.hasPrefix("(") || words.hasPrefix("\"") || words.hasPrefix("{") {
+        // Of a value for a type or ending none is put to the index.
+        for (before, value) in zip(sql.split(separator: "?"), statement.values) where before.hasSuffix("MATCH ") {
+            guard case .text(let words) = value else { continue }
             _ = try index?.read {
                 try Int.fetchAll($0, sql: "SELECT rowid FROM words WHERE words MATCH ?", arguments: [words])
             }

@@ -2,6 +2,7 @@
 @testable import AssetLibrary
 @testable import AssetModel
 import Foundation
+import MetadataExtraction
 
 extension FuzzTarget {
     static let tokens = FuzzTarget(
@@ -28,6 +29,14 @@ extension FuzzTarget {
     }
 
     static let lists = FuzzTarget("lists") { input in
+        if let rights = FileRights(input) {
+            try demand(FileRights(rights.bytes) == rights, "the rights are read otherwise")
+            for user in [rights.uid, 1000] {
+                let certain = rights.certainPermissions(of: user) { $0 == rights.gid }
+                let permissions = rights.permissions(of: user) { $0 == rights.gid }
+                try demand(certain & ~permissions == 0, "\(certain) is certain of \(permissions)")
+            }
+        }
         guard let list = AccessControlList(input) else { return }
         try demand(list.bytes == input, "the list is printed otherwise")
         try demand(list.permissions <= 0o777, "the mode is \(list.permissions)")
@@ -63,7 +72,11 @@ extension FuzzTarget {
         }
         if let name = text(first), let field = Field(name) {
             try demand(field.name == name, "the field is called \(field.name)")
-            if let objection = field.objection(to: value) { try checkSentence(objection.reason) }
+            if let objection = field.objection(to: value) {
+                try checkSentence(objection.reason)
+            } else {
+                try checkTags(of: field, String(decoding: value, as: UTF8.self))
+            }
         }
         if let text = text(first) {
             do {
@@ -77,6 +90,19 @@ extension FuzzTarget {
                 "\(text) is no place on the earth"
             )
             try demand(position.altitude?.isFinite ?? true, "\(text) has no finite altitude")
+        }
+    }
+
+    /// Demands that a value never becomes the name of the tag that it is written to.
+    private static func checkTags(of field: Field, _ value: String) throws {
+        for type in ["image/jpeg", "video/mp4", "application/pdf", "text/plain"] {
+            for tag in Embedding.tags(for: [(field, value)], type: type) {
+                let name = tag.utf8.prefix { $0 != 0x3D }
+                try demand(
+                    name.count < tag.utf8.count && name.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x40 },
+                    "\(field.name) is written as \(Shown.value(tag))"
+                )
+            }
         }
     }
 
@@ -114,9 +140,13 @@ extension FuzzTarget {
         try demand(Shown.sentence(name) == name, "the name has characters that a terminal obeys")
         if let text = text(input), let bytes = Shown.bytes(ofName: text) {
             try demand(Shown.bytes(ofName: Shown.name(bytes)) == bytes, "other bytes come back of \(text)")
-            let escapes = text.split(separator: "\\x", omittingEmptySubsequences: false).dropFirst()
+            // By bytes: a mark behind a digit makes one character of both.
+            let places = input.indices.dropLast().filter { input[$0] == 0x5C }
             try demand(
-                text.contains("\\\\") || escapes.allSatisfy { $0.prefix(2).allSatisfy(\.isHexDigit) },
+                places.contains { input[$0 + 1] == 0x5C }
+                    || places.allSatisfy { place in
+                        input[(place + 2)...].prefix(2).allSatisfy { Character(Unicode.Scalar($0)).isHexDigit }
+                    },
                 "\(text) has digits that are none"
             )
         }

@@ -24,12 +24,19 @@ struct FuzzTests {
         for (file, bytes) in inputs { #expect(target.complaint(about: bytes) == nil, "corpus/\(name)/\(file)") }
         let seed = UInt64.random(in: 1...1_000_000)
         var mutations = Mutations(seed: seed, words: target.words.map { Array($0.utf8) })
-        for number in 0..<1500 {
+        for number in 0..<2000 {
             let input = mutations.next(of: inputs.map(\.bytes))
             guard let complaint = target.complaint(about: input) else { continue }
             Issue.record("\(complaint); seed \(seed), mutation \(number): \(Data(input).base64EncodedString())")
             break
         }
+    }
+
+    @Test func `what holds of every input holds of what the parts in C are fed with`() throws {
+        let script = Self.corpus + "/../fuzz.py"
+        try withScratch { folder in
+            try run("/usr/bin/python3", script, "--parts", "--runs", "1000", "--scratch", folder)
+        }.check()
     }
 }
 
