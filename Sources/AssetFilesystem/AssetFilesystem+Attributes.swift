@@ -138,6 +138,7 @@ extension AssetFilesystem {
     /// Files are rows, so there is no limit of them to show; the disk's is shown. What makes room by itself when there is none, the
     /// trash and former contents, counts as free.
     public func statfs(for caller: Caller) throws(OperationFailure) -> FilesystemStatistics {
+        KillPoint.statisticsAsked.reach()
         let disk = try refusing { () throws(LibraryError) in try library.diskStatistics() }
         // Rounded down, also below nothing.
         let more = try reading { try $0.shownFreeBytes() } >> Int64(max(1, disk.f_frsize).trailingZeroBitCount)

@@ -127,8 +127,10 @@ final class LibraryLayout: Sendable {
 
     /// Records that all contents without a row that the last session left have been looked at, and that the present one makes others.
     func beginSession() {
-        // A file's time is that of the last tick.
-        let began = Timestamp.now.advanced(bySeconds: -1)
+        // The clock of files; ours is ahead of it by up to a tick.
+        var tick = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME_COARSE, &tick)
+        let began = Timestamp(seconds: tick.tv_sec, nanoseconds: tick.tv_nsec)
         session.withLock { $0 = CatalogSession(of: catalogPath, began: began) }
         note(.running(getpid()))
     }

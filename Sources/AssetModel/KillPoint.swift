@@ -67,6 +67,7 @@ public enum KillPoint: String, Sendable {
     case stagingCleared = "staging-cleared"
     case leftoverSetAside = "leftover-set-aside"
     case expiryCommitted = "expiry-committed"
+    case statisticsAsked = "statistics-asked"
     case closeBegun = "close-begun"
     case uploadsEnded = "uploads-ended"
     case closeCommitted = "close-committed"

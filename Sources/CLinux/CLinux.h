@@ -2,6 +2,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <errno.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
@@ -130,6 +131,21 @@ static inline int linux_birth(const char *path, unsigned long long *inode, long 
     *inode = status.words[4];
     *made = (long long)status.words[10] * 1000000000 + (long long)(unsigned int)status.words[11];
     return 0;
+}
+
+/* Whether statfs(2) succeeds on a path, asked by a child without descriptors: 0 or an errno. A thread that waits for an answer of its own
+   process keeps the process from ending when it is killed, and so the connection of the mount from being ended. */
+static inline int linux_statfs_in_child(const char *path) {
+    pid_t child = fork();
+    if (child < 0) return errno;
+    if (child == 0) {
+        long long room[64];
+        syscall(SYS_close_range, 0, ~0U, 0);
+        _exit(syscall(SYS_statfs, path, room) == 0 ? 0 : errno & 0xFF);
+    }
+    int status;
+    while (waitpid(child, &status, 0) < 0) if (errno != EINTR) return errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
 /* FICLONE is a macro over _IOW and ioctl is variadic: Swift can use neither. */

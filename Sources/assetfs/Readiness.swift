@@ -1,8 +1,9 @@
+import CLinux
 import Foundation
 import Synchronization
 import SystemPackage
 
-/// Asks a new mount whether it answers, from a thread beside those that serve it.
+/// Asks a new mount whether it answers, from a process beside the one that serves it.
 final class Readiness: Sendable {
     private enum State {
         case asking
@@ -16,9 +17,9 @@ final class Readiness: Sendable {
     init(of mountpoint: FilePath, _ ready: @escaping @Sendable () -> Void) {
         Thread.detachNewThread { [self] in
             // The kernel never answers this from its caches, and a daemon that did not agree with it never does.
-            var statistics = statvfs()
-            let answered = unsafe mountpoint.withC { unsafe statvfs($0, &statistics) } == 0
-            let reason = systemReason
+            let number = unsafe mountpoint.withC { unsafe linux_statfs_in_child($0) }
+            let answered = number == 0
+            let reason = Errno(rawValue: number).description
             if answered, MountPoint.mounts(on: mountpoint).last?.isOurs == true {
                 ready()
                 state.withLock { $0 = .ready }

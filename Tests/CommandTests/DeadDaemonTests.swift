@@ -99,4 +99,24 @@ struct DeadDaemonTests {
             """
         )
     }
+
+    #if DEBUG
+    /// The mount's own question after whether it answers must not come from a thread of the daemon, which would wait for itself.
+    @Test func `a daemon that is killed before its mount has answered ends`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                mkdir -p one; ASSETFS_KILL_AT=statistics-asked $ASSETFS mount -f lib one > log 2>&1 & daemon=$!
+                for n in $(seq 1500); do kill -0 $daemon 2> /dev/null || break; sleep 0.02; done
+                kill -0 $daemon 2> /dev/null && hangs=1 || hangs=0
+                minor=$(sed -n "s,^[0-9]* [0-9]* 0:\\([0-9]*\\) / $PWD/one .*,\\1,p" /proc/self/mountinfo)
+                [ $hangs = 0 ] || echo 1 > /sys/fs/fuse/connections/$minor/abort
+                [ -z "$minor" ] || umount -l one
+                is $hangs 0; s=0; wait $daemon || s=$?; is $s 137; mount_one; echo a > one/folders/a; umount_one
+                """,
+                in: path
+            )
+        }
+    }
+    #endif
 }

@@ -25,7 +25,7 @@ import bystanders, during, loads
 USERS = [0, 5001, 5002]
 # Points that only the making of a library has, the opening, or the end of a mount; all others are met at work.
 MAKING = ["migrated", "roots-committed", "format-written", "format-named", "key-named", "search-cleared"]
-OPENING = ["recovering", "upload-recovered", "nameless-removed", "recovery-committed", "staging-cleared", "leftover-set-aside", "expiry-committed"]
+OPENING = ["statistics-asked", "recovering", "upload-recovered", "nameless-removed", "recovery-committed", "staging-cleared", "leftover-set-aside", "expiry-committed"]
 ENDING = ["close-begun", "uploads-ended", "close-committed", "snapshot-stepped", "snapshot-made", "snapshot-named", "index-closed", "catalog-closed", "end-noted"]
 # Points of what is done when a mount is quiet.
 QUIET = ["rows-collected", "blob-removed", "copy-made", "copy-placed", "original-removed", "search-step-written", "asset-expired"]

@@ -75,7 +75,7 @@ static int ask(int thread) {
             requests[index].state = SERVED;
             if ((size_t)count != requests[index].length) complain("a request has another length");
             memcpy(&former, requests[index].bytes, sizeof former);
-            int is_translated = wire.is_done && (former.opcode == OPCODE_TMPFILE || former.opcode == OPCODE_STATX);
+            int is_translated = (former.opcode == OPCODE_TMPFILE || former.opcode == OPCODE_STATX);
             if (!is_translated && memcmp(buffer, requests[index].bytes, (size_t)count)) complain("a request has other bytes");
         }
     }
@@ -127,7 +127,7 @@ static void begin(const uint8_t **bytes, size_t *count) {
     struct init_out init = {0};
     struct iovec parts[] = {{&out, sizeof out}, {&init, sizeof init}};
     wire_writev(0, parts, 2, NULL);
-    if (requests[1].length < sizeof *header + 12 || header->opcode != OPCODE_INIT) { wire.is_done = 1; return; }
+    if (requests[1].length < sizeof *header + 12 || header->opcode != OPCODE_INIT) return;
     uint64_t given = init.flags | (uint64_t)init.flags2 << 32, offered = wire.offered | (uint64_t)wire.offered2 << 32;
     if (given & ~offered & ~(uint64_t)INIT_EXT) complain("the kernel is told of what it has not offered");
     if (wire.agreed.passthrough && !wire.want_passthrough) complain("passthrough is agreed on, and not wanted");
