@@ -12,7 +12,8 @@ extension AssetLibrary {
 
     /// Has the verdicts that the disk has failed, and commits them; the log says then that all is on the disk.
     ///
-    /// Those that read for long come on threads of their own. The verdicts come before their turn, since a crash costs what has none.
+    /// Verdicts that read for long come on threads of their own. None waits for its turn: a crash loses the bytes of an upload that has no
+    /// verdict.
     func endFailedUploads() throws(LibraryError) {
         guard isDiskBack.load(ordering: .relaxed) else { return }
         var isLeft = false

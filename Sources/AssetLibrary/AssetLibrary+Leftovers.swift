@@ -5,7 +5,7 @@ internal import Logging
 
 // Contents in `blobs/` that no row names.
 extension AssetLibrary {
-    /// How long what was set aside stays in `leftover/`.
+    /// How long a content stays in `leftover/`.
     private static let leftoverStay = Duration.seconds(7 * 24 * 3600)
 
     /// Moves contents to `leftover/` that a crash has kept from their rows, or from their removal.
@@ -26,7 +26,7 @@ extension AssetLibrary {
         layout.beginSession()
     }
 
-    /// Removes what has been set aside for long enough.
+    /// Removes the contents whose time in `leftover/` is over.
     func removeOldLeftovers() throws(LibraryError) {
         do throws(BlobStoreError) {
             _ = try blobs.removeLeftovers(before: Timestamp.now.advanced(by: .zero - Self.leftoverStay))

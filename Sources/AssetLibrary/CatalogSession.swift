@@ -47,19 +47,17 @@ struct CatalogSession: Equatable {
         return "catalog \(files[0]) \(files[1]) \(began.rawValue)"
     }
 
-    /// Returns when contents must have come that, without a row, are proved to be of no acknowledged upload: this session's catalog is still there, and was
-    /// the last to be written to.
-    /// - Returns: since when their files must have been made, and since when they must have got their names; nil where another catalog may
-    ///   have taken its place.
+    /// Returns since when a content without a row must have come to be proved one of no acknowledged upload: this session's catalog is
+    /// still there, and was the last to be written to.
+    /// - Returns: since when the content's file must have been made, and since when it must have got its name; nil where another catalog
+    ///   may have taken the place of this session's.
     func unacknowledged(at catalogPath: String) -> (made: Timestamp, named: Timestamp)? {
         guard let present = CatalogSession(of: catalogPath, began: began), present == self else { return nil }
         var latest = began
         for suffix in ["", "-wal"] {
             var status = stat()
             guard unsafe stat(catalogPath + suffix, &status) == 0 else { return nil }
-            let changed = Timestamp(
-                rawValue: Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
-            )
+            let changed = Timestamp(seconds: status.st_ctim.tv_sec, nanoseconds: status.st_ctim.tv_nsec)
             latest = max(latest, changed.advanced(by: .zero - Self.patience))
         }
         return (began, latest)

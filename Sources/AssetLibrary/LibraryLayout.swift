@@ -111,7 +111,7 @@ final class LibraryLayout: Sendable {
 
     /// When the library was made; now, where that cannot be told.
     ///
-    /// A time that is still to come is a wrong clock's: what is due some time after it is due at once.
+    /// A time in the future comes from a wrong clock, and counts as the first of all times: a task that waits from then on is due at once.
     var made: Timestamp {
         var status = stat()
         guard unsafe stat("\(path)/FORMAT", &status) == 0 else { return .now }

@@ -32,7 +32,7 @@ extension BlobStore {
         return count
     }
 
-    /// Removes for good what has been in `leftover/` since before a moment.
+    /// Removes for good the contents that came to `leftover/` before a moment.
     /// - Returns: how many.
     public func removeLeftovers(before time: Timestamp) throws(BlobStoreError) -> Int {
         var count = 0
@@ -50,7 +50,7 @@ extension BlobStore {
 extension StoreFolder {
     private var leftovers: String { "\(path)/leftover" }
 
-    /// Gives a blob's file, if it is there, the time of modification of what is about to be removed, and moves on its folder's time of change.
+    /// Marks a blob's file, if it is there, as about to be removed: its time of modification becomes 0, and its folder's time of change now.
     func touch(_ digest: Digest) {
         let name = BlobStore.path(of: digest)
         let times = [timespec(tv_sec: 0, tv_nsec: 0), timespec(tv_sec: 0, tv_nsec: 0)]
@@ -140,6 +140,6 @@ extension StoreFolder {
 extension stat {
     /// When the inode was changed last.
     fileprivate var changed: Timestamp {
-        Timestamp(rawValue: Int64(st_ctim.tv_sec) * 1_000_000_000 + Int64(st_ctim.tv_nsec))
+        Timestamp(seconds: st_ctim.tv_sec, nanoseconds: st_ctim.tv_nsec)
     }
 }

@@ -129,8 +129,9 @@ static inline int linux_birth(const char *path, unsigned long long *inode, long 
         || !(status.mask & BIRTH))
         return -1;
     *inode = status.words[4];
-    *made = (long long)status.words[10] * 1000000000 + (long long)(unsigned int)status.words[11];
-    return 0;
+    // A moment that 64 bits cannot count, as of a wrong clock, is none.
+    return __builtin_mul_overflow((long long)status.words[10], 1000000000LL, made)
+           || __builtin_add_overflow(*made, (long long)(unsigned int)status.words[11], made) ? -1 : 0;
 }
 
 /* Whether statfs(2) succeeds on a path, asked by a child without descriptors: 0 or an errno. A thread that waits for an answer of its own

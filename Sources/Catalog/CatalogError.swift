@@ -12,7 +12,7 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
     case full
     /// The disk did not take what was changed last; nothing is lost, and changes are refused until it does.
     case unwritten
-    /// The disk could not be read, and what was changed last is to be changed once more when it can; nothing is lost.
+    /// The disk could not be read within a change. The caller makes that change once more when the disk can be read; nothing is lost.
     case unread
     /// SQLite failed: its code and its words.
     case failed(code: Int32, reason: String)

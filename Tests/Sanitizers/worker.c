@@ -43,7 +43,7 @@ int __wrap_close_range(unsigned first, unsigned last, int flags) {
 }
 
 /* The worker's environment is empty. It cannot start a program that knows the names of functions: addr2line(1) does, the program is at
- * a fixed place. It begins anew when it has grown to 400 MB, so little is kept of what was freed. */
+ * a fixed place. It begins anew when it has grown to 400 MB, so the sanitizer keeps little freed memory. */
 const char *__asan_default_options(void) {
     return "detect_leaks=0:symbolize=0:quarantine_size_mb=16:exitcode=77:log_exe_name=1:handle_abort=1:handle_sigill=1";
 }
