@@ -45,9 +45,15 @@ struct DeadDaemonTests {
                 "awk -v p='\(root)' '$5 == p { split($3, a, \":\"); print a[2] }' /proc/self/mountinfo"
             )
             let number = connection.output.trimmingCharacters(in: .whitespacesAndNewlines)
-            // It ends with the test in any case.
+            // It ends with the test in any case. Once it has ended, the connection's number may be another mount's.
             defer {
-                try? "1".write(toFile: "/sys/fs/fuse/connections/\(number)/abort", atomically: false, encoding: .utf8)
+                if process.isRunning {
+                    try? "1".write(
+                        toFile: "/sys/fs/fuse/connections/\(number)/abort",
+                        atomically: false,
+                        encoding: .utf8
+                    )
+                }
                 process.waitUntilExit()
             }
             kill(process.processIdentifier, SIGKILL)

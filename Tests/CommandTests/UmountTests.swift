@@ -73,8 +73,8 @@ struct UmountTests {
         try script(
             """
             # What the last process has noted of its end; a command reads it when the lock is free.
-            $ASSETFS mount lib one; is "$(head -c 8 lib/lock)" "running "; is "$(stat -c %s lib/lock)" 512; mount --bind one/folders two
-            $ASSETFS umount one 2> said & umount=$!; while [ "$(mounts one)" != 0 ]; do sleep 0.01; done; d=$(pgrep -o -f "[a]ssetfs mount lib one")
+            $ASSETFS mount $PWD/lib one; is "$(head -c 8 lib/lock)" "running "; is "$(stat -c %s lib/lock)" 512; mount --bind one/folders two
+            $ASSETFS umount one 2> said & umount=$!; while [ "$(mounts one)" != 0 ]; do sleep 0.01; done; d=$(daemon)
             strace -f -qq -o /dev/null -e inject=fsync,fdatasync,syncfs:error=EIO -p $d 2> attached & tracer=$!
             until grep -q TracerPid:.$tracer /proc/$d/status; do sleep 0.01; done
             touch two/late; umount two; s=0; wait $umount || s=$?; wait $tracer || true; is $s 1; grep -q 'its end failed: ' said
@@ -91,7 +91,7 @@ struct UmountTests {
             for n in $(seq 5); do echo $n > one/folders/$n; umount one; $ASSETFS mount lib one; is "$(cat one/folders/$n)" $n; done
             says 2 'in use by another process' $ASSETFS mount lib two; $ASSETFS umount one
             # A daemon that is stopped while it ends.
-            $ASSETFS mount lib one; d=$(pgrep -o -f "[a]ssetfs mount lib one"); kill -STOP $d; umount -l one; $ASSETFS mount lib one & mount=$!
+            $ASSETFS mount $PWD/lib one; d=$(daemon); kill -STOP $d; umount -l one; $ASSETFS mount lib one & mount=$!
             until [ -e /proc/$mount/task/$mount/children ] && [ "$(cat /proc/$mount/task/$mount/children)" ]; do sleep 0.01; done; kill -CONT $d; wait $mount
             is "$(cat one/folders/5)" 5; $ASSETFS umount one
             """
