@@ -9,8 +9,8 @@ internal import Synchronization
 // What files say themselves: found out when their uploads have ended, in the order of those, or when somebody asks.
 extension AssetLibrary {
     func startExtraction() {
-        for (pace, worker, examiner) in extraction.threads {
-            worker.start(delay: .zero) { [weak self] in self?.extractAll(pace, by: examiner) }
+        for thread in extraction.threads {
+            thread.worker.start(delay: .zero) { [weak self] in self?.extractAll(thread) }
         }
         extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
         errands.start()
@@ -31,15 +31,16 @@ extension AssetLibrary {
     }
 
     /// Looks into contents until there is none that is due.
-    private func extractAll(_ pace: ExtractionQueue.Pace, by examiner: Examiner) {
+    private func extractAll(_ thread: ExtractionQueue.Thread) {
+        let (pace, examiner) = (thread.pace, thread.examiner)
         var share = BackgroundShare()
         while !isClosing.isSet, extraction.state.withLock({ $0.unavailable == nil }) {
             do throws(LibraryError) {
                 if pace == .atOnce { try hurryMore() }
-                guard try hasDue(pace) else { return }
-                // A thread whose workers have yet to begin leaves what requests wait for to those that can look into it now. Why its
-                // workers cannot begin is told by the content that it takes up.
-                if pace == .atOnce { try? examiner.prepare() }
+                guard try dueCount(pace, limit: thread.least) == thread.least else { return }
+                // A further thread whose workers have yet to begin leaves the contents that requests wait for to the first, which begins
+                // those that its content needs. The content that a thread takes up tells why its workers cannot begin.
+                if pace == .atOnce, thread.least > 1 { try? examiner.prepare() }
                 if pace == .whenQuiet, !activity.awaitTurn(&share, until: isClosing) { return }
                 guard let record = try takeDue(pace) else { return }
                 extraction.state.withLock { $0.busy = .now }
@@ -70,9 +71,9 @@ extension AssetLibrary {
     /// From so many on they are looked into at once.
     private static let many = 8
 
-    /// Whether a content is due: for threads that requests wait for, one that comes before all others.
-    private func hasDue(_ pace: ExtractionQueue.Pace) throws(LibraryError) -> Bool {
-        try read { try !$0.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: 1).isEmpty }
+    /// Counts contents that are due, up to a limit: for threads that requests wait for, those that come before all others.
+    private func dueCount(_ pace: ExtractionQueue.Pace, limit: Int) throws(LibraryError) -> Int {
+        try read { try $0.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: limit).count }
     }
 
     /// The next content that is due, which no thread is looking into and no program writes to.
@@ -81,7 +82,7 @@ extension AssetLibrary {
             // Those that others are looking into come first, and some may be open: rarely more than a few.
             for limit in [20, 10_000] {
                 let due = try records.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: limit)
-                // For a few files one worker is enough, which takes half a second to begin.
+                // For a few files one worker is enough.
                 if pace == .whenQuiet, due.count >= Self.many { extraction.wake(all: true) }
                 for record in due {
                     if pace == .whenQuiet, try isBeingWritten(record.blob, records) { continue }

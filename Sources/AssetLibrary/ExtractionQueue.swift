@@ -47,15 +47,25 @@ final class ExtractionQueue: Sendable {
     static let pause = Duration.seconds(60)
 
     let state = Mutex(State())
-    /// The threads of each pace, each with an examiner of its own: a process that stands back cannot be called to the front.
-    let threads: [(pace: Pace, worker: Worker, examiner: Examiner)]
+    /// A thread that looks into contents, with an examiner of its own: a process that stands back cannot be called to the front.
+    struct Thread {
+        let pace: Pace
+        let worker: Worker
+        let examiner: Examiner
+        /// From how many due contents on, those that others are looking into among them, this thread takes one: one examiner's workers
+        /// are begun for one content.
+        let least: Int
+    }
+
+    let threads: [Thread]
     let sweeper = Worker()
 
     /// What is being looked into when `isStopped` is set is given up.
     init(isStopped: Flag) {
         threads = [Pace.whenQuiet, .atOnce].flatMap { pace in
-            (0..<Self.width).map { _ in
-                (pace, Worker(), Examiner(standsBack: pace == .whenQuiet) { isStopped.isSet })
+            (1...Self.width).map { number in
+                let examiner = Examiner(standsBack: pace == .whenQuiet) { isStopped.isSet }
+                return Thread(pace: pace, worker: Worker(), examiner: examiner, least: pace == .atOnce ? number : 1)
             }
         }
     }

@@ -29,8 +29,9 @@ struct WaitedValueTests {
             [ "$(getfattr --only-values -n user.asset.width "$PLACE/one/folders/$1.png")" = 48 ] || { echo "no value of the file $1"; exit 1; }
         }
         ask first
+        # A second worker begins where two values are waited for at once.
         for number in $(seq 400); do
-            ask "$number"
+            ask "$number" & ask "beside $number"; wait $!
             if [ -e "$PLACE/held" ] && [ "$number" -ge 20 ]; then exit 0; fi
         done
         echo "no second worker has begun"; exit 1
