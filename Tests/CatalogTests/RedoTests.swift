@@ -1,0 +1,140 @@
+import AssetModel
+import Catalog
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// A catalog file whose reads fail for a while, below a transaction that has changes already.
+struct RedoTests {
+    /// How many files the catalog has at the beginning: more pages than one change reads.
+    private static let count: Int64 = 5000
+
+    private func file(_ number: Int64) -> NodeRecord {
+        NodeRecord(mode: 0o100644, uid: 1, gid: 2, now: Timestamp(rawValue: number))
+    }
+
+    /// Has reads of a file fail with EBADF while `body` runs: its descriptors may only write.
+    private func withoutReads(of path: String, _ body: () throws -> Void) throws {
+        let real = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+            .compactMap(Int32.init)
+            .filter { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == path }
+        try #require(!real.isEmpty)
+        let kept = real.map { (number: $0, copy: dup($0)) }
+        defer {
+            for (number, copy) in kept {
+                dup2(copy, number)
+                close(copy)
+            }
+        }
+        let writer = unsafe open(path, O_WRONLY)
+        for number in real { dup2(writer, number) }
+        close(writer)
+        try body()
+    }
+
+    private func isUnread(_ body: () throws -> Void) -> Bool {
+        do {
+            try body()
+            return false
+        } catch {
+            guard case .unread = error as? CatalogError else { return false }
+            return true
+        }
+    }
+
+    /// A catalog with files, none of whose pages are in memory.
+    private func withCatalog(_ name: String = #function, _ body: (Catalog, _ path: String) throws -> Void) throws {
+        try withScratch(name) { folder in
+            let path = folder + "/c"
+            let first = try Catalog(path: path) {}
+            for number in 0..<Self.count { _ = try first.write { try $0.insert(file(number)) } }
+            try first.commit {}
+            try first.close()
+            let catalog = try Catalog(path: path) {}
+            try body(catalog, path)
+        }
+    }
+
+    @Test func `changes of before and after a read that failed are all there, and those of the failed one are not`()
+        throws
+    {
+        try withCatalog { catalog, path in
+            let before = try catalog.write { try $0.insert(file(1)).id }
+            let changed = NodeID(rawValue: 2000)
+            let links = try #require(try catalog.read { try $0.node(changed) }).links
+            try catalog.write { try $0.addLinks(1, to: changed, at: Timestamp(rawValue: 7)) }
+            var inBetween: NodeID?
+            try withoutReads(of: path) {
+                #expect(
+                    isUnread {
+                        try catalog.write { records in
+                            inBetween = try records.insert(file(2)).id
+                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
+                        }
+                    }
+                )
+                // The disk still fails: the changes cannot be made once more, and are kept.
+                #expect(isUnread { _ = try catalog.read { try $0.node(before) } })
+                #expect(isUnread { try catalog.commit {} })
+                #expect(catalog.hasChanges)
+            }
+            #expect(inBetween != nil)
+            #expect(try catalog.read { try $0.node(before) } != nil)
+            #expect(try catalog.read { try $0.node(changed) }?.links == links + 1, "it is made once, and not twice")
+            let after = try catalog.write { try $0.insert(file(3)).id }
+            #expect(after == inBetween, "the number of the change that was taken back is given again")
+            try catalog.commit {}
+            #expect(!catalog.hasChanges)
+            try catalog.close()
+            #expect(try run("sqlite3", path, "PRAGMA integrity_check").check().output == "ok\n")
+            let again = try Catalog(path: path) {}
+            #expect(try again.read { try $0.node(after)?.modified.rawValue } == 3)
+            try again.close()
+            let count = try run("sqlite3", path, "SELECT count(*) FROM node").check().output
+            #expect(count == "\(Self.count + 2)\n")
+        }
+    }
+
+    @Test func `what is durable already is not made once more`() throws {
+        try withCatalog { catalog, path in
+            let durable = try catalog.write { try $0.insert(file(1)).id }
+            try catalog.commit {}
+            try withoutReads(of: path) {
+                #expect(
+                    isUnread {
+                        try catalog.write { records in
+                            _ = try records.insert(file(2))
+                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
+                        }
+                    }
+                )
+            }
+            let next = try catalog.write { try $0.insert(file(3)).id }
+            #expect(next.rawValue == durable.rawValue + 1)
+            try catalog.commit {}
+            try catalog.close()
+        }
+    }
+
+    @Test func `a refusal takes nothing along when a read fails later`() throws {
+        struct Refused: Error {}
+        try withCatalog { catalog, path in
+            let before = try catalog.write { try $0.insert(file(1)).id }
+            #expect(throws: Refused.self) { try catalog.write { _ in throw Refused() } }
+            try withoutReads(of: path) {
+                #expect(
+                    isUnread {
+                        try catalog.write { records in
+                            _ = try records.insert(file(2))
+                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
+                        }
+                    }
+                )
+            }
+            #expect(try catalog.write { try $0.insert(file(3)).id }.rawValue == before.rawValue + 1)
+            try catalog.commit {}
+            try catalog.close()
+        }
+    }
+}
