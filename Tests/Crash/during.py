@@ -4,7 +4,7 @@ Each round begins with the same library and the same damage, kills one to three 
 moments, and lets one go to its end. Then the library must be as after a run that nobody has killed, nothing that was there must be lost,
 and no unfinished file be left.
 """
-import collections, hashlib, os, random, re, shutil, signal, sqlite3, subprocess, time
+import collections, contextlib, hashlib, os, random, re, shutil, signal, sqlite3, subprocess, time
 
 from library import Fault, Library, run
 
@@ -86,7 +86,11 @@ class Rounds:
             database.execute("PRAGMA foreign_keys = OFF")
             database.execute("UPDATE blob SET uses = uses + 7 WHERE id % 3 = 0")
             database.execute("DELETE FROM entry WHERE CAST(name AS TEXT) IN ('7', '41')")
+        # To close it would write the log into the catalog.
+        for suffix in "", "-wal": shutil.copy2(catalog + suffix, f"{self.work}/damaged{suffix}")
         database.close()
+        for suffix in "", "-wal": shutil.move(f"{self.work}/damaged{suffix}", catalog + suffix)
+        with contextlib.suppress(FileNotFoundError): os.unlink(f"{catalog}-shm")
         with open(f"{self.place}/snapshots/catalog-29990101.sqlite", "wb") as file: file.write(b"damaged" * 3000)
         os.chmod(f"{self.place}/snapshots/catalog-29990101.sqlite", 0o600)
 
@@ -165,14 +169,18 @@ class Rounds:
             kept = [name for name in os.listdir(self.place) if name.startswith(stem)]
             for value in self.damaged:
                 if value not in [digest(f"{self.place}/{name}") for name in kept]: faults.append(f"a file of the former catalog is not among {kept}")
-            for name in kept:
-                if self.command == "repair" and name.endswith(".sqlite") and digest(f"{self.place}/{name}") not in self.damaged and not self.is_whole(name):
-                    faults.append(f"{name} is no whole copy")
+            if self.command == "repair": faults += [f"{name} is no whole copy" for name in kept if name.endswith(".sqlite") and not self.is_copy(name)]
         for name in os.listdir(f"{self.place}/snapshots"):
             if name.endswith(".sqlite") and not self.is_whole(f"snapshots/{name}"): faults.append(f"snapshots/{name} is damaged")
         result = subprocess.run([self.library.program, "verify", "--deep", self.place], capture_output=True, text=True)
         if result.returncode: faults.append(f"verify: {result.stdout}{result.stderr}")
         if faults: raise Fault("\n".join(faults[:20]))
+
+    def is_copy(self, name):
+        """Whether a kept catalog is the damaged one with its log, or one that was mended already."""
+        if digest(f"{self.place}/{name}") != self.damaged[0]: return self.is_whole(name)
+        log = f"{self.place}/{name}-wal"
+        return len(self.damaged) == 1 or os.path.exists(log) and digest(log) == self.damaged[1]
 
     def is_whole(self, name):
         database = sqlite3.connect(f"file:{self.place}/{name}?mode=ro", uri=True)
