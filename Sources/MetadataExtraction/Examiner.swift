@@ -43,7 +43,7 @@ public final class Examiner: Sendable {
         exiftool.withLock { $0 = nil }
     }
 
-    /// Begins the workers that are not there, and waits until they can be asked.
+    /// Begins the workers that are not there, and waits until they can be asked, which takes up to a second.
     public func prepare() throws(Failure) {
         try begin(probe, .probe)
         try begin(exiftool, .exiftool(outputBytes: 0))

@@ -123,21 +123,19 @@ struct WorkerTests {
         }
     }
 
-    @Test func `the worker of every day reads nothing but libraries, writes nothing and runs nothing`() throws {
+    @Test func `the worker of every day opens nothing any more, not even what it was made of`() throws {
         let text = String(decoding: PackageResources.exiftool_worker_pl, as: UTF8.self)
         let harmful = text.replacingOccurrences(
             of: "    if ($verb eq 'extract'",
             with: """
                     if ($verb eq 'harm') {
-                        my @opened = grep { open my $h, '<', $_ } qw(/etc/passwd /usr/share/perl5/Image/ExifTool.pm /usr/bin/true /proc/1/status);
-                        my @written = grep { open my $h, '+<', $_ } qw(/etc/passwd /usr/share/perl5/Image/ExifTool.pm /dev/null);
-                        answer("read: @opened; written: @written", exec('/usr/bin/perl') ? 'ran' : 'refused');
+                        my @opened = grep { open my $h, '<', $_ } qw(/etc/passwd /usr/share/perl5/Image/ExifTool.pm /usr/bin/perl /dev/null);
+                        answer(scalar @opened, exec('/usr/bin/perl') ? 'ran' : 'refused');
                     } elsif ($verb eq 'extract'
                 """
         )
         let worker = try WorkerProcess(.exiftool(outputBytes: 0), script: Array(harmful.utf8))
-        let answer = try ask(worker, "harm\0\0")
-        #expect(answer == ["read: /usr/share/perl5/Image/ExifTool.pm; written: ", "refused"])
+        #expect(try ask(worker, "harm\0\0") == ["0", "refused"])
     }
 
     @Test func `a worker that loops, grows, floods, falls silent or dies is ended, and says why`() throws {
