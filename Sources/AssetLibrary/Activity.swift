@@ -24,7 +24,7 @@ public final class Activity: Sendable {
     /// How long background work waits for that before it takes its share of a busy mount's time.
     private let patience: Duration
     private let uploads = Atomic<UInt>(0)
-    private let source = Mutex<@Sendable () -> Counts>({ (0, 0) })
+    private let source = Hook<Void, Counts>()
     private let window = Mutex(Window())
 
     private static let mostUses: UInt = 10
@@ -38,14 +38,14 @@ public final class Activity: Sendable {
     }
 
     /// Has requests counted besides uploads; `counts` returns how many there have been.
-    public func observe(_ counts: @escaping @Sendable () -> Counts) { source.withLock { $0 = counts } }
+    public func observe(_ counts: @escaping @Sendable () -> Counts) { source.set(counts) }
 
     /// Counts an upload.
     func noteUpload() { uploads.wrappingAdd(1, ordering: .relaxed) }
 
     /// Whether the mount has been quiet for long enough.
     func isQuiet() -> Bool {
-        let (counts, uploads) = (source.withLock { $0 }(), uploads.load(ordering: .relaxed))
+        let (counts, uploads) = (source() ?? (0, 0), uploads.load(ordering: .relaxed))
         let now = ContinuousClock.now
         return window.withLock { window in
             // Of many requests in a long time it is not known when they came: it may have been just now.

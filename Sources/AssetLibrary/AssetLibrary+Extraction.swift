@@ -15,15 +15,13 @@ extension AssetLibrary {
         extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
         errands.start()
         // Files that could not be looked into because the disk took no changes are not left for a minute when it does.
-        groupCommit.whenAgain.withLock {
-            $0 = { [weak self] in
-                guard let self else { return }
-                extraction.state.withLock { $0.unavailable = nil }
-                extraction.wake()
-                extraction.hurry()
-                isDiskBack.store(true, ordering: .relaxed)
-                commitSoon()
-            }
+        groupCommit.whenAgain.set { [weak self] in
+            guard let self else { return }
+            extraction.state.withLock { $0.unavailable = nil }
+            extraction.wake()
+            extraction.hurry()
+            isDiskBack.store(true, ordering: .relaxed)
+            commitSoon()
         }
         extraction.wake()
         extraction.hurry()

@@ -232,7 +232,7 @@ public final class AssetLibrary: Sendable {
         // What a crash has interrupted waits already.
         if hasWaiting { settler.wake() }
         roomMaker.start(delay: .zero) { [weak self] in self?.makeRequestedRoom() }
-        space.reliever.withLock { $0 = { [weak self] in self?.makeRoom($0) ?? false } }
+        space.reliever.set { [weak self] in self?.makeRoom($0) ?? false }
         sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
         searchWorker.start(delay: .seconds(1)) { [weak self] in self?.updateSearchIndexInBackground() }
         if fetchSettings != nil {

@@ -24,7 +24,7 @@ final class GroupCommit: Sendable {
     private let log: Logger
     private let turn = Mutex(State())
     /// Called when the disk has taken what it did not take before.
-    let whenAgain = Mutex<(@Sendable () -> Void)?>(nil)
+    let whenAgain = Hook<Void, Void>()
     /// Folders that were closed since the last commit.
     let closings = Closings()
 
@@ -60,7 +60,7 @@ final class GroupCommit: Sendable {
                 }
                 if state.isWaiting {
                     state.isWaiting = false
-                    whenAgain.withLock { $0 }?()
+                    whenAgain()
                 }
                 return nil
             } catch {

@@ -11,7 +11,7 @@ final class SpaceReserve: Sendable {
     private let catalog: Catalog
     private let room = Atomic<Int64>(0)
     /// Makes room where there is not enough, and says whether it has.
-    let reliever = Mutex<(@Sendable (Int64) -> Bool)?>(nil)
+    let reliever = Hook<Int64, Bool>()
 
     /// How much is left free, and how much the write-ahead log has, unless that is more than a part of the disk.
     private static let part: Int64 = 32 << 20
@@ -33,7 +33,7 @@ final class SpaceReserve: Sendable {
         let count = min(count, 1 << 56)
         if room.subtract(count) > 0 { return }
         var left = try measureLeft(behind: count)
-        if left < 0, let relieve = reliever.withLock({ $0 }), relieve(count) { left = try measureLeft(behind: count) }
+        if left < 0, reliever(count) ?? false { left = try measureLeft(behind: count) }
         // Half, so that the disk is measured again before it is full, and other programs' writes are noticed.
         room.store(max(left / 2, 0), ordering: .relaxed)
         guard left >= 0 else {

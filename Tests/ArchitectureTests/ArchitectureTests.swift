@@ -54,6 +54,17 @@ struct ArchitectureTests {
         }
     }
 
+    /// Each `withLock` of such a lock wraps the function once more: calls become slower until the stack ends. `Hook` is for that.
+    @Test(arguments: allowedImports.keys.sorted())
+    func `no lock has a function for its value`(module: String) throws {
+        for (name, lines) in try files(of: module) {
+            for line in lines where line.contains("Mutex<") {
+                let value = line.components(separatedBy: "Mutex<")[1].drop { "(@".contains($0) }
+                #expect(!value.hasPrefix("Sendable (") && !value.hasPrefix(") ->"), "\(module)/\(name): \(line)")
+            }
+        }
+    }
+
     @Test(arguments: allowedImports.keys.sorted())
     func `files have at most 400 lines`(module: String) throws {
         for (name, lines) in try files(of: module) { #expect(lines.count <= 401, "\(module)/\(name)") }

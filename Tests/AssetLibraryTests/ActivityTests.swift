@@ -47,6 +47,20 @@ import Testing
         }
     }
 
+    @Test func `a mount can be asked whether it is quiet as often as one likes`() async {
+        // On a small stack, which calls would end that become deeper each time.
+        await withCheckedContinuation { ended in
+            let thread = Thread {
+                let activity = Activity(pause: .zero)
+                activity.observe { (1, 1) }
+                for _ in 0..<20_000 { _ = activity.isQuiet() }
+                ended.resume()
+            }
+            thread.stackSize = 256 << 10
+            thread.start()
+        }
+    }
+
     @Test func `a mount that is never quiet gets its background work done`() throws {
         try withLibrary(activity: Activity(pause: Self.never, patience: .zero)) { library, _ in
             let file = try library.upload("a.txt", "one")
