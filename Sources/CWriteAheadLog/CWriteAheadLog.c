@@ -131,7 +131,8 @@ static int close_log(sqlite3_file *file) {
 /// Reads, and once more where the disk failed.
 ///
 /// SQLite rolls the transaction back when a read answers SQLITE_IOERR, even one for a SELECT, which would undo what others
-/// were told is done. So a read for statements that change nothing answers SQLITE_CANTOPEN, which fails them alone.
+/// were told is done. So a read for statements that only return rows answers SQLITE_CANTOPEN, which fails them alone. COMMIT and ROLLBACK
+/// return none: what SQLITE_CANTOPEN stops there leaves pages of the transaction in memory, which later ones would take for the catalog's.
 static int read_again(
     sqlite3_file *file, const sqlite3_io_methods *methods, sqlite3 *connection, void *buffer, int count,
     sqlite3_int64 offset) {
@@ -141,7 +142,7 @@ static int read_again(
         code = methods->xRead(file, buffer, count, offset);
     if ((code & 0xFF) != SQLITE_IOERR || code == SQLITE_IOERR_SHORT_READ) return code;
     for (sqlite3_stmt *statement = NULL; (statement = sqlite3_next_stmt(connection, statement));)
-        if (sqlite3_stmt_busy(statement) && !sqlite3_stmt_readonly(statement)) return code;
+        if (sqlite3_stmt_busy(statement) && (!sqlite3_stmt_readonly(statement) || !sqlite3_column_count(statement))) return code;
     return SQLITE_CANTOPEN;
 }
 
