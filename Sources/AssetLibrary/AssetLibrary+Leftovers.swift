@@ -23,7 +23,10 @@ extension AssetLibrary {
                 )
             }
         }
-        layout.beginSession()
+        // A session begins with a transaction of its own in the log.
+        try write { try $0.countSession() }
+        try commit()
+        layout.beginSession(catalog.lastCommit)
     }
 
     /// Removes the contents whose time in `leftover/` is over.

@@ -172,10 +172,13 @@ public final class AssetLibrary: Sendable {
             let disk = try blobs.statistics()
             attributeShares = AttributeShares(disk: disk)
             let reserve = SpaceReserve.part(of: disk)
-            catalog = try Catalog(path: layout.catalogPath, reserve: reserve) { committer.wake() }
+            catalog = try Catalog(path: layout.catalogPath, isExpected: !layout.isNew, reserve: reserve) {
+                committer.wake()
+            }
             space = SpaceReserve(blobs: blobs, catalog: catalog)
             searching = Searching(path: layout.searchPath, log: log)
             groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
+            groupCommit.whenCommitted.set { layout.note($0) }
             let attributes = try catalog.read { try KernelAttributes($0) }
             kernelAttributes = attributes
             mayHaveLayouts.store(try catalog.read { try $0.hasLayouts() }, ordering: .relaxed)

@@ -1,10 +1,12 @@
 internal import AssetModel
 internal import CLinux
+internal import Catalog
 internal import Glibc
 
 /// The catalog's files of one session, and when it began: what the file `lock` says of them, besides its state.
 ///
-/// Another catalog at their place, such as a restored copy, is another file or has a later time of change.
+/// Another catalog at their place, such as a restored copy, is another file, has a later time of change, or lacks the last transaction. Where
+/// `lock` is a restored copy, too, its times are not those of its last writing.
 struct CatalogSession: Equatable {
     /// A file that no other is, also where its inode's number is given again.
     struct File: Equatable {
@@ -18,49 +20,87 @@ struct CatalogSession: Equatable {
     let log: File
     /// From when on all contents in `blobs/` have come by this catalog.
     let began: Timestamp
+    /// The last transaction that was committed, which the log must have.
+    var commit: CommitMark?
 
+    /// How long a lock's file may take to be written.
+    private static let delay = Duration.seconds(1)
     /// How long a catalog may have been written to behind the arrival of a content whose row it lacks.
     private static let patience = Duration.seconds(60)
 
     /// Looks at the files of a catalog that is open.
     /// - Returns: nil where they are not there, or their filesystem does not say when they were made.
-    init?(of catalogPath: String, began: Timestamp) {
+    init?(of catalogPath: String, began: Timestamp, commit: CommitMark?) {
         guard let catalog = File(catalogPath), let log = File(catalogPath + "-wal") else { return nil }
-        (self.catalog, self.log, self.began) = (catalog, log, began)
+        (self.catalog, self.log, self.began, self.commit) = (catalog, log, began, commit)
     }
 
     /// Reads the line of a lock's file; nil where there is none.
     init?(in bytes: [UInt8]) {
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
         guard let line = lines.first(where: { $0.hasPrefix("catalog ") }) else { return nil }
-        let words = line.split(separator: " ").dropFirst().map { Int64($0) }
-        guard words.count == 5, !words.contains(nil) else { return nil }
-        let numbers = words.compactMap { $0 }
+        let words = line.split(separator: " ").dropFirst()
+        let numbers = words.prefix(6).compactMap { Int64($0) }
+        guard words.count == 7, numbers.count == 6 else { return nil }
         catalog = File(inode: UInt64(bitPattern: numbers[0]), made: numbers[1])
         log = File(inode: UInt64(bitPattern: numbers[2]), made: numbers[3])
         began = Timestamp(rawValue: numbers[4])
+        commit = words.last.flatMap { [UInt8](hexadecimal: String($0)) }.flatMap { CommitMark(offset: numbers[5], header: $0) }
     }
 
     /// The line of a lock's file.
     var line: String {
         let files = [catalog, log].map { "\(Int64(bitPattern: $0.inode)) \($0.made)" }
-        return "catalog \(files[0]) \(files[1]) \(began.rawValue)"
+        let mark = commit.map { "\($0.offset) \($0.header.hexadecimal)" } ?? "-1 -"
+        return "catalog \(files[0]) \(files[1]) \(began.rawValue) \(mark)"
     }
 
     /// Returns since when a content without a row must have come to be proved one of no acknowledged upload: this session's catalog is
-    /// still there, and was the last to be written to.
+    /// still there with its last transaction, and was the last to be written to.
+    /// - Parameters:
+    ///   - lock: the state of the lock's file, whose bytes this was read from.
+    ///   - written: when those bytes were written, as they say themselves.
     /// - Returns: since when the content's file must have been made, and since when it must have got its name; nil where another catalog
     ///   may have taken the place of this session's.
-    func unacknowledged(at catalogPath: String) -> (made: Timestamp, named: Timestamp)? {
-        guard let present = CatalogSession(of: catalogPath, began: began), present == self else { return nil }
+    func unacknowledged(at catalogPath: String, lock: stat, written: Timestamp) -> (made: Timestamp, named: Timestamp)?
+    {
+        guard let present = CatalogSession(of: catalogPath, began: began, commit: commit), present == self,
+            // A copy's times are set, or are those of the copying.
+            lock.changed == lock.modified, lock.modified >= written, lock.modified <= written.advanced(by: Self.delay),
+            // With a clock that was put back no time says anything.
+            Timestamp.now >= written, hasCommit(catalogPath + "-wal")
+        else { return nil }
         var latest = began
         for suffix in ["", "-wal"] {
             var status = stat()
             guard unsafe stat(catalogPath + suffix, &status) == 0 else { return nil }
-            let changed = Timestamp(seconds: status.st_ctim.tv_sec, nanoseconds: status.st_ctim.tv_nsec)
-            latest = max(latest, changed.advanced(by: .zero - Self.patience))
+            // A checkpoint comes before the transaction is noted.
+            if suffix.isEmpty, status.changed > lock.modified { return nil }
+            latest = max(latest, status.changed.advanced(by: .zero - Self.patience))
         }
         return (began, latest)
+    }
+
+    /// Whether a log has the last transaction.
+    private func hasCommit(_ path: String) -> Bool {
+        guard let commit else { return false }
+        let file = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard file >= 0 else { return false }
+        defer { _ = close(file) }
+        var header = [UInt8](repeating: 0, count: commit.header.count)
+        return unsafe pread(file, &header, header.count, off_t(commit.offset)) == header.count
+            && header == commit.header
+    }
+}
+
+extension stat {
+    /// When the inode was changed last.
+    fileprivate var changed: Timestamp {
+        Timestamp(seconds: st_ctim.tv_sec, nanoseconds: st_ctim.tv_nsec)
+    }
+    /// When the content was changed last.
+    fileprivate var modified: Timestamp {
+        Timestamp(seconds: st_mtim.tv_sec, nanoseconds: st_mtim.tv_nsec)
     }
 }
 

@@ -10,6 +10,8 @@ public struct RecoveryReport: Sendable {
     public fileprivate(set) var snapshot: String?
     /// Names in `snapshots/` of damaged snapshots that were passed over: each is kept with `.damaged` at its end.
     public fileprivate(set) var damagedSnapshots: [String] = []
+    /// Sentences on snapshots that the disk could not read, so that an older one was taken.
+    public fileprivate(set) var unreadSnapshots: [String] = []
     /// Under which name the former catalog is kept; nil where there was none.
     public fileprivate(set) var former: String?
     /// Paths in `folders/lost+found/` of contents that the snapshot did not know.
@@ -36,10 +38,11 @@ extension ClosedLibrary {
             var report = RecoveryReport()
             try BlobStore.takeBackLeftovers(at: path)
             KillPoint.leftoversTaken.reach()
-            (report.snapshot, report.damagedSnapshots) = try takeSnapshot()
+            try takeSnapshot(&report)
             KillPoint.snapshotCopied.reach()
             let catalog = try Catalog(path: target) {}
             do {
+                for store in try catalog.read({ try $0.stores() }) { try BlobStore.takeBackLeftovers(at: store.path) }
                 try mend(catalog)
                 try addContents(catalog, &report)
                 KillPoint.contentsAdded.reach()
@@ -82,46 +85,77 @@ extension ClosedLibrary {
 
     private func removeTarget() { for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink(target + suffix) } }
 
+    /// How a snapshot is.
+    private enum Soundness {
+        case sound
+        /// It can be read, and breaks rules.
+        case faulty
+        case damaged
+    }
+
     /// Copies the newest snapshot that is sound, or else the newest that can be read, to where the new catalog is made.
-    /// - Returns: its name, nil where the new catalog begins with nothing; and the names of damaged ones, which are not snapshots' any more.
-    private func takeSnapshot() throws -> (name: String?, damaged: [String]) {
+    ///
+    /// A damaged one is no snapshot any more; one that the disk cannot read stays.
+    /// - Throws: where there is no room for the copy; where a snapshot is a newer assetfs's, or in use; and where there are snapshots, and
+    ///   none of them can be read though not all are damaged.
+    private func takeSnapshot(_ report: inout RecoveryReport) throws {
         let folder = SnapshotFolder(of: path)
         var fallback: String?
-        var damaged: [String] = []
-        defer { for name in damaged { folder.setAside(name) } }
+        defer { for name in report.damagedSnapshots { folder.setAside(name) } }
         for name in folder.names.reversed() {
             do {
-                try copy(snapshot: name)
-                let catalog = try ClosedCatalog(path: target)
-                defer { try? catalog.close() }
-                guard try catalog.read({ try $0.integrity(isThorough: true) }).isEmpty else {
-                    damaged.append(name)
-                    continue
+                // A disk that fails while the copy is read can make a sound one seem damaged.
+                var soundness = try copy(snapshot: name)
+                if soundness == .damaged { soundness = try copy(snapshot: name) }
+                switch soundness {
+                case .sound:
+                    report.snapshot = name
+                    return
+                case .faulty: fallback = fallback ?? name
+                case .damaged: report.damagedSnapshots.append(name)
                 }
-                let isSound = try Invariant.all.allSatisfy { rule in
-                    try rule.advice != nil || catalog.read { try $0.violations(of: rule, limit: 0) }.count == 0
-                }
-                if isSound { return (name, damaged) }
-                fallback = fallback ?? name
             } catch let error as CatalogError {
-                if error.isDamage { damaged.append(name) }
+                switch error {
+                case .failed where !error.isNoSpace, .unread, .lost:
+                    report.unreadSnapshots.append("snapshots/\(name): \(error)")
+                default:
+                    throw RepairFailure(description: "snapshots/\(name) cannot be taken: \(error)")
+                }
+            } catch let error as RepairFailure where error.isOfSource {
+                report.unreadSnapshots.append(error.description)
             }
         }
         removeTarget()
         if let fallback {
-            try copy(snapshot: fallback)
+            _ = try copy(snapshot: fallback)
+        } else if let unread = report.unreadSnapshots.first {
+            throw RepairFailure(
+                description:
+                    "No snapshot could be read, and without one all names are lost; try again, or move what is in snapshots/ elsewhere to do without. \(unread)"
+            )
         } else {
             let file = unsafe open(target, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
             if file >= 0 { _ = close(file) }
         }
-        return (fallback, damaged)
+        report.snapshot = fallback
     }
 
-    /// Copies a snapshot, and brings its tables to their present form.
-    private func copy(snapshot name: String) throws {
+    /// Copies a snapshot, brings its tables to their present form, and says how it is.
+    private func copy(snapshot name: String) throws -> Soundness {
         removeTarget()
         try Self.copyFile("\(SnapshotFolder(of: path).path)/\(name)", to: target)
-        try Catalog(path: target) {}.close()
+        do {
+            try Catalog(path: target, isExpected: true) {}.close()
+            let catalog = try ClosedCatalog(path: target)
+            defer { try? catalog.close() }
+            guard try catalog.read({ try $0.integrity(isThorough: true) }).isEmpty else { return .damaged }
+            let isSound = try Invariant.all.allSatisfy { rule in
+                try rule.advice != nil || catalog.read { try $0.violations(of: rule, limit: 0) }.count == 0
+            }
+            return isSound ? .sound : .faulty
+        } catch let error as CatalogError where error.isDamage {
+            return .damaged
+        }
     }
 
     private func mend(_ catalog: Catalog) throws {

@@ -8,6 +8,8 @@ internal import SystemPackage
 public struct RepairFailure: Error, CustomStringConvertible, Sendable {
     /// What is wrong, and what to do.
     public let description: String
+    /// Whether a file could not be read that was to be copied.
+    var isOfSource = false
 }
 
 extension ClosedLibrary {
@@ -132,11 +134,15 @@ extension ClosedLibrary {
 
     /// Copies a file to a new one, and puts it on stable storage.
     static func copyFile(_ source: String, to target: String) throws(RepairFailure) {
-        func failure() -> RepairFailure {
-            RepairFailure(description: "\(source) cannot be copied to \(target): \(Errno(rawValue: errno)).")
+        func failure(isOfSource: Bool = false) -> RepairFailure {
+            let reason = Errno(rawValue: errno)
+            return RepairFailure(
+                description: "\(source) cannot be copied to \(target): \(reason).",
+                isOfSource: isOfSource
+            )
         }
-        let input = unsafe open(source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard input >= 0 else { throw failure() }
+        let input = unsafe open(source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard input >= 0 else { throw failure(isOfSource: true) }
         defer { _ = close(input) }
         let output = unsafe open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw failure() }
@@ -146,7 +152,7 @@ extension ClosedLibrary {
             let count = unsafe read(input, &buffer, buffer.count)
             if count == 0 { break }
             guard count > 0, unsafe write(output, buffer, count) == count else {
-                let error = failure()
+                let error = failure(isOfSource: count < 0)
                 unsafe _ = unlink(target)
                 throw error
             }

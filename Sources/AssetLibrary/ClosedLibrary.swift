@@ -21,7 +21,7 @@ public final class ClosedLibrary {
         let format = try LibraryLayout.formatFile(of: path)
         guard let format else { throw .notALibrary(path: path) }
         guard format == LibraryLayout.format else { throw .unknownFormat(path: path, found: String(format.prefix(40))) }
-        lock = unsafe open("\(path)/lock", O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        lock = unsafe open("\(path)/lock", O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
         guard lock >= 0 else { throw .notAccessible(path: path, reason: "\(Errno(rawValue: errno))") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             _ = close(lock)

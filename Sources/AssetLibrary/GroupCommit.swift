@@ -23,6 +23,8 @@ final class GroupCommit: Sendable {
     private let blobs: BlobStore
     private let log: Logger
     private let turn = Mutex(State())
+    /// Called when a transaction is committed.
+    let whenCommitted = Hook<CommitMark?, Void>()
     /// Called when the disk has taken what it did not take before.
     let whenAgain = Hook<Void, Void>()
     /// Folders that were closed since the last commit.
@@ -52,6 +54,7 @@ final class GroupCommit: Sendable {
                     try blobs.beginMakingDurable()
                     try catalog.commit(advancing: copy) { lost = try blobs.makeDurable() }
                     closings.forget(upTo: closed)
+                    whenCommitted(catalog.lastCommit)
                 }
                 for digest in lost {
                     log.error(

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import BlobStore
+internal import Catalog
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
@@ -17,7 +18,7 @@ final class LibraryLayout: Sendable {
     /// The folder itself, open: what its path leads to may change.
     let folder: Int32
     private let lock: Int32
-    private let isNew: Bool
+    let isNew: Bool
     /// The number of this boot of the machine; nil where the kernel does not say it.
     private let boot: String?
     /// Whether the machine may have lost its power since the library was last open, so that the disk lacks what was not synced.
@@ -25,8 +26,14 @@ final class LibraryLayout: Sendable {
     /// Since when contents must have been made, and named, that are of no acknowledged upload where they have no row; nil where none is
     /// proved to be.
     let unacknowledged: (made: Timestamp, named: Timestamp)?
-    /// What the lock's file says of the catalog's files.
-    private let session: Mutex<CatalogSession?>
+    /// What the lock's file says.
+    private struct Record {
+        var state: LockState
+        var session: CatalogSession?
+        /// Whether the session is this process's.
+        var isPresent = false
+    }
+    private let record: Mutex<Record>
     /// Whether there was no catalog, so that one that is there is ours to take back.
     private let hadNoCatalog: Bool
     /// The mode that the folder had, where others could enter it.
@@ -79,9 +86,13 @@ final class LibraryLayout: Sendable {
         hasPowerFailed = boot == nil || LockState.boot(in: former) != boot
         // A disk that has lost its power may lack a commit that it has acknowledged.
         let last = hasPowerFailed || LockState(former) == .ended ? nil : CatalogSession(in: former)
-        unacknowledged = last?.unacknowledged(at: "\(path)/catalog.sqlite")
+        var status = stat()
+        let written = LockState.written(in: former)
+        unacknowledged =
+            unsafe fstat(lock, &status) == 0
+            ? written.flatMap { last?.unacknowledged(at: "\(path)/catalog.sqlite", lock: status, written: $0) } : nil
         // A kill before they are looked at leaves that to the mount after it.
-        session = Mutex(unacknowledged == nil ? nil : last)
+        record = Mutex(Record(state: .running(getpid()), session: unacknowledged == nil ? nil : last))
         folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0, Self.isFile(lock, in: folder) else {
             if folder >= 0 { _ = close(folder) }
@@ -119,20 +130,38 @@ final class LibraryLayout: Sendable {
         return made <= .now ? made : Timestamp(rawValue: 0)
     }
 
+    /// The clock of files; ours is ahead of it by up to a tick.
+    private static var fileTime: Timestamp {
+        var tick = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME_COARSE, &tick)
+        return Timestamp(seconds: tick.tv_sec, nanoseconds: tick.tv_nsec)
+    }
+
     /// Records in the lock's file how far this process is; a failure changes nothing, because the record is a hint.
-    func note(_ state: LockState) {
-        let bytes = state.bytes(boot: boot, session: session.withLock { $0 })
+    func note(_ state: LockState) { record.withLock { store(state, &$0) } }
+
+    private func store(_ state: LockState, _ record: inout Record) {
+        record.state = state
+        let bytes = state.bytes(boot: boot, session: record.session, written: Self.fileTime)
         unsafe _ = pwrite(lock, bytes, bytes.count, 0)
     }
 
     /// Records that all contents without a row that the last session left have been looked at, and that the present one makes others.
-    func beginSession() {
-        // The clock of files; ours is ahead of it by up to a tick.
-        var tick = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME_COARSE, &tick)
-        let began = Timestamp(seconds: tick.tv_sec, nanoseconds: tick.tv_nsec)
-        session.withLock { $0 = CatalogSession(of: catalogPath, began: began) }
-        note(.running(getpid()))
+    func beginSession(_ commit: CommitMark?) {
+        record.withLock { record in
+            let session = CatalogSession(of: catalogPath, began: Self.fileTime, commit: commit)
+            (record.session, record.isPresent) = (session, session != nil)
+            store(.running(getpid()), &record)
+        }
+    }
+
+    /// Records the catalog's last transaction; before `beginSession` the last session's stays.
+    func note(_ commit: CommitMark?) {
+        record.withLock { record in
+            guard record.isPresent else { return }
+            record.session?.commit = commit
+            store(record.state, &record)
+        }
     }
 
     /// Records that the library is complete; called when catalog and blobs are there.
@@ -203,7 +232,7 @@ final class LibraryLayout: Sendable {
     }
 
     private static func read(_ path: String) throws(OpenLibraryError) -> String {
-        let number = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        let number = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard number >= 0 else { throw refused(path, Errno(rawValue: errno)) }
         defer { _ = close(number) }
         var buffer = [UInt8](repeating: 0, count: 256)

@@ -1,3 +1,5 @@
+internal import AssetModel
+
 /// What the file `lock` of a library says of the process that holds the library, or held it last.
 ///
 /// It is written in place, so that a full disk cannot prevent it, and is a hint besides the lock itself: a process that was
@@ -37,6 +39,13 @@ public enum LockState: Equatable, Sendable {
         return String(lines[1].dropFirst(5))
     }
 
+    /// Returns when a lock's file says that it was written; nil where it does not say so.
+    static func written(in bytes: [UInt8]) -> Timestamp? {
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("written ") }
+        return line.flatMap { Int64($0.dropFirst(8)) }.map { Timestamp(rawValue: $0) }
+    }
+
     /// The process that has the library open.
     public var process: Int32? {
         switch self {
@@ -45,9 +54,11 @@ public enum LockState: Equatable, Sendable {
         }
     }
 
-    /// The file's bytes: one line, one that names the machine's boot, one of the catalog's files, and newlines up to a fixed size.
-    func bytes(boot: String?, session: CatalogSession? = nil) -> [UInt8] {
-        let second = [boot.map { "boot \($0)" }, session?.line].compactMap { $0 }.flatMap { Array("\n\($0)".utf8) }
+    /// The file's bytes: one line, one that names the machine's boot, one of the catalog's files, one of the time, and newlines up to a fixed
+    /// size.
+    func bytes(boot: String?, session: CatalogSession? = nil, written: Timestamp? = nil) -> [UInt8] {
+        let lines = [boot.map { "boot \($0)" }, session?.line, written.map { "written \($0.rawValue)" }]
+        let second = lines.compactMap { $0 }.flatMap { Array("\n\($0)".utf8) }
         let line =
             switch self {
             case .running(let process): "running \(process)"

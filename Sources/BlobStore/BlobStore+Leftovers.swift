@@ -12,6 +12,7 @@ extension BlobStore {
 
     /// Moves the blobs to `leftover/` that no row names, and that were made and named since some moments, or were about to be removed.
     ///
+    /// Those in alternate stores stay: each is a copy of one that was here, and a disk of their own may be newer or older than the catalog.
     /// A file's time of change is moved on by chmod(2) and link(2), too; when it was made stays.
     /// `known` returns the blobs with rows whose digests have this first byte.
     /// - Returns: how many.
@@ -21,13 +22,8 @@ extension BlobStore {
         known: (UInt8) throws -> Set<Digest>
     ) throws -> Int {
         var count = 0
-        for first in UInt8.min...UInt8.max {
-            let folders = allFolders.filter { $0.hasChanged(first, since: time) }
-            guard !folders.isEmpty else { continue }
-            let known = try known(first)
-            for folder in folders {
-                count += try folder.setAside(first, madeSince: made, namedSince: time, known: known)
-            }
+        for first in UInt8.min...UInt8.max where primary.hasChanged(first, since: time) {
+            count += try primary.setAside(first, madeSince: made, namedSince: time, known: known(first))
         }
         return count
     }

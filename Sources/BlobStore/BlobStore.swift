@@ -10,7 +10,7 @@ internal import SystemPackage
 /// All methods may be called at once from any thread. `pending`, `retired`, `damaged`, `healed`, `suspects` and `alternates` are never held across a
 /// system call.
 public final class BlobStore: Sendable {
-    private let primary: StoreFolder
+    let primary: StoreFolder
     private var blobs: Int32 { primary.blobs }
     var blobsFolder: Int32 { primary.blobs }
     private var staging: Int32 { primary.staging }

@@ -33,6 +33,9 @@ struct log {
     /// Whether a read of the log, or of its database, has failed since `wal_unread`.
     int unread;
     struct piece *first, *last;
+    /// The header of the last frame that ends a transaction, and where it is; -1 where none was written.
+    unsigned char commit[WAL_FRAME_HEADER];
+    sqlite3_int64 commit_offset;
     /// The connection of a log that keeps.
     sqlite3 *connection;
 };
@@ -166,6 +169,12 @@ static int read_log(sqlite3_file *file, void *buffer, int count, sqlite3_int64 o
 
 static int write_log(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
     struct log *log = (struct log *)file;
+    // The second number of a frame's header is 0 but where the frame ends a transaction: "WAL Frame Header", sqlite.org/fileformat2.html.
+    static const unsigned char none[4];
+    if (count == WAL_FRAME_HEADER && memcmp((const char *)bytes + 4, none, sizeof none)) {
+        memcpy(log->commit, bytes, WAL_FRAME_HEADER);
+        log->commit_offset = offset;
+    }
     if (!log->keeps) return normalize(file, real(file)->pMethods->xWrite(real(file), bytes, count, offset));
     int code = append(log, bytes, count, offset);
     if (code != SQLITE_OK) return code;
@@ -269,6 +278,7 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     struct log *log = (struct log *)file;
     memset(log, 0, header());
     log->descriptor = -1;
+    log->commit_offset = -1;
     int code = below->xOpen(below, name, real(file), flags, result);
     // SQLite closes no file without methods.
     if (code != SQLITE_OK) return code;
@@ -367,6 +377,13 @@ int wal_unread(void *connection) {
     if (!log || !log->unread) return 0;
     log->unread = 0;
     return 1;
+}
+
+int64_t wal_commit(void *connection, unsigned char *header) {
+    struct log *log = log_of(connection);
+    if (!log || log->commit_offset < 0) return -1;
+    memcpy(header, log->commit, WAL_FRAME_HEADER);
+    return log->commit_offset;
 }
 
 int wal_leave(void *connection) {

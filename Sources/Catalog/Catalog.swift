@@ -16,6 +16,7 @@ public final class Catalog: Sendable {
     private let changes = Atomic(0)
     private let failure = Mutex<CatalogError?>(nil)
     private let redo = Redo()
+    private let mark = Mutex<CommitMark?>(nil)
     private let firstChange: @Sendable () -> Void
     /// Why changes are refused until those that there are have been written: SQLite's code, or 0.
     private let refusal = Atomic(SQLITE_OK)
@@ -29,6 +30,8 @@ public final class Catalog: Sendable {
 
     /// Opens the catalog, makes it if there is none, migrates it, and begins the running transaction.
     ///
+    /// One that `isExpected` is not made: a file without a catalog's tables is damaged, since its log may have been lost, or another file may
+    /// have taken its place.
     /// `reserve` is how many bytes of the disk the write-ahead log is to have for itself, so that a disk that others fill
     /// has room for a commit.
     /// `whenDirty` is called at the first change after a commit, and again when there are many; on the thread of the operation,
@@ -36,6 +39,7 @@ public final class Catalog: Sendable {
     /// - Throws: `.busy`, `.newer`, or `.failed` with what SQLite says.
     public init(
         path: String,
+        isExpected: Bool = false,
         reserve: Int64 = 0,
         whenDirty: @escaping @Sendable () -> Void
     ) throws(CatalogError) {
@@ -64,6 +68,7 @@ public final class Catalog: Sendable {
                 throw CatalogError.failed(code: code, reason: "the write-ahead log cannot be kept")
             }
             queue = try DatabaseQueue(path: path, configuration: configuration)
+            if isExpected { try queue.read { try Schema.requireTables(in: $0) } }
             guard try queue.read({ try !Schema.migrator.hasBeenSuperseded($0) }) else { throw CatalogError.newer }
             try Schema.migrator.migrate(queue)
             try queue.inDatabase { database in
@@ -159,6 +164,7 @@ public final class Catalog: Sendable {
                 try database.execute(sql: "COMMIT")
                 changes.store(0, ordering: .relaxed)
                 redo.cut(to: 0)
+                mark.withLock { unsafe $0 = CommitMark(database.connection) }
                 KillPoint.committed.reach()
                 if hasChanged { isLate.store(true, ordering: .relaxed) }
             } catch {
@@ -178,6 +184,9 @@ public final class Catalog: Sendable {
             acceptChanges(database)
         }
     }
+
+    /// The mark that the last COMMIT of this catalog has left in the log; nil where there was none.
+    public var lastCommit: CommitMark? { mark.withLock { $0 } }
 
     /// Refuses changes until a commit has succeeded: the disk has no room for those that there are, or does not take them.
     public func refuseChanges(isFull: Bool) {

@@ -20,9 +20,7 @@ public final class ClosedCatalog: Sendable {
             }
             queue = try DatabaseQueue(path: path, configuration: Self.configuration(for: path))
             try queue.inDatabase { database in
-                guard try database.tableExists("grdb_migrations") else {
-                    throw CatalogError.failed(code: SQLITE_NOTADB, reason: "it has no tables")
-                }
+                try Schema.requireTables(in: database)
                 guard try !Schema.migrator.hasBeenSuperseded(database) else { throw CatalogError.newer }
                 guard try Schema.migrator.hasCompletedMigrations(database) else { throw CatalogError.older }
             }

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import GRDB
+internal import GRDBSQLite
 
 extension DatabaseMigrator {
     /// Registers a migration, at the end of whose transaction a debug build may be killed.
@@ -15,9 +16,17 @@ extension DatabaseMigrator {
 ///
 /// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md.
 enum Schema {
+    private static let first = "1 foundation"
+
+    /// Throws `.failed` with SQLITE_NOTADB where a database does not have the tables of a catalog, of whichever version.
+    static func requireTables(in database: Database) throws {
+        guard try database.tableExists("grdb_migrations"), try migrator.appliedIdentifiers(database).contains(first)
+        else { throw CatalogError.failed(code: SQLITE_NOTADB, reason: "it has no tables of a catalog") }
+    }
+
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
-        migrator.add("1 foundation") { try $0.execute(sql: foundation) }
+        migrator.add(first) { try $0.execute(sql: foundation) }
         migrator.add("2 kernel attributes") { try $0.execute(sql: kernelAttributes) }
         migrator.add("3 policies") { try $0.execute(sql: policies) }
         migrator.add("4 metadata") { try $0.execute(sql: metadata) }

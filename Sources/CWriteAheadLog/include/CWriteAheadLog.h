@@ -28,6 +28,13 @@ int wal_flush(void *connection);
 /// Returns whether a read of the database or its log has failed since the last call; SQLite's own code may then be any.
 int wal_unread(void *connection);
 
+/// How many bytes the header of a frame in the log has.
+enum { WAL_FRAME_HEADER = 24 };
+
+/// Copies the header of the frame that ended the last transaction to `header`, whose checksum is one of the whole log up to there.
+/// Returns where in the log it is; -1 where the connection has written none.
+int64_t wal_commit(void *connection, unsigned char *header);
+
 /// Has closing `connection` leave the log as it is, with what the database does not have yet. Returns SQLite's code.
 int wal_leave(void *connection);
 
