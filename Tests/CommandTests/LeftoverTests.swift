@@ -63,6 +63,42 @@ struct LeftoverTests {
         }
     }
 
+    @Test(arguments: [
+        "cp -a backup/. lib/", "cp -r backup/. lib/", "rsync -a backup/ lib/", "rsync -a --inplace backup/ lib/",
+        "cp -a backup/. lib/; chown -R 0:0 lib", "chown -R 0:0 lib", "touch lib/lock",
+        "cp -a lib/lock kept; cp kept lib/lock",
+    ])
+    func `a content stays that a library which was put back in place does not know`(restore: String) throws {
+        try script(
+            """
+            begin none; echo other > one/folders/other; sync one/folders/other; cp -a lib backup; cp late one/folders/late; sync one/folders/late; kill -9 $daemon; wait $daemon || true; umount -l one
+            \(restore)
+            # As if the catalog did not know it.
+            mount_one; umount_one; test -e lib/leftover && exit 1; cmp late $(blob late); verify 0 --deep lib
+            """,
+            isFull: false
+        )
+    }
+
+    @Test func `a content in an alternate store stays, and a recovery takes back what was set aside there`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                \(prelude)
+                mkdir store; chmod 700 store; $ASSETFS mount -o store=deep:$PWD/store lib one; echo early > one/folders/early; cp late one/folders/late; setfattr -n user.asset.alternate_store_id -v deep one/folders/late
+                until [ "$(find store -name "$(hash late | cut -c3-)")" ]; do sleep 0.05; done; $ASSETFS umount one; file=$(find store -name "$(hash late | cut -c3-)")
+                begin() { : > log; $ASSETFS mount -f -o store=deep:$PWD/store lib one > log 2>&1 & daemon=$!; until grep -q Mounted log; do sleep 0.01; done; }
+                # A younger file in the store without a row: of a session that the catalog does not know.
+                begin; echo unknown > content; h=$(hash content); mkdir -p -m 700 store/blobs/${h:0:2}; cp content store/blobs/${h:0:2}/${h:2}; chmod 600 store/blobs/${h:0:2}/${h:2}; kill -9 $daemon; wait $daemon || true; umount -l one
+                begin; $ASSETFS umount one; wait $daemon; cmp content store/blobs/${h:0:2}/${h:2}; rm store/blobs/${h:0:2}/${h:2}
+                touch -d '3 days ago' lib/FORMAT; begin; $ASSETFS umount one; wait $daemon; mkdir -m 700 store/leftover; mv $file store/leftover/$(hash late); rm lib/catalog.sqlite
+                recover 0 lib; cmp late $file; fails test -e store/leftover; verify 0 --deep lib
+                """,
+                in: path
+            )
+        }
+    }
+
     @Test func `a recovered catalog gets back what was set aside`() throws {
         try script(
             """

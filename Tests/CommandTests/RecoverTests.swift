@@ -80,4 +80,43 @@ struct RecoverTests {
             )
         }
     }
+
+    @Test func `a snapshot that cannot be taken for other reasons than damage is not passed over in silence`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; good=lib/snapshots/$(ls lib/snapshots); rm lib/catalog.sqlite; cp -a lib sound; umask 077
+                # A newer assetfs's.
+                sqlite3 $good "INSERT INTO grdb_migrations VALUES ('999 of the next version')"; recover 1 lib; says "$(basename $good) cannot be taken.*newer"; fails test -e lib/catalog.sqlite
+                # One that the disk cannot read, alone, and with an older one.
+                rm -rf lib; cp -a sound lib; s=0; strace -f -qq -o /dev/null -P $good -e trace=read -e inject=read:error=EIO $ASSETFS recover lib > report 2>&1 || s=$?; is $s 1; says 'No snapshot could be read'; fails test -e lib/catalog.sqlite
+                older=lib/snapshots/catalog-20200101.sqlite; cp $good $older; s=0; strace -f -qq -o /dev/null -P $good -e trace=read -e inject=read:error=EIO $ASSETFS recover lib > report 2>&1 || s=$?
+                is $s 0; says 'An older snapshot was taken'; says "catalog is that of $(basename $(dirname $older))/$(basename $older)"; test -e $good; mount_one; same; umount_one
+                # No room for what opening the copy writes.
+                mkdir small; mount -t tmpfs -o size=$(($(du -sk sound | cut -f1) + $(stat -c %s ${good/lib/sound}) / 1024 + 8))k none small; trap 'umount -l small' EXIT
+                cp -a sound small/lib; good=$(ls -d small/lib/snapshots/*); dd if=/dev/zero of=small/fill bs=4k 2> /dev/null || true; truncate -s -$((($(stat -c %s $good) + 4095) / 4096 * 4096)) small/fill
+                recover 1 small/lib; says 'cannot be taken\\|cannot be copied'; fails test -e small/lib/catalog.sqlite; rm small/fill; umount small; trap - EXIT
+                """,
+                in: path
+            )
+        }
+    }
+
+    @Test func `a catalog without tables is damaged, and none is made in its place`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; cp -a lib sound
+                for other in 'sqlite3 lib/catalog.sqlite "VACUUM"' 'cp sound/search.sqlite lib/catalog.sqlite'; do
+                    rm lib/catalog.sqlite; eval "$other"; verify 11 lib; says recover; s=0; $ASSETFS mount lib one > report 2>&1 || s=$?; is $s 11; says 'assetfs recover'
+                    recover 0 lib; mount_one; same; umount_one; rm -rf lib; cp -a sound lib
+                done
+                # What a new library has before its first checkpoint, copied without the log.
+                rm -rf lib; $ASSETFS mount -f lib one & until [ -e one/folders ]; do sleep 0.01; done; echo 1 > one/folders/f; sync one/folders/f; rm -rf copy; cp -a lib copy; rm -f copy/*-wal; kill -9 $!; wait || true; umount -l one
+                s=0; $ASSETFS mount copy one > report 2>&1 || s=$?; is $s 11; says 'assetfs recover'
+                """,
+                in: path
+            )
+        }
+    }
 }
