@@ -94,7 +94,7 @@ struct RecoverTests {
                 is $s 0; says 'An older snapshot was taken'; says "catalog is that of $(basename $(dirname $older))/$(basename $older)"; test -e $good; mount_one; same; umount_one
                 # No room for what opening the copy writes.
                 mkdir small; mount -t tmpfs -o size=$(($(du -sk sound | cut -f1) + $(stat -c %s ${good/lib/sound}) / 1024 + 8))k none small; trap 'umount -l small' EXIT
-                cp -a sound small/lib; good=$(ls -d small/lib/snapshots/*); dd if=/dev/zero of=small/fill bs=4k 2> /dev/null || true; truncate -s -$((($(stat -c %s $good) + 4095) / 4096 * 4096)) small/fill
+                cp -a sound small/lib; good=$(ls -d small/lib/snapshots/*); dd if=/dev/zero of=small/fill bs=4k count=20000 2> /dev/null || true; truncate -s -$((($(stat -c %s $good) + 4095) / 4096 * 4096)) small/fill
                 recover 1 small/lib; says 'cannot be taken\\|cannot be copied'; fails test -e small/lib/catalog.sqlite; rm small/fill; umount small; trap - EXIT
                 """,
                 in: path

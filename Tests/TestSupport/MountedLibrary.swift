@@ -84,6 +84,11 @@ public func withPlace(_ name: String = #function, _ body: (String) throws -> Voi
         defer {
             for folder in ["one", "two"] { _ = try? run("umount", "-l", "\(path)/\(folder)") }
             _ = try? run("pkill", "-f", "assetfs mount.*\(path)/")
+            // Those that were begun by a relative path work in the folder.
+            for pid in ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap(Int32.init)
+            where (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")) == path {
+                kill(pid, SIGKILL)
+            }
         }
         try body(path)
     }
