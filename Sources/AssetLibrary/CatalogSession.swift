@@ -22,6 +22,8 @@ struct CatalogSession: Equatable {
     let began: Timestamp
     /// The last transaction that was committed, which the log must have.
     var commit: CommitMark?
+    /// When the inode of `catalog.sqlite` was changed last by then: a checkpoint comes before the transaction is noted.
+    var changed: Timestamp
 
     /// How long a lock's file may take to be written.
     private static let delay = Duration.seconds(1)
@@ -33,6 +35,18 @@ struct CatalogSession: Equatable {
     init?(of catalogPath: String, began: Timestamp, commit: CommitMark?) {
         guard let catalog = File(catalogPath), let log = File(catalogPath + "-wal") else { return nil }
         (self.catalog, self.log, self.began, self.commit) = (catalog, log, began, commit)
+        changed = Self.change(of: catalogPath) ?? began
+    }
+
+    /// Notes a transaction that has been committed.
+    mutating func note(_ commit: CommitMark?, at catalogPath: String) {
+        self.commit = commit
+        if let changed = Self.change(of: catalogPath) { self.changed = changed }
+    }
+
+    private static func change(of path: String) -> Timestamp? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? status.changed : nil
     }
 
     /// Reads the line of a lock's file; nil where there is none.
@@ -40,19 +54,22 @@ struct CatalogSession: Equatable {
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
         guard let line = lines.first(where: { $0.hasPrefix("catalog ") }) else { return nil }
         let words = line.split(separator: " ").dropFirst()
-        let numbers = words.prefix(6).compactMap { Int64($0) }
-        guard words.count == 7, numbers.count == 6 else { return nil }
+        let numbers = words.prefix(7).compactMap { Int64($0) }
+        guard words.count == 8, numbers.count == 7 else { return nil }
         catalog = File(inode: UInt64(bitPattern: numbers[0]), made: numbers[1])
         log = File(inode: UInt64(bitPattern: numbers[2]), made: numbers[3])
         began = Timestamp(rawValue: numbers[4])
-        commit = words.last.flatMap { [UInt8](hexadecimal: String($0)) }.flatMap { CommitMark(offset: numbers[5], header: $0) }
+        changed = Timestamp(rawValue: numbers[5])
+        commit = words.last.flatMap { [UInt8](hexadecimal: String($0)) }.flatMap {
+            CommitMark(offset: numbers[6], header: $0)
+        }
     }
 
     /// The line of a lock's file.
     var line: String {
         let files = [catalog, log].map { "\(Int64(bitPattern: $0.inode)) \($0.made)" }
         let mark = commit.map { "\($0.offset) \($0.header.hexadecimal)" } ?? "-1 -"
-        return "catalog \(files[0]) \(files[1]) \(began.rawValue) \(mark)"
+        return "catalog \(files[0]) \(files[1]) \(began.rawValue) \(changed.rawValue) \(mark)"
     }
 
     /// Returns since when a content without a row must have come to be proved one of no acknowledged upload: this session's catalog is
@@ -64,7 +81,7 @@ struct CatalogSession: Equatable {
     ///   may have taken the place of this session's.
     func unacknowledged(at catalogPath: String, lock: stat, written: Timestamp) -> (made: Timestamp, named: Timestamp)?
     {
-        guard let present = CatalogSession(of: catalogPath, began: began, commit: commit), present == self,
+        guard File(catalogPath) == catalog, File(catalogPath + "-wal") == log,
             // A copy's times are set, or are those of the copying.
             lock.changed == lock.modified, lock.modified >= written, lock.modified <= written.advanced(by: Self.delay),
             // With a clock that was put back no time says anything.
@@ -74,8 +91,7 @@ struct CatalogSession: Equatable {
         for suffix in ["", "-wal"] {
             var status = stat()
             guard unsafe stat(catalogPath + suffix, &status) == 0 else { return nil }
-            // A checkpoint comes before the transaction is noted.
-            if suffix.isEmpty, status.changed > lock.modified { return nil }
+            if suffix.isEmpty, status.changed != changed { return nil }
             latest = max(latest, status.changed.advanced(by: .zero - Self.patience))
         }
         return (began, latest)

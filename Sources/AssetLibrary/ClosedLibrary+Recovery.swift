@@ -83,7 +83,9 @@ extension ClosedLibrary {
         }
     }
 
-    private func removeTarget() { for suffix in ["", "-wal", "-shm"] { unsafe _ = unlink(target + suffix) } }
+    private func removeTarget() {
+        for suffix in ["", "-wal", "-shm", "-journal"] { unsafe _ = unlink(target + suffix) }
+    }
 
     /// How a snapshot is.
     private enum Soundness {
@@ -115,12 +117,8 @@ extension ClosedLibrary {
                 case .damaged: report.damagedSnapshots.append(name)
                 }
             } catch let error as CatalogError {
-                switch error {
-                case .failed where !error.isNoSpace, .unread, .lost:
-                    report.unreadSnapshots.append("snapshots/\(name): \(error)")
-                default:
-                    throw RepairFailure(description: "snapshots/\(name) cannot be taken: \(error)")
-                }
+                // The snapshot was read, and it is not damaged.
+                throw RepairFailure(description: "snapshots/\(name) cannot be taken: \(error)")
             } catch let error as RepairFailure where error.isOfSource {
                 report.unreadSnapshots.append(error.description)
             }

@@ -159,7 +159,7 @@ final class LibraryLayout: Sendable {
     func note(_ commit: CommitMark?) {
         record.withLock { record in
             guard record.isPresent else { return }
-            record.session?.commit = commit
+            record.session?.note(commit, at: catalogPath)
             store(record.state, &record)
         }
     }

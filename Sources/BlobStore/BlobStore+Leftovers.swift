@@ -77,6 +77,7 @@ extension StoreFolder {
             let path = BlobStore.path(of: digest)
             var status = stat()
             guard unsafe fstatat(blobs, path, &status, AT_SYMLINK_NOFOLLOW) == 0, status.changed >= time,
+                status.changed <= .now,
                 // An interrupted upload that is still to be read has another name for it.
                 status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
                 status.modified.rawValue == 0 || wasMade("blobs/\(path)", since: made)
@@ -97,7 +98,9 @@ extension StoreFolder {
 
     private func wasMade(_ name: String, since time: Timestamp) -> Bool {
         var (inode, made): (UInt64, Int64) = (0, 0)
+        // A time that is still to come says nothing.
         return unsafe linux_birth("\(path)/\(name)", &inode, &made) == 0 && made >= time.rawValue
+            && made <= Timestamp.now.rawValue
     }
 
     func removeLeftovers(before time: Timestamp) throws(BlobStoreError) -> Int {

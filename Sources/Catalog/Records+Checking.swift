@@ -98,13 +98,13 @@ extension Records {
         }
     }
 
-    /// Makes the folders that are in no other, as far as they are missing.
     /// Changes the catalog without changing any record, so that a commit writes to the log.
     public func countSession() throws {
         let count = try first("PRAGMA user_version", []) { $0.integer(0) } ?? 0
         try run(script: "PRAGMA user_version = \((count + 1) & 0x7FFF_FFFF)")
     }
 
+    /// Makes the folders that are in no other, as far as they are missing.
     public func insertMissingRoots() throws {
         for id in NodeID.roots where try node(id) == nil {
             let mode: UInt32 = id == .collections ? 0o041777 : 0o040755

@@ -24,13 +24,13 @@ struct MountPath {
     /// Finds the mount that a path is in; nil where that is none of ours.
     init?(finding path: FilePath) throws {
         let mounts = MountPoint.all()
-        let ours = mounts.filter(\.isOurs).map(\.path)
-        let resolved = try MountPoint.resolved(path) { path in ours.contains { path.starts(with: $0) } }
+        let ours = mounts.filter(\.isOurs).map(\.names)
+        let resolved = try MountPoint.resolved(path) { names in ours.contains { names.starts(with: $0) } }.names
         // Of two on one path the later one lies above.
-        let mount = mounts.filter { resolved.starts(with: $0.path) }.reversed().max { $0.path.length < $1.path.length }
+        let mount = mounts.filter { resolved.starts(with: $0.names) }.reversed().max { $0.names.count < $1.names.count }
         guard let mount, mount.isOurs, let held = Held.folder(mount.path) else { return nil }
         self.mount = held
-        names = Array(resolved.names.dropFirst(mount.path.names.count))
+        names = Array(resolved.dropFirst(mount.names.count))
         typed = path
     }
 

@@ -10,9 +10,13 @@ struct MountPoint {
     let parent: Int
     /// The filesystem's device, such as `0:53`: the same for all mounts of one filesystem, in all namespaces.
     let device: String
-    let path: FilePath
+    /// The names that lead to it from the root.
+    let names: [[UInt8]]
     let type: String
-    let source: FilePath
+    private let sourceBytes: [UInt8]
+
+    var path: FilePath { Self.absolute(names) }
+    var source: FilePath { FilePath(bytes: sourceBytes) }
 
     /// Mounts on `path`, the uppermost last.
     static func mounts(on path: FilePath) -> [MountPoint] { all().filter { $0.path == path } }
@@ -34,9 +38,9 @@ struct MountPoint {
                 id: id,
                 parent: parent,
                 device: String(decoding: parts[2], as: UTF8.self),
-                path: FilePath(bytes: unescaped(parts[4])),
+                names: unescaped(parts[4]).split(separator: 0x2F).map(Array.init),
                 type: String(decoding: parts[dash + 1], as: UTF8.self),
-                source: FilePath(bytes: unescaped(parts[dash + 2]))
+                sourceBytes: unescaped(parts[dash + 2])
             )
         }
     }
@@ -92,8 +96,8 @@ struct MountPoint {
     ///
     /// Nothing on the way is asked but where links lead, which a mount that no longer answers does not hold up: it is no link.
     ///
-    /// Below a place that `isForeign` links are not followed.
-    static func resolved(_ path: FilePath, isForeign: (FilePath) -> Bool = { _ in false }) throws -> FilePath {
+    /// Below a place that `isForeign`, which gets its names, links are not followed.
+    static func resolved(_ path: FilePath, isForeign: ([[UInt8]]) -> Bool = { _ in false }) throws -> FilePath {
         var result: [[UInt8]] = []
         if !path.isAbsolute {
             guard let folder = unsafe getcwd(nil, 0) else {
@@ -113,7 +117,7 @@ struct MountPoint {
                 continue
             }
             // > ELOOP … more than 40 — path_resolution(7)
-            if links < 40, !isForeign(absolute(result)), let target = absolute(result + [name]).linkTarget() {
+            if links < 40, !isForeign(result), let target = absolute(result + [name]).linkTarget() {
                 links += 1
                 if target.first == 0x2F { result = [] }
                 rest += FilePath(bytes: target).names.reversed()

@@ -33,7 +33,7 @@ struct RecoverCommand: ParsableCommand {
                 "There is no snapshot that can be read: all names, folders, fields, rights and former contents are gone, and each content is a file in folders/lost+found/."
             )
         }
-        for sentence in report.unreadSnapshots { Output.note("An older snapshot was taken than there is. \(sentence)") }
+        for sentence in report.unreadSnapshots { Output.note("A snapshot was passed over: \(sentence)") }
         for name in report.damagedSnapshots {
             Output.note("snapshots/\(name) is damaged, and is kept as snapshots/\(name).damaged.")
         }

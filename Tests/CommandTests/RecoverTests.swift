@@ -91,7 +91,7 @@ struct RecoverTests {
                 # One that the disk cannot read, alone, and with an older one.
                 rm -rf lib; cp -a sound lib; s=0; strace -f -qq -o /dev/null -P $good -e trace=read -e inject=read:error=EIO $ASSETFS recover lib > report 2>&1 || s=$?; is $s 1; says 'No snapshot could be read'; fails test -e lib/catalog.sqlite
                 older=lib/snapshots/catalog-20200101.sqlite; cp $good $older; s=0; strace -f -qq -o /dev/null -P $good -e trace=read -e inject=read:error=EIO $ASSETFS recover lib > report 2>&1 || s=$?
-                is $s 0; says 'An older snapshot was taken'; says "catalog is that of $(basename $(dirname $older))/$(basename $older)"; test -e $good; mount_one; same; umount_one
+                is $s 0; says 'A snapshot was passed over'; says "catalog is that of $(basename $(dirname $older))/$(basename $older)"; test -e $good; mount_one; same; umount_one
                 # No room for what opening the copy writes.
                 mkdir small; mount -t tmpfs -o size=$(($(du -sk sound | cut -f1) + $(stat -c %s ${good/lib/sound}) / 1024 + 8))k none small; trap 'umount -l small' EXIT
                 cp -a sound small/lib; good=$(ls -d small/lib/snapshots/*); dd if=/dev/zero of=small/fill bs=4k count=20000 2> /dev/null || true; truncate -s -$((($(stat -c %s $good) + 4095) / 4096 * 4096)) small/fill
