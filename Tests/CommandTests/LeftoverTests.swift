@@ -80,6 +80,20 @@ struct LeftoverTests {
         )
     }
 
+    @Test func `a full disk keeps no library from being mounted in which a content is to be set aside`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                \(prelude)
+                mkdir small; truncate -s 64M image; mkfs.ext4 -q -b 4096 -m 0 image; mount -o loop image small; trap 'umount -l one 2> /dev/null || true; umount small || true' EXIT; mkdir -m 700 small/lib; ln -s small/lib lib; mount_one; echo early > one/folders/early; umount_one
+                begin blob-named; cp late one/folders/late 2> /dev/null || true; end blob-named; dd if=/dev/zero of=small/fill bs=4k count=20000 2> /dev/null || true; is "$(df --output=avail small | tail -n 1 | tr -d ' ')" 0
+                mount_one; is "$(cat one/folders/early)" early; $ASSETFS umount one; rm small/fill; mount_one; echo more > one/folders/more; umount_one; verify 0 --deep lib
+                """,
+                in: path
+            )
+        }
+    }
+
     @Test func `a content in an alternate store stays, and a recovery takes back what was set aside there`() throws {
         try withPlace { path in
             try verifyScript(
