@@ -75,6 +75,7 @@ struct CatalogSession: Equatable {
     /// Returns since when a content without a row must have come to be proved one of no acknowledged upload: this session's catalog is
     /// still there with its last transaction, and was the last to be written to.
     /// - Parameters:
+    ///   - catalogPath: where the catalog is.
     ///   - lock: the state of the lock's file, whose bytes this was read from.
     ///   - written: when those bytes were written, as they say themselves.
     /// - Returns: since when the content's file must have been made, and since when it must have got its name; nil where another catalog

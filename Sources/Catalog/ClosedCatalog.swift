@@ -88,3 +88,11 @@ extension Records {
     /// Makes all indexes anew from the tables.
     public func makeIndexesAnew() throws { try database.execute(sql: "REINDEX") }
 }
+
+extension Schema {
+    /// Throws `.failed` with SQLITE_NOTADB where a database does not have the tables of a catalog, of whichever version.
+    static func requireTables(in database: Database) throws {
+        guard try database.tableExists("grdb_migrations"), try migrator.appliedIdentifiers(database).contains(first)
+        else { throw CatalogError.failed(code: SQLITE_NOTADB, reason: "it has no tables of a catalog") }
+    }
+}

@@ -1,6 +1,5 @@
 internal import AssetModel
 internal import GRDB
-internal import GRDBSQLite
 
 extension DatabaseMigrator {
     /// Registers a migration, at the end of whose transaction a debug build may be killed.
@@ -16,13 +15,8 @@ extension DatabaseMigrator {
 ///
 /// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md.
 enum Schema {
-    private static let first = "1 foundation"
-
-    /// Throws `.failed` with SQLITE_NOTADB where a database does not have the tables of a catalog, of whichever version.
-    static func requireTables(in database: Database) throws {
-        guard try database.tableExists("grdb_migrations"), try migrator.appliedIdentifiers(database).contains(first)
-        else { throw CatalogError.failed(code: SQLITE_NOTADB, reason: "it has no tables of a catalog") }
-    }
+    /// The migration that every catalog has.
+    static let first = "1 foundation"
 
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()

@@ -54,7 +54,7 @@ struct ArchitectureTests {
         }
     }
 
-    /// Each `withLock` of such a lock wraps the function once more: calls become slower until the stack ends. `Hook` is for that.
+    // Such a lock wraps the function once more each time that it is taken: calls become slower until the stack ends. `Hook` is for that.
     @Test(arguments: allowedImports.keys.sorted())
     func `no lock has a function for its value`(module: String) throws {
         for (name, lines) in try files(of: module) {
