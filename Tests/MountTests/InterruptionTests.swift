@@ -103,7 +103,7 @@ struct InterruptionTests {
                 except OSError: return b""
             process = next(int(p) for p in os.listdir("/proc") if p.isdigit() and b"assetfs\\0mount\\0" in command(p)
                 and os.environ["PLACE"].encode() in command(p))
-            os.kill(process, signal.SIGSTOP)
+            stop(process)
             def remove(n):
                 handled(); found = answer(libc.unlink, b"c/%d/f" % n); assert found is None, found
             try:

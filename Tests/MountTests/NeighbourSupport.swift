@@ -15,6 +15,13 @@ let neighbourPrelude =
         def requests(): return int(text(connection + "/waiting"))
         def until(condition):
             while not condition(): time.sleep(0.005)
+        def stop(process):
+            # None of its threads can answer a request then.
+            def state(task):
+                try: return text(f"/proc/{process}/task/{task}/stat").rpartition(b")")[2].split()[0]
+                except OSError: return b"T"
+            os.kill(process, signal.SIGSTOP)
+            until(lambda: all(state(task) == b"T" for task in os.listdir(f"/proc/{process}/task")))
         def user(uid, action):
             def body():
                 os.setgroups([]); os.setgid(uid); os.setuid(uid); action()

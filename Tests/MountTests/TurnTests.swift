@@ -46,7 +46,7 @@ struct TurnTests {
             def look(folders): assert not any([os.path.lexists(folder + "/new") for folder in folders])
             wait(user(5002, lambda: look([f"b/{n}" for n in range(many)]))); wait(user(5001, lambda: look(["a"])))
             process = daemon()
-            os.kill(process, signal.SIGSTOP)
+            stop(process)
             try:
                 crowd = [user(5002, lambda n=n: os.mkdir(f"b/{n}/new")) for n in range(many)]
                 until(lambda: requests() >= many)
