@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import BlobStore
 internal import CLinux
 internal import Catalog
 internal import Glibc
@@ -51,9 +52,8 @@ struct CatalogSession: Equatable {
 
     /// Reads the line of a lock's file; nil where there is none.
     init?(in bytes: [UInt8]) {
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        guard let line = lines.first(where: { $0.hasPrefix("catalog ") }) else { return nil }
-        let words = line.split(separator: " ").dropFirst()
+        guard let line = LockState.line("catalog", in: bytes) else { return nil }
+        let words = line.split(separator: " ")
         let numbers = words.prefix(7).compactMap { Int64($0) }
         guard words.count == 8, numbers.count == 7 else { return nil }
         catalog = File(inode: UInt64(bitPattern: numbers[0]), made: numbers[1])
@@ -107,17 +107,6 @@ struct CatalogSession: Equatable {
         var header = [UInt8](repeating: 0, count: commit.header.count)
         return unsafe pread(file, &header, header.count, off_t(commit.offset)) == header.count
             && header == commit.header
-    }
-}
-
-extension stat {
-    /// When the inode was changed last.
-    fileprivate var changed: Timestamp {
-        Timestamp(seconds: st_ctim.tv_sec, nanoseconds: st_ctim.tv_nsec)
-    }
-    /// When the content was changed last.
-    fileprivate var modified: Timestamp {
-        Timestamp(seconds: st_mtim.tv_sec, nanoseconds: st_mtim.tv_nsec)
     }
 }
 

@@ -155,10 +155,10 @@ final class LibraryLayout: Sendable {
         }
     }
 
-    /// Records the catalog's last transaction; before `beginSession` the last session's stays.
+    /// Records the catalog's last transaction, where it is another than before; before `beginSession` the last session's stays.
     func note(_ commit: CommitMark?) {
         record.withLock { record in
-            guard record.isPresent else { return }
+            guard record.isPresent, record.session?.commit != commit else { return }
             record.session?.note(commit, at: catalogPath)
             store(record.state, &record)
         }

@@ -33,17 +33,20 @@ public enum LockState: Equatable, Sendable {
     }
 
     /// Returns the boot of the machine in which a lock's file was written; nil where it does not say so.
-    static func boot(in bytes: [UInt8]) -> String? {
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-        guard lines.count > 1, lines[1].hasPrefix("boot ") else { return nil }
-        return String(lines[1].dropFirst(5))
-    }
+    static func boot(in bytes: [UInt8]) -> String? { line("boot", in: bytes) }
 
     /// Returns when a lock's file says that it was written; nil where it does not say so.
     static func written(in bytes: [UInt8]) -> Timestamp? {
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        let line = lines.first { $0.hasPrefix("written ") }
-        return line.flatMap { Int64($0.dropFirst(8)) }.map { Timestamp(rawValue: $0) }
+        line("written", in: bytes).flatMap { Int64($0) }.map { Timestamp(rawValue: $0) }
+    }
+
+    /// Returns the rest of the line that begins with a word, behind the first line, which says the state; nil where there is none.
+    static func line(_ word: String, in bytes: [UInt8]) -> String? {
+        let start = Array("\(word) ".utf8)
+        let line = bytes.split(separator: 0x0A, omittingEmptySubsequences: false).dropFirst().first {
+            $0.starts(with: start)
+        }
+        return line.map { String(decoding: $0.dropFirst(start.count), as: UTF8.self) }
     }
 
     /// The process that has the library open.

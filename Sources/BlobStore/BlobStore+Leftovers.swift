@@ -135,10 +135,3 @@ extension StoreFolder {
         unsafe _ = rmdir(leftovers)
     }
 }
-
-extension stat {
-    /// When the inode was changed last.
-    fileprivate var changed: Timestamp {
-        Timestamp(seconds: st_ctim.tv_sec, nanoseconds: st_ctim.tv_nsec)
-    }
-}

@@ -184,9 +184,3 @@ public final class OpenFile: Sendable {
         }
     }
 }
-
-extension stat {
-    var modified: Timestamp {
-        Timestamp(seconds: st_mtim.tv_sec, nanoseconds: st_mtim.tv_nsec)
-    }
-}

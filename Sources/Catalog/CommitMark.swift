@@ -10,7 +10,7 @@ public struct CommitMark: Equatable, Sendable {
     /// How many bytes a header has.
     public static let headerSize = Int(WAL_FRAME_HEADER)
 
-    /// Makes a mark of what is known of it; nil where the header has another size.
+    /// Makes a mark of its offset and header; nil where the offset is negative, and where the header has another size.
     public init?(offset: Int64, header: [UInt8]) {
         guard offset >= 0, header.count == Self.headerSize else { return nil }
         (self.offset, self.header) = (offset, header)

@@ -19,7 +19,10 @@ struct MountPoint {
     var source: FilePath { FilePath(bytes: sourceBytes) }
 
     /// Mounts on `path`, the uppermost last.
-    static func mounts(on path: FilePath) -> [MountPoint] { all().filter { $0.path == path } }
+    static func mounts(on path: FilePath) -> [MountPoint] {
+        let names = path.names
+        return all().filter { $0.names == names }
+    }
 
     /// All mounts that a process sees.
     static func all(of process: String = "self") -> [MountPoint] {

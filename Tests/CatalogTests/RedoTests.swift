@@ -49,6 +49,18 @@ struct RedoTests {
         }
     }
 
+    /// Makes files and reads all others, in one change; `made` gets the number of each file that is made.
+    private func changeAndReadAll(
+        _ catalog: Catalog,
+        inserting count: Int64 = 1,
+        made: (NodeID) -> Void = { _ in }
+    ) throws {
+        try catalog.write { records in
+            for number in 0..<count { made(try records.insert(file(number)).id) }
+            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
+        }
+    }
+
     /// A catalog with files, none of whose pages are in memory.
     private func withCatalog(_ name: String = #function, _ body: (Catalog, _ path: String) throws -> Void) throws {
         try withScratch(name) { folder in
@@ -72,14 +84,7 @@ struct RedoTests {
             try catalog.write { try $0.addLinks(1, to: changed, at: Timestamp(rawValue: 7)) }
             var inBetween: NodeID?
             try withoutReads(of: path) {
-                #expect(
-                    isUnread {
-                        try catalog.write { records in
-                            inBetween = try records.insert(file(2)).id
-                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
-                        }
-                    }
-                )
+                #expect(isUnread { try changeAndReadAll(catalog) { inBetween = $0 } })
                 // The disk still fails: the changes cannot be made once more, and are kept.
                 #expect(isUnread { _ = try catalog.read { try $0.node(before) } })
                 #expect(isUnread { try catalog.commit {} })
@@ -105,19 +110,12 @@ struct RedoTests {
     @Test func `pages that a change has made are forgotten with it, though they cannot be read again for that`() throws
     {
         try withCatalog { catalog, path in
-            // In the log, and no longer in memory: what is made of page 1 is to be read from there.
+            // SQLite has written page 1 to the log, and reads it again from there to take a change of it back.
             for number in 0..<500 { _ = try catalog.write { try $0.insert(file(Int64(number))) } }
             try catalog.commit {}
             let before = try (0..<300).map { number in try catalog.write { try $0.insert(file(number)).id } }
             try withoutReads(of: path) {
-                #expect(
-                    isUnread {
-                        try catalog.write { records in
-                            for number in 0..<300 { _ = try records.insert(file(Int64(number))) }
-                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
-                        }
-                    }
-                )
+                #expect(isUnread { try changeAndReadAll(catalog, inserting: 300) })
             }
             #expect(try before.allSatisfy { id in try catalog.read { try $0.node(id) != nil } })
             let after = try (0..<300).map { number in try catalog.write { try $0.insert(file(number)).id } }
@@ -135,14 +133,7 @@ struct RedoTests {
             let durable = try catalog.write { try $0.insert(file(1)).id }
             try catalog.commit {}
             try withoutReads(of: path) {
-                #expect(
-                    isUnread {
-                        try catalog.write { records in
-                            _ = try records.insert(file(2))
-                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
-                        }
-                    }
-                )
+                #expect(isUnread { try changeAndReadAll(catalog) })
             }
             let next = try catalog.write { try $0.insert(file(3)).id }
             #expect(next.rawValue == durable.rawValue + 1)
@@ -157,14 +148,7 @@ struct RedoTests {
             let before = try catalog.write { try $0.insert(file(1)).id }
             #expect(throws: Refused.self) { try catalog.write { _ in throw Refused() } }
             try withoutReads(of: path) {
-                #expect(
-                    isUnread {
-                        try catalog.write { records in
-                            _ = try records.insert(file(2))
-                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
-                        }
-                    }
-                )
+                #expect(isUnread { try changeAndReadAll(catalog) })
             }
             #expect(try catalog.write { try $0.insert(file(3)).id }.rawValue == before.rawValue + 1)
             try catalog.commit {}

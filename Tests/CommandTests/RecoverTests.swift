@@ -119,4 +119,21 @@ struct RecoverTests {
             )
         }
     }
+
+    @Test func `a pipe in place of one of a library's files holds no command up`() throws {
+        try withPlace { path in
+            try verifyScript(
+                """
+                mount_one; umount_one; rm lib/catalog.sqlite; mkdir -p -m 700 lib/snapshots; cp -a lib sound
+                for name in FORMAT lock snapshots/catalog-20260101.sqlite; do
+                    rm -rf lib; cp -a sound lib; rm -f lib/$name; mkfifo -m 600 lib/$name
+                    for command in "verify lib" "recover lib" "mount lib one"; do
+                        s=0; timeout -s KILL 60 $ASSETFS $command > report 2>&1 || s=$?; [ $s -lt 128 ] || { echo "$command: no end with the pipe $name" >&2; exit 1; }; umount one 2> /dev/null || true
+                    done
+                done
+                """,
+                in: path
+            )
+        }
+    }
 }
