@@ -102,11 +102,11 @@ public func runScript(_ script: String, _ name: String = #function) throws {
     }
 }
 
-/// What a script begins with: `as UID command` is somebody else, `fails command` expects that, `value KEY FILE` reads `user.asset.KEY`,
-/// and `is A B` compares.
+/// Gives the beginning of a script: `$DAEMON` is the mount's process, `as UID command` runs a command as another user, `fails command`
+/// expects a failure, `value KEY FILE` reads `user.asset.KEY`, and `is A B` compares.
 public func scriptPrelude(_ mount: MountedLibrary) -> String {
     """
-    set -eu; cd \(mount.root); umask 022; ASSETFS=\(assetfs); MOUNT=\(mount.root); SCRATCH=\(mount.scratch)
+    set -eu; cd \(mount.root); umask 022; ASSETFS=\(assetfs); DAEMON=\(mount.process.processIdentifier); MOUNT=\(mount.root); SCRATCH=\(mount.scratch)
     as() { setpriv --reuid $1 --regid $1 --clear-groups "${@:2}"; }
     fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
     value() { getfattr --only-values -n user.asset.$1 "$2" 2> /dev/null; }
