@@ -32,6 +32,7 @@ extension ClosedLibrary {
             do {
                 // One that cannot be read at all is for `recover`.
                 try ClosedCatalog(path: catalogPath).close()
+                try OwnFiles.separate(OwnFiles.databases, in: path)
                 copy = try keepCatalog()
                 try mendCatalog(before)
             } catch let error as CatalogError where error.isDamage {

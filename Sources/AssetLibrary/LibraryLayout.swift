@@ -69,15 +69,11 @@ final class LibraryLayout: Sendable {
             throw .exposed(path: path, reason: error.description)
         }
 
-        lock = unsafe open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard lock >= 0 else {
-            let reason = Errno(rawValue: errno)
+        do throws(OpenLibraryError) {
+            lock = try Self.ownLock(of: path)
+        } catch {
             if wasMade { unsafe _ = rmdir(path) }
-            throw Self.refused(path, reason)
-        }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            _ = close(lock)
-            throw .inUse(path: path)
+            throw error
         }
         boot = Self.line(of: "/proc/sys/kernel/random/boot_id")
         var former = [UInt8](repeating: 0, count: LockState.size)
@@ -111,6 +107,34 @@ final class LibraryLayout: Sendable {
     deinit {
         _ = close(folder)
         _ = close(lock)
+    }
+
+    /// Takes the lock of a library, after whose files that are changed in place have no other names.
+    private static func ownLock(of path: String) throws(OpenLibraryError) -> Int32 {
+        let lock = try takenLock(of: path)
+        do throws(RepairFailure) {
+            try OwnFiles.separate(OwnFiles.databases, in: path)
+            guard try OwnFiles.separate(["lock"], in: path) else { return lock }
+        } catch {
+            _ = close(lock)
+            throw .failed(
+                path: path,
+                reason: "a copy of it has the same files by hard links, and it cannot have its own. \(error)"
+            )
+        }
+        // Another process can take the new one first, and finds all files separate.
+        _ = close(lock)
+        return try takenLock(of: path)
+    }
+
+    private static func takenLock(of path: String) throws(OpenLibraryError) -> Int32 {
+        let lock = unsafe open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard lock >= 0 else { throw refused(path, Errno(rawValue: errno)) }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            _ = close(lock)
+            throw .inUse(path: path)
+        }
+        return lock
     }
 
     /// Whether a file is the lock of a folder.

@@ -4,6 +4,24 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
+/// What became of uploads that were interrupted: counts, for one line of the log however many there were.
+private struct FinishedUploads {
+    var (count, bytes) = (0, Int64(0))
+    /// How many of files that had their content already, as after a recovery.
+    var asTheyWere = 0
+
+    mutating func add(bytes size: Int64) { (count, bytes) = (count + 1, bytes + size) }
+
+    /// A sentence for the log for each kind there was.
+    var sentences: [String] {
+        [
+            count > 0 ? "Finished \(count) interrupted uploads of \(bytes) bytes together." : nil,
+            asTheyWere > 0
+                ? "Finished \(asTheyWere) interrupted uploads of files that had their content already." : nil,
+        ].compactMap { $0 }
+    }
+}
+
 extension AssetLibrary {
     /// Finishes the uploads that a crash interrupted, removes files without a name, and clears `staging/`.
     ///
@@ -11,9 +29,10 @@ extension AssetLibrary {
     func recover() throws {
         KillPoint.recovering.reach()
         var kept: Set<String> = []
+        var finished = FinishedUploads()
         for staged in try catalog.read({ try $0.staged() }) {
             do {
-                try finish(staged, keeping: &kept)
+                try finish(staged, keeping: &kept, counting: &finished)
                 KillPoint.uploadRecovered.reach()
             } catch let error as CatalogError {
                 throw error
@@ -24,6 +43,7 @@ extension AssetLibrary {
                 if let file = staged.file { kept.insert(file) }
             }
         }
+        for sentence in finished.sentences { log.notice("\(sentence)") }
         let unlinked = try catalog.read { try $0.unlinkedNodes() }
         for node in unlinked {
             try catalog.write { try $0.deleteUnlinkedNode(node) }
@@ -41,14 +61,18 @@ extension AssetLibrary {
         }
     }
 
-    private func finish(_ record: StagedRecord, keeping kept: inout Set<String>) throws {
+    private func finish(
+        _ record: StagedRecord,
+        keeping kept: inout Set<String>,
+        counting finished: inout FinishedUploads
+    ) throws {
         guard let node = try catalog.read({ try $0.node(record.node) }),
             try node.links > 0 || record.upload?.aim != nil || isForTrash(record, node)
         else {
             try catalog.write { try $0.deleteStaged(record.node) }
             return
         }
-        guard let name = record.file else { return try finishAsItIs(node, record.upload) }
+        guard let name = record.file else { return try finishAsItIs(node, record.upload, counting: &finished) }
         guard let staged = try blobs.staged(named: name) else {
             log.error("The staged file \(name) of node \(record.node) is missing: the file keeps its former content.")
             _ = try catalog.write { try publishAsItIs(node, record.upload?.standing, $0) }
@@ -102,7 +126,7 @@ extension AssetLibrary {
             )
         }
         recoveryBudget.subtract(size, ordering: .relaxed)
-        try finishNow(open, size: size)
+        try finishNow(open, size: size, counting: &finished)
     }
 
     /// Cuts off what came behind the last sync where the machine has lost its power since.
@@ -128,13 +152,15 @@ extension AssetLibrary {
     }
 
     /// Ends an upload whose bytes are the node's own already: those of another file, which a copy has given it.
-    private func finishAsItIs(_ node: NodeRecord, _ interrupted: InterruptedUpload?) throws {
+    private func finishAsItIs(
+        _ node: NodeRecord,
+        _ interrupted: InterruptedUpload?,
+        counting finished: inout FinishedUploads
+    ) throws {
         guard let interrupted, !interrupted.isAnswered,
             let digest = try catalog.read({ records in try node.blob.flatMap { try records.digest(of: $0) } })
         else {
-            if try catalog.write({ try publishAsItIs(node, interrupted?.standing, $0) }) {
-                log.notice("Finished an interrupted upload to node \(node.id), with the content that the file has.")
-            }
+            if try catalog.write({ try publishAsItIs(node, interrupted?.standing, $0) }) { finished.asTheyWere += 1 }
             return
         }
         let open = OpenNode(id: node.id)
@@ -144,11 +170,11 @@ extension AssetLibrary {
             try resume(interrupted, &upload, of: node)
             upload.digest.disturb()
         }
-        try finishNow(open, size: node.size)
+        try finishNow(open, size: node.size, counting: &finished)
     }
 
     /// Has the verdict on an interrupted upload, which may refuse it.
-    private func finishNow(_ open: OpenNode, size: Int64) throws {
+    private func finishNow(_ open: OpenNode, size: Int64, counting finished: inout FinishedUploads) throws {
         do throws(LibraryError) {
             try open.upload.withLock { upload throws(LibraryError) in
                 do throws(LibraryError) {
@@ -158,7 +184,7 @@ extension AssetLibrary {
                     noteNoPlace(&upload, of: open)
                 }
             }
-            log.notice("Finished the interrupted upload of \(size) bytes to node \(open.id).")
+            finished.add(bytes: size)
         } catch {
             guard case .refused = error else { throw error }
             log.notice("The interrupted upload of \(size) bytes to node \(open.id) is refused, as by its close.")
