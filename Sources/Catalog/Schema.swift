@@ -13,7 +13,8 @@ extension DatabaseMigrator {
 
 /// The tables, version by version.
 ///
-/// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md.
+/// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md and a library in
+/// Tests/Fixtures/libraries.
 enum Schema {
     /// The migration that every catalog has.
     static let first = "1 foundation"

@@ -37,7 +37,10 @@ class Golden:
 
     def __init__(self, program, archive, work):
         self.program, self.work, self.mountpoint = program, work, f"{work}/mount"
-        with tarfile.open(archive) as packed: packed.extractall(work)
+        with tarfile.open(archive) as packed:
+            # As they are, also by a Python whose default leaves out owners and modes.
+            packed.extraction_filter = lambda member, path: member
+            packed.extractall(work)
         with open(f"{work}/manifest.json") as file: self.said = json.load(file)
         self.version = len(self.said.pop("migrations"))
         self.changes = self.said.pop("killed")
@@ -110,14 +113,7 @@ class Golden:
         # A group's info.json has types of files, which are told anew where the kill has lost them.
         told = lambda entries: {path: entry for path, entry in entries.items() if entry and not path.endswith("/info.json")}
         before = told(self.said["entries"] | self.changes)
-        upload = before.pop("folders/killed/interrupted.txt")
-
-        def recovered():
-            now = told(manifest.entries(self.mountpoint, lambda _: []))
-            found = now.pop("folders/killed/interrupted.txt", None)
-            lines = [] if found and found["sha256"] == upload["sha256"] else [f"the interrupted upload was {upload}, and is {found}"]
-            return lines + self.named(before, now)
-
+        recovered = lambda: self.named(before, told(manifest.entries(self.mountpoint, lambda _: [])))
         return self.mounted("killed", recovered) + self.verified("killed")
 
 
@@ -127,7 +123,7 @@ def main():
     os.chmod(work, 0o755)
     golden = Golden(program, archive, work)
     lines = ["unmounted: " + line for line in golden.clean()] + ["killed: " + line for line in golden.killed()]
-    print("\n".join(lines))
+    for line in lines: print(line)
     sys.exit(1 if lines else 0)
 
 

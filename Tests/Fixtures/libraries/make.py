@@ -210,7 +210,8 @@ def lives(maker):
     maker.write("lives/ends.txt", "ends in 2199\n", 1000)
     maker.described("lives/ends.txt", expires=FAR)
     maker.write("lives/flags.txt", "no dump\n", 1000)
-    with open(maker.path("lives/flags.txt")) as file: maker.attempt("FS_IOC_SETFLAGS", fcntl.ioctl, file, 0x40086602, struct.pack("l", 0x40))
+    with open(maker.path("lives/flags.txt")) as file:
+        maker.attempt("FS_IOC_SETFLAGS", fcntl.ioctl, file, 0x40086602, struct.pack("l", 0x40))
 
 
     maker.write("lives/elsewhere.txt", "on another disk\n", 1000)
@@ -227,7 +228,7 @@ def views(maker):
             os.link(maker.path(name), best + b"/%d-%s" % (9 - number, os.path.basename(maker.path(name))))
         group = os.path.dirname(best) + b"/group"
         os.mkdir(group)
-        for name in ["album/large.csv", "history/rewritten.txt"]: os.link(maker.path(name), group + b"/" + os.path.basename(maker.path(name)))
+        for name in [b"album/large.csv", b"history/rewritten.txt"]: os.link(maker.path(name), group + b"/" + os.path.basename(name))
         os.chmod(group, 0o555)
     signed = maker.attempt("signed paths", os.getxattr, maker.path("lives/private.txt"), "user.asset.signed." + FAR)
     if signed: maker.signed.append(os.fsdecode(signed).lstrip("/"))
