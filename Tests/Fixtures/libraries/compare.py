@@ -4,9 +4,18 @@ import fnmatch, hashlib, json, os, subprocess, sys, tarfile
 import manifest
 
 # What a later assetfs shows in another way, on purpose: the last version that showed it as before, where, which value, and why.
+NO_VIEW = "these versions had no trash/ and no resources/; what they kept is shown now"
 MEANT = [
+    (4, "entries", "trash/*", NO_VIEW),
+    (4, "former", "*", NO_VIEW),
+    (4, "", "resources", NO_VIEW),
+    (11, "entries/*/computed", "user.asset.*filename", "a name that is not UTF-8 had U+FFFD in place of bytes"),
     (17, "signed", "signed/read.*", "a token of these versions does not name its signer, and is to be made anew (SEMANTICS, Signed paths)"),
 ]
+
+
+# Contents that were replaced, which each version has kept, whether it had a view of them or not.
+FORMER = [hashlib.sha256(text).hexdigest() for text in (b"content 1\n", b"content 2\n", b"closed at first\n", b"in a closed folder\n")]
 
 
 def is_meant(version, where, key):
@@ -63,7 +72,12 @@ class Golden:
         asked = lambda path: self.said["entries"].get(path, {}).get("computed", {}).keys()
         found = manifest.read(self.mountpoint, asked, self.sizes, self.said["signed"])
         for key in ["search", "uploads"]: found[key] = {name: value for name, value in found[key].items() if name in self.said[key]}
-        return differences(self.version, self.said, found)
+        # What has come to be shown was not asked for.
+        known = self.said["entries"].keys() | {"resources/" + path for path in self.said["former"]}
+        found["stranger"] = [path for path in found["stranger"] if path in known]
+        kept = {entry["sha256"] for entry in found["former"].values()}
+        lost = [f"a former content is lost: {digest}" for digest in FORMER if digest not in kept]
+        return differences(self.version, self.said, found) + lost
 
     def named(self, before, now):
         """Compares what has a name, without what has to be asked for; and the records."""
