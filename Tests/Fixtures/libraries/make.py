@@ -8,7 +8,7 @@ import contextlib, errno, fcntl, json, os, shutil, sqlite3, stat, struct, subpro
 import manifest
 
 FAR = "2199-01-01T00:00:00Z"
-LACKING = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT, errno.ENODATA, errno.ENOTTY, errno.ENOSYS, errno.ENOTDIR}
+LACKING = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT, errno.ENODATA, errno.ENOTTY, errno.ENOSYS, errno.ENOTDIR, errno.ERANGE}
 
 
 class Maker:
