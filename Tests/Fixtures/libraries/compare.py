@@ -5,11 +5,13 @@ import manifest
 
 # What a later assetfs shows in another way, on purpose: the last version that showed it as before, where, which value, and why.
 NO_VIEW = "these versions had no trash/ and no resources/; what they kept is shown now"
+REPLACED = "a name that is not UTF-8 had U+FFFD in place of bytes"
 MEANT = [
     (4, "entries", "trash/*", NO_VIEW),
     (4, "former", "*", NO_VIEW),
     (4, "", "resources", NO_VIEW),
-    (11, "entries/*/computed", "user.asset.*filename", "a name that is not UTF-8 had U+FFFD in place of bytes"),
+    (11, "entries/*/computed", "user.asset.*filename", REPLACED),
+    (11, "entries/*/computed", "user.asset.path", REPLACED),
     (17, "signed", "signed/read.*", "a token of these versions does not name its signer, and is to be made anew (SEMANTICS, Signed paths)"),
 ]
 
