@@ -56,42 +56,57 @@ public final class SearchIndex: Sendable {
         try queue.inDatabase { database in
             // Its steps must be on stable storage before the catalog forgets what they are made of.
             try database.execute(sql: "PRAGMA synchronous = FULL")
-            if try Int.fetchOne(database, sql: "PRAGMA user_version") != version { try make(database) }
+            if try !isCurrent(database) { try make(database) }
         }
         return queue
     }
 
-    /// The shape of the tables: another makes all anew.
+    /// The meaning of what is in the tables: another makes all anew.
     private static let version = 1
+
+    /// The statements that make the tables: other ones make all anew.
+    private static let tables = [
+        """
+        CREATE TABLE document (
+            asset INTEGER PRIMARY KEY, kind TEXT, type TEXT, extension TEXT NOT NULL, size INTEGER NOT NULL, width INTEGER,
+            height INTEGER, duration REAL, pages INTEGER, rank INTEGER, date INTEGER NOT NULL, uploaded INTEGER NOT NULL,
+            access INTEGER NOT NULL, expires INTEGER, blob INTEGER, latitude REAL, longitude REAL,
+            uploader INTEGER NOT NULL, owner INTEGER NOT NULL, shared INTEGER NOT NULL) STRICT
+        """,
+        "CREATE INDEX document_blob ON document (blob, owner) WHERE blob IS NOT NULL",
+        "CREATE INDEX document_size ON document (size)",
+        "CREATE INDEX document_date ON document (date)",
+        "CREATE INDEX document_uploaded ON document (uploaded)",
+        "CREATE INDEX document_latitude ON document (latitude) WHERE latitude IS NOT NULL",
+        "CREATE TABLE place (folder INTEGER NOT NULL, asset INTEGER NOT NULL, PRIMARY KEY (folder, asset)) WITHOUT ROWID, STRICT",
+        "CREATE INDEX place_asset ON place (asset)",
+        """
+        CREATE VIRTUAL TABLE words USING fts5 (
+            \(SearchQuery.Column.allCases.map(\.rawValue).joined(separator: ", ")),
+            tokenize = "unicode61 remove_diacritics 2", prefix = '3')
+        """,
+        "CREATE TABLE state (identifier BLOB NOT NULL, turn INTEGER NOT NULL) STRICT",
+    ]
+
+    /// Returns whether the tables are those that `make` makes, however their statements are laid out.
+    private static func isCurrent(_ database: Database) throws -> Bool {
+        guard try Int.fetchOne(database, sql: "PRAGMA user_version") == version else { return false }
+        // Tables named `words_…` are FTS5's own.
+        let found = try String.fetchAll(
+            database,
+            sql: "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND substr(name, 1, 6) <> 'words_'"
+        )
+        func onOneLine(_ sql: String) -> String { sql.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+        return Set(found.map(onOneLine)) == Set(tables.map(onOneLine))
+    }
 
     private static func make(_ database: Database) throws {
         try database.inTransaction {
-            try database.execute(
-                sql: """
-                    DROP TABLE IF EXISTS document;
-                    DROP TABLE IF EXISTS place;
-                    DROP TABLE IF EXISTS words;
-                    DROP TABLE IF EXISTS state;
-                    CREATE TABLE document (
-                        asset INTEGER PRIMARY KEY, kind TEXT, type TEXT, extension TEXT NOT NULL, size INTEGER NOT NULL, width INTEGER,
-                        height INTEGER, duration REAL, pages INTEGER, rank INTEGER, date INTEGER NOT NULL, uploaded INTEGER NOT NULL,
-                        access INTEGER NOT NULL, expires INTEGER, blob INTEGER, latitude REAL, longitude REAL,
-                        uploader INTEGER NOT NULL, owner INTEGER NOT NULL, shared INTEGER NOT NULL) STRICT;
-                    CREATE INDEX document_blob ON document (blob, owner) WHERE blob IS NOT NULL;
-                    CREATE INDEX document_size ON document (size);
-                    CREATE INDEX document_date ON document (date);
-                    CREATE INDEX document_uploaded ON document (uploaded);
-                    CREATE INDEX document_latitude ON document (latitude) WHERE latitude IS NOT NULL;
-                    CREATE TABLE place (folder INTEGER NOT NULL, asset INTEGER NOT NULL, PRIMARY KEY (folder, asset)) WITHOUT ROWID, STRICT;
-                    CREATE INDEX place_asset ON place (asset);
-                    CREATE VIRTUAL TABLE words USING fts5 (
-                        \(SearchQuery.Column.allCases.map(\.rawValue).joined(separator: ", ")),
-                        tokenize = "unicode61 remove_diacritics 2", prefix = '3');
-                    CREATE TABLE state (identifier BLOB NOT NULL, turn INTEGER NOT NULL) STRICT;
-                    INSERT INTO state VALUES (randomblob(16), 0);
-                    PRAGMA user_version = \(version);
-                    """
-            )
+            for table in ["document", "place", "words", "state"] {
+                try database.execute(sql: "DROP TABLE IF EXISTS \(table)")
+            }
+            for table in tables { try database.execute(sql: table) }
+            try database.execute(sql: "INSERT INTO state VALUES (randomblob(16), 0); PRAGMA user_version = \(version)")
             return .commit
         }
     }

@@ -12,7 +12,8 @@ MEANT = [
     (4, "", "resources", NO_VIEW),
     (11, "entries/*/computed", "user.asset.*filename", REPLACED),
     (11, "entries/*/computed", "user.asset.path", REPLACED),
-    (17, "signed", "signed/read.*", "a token of these versions does not name its signer, and is to be made anew (SEMANTICS, Signed paths)"),
+    (8, "entries/*", "data", "version 8 said that a sparse file has data from end to end; the holes are in the blob"),
+    (19, "signed", "signed/read.*", "a token of these versions does not name its signer, and is to be made anew (SEMANTICS, Signed paths)"),
 ]
 
 
@@ -66,8 +67,7 @@ class Golden:
         except BaseException:
             mount.kill()
             raise
-        mount.unmount()
-        return found
+        return found + mount.unmount()
 
     def shown(self):
         """Compares all that the mount shows."""
@@ -119,6 +119,8 @@ class Golden:
                 now[name] = now.pop("folders/new/" + os.path.basename(name)) | {"links": 0}
             for name in [name for name, entry in now.items() if entry.get("inode") == os.stat(described).st_ino]:
                 if now[name]["listed"].pop("user.asset.project", None) != "told later": lines.append(f"{name} has lost its project")
+            if self.said["search"] and manifest.search(self.mountpoint, "caption:also name:file") != ["../../folders/new/file.txt"]:
+                lines.append("what was made after the migration is not found")
             now["folders"] |= {"links": now["folders"]["links"] - 1, "modified": before["folders"]["modified"]}
             return lines + self.named(before, now)
 

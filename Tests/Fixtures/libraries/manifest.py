@@ -32,6 +32,7 @@ class Mount:
         result = subprocess.run([self.program, "umount", self.root], capture_output=True, text=True)
         if result.returncode: self.kill()
         if result.returncode or self.daemon.wait(): raise RuntimeError(f"no clean end: {result.stderr}{self.said()}")
+        return [line for line in self.said().splitlines() if "Z error: " in line]
 
     def kill(self):
         self.daemon.kill()
