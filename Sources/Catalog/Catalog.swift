@@ -71,6 +71,7 @@ public final class Catalog: Sendable {
             if isExpected { try queue.read { try Schema.requireTables(in: $0) } }
             guard try queue.read({ try !Schema.migrator.hasBeenSuperseded($0) }) else { throw CatalogError.newer }
             try Schema.migrator.migrate(queue)
+            try queue.inDatabase { try Schema.mendFormerShapes($0) }
             try queue.inDatabase { database in
                 // Here and not above: GRDB turns it to NORMAL, which a power cut outruns, when it sets the journal mode.
                 try database.execute(sql: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE")

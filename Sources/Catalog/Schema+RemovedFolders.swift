@@ -15,6 +15,11 @@ extension Schema {
         WHEN OLD.trashed_parent IS NOT NULL AND EXISTS (SELECT 1 FROM removed_folder WHERE node = OLD.trashed_parent) BEGIN
             \(leave)
         END;
+        \(removedFoldersCount)
+        """
+
+    /// What counts an asset that comes to the trash after its folder is gone.
+    static let removedFoldersCount = """
         CREATE TRIGGER removed_folder_entered AFTER UPDATE OF trashed_parent ON asset
         WHEN NEW.trashed_parent IS NOT NULL AND NEW.trashed_parent IS NOT OLD.trashed_parent
             AND EXISTS (SELECT 1 FROM removed_folder WHERE node = NEW.trashed_parent) BEGIN

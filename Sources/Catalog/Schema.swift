@@ -158,11 +158,7 @@ enum Schema {
         CREATE TRIGGER search_field_gone AFTER DELETE ON field BEGIN
             INSERT INTO search_due (asset) VALUES (OLD.asset);
         END;
-        CREATE TRIGGER search_node AFTER UPDATE OF asset, blob, uid, mode ON node
-        WHEN NEW.asset IS NOT NULL AND (NEW.asset IS NOT OLD.asset OR NEW.blob IS NOT OLD.blob OR NEW.uid <> OLD.uid OR NEW.mode <> OLD.mode)
-        BEGIN
-            INSERT INTO search_due (asset) VALUES (NEW.asset);
-        END;
+        \(searchNode)
         CREATE TRIGGER search_node_left AFTER UPDATE OF asset ON node
         WHEN OLD.asset IS NOT NULL AND NEW.asset IS NOT OLD.asset BEGIN
             INSERT INTO search_due (asset) VALUES (OLD.asset);
@@ -266,9 +262,7 @@ enum Schema {
 
     /// How far contents have been read and compared with their SHA-256, and which are not what they were.
     private static let scrub = """
-        CREATE TABLE scrub (
-            id INTEGER PRIMARY KEY, began INTEGER, position INTEGER NOT NULL, last INTEGER NOT NULL, contents INTEGER NOT NULL, bytes INTEGER NOT NULL, skipped INTEGER NOT NULL,
-            finished INTEGER) STRICT;
+        \(scrubTable)
         INSERT INTO scrub VALUES (1, NULL, 0, 0, 0, 0, 0, NULL);
         CREATE TABLE damage (blob INTEGER PRIMARY KEY, reason TEXT NOT NULL, found INTEGER NOT NULL) STRICT;
         CREATE TRIGGER damaged_gone AFTER DELETE ON blob BEGIN

@@ -95,6 +95,11 @@ class Golden:
         result = subprocess.run([self.program, "verify", "--deep", f"{self.work}/{library}"], capture_output=True, text=True)
         return [f"verify ended with {result.returncode}: {result.stdout}{result.stderr}"] if result.returncode else []
 
+    def fresh(self):
+        """Answers the tables of a new library."""
+        self.mounted("new", lambda: [])
+        return manifest.schema(f"{self.work}/new")
+
     def clean(self):
         """Compares the library that was unmounted, before and after a change."""
         new = self.mountpoint + "/folders/new"
@@ -124,7 +129,9 @@ class Golden:
             now["folders"] |= {"links": now["folders"]["links"] - 1, "modified": before["folders"]["modified"]}
             return lines + self.named(before, now)
 
-        return self.mounted("clean", change) + self.verified("clean") + self.mounted("clean", changed)
+        lines = self.mounted("clean", change) + self.verified("clean") + self.mounted("clean", changed)
+        # A migration that was edited makes other tables in new libraries than old ones have.
+        return lines + differences(self.version, self.fresh(), manifest.schema(f"{self.work}/clean"), "the tables")
 
     def killed(self):
         """Compares the library whose daemon was killed."""

@@ -1,5 +1,5 @@
 """Mounts a library, and reads what its mount shows: what a manifest says, and what a later assetfs has to show."""
-import errno, fcntl, hashlib, os, stat, struct, subprocess, time
+import errno, fcntl, hashlib, os, sqlite3, stat, struct, subprocess, time
 
 # Computed attributes, which are in no listing. What no value is known of is left out.
 COMPUTED = ["id", "uuid", "filename", "original_filename", "created", "uploaded", "user_id", "sha256", "versions",
@@ -149,6 +149,13 @@ def former(root):
 def search(root, query):
     try: return sorted(os.readlink(f"{root}/search/{query}/{name}") for name in os.listdir(f"{root}/search/{query}"))
     except OSError: return None
+
+
+def schema(library):
+    """Answers the statements that have made an unmounted library's catalog, each on one line."""
+    with sqlite3.connect(f"file:{library}/catalog.sqlite?immutable=1", uri=True) as catalog:
+        rows = catalog.execute("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema").fetchall()
+    return {name: " ".join(sql.split()) for name, sql in rows}
 
 
 def everything(_): return ["user.asset." + name for name in COMPUTED] + DESKTOPS
