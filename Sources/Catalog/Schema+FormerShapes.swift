@@ -17,7 +17,14 @@ extension Schema {
             finished INTEGER) STRICT;
         """
 
-    /// Gives a catalog what migrations 7, 11 and 19 made only some time after the first libraries had them.
+    /// Files that show an asset whose owner is another user, and are to get one of their own.
+    static let sharedDue = """
+        CREATE TABLE shared_due (node INTEGER PRIMARY KEY) STRICT;
+        INSERT OR IGNORE INTO shared_due SELECT n.id FROM node n JOIN node o ON o.asset = n.asset
+            WHERE n.former_asset IS NOT NULL AND n.links > 0 AND o.links > 0 AND o.uid <> n.uid;
+        """
+
+    /// Gives a catalog what migrations 7, 11, 14 and 19 made only some time after the first libraries had them.
     ///
     /// It is no migration: the catalogs that lack nothing stay readable for former versions.
     static func mendFormerShapes(_ database: Database) throws {
@@ -27,6 +34,7 @@ extension Schema {
                 sql: """
                     SELECT name FROM sqlite_schema
                     WHERE name = 'scrub' AND instr(sql, 'skipped') = 0 OR name = 'search_node' AND instr(sql, 'NEW.mode') = 0
+                    UNION ALL SELECT 'shared_due' WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'shared_due')
                     UNION ALL SELECT 'removed_folder'
                     WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'removed_folder_entered')
                     """
@@ -50,6 +58,7 @@ extension Schema {
                         """
                 )
             }
+            if lacking.contains("shared_due") { try database.execute(sql: sharedDue) }
             if lacking.contains("removed_folder") {
                 try database.execute(
                     sql: """

@@ -39,9 +39,7 @@ enum Schema {
             try database.execute(
                 sql: """
                     ALTER TABLE version ADD COLUMN rights BLOB;
-                    CREATE TABLE shared_due (node INTEGER PRIMARY KEY) STRICT;
-                    INSERT OR IGNORE INTO shared_due SELECT n.id FROM node n JOIN node o ON o.asset = n.asset
-                        WHERE n.former_asset IS NOT NULL AND n.links > 0 AND o.links > 0 AND o.uid <> n.uid;
+                    \(sharedDue)
                     """
             )
         }

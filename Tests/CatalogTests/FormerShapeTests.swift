@@ -10,6 +10,7 @@ struct FormerShapeTests {
 
     @Test(arguments: [
         "ALTER TABLE scrub DROP COLUMN skipped",
+        "DROP TABLE shared_due",
         "DROP TRIGGER removed_folder_entered; DROP TRIGGER removed_folder_copied",
         """
         DROP TRIGGER search_node;
