@@ -14,7 +14,7 @@ extension AssetFilesystem {
     static let ownNames = [alternativesName, versionsName, informationName]
 
     func uploader(_ caller: Caller) -> Uploader {
-        Uploader(uid: caller.uid, gid: caller.gid) { caller.isMember(of: $0) }
+        Uploader(uid: caller.uid, gid: caller.gid) { caller.supplementaryGroups }
     }
 
     /// An asset that somebody may read.

@@ -192,7 +192,6 @@ extension AssetLibrary {
                     replacing: (resource.asset.id, name),
                     isByNumber: true
                 )
-                let uploader = uploader.remembering()
                 // Looks up the groups that decide while the process exists; the commit asks for them again.
                 _ = try read { records in
                     try replacementRefusal(aim, at: rulebook.place(own, in: aim.parent, records), by: uploader, records)

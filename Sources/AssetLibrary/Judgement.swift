@@ -39,7 +39,7 @@ public struct Uploader: Sendable {
     let gid: UInt32
     /// The groups that they are known to be in, where they do not ask themselves.
     private let known: [UInt32]?
-    private let hasGroup: @Sendable (UInt32) -> Bool
+    private let supplementary: SupplementaryGroups?
 
     /// Names a user who does not ask: only what they may do whatever groups they are in is theirs.
     ///
@@ -49,43 +49,42 @@ public struct Uploader: Sendable {
         self.uid = uid
         self.gid = gid
         known = groups
-        hasGroup = { _ in false }
+        supplementary = nil
     }
 
     /// Names a user and their group; root, if no other is meant.
     ///
-    /// `hasGroup` tells of supplementary groups, and is asked only where one decides.
+    /// `groups` tells the supplementary groups, nil where they cannot be learnt. It is asked where one decides, and once: the process
+    /// may be gone later, and a request may ask for many files.
     public init(
         uid: UInt32 = 0,
         gid: UInt32 = 0,
-        hasGroup: @escaping @Sendable (_ group: UInt32) -> Bool = { _ in false }
+        groups: @escaping @Sendable () -> Set<UInt32>? = { nil }
     ) {
         self.uid = uid
         self.gid = gid
         known = nil
-        self.hasGroup = hasGroup
+        supplementary = SupplementaryGroups(groups)
     }
 
-    /// Returns the user as one whose groups stay known that are asked for from here on: the process that asks may be gone later.
-    func remembering() -> Uploader {
-        let groups = KnownGroups()
-        return Uploader(uid: uid, gid: gid) { group in
-            groups.has(group) || (isMember(of: group) && groups.add(group))
+    private final class SupplementaryGroups: Sendable {
+        private let groups = Mutex<Set<UInt32>?>(nil)
+        private let read: @Sendable () -> Set<UInt32>?
+
+        init(_ read: @escaping @Sendable () -> Set<UInt32>?) { self.read = read }
+
+        func contains(_ group: UInt32) -> Bool {
+            groups.withLock { groups in
+                if groups == nil { groups = read() }
+                return groups?.contains(group) ?? false
+            }
         }
-    }
-
-    private final class KnownGroups: Sendable {
-        private let groups = Mutex<Set<UInt32>>([])
-
-        func has(_ group: UInt32) -> Bool { groups.withLock { $0.contains(group) } }
-
-        func add(_ group: UInt32) -> Bool { groups.withLock { $0.insert(group).inserted || true } }
     }
 
     /// Returns whether the user is in a group; root is in all.
     func isMember(of group: UInt32) -> Bool {
         if uid == 0 { return true }
-        return known?.contains(group) ?? (gid == group || hasGroup(group))
+        return known?.contains(group) ?? (gid == group || supplementary?.contains(group) == true)
     }
 
     /// Returns the permission bits that the user has by some rights.

@@ -44,16 +44,21 @@ public struct Caller: Sendable {
         return cfuse_is_ending(pid, 1) != 0
     }
 
-    /// Whether it is in a group, or root, who is in all.
+    /// Whether the caller is in a group; root is in all.
     ///
-    /// The kernel sends no supplementary groups; they are read from /proc, where a process of another namespace is not found
-    /// and counts as in none.
+    /// Reads a file of /proc: a request that asks more than once keeps `supplementaryGroups`.
     public func isMember(of group: UInt32) -> Bool {
-        if uid == 0 || gid == group { return true }
+        uid == 0 || gid == group || supplementaryGroups?.contains(group) == true
+    }
+
+    /// The caller's supplementary groups; nil where they cannot be learnt.
+    ///
+    /// The kernel sends none. They are read from /proc, where a process of another namespace is not found.
+    public var supplementaryGroups: Set<UInt32>? {
         let status = status("Uid:", "Groups:")
         // A number may be another process's by now. The fourth id is the filesystem's — proc(5)
-        guard let ids = status["Uid:"], ids.count == 4, ids[3] == uid else { return false }
-        return status["Groups:"]?.contains(group) ?? false
+        guard let ids = status["Uid:"], ids.count == 4, ids[3] == uid else { return nil }
+        return status["Groups:"].map(Set.init)
     }
 
     /// What its program is called, as far as that is known: at most 15 bytes.
