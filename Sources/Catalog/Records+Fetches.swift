@@ -1,37 +1,37 @@
 public import AssetModel
 
-/// A URL that is to be fetched, or has been.
+/// A URL in the import queue, fetched or not.
 public struct FetchRecord: Sendable {
-    /// How far it is, in Uploadcare's words.
+    /// The state of a fetch, in Uploadcare's terms.
     public enum State: String, Sendable {
         case waiting, progress, success, error
     }
 
     /// Its row.
     public let id: Int64
-    /// What it is known by: 16 random bytes as a UUID.
+    /// The public identifier of the fetch: 16 random bytes as a UUID.
     public let token: String
-    /// How far it is.
+    /// The state of the fetch.
     public let state: State
-    /// What was asked for.
+    /// The request as the user wrote it.
     public let request: String
-    /// The folder that it goes to.
+    /// The folder that the file is put into.
     public let folder: NodeID
-    /// Who has asked.
+    /// The user who requested it.
     public let uid: UInt32
-    /// The group of who has asked.
+    /// The group of that user.
     public let gid: UInt32
-    /// Their other groups, as far as these decided about the folder then.
+    /// The user's other groups, as far as they decided about access to the folder at the time of the request.
     public let groups: [UInt32]
-    /// When that was.
+    /// The time of the request.
     public let created: Timestamp
-    /// When it came this far.
+    /// The time when it reached its state.
     public let updated: Timestamp
     /// The asset that it has become.
     public let asset: AssetID?
-    /// How many bytes there were.
+    /// The number of bytes of the file.
     public let size: Int64?
-    /// Why it could not be fetched: Uploadcare's code, a sentence, and errno's name.
+    /// The reason why it could not be fetched: Uploadcare's code, a sentence, and errno's name.
     public let problem: (code: String, sentence: String, errno: String)?
 
     fileprivate static let columns =
@@ -52,9 +52,9 @@ public struct FetchRecord: Sendable {
     }
 }
 
-// URLs that are fetched: the queue is the table, so that no crash loses it.
+// The queue of URLs to fetch: the queue is the table, so that no crash loses it.
 extension Records {
-    /// Records what is to be fetched.
+    /// Records a URL to be fetched.
     public func insertFetch(
         _ request: String,
         token: String,
