@@ -81,7 +81,7 @@ public final class CatalogCopy {
         } while !isComplete && problem == nil && .now < end
     }
 
-    /// Closes the connection to the copy.
+    /// Ends the backup, and closes the copy.
     func end() {
         unsafe sqlite3_backup_finish(backup)
         unsafe sqlite3_close(target)
@@ -94,7 +94,8 @@ public final class CatalogCopy {
         let file = unsafe open(path, O_RDWR | O_CLOEXEC)
         guard file >= 0 else { throw Self.failure("open", of: path) }
         defer { _ = close(file) }
-        // > File format write version and read version: 1 for legacy; 2 for WAL — sqlite.org/fileformat2.html, offset 18
+        // > File format write version and read version: 1 for legacy; 2 for WAL —
+        // > sqlite.org/fileformat2.html, offset 18
         let versions: [UInt8] = [1, 1]
         guard unsafe pwrite(file, versions, 2, 18) == 2 else { throw Self.failure("write", of: path) }
         guard fsync(file) == 0 else { throw Self.failure("fsync", of: path) }

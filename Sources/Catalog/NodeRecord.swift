@@ -41,7 +41,7 @@ public struct NodeRecord: Sendable {
     /// Whether the access level comes from a folder alone: a level that a user has set on the asset that the
     /// file comes to show takes precedence.
     public var isAccessInherited = false
-    /// Whether a user who neither owned it nor was root has put it into its folder.
+    /// Whether a user other than its owner and root has put it into its folder.
     public var isPlacedByOther = false
     /// The time at which a file expires; nil where it does not.
     public var expires: Timestamp?

@@ -13,14 +13,16 @@ public struct VersionRecord: Sendable {
     public var size: Int64
     /// The time of the upload.
     public var created: Timestamp
-    /// The user who uploaded it.
+    /// The uploader.
     public var uid: UInt32
     /// The name it was uploaded under.
     public var name: [UInt8]
     /// The degrees by which it is turned clockwise against the uploaded picture.
     public var rotation: Int64
-    /// The users who could read it at each moment when it was replaced: only a user who could at all of these
-    /// moments may read it. Empty for the present version, and where this was not recorded.
+    /// The readers of the version's file at each moment when it was replaced.
+    ///
+    /// A user may read the version only if allowed by all of them. Empty for the present version, and where
+    /// this was not recorded.
     public var standings: [Standing]
 }
 
@@ -30,7 +32,7 @@ public struct AssetRecord: Sendable {
     public let id: AssetID
     /// The time of creation.
     public let created: Timestamp
-    /// The user who first uploaded it.
+    /// The first uploader.
     public let uid: UInt32
     /// The name it was first uploaded under.
     public let originalName: [UInt8]

@@ -55,19 +55,19 @@ extension Records {
         ) { $0.integer(0) } ?? 0
     }
 
-    /// Returns an extended attribute's value, and the user for whom it counts.
+    /// Returns an extended attribute's value, and the user that it counts for.
     public func sharedAttribute(_ name: [UInt8], of node: NodeID) throws -> (value: [UInt8], uid: UInt32)? {
         try first("SELECT value, uid FROM extended_attribute WHERE node = ? AND name = ?", [node.value, .blob(name)]) {
             ($0.bytes(0), $0.unsigned(1))
         }
     }
 
-    /// Returns the user for whom attributes of a node count where no other is given, as SQL.
+    /// Returns the user that attributes of a node count for where no other is given, as SQL.
     static func owner(ofNode node: String) -> String {
         "coalesce((SELECT n.uid FROM node n WHERE n.id = \(node)), 0)"
     }
 
-    /// Returns the user for whom attributes of an asset count where no other is given, as SQL.
+    /// Returns the user that attributes of an asset count for where no other is given, as SQL.
     static func owner(ofAsset asset: String) -> String {
         """
         coalesce((SELECT n.uid FROM node n WHERE n.asset = \(asset) ORDER BY n.former_asset IS NOT NULL, n.id LIMIT 1),

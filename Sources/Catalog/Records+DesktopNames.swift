@@ -9,7 +9,7 @@ public struct DesktopValue: Sendable {
     public let value: [UInt8]
     /// Whether the bytes were also set as the field's value.
     public let isFieldValue: Bool
-    /// The user for whom the bytes count; nil for the asset's owner.
+    /// The user that the bytes count for; nil for the asset's owner.
     public let uid: UInt32?
 
     /// Creates a value.
