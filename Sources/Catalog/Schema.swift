@@ -53,7 +53,7 @@ enum Schema {
         migrator.add("20 standings", migrate: addStandings)
         migrator.add("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
         migrator.add("22 masked peers") { try $0.execute(sql: maskedPeers) }
-        // Whether a user other than its owner and root has put a file or folder into its folder:
+        // Whether a user other than owner and root has put a node into its folder:
         // `NodeRecord.isPlacedByOther`.
         migrator.add("23 placed by others") {
             try $0.execute(sql: "ALTER TABLE node ADD COLUMN placed_by_other INTEGER NOT NULL DEFAULT 0")
@@ -61,8 +61,7 @@ enum Schema {
         return migrator
     }
 
-    /// The first tables: `AUTOINCREMENT` where a number must never be reused, as for inode numbers and asset
-    /// ids.
+    /// The first tables: `AUTOINCREMENT` where a number must never be reused: inode numbers and asset ids.
     ///
     /// Times are nanoseconds since 1970. Names, targets and extended attributes are BLOBs: bytes, compared as
     /// bytes. STRICT tables reject values of a wrong type.
@@ -104,8 +103,7 @@ enum Schema {
         INSERT INTO sqlite_sequence (name, seq) VALUES ('node', \(NodeID.firstInCatalog - 1));
         """
 
-    /// An index of the attributes outside `user.`: the kernel asks every node for some of them, and few nodes
-    /// have one.
+    /// An index of the attributes outside `user.`: the kernel asks every node for some, and few have one.
     private static let kernelAttributes = """
         CREATE INDEX extended_attribute_kernel ON extended_attribute (name, node) WHERE name < X'75736572';
         """
@@ -143,8 +141,7 @@ enum Schema {
     /// The key for signatures of signed paths.
     private static let signing = "CREATE TABLE signing (id INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT"
 
-    /// The queue of assets to index again, one row per change; and the identifier and number of steps that
-    /// the index in `search.sqlite` must have.
+    /// Assets to index again, one row per change; and the identifier and step that `search.sqlite` must have.
     private static let search = """
         CREATE TABLE search_due (id INTEGER PRIMARY KEY, asset INTEGER NOT NULL) STRICT;
         CREATE TABLE search_state (identifier BLOB NOT NULL, turn INTEGER NOT NULL) STRICT;
@@ -190,8 +187,7 @@ enum Schema {
         CREATE TABLE event_hook (id INTEGER PRIMARY KEY, told INTEGER NOT NULL) STRICT;
         """
 
-    /// The queue of URLs to fetch, with finished ones; and the asset that was fetched from a URL, if that is
-    /// to be remembered.
+    /// The queue of URLs to fetch, with finished ones; and the assets fetched from URLs to remember.
     private static let fetches = """
         DROP TABLE job;
         CREATE TABLE fetch (
@@ -203,8 +199,7 @@ enum Schema {
         CREATE TABLE fetched_url (url TEXT PRIMARY KEY, asset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         """
 
-    /// The supplementary groups of the user that requested a fetch, as far as they decided about access to
-    /// the folder: gids separated by commas.
+    /// The supplementary groups of a fetch's user that decided about the folder: gids separated by commas.
     private static let fetchGroups = "ALTER TABLE fetch ADD COLUMN member TEXT NOT NULL DEFAULT ''"
 
     /// The number of times that an asset's files were opened, and were read from start to end.
@@ -214,8 +209,8 @@ enum Schema {
 
     /// Stores besides the library's own folder, which has the number 0.
     ///
-    /// Also the store of each blob, the store that each asset's blobs are to be in, and the queue of blobs
-    /// that may have to be moved, with times. `space` counts the library's own disk.
+    /// Also the store of each blob, the one for each asset's blobs, and when blobs may have to be moved.
+    /// `space` counts the library's own disk.
     private static let stores = """
         CREATE TABLE store (
             id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, path TEXT NOT NULL, identifier TEXT NOT NULL,
@@ -286,14 +281,13 @@ enum Schema {
     ///
     /// `access` is the number of an `Access`, 0 for none, plus 16 where only a folder has set it.
     /// `asset.expires` is the earlier of `deadline`, which a user or a folder has set, and `unstored_until`.
-    /// A node's `access` and `expires` are its asset's. Triggers keep these derived values up to date, after
-    /// any change of their sources:
+    /// A node's `access` and `expires` are its asset's. Triggers keep these derived values up to date:
     /// - `lost_node` has files that have left the trash and may have no name;
     /// - `special_folder` has the folders that hold, or held, files that expire or are hidden;
-    /// - `blob.uses` counts versions and nodes, `blob.shown` nodes with a name; `blob.unused` is the time of
-    ///   the last use;
+    /// - `blob.uses` counts versions and nodes, `blob.shown` named nodes; `blob.unused` is the time of the
+    ///   last use;
     /// - `entry.collection` is 1 for a file's name in a collection; `sealed` has the groups, `member` their
-    ///   members when sealed;
+    ///   members;
     /// - `space.reclaimable` is the number of bytes of all blobs that no name shows.
     private static let lives = """
         ALTER TABLE asset ADD COLUMN access INTEGER NOT NULL DEFAULT 0;
