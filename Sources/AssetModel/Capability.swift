@@ -1,5 +1,4 @@
-/// The content of a signed path, which grants its rights to any user that knows it, as a signed URL does on
-/// the web.
+/// The rights that a signed path grants to any user that knows it, as a signed URL does on the web.
 ///
 /// Its token is readable: `read.8.1764201600.1000.` or `upload.70.1764201600.1000.` and 64 hexadecimal digits
 /// of a signature.

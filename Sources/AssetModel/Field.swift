@@ -74,7 +74,7 @@ public struct Field: Hashable, Sendable {
     /// The maximum number of free keys of an asset, as with Uploadcare.
     public static let metadataLimit = 50
 
-    /// Uploadcare's rule: 1 to 64 of `A-Z a-z 0-9 _ - . :`.
+    /// Returns whether a name is one of free metadata; Uploadcare's rule: 1 to 64 of `A-Z a-z 0-9 _ - . :`.
     private static func isMetadata(_ name: String) -> Bool {
         guard name.hasPrefix(metadataPrefix) else { return false }
         let key = name.utf8.dropFirst(metadataPrefix.utf8.count)

@@ -61,7 +61,7 @@ public enum NameClass: Sendable {
 }
 
 extension EntryName {
-    /// Whether a program would use this name to keep the former file while it writes `original` anew:
+    /// Returns whether a program would use this name to keep the former file while it writes `original` anew:
     /// `x.bak`, `x.~1~`, `x.blend1`, `.bak.0.x`; but not `x.jpg` for `x`.
     public func isBackup(of original: EntryName) -> Bool {
         let (own, other) = (bytes, original.bytes)

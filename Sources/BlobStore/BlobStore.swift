@@ -134,7 +134,7 @@ public final class BlobStore: Sendable {
         return primary.size(of: digest) == size || otherFolders.contains { $0.size(of: digest) == size }
     }
 
-    /// Opens a blob for reading, in whichever folder it is; a corrupt one only with `evenIfDamaged`.
+    /// Opens a blob for reading, from any folder; a corrupt one only with `evenIfDamaged`.
     public func open(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
         // The library's own folder is tried twice, because the blob may have been moved there meanwhile.
         for _ in 0..<2 {

@@ -163,7 +163,8 @@ public final class OpenFile: Sendable {
             guard count < 0 else { continue }
             switch Errno(rawValue: errno) {
             case .interrupted: continue
-            // > EXDEV: the files are not on the same filesystem, and the two do not share a type — copy_file_range(2)
+            // > EXDEV: the files are not on the same filesystem, and the two do not share a type —
+            // > copy_file_range(2)
             case .improperLink, .notSupportedOnSocket, .invalidArgument:
                 return try copyThroughMemory(of: other, from: Int64(from), to: Int64(to), count: Int64(stop - from))
             case let reason: throw BlobStoreError(reason, during: "copy_file_range")

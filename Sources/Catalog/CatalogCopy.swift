@@ -2,8 +2,7 @@ internal import GRDB
 internal import GRDBSQLite
 internal import Glibc
 
-/// A copy of the catalog, made in short steps between two of its transactions while other operations change
-/// it.
+/// A copy of the catalog that is made while others change it, in short steps, each between two transactions.
 ///
 /// If a page changes after it was copied, SQLite writes it to the copy as well, so that the copy is the
 /// catalog as committed before the last step. See sqlite3_backup_step.

@@ -25,7 +25,7 @@ extension Invariant {
             "A content belongs to an asset that is missing.",
             .none,
             "SELECT id, NULL FROM version WHERE asset NOT IN (SELECT id FROM asset)",
-            // Versions are never removed: the asset is created again, and gets a file below.
+            // A repair deletes no content: the asset is created again, and gets a file below.
             .statements(
                 """
                 INSERT INTO asset (id, created, uid, original_name, uuid)

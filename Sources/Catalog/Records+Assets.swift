@@ -60,7 +60,7 @@ extension Records {
 
     /// Returns the digests of all blobs that begin with a byte.
     public func digests(beginningWith first: UInt8) throws -> [Digest] {
-        // Digests have 32 bytes, so these are the lowest and the highest one.
+        // A digest has 32 bytes: the upper bound is the highest one with this first byte.
         try all(
             "SELECT digest FROM blob WHERE digest BETWEEN ? AND ?",
             [.blob([first]), .blob([first] + [UInt8](repeating: 0xFF, count: 31))]

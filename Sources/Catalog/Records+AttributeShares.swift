@@ -77,6 +77,6 @@ extension Records {
 }
 
 extension SQLValue {
-    /// A user's number, or NULL.
+    /// Creates a user's number, or NULL.
     init(_ uid: UInt32?) { self = uid.map { .integer(Int64($0)) } ?? .null }
 }

@@ -13,7 +13,7 @@ public struct HolderPosition: Sendable {
     var version: Int64 = 0
     var node: Int64 = 0
 
-    /// The position before the first file.
+    /// Creates the position before the first file.
     public init() {}
 }
 

@@ -45,7 +45,7 @@ public struct ReclaimablePosition: Sendable {
     /// The last former version.
     public var versions: (since: Timestamp, version: VersionID)
 
-    /// The beginning.
+    /// Creates the position before all data.
     public init() {
         trash = (Timestamp(rawValue: .min), AssetID(rawValue: 0))
         versions = (Timestamp(rawValue: .min), VersionID(rawValue: 0))
@@ -54,8 +54,8 @@ public struct ReclaimablePosition: Sendable {
 
 // Data that can be removed for space, and the user that it counts for.
 extension Records {
-    /// A version's uploader, or the file's owner if that is `root` or `mounter`, because these upload for
-    /// others; as SQL.
+    /// Returns a version's uploader, or the file's owner if that is `root` or `mounter`, because these upload
+    /// for others; as SQL.
     private static func user(_ uploader: String, asset: String) -> String {
         """
         coalesce(nullif(nullif(\(uploader), 0), ?1),

@@ -16,7 +16,7 @@ public struct StoreRecord: Sendable {
 
 /// A blob that may have to be moved.
 public struct MoveRecord: Sendable {
-    /// The content.
+    /// The blob.
     public let blob: BlobID
     /// Its SHA-256.
     public let digest: Digest?

@@ -41,8 +41,8 @@ extension Records {
     private static let alternatives = NodeID.alternatives.rawValue
     private static let unfiled = NodeID.unfiled.rawValue
 
-    /// The folder that contains an asset's file, or that it was removed from, or the asset's own folder; as
-    /// SQL.
+    /// Returns the folder that contains an asset's file, or that it was removed from, or the asset's own
+    /// folder; as SQL.
     private static func home(of asset: String, _ suffix: String) -> String {
         """
         coalesce(
@@ -55,7 +55,8 @@ extension Records {
         """
     }
 
-    /// A folder, or, if that holds an asset's alternative files, the folder of the asset's file; as SQL.
+    /// Returns a folder, or, if that holds an asset's alternative files, the folder of the asset's file; as
+    /// SQL.
     private static func counting(_ folder: String) -> String {
         """
         (SELECT coalesce(
@@ -65,7 +66,7 @@ extension Records {
         """
     }
 
-    /// The bytes that the units of a table count, by folder and kind; as SQL.
+    /// Returns the bytes that the units of a table count, by folder and kind; as SQL.
     private static func charges(of units: String) -> String {
         func ofNodes(_ condition: String) -> String {
             """
@@ -207,8 +208,8 @@ extension Records {
         return changes.compactMap { $0 }
     }
 
-    /// The folders below one, including itself, as `below`, and the units that may count for them as `unit`;
-    /// the beginning of a query.
+    /// Returns the beginning of a query: the folders below one, including itself, as `below`, and the units
+    /// that may count for them as `unit`.
     static func units(below folder: String) -> String {
         """
         WITH RECURSIVE below (id) AS (
@@ -329,7 +330,7 @@ extension Records {
     /// Returns whether any file has a layout of its own, different from the blob's file.
     public func hasLayouts() throws -> Bool { try first("SELECT 1 FROM layout LIMIT 1", []) { _ in true } ?? false }
 
-    /// Records the layout that a file's data had when its content was uploaded that the library already had.
+    /// Records the layout of a file's data at its upload, when the library already had the content.
     public func setLayout(of node: NodeRecord, to extents: [Range<Int64>]) throws {
         guard let blob = node.blob else { return }
         let text = extents.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")

@@ -1,7 +1,7 @@
 internal import GRDB
 
 extension Schema {
-    /// Records the user for whom an attribute's bytes count, and the number of bytes of each user.
+    /// Records the user that an attribute's bytes count for, and the number of bytes of each user.
     ///
     /// `uid` is the user that set the row, so that no user takes space from another by setting attributes on
     /// that user's files; for rows that no user has set, as in a copy, it is the owner. `attribute_share` is

@@ -33,8 +33,7 @@ enum Schema {
         migrator.add("11 scrub") { try $0.execute(sql: scrub) }
         migrator.add("12 stores") { try $0.execute(sql: stores) }
         migrator.add("13 places", migrate: addPlaces)
-        // The readers of a former version when it was replaced, `FileRights.bytes`; from migration 20 on they
-        // are in `standings`.
+        // The rights at its replacement, `FileRights.bytes`; from migration 20 on they are in `standings`.
         migrator.add("14 rights of versions") { database in
             try database.execute(
                 sql: """
@@ -53,8 +52,7 @@ enum Schema {
         migrator.add("20 standings", migrate: addStandings)
         migrator.add("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
         migrator.add("22 masked peers") { try $0.execute(sql: maskedPeers) }
-        // Whether a user other than owner and root has put a node into its folder:
-        // `NodeRecord.isPlacedByOther`.
+        // The column of `NodeRecord.isPlacedByOther`.
         migrator.add("23 placed by others") {
             try $0.execute(sql: "ALTER TABLE node ADD COLUMN placed_by_other INTEGER NOT NULL DEFAULT 0")
         }
@@ -284,10 +282,8 @@ enum Schema {
     /// A node's `access` and `expires` are its asset's. Triggers keep these derived values up to date:
     /// - `lost_node` has files that have left the trash and may have no name;
     /// - `special_folder` has the folders that hold, or held, files that expire or are hidden;
-    /// - `blob.uses` counts versions and nodes, `blob.shown` named nodes; `blob.unused` is the time of the
-    ///   last use;
-    /// - `entry.collection` is 1 for a file's name in a collection; `sealed` has the groups, `member` their
-    ///   members;
+    /// - `blob.uses` counts versions and nodes, `blob.shown` named nodes; `blob.unused` is the last use's end;
+    /// - `entry.collection` marks files in collections; `sealed` has the groups, `member` their members;
     /// - `space.reclaimable` is the number of bytes of all blobs that no name shows.
     private static let lives = """
         ALTER TABLE asset ADD COLUMN access INTEGER NOT NULL DEFAULT 0;

@@ -106,7 +106,7 @@ struct SearchStatement {
         return "(\(column) IS NOT NULL AND \(column) = ?)"
     }
 
-    /// The numbers are internal ones, not user input.
+    /// Returns a condition on internal numbers, which are not user input.
     private func list(_ column: String, _ numbers: [Int64]) -> String {
         "\(column) IN (\(numbers.map(String.init).joined(separator: ",")))"
     }
