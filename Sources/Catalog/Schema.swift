@@ -282,7 +282,7 @@ enum Schema {
     /// A node's `access` and `expires` are its asset's. Triggers keep these derived values up to date:
     /// - `lost_node` has files that have left the trash and may have no name;
     /// - `special_folder` has the folders that hold, or held, files that expire or are hidden;
-    /// - `blob.uses` counts versions and nodes, `blob.shown` named nodes; `blob.unused` is the last use's end;
+    /// - `blob.uses` counts versions and nodes, `blob.shown` named nodes; `blob.unused`: unused since;
     /// - `entry.collection` marks files in collections; `sealed` has the groups, `member` their members;
     /// - `space.reclaimable` is the number of bytes of all blobs that no name shows.
     private static let lives = """
