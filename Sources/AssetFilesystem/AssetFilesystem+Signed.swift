@@ -101,7 +101,7 @@ extension AssetFilesystem {
     }
 
     /// Opens the file of a signed path for reading, past the page cache: the permission is checked at each
-    /// read.
+    /// open.
     func openSigned(_ number: Int64, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
         let share = try shareOfOpenFiles(for: caller)
         let id = try signedFile(capability(number)).node.id

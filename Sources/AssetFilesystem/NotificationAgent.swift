@@ -137,8 +137,8 @@ final class NotificationAgent: Sendable {
         case done
         /// The system call has failed: the state has changed, or the folder cannot be written to.
         case failed(Errno)
-        /// The process was killed because it had not answered in time: another process holds the folder until
-        /// it has ended.
+        /// The process was killed because it had not answered in time; the folder is locked at least until
+        /// the process has ended.
         case late(Int32)
         /// The process has ended, and the next one too, or none can be started.
         case died

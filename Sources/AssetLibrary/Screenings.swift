@@ -32,7 +32,7 @@ final class Screenings: Sendable {
 
     private struct State {
         var known: [Key: (findings: Findings, at: ContinuousClock.Instant)] = [:]
-        /// Digests that a thread is examining for a user's request that has been answered already.
+        /// Digests that a thread is examining for a user, independent of the end of the user's request.
         var asked: Set<Key> = []
         /// The time at which each user's last wait ended without a result.
         var disappointed: [UInt32: ContinuousClock.Instant] = [:]

@@ -16,9 +16,10 @@ extension Rulebook {
         return FileRights(uid: node.uid, gid: node.gid, mode: node.effectiveMode, list: list)
     }
 
-    /// Returns whether a file may take over the asset of another file with these rights: its owner, and the
-    /// user that gives it the name, must have been able to read and write the other file, and the user must
-    /// be allowed to give the file away.
+    /// Returns whether a file may take over the asset of another file with these rights: the user that gives
+    /// it the name, and where that is root its owner, must have been able to read and write the other file; a
+    /// file of a third user takes over only that same user's asset, and only where the uploader could also
+    /// read and write the file.
     func allows(
         _ newcomer: NodeRecord,
         by uploader: Uploader,
