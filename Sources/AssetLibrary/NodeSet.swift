@@ -16,6 +16,7 @@ final class NodeSet: Sendable {
         }
     }
 
+    /// Removes a node.
     /// - Returns: whether the node was in the set.
     func remove(_ node: NodeID) -> Bool {
         guard count.load(ordering: .acquiring) > 0 else { return false }

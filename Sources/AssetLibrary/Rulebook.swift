@@ -135,7 +135,7 @@ final class Rulebook: Sendable {
         try readPolicies(records)
     }
 
-    /// Whether no setting exists that may reject or rename an upload, so that no policy has to be read.
+    /// Whether no setting for uploads exists, so that no policy has to be read for one.
     var isPlain: Bool { isPlainNow.load(ordering: .relaxed) }
 
     /// Whether no setting exists at all.

@@ -68,6 +68,7 @@ struct Show {
     /// The file's record after the change.
     let node: NodeRecord
 
+    /// Gives the file the sealed blob, size and time.
     /// - Returns: nil when the file has lost its last name, so that it gets nothing; unless `isNameless` says
     ///   that it is about to get a name.
     init?(
@@ -103,9 +104,11 @@ struct Publish {
     let outcome: Outcome
     /// The asset that has the version.
     let asset: AssetID
-    /// The version that this upload made; nil when the asset had the content before.
+    /// The version that this upload made; nil when the asset had the blob before.
     let version: VersionID?
 
+    /// Publishes a file as a version of its asset, and appends the receipt.
+    ///
     /// `present` is the version that the same upload made at an earlier commit, and may replace; `standing`
     /// gives the users with read access to the former version when it was first changed; `requested` is the
     /// requested name, where that was taken; `isReplacement` says that the former version is replaced through

@@ -159,6 +159,8 @@ struct SystemOptions {
         mountpointMode = mode
     }
 
+    /// Returns whether `defaults` cancels an option.
+    ///
     /// > defaults: rw, suid, dev, exec, auto, nouser, async — mount(8), of which a FUSE filesystem has not
     /// > suid and dev.
     private static func isDefault(_ option: String) -> Bool { ["ro", "noexec", "sync"].contains(option) }
