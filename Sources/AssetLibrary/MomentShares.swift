@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// For how long users' requests wait for which the kernel holds locks: of ten seconds two, so that one user's leave others the most of the
-/// time.
+/// Limits the time for which users' requests wait while the kernel holds locks: two seconds of each ten, so
+/// that one user leaves most of the time to the others.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
@@ -17,10 +17,10 @@ final class MomentShares: Sendable {
     private static let most = Duration.seconds(2)
     private static let limit = 4096
 
-    /// Counts for all users but those who are exempt.
+    /// Counts for all users except the exempt ones.
     init(exempt: Set<UInt32>) { self.exempt = exempt }
 
-    /// Whether a user's request may wait for another moment.
+    /// Returns whether a user's request may wait for another moment.
     func mayWait(_ uid: UInt32, at now: ContinuousClock.Instant = .now) -> Bool {
         if exempt.contains(uid) { return true }
         return state.withLock { state in
@@ -29,7 +29,7 @@ final class MomentShares: Sendable {
         }
     }
 
-    /// Notes for how long a user's request has waited.
+    /// Adds the time that a user's request has waited.
     func note(_ waited: Duration, of uid: UInt32, at now: ContinuousClock.Instant = .now) {
         state.withLock { state in
             if state.count >= Self.limit { state = state.filter { now - $0.value.since < Self.period } }
