@@ -86,11 +86,13 @@ extension AssetLibrary {
             // rarely more than a few.
             for limit in [20, 10_000] {
                 let due = try records.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: limit)
-                // One worker is enough for a few files.
-                if pace == .whenQuiet, due.count >= Self.many { extraction.wake(all: true) }
-                for record in due {
+                for (index, record) in due.enumerated() {
                     if pace == .whenQuiet, try isBeingWritten(record.blob, records) { continue }
-                    if extraction.begin(record.blob, at: pace) { return record }
+                    guard extraction.begin(record.blob, at: pace) else { continue }
+                    // One worker is enough for a few files. A thread that finds nothing to take wakes no other:
+                    // they would wake each other for as long as the files are open.
+                    if pace == .whenQuiet, due.count - index >= Self.many { extraction.wake(all: true) }
+                    return record
                 }
                 if due.count < limit { break }
             }

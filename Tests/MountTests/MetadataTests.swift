@@ -26,7 +26,7 @@ struct MetadataTests {
             let prelude = """
                 import json, shutil, threading
                 MEDIA = \(pythonLiteral(media)); UP = \(pythonLiteral(mount.root)) + "/uploads/"
-                ASSETFS = \(pythonLiteral(assetfs))
+                ASSETFS = \(pythonLiteral(assetfs)); DAEMON = \(mount.daemon)
                 def upload(name, source="tagged.jpg"): shutil.copyfile(MEDIA + "/" + source, name); return name
                 def field(path, name):
                     try: return attribute(path, name)
@@ -280,6 +280,11 @@ struct MetadataTests {
             upload("a.jpg"); end = time.monotonic() + 120
             while field("a.jpg", "status") != "ready": assert time.monotonic() < end; time.sleep(0.05)
             assert field("0.log", "status") == "processing"
+            # Nor do they keep the daemon busy.
+            def ticks():
+                with open(f"/proc/{DAEMON}/stat") as status: numbers = status.read().rsplit(")", 1)[1].split()
+                return int(numbers[11]) + int(numbers[12])
+            before = ticks(); time.sleep(3); used = ticks() - before; assert used < 50, used
             for fd in held: os.close(fd)
             while any(field(f"{n}.log", "status") != "ready" for n in range(30)): assert time.monotonic() < end; time.sleep(0.05)
             """

@@ -14,6 +14,8 @@ public struct MountedLibrary {
     /// Where files go.
     public var folders: String { root + "/folders" }
     let process: Process
+    /// The process number of its daemon.
+    public var daemon: Int32 { process.processIdentifier }
 
     /// The path of a name in `folders/`.
     public func path(_ name: String) -> String { "\(folders)/\(name)" }
