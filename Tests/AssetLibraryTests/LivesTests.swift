@@ -402,7 +402,7 @@ struct LivesTests {
         }
     }
 
-    // MARK: Former contents
+    // MARK: Former versions
 
     @Test func `former contents are kept by number, by age, and when they stood for long enough`() throws {
         try withClock(policies: [(.versions, "2,P2D,PT0S")]) { library, clock in
