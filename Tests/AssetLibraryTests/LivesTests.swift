@@ -416,7 +416,7 @@ struct LivesTests {
             #expect(try library.versions(of: file.id).map(\.number) == [5, 4, 3, 1])
             clock.advance(hours: 2)
             library.sweepNow()
-            // The first version stays, whatever its age.
+            // The first version stays at any age.
             #expect(try library.versions(of: file.id).map(\.number) == [5, 1])
         }
         try withClock(policies: []) { library, _ in

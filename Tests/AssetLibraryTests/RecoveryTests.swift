@@ -164,7 +164,8 @@ struct RecoveryTests {
 
     @Test func `an upload that cannot be finished keeps its bytes, and nobody from theirs`() throws {
         try withScratch { scratch in
-            // A non-empty folder in the place of the blob of “one” and a newline: a disk that refuses.
+            // A folder in the place of the blob of “one” and a newline: simulates a disk that refuses the
+            // blob.
             let blob = "2c/8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"
             let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             _ = try library.upload("other", "other")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AssetLibrary
 
-/// Shell commands that are configured by the user who mounts the library.
+/// Shell commands from the mount options.
 struct ShellCommandTests {
     @Test func `a command gets an input that no pipe has room for whole, also when it begins to read late`() throws {
         try withScratch { scratch in

@@ -215,7 +215,7 @@ struct PolicyModelTests {
         #expect(spared.trashLife == Period("P1D") && spared.life == nil && !spared.isTemporary)
         #expect(spared.versions.count == 20 && spared.versions.period == nil && spared.versions.keepsOriginal)
         #expect(spared.maxSize == ByteCount("5M"))
-        // A user's setting also does not exceed the folder's limits where the folder is the stricter one.
+        // No value becomes stricter if the other policy is the stricter one.
         for (key, value) in [(PolicyKey.trash, "PT1H"), (.versions, "all"), (.ttl, "P30D")] {
             try base.apply(key, value)
         }

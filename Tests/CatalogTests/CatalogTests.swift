@@ -199,7 +199,7 @@ struct CatalogTests {
             }
             try before.commit {}
             try before.close()
-            // Finds names with equal hashes: their `place` is already taken.
+            // Simulates a collision of hashes: another name already has the `place` of this one.
             try run(
                 "python3",
                 "-c",

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Only the user who mounts a library can access its folder.
+/// The folder of a library is accessible only to its owner.
 @Suite(.serialized)
 struct LibraryModeTests {
     private func script(_ text: String, _ name: String = #function) throws {
@@ -65,7 +65,7 @@ struct LibraryModeTests {
             """
             $ASSETFS mount lib one; echo x > one/folders/x; p=$($ASSETFS sign one/folders/x); is "$(cat $p)" x; is "$(stat -c %a lib/signing.key)" 600; $ASSETFS umount one
             is "$(sqlite3 lib/catalog.sqlite 'SELECT count(*) FROM signing')" 0
-            # The format of a former assetfs.
+            # The key in the catalog, as a former assetfs stores it.
             key=$(od -An -tx1 -v lib/signing.key | tr -d ' \\n'); rm lib/signing.key; sqlite3 lib/catalog.sqlite "INSERT INTO signing VALUES (1, X'$key')"
             $ASSETFS mount lib one; is "$(cat $p)" x; $ASSETFS umount one; is "$(sqlite3 lib/catalog.sqlite 'SELECT count(*) FROM signing')" 0; is "$(stat -c %a lib/signing.key)" 600
             ! od -An -tx1 -v lib/catalog.sqlite | tr -d ' \\n' | grep -q $key

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The log of a background mount has a bounded size, whatever users do.
+/// The log of a background mount has a bounded size under any load of users.
 @Suite(.serialized)
 struct LogTests {
     private func script(_ text: String, _ name: String = #function) throws {

@@ -39,7 +39,7 @@ struct PolicyCommandTests {
             #expect(try explain("h/new").contains("goes after 24 hours"))
             #expect(try explain("h/.new.part").contains("temporary: an upload when it is renamed"))
             #expect(try explain("h/.DS_Store").contains("junk"))
-            // Only regular files have content, whatever the policy.
+            // Only regular files have content, under any policy.
             try run("mkfifo", mount.path("fifo"), mount.path("h/fifo")).check()
             try run("ln", "-s", "a.txt", mount.path("h/link")).check()
             for name in ["fifo", "h/fifo", "h/link"] {

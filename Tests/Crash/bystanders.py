@@ -109,7 +109,7 @@ def prepare(program, mount):
 
 
 def describe(process):
-    """Prints the wait channels of the threads of a process."""
+    """Prints the state and the kernel stack of each thread of a process."""
     for thread in os.listdir(f"/proc/{process}/task"):
         try:
             state = open(f"/proc/{process}/task/{thread}/status").read().split("State:")[1].split("\n")[0].strip()

@@ -59,7 +59,7 @@ class Death:
         self.descriptor = os.pidfd_open(process.pid)
 
     def has_begun(self):
-        """Returns whether the daemon exits. It does not wait, so that a later kill excuses no earlier
+        """Returns whether the daemon is exiting, without waiting, so that a later kill excuses no earlier
         error."""
         if select.select([self.descriptor], [], [], 0)[0]: return True
         try:
@@ -80,7 +80,7 @@ class Death:
 
 
 def describe(process):
-    """Returns the wait channels of the threads of a process."""
+    """Returns the state and the kernel stack of each thread of a process."""
     lines = []
     for thread in os.listdir(f"/proc/{process}/task"):
         try:
@@ -221,7 +221,7 @@ class Run:
         faults = library.check(self.counts, is_powered=True) + self.verify_deep(library)
         if faults: raise Fault("\n".join(faults))
 
-    # What is left
+    # The check after a kill
 
     def verify(self):
         """Mounts the library, and compares it with the histories."""
@@ -251,7 +251,7 @@ class Run:
         for name in [f"{path}/FORMAT"] + [f"{copies}/{name}" for name in (os.listdir(copies) if os.path.isdir(copies) else [])]:
             os.utime(name, (time.time() - 2 * DAY,) * 2)
 
-    # All of it
+    # The run
 
     def find_points(self):
         """Asks the program whether it has kill points."""

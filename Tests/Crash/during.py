@@ -104,7 +104,7 @@ class Rounds:
         """Returns the digests of the catalog and of its log."""
         return [digest(f"{self.place}/{name}") for name in ("catalog.sqlite", "catalog.sqlite-wal") if os.path.exists(f"{self.place}/{name}")]
 
-    # Runs
+    # Runs of the command
 
     def start(self, variables):
         """Starts the command, or a daemon that reaches the point of the kill."""

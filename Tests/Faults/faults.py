@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Lets each system call of a mount on its library fail in turn, and fails when bytes are lost or wrong, or a
-mount must be restarted.
+"""Makes each system call of a mount on its library fail in turn; fails on lost or wrong bytes, or a needed
+restart.
 
     faults.py [--assetfs .build/release/assetfs] [--work /var/tmp/assetfs-faults] [--seed 1] [--choice 12]
               [--only CALL,KIND] [--phases disk,live,start,end,found] [--large 20] [--table FILE]

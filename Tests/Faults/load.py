@@ -95,7 +95,7 @@ class Load:
         self.model, self.count, self.errors, self.expiring = Model(), 0, [], []
         self.is_armed = False
 
-    # Looks
+    # Checks
 
     def look(self, path):
         """Returns the state of a path: `name#attribute` is a value; otherwise the bytes, or the kind of an

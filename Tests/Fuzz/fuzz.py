@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fuzzes each parser of untrusted input with libFuzzer and AddressSanitizer.
 
-    fuzz.py [--seconds 600 | --runs 1000] [--jobs 1] [--target queries,times | --parts] [--merge] [--skip-build]
-            [--scratch FOLDER]
+    fuzz.py [--seconds 600 | --runs 1000] [--jobs 1] [--target queries,times | --parts] [--merge]
+            [--skip-build] [--scratch FOLDER]
 
 Inputs that reach new code are stored in .build-fuzz/corpus, finds in .build-fuzz/finds. With --merge the
 smallest inputs that reach as much code replace libFuzzer's inputs in Tests/Fuzz/corpus; files with other

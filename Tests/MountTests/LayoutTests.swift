@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-/// Holes and blocks of a file are those of its own upload, whatever other files have its content: alice is
-/// 5001, bob 5002.
+/// Holes and blocks of a file are those of its own upload, also if other files have the same content: alice
+/// is 5001, bob 5002.
 struct LayoutTests {
     private static let program = """
         import shutil

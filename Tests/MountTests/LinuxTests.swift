@@ -109,7 +109,7 @@ struct LinuxTests {
                             "setfattr -n user.asset.rotate_degrees -v 90 f" "$ASSETFS describe --title t f" "ln f ../collections/x" "truncate -s 0 log" "cp f log" \\
                             "chattr +u f" "chattr +S f" "chattr -p 7 f" "setfattr -n assetfs.flags -v 0 f"; do fails $command; done
                         echo y >> log; is "$(cat f log | tr '\\n' ' ')" "first x y "; is "$(getfattr -d -m- f | grep -c flags)" 0 || true
-                        # A file that expires later has expired.
+                        # w expires and is removed; f has expired earlier, but is immutable.
                         for i in $(seq 300); do [ -e w ] || break; sleep 0.1; done; fails cat w; is "$(cat f)" first
                         chattr -i f; for i in $(seq 100); do [ -e f ] || break; sleep 0.1; done; fails cat f
                         chattr -a log; echo z > log; is "$(cat log)" z

@@ -50,7 +50,8 @@ struct MetadataTests {
             assert field("a.jpg", "caption") == "Embedded" and field("a.jpg", "keywords") == "oak,elm"
             assert field("a.jpg", "captured_at") == "2024-05-17T14:03:09" and field("a.jpg", "exif.FNumber") == "2.8"
             assert (field("a.jpg", "width"), field("a.jpg", "height"), field("a.jpg", "mime_type")) == ("30", "20", "image/jpeg")
-            # Described fields are listed; values that a copy need not set again are not.
+            # Fields that describe the file are listed; technical values, which a copy need not set again, are
+            # not.
             assert listed("a.jpg") == {"caption", "title", "keywords"}, listed("a.jpg")
             put("a.jpg", "caption", "Said"); put("a.jpg", "exif.FNumber", "4"); put("a.jpg", "meta.client", "ACME")
             assert listed("a.jpg") == {"caption", "title", "keywords", "exif.FNumber", "meta.client"}

@@ -105,7 +105,7 @@ struct OracleTests {
                 chown 5001:5001 r.txt b; chmod 600 r.txt; chmod 700 b; alice sh -c 'echo "alice from now on" > r.txt'
                 is "$(said bob cat $S)" 'Key was rejected by service'; is "$(said bob ls ${S%/*})" 'Key was rejected by service'
                 fails bob sh -c "echo planted > ${U}two"; is "$(alice ls b)" one
-                # A path signed by root stays valid, whoever owns the file, and so does a path of the new
+                # A path signed by root stays valid after a change of the owner, and so does a path of the new
                 # owner.
                 is "$(as 5009 cat $R)" 'alice from now on'; as 5009 sh -c "echo y > ${V}three"; is "$(alice ls b | tr '\\n' ' ')" "one three "
                 A=$MOUNT/$(alice getfattr --only-values -n user.asset.signed.P1Y r.txt); is "$(as 5009 cat $A)" 'alice from now on'

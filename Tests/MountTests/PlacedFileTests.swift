@@ -92,7 +92,7 @@ struct PlacedFileTests {
                 bob bash -c "rm small/a; random 2000 small/e; random 1000 small/f/g"
                 is "$(alice sh -c "wc -c < $(alice find $MOUNT/trash -name $A-a)")" 3000
                 is "$(cat $MOUNT/resources/$B/versions/* | wc -c)" 6000
-                # But it evicts files that the folder owner has put there, or that their own owners have.
+                # But it evicts versions of files that their owner has put there.
                 alice bash -c "random 6000 small/h; random 1000 small/h"; H=$(value id small/h); bob bash -c "rm small/d; random 12900 small/i"
                 is "$(ls $MOUNT/resources/$H/versions | wc -l) $(bob find $MOUNT/trash -name '*-d' | wc -l)" "0 0"
                 is "$(alice find $MOUNT/trash -name $A-a | wc -l) $(cat $MOUNT/resources/$B/versions/* | wc -c)" "1 6000"

@@ -68,7 +68,7 @@ struct QuotaTests {
                 alice sh -c "head -c 600000 /dev/urandom > resources/$id/alternatives/one"; is "$(held alternatives)" 600000
                 bytes 600000 > $SCRATCH/x; edquot alice cp $SCRATCH/x resources/$id/alternatives/two; edquot alice cp $SCRATCH/x $Q/b
                 is "$(held alternatives)" 600000
-                # Versions move with their file, and only to folders with room for them.
+                # Alternatives move with their file, and only to folders with room for them.
                 mkdir folders/o; mv $Q/a folders/o/a; is "$(held held)" 0
                 alice cp $SCRATCH/x $Q/b; edquot mv folders/o/a $Q/a
                 rm $Q/b; mv folders/o/a $Q/a; is "$(held alternatives)" 600000; within

@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A former version is readable by the users who could read it while it was current, whatever the rights of
-/// its file and folders when it is replaced.
+/// A former version stays readable for the users with access to it while it was current, and for no others;
+/// the rights of its file and folders at its replacement have no effect.
 ///
 /// alice is 5001, bob 5002, carol 5003; all but bob are in group 5100.
 struct StandingTests {

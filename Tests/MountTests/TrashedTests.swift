@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Files in the trash stay unchanged, whatever descriptors are still open: alice is 5001, bob 5002.
+/// Files in the trash stay unchanged by open descriptors: alice is 5001, bob 5002.
 struct TrashedTests {
     private static let prelude = """
         alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }

@@ -103,7 +103,7 @@ struct WatchTests {
             def expires(seconds):
                 end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
                 os.setxattr("d/f", "user.asset.expires", end.encode())
-            # A shorter lifetime of a name is not an event.
+            # Setting an expiry is not an event.
             watch("d", lambda: expires(1000))
             other = libc.inotify_init(); assert libc.inotify_add_watch(other, f"{MOUNT}/collections/c".encode(), DELETE) > 0
             watch("d", lambda: expires(2), "DELETE f")

@@ -1,6 +1,7 @@
 /*
- * Linked with the metadata worker by `make asan`, which builds it with AddressSanitizer and UndefinedBehaviorSanitizer. The
- * sandbox would deny the sanitizers their terabytes of addresses, and the file to which they write reports.
+ * Linked with the metadata worker by `make asan`, which builds it with AddressSanitizer and
+ * UndefinedBehaviorSanitizer. The sandbox would deny the sanitizers their terabytes of addresses, and the
+ * file to which they write reports.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -21,7 +22,8 @@ __attribute__((constructor)) static void keep(int count, char **arguments) {
     given = arguments;
 }
 
-/* Leaves the address space unlimited, and file sizes where the limit would be 0: reports are written to a file. */
+/* Leaves the address space unlimited, and file sizes where the limit would be 0: reports are written to a
+ * file. */
 int __wrap_setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
     if (resource == RLIMIT_AS || (resource == RLIMIT_FSIZE && limit->rlim_max == 0)) return 0;
     return __real_setrlimit(resource, limit);
@@ -29,7 +31,8 @@ int __wrap_setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
 
 /* Opens the file of the reports after all inherited descriptors were closed.
  *
- * With Perl's program on descriptor 3 it executes the worker without a sanitizer, so that perl(1) has its limits. */
+ * With Perl's program on descriptor 3 it executes the worker without a sanitizer, so that perl(1) has its
+ * limits. */
 int __wrap_close_range(unsigned first, unsigned last, int flags) {
     int result = __real_close_range(first, last, flags);
     if (first == 4) execv(PLAIN, given);
@@ -42,8 +45,9 @@ int __wrap_close_range(unsigned first, unsigned last, int flags) {
     return result;
 }
 
-/* The worker's environment is empty. It cannot start a symbolizer; addr2line(1) finds the names of functions later, because the
- * program is loaded at a fixed address. It restarts when it has grown to 400 MB, so the sanitizer keeps little freed memory. */
+/* The worker's environment is empty. It cannot start a symbolizer; addr2line(1) finds the names of functions
+ * later, because the program is loaded at a fixed address. It restarts when it has grown to 400 MB, so the
+ * sanitizer keeps little freed memory. */
 const char *__asan_default_options(void) {
     return "detect_leaks=0:symbolize=0:quarantine_size_mb=16:exitcode=77:log_exe_name=1:handle_abort=1:handle_sigill=1";
 }

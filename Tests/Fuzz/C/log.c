@@ -1,4 +1,5 @@
-/* A write-ahead log on a disk that fails now and then: reads return the last write, and acknowledged data is durable. */
+/* A write-ahead log on a disk that fails now and then: reads return the last write, and acknowledged data is
+ * durable. */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>

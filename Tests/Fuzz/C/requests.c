@@ -1,4 +1,5 @@
-/* Requests of the kernel, and the threads that serve them: each request is served once, refused once, or waits. */
+/* Requests of the kernel, and the threads that serve them: each request is served once, refused once, or
+ * waits. */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static void complain(const char *what) { fprintf(stderr, "%s\n", what); abort();
 
 int fuzz_is_ending(int32_t process, int is_asked) { return process != 0 && (is_ending || is_asked); }
 
-/* Returns the index of the request with a number; 0 for an unknown number, as in bytes that are not a request. */
+/* Returns the index of the request with a number; 0 for an unknown one, as in bytes that are no request. */
 static int sent(uint64_t unique) { return unique >= 1 && unique <= (uint64_t)count_of_requests ? (int)unique : 0; }
 
 static ssize_t fuzz_read(int file, void *buffer, size_t length) {
