@@ -1,7 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// `make tsan` builds with locks that ThreadSanitizer sees, which one file of each module imports for all.
+// `make tsan` builds with locks that ThreadSanitizer understands; one file in each module imports them for
+// the whole module.
 let sanitizer = Context.environment["ASSETFS_SANITIZER"]
 let hasPthreadMutex = sanitizer == "thread"
 let settings: [SwiftSetting] =
@@ -17,7 +18,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let grdb: [Target.Dependency] = ["GRDB", "GRDBSQLite"].map { .product(name: $0, package: "GRDB.swift") }
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-// `make fuzz` has a program of its own, of which assetfs is a part then.
+// `make fuzz` builds a program of its own that contains `assetfs`.
 let isFuzzed = Context.environment["ASSETFS_FUZZ"] != nil
 let partsOfAssetfs: [Target.Dependency] = [
     "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", argumentParser, logging,
@@ -54,7 +55,8 @@ let package = Package(
             dependencies: ["AssetModel", "CLinux", "COpenSSL", system],
             swiftSettings: settings
         ),
-        // Beside the daemon, which does not link what reads other people's files.
+        // A process beside the daemon: it links the parsers of untrusted files, and the daemon does not link
+        // them.
         .executableTarget(
             name: "assetfs-worker",
             linkerSettings: ["avformat", "avcodec", "avutil", "curl", "magic", "seccomp"].map { .linkedLibrary($0) }
@@ -98,7 +100,8 @@ let package = Package(
             path: "Tests/Fuzz/Targets",
             swiftSettings: settings
         ),
-        // The program itself is said, too: only a test that names it is linked with what it consists of.
+        // Includes the executable target: SwiftPM links a test with the parts of a program only if the test
+        // names the program.
         .testTarget(
             name: "FuzzTests",
             dependencies: ["FuzzTargets", "TestSupport", "assetfs"],
@@ -135,7 +138,7 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-// `make tsan` and `make asan` begin with faults that must be reported.
+// `make tsan` and `make asan` begin with faults that a sanitizer must report.
 if sanitizer != nil {
     package.targets += [
         .target(name: "ProbeInC", path: "Tests/Sanitizers/ProbeInC"),
@@ -155,7 +158,7 @@ if hasPthreadMutex {
     }
 }
 
-// `make fuzz` links this library with libFuzzer, whose `main` is the program's.
+// `make fuzz` links this library with libFuzzer, which provides `main`.
 if isFuzzed {
     package.products = [.library(name: "fuzz", type: .static, targets: ["FuzzDriver"])]
     package.targets.append(

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The flags of chattr(1), beside ext4's.
+/// The flags of chattr(1), compared with those of ext4.
 struct FlagTests {
     static var isScratchExt4: Bool { (try? run("stat", "-f", "-c", "%T", "/tmp").output) == "ext2/ext3\n" }
 

@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Who learns what, and who can change what, of three users and root: `Tests/Matrix/expected.md` has the table, and says why.
+/// Access to information and to changes for three users and root: `Tests/Matrix/expected.md` has the table,
+/// with the reasons.
 struct MatrixTests {
     @Test func `each user learns, and can change, what the table says`() throws {
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
