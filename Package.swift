@@ -16,6 +16,8 @@ let settings: [SwiftSetting] =
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let grdb: [Target.Dependency] = ["GRDB", "GRDBSQLite"].map { .product(name: $0, package: "GRDB.swift") }
+// The page about a module, in its folder.
+let readme = ["README.md"]
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 // `make fuzz` builds a program of its own that contains `assetfs`.
@@ -27,8 +29,13 @@ let partsOfAssetfs: [Target.Dependency] = [
 let asPart = ["-parse-as-library", "-Xfrontend", "-entry-point-function-name", "-Xfrontend", "assetfs_main"]
 let assetfs: Target =
     isFuzzed
-    ? .target(name: "assetfs", dependencies: partsOfAssetfs, swiftSettings: settings + [.unsafeFlags(asPart)])
-    : .executableTarget(name: "assetfs", dependencies: partsOfAssetfs, swiftSettings: settings)
+    ? .target(
+        name: "assetfs",
+        dependencies: partsOfAssetfs,
+        exclude: readme,
+        swiftSettings: settings + [.unsafeFlags(asPart)]
+    )
+    : .executableTarget(name: "assetfs", dependencies: partsOfAssetfs, exclude: readme, swiftSettings: settings)
 
 let package = Package(
     name: "assetfs",
@@ -43,38 +50,43 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
-        .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
+        .target(name: "CFuse", exclude: readme, linkerSettings: [.linkedLibrary("fuse3")]),
         .systemLibrary(name: "CLinux"),
-        .target(name: "CWriteAheadLog", linkerSettings: [.linkedLibrary("sqlite3")]),
-        .target(name: "CSearch", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "CWriteAheadLog", exclude: readme, linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "CSearch", exclude: readme, linkerSettings: [.linkedLibrary("sqlite3")]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "FUSE", dependencies: ["CFuse", system, logging], swiftSettings: settings),
-        .target(name: "AssetModel", swiftSettings: settings),
+        .target(name: "FUSE", dependencies: ["CFuse", system, logging], exclude: readme, swiftSettings: settings),
+        .target(name: "AssetModel", exclude: readme, swiftSettings: settings),
         .target(
             name: "BlobStore",
             dependencies: ["AssetModel", "CLinux", "COpenSSL", system],
+            exclude: readme,
             swiftSettings: settings
         ),
         // A process beside the daemon: it links the parsers of untrusted files, and the daemon does not link
         // them.
         .executableTarget(
             name: "assetfs-worker",
+            exclude: readme,
             linkerSettings: ["avformat", "avcodec", "avutil", "curl", "magic", "seccomp"].map { .linkedLibrary($0) }
         ),
         .target(
             name: "MetadataExtraction",
             dependencies: ["AssetModel", "CLinux", system],
+            exclude: readme,
             resources: [.embedInCode("exiftool-worker.pl")],
             swiftSettings: settings
         ),
         .target(
             name: "Catalog",
             dependencies: ["AssetModel", "CSearch", "CWriteAheadLog"] + grdb,
+            exclude: readme,
             swiftSettings: settings
         ),
         .target(
             name: "AssetLibrary",
             dependencies: ["Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", system, logging],
+            exclude: readme + ["UPLOADS.md"],
             swiftSettings: settings
         ),
         .target(
@@ -82,6 +94,7 @@ let package = Package(
             dependencies: [
                 "FUSE", "AssetLibrary", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", system, logging,
             ],
+            exclude: readme,
             swiftSettings: settings
         ),
         assetfs,

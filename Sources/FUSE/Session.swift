@@ -46,7 +46,7 @@ public final class Session {
     /// mounting user.
     ///
     /// libfuse creates them as requests need them. Fewer threads waiting in read(2) were not faster:
-    /// docs/ARCHITECTURE.md has the figures.
+    /// README.md in this folder has the figures.
     private static let threads = fileThreads + nameThreads + 2 * lookThreads + endThreads / 2 + 6
 
     /// Counts requests on nodes with these numbers from now on.

@@ -134,7 +134,7 @@ def main():
             if abs(number - golden[name][kind]) > TOLERANCE:
                 changed.append(f"{name}: {number} {kind} and not {golden[name][kind]}")
     if changed:
-        sys.exit("\n".join(["The costs have changed; docs/ARCHITECTURE.md tells when golden.json may be written anew:", *changed]))
+        sys.exit("\n".join(["The costs have changed; docs/DEVELOPING.md tells when golden.json may be written anew:", *changed]))
 
 
 if __name__ == "__main__":
