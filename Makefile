@@ -4,6 +4,8 @@ MOUNTPOINT ?= $(HOME)/assets
 PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
+# A debug build has kill points and may be imported by tests. The optimiser saves a third of the tests' processor time.
+DEBUG_BUILD := swift build -Xswiftc -O
 
 .PHONY: build mount umount test differential onefile roundtrip corpus hostile crash soak powercut powercut-proof faults fuzz tsan asan check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
 
@@ -33,7 +35,7 @@ test:
 	scripts/install-dependencies test
 	@echo "Tools that the tests run:"
 	@scripts/install-dependencies versions
-	swift build --build-tests
+	$(DEBUG_BUILD) --build-tests
 	scripts/run-tests $(TESTS)
 
 # The following commands take longer than a test may take.
@@ -71,8 +73,8 @@ hostile: build
 KILLS ?= 1000
 crash:
 	scripts/install-dependencies test
-	swift build --product assetfs
-	swift build --product assetfs-worker
+	$(DEBUG_BUILD) --product assetfs
+	$(DEBUG_BUILD) --product assetfs-worker
 	python3 Tests/Crash/crash.py --kills $(KILLS) $(CRASH)
 
 # Runs all kinds of load at once for an hour, and plots memory, descriptors and threads in docs/soak.png.
@@ -94,8 +96,8 @@ powercut: build
 # Shows that `make powercut` fails for each sync that is left out; prints a table. Uses a debug build.
 powercut-proof:
 	scripts/install-dependencies test
-	swift build --product assetfs
-	swift build --product assetfs-worker
+	$(DEBUG_BUILD) --product assetfs
+	$(DEBUG_BUILD) --product assetfs-worker
 	python3 Tests/PowerCut/proof.py $(POWERCUT)
 
 # Lets each system call on a library fail once, and prints a table. Needs root.
@@ -126,8 +128,9 @@ check:
 	scripts/install-dependencies test
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	shellcheck scripts/install-dependencies mount-helpers/mount.assetfs .ci/run
-	swift build --build-tests
-	swift test --skip-build --filter ArchitectureTests
+	$(DEBUG_BUILD) --build-tests
+	scripts/check-words
+	scripts/run-tests ArchitectureTests
 
 format:
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

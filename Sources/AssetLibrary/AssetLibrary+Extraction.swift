@@ -89,8 +89,8 @@ extension AssetLibrary {
                 for (index, record) in due.enumerated() {
                     if pace == .whenQuiet, try isBeingWritten(record.blob, records) { continue }
                     guard extraction.begin(record.blob, at: pace) else { continue }
-                    // One worker is enough for a few files. A thread that finds nothing to take wakes no other:
-                    // they would wake each other for as long as the files are open.
+                    // One worker is enough for a few files. A thread that finds nothing to take wakes no
+                    // other: they would wake each other for as long as the files are open.
                     if pace == .whenQuiet, due.count - index >= Self.many { extraction.wake(all: true) }
                     return record
                 }

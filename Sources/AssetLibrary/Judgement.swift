@@ -54,8 +54,8 @@ public struct Uploader: Sendable {
 
     /// Names a user and a group; root by default.
     ///
-    /// `groups` reads the supplementary groups; nil where they cannot be learnt. It is called where one decides,
-    /// and once: the process may have ended later, and a request may ask for many files.
+    /// `groups` reads the supplementary groups; nil where they cannot be learnt. It is called where one
+    /// decides, and once: the process may have ended later, and a request may ask for many files.
     public init(
         uid: UInt32 = 0,
         gid: UInt32 = 0,
