@@ -21,7 +21,7 @@ public enum AccessTimeRule: Sendable {
 /// ## Concurrency
 /// `times` is held briefly; `count` spares readers the lock while no time is pending.
 final class AccessTimes: Sendable {
-    private let times = Mutex<[NodeID: Timestamp]>([:])
+    private let times = RankedMutex<[NodeID: Timestamp]>(.leaf, [:])
     private let count = Atomic(0)
     let worker = Worker()
 

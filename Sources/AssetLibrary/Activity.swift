@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import Glibc
 internal import Synchronization
 
@@ -27,7 +28,7 @@ public final class Activity: Sendable {
     private let patience: Duration
     private let uploads = Atomic<UInt>(0)
     private let source = Hook<Void, Counts>()
-    private let window = Mutex(Window())
+    private let window = RankedMutex(.leaf, Window())
 
     private static let mostUses: UInt = 10
     private static let mostLooks: UInt = 50

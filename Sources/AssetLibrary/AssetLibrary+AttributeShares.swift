@@ -16,7 +16,7 @@ final class AttributeShares: Sendable {
     /// The users without a limit: root, and the user of the mount's process.
     let exempt: Set<UInt32>
     /// The time at which the log last had a refusal of each user.
-    private let refusals = Mutex<[UInt32: ContinuousClock.Instant]>([:])
+    private let refusals = RankedMutex<[UInt32: ContinuousClock.Instant]>(.leaf, [:])
 
     /// Sets the limit to 1/512 of the disk, since catalogs of large libraries may be large.
     ///

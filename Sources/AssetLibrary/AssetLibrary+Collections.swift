@@ -135,7 +135,7 @@ extension AssetLibrary {
 /// ## Concurrency
 /// `state` is held briefly.
 final class Collections: Sendable {
-    private let state = Mutex<(folders: Set<NodeID>, sealed: Set<NodeID>)>(([], []))
+    private let state = RankedMutex<(folders: Set<NodeID>, sealed: Set<NodeID>)>(.leaf, ([], []))
 
     func load(_ records: Records) throws {
         let (folders, sealed) = (try records.folders(below: .collections), try records.groups())

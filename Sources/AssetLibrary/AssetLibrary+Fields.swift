@@ -248,7 +248,7 @@ extension Records {
 /// `sentences` is held briefly.
 final class RefusedAttributes: Sendable {
     /// The last sentence of each user, for each file or folder, the newest at the end.
-    private let sentences = Mutex<[NodeID: [(uid: UInt32, text: String)]]>([:])
+    private let sentences = RankedMutex<[NodeID: [(uid: UInt32, text: String)]]>(.leaf, [:])
     private static let limit = 1000
     private static let userLimit = 32
 

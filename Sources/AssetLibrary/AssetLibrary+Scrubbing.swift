@@ -335,7 +335,7 @@ final class Scrub: Sendable {
         var isHurried = false
     }
 
-    let state = Mutex(State())
+    let state = RankedMutex(.leaf, State())
     let worker = Worker()
     /// The time from the end of one pass to the beginning of the next; nil where passes run only on request.
     let period: Period?

@@ -230,12 +230,12 @@ extension AssetLibrary {
 /// `turn` is held while the index is brought up to date, across catalog operations. No thread takes it with
 /// another lock held.
 final class Searching: Sendable {
-    private let current = Mutex<SearchIndex?>(nil)
+    private let current = RankedMutex<SearchIndex?>(.leaf, nil)
     /// An index in memory, for one asset at a time.
-    private let single = Mutex<SearchIndex?>(nil)
+    private let single = RankedMutex<SearchIndex?>(.leaf, nil)
     private let path: String
-    let turn = Mutex<Void>(())
-    let errors = Mutex<[UInt32: String]>([:])
+    let turn = RankedMutex<Void>(.service, ())
+    let errors = RankedMutex<[UInt32: String]>(.leaf, [:])
 
     init(path: String, log: Logger) {
         self.path = path

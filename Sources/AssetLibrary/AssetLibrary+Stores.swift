@@ -347,7 +347,7 @@ extension Records {
 /// `looked` is held for a moment only.
 final class Mover: Sendable {
     let worker = Worker()
-    private let looked = Mutex<ContinuousClock.Instant?>(nil)
+    private let looked = RankedMutex<ContinuousClock.Instant?>(.leaf, nil)
 
     /// Whether the last check of the stores is so long ago; if so, it counts as made now.
     ///

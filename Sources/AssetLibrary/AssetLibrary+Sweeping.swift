@@ -264,9 +264,9 @@ final class Sweep: Sendable {
     /// How often former versions are checked.
     static let retirementPause = Duration.seconds(3600)
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
     /// The reclaimable bytes; only the thread that makes room uses the plan.
-    let plan = Mutex<ReclaimPlan?>(nil)
+    let plan = RankedMutex<ReclaimPlan?>(.leaf, nil)
     /// How often an asset in the trash has got bytes.
     let lateContents = Atomic(0)
 

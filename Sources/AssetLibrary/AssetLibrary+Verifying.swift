@@ -130,7 +130,7 @@ final class Verification: Sendable {
         var finished: Timestamp?
     }
 
-    let state = Mutex(State())
+    let state = RankedMutex(.leaf, State())
     let worker = Worker()
 
     /// Whether a check is requested or running.

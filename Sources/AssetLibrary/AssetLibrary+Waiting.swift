@@ -332,7 +332,7 @@ final class VerdictWaiters: Sendable {
         let resume: @Sendable () -> Void
     }
 
-    private let state = Mutex<(last: Int, waiters: [NodeID: [Waiter]])>((0, [:]))
+    private let state = RankedMutex<(last: Int, waiters: [NodeID: [Waiter]])>(.leaf, (0, [:]))
 
     func add(_ id: NodeID, giveUp: ContinuousClock.Instant?, _ resume: @escaping @Sendable () -> Void) -> Int {
         state.withLock { state in

@@ -23,9 +23,9 @@ public final class AssetLibrary: Sendable {
     public let log: Logger
     let space: SpaceReserve
     let attributeShares: AttributeShares
-    let openNodes = Mutex<[NodeID: (node: OpenNode, handles: Int)]>([:])
+    let openNodes = RankedMutex<[NodeID: (node: OpenNode, handles: Int)]>(.openNodes, [:])
     /// Blobs to which an open node is bound.
-    let boundBlobs = Mutex<Set<Digest>>([])
+    let boundBlobs = RankedMutex<Set<Digest>>(.content, [])
     let mapped = MappedFiles()
     /// Files that mappings have changed without invalidating the kernel's page cache.
     let stalePages = NodeSet()
@@ -34,13 +34,13 @@ public final class AssetLibrary: Sendable {
     /// Whether the layout of a file's data may differ from that of its blob's file.
     let mayHaveLayouts = Atomic(false)
     /// Held while a blob's name goes to another file, and while a bound blob is read by its name.
-    let sharedBlobs = Mutex<Void>(())
+    let sharedBlobs = RankedMutex<Void>(.blobName, ())
     let rulebook: Rulebook
     let freeNumbers = FreeNumbers()
     let usage = FolderUsage()
     let herald = Herald()
     /// The last refusal of a rename: node, folder, name and time.
-    let lastRefusal = Mutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(nil)
+    let lastRefusal = RankedMutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(.leaf, nil)
     let typeDetector = Examiner()
     let editor: Editor
     let errands = Errands()
@@ -55,13 +55,13 @@ public final class AssetLibrary: Sendable {
     public let activity: Activity
     private let verdicts = Atomic(0)
     /// Deferred commits, by file; each file is kept open.
-    let waiting = Mutex<[NodeID: Waiting]>([:])
+    let waiting = RankedMutex<[NodeID: Waiting]>(.leaf, [:])
     /// Files without a name that were written to and closed; each is kept open until the kernel forgets it.
-    let namelessNodes = Mutex<Set<NodeID>>([])
+    let namelessNodes = RankedMutex<Set<NodeID>>(.leaf, [])
     /// Whether any file may have flags of chattr(1).
     let mayHaveFlags = Atomic(false)
     /// Files that were created without a name and may be given one.
-    let linkableNodes = Mutex<Set<NodeID>>([])
+    let linkableNodes = RankedMutex<Set<NodeID>>(.leaf, [])
     let settler = Worker()
     /// Threads for commits that read for long, so that one does not delay others.
     let longSettlers = [Worker(), Worker(), Worker()]
@@ -75,7 +75,7 @@ public final class AssetLibrary: Sendable {
     let scans = Errands(threads: 4)
     let verdictWaiters = VerdictWaiters()
     /// The users of the latest long commits, the last one at the end.
-    let settledUsers = Mutex<[UInt32]>([])
+    let settledUsers = RankedMutex<[UInt32]>(.leaf, [])
     /// The clock for expiry.
     let clock: LifeClock
     /// Removes expired assets, old versions and unused blobs.
@@ -106,7 +106,7 @@ public final class AssetLibrary: Sendable {
     let searching: Searching
     private let searchWorker = Worker()
     /// The key of signed paths, once it has been read.
-    let signingKey = Mutex<[UInt8]?>(nil)
+    let signingKey = RankedMutex<[UInt8]?>(.service, nil)
     private let md5Worker = Worker()
     /// Computes MD5s that requests wait for.
     let md5Requests = MD5Requests()

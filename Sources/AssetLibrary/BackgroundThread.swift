@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import CLinux
 internal import Glibc
 internal import Synchronization
@@ -66,7 +67,7 @@ extension BackgroundThread {
 /// `thread` is held for a moment only.
 final class Worker: Sendable {
     // A thread and not a closure: each `withLock` on a closure wraps it in one more thunk.
-    private let thread = Mutex<BackgroundThread?>(nil)
+    private let thread = RankedMutex<BackgroundThread?>(.leaf, nil)
 
     /// Starts the worker: `body` runs `delay` after each wake.
     func start(delay: Duration, body: @escaping @Sendable () -> Void) {

@@ -16,7 +16,7 @@ final class Closings: Sendable {
     }
 
     private let count = Atomic(0)
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
 
     /// Whether there are none; costs one atomic load.
     var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }

@@ -27,7 +27,7 @@ final class Counters: Sendable {
         var pending: [AssetID: (clicks: Int64, downloads: Int64)] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
     let worker = Worker()
     /// How long further accesses of a user are not counted.
     private static let pause = Duration.seconds(60)

@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import Synchronization
 
 /// A queue of work that takes too long for a request's thread: in order for each user, and users in turn.
@@ -14,7 +15,7 @@ final class Errands: Sendable {
         var isStopped = false
     }
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
     private let workers: [Worker]
 
     init(threads: Int = 1) { workers = (0..<threads).map { _ in Worker() } }

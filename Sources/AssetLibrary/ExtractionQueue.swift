@@ -47,7 +47,7 @@ final class ExtractionQueue: Sendable {
     /// How long until worker processes that could not be started are tried again.
     static let pause = Duration.seconds(60)
 
-    let state = Mutex(State())
+    let state = RankedMutex(.leaf, State())
     /// A thread that extracts metadata with its own examiner, of whose processes a low priority cannot be
     /// raised.
     struct Thread {

@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import Synchronization
 
 /// The fetches under way: users in turn, and no user has all places.
@@ -19,8 +20,8 @@ final class Fetches: Sendable {
         var turn: UInt64 = 0
     }
 
-    private let choosing = Mutex<Void>(())
-    private let state = Mutex(State())
+    private let choosing = RankedMutex<Void>(.service, ())
+    private let state = RankedMutex(.leaf, State())
     /// The workers; each runs one fetch at a time.
     let workers = (0..<3).map { _ in Worker() }
 

@@ -52,7 +52,7 @@ final class FolderUsage: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
 
     /// After how many operations their changes are settled, so that no operation has many to settle.
     private static let settlingInterval = 64

@@ -12,7 +12,7 @@ internal import Synchronization
 /// ## Concurrency
 /// `makers` is held for a moment only and takes no other lock.
 final class FormerOwners: Sendable {
-    private let makers = Mutex<[NodeID: UInt32]>([:])
+    private let makers = RankedMutex<[NodeID: UInt32]>(.leaf, [:])
     private let count = Atomic(0)
 
     /// Notes the creator of a file that will get another owner.

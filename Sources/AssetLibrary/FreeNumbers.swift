@@ -30,7 +30,7 @@ final class FreeNumbers: Sendable {
         }
     }
 
-    private let state = Mutex<[Key: Numbers]>([:])
+    private let state = RankedMutex<[Key: Numbers]>(.leaf, [:])
     private static let limit = 1000
 
     /// Returns the smallest free number, which may be taken with it.

@@ -22,7 +22,7 @@ final class GroupCommit: Sendable {
     private let catalog: Catalog
     private let blobs: BlobStore
     private let log: Logger
-    private let turn = Mutex(State())
+    private let turn = RankedMutex(.groupCommit, State())
     /// Called when a transaction is committed.
     let whenCommitted = Hook<CommitMark?, Void>()
     /// Called when the disk has taken a commit that it did not take before.

@@ -58,7 +58,7 @@ final class Herald: Sendable {
     /// needs.
     private static let waiterLimit = 4
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
     private let worker = Worker()
 
     /// Starts the thread.

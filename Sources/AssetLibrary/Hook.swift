@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import Synchronization
 
 /// A function that one part of the library calls and another sets, after both have been made.
@@ -9,7 +10,7 @@ final class Hook<Input, Output>: Sendable {
         let call: @Sendable (Input) -> Output
     }
 
-    private let function = Mutex<Function?>(nil)
+    private let function = RankedMutex<Function?>(.leaf, nil)
 
     /// Sets the function that later calls run.
     func set(_ call: @escaping @Sendable (Input) -> Output) { function.withLock { $0 = Function(call: call) } }

@@ -69,7 +69,7 @@ public struct Uploader: Sendable {
 
     /// The supplementary groups of a process, read when they are first asked for.
     private final class SupplementaryGroups: Sendable {
-        private let groups = Mutex<Set<UInt32>?>(nil)
+        private let groups = RankedMutex<Set<UInt32>?>(.leaf, nil)
         private let read: @Sendable () -> Set<UInt32>?
 
         init(_ read: @escaping @Sendable () -> Set<UInt32>?) { self.read = read }

@@ -14,12 +14,12 @@ final class KernelAttributes: Sendable {
     /// The flags that chattr(1) has set; programs do not see them as an attribute.
     static let flags = "assetfs.flags"
 
-    private let nodes: Mutex<[String: Set<NodeID>]>
+    private let nodes: RankedMutex<[String: Set<NodeID>]>
 
     init(_ records: Records) throws {
         let names = [Self.capability, Self.accessList, Self.defaultList, Self.flags]
         let found = try names.map { ($0, Set(try records.nodes(withAttribute: $0))) }
-        nodes = Mutex(Dictionary(uniqueKeysWithValues: found))
+        nodes = RankedMutex(.leaf, Dictionary(uniqueKeysWithValues: found))
     }
 
     /// Returns whether a node may have an attribute; true for any name that is none of these.

@@ -35,7 +35,7 @@ final class LibraryLayout: Sendable {
         /// Whether the session is that of this process.
         var isPresent = false
     }
-    private let record: Mutex<Record>
+    private let record: RankedMutex<Record>
     /// Whether there was no catalog, so that `abandon` may delete the catalog that is there.
     private let hadNoCatalog: Bool
     /// The folder's former mode, where other users could enter the folder.
@@ -91,7 +91,7 @@ final class LibraryLayout: Sendable {
             unsafe fstat(lock, &status) == 0
             ? written.flatMap { last?.unacknowledged(at: "\(path)/catalog.sqlite", lock: status, written: $0) } : nil
         // If this process is killed before it has examined the blobs, the next mount does so.
-        record = Mutex(Record(state: .running(getpid()), session: unacknowledged == nil ? nil : last))
+        record = RankedMutex(.leaf, Record(state: .running(getpid()), session: unacknowledged == nil ? nil : last))
         folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0, Self.isFile(lock, in: folder) else {
             if folder >= 0 { _ = close(folder) }

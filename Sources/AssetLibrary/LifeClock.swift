@@ -8,11 +8,11 @@ internal import Synchronization
 /// `last` is held for a moment only.
 final class LifeClock: Sendable {
     private let time: @Sendable () -> Timestamp
-    private let last: Mutex<(time: Timestamp, instant: ContinuousClock.Instant)>
+    private let last: RankedMutex<(time: Timestamp, instant: ContinuousClock.Instant)>
 
     init(_ time: @escaping @Sendable () -> Timestamp) {
         self.time = time
-        last = Mutex((time(), .now))
+        last = RankedMutex(.leaf, (time(), .now))
     }
 
     /// The present; after the clock was set back, the time that it would have shown otherwise.

@@ -13,7 +13,7 @@ final class MD5Requests: Sendable {
     }
 
     /// The waiting requests for each blob that is queued or being computed.
-    private let state = Mutex<[BlobID: [Waiter]]>([:])
+    private let state = RankedMutex<[BlobID: [Waiter]]>(.leaf, [:])
     private let errands = Errands(threads: 2)
 
     func start() { errands.start() }

@@ -11,8 +11,8 @@ internal import Synchronization
 /// node's handles belongs here.
 final class MappedFiles: Sendable {
     /// The watched nodes, each with one handle that belongs here.
-    private let nodes = Mutex<[NodeID: OpenNode]>([:])
-    private let pause = Mutex(MappedFiles.pauses.shortest)
+    private let nodes = RankedMutex<[NodeID: OpenNode]>(.leaf, [:])
+    private let pause = RankedMutex(.leaf, MappedFiles.pauses.shortest)
     let worker = Worker()
 
     /// The limits of the pause between two polls.

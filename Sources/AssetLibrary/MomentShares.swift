@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import Synchronization
 
 /// Limits the time for which users' requests wait while the kernel holds locks: two seconds of each ten, so
@@ -11,7 +12,7 @@ final class MomentShares: Sendable {
         var waited = Duration.zero
     }
 
-    private let state = Mutex<[UInt32: Share]>([:])
+    private let state = RankedMutex<[UInt32: Share]>(.leaf, [:])
     private let exempt: Set<UInt32>
     private static let period = Duration.seconds(10)
     private static let most = Duration.seconds(2)

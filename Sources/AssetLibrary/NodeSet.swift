@@ -6,7 +6,7 @@ internal import Synchronization
 /// ## Concurrency
 /// `nodes` is held for a moment only; `count` avoids the lock while the set is empty.
 final class NodeSet: Sendable {
-    private let nodes = Mutex<Set<NodeID>>([])
+    private let nodes = RankedMutex<Set<NodeID>>(.leaf, [])
     private let count = Atomic(0)
 
     func insert(_ node: NodeID) {

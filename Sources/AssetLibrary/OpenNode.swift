@@ -16,15 +16,15 @@ public import PthreadMutex
 public final class OpenNode: Sendable {
     /// The file's node number.
     public let id: NodeID
-    let shown: Mutex<Shown>
-    let upload: Mutex<Upload>
+    let shown: RankedMutex<Shown>
+    let upload: RankedMutex<Upload>
     let isUnlinked = Atomic(false)
     /// Whether the bytes written to the file belong to its asset in the trash, where the file has lost its
     /// last name.
     let isKept = Atomic(false)
     /// The time of the last access, and that of the last change before the file was opened; nil for a file
     /// that this open has made.
-    let access = Mutex<(last: Timestamp, changed: Timestamp)?>(nil)
+    let access = RankedMutex<(last: Timestamp, changed: Timestamp)?>(.leaf, nil)
     /// Whether one of the handles belongs to `MappedFiles`; changed and read under `AssetLibrary.openNodes`.
     let isWatched = Atomic(false)
     /// `Upload.isBound`, for readers without the lock.
@@ -44,9 +44,9 @@ public final class OpenNode: Sendable {
     public let mappers = Atomic(0)
     /// The number of handles, and a share that stands for the last of them while the file is open without
     /// any: its commit is deferred, or it is still mapped.
-    private let handles = Mutex<(count: Int, last: (any AnyObject & Sendable)?)>((0, nil))
+    private let handles = RankedMutex<(count: Int, last: (any AnyObject & Sendable)?)>(.leaf, (0, nil))
     /// An object that the caller of the library keeps with the open file; released with the last handle.
-    public let attachment = Mutex<(any AnyObject & Sendable)?>(nil)
+    public let attachment = RankedMutex<(any AnyObject & Sendable)?>(.attachment, nil)
 
     /// The state that readers need.
     struct Shown {
@@ -164,8 +164,8 @@ public final class OpenNode: Sendable {
 
     init(id: NodeID) {
         self.id = id
-        shown = Mutex(Shown())
-        upload = Mutex(Upload())
+        shown = RankedMutex(.content, Shown())
+        upload = RankedMutex(.upload, Upload())
     }
 
     /// Counts a new handle.

@@ -100,7 +100,7 @@ struct Place {
 /// ## Concurrency
 /// Called from within operations of the catalog; `folders` takes no other lock.
 final class Rulebook: Sendable {
-    private let folders = Mutex<(rules: [NodeID: FolderRules], bytes: Int)>(([:], 0))
+    private let folders = RankedMutex<(rules: [NodeID: FolderRules], bytes: Int)>(.leaf, ([:], 0))
     /// The limits of the cache: folders, and bytes of their paths and ancestors.
     private static let limit = (count: 4096, bytes: 16 << 20)
     /// The settings of the mount's options.

@@ -42,7 +42,7 @@ final class Screenings: Sendable {
     private static let lifetime = Duration.seconds(3600)
     private static let failureLifetime = Duration.seconds(10)
     private static let limit = 8192
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
 
     /// Returns the known results of a digest for a user and a file.
     func findings(of digest: Digest, for viewers: [Viewer]) -> Findings {

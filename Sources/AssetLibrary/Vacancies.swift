@@ -67,7 +67,7 @@ final class Vacancies: Sendable {
         }
     }
 
-    private let state: Mutex<State>
+    private let state: RankedMutex<State>
     /// The time for which a name is remembered.
     private let window: Duration
     /// The number of names that are remembered: a program that removes more within the window is not saving
@@ -76,7 +76,8 @@ final class Vacancies: Sendable {
 
     init(window: Duration) {
         self.window = window
-        state = Mutex(
+        state = RankedMutex(
+            .leaf,
             State(
                 vacancies: ExpiringTable(window: window, limit: Self.limit),
                 last: ExpiringTable(window: window, limit: Self.limit),

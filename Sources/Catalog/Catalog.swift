@@ -90,10 +90,17 @@ public final class Catalog: Sendable {
         }
     }
 
+    /// Runs a body on the catalog's queue, which is a lock in the order of locks.
+    private func inQueue<Value>(_ body: (Database) throws -> Value) rethrows -> Value {
+        LockRank.catalog.enter()
+        defer { LockRank.catalog.leave() }
+        return try queue.inDatabase(body)
+    }
+
     /// Runs `body` with the records as all previous operations have left them.
     /// - Throws: the errors of `body`, or `CatalogError`.
     public func read<Value>(_ body: (Records) throws -> Value) throws -> Value {
-        try queue.inDatabase { database in
+        try inQueue { database in
             try checkHealth()
             try begin(database)
             do {
@@ -114,7 +121,7 @@ public final class Catalog: Sendable {
     /// stays as of the last commit, and every later operation fails with `.lost`.
     /// - Throws: the errors of `body`, or `CatalogError`.
     public func write<Value>(_ body: (Records) throws -> Value) throws -> Value {
-        let result = try queue.inDatabase { database in
+        let result = try inQueue { database in
             // Checked within the queue, because the transaction may have been lost while this operation
             // waited for its turn.
             try checkHealth()
@@ -161,7 +168,7 @@ public final class Catalog: Sendable {
     ///   rows name.
     /// - Throws: the errors of `prepare` (then nothing is committed and nothing lost), or `CatalogError`.
     public func commit(advancing copy: CatalogCopy? = nil, prepare: () throws -> Void) throws {
-        try queue.inDatabase { database in
+        try inQueue { database in
             try checkHealth()
             try begin(database)
             try catchUp(database)
@@ -242,12 +249,12 @@ public final class Catalog: Sendable {
     public func stop(reason: String) { failure.withLock { if $0 == nil { $0 = .lost(reason: reason) } } }
 
     /// Closes a copy that is being made.
-    public func end(_ copy: CatalogCopy) { queue.inDatabase { _ in copy.end() } }
+    public func end(_ copy: CatalogCopy) { inQueue { _ in copy.end() } }
 
     /// Closes the file without committing anything more.
     public func close() throws(CatalogError) {
         do {
-            try queue.inDatabase { database in
+            try inQueue { database in
                 if database.isInsideTransaction { try database.execute(sql: "ROLLBACK") }
             }
             try queue.close()
