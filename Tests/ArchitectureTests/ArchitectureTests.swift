@@ -30,7 +30,8 @@ struct ArchitectureTests {
         .deletingLastPathComponent().appendingPathComponent("Sources").path
 
     private func files(of module: String) throws -> [(name: String, lines: [String])] {
-        try FileManager.default.contentsOfDirectory(atPath: "\(sources)/\(module)").filter { $0.hasSuffix(".swift") }
+        // With folders within folders.
+        try FileManager.default.subpathsOfDirectory(atPath: "\(sources)/\(module)").filter { $0.hasSuffix(".swift") }
             .map {
                 let text = try String(contentsOfFile: "\(sources)/\(module)/\($0)", encoding: .utf8)
                 return ($0, text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))

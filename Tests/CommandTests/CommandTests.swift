@@ -195,7 +195,10 @@ struct CommandTests {
         }
     }
 
-    @Test func `the version is printed`() throws {
-        #expect(try run(assetfs, "--version").check().output == "assetfs 0.1.0\n")
+    @Test func `the version is printed, and is the changelog's newest release`() throws {
+        let sources = #filePath.components(separatedBy: "/Tests/")[0]
+        let changelog = try String(contentsOfFile: "\(sources)/docs/CHANGELOG.md", encoding: .utf8)
+        let release = changelog.split(separator: "\n").first { $0.firstMatch(of: #/^## \d/#) != nil }
+        #expect(try run(assetfs, "--version").check().output == "assetfs \(release?.dropFirst(3) ?? "none")\n")
     }
 }
