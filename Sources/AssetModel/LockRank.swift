@@ -3,10 +3,11 @@ internal import Synchronization
 
 /// The order in which one thread may take locks: a lock may be taken while locks of lower ranks are held.
 ///
-/// A debug build ends at once where a thread breaks the order, with the names of both ranks; so every run of the tests
-/// proves it. A release build checks nothing. A lock that is only tried may be taken in any order.
+/// A debug build ends at once where a thread breaks the order, with the names of both ranks; so every run of
+/// the tests proves it. A release build checks nothing. A lock that is only tried may be taken in any order.
 public enum LockRank: UInt8, Sendable {
-    /// `SearchService`'s turn, the choice of the next URL, the signing key's file: held across catalog operations.
+    /// `SearchService`'s turn, the choice of the next URL, the signing key's file: held across catalog
+    /// operations.
     case service
     /// `OpenNode.attachment`.
     case attachment

@@ -13,7 +13,7 @@ struct StoreTests {
         is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
         blob() { h=$(sha256sum < $1 | cut -c1-64); echo blobs/${h:0:2}/${h:2}; }
         move() { for f in "${@:2}"; do setfattr -n user.asset.alternate_store_id -v $1 $f; done; }
-        settled() { timeout 60 $ASSETFS jobs --wait one > /dev/null; }
+        settled() { timeout 500 $ASSETFS jobs --wait one > /dev/null; }
         unmount() { $ASSETFS umount one; }
 
         """

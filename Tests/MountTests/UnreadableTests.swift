@@ -43,7 +43,7 @@ struct UnreadableTests {
                 for f in sp de; do value sha256 $f > /dev/null; done
                 bob sh -c '{ head -c 4M /dev/zero; printf secret; } > dense; truncate -s 4M sparse; printf dense >> sparse'
                 # Until the jobs end, the written file of bob is still open.
-                timeout 60 $ASSETFS jobs --wait $MOUNT > /dev/null
+                timeout 500 $ASSETFS jobs --wait $MOUNT > /dev/null
                 bob /usr/bin/python3 -c "
                 import os
                 f = os.open('dense', os.O_RDONLY)
@@ -66,7 +66,7 @@ struct UnreadableTests {
                 let script =
                     Self.prelude + """
                         alice sh -c 'umask 077; echo secret > a'; alice setfattr -n user.asset.alternate_store_id -v archive a
-                        timeout 60 $ASSETFS jobs --wait $MOUNT > /dev/null; is "$(value store a)" archive
+                        timeout 500 $ASSETFS jobs --wait $MOUNT > /dev/null; is "$(value store a)" archive
                         bob sh -c 'echo secret > b; echo other > c'
                         for f in b c; do is "$(bob getfattr --only-values -n user.asset.store $f)" primary; done
                         is "$(bob getfattr --only-values -n user.asset.info b | grep -o '"store":"[^"]*"')" '"store":"primary"'
