@@ -67,7 +67,7 @@ public func withMountedLibrary(
     _ name: String = #function,
     options: [String] = [],
     in parent: String = "/tmp",
-    seconds: Int = 120,
+    seconds: Int = 600,
     _ body: (MountedLibrary) throws -> Void
 ) throws {
     try withScratch(name, in: parent) { scratch in
@@ -126,7 +126,7 @@ public func remount(
     on root: String,
     scratch: String,
     options: [String] = [],
-    seconds: Int = 120,
+    seconds: Int = 600,
     _ body: (MountedLibrary) throws -> Void
 ) throws {
     let process = Process()
