@@ -70,7 +70,7 @@ struct RestoredFolderTests {
     }
 
     @Test func `what a user puts into the place of a folder that root makes again stays the user's`() throws {
-        try withMountedLibrary("exchanged", options: ["allow_other"], seconds: 400) { mount in
+        try withMountedLibrary("exchanged", options: ["allow_other"]) { mount in
             try run("chmod", "755", mount.scratch).check()
             let python = """
                 import ctypes, os, sys

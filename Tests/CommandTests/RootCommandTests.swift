@@ -98,7 +98,7 @@ struct RootCommandTests {
 
     @Test(arguments: ["", "strace -f -qq -o /dev/null -e trace=openat2 -e inject=openat2:error=ENOSYS"])
     func `folders that turn into links meanwhile lead nowhere`(wrapper: String) throws {
-        try withMountedLibrary("turning", options: ["allow_other"], seconds: 400) { mount in
+        try withMountedLibrary("turning", options: ["allow_other"]) { mount in
             try run("chmod", "755", mount.scratch).check()
             let python = """
                 import ctypes, os, sys, time

@@ -8,7 +8,7 @@ import Testing
 struct RootExchangeTests {
     @Test(arguments: ["", "strace -f -qq -o /dev/null -e trace=openat2 -e inject=openat2:error=ENOSYS"])
     func `names that turn into something else meanwhile lead to no other user's file`(wrapper: String) throws {
-        try withMountedLibrary("names", options: ["allow_other", "fetch=127.0.0.1/32"], seconds: 500) { mount in
+        try withMountedLibrary("names", options: ["allow_other", "fetch=127.0.0.1/32"]) { mount in
             try run("chmod", "755", mount.scratch).check()
             let python = """
                 import ctypes, os, sys, time

@@ -9,7 +9,7 @@ struct FlagTests {
     @Test(.enabled(if: isScratchExt4))
     func `each operation on a file or folder with flags is answered as on ext4`() throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/../Differential/flags.py"
-        try withMountedLibrary(options: ["allow_other"], seconds: 540) { mount in
+        try withMountedLibrary(options: ["allow_other"]) { mount in
             try run("mkdir", mount.scratch + "/ext4", mount.path("t")).check()
             try run("chmod", "777", mount.scratch + "/ext4", mount.folders, mount.path("t"), mount.scratch).check()
             let result = try run("python3", script, mount.scratch + "/ext4", mount.path("t"))

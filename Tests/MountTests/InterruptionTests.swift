@@ -35,7 +35,7 @@ struct InterruptionTests {
             """
 
     private func runProgram(_ program: String, _ name: String = #function) throws {
-        try withMountedLibrary(name, options: ["allow_other"], seconds: 60) { mount in
+        try withMountedLibrary(name, options: ["allow_other"]) { mount in
             try run("chmod", "755", mount.scratch).check()
             let result = try run(
                 ["env", "MOUNT=\(mount.root)", "PLACE=\(mount.scratch)", "python3", "-c", prelude + program],

@@ -8,7 +8,7 @@ struct MatrixTests {
     @Test func `each user learns, and can change, what the table says`() throws {
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let folder = tests.appendingPathComponent("Matrix").path
-        try withMountedLibrary(options: ["allow_other", "fetch=127.0.0.0/8"], seconds: 600) { mount in
+        try withMountedLibrary(options: ["allow_other", "fetch=127.0.0.0/8"]) { mount in
             try run("chmod", "755", mount.scratch).check()
             let found = try run(
                 "/usr/bin/python3",

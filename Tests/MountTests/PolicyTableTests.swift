@@ -8,7 +8,7 @@ import Testing
 /// of docs/SEMANTICS.md.
 struct PolicyTableTests {
     @Test func `every combination of policies ends as the table says`() throws {
-        try withMountedLibrary(seconds: 300) { mount in
+        try withMountedLibrary { mount in
             var number = 0
             for duplicates in ["NONE", "REJECT", "RETURN_EXISTING"] {
                 for scope in ["EXACT_FOLDER", "SUBTREE", "ENTIRE_PORTAL"] {

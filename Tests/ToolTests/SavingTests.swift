@@ -18,7 +18,7 @@ struct SavingTests {
             }
             try "two\n".write(toFile: "\(scratch)/new/doc.txt", atomically: false, encoding: .utf8)
             var assets: [Int64] = []
-            try remount(library, on: root, scratch: scratch, seconds: 600) { mount in
+            try remount(library, on: root, scratch: scratch) { mount in
                 for (number, pattern) in savePatterns.enumerated() {
                     assets.append(try save(pattern, number, in: mount))
                 }
