@@ -2,6 +2,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <malloc.h>
 #include <errno.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
@@ -152,6 +153,10 @@ static inline int linux_statfs_in_child(const char *path) {
     while (waitpid(child, &status, 0) < 0) if (errno != EINTR) return errno;
     return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
+
+/* glibc gives each thread that finds a heap taken another one, up to eight for each processor, and each heap
+   keeps its own gaps. */
+static inline int linux_limit_heaps(int count) { return mallopt(M_ARENA_MAX, count); }
 
 /* FICLONE is a macro over _IOW and ioctl is variadic: Swift can use neither. */
 static inline int linux_clone(int to, int from) { return ioctl(to, FICLONE, from); }

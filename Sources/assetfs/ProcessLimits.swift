@@ -9,6 +9,9 @@ enum ProcessLimits {
     /// The number of files that an idle mount has open.
     private static let leastFiles: rlim_t = 256
     private static let stack = 8 << 20
+    /// The number of heaps that all threads share. With glibc's own number the gaps of 16 heaps came to
+    /// 90 MB in an hour.
+    private static let heaps: Int32 = 4
     /// RLIMIT_SIGPENDING, which Glibc's module hides.
     private static let queuedSignals = __rlimit_resource(rawValue: 11)
     private static let leastSignals: rlim_t = 64
@@ -21,6 +24,7 @@ enum ProcessLimits {
     /// Raises the limits as far as allowed, and sets the other inherited properties.
     /// - Throws: a sentence on a limit with which no mount works.
     static func prepare() throws {
+        _ = linux_limit_heaps(heaps)
         // A write beyond a limit, or into a pipe without a reader, must fail only for its caller. Handlers,
         // unlike SIG_IGN, are not inherited by the programs that the daemon starts.
         for number in [SIGXFSZ, SIGPIPE] { _ = signal(number) { _ in } }
