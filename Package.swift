@@ -1,7 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// `make tsan` builds with locks that ThreadSanitizer sees, which one file of each module imports for all.
+// `make tsan` builds with locks that ThreadSanitizer understands; one file in each module imports them for
+// the whole module.
 let sanitizer = Context.environment["ASSETFS_SANITIZER"]
 let hasPthreadMutex = sanitizer == "thread"
 let settings: [SwiftSetting] =
@@ -15,9 +16,11 @@ let settings: [SwiftSetting] =
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let grdb: [Target.Dependency] = ["GRDB", "GRDBSQLite"].map { .product(name: $0, package: "GRDB.swift") }
+// The page about a module, in its folder.
+let readme = ["README.md"]
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-// `make fuzz` has a program of its own, of which assetfs is a part then.
+// `make fuzz` builds a program of its own that contains `assetfs`.
 let isFuzzed = Context.environment["ASSETFS_FUZZ"] != nil
 let partsOfAssetfs: [Target.Dependency] = [
     "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", argumentParser, logging,
@@ -26,8 +29,13 @@ let partsOfAssetfs: [Target.Dependency] = [
 let asPart = ["-parse-as-library", "-Xfrontend", "-entry-point-function-name", "-Xfrontend", "assetfs_main"]
 let assetfs: Target =
     isFuzzed
-    ? .target(name: "assetfs", dependencies: partsOfAssetfs, swiftSettings: settings + [.unsafeFlags(asPart)])
-    : .executableTarget(name: "assetfs", dependencies: partsOfAssetfs, swiftSettings: settings)
+    ? .target(
+        name: "assetfs",
+        dependencies: partsOfAssetfs,
+        exclude: readme,
+        swiftSettings: settings + [.unsafeFlags(asPart)]
+    )
+    : .executableTarget(name: "assetfs", dependencies: partsOfAssetfs, exclude: readme, swiftSettings: settings)
 
 let package = Package(
     name: "assetfs",
@@ -42,37 +50,43 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
-        .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
+        .target(name: "CFuse", exclude: readme, linkerSettings: [.linkedLibrary("fuse3")]),
         .systemLibrary(name: "CLinux"),
-        .target(name: "CWriteAheadLog", linkerSettings: [.linkedLibrary("sqlite3")]),
-        .target(name: "CSearch", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "CWriteAheadLog", exclude: readme, linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "CSearch", exclude: readme, linkerSettings: [.linkedLibrary("sqlite3")]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "FUSE", dependencies: ["CFuse", system, logging], swiftSettings: settings),
-        .target(name: "AssetModel", swiftSettings: settings),
+        .target(name: "FUSE", dependencies: ["CFuse", system, logging], exclude: readme, swiftSettings: settings),
+        .target(name: "AssetModel", exclude: readme, swiftSettings: settings),
         .target(
             name: "BlobStore",
             dependencies: ["AssetModel", "CLinux", "COpenSSL", system],
+            exclude: readme,
             swiftSettings: settings
         ),
-        // Beside the daemon, which does not link what reads other people's files.
+        // A process beside the daemon: it links the parsers of untrusted files, and the daemon does not link
+        // them.
         .executableTarget(
             name: "assetfs-worker",
+            exclude: readme,
             linkerSettings: ["avformat", "avcodec", "avutil", "curl", "magic", "seccomp"].map { .linkedLibrary($0) }
         ),
         .target(
             name: "MetadataExtraction",
             dependencies: ["AssetModel", "CLinux", system],
+            exclude: readme,
             resources: [.embedInCode("exiftool-worker.pl")],
             swiftSettings: settings
         ),
         .target(
             name: "Catalog",
             dependencies: ["AssetModel", "CSearch", "CWriteAheadLog"] + grdb,
+            exclude: readme,
             swiftSettings: settings
         ),
         .target(
             name: "AssetLibrary",
             dependencies: ["Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", system, logging],
+            exclude: readme + ["UPLOADS.md"],
             swiftSettings: settings
         ),
         .target(
@@ -80,6 +94,7 @@ let package = Package(
             dependencies: [
                 "FUSE", "AssetLibrary", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", system, logging,
             ],
+            exclude: readme,
             swiftSettings: settings
         ),
         assetfs,
@@ -98,7 +113,8 @@ let package = Package(
             path: "Tests/Fuzz/Targets",
             swiftSettings: settings
         ),
-        // The program itself is said, too: only a test that names it is linked with what it consists of.
+        // Includes the executable target: SwiftPM links a test with the parts of a program only if the test
+        // names the program.
         .testTarget(
             name: "FuzzTests",
             dependencies: ["FuzzTargets", "TestSupport", "assetfs"],
@@ -135,7 +151,7 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-// `make tsan` and `make asan` begin with faults that must be reported.
+// `make tsan` and `make asan` begin with faults that a sanitizer must report.
 if sanitizer != nil {
     package.targets += [
         .target(name: "ProbeInC", path: "Tests/Sanitizers/ProbeInC"),
@@ -155,7 +171,7 @@ if hasPthreadMutex {
     }
 }
 
-// `make fuzz` links this library with libFuzzer, whose `main` is the program's.
+// `make fuzz` links this library with libFuzzer, which provides `main`.
 if isFuzzed {
     package.products = [.library(name: "fuzz", type: .static, targets: ["FuzzDriver"])]
     package.targets.append(

@@ -1,9 +1,12 @@
-"""The same steps on ext4, bindfs, gocryptfs, JuiceFS and assetfs, on one disk, in one run: seconds, CPU and counts.
+"""The same steps on ext4, bindfs, gocryptfs, JuiceFS and assetfs, on one disk, in one run: seconds, CPU and
+counts.
 
-Each round makes new random sources in tmpfs, so that assetfs never has a content already, and visits the filesystems one after
-the other, in the reverse order in every second round. All stand on an ext4 in an image on the disk, which is newly made for each visit:
-ext4 is slow for minutes after many files were removed, and would charge one filesystem for what the one before it did.
-Needs root, to drop caches and to mount. `make bench` builds and installs what it needs."""
+Each round creates new random sources in tmpfs, so that assetfs never has a blob already, and visits the
+filesystems one after the other, in the reverse order in every second round. All are on an ext4 in an image on
+the disk, which is created anew for each visit: ext4 is slow for minutes after the removal of many files, and
+would charge one filesystem for the work of the former one. Needs root, to drop caches and to mount. `make
+bench` builds and installs all requirements.
+"""
 import argparse
 import functools
 import os
@@ -19,7 +22,7 @@ from counts import Statements, Trace, Usage
 from mounts import BINARY, ROOT, disk, drop_caches, random_files, run, scratch, timed
 
 PEERS = {"ext4": mounts.ext4, "bindfs": mounts.bindfs, "gocryptfs": mounts.gocryptfs, "JuiceFS": mounts.juicefs}
-# What `quick` and a full run differ in; `counted` files are copied once more for the counts.
+# The sizes of `quick` and full runs; `counted` files are copied once more for the counts.
 SIZES = {
     "full": {"files": 5000, "rounds": 5, "big": 512, "counted": 1000, "peers": list(PEERS)},
     "quick": {"files": 1500, "rounds": 3, "big": 256, "counted": 500, "peers": ["ext4", "bindfs"]},
@@ -29,13 +32,13 @@ SIZES = {
 class Step(NamedTuple):
     name: str
     action: Callable
-    # By what the costs are divided: files, calls, or MiB.
+    # The divisor of the costs: files, calls, or MiB.
     units: int
     is_cold: bool = False
 
 
 class Sources:
-    """Three trees of files that have nothing in common, one of them as an archive, and a large file."""
+    """Three trees of files without common contents, one of them as an archive, and a large file."""
 
     def __init__(self, folder, files, big):
         self.folder, self.files, self.big = folder, files, big
@@ -47,7 +50,7 @@ class Sources:
 
 
 def steps(source, folder, disk, calls):
-    """Returns the steps of a visit: of what is measured in `folder`, the bytes are on `disk` in the end."""
+    """Returns the steps of a visit: they measure `folder`, whose bytes are on `disk` in the end."""
     files, big = source.files, source.big
     names = [f"{folder}/cp/{number // 100:03}/{number:05}.bin" for number in (call % files for call in range(calls))]
 
@@ -63,7 +66,7 @@ def steps(source, folder, disk, calls):
         run("rsync", "-a", f"{source.folder}/rsync/", f"{folder}/rsync/")
 
     def archive():
-        # tar reads nothing where it sees that it writes to /dev/null.
+        # tar reads no files if it detects that it writes to /dev/null.
         run("sh", "-c", f"tar -C {shlex.quote(folder)} -cf - cp | cat > /dev/null")
 
     def set_values():
@@ -105,19 +108,20 @@ def steps(source, folder, disk, calls):
 
 
 def visit(mount, below, source, calls, measure):
-    """Returns what `measure` says of each step."""
+    """Returns the result of `measure` for each step."""
     results = {}
     for step in steps(source, mount.files, below, calls):
         if step.is_cold:
             drop_caches()
         results[step.name] = measure(step)
-        # What a step leaves to be written is not the next one's.
+        # Data that a step leaves unwritten must not count for the next one.
         run("sync", "--file-system", below)
     return results
 
 
 def time_visit(filesystem, work, source, calls):
-    """Returns the seconds of each step, and the seconds of CPU and the context switches for each file, call or MiB."""
+    """Returns the seconds of each step, and the seconds of CPU and the context switches for each file,
+    call or MiB."""
     with disk(work) as below, filesystem(below) as mount:
         usage = Usage(mount.daemon)
 
@@ -131,9 +135,9 @@ def time_visit(filesystem, work, source, calls):
 
 
 def count_visit(filesystem, work, source, calls):
-    """Returns counts for each file, call or MiB. They are not timed: counting takes time."""
+    """Returns counts for each file, call or MiB. They are not timed, because counting takes time."""
     statements = Statements(work)
-    # Other filesystems than assetfs make statements of their own SQLite, if any.
+    # Filesystems other than assetfs execute SQL only in databases of their own.
     is_assetfs = getattr(filesystem, "func", None) is mounts.assetfs
     if is_assetfs:
         filesystem = functools.partial(filesystem, environment=statements.environment)
@@ -174,14 +178,14 @@ def parse():
     parser.add_argument("--history", default=history.PATH, help="where a line about this build goes")
     options = parser.parse_args()
     sizes = SIZES[options.mode]
-    # Figures of other sizes are not put beside those of the mode's own.
+    # Figures of other sizes are not comparable with those of the mode's default sizes.
     options.is_usual = options.calls == parser.get_default("calls") and not (
         options.rounds or options.files or options.big or options.peers is not None or options.mount_option)
     for size in ("rounds", "files", "big"):
         setattr(options, size, getattr(options, size) or sizes[size])
     options.peers = sizes["peers"] if options.peers is None else [name for name in options.peers.split(",") if name]
     options.binary = mounts.binaries(parser, options.binary)
-    # The repository keeps what a usual full run of its own build finds.
+    # The repository contains the results of a full run of its own build with default sizes.
     is_kept = options.mode == "full" and options.is_usual
     options.json = options.json or f"{ROOT}/{'Benchmarks' if is_kept else '.build/bench'}/results.json"
     options.plot = options.plot or f"{ROOT}/{'docs' if is_kept else '.build/bench'}/benchmark.png"

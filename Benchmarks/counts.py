@@ -1,4 +1,5 @@
-"""What a step costs besides time: CPU by threads, context switches, requests, system calls, wakes, SQL statements."""
+"""The costs of a step besides time: CPU by threads, context switches, requests, system calls, wakes, SQL
+statements."""
 import collections
 import glob
 import mmap
@@ -16,10 +17,13 @@ TRACING = "/sys/kernel/tracing"
 
 
 class Usage:
-    """Reads the CPU time of the client and of a daemon's threads and processes, and these threads' voluntary context switches.
+    """Reads the CPU time of the client and of a daemon's threads and processes, and these threads' voluntary
+    context switches.
 
-    A thread serves requests if it was ever seen waiting for one; all others of the daemon are in the background. The workers are
-    its children. That has a meaning for assetfs alone: the threads of Go programs do everything in turn."""
+    A thread serves requests if it was ever seen waiting for one; all others of the daemon are in the
+    background. The workers are its children. This distinction applies to assetfs only: any thread of a Go
+    program may serve requests.
+    """
 
     def __init__(self, daemon):
         self.daemon = daemon
@@ -27,11 +31,12 @@ class Usage:
 
     @staticmethod
     def client():
-        """Returns the CPU time of this program and of what it has run."""
+        """Returns the CPU time of this program and of its children."""
         return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
     def note_serving(self):
-        """Notes which threads wait for requests, and returns all of which that is known: assetfs names all others."""
+        """Records the threads that wait for requests, and returns all threads whose kind is known: assetfs
+        names all others."""
         for pid in self.daemon:
             names = {thread: read(f"/proc/{pid}/task/{thread}/comm").strip() for thread in threads(pid)}
             if "background" in names.values():
@@ -51,7 +56,7 @@ class Usage:
                 status = read(f"/proc/{pid}/task/{thread}/status")
                 result["switches"] += sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)))
                 result[thread] = seconds(pid, thread)
-            # What children that have ended used is in their parent's fields 16 and 17, in ticks.
+            # The CPU time of exited children is in fields 16 and 17 of their parent, in ticks.
             ended = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
             result["workers"] += sum(map(int, ended[13:15])) / os.sysconf("SC_CLK_TCK")
         for child in {child for pid in self.daemon for child in children(pid)} - set(self.daemon):
@@ -59,7 +64,8 @@ class Usage:
         return result
 
     def between(self, before, after):
-        """Returns the difference of two readings by who spends it: that a thread serves may have been seen only later."""
+        """Returns the difference of two readings by kind of thread: a serving thread may have been
+        recognised only later."""
         result = {kind: after[kind] - before[kind] for kind in ("workers", "switches")} | {"requests": 0, "background": 0}
         for thread in (key for key in after if isinstance(key, int)):
             result["requests" if thread in self.serving else "background"] += after[thread] - before[thread]
@@ -69,7 +75,7 @@ class Usage:
 class Statements:
     """Counts the SQL statements of a daemon that is started with this `environment`."""
 
-    # For 4,096 threads.
+    # Room for 4,096 threads.
     ROOM = 16 * mmap.PAGESIZE
 
     def __init__(self, work):
@@ -86,9 +92,11 @@ class Statements:
 
 
 class Trace:
-    """Counts the kernel's requests to a mount, and the system calls and own wakes of its daemon, in two instances of tracefs.
+    """Counts the kernel's requests to a mount, and the system calls and own wakes of its daemon, in two
+    instances of tracefs.
 
-    A wake is own where a thread of the daemon wakes another one of it."""
+    A wake is own if a thread of the daemon wakes another thread of the daemon.
+    """
 
     def __init__(self, path, daemon):
         self.processes = daemon
@@ -98,7 +106,8 @@ class Trace:
 
     @staticmethod
     def why_not():
-        """Returns why nothing can be traced, and nothing if it can; mounts tracefs where it is not yet."""
+        """Returns the reason why tracing is impossible, or nothing if it is possible; mounts tracefs if it
+        is not mounted."""
         if os.path.isdir(TRACING) and not is_mounted(TRACING):
             subprocess.run(["mount", "-t", "tracefs", "none", TRACING], check=False, capture_output=True)
         if not os.path.exists(f"{TRACING}/instances"):
@@ -146,7 +155,8 @@ class Trace:
             self.write(f"{instance}/tracing_on", 1)
 
     def stop(self):
-        """Returns what happened since the start: requests by operation, system calls by thread and name, and how many wakes."""
+        """Returns the counts since the start: requests by operation, system calls by thread and name, and
+        wakes."""
         for instance in (self.requests, self.daemon):
             self.write(f"{instance}/tracing_on", 0)
         own = self.before | self.threads()
@@ -174,7 +184,7 @@ names = {}
 
 
 def system_calls():
-    """Returns the system calls' names by number, as the C headers of this machine have them."""
+    """Returns the names of the system calls by number, from the C headers of this machine."""
     if not names:
         output = subprocess.run(
             ["cc", "-E", "-dM", "-"], input="#include <sys/syscall.h>", check=True, capture_output=True, text=True).stdout

@@ -1,8 +1,10 @@
-"""How long until small files have been looked into after a copy, and how long getxattr(2) of a value takes that is not yet known.
+"""The time until the metadata of small files is extracted after a copy, and the time of getxattr(2) for a
+value that is not known yet.
 
-The first is the time from the end of `cp -r` until the last of the processes that look into files has nothing to do. For the
-second, new pictures are written one by one, and the width of each is asked for at once: on a quiet mount, and beside a program
-that goes on writing small files. `make bench-extraction` builds what it needs."""
+The first is the time from the end of `cp -r` until the last of the extracting processes is idle. For the
+second, new pictures are written one by one, and the width of each is requested at once: on a quiet mount, and
+beside a program that continuously writes small files. `make bench-extraction` builds all requirements.
+"""
 import argparse
 import itertools
 import multiprocessing
@@ -26,12 +28,12 @@ from mounts import (
 )
 from processes import children, seconds, threads
 
-# Longer than background work waits before it begins or goes on.
+# Longer than the delay of background work before it begins or continues.
 QUIET = 5
 
 
 def picture(number):
-    """Returns a PNG file of one row, as wide as the number says, with content of its own."""
+    """Returns a PNG file of one row, of the given width, with unique content."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     header = struct.pack(">IIBBBBB", number, 1, 8, 0, 0, 0, 0)
@@ -40,15 +42,17 @@ def picture(number):
 
 
 def spent(mount):
-    """Returns the CPU time of the processes that look into files."""
+    """Returns the CPU time of the processes that extract metadata."""
     return sum(seconds(child, thread) for child in children(*mount.daemon) for thread in threads(child))
 
 
 def wait_until_looked_into(mount, last, limit):
-    """Returns after how many seconds all files had been looked into.
+    """Returns the seconds until the metadata of all files was extracted.
 
-    That is when the processes which look into them last did something. The mount itself is asked only after these have been
-    idle for QUIET seconds: a mount that is asked all the time is never quiet, and work may wait until it is."""
+    The end is the last activity of the extracting processes. The mount itself is queried only after these
+    were idle for QUIET seconds: a mount with constant requests is never quiet, and its background work may
+    wait.
+    """
     start = active = asked = time.monotonic()
     before = spent(mount)
     while True:
@@ -67,7 +71,8 @@ def wait_until_looked_into(mount, last, limit):
 
 
 def looked_into(binary, work, source, count):
-    """Returns the seconds of `cp -r` of many small files, and from then until all have been looked into."""
+    """Returns the seconds of `cp -r` of many small files, and from then until the metadata of all is
+    extracted."""
     with disk(work) as below, assetfs(below, binary) as mount:
         copied = timed(lambda: run("cp", "-r", source, f"{mount.files}/copy"))
         last = f"{mount.files}/copy/{(count - 1) // 100:03}/{count - 1:05}.bin"
@@ -83,7 +88,8 @@ def write_for_ever(folder, written):
 
 
 def ask(folder, count):
-    """Writes pictures and returns how long it takes to learn the width of each; nothing for those that were not told."""
+    """Writes pictures and returns the time of the request for the width of each; None for a request that
+    failed."""
     os.makedirs(folder)
     latencies = []
     for number in range(1, count + 1):
@@ -101,9 +107,10 @@ def ask(folder, count):
 
 
 def latencies(binary, work, count):
-    """Returns the latencies on a quiet mount and beside a writer, and how many files the writer writes in a second."""
+    """Returns the latencies on a quiet mount and beside a writer, and how many files per second the writer
+    writes."""
     with disk(work) as below, assetfs(below, binary) as mount:
-        # The processes that look into files are there.
+        # The extracting processes are running.
         ask(f"{mount.files}/first", 2)
         wait_until_looked_into(mount, f"{mount.files}/first/2.png", 60)
         quiet = ask(f"{mount.files}/quiet", count)

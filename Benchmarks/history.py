@@ -1,6 +1,9 @@
-"""The benchmarks of former commits, a JSON line each in history.jsonl: what is worse than in the line before of the same machine.
+"""The benchmarks of former commits, a JSON line each in history.jsonl, and a comparison of the last two lines
+of one machine.
 
-CPU and counts hardly depend on other load. A time is worse if it and its ratio to bindfs within the run are."""
+CPU and counts hardly depend on other load. A time is worse if both the time and its ratio to bindfs within
+the run are worse.
+"""
 import argparse
 import json
 import os
@@ -18,7 +21,7 @@ FIGURES = {
     "background statements": "SQL statements in the background", "calls": "system calls",
     "background calls": "system calls in the background", "wakes": "own wakes",
 }
-# Less than this of one thing or another is noise, however many times as much as before it is.
+# Differences below these amounts are noise at any ratio.
 NOISE = {"seconds": 0.01, "cpu": 2, "switches": 0.2, "requests": 0.05, "statements": 0.1, "background statements": 10, "calls": 0.5,
          "background calls": 10, "wakes": 0.1}
 
@@ -46,7 +49,7 @@ def append(path, line):
 
 
 def worse(before, after):
-    """Yields what is worse by more than a fifth: the step, the figure, and both values."""
+    """Yields the figures that are worse by more than a fifth: the step, the figure, and both values."""
     for figure in FIGURES:
         for step, value in after.get(figure, {}).items():
             former = before.get(figure, {}).get(step)
@@ -59,7 +62,8 @@ def worse(before, after):
 
 
 def compare(path):
-    """Prints what is worse in the last line than in the former one of its machine and kind; returns whether anything is."""
+    """Prints the figures of the last line that are worse than in the former one of its machine and kind;
+    returns whether there are any."""
     with open(path) as file:
         lines = [json.loads(line) for line in file if line.strip()]
     if not lines:

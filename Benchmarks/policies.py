@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""What policies cost, as ratios within one run: small files under REJECT/ENTIRE_PORTAL beside NONE while the library grows, uploads
-under one name that is taken again and again, and tail(1) of a million receipts. `make bench-policies` builds what it needs."""
+"""The costs of policies, as ratios within one run.
+
+Measures small files under REJECT/ENTIRE_PORTAL beside NONE while the library grows, repeated uploads under
+one taken name, and tail(1) of a million receipts. `make bench-policies` builds all requirements.
+"""
 import argparse, os, sqlite3, statistics, subprocess
 from mounts import mounted, scratch, store, timed
 
 
 class Uploads:
-    """Files of 4 KiB, each with content of its own."""
+    """Files of 4 KiB, each with unique content."""
     number = 0
 
     def into(self, folder, count):

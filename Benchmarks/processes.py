@@ -1,9 +1,9 @@
-"""What the kernel says of processes, now and without waiting for them."""
+"""Information of the kernel about processes, read without waiting for them."""
 import os
 
 
 def read(path):
-    """Returns the text of a file, and none where the thread that it tells of has ended."""
+    """Returns the text of a file; empty if its thread has exited."""
     try:
         with open(path) as file:
             return file.read()
@@ -19,7 +19,7 @@ def threads(pid):
 
 
 def children(pid):
-    """Returns all processes below one."""
+    """Returns all descendants of a process."""
     found = []
     for thread in threads(pid):
         for child in read(f"/proc/{pid}/task/{thread}/children").split():

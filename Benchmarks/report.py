@@ -1,4 +1,4 @@
-"""What a run of compare.py has found, as tables, JSON, a plot and a line of the history."""
+"""The results of a run of compare.py, as tables, JSON, a plot and a line of the history."""
 import collections
 import json
 import os
@@ -14,7 +14,7 @@ COUNTS = {
 
 
 class Counts(dict):
-    """How many there were of each kind, by name, for each file, call or MiB."""
+    """Counts of each kind, by name, for each file, call or MiB."""
 
     def __init__(self, serving, units):
         self.serving, self.units = serving, units
@@ -23,7 +23,8 @@ class Counts(dict):
         self[kind] = {name: count / self.units for name, count in counts.items()}
 
     def add_by_thread(self, kind, counts):
-        """Adds counts by thread and name, of the threads that serve requests and, apart from them, of the background."""
+        """Adds counts by thread and name: those of the serving threads and, separately, those of
+        background threads."""
         parts = {True: collections.Counter(), False: collections.Counter()}
         for (thread, name), count in counts.items():
             parts[thread in self.serving][name] += count
@@ -70,14 +71,15 @@ class Results:
         return statistics.median(sum(visit[step][kind] for kind in kinds) for visit in self.times[name])
 
     def ratio(self, name, other, step):
-        """Returns the median of the ratios within the rounds, which have the load of the machine in common."""
+        """Returns the median of the ratios within the rounds, in which both had the same load of the
+        machine."""
         if other not in self.times:
             return None
         return statistics.median(
             mine[step]["seconds"] / theirs[step]["seconds"] for mine, theirs in zip(self.times[name], self.times[other], strict=True))
 
     def count(self, name, step, *kinds):
-        """Returns how many there were of some kinds for each file; nothing where they were not counted."""
+        """Returns the count of some kinds for each file; None if they were not counted."""
         counts = self.counts.get(name, {}).get(step, {})
         return sum(sum(counts[kind].values()) for kind in kinds) if all(kind in counts for kind in kinds) else None
 
@@ -123,7 +125,7 @@ class Results:
         return self.table(title, [*KINDS, "context switches", *(COUNTS[kind] for kind in counted)], cells)
 
     def counted(self, title, *kinds):
-        """Returns a table of a count for all filesystems; nothing where none was counted."""
+        """Returns a table of a count for all filesystems; None if none was counted."""
         if not any(self.count(name, self.steps[0], *kinds) is not None for name in self.counts):
             return None
         title += " for each file, call or MiB"
@@ -138,7 +140,7 @@ class Results:
             file.write("\n")
 
     def line(self, name):
-        """Returns what the history keeps of one assetfs."""
+        """Returns the figures of one assetfs that the history keeps."""
         def of(figure):
             found = {step: figure(step) for step in self.steps}
             return {step: value for step, value in found.items() if value is not None}
@@ -156,7 +158,7 @@ class Results:
 
 
 def rounded(value):
-    """Returns figures with four digits that mean something."""
+    """Returns figures with four significant digits."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -165,7 +167,7 @@ def rounded(value):
 
 
 def plot(results, path):
-    """Draws how many times as long as on ext4 each step takes."""
+    """Plots the times of each step as multiples of those of ext4."""
     try:
         import matplotlib
     except ImportError:

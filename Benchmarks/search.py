@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Searches a large library: each of many random queries is compared with a search of our own through all that was said of the files,
-and timed, beside find(1) on the disk's own filesystem.
+"""Searches a large library: each of many random queries is compared with a search of our own through all
+values that were set on the files, and timed, beside find(1) on the filesystem of the disk.
 
-Everything goes through the mount: files are written, described by setxattr(2), and found by listing search/QUERY/."""
+Everything goes through the mount: files are written, described by setxattr(2), and found by listing
+search/QUERY/.
+"""
 import argparse, array, math, os, random, re, statistics, struct, subprocess, sys, tempfile, time, unicodedata, zlib
 
 parser = argparse.ArgumentParser()
@@ -14,7 +16,7 @@ parser.add_argument("--binary", default=os.path.join(os.path.dirname(__file__), 
 options = parser.parse_args()
 rng = random.Random(options.seed)
 
-# Words as in real archives: a few are everywhere, most are rare.
+# Words as in real archives: a few are very common, most are rare.
 syllables = ["ba", "ke", "li", "mo", "nu", "ra", "si", "to", "vé", "wü", "zo", "tra", "sten", "berg", "see", "hof"]
 words = sorted({"".join(rng.choice(syllables) for _ in range(rng.randint(2, 4))) for _ in range(6000)})
 rng.shuffle(words)
@@ -26,7 +28,7 @@ def some(low, high):
 
 
 def tokens(text):
-    """What FTS5's unicode61 makes of a text, without diacritics."""
+    """Returns the tokens that FTS5's unicode61 makes of a text, without diacritics."""
     plain = "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
     return re.findall(r"[^\W_]+", plain)
 
@@ -43,7 +45,7 @@ def png(width, height, number):
 
 
 def build(folders, plain):
-    """Writes the files, into the mount and beside it, and says what they are."""
+    """Writes the files, into the mount and beside it, and returns their descriptions."""
     assets = []
     tree = [""]
     for _ in range(options.assets // 100):
@@ -61,7 +63,7 @@ def build(folders, plain):
         if asset.is_image:
             content = png(asset.width, asset.height, number)
         else:
-            # One in twenty has another's content.
+            # One in twenty has the content of another.
             content = (f"text {rng.randrange(max(1, number)) if rng.random() < 0.05 else number}\n" + "x" * int(rng.paretovariate(0.7) * 10 % 20000)).encode()
         asset.content, asset.size = content, len(content)
         fields = {}
@@ -91,7 +93,7 @@ def build(folders, plain):
     return assets, tree
 
 
-# Each makes a piece of a query, and a function that says of an asset whether it is meant.
+# Each returns a part of a query, and a function that returns whether an asset matches.
 def has_phrase(asset, phrase, prefix, column=None):
     for name, list_ in asset.tokens.items():
         if column and name != column: continue
@@ -191,7 +193,7 @@ def query(assets, tree, contents):
             text, test = f"{text} -{word}", (lambda a, t=test, o=other: t(a) and not o(a))
         else:
             text, test = f"{text} {word}", (lambda a, t=test, o=other: t(a) and o(a))
-    # A directory's name has no more.
+    # The longest name of a directory.
     return (text, test) if len(text.encode()) <= 255 else query(assets, tree, contents)
 
 

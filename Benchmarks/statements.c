@@ -1,6 +1,7 @@
-// Counts the SQL statements that each thread of a program executes: preloaded before libsqlite3, it counts each sqlite3_step() that
-// begins one. Statements that SQLite itself makes within another one are not counted. The counts are in the file that
-// COUNT_STATEMENTS names, which has room for them: thread and count, 64 bits each.
+// Counts the SQL statements of each thread of a program: preloaded before libsqlite3, it counts each
+// sqlite3_step() that begins one. Statements that SQLite itself executes within another one are not counted.
+// The counts are stored in the file that COUNT_STATEMENTS names, which must be large enough: thread and
+// count, 64 bits each.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -6,18 +6,19 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// What the kernel is told of changes that it has not made itself, and the answers to the agent that tells it.
+// Notifies the kernel of changes that it has not made itself, and answers the requests of the agent, which
+// makes the notifications.
 extension AssetFilesystem: Observer {
-    /// Records a file that has lost a name, before the program that had that done goes on.
+    /// Records a file that has lost a name, before the program that caused it goes on.
     public func willHear(_ happening: Happening) {
         guard agent != nil, case .vanished(_, _, let node, _) = happening else { return }
         staleNames.add(node.id)
-        // What the kernel has of it makes no system call ask.
+        // With cached attributes the kernel would send no request on which the loss could be reported.
         kernel.withLock { $0 }?.invalidateAttributes(inode(node.id))
     }
 
-    /// Tells the kernel: attributes by notifications, which take no lock, and names by the agent.
-    /// - Returns: after what time to tell it what it could not be told now.
+    /// Notifies the kernel: of attributes by notifications, which take no lock, and of names by the agent.
+    /// - Returns: the time after which to retry the notifications that failed now.
     public func heard(_ happenings: [Happening]) -> Duration? {
         guard let kernel = kernel.withLock({ $0 }) else { return nil }
         for happening in happenings {
@@ -46,10 +47,10 @@ extension AssetFilesystem: Observer {
         return backlog.pause
     }
 
-    /// Ends the agent.
+    /// Stops the agent.
     public func stopHearing() { agent?.stop() }
 
-    /// Whether a request is the agent's.
+    /// Returns whether a request comes from the agent.
     func isAgent(_ caller: Caller) -> Bool { agent?.isAgent(caller.pid) ?? false }
 
     private func perform(
@@ -58,15 +59,15 @@ extension AssetFilesystem: Observer {
         in folder: NodeID,
         _ kernel: Kernel
     ) {
-        // With its time the kernel drops what it has of the folder's listing.
+        // With the new time of the folder the kernel drops its cached listing.
         kernel.invalidateAttributes(inode(folder))
         var item = Backlog.Item(kind: kind, name: name, folder: folder)
         if case .removal(let node, _) = kind { item.stale = node.id }
         _ = carryOut(item, isNew: true)
     }
 
-    /// Makes an announcement; a new one behind those of its folder that wait.
-    /// - Returns: false where it waits for another time.
+    /// Notifies the kernel of one change of a name; a new one goes behind those of its folder that wait.
+    /// - Returns: false where the notification has to wait.
     private func carryOut(_ item: Backlog.Item, isNew: Bool) -> Bool {
         if isNew, backlog.append(item) { return false }
         var isMade = true
@@ -84,7 +85,8 @@ extension AssetFilesystem: Observer {
                 backlog.hold(item, until: nil)
                 return false
             case .failed:
-                // The state has changed meanwhile, or the folder cannot be written to; the cached name must be right in any case.
+                // The state has changed meanwhile, or the folder cannot be written to; the cached name must
+                // be right in any case.
                 var names: [EntryName] = []
                 switch item.kind {
                 case .removal(let node, let successor):
@@ -105,7 +107,8 @@ extension AssetFilesystem: Observer {
         return isMade
     }
 
-    /// Records a file whose name another has got before its watchers were told that it is gone: they are told both when that is told.
+    /// Records a file whose name another file has got before the watchers were notified of the loss: both are
+    /// notified together later.
     private func noteOvertaken(_ node: NodeRecord, _ name: EntryName, in folder: NodeID) {
         guard let other = try? reading({ try $0.node(named: name, in: folder) }), other.isFile, other.id != node.id
         else { return }
@@ -115,7 +118,7 @@ extension AssetFilesystem: Observer {
         }
     }
 
-    /// Has the kernel drop the pages of a file.
+    /// Makes the kernel drop the cached pages of a file.
     private func reload(_ node: NodeID, _ kernel: Kernel) {
         kernel.invalidateAttributes(inode(node))
         guard let agent, let names = try? reading({ try $0.entriesNaming(node) }) else { return }
@@ -126,7 +129,7 @@ extension AssetFilesystem: Observer {
         }
     }
 
-    /// Has the kernel look up a name in a view, so that it lets go of a node that has lost its last name.
+    /// Makes the kernel look up a name in a view, so that it releases a node that has lost its last name.
     func visit(_ alias: Alias) {
         guard let agent, let path = path(of: alias.view),
             let name = try? EntryName(alias.name)
@@ -134,7 +137,7 @@ extension AssetFilesystem: Observer {
         _ = agent.perform(NotificationAgent.Work(kind: .visit, name: name, folder: alias.view, path: path))
     }
 
-    /// The names that lead from the root of the mount to a folder; nil where none do.
+    /// Returns the names that lead from the root of the mount to a folder; nil where there is no such path.
     private func path(of folder: NodeID) -> [[UInt8]]? {
         func view(_ names: String...) -> [[UInt8]]? { rootView == .all ? names.map { Array($0.utf8) } : nil }
         switch View(folder) {
@@ -158,9 +161,10 @@ extension AssetFilesystem: Observer {
 
     // MARK: Answers
 
-    /// The answer to a lookup of the agent's; nil for what anybody would be answered.
+    /// Returns the answer to a lookup by the agent; nil where it gets the ordinary answer.
     ///
-    /// A name that has gone is still there, so that it can be unlinked; one that has come is not, so that it can be made.
+    /// A removed name still exists for the agent, so that it can unlink it; a new one does not exist yet, so
+    /// that it can make it.
     func lookupOfAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) -> Entry? {
         guard let work = agent?.current(in: folder) else { return nil }
         switch work.kind {
@@ -182,7 +186,8 @@ extension AssetFilesystem: Observer {
         return nil
     }
 
-    /// The file by which the agent has a name in a view come or go: no other, so that the kernel changes nothing that it has of one.
+    /// The file that stands for a name which the agent makes or removes in a view: a node of its own, so that
+    /// the kernel changes its cache of no other node.
     private var standIn: Entry {
         let time = mounted.rawValue
         let attributes = Attributes(
@@ -200,7 +205,8 @@ extension AssetFilesystem: Observer {
         return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: .zero)
     }
 
-    /// unlink(2) by the agent: succeeds if the name is gone, or another file's as it is to be, and removes nothing.
+    /// Answers the agent's unlink(2): succeeds if the name is gone, or belongs to the successor, and removes
+    /// nothing.
     func unlinkByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) {
         guard let work = agent?.current(in: folder), work.name == name else { throw OperationFailure(.resourceBusy) }
         switch work.kind {
@@ -211,7 +217,7 @@ extension AssetFilesystem: Observer {
         agent?.noteDone()
     }
 
-    /// mknod(2) by the agent: answers the file that has the name, and makes nothing.
+    /// Answers the agent's mknod(2) with the file that has the name; makes nothing.
     func mknodByAgent(_ name: EntryName, in folder: NodeID) throws(OperationFailure) -> Entry {
         guard let work = agent?.current(in: folder), work.name == name else { throw OperationFailure(.fileExists) }
         let answer: Entry
@@ -225,7 +231,7 @@ extension AssetFilesystem: Observer {
         return answer
     }
 
-    /// rename(2) by the agent: succeeds if the folder has the new name, and moves nothing.
+    /// Answers the agent's rename(2): succeeds if the folder has the new name, and moves nothing.
     func renameByAgent(_ name: EntryName, to newName: EntryName, in folder: NodeID) throws(OperationFailure) {
         guard let work = agent?.current(in: folder), work.name == name,
             case .move(let target, let node) = work.kind, target == newName,
@@ -234,7 +240,8 @@ extension AssetFilesystem: Observer {
         agent?.noteDone()
     }
 
-    /// Remembers that a thread has looked up an asset's own file by its number: what it opens next it opens by that name.
+    /// Remembers that a thread has looked up an asset's own file by the asset's number, so that its next open
+    /// counts as one by that name.
     func noteLookup(of name: EntryName, in folder: NodeID, _ node: NodeID, for caller: Caller) {
         guard caller.pid != 0 else { return }
         viewLookups.withLock { lookups in
@@ -243,13 +250,14 @@ extension AssetFilesystem: Observer {
         }
     }
 
-    /// The name in a folder of a file that a thread opens by its asset's number; nil where it opens it by another name.
+    /// Returns the name in a folder of a file that a thread opens by its asset's number; nil where it opens
+    /// the file by another name.
     func nameBehindView(of node: NodeID, for caller: Caller) -> (folder: NodeID, name: EntryName)? {
         let found = viewLookups.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: caller.pid) }
         return found.flatMap { $0.node == node ? ($0.folder, $0.name) : nil }
     }
 
-    /// Whether a name in a folder is a node's; with nil, whether it is free.
+    /// Returns whether a name in a folder belongs to a node; with nil, whether it is free.
     private func isNamed(_ name: EntryName, in folder: NodeID, _ node: NodeID?) throws(OperationFailure) -> Bool {
         try reading { try $0.node(named: name, in: folder)?.id } == node
     }

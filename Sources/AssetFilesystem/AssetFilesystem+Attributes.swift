@@ -7,7 +7,7 @@ internal import SystemPackage
 internal import Glibc
 
 extension AssetFilesystem {
-    /// Attributes of a node or a view.
+    /// Returns the attributes of a node or a view.
     public func getattr(
         _ inode: InodeNumber,
         for caller: Caller
@@ -15,7 +15,7 @@ extension AssetFilesystem {
         let id = node(inode)
         if let view = View(id) { return try attributes(of: view, for: caller) }
         let record = try record(id)
-        // fstat(2) does not walk a path again.
+        // fstat(2) does not retry the path walk after ESTALE.
         if record.links == 0, library.openState(of: id) == nil, !isAgent(caller),
             staleNames.sendsBack(caller.pid, from: id)
         {
@@ -24,7 +24,7 @@ extension AssetFilesystem {
         return (attributes(record), attributesLifetime(record))
     }
 
-    /// chmod, chown, utimensat, truncate and ftruncate.
+    /// Changes attributes: chmod, chown, utimensat, truncate and ftruncate.
     public func setattr(
         _ inode: InodeNumber,
         _ changes: FUSE.AttributeChanges,
@@ -33,23 +33,23 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Attributes, Duration) {
         let id = node(inode)
         if let view = View(id) {
-            // Copying tools give directories the times of what they have copied into them.
+            // Copying tools set the times of directories into which they have copied files.
             let isOnlyTimes = changes.mode == nil && changes.uid == nil && changes.gid == nil && changes.size == nil
             guard isOnlyTimes, view.holdsFiles else { throw OperationFailure(LibraryError.readOnly) }
             return try attributes(of: view, for: caller)
         }
-        // The agent's truncate(2) says that the file was written to already.
+        // The agent's truncate(2) only announces a write that was made already.
         if isAgent(caller) { return try getattr(inode, for: caller) }
         try refuseFixed(id, changes)
         if let size = changes.size, library.mayLoseBytes(of: id), try self.record(id).size > size {
             try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id, refusing: caller.uid) }
         }
-        // To its own size a file need not be copied to be cut.
+        // A truncation to the present size needs no private copy of the file.
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
         if resizes, let size = changes.size {
             if handle == nil {
-                // truncate(2), as open(2), looks its name up again.
+                // truncate(2) looks its path up again after ESTALE, as open(2) does.
                 try arriving(at: id, isChanging: true, isTruncating: size == 0, for: caller) {
                     (insists) throws(OperationFailure) in
                     try truncate(id, to: size, handle: nil, insists: insists, for: caller)
@@ -75,8 +75,9 @@ extension AssetFilesystem {
             new.mayKeepSetgid = present.mode & 0o2000 == 0 || caller.isMember(of: present.gid)
         }
         new.dropsCapabilities = changes.size != nil
-        // > On success, […] the last modification and last status change timestamps for the file are updated — truncate(2)
-        // A change of the size has done so already.
+        // > On success, […] the last modification and last status change timestamps for the file are updated
+        // > — truncate(2)
+        // A change of the size has set both times already.
         if changes.size != nil { new.modified = resizes ? nil : .now }
         let count = library.verdictCount
         let record = try refusing { () throws(LibraryError) in
@@ -86,7 +87,10 @@ extension AssetFilesystem {
         return (attributes(try overlaid(record, readAt: count)), attributesLifetime(record))
     }
 
-    /// > EPERM the file is marked immutable or append-only — chmod(2), chown(2), truncate(2), and but for the present time utimensat(2)
+    /// Refuses changes of the attributes of a fixed file.
+    ///
+    /// > EPERM the file is marked immutable or append-only — chmod(2), chown(2), truncate(2), and but for the
+    /// > present time utimensat(2)
     private func refuseFixed(_ id: NodeID, _ changes: FUSE.AttributeChanges) throws(OperationFailure) {
         try refusing { () throws(LibraryError) in try library.refuseAttributes(of: id, isTouch: changes.isTouch) }
     }
@@ -123,7 +127,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// A symbolic link's target.
+    /// Returns a symbolic link's target.
     public func readlink(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         if case .result(let asset, _) = View(node(inode)) {
             return try target(of: View(node(inode)) ?? .root, asset, for: caller)
@@ -133,14 +137,14 @@ extension AssetFilesystem {
         return record.target
     }
 
-    /// The disk below the library.
+    /// Returns the size and free space of the disk below the library.
     ///
-    /// Files are rows, so there is no limit of them to show; the disk's is shown. What makes room by itself when there is none, the
-    /// trash and former contents, counts as free.
+    /// Files are rows, so their number has no limit to show; the disk's is shown. The bytes of the trash and
+    /// of former versions, which are removed when space is needed, count as free.
     public func statfs(for caller: Caller) throws(OperationFailure) -> FilesystemStatistics {
         KillPoint.statisticsAsked.reach()
         let disk = try refusing { () throws(LibraryError) in try library.diskStatistics() }
-        // Rounded down, also below nothing.
+        // Rounded down, also below zero.
         let more = try reading { try $0.shownFreeBytes() } >> Int64(max(1, disk.f_frsize).trailingZeroBitCount)
         func shown(_ free: UInt) -> UInt64 {
             UInt64(min(max(0, Int64(clamping: free) + more), Int64(clamping: disk.f_blocks)))
@@ -169,7 +173,8 @@ extension AssetFilesystem {
             changed: record.changed.rawValue
         )
         if record.links == 0, let original = library.original(of: record.id) {
-            // Programs compare what they have opened with what has the name, and take a file without a name for removed.
+            // Programs compare the file that they have opened with the one that has the name, and treat a
+            // file without a name as removed.
             result.shownInode = original.inode
             result.linkCount = 1
         } else if record.links == 0, signedPaths.has(record.id) {
@@ -194,7 +199,7 @@ extension AssetFilesystem {
                     .count
             )
         case .receipts, .events:
-            // How much they grow tells of what others do.
+            // The growth of the journals would reveal other users' activity.
             let isShown = caller.uid == 0 || caller.uid == owner.uid
             size = isShown ? try reading { try $0.size(of: view == .events ? .events : .receipts) } : 0
         case .job(let asset):
@@ -247,7 +252,7 @@ extension Timestamp {
 }
 
 extension FUSE.AttributeChanges {
-    /// Whether nothing changes but times, to the present.
+    /// Whether only times change, to the present.
     fileprivate var isTouch: Bool {
         func isPresent(_ time: Time?) -> Bool { if case .at = time { false } else { true } }
         return mode == nil && uid == nil && gid == nil && size == nil && isPresent(accessed) && isPresent(modified)

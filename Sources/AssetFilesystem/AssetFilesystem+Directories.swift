@@ -7,7 +7,7 @@ internal import SystemPackage
 extension AssetFilesystem {
     /// Opens a directory.
     ///
-    /// The kernel may keep its listing: it sees every change.
+    /// The kernel may cache the listing where all changes come through it.
     public func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened {
         let id = node(inode)
         let share = try shareOfOpenFiles(for: caller)
@@ -17,9 +17,10 @@ extension AssetFilesystem {
             return Opened(OpenViewHandle(list: list, pin: queryPin, share: share))
         }
         let keepsCache: Bool
-        // What goes by itself, or is not for everybody to see, the kernel does not know of.
+        // The kernel does not see names that expire, and must not show cached names to users that may not see
+        // them.
         if let view = View(id) {
-            // They are for who knows them.
+            // Signed paths cannot be listed.
             if view == .signed { throw OperationFailure(LibraryError.unsigned) }
             keepsCache = !view.changesByItself
         } else {
@@ -79,7 +80,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// Lists names with all that lookups would answer.
+    /// Lists names with the attributes that a lookup would return.
     public func readdirplus(
         _ inode: InodeNumber,
         handle: FileHandle,
@@ -104,7 +105,7 @@ extension AssetFilesystem {
             let name = try? EntryName(entry.name)
             let answer = self.entry(try overlaid(entry.node, readAt: count), named: name, in: id)
             guard buffer.append(entry.name, entry: answer, cookie: entry.cookie + Self.entryCookies) else {
-                // The kernel does not learn of this one.
+                // The entry did not fit, so the kernel takes no reference to the node.
                 forget([Forgotten(inode: entry.node.id.inode, count: 1)])
                 return false
             }
@@ -116,7 +117,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// Adds what a view shows, with attributes.
+    /// Adds the entries of a view, with attributes.
     private func add(
         _ view: View,
         _ list: ListedAssets?,
@@ -125,12 +126,12 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) {
         var (last, isEmpty) = (cookie, true)
-        // Pages of which nothing is there any more are not the end.
+        // A page whose entries have all disappeared is not the end of the listing.
         for _ in 0..<64 where isEmpty {
             let entries = try entries(of: view, list, after: last, for: caller)
             guard let end = entries.last?.cookie else { return }
             for entry in entries {
-                // Work that has ended meanwhile is not shown.
+                // Jobs that have ended meanwhile are left out.
                 guard
                     let answer = try? View(entry.node) == nil && view != .root
                         ? unsure(record(entry.node), entry.name, in: view.id)
@@ -147,21 +148,22 @@ extension AssetFilesystem {
         if isEmpty { throw OperationFailure(.staleNFSFileHandle) }
     }
 
-    /// What happened in a directory is durable when this returns.
+    /// Makes the changes of a directory durable.
     public func fsyncdir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) {
         try refusing { () throws(LibraryError) in try library.commit() }
     }
 
-    /// Nothing is kept for an open directory.
+    /// Does nothing: the handle is released with its object.
     public func releasedir(_ handle: FileHandle) {}
 
-    /// Cookies: 1 and 2 are `.` and `..`; the rest are the entries' own numbers, moved out of their way.
+    /// The first cookies: 1 and 2 are `.` and `..`; the others are the entries' own numbers, shifted behind
+    /// them.
     private static let firstCookie: Int64 = 3
     private static let entryCookies: Int64 = 2
-    /// A group's `info.json`.
+    /// The cookie of a group's `info.json`.
     private static let lastCookie: Int64 = .max - 1
 
-    /// Jobs are many: a thousand at a time, and the kernel asks again.
+    /// Returns the next entries of a view; of jobs, which may be many, a thousand at a time.
     private func entries(
         of view: View,
         _ list: ListedAssets?,
@@ -188,7 +190,7 @@ extension AssetFilesystem {
             .filter { $0.cookie > cookie }
     }
 
-    /// What is fetched comes behind all that is looked into.
+    /// The cookies of URL imports come behind those of extraction jobs.
     private static let fetchCookies: Int64 = 1 << 60
     private static let workCookies: Int64 = 1 << 61
 
@@ -219,7 +221,7 @@ extension AssetFilesystem {
     ) throws(OperationFailure) {
         guard cookie < 2 else { return }
         for (name, node, own) in [(".", id, Int64(1)), ("..", try parent(of: id), Int64(2))] where cookie < own {
-            // Only type and number of the dots are looked at, and readdirplus takes no reference for them.
+            // The kernel reads only type and number of the dots, and readdirplus takes no reference for them.
             let text = Array(name.utf8)
             _ =
                 withAttributes
@@ -241,7 +243,8 @@ extension AssetFilesystem {
         return try reading { try $0.parent(of: id) } ?? id
     }
 
-    /// - Returns: whether all of the rest was added.
+    /// Adds the entries of a folder behind a cookie.
+    /// - Returns: whether all of them were added.
     private func list(
         _ id: NodeID,
         from cookie: Int64,
@@ -255,7 +258,7 @@ extension AssetFilesystem {
             let entries = try reading { try $0.entries(of: id, after: position, limit: 128) }
             for entry in entries {
                 let node = entry.node
-                // What the kernel keeps of a listing it gives to all who have such a descriptor.
+                // The kernel serves a cached listing to all users with such a descriptor.
                 let isHidden = isKept ? node.access?.isHidden == true : node.isHidden(from: caller.uid)
                 if !isHidden, !node.isExpired(at: now), try !add(entry) { return false }
                 position = entry.cookie
@@ -266,7 +269,7 @@ extension AssetFilesystem {
 }
 
 extension Entry {
-    /// `.` and `..`, which the kernel takes no reference to.
+    /// Returns the entry of `.` or `..`, to which the kernel takes no reference.
     fileprivate static func dots(_ inode: InodeNumber) -> Entry {
         Entry(
             attributes: Attributes(

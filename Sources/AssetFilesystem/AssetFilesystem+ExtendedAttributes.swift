@@ -21,7 +21,8 @@ extension AssetFilesystem {
             case 2: .present  // XATTR_REPLACE
             default: .any
             }
-        // > the set-group-ID bit is cleared unless the caller is in the file's group or has CAP_FSETID — as chmod(2) does
+        // > the set-group-ID bit is cleared unless the caller is in the file's group or has CAP_FSETID — as
+        // > chmod(2) does
         var mayKeepSetgid = true
         if name.bytes.elementsEqual("system.posix_acl_access".utf8) {
             mayKeepSetgid = caller.isMember(of: try record(id).gid)
@@ -41,7 +42,7 @@ extension AssetFilesystem {
             let left = library.otherNames(besides: name.bytes, of: id)
             for other in others where !left.contains(other) { displacedNames.note(other, of: id, by: caller.pid) }
         }
-        // Turned, the file has another content and size, of which the kernel knows nothing.
+        // A rotated file has other bytes and another size, and the kernel has not seen the change.
         if library.changesContent(name.bytes) {
             kernel.withLock { $0 }?.invalidateAttributes(inode)
             library.tell(.content(id))
@@ -49,7 +50,7 @@ extension AssetFilesystem {
         try showAnew(id, after: name)
     }
 
-    /// Who may see a file has changed, and with it the mode of all files that show the same asset.
+    /// Invalidates the mode of all files that show the same asset after a change of the file's visibility.
     private func showAnew(_ id: NodeID, after name: Name) throws(OperationFailure) {
         guard library.changesVisibility(name.bytes), let kernel = kernel.withLock({ $0 }) else { return }
         for file in try refusing({ () throws(LibraryError) in try library.filesSharing(id) }) {
@@ -57,13 +58,13 @@ extension AssetFilesystem {
         }
     }
 
-    /// Turning a picture may take seconds.
+    /// Moves the setting of a rotation, which may take seconds, to another thread.
     public func waitBeforeSetting(_ name: Name, for caller: Caller) -> RequestWait? {
         guard library.changesContent(name.bytes) else { return nil }
         return { [library] in library.runErrand(for: caller.uid, $0) }
     }
 
-    /// Extracted and computed values may not be known yet.
+    /// Makes a request wait for extracted and computed values that are not known yet.
     public func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait? {
         let id = node(inode)
         guard View(id) == nil, library.mayAwait(name.bytes) else { return nil }
@@ -98,7 +99,7 @@ extension AssetFilesystem {
             do throws(LibraryError) {
                 return try library.extendedAttribute(name.bytes, of: id, for: uploader(caller)) { caller.isInterrupted }
             } catch {
-                // The kernel refuses this by itself as soon as it knows the file's mode, which has changed a moment ago.
+                // The kernel refuses this itself as soon as it has the file's new mode.
                 if case .noSuchAttribute = error, caller.uid != 0, name.bytes.starts(with: "user.".utf8),
                     try !library.allowsReading(id, by: uploader(caller))
                 {
@@ -109,7 +110,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// Names of what was set.
+    /// Returns the names of a file's extended attributes.
     public func listxattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [[UInt8]] {
         let id = node(inode)
         guard View(id) == nil else { return [] }
@@ -137,9 +138,11 @@ extension AssetFilesystem {
         try showAnew(id, after: name)
     }
 
-    /// Programs that remove from a copy each name that the source does not have: rsync -X, restic restore, Syncthing and Unison.
+    /// The programs that remove from a copy each name that the source does not have: rsync -X, restic
+    /// restore, Syncthing and Unison.
     ///
-    /// What a file says itself, its copy says as well: were it listed, they would take it away, or make it a person's word.
+    /// A copy has the same extracted values as its source: if they were listed, these programs would remove
+    /// them, or make them user-set values.
     private static let programsThatMakeEqual: Set<String> = ["rsync", "restic", "syncthing", "unison"]
 
     private func place(_ inode: InodeNumber) throws(OperationFailure) -> NodeID {

@@ -8,7 +8,7 @@ internal import SystemPackage
 internal import Synchronization
 
 extension AssetFilesystem {
-    /// Makes a file and opens it: an upload begins.
+    /// Makes a file and opens it, which begins an upload.
     public func create(
         _ name: Name,
         in parent: InodeNumber,
@@ -44,7 +44,8 @@ extension AssetFilesystem {
                     by: uploader(caller)
                 )
             } catch .nameTaken where flags & O_EXCL == 0 {
-                // The library has made the name since the kernel looked it up: a second lookup finds the file, and opens it.
+                // The library has made the name since the kernel looked it up: a second lookup finds the
+                // file, and opens it.
                 throw .replaced
             }
         }
@@ -70,7 +71,7 @@ extension AssetFilesystem {
         return (answer, opened)
     }
 
-    /// Opens a file; for writing, an upload begins.
+    /// Opens a file; an open for writing begins an upload.
     public func open(_ inode: InodeNumber, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
         let id = node(inode)
         let isWriting = flags & O_ACCMODE != O_RDONLY
@@ -105,7 +106,7 @@ extension AssetFilesystem {
         if !isAgent(caller), staleNames.sendsBack(caller.pid, from: id) { throw .lookAgain }
         let share = try shareOfOpenFiles(for: caller)
         let isTruncating = flags & O_TRUNC != 0
-        // First of all, because the open is tried again when it had to wait for that.
+        // This comes first, because the open is tried again when it had to wait for the commit.
         if isTruncating { try refusing { () throws(LibraryError) in try library.settleBeforeLoss(of: id) } }
         if isWriting || isTruncating {
             let appends = isWriting && flags & O_APPEND != 0 && !isTruncating
@@ -117,7 +118,8 @@ extension AssetFilesystem {
             isTruncating: isTruncating,
             for: caller
         ) { (insists) throws(OperationFailure) in
-            // POSIX leaves it open, Linux truncates: an upload of its own, since nothing can be written through this handle.
+            // POSIX leaves O_RDONLY with O_TRUNC undefined, Linux truncates: an upload of its own, since this
+            // handle cannot write.
             if !isWriting, isTruncating {
                 try truncate(id, to: 0, handle: nil, insists: insists, for: caller)
                 try dropPrivileges(of: id, caller)
@@ -142,7 +144,7 @@ extension AssetFilesystem {
             if !isWriting, flags & 0o1000000 /* O_NOATIME */ == 0, !isAgent(caller),
                 library.noteAccess(to: node, accessTimes)
             {
-                // Where the file's pages are cached nothing else makes the kernel ask again.
+                // While the file's pages are cached, only this makes the kernel ask for the attributes again.
                 kernel.withLock { $0 }?.invalidateAttributes(inode)
             }
             let (counts, isSeen) =
@@ -158,7 +160,7 @@ extension AssetFilesystem {
                 share: share,
                 for: caller
             )
-            // Whose reading counts has to be seen to read.
+            // A reader whose downloads count must send its reads to the daemon.
             if isSeen, opened.backing == nil { opened.keepsCache = false }
             if !isWriting, opened.backing == nil, opened.keepsCache { push(node, of: inode) }
             if isWriting, let handle = opened.handle.object as? OpenFileHandle,
@@ -174,14 +176,15 @@ extension AssetFilesystem {
         }
     }
 
-    /// From this size on it pays to hand a file to the kernel: it takes more than one read.
+    /// The size from which passthrough pays: the file takes more than one read.
     private static let passthroughSize: Int64 = 128 << 10
 
-    /// How the kernel is to treat an open. All opens of a node must agree, and the first one decides:
+    /// Decides how the kernel treats an open. All opens of a node must agree, and the first one decides:
     ///
-    /// - *passthrough*, for large files that are read: the kernel reads the blob itself. Writers come to us all the same.
-    /// - else readers use the page cache, which the kernel keeps right because every change of the content goes through it, and
-    ///   writers come to us with every write, so that what they wrote is hashed as it comes.
+    /// - *passthrough*, for large files that are read: the kernel reads the blob itself. Writes come to the
+    ///   daemon nevertheless.
+    /// - else readers use the page cache, which stays right because every change of the bytes goes through
+    ///   the kernel, and writers send every write to the daemon, so that the bytes are hashed as they come.
     func opened(
         _ node: OpenNode,
         isWriting: Bool,
@@ -258,7 +261,7 @@ extension AssetFilesystem {
 
     /// Writes to the working file.
     ///
-    /// The kernel does not send the fsync of a synchronous write to it.
+    /// For a synchronous write the kernel sends no fsync, so `isSynchronous` asks for one.
     public func write(
         _ handle: FileHandle,
         offset: Int64,
@@ -273,15 +276,18 @@ extension AssetFilesystem {
         open.isModified.store(true, ordering: .relaxed)
     }
 
-    /// Waits for the disk where each change through a descriptor does: O_SYNC, O_DSYNC, `-o sync`.
+    /// Syncs a change through a descriptor that waits for each change: O_SYNC, O_DSYNC, `-o sync`.
     func makeDurable(_ open: OpenFileHandle, isWanted: Bool = false) throws(OperationFailure) {
         guard isWanted || open.isSynchronous || isSynchronous else { return }
         try refusing { () throws(LibraryError) in try library.synchronize(open.node) }
     }
 
-    /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an unprivileged user — write(2)
+    /// Refuses writes to a fixed file, and drops privileges of the file before the first write of a handle.
     ///
-    /// Capabilities go whoever writes.
+    /// > the set-user-ID and set-group-ID bits of the file […] are cleared when a file is written by an
+    /// > unprivileged user — write(2)
+    ///
+    /// Capabilities are dropped for every writer.
     func willWrite(_ open: OpenFileHandle, for caller: Caller) throws(OperationFailure) {
         try refusing { () throws(LibraryError) in try library.refuseWriting(to: open.node.id) }
         guard open.mayHavePrivileges.exchange(false, ordering: .relaxed) else { return }
@@ -301,7 +307,7 @@ extension AssetFilesystem {
         kernel.withLock { $0 }?.invalidateAttributes(record.id.inode)
     }
 
-    /// close(2): the verdict on what was written.
+    /// Commits the upload at close(2).
     public func flush(_ handle: FileHandle, for caller: Caller) throws(OperationFailure) {
         guard let open = handle.object as? OpenFileHandle, open.isWriting else { return }
         do throws(LibraryError) {
@@ -316,24 +322,26 @@ extension AssetFilesystem {
         }
     }
 
-    /// A file whose upload was refused is gone, or is again what it was.
+    /// Notifies the kernel of a file whose upload was rejected: it is deleted, or has its former version
+    /// back.
     private func noteRefusal(_ id: NodeID) {
         guard let record = try? reading({ try $0.node(id) }) else { return }
         noteRemoval(record)
         guard record.links > 0 else { return }
-        // At once: the size is another, and the agent may come late on a busy machine.
+        // The attributes are invalidated at once: the size has changed, and the agent may be late on a busy
+        // machine.
         kernel.withLock { $0 }?.invalidateAttributes(inode(id))
         library.tell(.content(id))
         library.awaitTold()
     }
 
-    /// The file's bytes and name, and all that happened before, are durable when this returns.
+    /// Makes the file's bytes and name, and all earlier changes, durable.
     public func fsync(_ handle: FileHandle, for caller: Caller) throws(OperationFailure) {
         guard let open = handle.object as? OpenFileHandle else { return }
         try refusing { () throws(LibraryError) in try library.synchronize(open.node) }
     }
 
-    /// The end of an open.
+    /// Closes a handle.
     public func release(_ handle: FileHandle) {
         guard let open = handle.object as? OpenFileHandle else { return }
         if let reader = open.reader, open.bytesRead.load(ordering: .relaxed) >= max(1, open.node.content.size) {
@@ -343,10 +351,10 @@ extension AssetFilesystem {
         tell(open.passing.withLock { $0 })
         if let name = open.dropped { releaseDropped(name, open.node.id) }
         if open.isWriting, library.hasPolicies, let record = try? reading({ try $0.node(open.node.id) }) {
-            // The last verdict was here, and may have refused.
+            // The last commit happened in this close, and may have rejected the upload.
             noteRemoval(record)
         }
-        // Mappings of a file that the kernel reads itself change it behind its back.
+        // Mappings of a passthrough file change it without a request.
         if open.isWriting, open.node.attachment.withLock({ $0 != nil }) {
             kernel.withLock { $0 }?.invalidateAttributes(open.node.id.inode)
         }

@@ -3,7 +3,7 @@ internal import AssetModel
 public import FUSE
 
 extension AssetFilesystem {
-    /// The flags of chattr(1); a view has none.
+    /// Returns the flags of chattr(1); a view has none.
     public func flags(of inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> UInt32 {
         let id = node(inode)
         guard View(id) == nil else { return 0 }

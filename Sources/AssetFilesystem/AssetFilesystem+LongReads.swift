@@ -5,12 +5,14 @@ public import FUSE
 internal import Glibc
 internal import SystemPackage
 
-// Answers that may read much of the library are had on threads of their own: a request's thread is free meanwhile, and one user's
-// searches leave a thread for others. Only the opening of a directory, for which the kernel holds no lock, waits for such a thread; it
-// finds out all that a listing needs. While a lookup or a listing waited, so would each rename in the whole mount that needs the
-// directory's lock, or waits for one that does.
+// Answers that may read much of the library are computed on threads of their own: the request's thread is
+// free meanwhile, and one user's searches leave a thread for others. Only the opening of a directory, for
+// which the kernel holds no lock, waits for such a thread; it collects all that a listing needs. A lookup or
+// listing that waited would hold up each rename in the whole mount that needs the directory's lock, or waits
+// for one that does.
 extension AssetFilesystem {
-    /// Has a view opened on another thread that leaves out what the caller may not see, which may be almost all.
+    /// Opens a view on another thread if it leaves out names that the caller may not see, which may be almost
+    /// all.
     public func waitBeforeOpening(_ inode: InodeNumber, for caller: Caller) -> RequestWait? {
         switch View(node(inode)) {
         case .trash, .resources, .query: { [library] in library.runLongRead(for: caller.uid, $0) }
@@ -18,12 +20,12 @@ extension AssetFilesystem {
         }
     }
 
-    /// Shares out how many assets all open listings have, eight bytes each.
+    /// Shares out the memory of all open listings, eight bytes per asset.
     static func listShares() -> UserShares {
         UserShares(capacity: 32 << 20, limit: .max, exempt: [0, getuid()])
     }
 
-    /// Finds out what a view shows to a caller; nil for a view of which a listing is read as it is asked for.
+    /// Collects the assets that a view shows to a caller; nil for a view whose listing is read page by page.
     /// - Throws: EMFILE for a user whose open listings have too many assets.
     func listedAssets(of view: View?, for caller: Caller) throws(OperationFailure) -> ListedAssets? {
         let assets: [AssetID]
@@ -44,7 +46,7 @@ extension AssetFilesystem {
         return ListedAssets(assets, share)
     }
 
-    /// Begins a listing anew: with what there is now, where that takes no longer than a page of it.
+    /// Restarts a listing: with the present assets, where reading them takes no longer than one page.
     func rewind(_ list: ListedAssets, of view: View, for caller: Caller) throws(OperationFailure) {
         guard list.begin(), let assets = try shownAssets(of: view, pages: 1, for: caller),
             let share = listShares.take(for: caller.uid, assets.count)
@@ -52,7 +54,7 @@ extension AssetFilesystem {
         list.replace(by: assets, share)
     }
 
-    /// The numbers that the trash or `resources/` shows; nil where more pages than `pages` have to be read for that.
+    /// Returns the assets that the trash or `resources/` shows; nil where that takes more pages than `pages`.
     private func shownAssets(
         of view: View?,
         pages: Int = .max,
@@ -68,7 +70,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// The next names in the trash or `resources/`, behind a number.
+    /// Returns the next names in the trash or `resources/`, behind a number.
     func entries(
         of list: ListedAssets,
         in view: View,
@@ -77,7 +79,7 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
         let reader = uploader(caller)
         return try list.page(behindNumber: number) { (some) throws(OperationFailure) in
-            // A name that leads nowhere any more does no harm.
+            // A name of an asset that no longer exists does no harm.
             guard view == .trash else {
                 return some.map { (Array("\($0)".utf8), View.resource($0).id, $0.rawValue) }
             }

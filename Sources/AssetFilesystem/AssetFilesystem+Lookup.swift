@@ -7,14 +7,16 @@ internal import Logging
 internal import Synchronization
 
 extension AssetFilesystem {
-    /// Finds a name.
+    /// Looks up a name.
     ///
-    /// The kernel keeps the answer, also that there is none.
+    /// The kernel caches the answer, also the absence of a name.
     public func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry? {
         let parent = node(parent)
-        // An NFS server asks so for a number that the kernel has forgotten, and for its folder — Documentation/filesystems/nfs
+        // An NFS server looks these names up for a number that the kernel has forgotten, and for its folder —
+        // Documentation/filesystems/nfs
         if name.bytes == [0x2E] || name.bytes == [0x2E, 0x2E] {
-            // A node that has lost its name is not to be had by its number either, though it is still open somewhere.
+            // A node that has lost its name cannot be reached by its number either, although it is still
+            // open.
             if View(parent) == nil, !NodeID.roots.contains(parent) {
                 let record = try record(parent)
                 if record.links == 0 || record.isExpired(at: library.lifeTime) { return nil }
@@ -37,12 +39,12 @@ extension AssetFilesystem {
         if View(parent) == .jobs, ![0, owner.uid].contains(caller.uid),
             case .job(let asset)? = View.jobs.node(named: name).flatMap(View.init)
         {
-            // Who may not read an asset does not learn that there is one.
+            // A user without read access to an asset does not learn that it exists.
             _ = try resource(asset, for: caller)
         }
         if let view = View(parent) {
             guard let found = view.node(named: name), let entry = try existing(found, for: caller) else {
-                // What comes by itself may come at any moment.
+                // A name of such a view may appear at any moment.
                 if view.changesByItself { throw .missingForNow }
                 return nil
             }
@@ -54,7 +56,7 @@ extension AssetFilesystem {
             if library.isSealed(parent), name.bytes.elementsEqual(Self.informationName.utf8) {
                 return try entry(of: View.group(parent).id, for: caller)
             }
-            // Where a name may come by itself, its absence is not for the kernel to remember.
+            // The kernel must not cache the absence of a name that may appear without a request.
             if found != nil || library.isCollection(parent) || mayChangeNames(in: parent) { throw .missingForNow }
             return nil
         }
@@ -62,7 +64,7 @@ extension AssetFilesystem {
         return entry(try overlaid(record, readAt: count), named: name, in: parent)
     }
 
-    /// Answers a lookup by number; the root of the mount has one number for the kernel, in every view.
+    /// Answers a lookup by number; the root of the mount has the same number for the kernel in every view.
     private func entryByNumber(_ id: NodeID, for caller: Caller) throws(OperationFailure) -> Entry {
         guard rootView == .folders, id == .folders || View(id) == .root else { return try entry(of: id, for: caller) }
         let record = try record(.folders)
@@ -71,7 +73,8 @@ extension AssetFilesystem {
         return Entry(attributes: attributes, nameLifetime: .zero, attributesLifetime: attributesLifetime(record))
     }
 
-    /// Lets go of nodes; one that has lost its last name goes with the last reference.
+    /// Releases nodes that the kernel has forgotten; a node that has lost its last name is deleted with the
+    /// last reference.
     public func forget(_ forgotten: [Forgotten]) {
         let (unknown, nameless) = lookupCounts.subtract(forgotten)
         aliases.withLock { aliases in
@@ -90,14 +93,15 @@ extension AssetFilesystem {
         }
     }
 
-    /// The answer for a node that the kernel learns of with it; the record is `overlaid`.
+    /// Returns the answer for a node, and counts the kernel's reference to it; the record is `overlaid`.
     ///
-    /// A name that its upload may lose, or that may come to be another's when the kernel moves it, is asked for again each time.
+    /// A name that its upload may lose, or that may pass to another file when the kernel moves it, gets
+    /// lifetime zero.
     func entry(_ record: NodeRecord, named name: EntryName? = nil, in folder: NodeID? = nil) -> Entry {
         lookupCounts.add(record.id)
         var isUnsure = false
         if let folder, library.isCollection(folder) {
-            // A member's name goes with the asset when another file comes to show that.
+            // A member's name is removed with the asset when another file gets the asset.
             return unsure(record, name?.bytes, in: folder)
         } else if let name, let folder, record.isFile {
             isUnsure = (try? library.mayChangeName(name, of: record, in: folder)) ?? true
@@ -109,7 +113,8 @@ extension AssetFilesystem {
         )
     }
 
-    /// The answer for a node that has a name for one look only; in a view it is remembered, because the kernel keeps the node for it.
+    /// Returns the answer for a node with a name that the kernel must not cache; a name in a view is
+    /// remembered, because the kernel keeps the node for it.
     func unsure(_ record: NodeRecord, _ name: [UInt8]? = nil, in view: NodeID? = nil) -> Entry {
         lookupCounts.add(record.id)
         if let name, let view {
@@ -118,15 +123,17 @@ extension AssetFilesystem {
         return Entry(attributes: attributes(record), nameLifetime: .zero, attributesLifetime: .zero)
     }
 
-    /// How long the kernel may believe a node's attributes: a folder's change when names come and go by themselves.
+    /// Returns the time for which the kernel may cache a node's attributes: not at all for a folder whose
+    /// names may change without a request.
     ///
-    /// Mappings change a file without telling.
+    /// Mappings change a file without a request.
     func attributesLifetime(_ record: NodeRecord) -> Duration {
         if record.isFile { return library.isMapped(record.id) ? .zero : Self.lifetime }
         return record.isFolder && mayChangeNames(in: record.id) ? .zero : Self.lifetime
     }
 
-    /// How long the kernel may believe a node's name: not beyond the file's time, nor quite as long, since it counts in ticks.
+    /// Returns the time for which the kernel may cache a node's name: it ends a little before the file
+    /// expires, since the kernel counts in ticks.
     private func nameLifetime(_ record: NodeRecord) -> Duration {
         guard let expires = record.expires else { return Self.lifetime }
         let left = Duration.nanoseconds(expires.rawValue - library.lifeTime.rawValue) - .milliseconds(10)
@@ -134,11 +141,11 @@ extension AssetFilesystem {
     }
 
     func mayChangeNames(in folder: NodeID) -> Bool {
-        // Where it cannot be told, the kernel had better ask.
+        // Where the rules cannot be read, the kernel must ask.
         library.hasPolicies && (try? library.mayChangeNames(in: folder)) ?? true
     }
 
-    /// The same for a node of which only the number is known.
+    /// Returns the answer for a node or view by its number.
     func entry(of id: NodeID, for caller: Caller) throws(OperationFailure) -> Entry {
         guard let view = View(id) else { return entry(try record(id)) }
         let (attributes, lifetime) = try attributes(of: view, for: caller)
@@ -149,20 +156,20 @@ extension AssetFilesystem {
         )
     }
 
-    /// The answer for a view's node, if there is such a one.
+    /// Returns the answer for a view's node, if that exists.
     private func existing(_ id: NodeID, for caller: Caller) throws(OperationFailure) -> Entry? {
         if case .job(let asset) = View(id), try job(asset) == nil { return nil }
         return try entry(of: id, for: caller)
     }
 
-    /// What a name in the trash means to somebody.
+    /// Finds the entry of the trash that a name means to a caller.
     func trashed(_ name: EntryName, for caller: Caller) throws(OperationFailure) -> AssetLibrary.Trashed? {
         try refusing { () throws(LibraryError) in
             try library.trashed(named: name.bytes, for: uploader(caller))
         }
     }
 
-    /// The URL that a name in `uploads/jobs/` is of.
+    /// Returns the URL import of a name in `uploads/jobs/`.
     func fetch(named name: EntryName) throws(OperationFailure) -> Int64? {
         let text = name.description
         guard text.hasSuffix(View.jobSuffix) else { return nil }
@@ -171,7 +178,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// The state of a URL that is fetched.
+    /// Returns the state of a URL import.
     func fetchJob(
         _ id: Int64,
         for caller: Caller
@@ -181,14 +188,15 @@ extension AssetFilesystem {
         return job
     }
 
-    /// The state of the work on an asset.
+    /// Returns the state of the extraction of an asset.
     func job(_ asset: AssetID) throws(OperationFailure) -> [UInt8]? {
         try refusing { () throws(LibraryError) in try library.job(of: asset) }
     }
 }
 
 extension AssetFilesystem {
-    /// A node without a name goes with the kernel's last reference, or now where there is none; not on the thread of a request.
+    /// Deletes a node without a name with the kernel's last reference, or now where there is none; not on the
+    /// thread of a request.
     func lose(_ node: NodeID) {
         lookupCounts.noteNameless(node)
         for alias in aliases.withLock({ $0[node] }) ?? [] { visit(alias) }

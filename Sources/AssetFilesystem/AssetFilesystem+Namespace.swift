@@ -99,9 +99,9 @@ extension AssetFilesystem {
         return entry(linked, named: spot.name, in: spot.folder)
     }
 
-    /// Removes a file's name; in the trash, the file for good.
+    /// Removes a file's name; in the trash, deletes the file permanently.
     ///
-    /// What is open goes on working.
+    /// Open files stay usable.
     public func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) {
         if isAgent(caller) { return try unlinkByAgent(entryName(name), in: node(parent)) }
         if View(node(parent)) == .trash {
@@ -142,9 +142,9 @@ extension AssetFilesystem {
         )
     }
 
-    /// Moves a name; out of the trash, to one that is free.
+    /// Moves a name; from the trash, to a free name.
     ///
-    /// With RENAME_WHITEOUT, of overlayfs, a device 0/0 takes the old name; in `folders/` alone.
+    /// With RENAME_WHITEOUT, of overlayfs, a device 0/0 takes the old name; only in `folders/`.
     public func rename(
         _ name: Name,
         in parent: InodeNumber,
@@ -193,8 +193,8 @@ extension AssetFilesystem {
         switch flags & ~4 {
         case 2 where leavesWhiteout: throw OperationFailure(.invalidArgument)
         case 0: collision = target.mustBeFree ? .refuse : .replace
-        // RENAME_NOREPLACE; a name that stands for an asset's next content is free. EEXIST for one that lstat(2) does not find leads mv(1)
-        // of Debian 12 to judge by what it has not read.
+        // RENAME_NOREPLACE; a name that stands for an asset's next version is free. EEXIST for a name that
+        // lstat(2) does not find makes mv(1) of Debian 12 decide by a value that it has not read.
         case 1: collision = target.replaced == nil ? .refuse : .replace
         case 2: collision = .exchange  // RENAME_EXCHANGE
         default: throw OperationFailure(.invalidArgument)
@@ -213,7 +213,8 @@ extension AssetFilesystem {
                 by: uploader(caller)
             )
         }
-        // The kernel holds both folders until it is answered: the cached names of other folders can be put right before.
+        // The kernel holds both folders until the answer: only the cached names of other folders can be
+        // corrected before.
         let held = [node(parent), node(newParent)]
         let mayWait = [source, target].allSatisfy { !$0.isAlias || !held.contains($0.folder) }
         if let replaced { noteRemoval(replaced) }
@@ -223,7 +224,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// Tells the kernel of a move of which it knows one of the names, or both, by a view only.
+    /// Notifies the kernel of a move of which it knows one name, or both, only by a view.
     private func tellOfMove(
         of node: NodeRecord?,
         from source: Spot,
@@ -232,9 +233,10 @@ extension AssetFilesystem {
         flags: UInt32,
         waits: Bool
     ) {
-        // The file has its name already: rename(2) does nothing.
+        // The file has the name already, so rename(2) does nothing.
         if source.folder == target.folder, source.name == target.name { return }
-        // First both names: the agent's unlink(2) needs the locks of the files, which rename(2) holds until it is answered.
+        // Both names come first: the agent's unlink(2) needs the locks of the files, which rename(2) holds
+        // until the answer.
         tell(source, waits: false)
         tell(target, waits: waits)
         guard let node, flags != 2 else { return }
@@ -243,7 +245,7 @@ extension AssetFilesystem {
         for happening in arrival(at: target, of: node, replaced: replaced) { library.tell(happening) }
     }
 
-    /// A node without a name stays until the kernel, which has looked it up to remove it, forgets it.
+    /// Keeps a node without a name until the kernel, which has looked it up to remove it, forgets it.
     func noteRemoval(_ record: NodeRecord) {
         guard record.links == 0 else { return }
         lookupCounts.noteNameless(record.id)

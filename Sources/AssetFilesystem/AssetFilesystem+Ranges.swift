@@ -2,9 +2,9 @@ internal import AssetLibrary
 public import FUSE
 internal import SystemPackage
 
-// Parts of files that are changed without bytes of the caller's.
+// Operations that change parts of files without bytes of the caller.
 extension AssetFilesystem {
-    /// Allocates, punches or zeroes a part of the file.
+    /// Allocates a part of the file, punches a hole into it or zeroes it.
     ///
     /// Shifting ranges is EOPNOTSUPP, as on most filesystems.
     public func fallocate(
@@ -17,7 +17,8 @@ extension AssetFilesystem {
         let open = try writable(handle)
         // FALLOC_FL_KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE
         guard mode & ~(0x01 | 0x02 | 0x10) == 0 else { throw OperationFailure(.notSupportedOnSocket) }
-        // > EPERM the file […] has the append-only flag set and mode is not 0 or FALLOC_FL_KEEP_SIZE — fallocate(2)
+        // > EPERM the file […] has the append-only flag set and mode is not 0 or FALLOC_FL_KEEP_SIZE —
+        // > fallocate(2)
         if mode & ~0x01 != 0 {
             try refusing { () throws(LibraryError) in try library.refuseOpening(open.node.id, appends: false) }
         }
@@ -38,7 +39,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Int {
         let open = try writable(handle)
-        // What a view makes up is nowhere to be copied from; the kernel reads and writes it then.
+        // A view's generated file cannot be copied from; the kernel reads and writes instead.
         guard let source = source.object as? OpenFileHandle else { throw OperationFailure(.notSupportedOnSocket) }
         try willWrite(open, for: caller)
         let copied = try refusing { () throws(LibraryError) in

@@ -4,9 +4,9 @@ internal import Catalog
 internal import FUSE
 internal import SystemPackage
 
-// `resources/<id>/`: an asset by its number. Its file is the one in `folders/`, and what is done to a name in here is done to that
-// file's name, or beside it: a program that saves through a temporary name does the same in both places. Any other name that is
-// written to is the asset's next content.
+// `resources/<id>/`: an asset by its number. Its file is the one in `folders/`, and an operation on a name in
+// this directory applies to that file's name, or to a name beside it: a program that saves through a
+// temporary name works the same way in both places. A write to any other name makes the asset's next version.
 extension AssetFilesystem {
     static let alternativesName = "alternatives"
     static let versionsName = "versions"
@@ -14,10 +14,10 @@ extension AssetFilesystem {
     static let ownNames = [alternativesName, versionsName, informationName]
 
     func uploader(_ caller: Caller) -> Uploader {
-        Uploader(uid: caller.uid, gid: caller.gid) { caller.isMember(of: $0) }
+        Uploader(uid: caller.uid, gid: caller.gid) { caller.supplementaryGroups }
     }
 
-    /// An asset that somebody may read.
+    /// Returns an asset that a caller may read.
     func resource(_ id: AssetID, for caller: Caller? = nil) throws(OperationFailure) -> AssetLibrary.Resource {
         let reader = caller.map(uploader) ?? Uploader()
         let found = try refusing { () throws(LibraryError) -> AssetLibrary.Resource? in
@@ -28,19 +28,19 @@ extension AssetFilesystem {
         return found
     }
 
-    /// The asset that a name in `resources/` means: digits, as they are listed.
+    /// Returns the asset that a name in `resources/` means: digits, as they are listed.
     static func asset(named name: EntryName) -> AssetID? {
         let text = name.description
         guard let number = Int64(text), number > 0, String(number) == text else { return nil }
         return AssetID(rawValue: number)
     }
 
-    /// Whether a name in an asset's directory belongs to that directory itself.
+    /// Returns whether a name in an asset's directory is one of the directory's own.
     static func isOwn(_ name: EntryName) -> Bool { ownNames.contains { name.bytes.elementsEqual($0.utf8) } }
 
     // MARK: Looking up
 
-    /// Finds a name in one of the views of assets.
+    /// Looks up a name in one of the views of assets.
     func lookup(_ name: EntryName, in view: View, for caller: Caller) throws(OperationFailure) -> Entry? {
         switch view {
         case .resources:
@@ -82,8 +82,8 @@ extension AssetFilesystem {
         }
     }
 
-    /// Whether what is written under a name is an upload; not under one that may be mkstemp(3)'s, which would be taken for complete before
-    /// it is.
+    /// Returns whether a file written under a name is an upload; not under a name that may come from
+    /// mkstemp(3), since its bytes would be published before they are complete.
     func isFinal(_ name: EntryName, _ folder: NodeID) throws(OperationFailure) -> Bool {
         guard NameClass(ofFile: name, isStrict: true) == .final else { return false }
         return try refusing { () throws(LibraryError) in try library.isFinal(name, in: folder) }
@@ -93,7 +93,8 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in try library.alternatives(of: id, makes: makes) }
     }
 
-    /// Returns a former content, if the caller could read it when it stood, and may read the file now.
+    /// Returns a former version, if the caller could read it when it was the present one, and may read the
+    /// file now.
     func formerVersion(_ id: VersionID, for caller: Caller) throws(OperationFailure) -> VersionRecord {
         let found = try refusing { () throws(LibraryError) in try library.formerVersion(id, for: uploader(caller)) }
         guard let found else { throw .missingForNow }
@@ -103,7 +104,7 @@ extension AssetFilesystem {
 
     // MARK: Listing
 
-    /// What is in one of the views of assets, behind a cookie.
+    /// Returns the entries of one of the views of assets behind a cookie.
     func entries(
         of view: View,
         behind cookie: Int64,
@@ -131,7 +132,8 @@ extension AssetFilesystem {
         }
     }
 
-    /// Alternative files that a user may list, behind a cookie: hidden ones only their owner and root.
+    /// Returns the alternative files that a user may list, behind a cookie: hidden ones only for their owner
+    /// and root.
     private func entriesOfAlternatives(
         _ folder: NodeID,
         behind cookie: Int64,
@@ -150,7 +152,8 @@ extension AssetFilesystem {
 
     // MARK: Attributes
 
-    /// Attributes of a view that has those of an asset's file, in the folder by which the caller knows it; nil for one of the others.
+    /// Returns the attributes of a view that has those of an asset's file, in the folder by which the caller
+    /// knows it; nil for other views.
     func attributesOfAsset(_ view: View, for caller: Caller) throws(OperationFailure) -> Attributes? {
         let (id, version): (AssetID, VersionRecord?)
         switch view {
@@ -177,13 +180,13 @@ extension AssetFilesystem {
             modified: changed,
             changed: changed
         )
-        // With a list, the group's bits are the most that anybody has whom it names.
+        // With an access list, the group's bits are the upper limit for all users and groups in the list.
         if library.hasAccessList(resource.folder.id) { attributes.mode &= ~0o070 }
         if case .versions = view { attributes.mode &= ~0o222 }
         guard !view.isDirectory else { return attributes }
-        // Who may read the file may read this.
+        // Users with read access to the file may read this.
         attributes.mode = 0o100000 | node.effectiveMode & 0o444
-        // A list lets users read whom the mode does not; who may is asked at each open.
+        // A list may let users read that the mode does not; the permission is checked at each open.
         if library.hasAccessList(node.id) { attributes.mode |= 0o444 }
         attributes.linkCount = 1
         (attributes.uid, attributes.gid) = (node.uid, node.gid)
@@ -197,7 +200,7 @@ extension AssetFilesystem {
         return attributes
     }
 
-    /// What `info.json` says.
+    /// Returns the text of `info.json`.
     func information(
         of resource: AssetLibrary.Resource,
         for caller: Caller
@@ -207,10 +210,12 @@ extension AssetFilesystem {
 
     // MARK: Telling
 
-    /// Tells the kernel that a folder's name was changed by a name in a view, and its watchers of `happenings`.
+    /// Notifies the kernel that a folder's name was changed by a name in a view, and the folder's watchers of
+    /// `happenings`.
     ///
-    /// With `waits` the cached name is right before this returns: not where the kernel holds the folder meanwhile. The watchers are
-    /// told later: unlink(2) and rename(2) hold the files' locks until they are answered, and the agent's unlink(2) needs them.
+    /// With `waits` the cached name is right before this returns; not possible where the kernel holds the
+    /// folder meanwhile. The watchers are notified later: unlink(2) and rename(2) hold the files' locks until
+    /// they are answered, and the agent's unlink(2) needs them.
     func tell(_ spot: Spot, _ happenings: Happening..., waits: Bool = true) {
         guard spot.isAlias else { return }
         library.tell(.changed(spot.name, in: spot.folder))
@@ -218,13 +223,14 @@ extension AssetFilesystem {
         for happening in happenings { library.tell(happening) }
     }
 
-    /// Tells the kernel that a file came to have a folder's name by a name in a view.
+    /// Notifies the kernel that a file got a folder's name by a name in a view.
     func tell(_ spot: Spot, of node: NodeRecord) {
         tell(spot)
         if spot.isAlias { for happening in arrival(at: spot, of: node, replaced: nil) { library.tell(happening) } }
     }
 
-    /// What watchers are told of a file that came to have a folder's name; `replaced` is the file that had it before.
+    /// Returns the notifications for watchers about a file that got a folder's name; `replaced` is the file
+    /// that had it before.
     func arrival(at spot: Spot, of node: NodeRecord, replaced: NodeRecord?) -> [Happening] {
         guard node.isFile else { return [] }
         let appeared = Happening.appeared(spot.name, in: spot.folder, node: node.id)
@@ -232,7 +238,8 @@ extension AssetFilesystem {
         return [.vanished(spot.name, in: spot.folder, node: replaced, successor: node.id), appeared]
     }
 
-    /// Refuses files in an asset's own directory, which count for the library's root, to users who may not write to that.
+    /// Refuses files in an asset's own directory, which counts for the library's root, to users without write
+    /// permission there.
     func refuseFilling(_ folder: NodeID?, for caller: Caller) throws(OperationFailure) {
         let mayFill = try refusing { () throws(LibraryError) in
             try library.mayFill(folder, by: uploader(caller))
@@ -246,7 +253,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// `mkdir` of a number makes an asset without a file.
+    /// Makes an asset without a file, for mkdir(2) of a number.
     func makeResource(_ name: Name, mode: UInt32, for caller: Caller) throws(OperationFailure) -> Entry {
         guard let id = Self.asset(named: try entryName(name)) else {
             throw OperationFailure(LibraryError.invalid("What is made in resources/ is called by a number."))
@@ -261,6 +268,6 @@ extension AssetFilesystem {
 }
 
 extension VersionRecord {
-    /// What it is called in `versions/`: `3-photo.jpg`, cut to what a name may have.
+    /// The version's name in `versions/`: `3-photo.jpg`, cut to the length of a name.
     var fileName: [UInt8] { EntryName.listed("\(number)-", name) }
 }

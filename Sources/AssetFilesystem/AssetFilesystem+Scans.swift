@@ -2,9 +2,9 @@ internal import AssetLibrary
 internal import AssetModel
 public import FUSE
 
-// Requests that may ask the scanner wait for one of the threads that do.
+// Requests that may need the scanner wait for one of the threads for scans.
 extension AssetFilesystem {
-    /// Has the end of an upload that is scanned answered on another thread.
+    /// Moves the close of an upload that has to be scanned to another thread.
     public func waitBeforeFlushing(_ handle: FileHandle, for caller: Caller) -> RequestWait? {
         guard let open = handle.object as? OpenFileHandle, open.isWriting, library.isScanned(open.node) else {
             return nil

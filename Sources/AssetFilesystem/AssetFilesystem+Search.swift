@@ -4,12 +4,12 @@ internal import Catalog
 internal import FUSE
 internal import SystemPackage
 
-// `search/<query>/`: what is found, as symbolic links to where it is.
+// `search/<query>/`: the found assets, as symbolic links to their files.
 extension AssetFilesystem {
-    /// Finds a query, or what was found by one.
+    /// Looks up a query, or one of its results.
     func lookup(_ name: EntryName, foundIn view: View, for caller: Caller) throws(OperationFailure) -> Entry? {
         guard case .query(let number) = view else {
-            // Desktops and shells look for their own files everywhere.
+            // Desktops and shells look for their own files in every directory.
             guard name.bytes.first != UInt8(ascii: ".") else { throw .missingForNow }
             let text = SearchQuery.text(ofName: name.description)
             let query = try parsed(text, for: caller)
@@ -24,7 +24,8 @@ extension AssetFilesystem {
         guard let found = found.first, found.name == name.bytes else { throw .missingForNow }
         guard let text = queries.text(number) else { throw OperationFailure(.staleNFSFileHandle) }
         let query = try parsed(text, for: caller)
-        // From the asset alone: an index that others search, or that is behind, would hold up the directory's lock.
+        // This reads the asset alone: an index that other users search, or that is behind, would hold up the
+        // directory's lock.
         let isFound = try refusing { () throws(LibraryError) in
             try library.isFound(id, by: query, for: uploader(caller))
         }
@@ -40,7 +41,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// Runs `body`, and tells the caller why a query is none.
+    /// Runs `body`, and records for the caller why a query is invalid.
     private func refusingQuery<Value>(
         for caller: Caller,
         _ body: () throws(LibraryError) -> Value
@@ -51,12 +52,12 @@ extension AssetFilesystem {
             throw OperationFailure(LibraryError.interrupted)
         } catch {
             library.noteSearchError(Shown.sentence("\(error)"), of: caller.uid)
-            // What anybody types is not for the log.
+            // Queries of users are not logged.
             throw OperationFailure(.invalidArgument)
         }
     }
 
-    /// What a query finds, the best first; not for a request for which the kernel holds a lock.
+    /// Returns the results of a query, the best first; not for a request for which the kernel holds a lock.
     func search(_ number: Int64, for caller: Caller) throws(OperationFailure) -> [AssetID] {
         guard let text = queries.text(number) else { throw OperationFailure(.staleNFSFileHandle) }
         let query = try parsed(text, for: caller)
@@ -68,7 +69,7 @@ extension AssetFilesystem {
         }
     }
 
-    /// The next of what was found, behind a position.
+    /// Returns the next results behind a position.
     func entries(
         of list: ListedAssets,
         behind position: Int64,
@@ -81,18 +82,18 @@ extension AssetFilesystem {
         }
     }
 
-    /// Where a link to something that was found leads.
+    /// Returns the target of a result's link.
     func target(of result: View, _ asset: AssetID, for caller: Caller) throws(OperationFailure) -> [UInt8] {
         try Array("../../".utf8) + found(result, asset, for: caller).path
     }
 
-    /// Attributes of a link to something that was found.
+    /// Returns the attributes of a result's link; nil for another view.
     func attributesOfResult(_ view: View, for caller: Caller) throws(OperationFailure) -> Attributes? {
         guard case .result(let asset, _) = view else { return nil }
         return attributes(try found(view, asset, for: caller))
     }
 
-    /// The answer for a link to something that was found.
+    /// Returns the answer for a result's link.
     func entry(_ found: AssetLibrary.Found) -> Entry {
         Entry(attributes: attributes(found), nameLifetime: .zero, attributesLifetime: .zero)
     }
@@ -112,7 +113,7 @@ extension AssetFilesystem {
         )
     }
 
-    /// What a link leads to for a caller: with another of the asset's names it would be another link.
+    /// Returns the result behind a link; under another of the asset's names it would be another link.
     private func found(
         _ result: View,
         _ asset: AssetID,
@@ -125,9 +126,9 @@ extension AssetFilesystem {
 }
 
 extension AssetLibrary.Found {
-    /// The link to it.
+    /// The view that stands for the link.
     var view: View {
-        // FNV-1a, folded: the same in each run, unlike Swift's own.
+        // FNV-1a, folded: it is equal in each run, unlike Swift's own hash.
         let hash = path.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
         return .result(asset, path: UInt16(truncatingIfNeeded: hash ^ hash >> 16))
     }

@@ -5,23 +5,24 @@ internal import FUSE
 internal import Glibc
 internal import Synchronization
 
-// `signed/<token>/`: a file that everybody may read who knows the path, or a box that everybody may put files into and nobody list. That
-// a path is good is asked at each step, so that it ends when it ends or is revoked.
+// `signed/<token>/`: a file that every user with the path may read, or a drop box that every user may put
+// files into and that lists nothing. Each step checks the path, so that it stops working when it expires or
+// is revoked.
 extension AssetFilesystem {
-    /// What a signed path lets everybody do.
+    /// Returns the capability that a signed path gives.
     func capability(_ number: Int64) throws(OperationFailure) -> Capability {
         guard let token = signedPaths.tokens.text(number) else { throw OperationFailure(LibraryError.notFound) }
         return try refusing { () throws(LibraryError) in try library.capability(token) }
     }
 
-    /// The file that a signed path is of.
+    /// Returns the file of a signed path.
     func signedFile(_ capability: Capability) throws(OperationFailure) -> (name: EntryName, node: NodeRecord) {
         let resource = try resource(AssetID(rawValue: capability.subject))
         guard let name = resource.name, let node = resource.node else { throw .missingForNow }
         return (name, node)
     }
 
-    /// The folder that a signed path is of.
+    /// Returns the folder of a signed path.
     private func signedFolder(_ capability: Capability) throws(OperationFailure) -> NodeRecord {
         guard let folder = try reading({ try $0.node(NodeID(rawValue: capability.subject)) }), folder.links > 0,
             folder.isFolder
@@ -29,7 +30,7 @@ extension AssetFilesystem {
         return folder
     }
 
-    /// Finds a name in `signed/`, or in a signed path.
+    /// Looks up a name in `signed/`, or in a signed path.
     func lookup(_ name: EntryName, signedIn view: View, for caller: Caller) throws(OperationFailure) -> Entry? {
         guard case .capability(let number) = view else {
             clearDropped()
@@ -50,30 +51,30 @@ extension AssetFilesystem {
         }
     }
 
-    /// What is listed in a signed path: the file, or nothing.
+    /// Returns the entries of a signed path: the file, or nothing.
     func entries(signedBy number: Int64) throws(OperationFailure) -> [(name: [UInt8], node: NodeID, cookie: Int64)] {
         let capability = try capability(number)
         guard capability.kind == .read else { return [] }
         return [(try signedFile(capability).name.bytes, View.capabilityFile(number).id, 1)]
     }
 
-    /// Attributes of a signed path, or the file in it; nil for another view.
+    /// Returns the attributes of a signed path, or of the file in it; nil for another view.
     func attributesOfSigned(_ view: View) throws(OperationFailure) -> Attributes? {
         let number: Int64
         switch view {
         case .capability(let some), .capabilityFile(let some): number = some
         default: return nil
         }
-        // Not whether it has ended: who has the file open goes on.
+        // The expiry is not checked: a program that has the file open goes on.
         guard let capability = signedPaths.tokens.text(number).flatMap({ Capability.parse($0)?.capability }) else {
             throw OperationFailure(LibraryError.notFound)
         }
         let node = try capability.kind == .read ? signedFile(capability).node : signedFolder(capability)
-        // A box tells nothing of when others have put files into the folder.
+        // A box does not reveal when other users have put files into the folder.
         let (modified, changed) = capability.kind == .read ? (node.modified, node.changed) : (mounted, mounted)
         var attributes = Attributes(
             inode: view.id.inode,
-            // A box can be opened, for tools that must, and shows nothing.
+            // A box can be opened, for tools that must open it, and shows nothing.
             mode: capability.kind == .read ? 0o040555 : 0o041777,
             linkCount: 2,
             uid: owner.uid,
@@ -93,13 +94,14 @@ extension AssetFilesystem {
         return attributes
     }
 
-    /// Returns what keeps the token of a signed path that is opened; nil for another view.
+    /// Returns a pin that keeps the token of an open signed path; nil for another view.
     func pin(ofSigned view: View?) -> Numbering.Pin? {
         guard case .capability(let number) = view else { return nil }
         return signedPaths.tokens.pin(number)
     }
 
-    /// Opens the file of a signed path for reading, past the page cache: who may read it is asked each time.
+    /// Opens the file of a signed path for reading, past the page cache: the permission is checked at each
+    /// open.
     func openSigned(_ number: Int64, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened {
         let share = try shareOfOpenFiles(for: caller)
         let id = try signedFile(capability(number)).node.id
@@ -114,14 +116,14 @@ extension AssetFilesystem {
 
     // MARK: Drop boxes
 
-    /// The folder that files are put into by a signed path.
+    /// Returns the folder into which a signed path puts files.
     private func box(_ number: Int64) throws(OperationFailure) -> NodeRecord {
         let capability = try capability(number)
         guard capability.kind == .upload else { throw OperationFailure(LibraryError.readOnly) }
         return try signedFolder(capability)
     }
 
-    /// Makes a file that is to come into a folder.
+    /// Makes a file that is to be put into a folder.
     func createDropped(
         _ name: Name,
         by number: Int64,
@@ -139,8 +141,9 @@ extension AssetFilesystem {
             )
         }
         let (folder, entryName) = (try box(number), try entryName(name))
-        // > The file is created with permissions 0600, using the O_EXCL flag — mkstemp(3), which opens it with O_RDWR; cp, tar and shells
-        // do not, so that a person's `.x.backup` is not taken for a name of rsync's.
+        // > The file is created with permissions 0600, using the O_EXCL flag — mkstemp(3), which opens it
+        // > with O_RDWR; cp, tar and shells do not, so that a user's `.x.backup` is not mistaken for a
+        // > temporary name of rsync.
         let isOfMkstemp = flags & (O_ACCMODE | O_EXCL) == O_RDWR | O_EXCL && mode & 0o7777 == 0o600
         let (record, node, isTemporary) = try refusing { () throws(LibraryError) in
             try library.makeDropped(
@@ -174,14 +177,15 @@ extension AssetFilesystem {
         return (unsure(record), opened)
     }
 
-    /// The last descriptor of a file is closed that somebody puts into a folder.
+    /// Ends the upload of a file in a drop box when its last descriptor is closed; a temporary name then
+    /// waits for the final one.
     func releaseDropped(_ name: SignedPaths.Name, _ node: NodeID) {
         guard let drop = signedPaths.drop(name), drop.node == node else { return }
         if drop.isTemporary { return signedPaths.noteRelease(name) }
         if signedPaths.remove(name, node) { library.letGo(node) }
     }
 
-    /// Gives a file its final name.
+    /// Gives a file in a drop box its final name.
     func renameDropped(
         _ name: Name,
         to newName: Name,
@@ -199,7 +203,7 @@ extension AssetFilesystem {
         if signedPaths.remove(own, drop.node) { letGoDropped(drop.node) }
     }
 
-    /// Gives up a file that somebody has begun to put into a folder.
+    /// Abandons a file that a user has begun to put into a folder.
     func removeDropped(_ name: Name, by number: Int64, for caller: Caller) throws(OperationFailure) {
         let own = SignedPaths.Name(path: number, name: name.bytes, uid: caller.uid)
         guard let drop = signedPaths.drop(own), signedPaths.remove(own, drop.node) else {
@@ -209,7 +213,7 @@ extension AssetFilesystem {
         letGoDropped(drop.node)
     }
 
-    /// Files that have not got their final name in time.
+    /// Releases the files that have not got their final name in time.
     func clearDropped() { for node in signedPaths.leftBehind() { letGoDropped(node) } }
 
     private func letGoDropped(_ node: NodeID) {

@@ -4,19 +4,21 @@ internal import Catalog
 internal import FUSE
 internal import SystemPackage
 
-// What a name in a directory means to who makes, moves or removes it there: in `resources/ID/`, a name in the file's folder.
+// Resolves a name in a directory for operations that make, move or remove it: in `resources/ID/`, to a name
+// in the file's folder.
 extension AssetFilesystem {
-    /// Where something is done to a name.
+    /// A name in a folder to which an operation applies.
     struct Spot {
         let folder: NodeID
         let name: EntryName
-        /// Whether the kernel knows the name by a view only, so that what it has of the folder's must be told to be wrong.
+        /// Whether the kernel knows the name by a view only, so that its cached entry in the folder has to be
+        /// invalidated.
         var isAlias = false
-        /// The asset whose file the new file replaces, though its name is another.
+        /// The asset whose file the new file replaces, although its name is another one.
         var replaced: AssetLibrary.Resource?
         /// Whether a file that gets the name replaces an asset's file in `resources/ID/`.
         var isReplacement = false
-        /// The name that was asked for, where the new file gets the former name of the asset's file instead.
+        /// The requested name, where the new file gets the former name of the asset's file instead.
         var requested: EntryName?
         /// Whether the name must be free: the program cannot see a file of that name here.
         var mustBeFree = false
@@ -24,7 +26,8 @@ extension AssetFilesystem {
 
     /// Returns the folder and name that a name in a directory stands for.
     ///
-    /// `makes` says that the name is to come to be there, and `moved` what it was before, where it is given by rename(2).
+    /// `makes` says that the operation creates the name, and `moved` is the former name, where rename(2)
+    /// gives it.
     func spot(
         _ parent: InodeNumber,
         _ name: Name,
@@ -55,7 +58,7 @@ extension AssetFilesystem {
             guard resource.node != nil else {
                 return Spot(folder: folder, name: own, isAlias: true, isReplacement: true, requested: name)
             }
-            // The file was put aside a moment ago, and what takes its name is the next content.
+            // The file was put aside within the window, and a file that takes its name is the next version.
             if library.isVacated(name, in: folder, by: id, forMoved: moved != nil) {
                 return Spot(folder: folder, name: name, isAlias: true, isReplacement: true, mustBeFree: true)
             }
@@ -73,7 +76,8 @@ extension AssetFilesystem {
         }
     }
 
-    /// Refuses a change to a folder by a view of it: its access list may give the caller less than the view's mode says.
+    /// Refuses a change to a folder by a view of it: the folder's access list may give the caller less than
+    /// the view's mode.
     private func refuseUnlessMayChange(_ folder: NodeID, for caller: Caller) throws(OperationFailure) {
         let mayChange = try refusing { () throws(LibraryError) in
             try library.mayChange(folder, by: uploader(caller))
@@ -83,7 +87,8 @@ extension AssetFilesystem {
 
     /// Refuses a change to an asset of another user whose file is in a sticky folder.
     ///
-    /// > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root — unlink(2), EPERM
+    /// > A sticky directory: a file in it can be removed or renamed by its owner, the directory's, and root —
+    /// > unlink(2), EPERM
     private func refuseInSticky(
         _ resource: AssetLibrary.Resource,
         _ rule: String,
@@ -95,7 +100,8 @@ extension AssetFilesystem {
         }
     }
 
-    /// Refuses a new file for an asset whose present file the caller could not write: by its number an asset is not another's to have.
+    /// Refuses a new file for an asset whose present file the caller could not write: the number alone gives
+    /// no access to another user's asset.
     private func refuseReplacing(_ resource: AssetLibrary.Resource, for caller: Caller) throws(OperationFailure) {
         let mayReplace = try refusing { () throws(LibraryError) in
             try library.mayReplace(resource, by: uploader(caller))
@@ -103,13 +109,14 @@ extension AssetFilesystem {
         guard mayReplace else { throw OperationFailure(.permissionDenied) }
     }
 
-    /// The name in `resources/ID/` under which a file comes and which does not stay; nil where it does.
+    /// Returns the passing name in `resources/ID/` of a new file that gets another name in the end; nil where
+    /// the name stays.
     func passing(_ name: Name, in parent: InodeNumber, _ spot: Spot) -> Passing? {
         guard spot.replaced != nil || spot.requested != nil, let name = try? entryName(name) else { return nil }
         return Passing(view: node(parent), name: name, other: spot.requested == nil ? nil : spot.name)
     }
 
-    /// Tells a view's watchers of a name that has not stayed there.
+    /// Notifies a view's watchers that a passing name is gone.
     func tell(_ passing: Passing?) {
         guard let passing else { return }
         library.tell(.shown(passing.name, in: passing.view, isThere: false))

@@ -7,13 +7,13 @@ internal import Synchronization
 
 /// Answers kernel operations from a library.
 ///
-/// Holds no rule of the product: those are `AssetLibrary`'s.
+/// Contains no rule of the product: those belong to `AssetLibrary`.
 public final class AssetFilesystem: Filesystem {
-    /// What the root of the mount shows.
+    /// The view at the root of the mount.
     public enum RootView: String, Sendable, CaseIterable {
         /// `folders/` and the other views.
         case all
-        /// What is in `folders/`, and nothing else.
+        /// The entries of `folders/`, and nothing else.
         case folders
     }
 
@@ -29,38 +29,40 @@ public final class AssetFilesystem: Filesystem {
     let secondLooks = SecondLooks()
     let staleNames = StaleNames()
     let backlog = Backlog()
-    /// Files whose names others have got before watchers were told that they are gone.
+    /// Files whose names other files got before watchers were notified of the loss.
     let overtaken = Mutex<[Alias: NodeRecord]>([:])
     let displacedNames = DisplacedNames()
-    /// Names that are not folders' own, by which the kernel may know a node.
+    /// A name in a view, by which the kernel may know a node.
     struct Alias: Hashable {
         let view: NodeID
         let name: [UInt8]
     }
     let aliases = Mutex<[NodeID: Set<Alias>]>([:])
-    /// Files that threads have looked up last by their assets' numbers.
+    /// The files that threads have looked up last by their assets' numbers.
     let viewLookups = Mutex<[Int32: (node: NodeID, folder: NodeID, name: EntryName)]>([:])
     let signedPaths = SignedPaths()
     let openShares = AssetFilesystem.openShares()
-    /// Who was refused an open last, and until when that is not logged again.
+    /// The user of the last refused open, and the time until which refusals are not logged again.
     let lastOpenRefusal = Mutex<(uid: UInt32, until: ContinuousClock.Instant)>((0, .now))
     let listShares = AssetFilesystem.listShares()
     let queries = Numbering()
-    /// The program that has last opened a file to read it.
+    /// The program that last opened a file for reading.
     let lastProgram = Mutex<(pid: Int32, name: String?, until: ContinuousClock.Instant)>((0, nil, .now))
-    /// What the views show as owner and times.
+    /// The owner and times of the views.
     let owner = (uid: getuid(), gid: getgid())
     let mounted = Timestamp.now
 
-    /// Names and attributes may be kept for long: whatever changes them comes through the kernel, or we tell it.
+    /// The time for which the kernel may cache names and attributes: every change comes through the kernel,
+    /// or the kernel is notified.
     static let lifetime = Duration.seconds(3600)
 
-    /// The process that puts cached names right.
+    /// The process that corrects cached names.
     let agent: NotificationAgent?
 
-    /// Shows a library; without the absolute path of the mountpoint the kernel is told of no names.
+    /// Serves a library; without the absolute path of the mountpoint the kernel is notified of no names.
     ///
-    /// `accessTimes` says when reading moves a file's time of access, `isSynchronous` whether each write waits for the disk.
+    /// `accessTimes` decides when a read changes a file's time of access, `isSynchronous` whether each write
+    /// waits for the disk.
     public init(
         _ library: AssetLibrary,
         rootView: RootView,
@@ -75,35 +77,36 @@ public final class AssetFilesystem: Filesystem {
         agent = mountpoint.map { NotificationAgent(mountpoint: $0, log: library.log) }
     }
 
-    /// Keeps what the kernel can be told through.
+    /// Keeps the channel for notifications to the kernel, and starts the agent.
     public func start(_ kernel: Kernel) {
         self.kernel.withLock { $0 = kernel }
         agent?.start()
         library.observe(self)
     }
 
-    /// A name is made known to the kernel when it comes to be, so that it may remember its absence as long.
+    /// The time for which the kernel may cache the absence of a name: it is notified of each new name.
     public var missingNameLifetime: Duration { Self.lifetime }
 
-    /// The number that the kernel has for a node.
+    /// Returns the kernel's number of a node.
     func inode(_ id: NodeID) -> InodeNumber { id == .folders && rootView == .folders ? .root : id.inode }
 
-    /// The node behind an inode number: the same number, but for the root, which the kernel always calls 1.
+    /// Returns the node of an inode number: the same number, except for the root, which is always 1 for the
+    /// kernel.
     func node(_ inode: InodeNumber) -> NodeID {
         inode == .root && rootView == .folders ? .folders : NodeID(inode)
     }
 
-    /// A node's record with what is being written to it.
+    /// Returns a node's record with the state of an upload in progress.
     func record(_ id: NodeID) throws(OperationFailure) -> NodeRecord {
         let count = library.verdictCount
         guard let record = try reading({ try $0.node(id) }) else { throw OperationFailure(LibraryError.notFound) }
         return try overlaid(record, readAt: count)
     }
 
-    /// A record with what is being written to the file.
+    /// Returns a record with the size and times of an open upload.
     ///
-    /// `count` is `verdictCount` from before the record was read: a file that was written to and closed since is read again, or the
-    /// kernel would keep what it was before.
+    /// `count` is `verdictCount` from before the record was read: a file that was written to and closed since
+    /// is read again, or the kernel would cache the former values.
     func overlaid(_ record: NodeRecord, readAt count: Int) throws(OperationFailure) -> NodeRecord {
         guard record.isFile else { return record }
         guard let open = library.openState(of: record.id) else {

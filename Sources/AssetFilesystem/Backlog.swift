@@ -2,26 +2,26 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// Announcements that could not be made yet, because a program holds their folder or the agent has ended too often.
+/// Notifications that could not be made yet, because a program holds their folder or the agent has ended too
+/// often.
 ///
-/// Those of a folder
-/// wait for one another, so that they come in their order; other folders do not wait for them.
+/// The notifications of one folder are kept in their order; other folders do not wait for them.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only and takes no other lock.
 final class Backlog: Sendable {
-    /// One announcement.
+    /// One notification.
     struct Item {
         let kind: NotificationAgent.Work.Kind
         let name: EntryName
         let folder: NodeID
-        /// The file that the kernel may still find under the name, as long as this is not done.
+        /// The file that the kernel may still find under the name until this is done.
         var stale: NodeID?
     }
 
     private struct Line {
         var items: [Item]
-        /// The process that waits for what holds the folder.
+        /// The killed agent that still waits for the folder's lock.
         var agent: Int32?
         var pause = Backlog.shortestPause
         var next = ContinuousClock.now
@@ -29,12 +29,13 @@ final class Backlog: Sendable {
 
     private static let shortestPause = Duration.milliseconds(50)
     private static let longestPause = Duration.seconds(1)
-    /// The most announcements that wait; who watches hears no more than the kernel keeps for them either — inotify(7), max_queued_events.
+    /// The greatest number of waiting notifications; the kernel queues no more for a watcher either —
+    /// inotify(7), max_queued_events.
     private static let limit = 100_000
 
     private let state = Mutex<(lines: [NodeID: Line], count: Int)>(([:], 0))
 
-    /// Adds an announcement behind those of its folder that wait.
+    /// Adds a notification behind those of its folder that wait.
     /// - Returns: false where none waits.
     func append(_ item: Item) -> Bool {
         state.withLock { state in
@@ -47,7 +48,8 @@ final class Backlog: Sendable {
         }
     }
 
-    /// Puts an announcement in front of those of its folder, until a process has ended, or for a while that grows.
+    /// Puts a notification in front of those of its folder, until a process has ended, or for a pause that
+    /// grows.
     func hold(_ item: Item, until agent: Int32?) {
         state.withLock { state in
             var line = state.lines[item.folder] ?? Line(items: [])
@@ -60,13 +62,14 @@ final class Backlog: Sendable {
         }
     }
 
-    /// Folders whose announcements are to be tried again.
+    /// Returns the folders whose notifications are to be retried.
     func due(_ hasEnded: (Int32) -> Bool) -> [NodeID] {
         let lines = state.withLock { state in state.lines.isEmpty ? [] : state.lines.map { ($0, $1.agent, $1.next) } }
         return lines.filter { _, agent, next in agent.map(hasEnded) ?? (next <= .now) }.map { $0.0 }
     }
 
-    /// Takes the first announcement of a folder; nil, and the line ended, when there is none.
+    /// Takes the first notification of a folder; nil, after which the folder has no queue, when there is
+    /// none.
     func take(in folder: NodeID) -> Item? {
         state.withLock { state in
             guard let item = state.lines[folder]?.items.first else {
@@ -79,10 +82,10 @@ final class Backlog: Sendable {
         }
     }
 
-    /// Has the next announcement of a folder wait no longer than the first one did.
+    /// Resets the pause of a folder after a success.
     func noteSuccess(in folder: NodeID) { state.withLock { $0.lines[folder]?.pause = Self.shortestPause } }
 
-    /// After what time to look again; nil where nothing waits.
+    /// The time until the next retry; nil where nothing waits.
     var pause: Duration? {
         state.withLock { state in
             let pauses = state.lines.values.map {

@@ -4,33 +4,35 @@ internal import Catalog
 internal import FUSE
 internal import Synchronization
 
-/// Opens for writing that are sent to another file than the one that has the name.
+/// Redirects opens for writing to another file than the one that has the name.
 ///
-/// An open of a file whose name is to stay is answered with ESTALE: then open(2) looks the name up once more, without trusting
-/// what the kernel remembers, and to that thread the answer is the file that its content is to go to. So the writer has a file of its own
-/// in every respect, and nobody else ever sees it under the name.
+/// An open of a file whose name is preserved is answered with ESTALE: then open(2) looks the name up once
+/// more, without trusting the kernel's cache, and that thread gets the file for the new bytes. So the writer
+/// has a file of its own in every respect, and no other thread ever sees it under the name.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only and takes no other lock.
 final class Detours: Sendable {
-    /// One open under way.
+    /// One open in progress.
     struct Detour {
-        /// The file that was to be opened.
+        /// The file that the program asked for.
         var file: NodeID
         let isTruncating: Bool
         /// The file to be opened instead, once the name has been looked up.
         var node: NodeID?
-        /// Whether the name that was looked up lets the file be written to.
+        /// Whether the looked-up name lets the file be written to.
         var isAllowed = false
-        /// The kernel looks a name up again at once, but a busy disk may hold up the answer; after that a thread is on no detour.
+        /// The end of the redirect: the kernel looks a name up again at once, but a busy disk may delay the
+        /// answer.
         fileprivate var deadline = ContinuousClock.now + .seconds(3)
     }
 
     private let state = Mutex<[Int32: Detour]>([:])
 
-    /// A thread is to look its name up again.
+    /// Makes a thread look its name up again.
     ///
-    /// If it has just been told so and has looked up nothing, it is not on its way by a path, and never will.
+    /// A thread that was redirected before and looked up nothing does not open by a path; it is not
+    /// redirected again.
     func begin(_ thread: Int32, to file: NodeID, isTruncating: Bool) {
         state.withLock { state in
             let isStuck = state[thread].map { $0.file == file && $0.node == nil } ?? false
@@ -38,7 +40,7 @@ final class Detours: Sendable {
         }
     }
 
-    /// Files for which threads have not come, which are forgotten with this.
+    /// Removes and returns the files whose threads have not opened them in time.
     func leftBehind() -> [NodeID] {
         state.withLock { state in
             guard !state.isEmpty else { return [] }
@@ -48,27 +50,28 @@ final class Detours: Sendable {
         }
     }
 
-    /// What a thread is about to open, if it was sent to look the name up.
+    /// Returns the redirect of a thread, if it has one.
     func find(_ thread: Int32) -> Detour? {
         state.withLock { $0.isEmpty ? nil : $0[thread].flatMap { $0.deadline > .now ? $0 : nil } }
     }
 
-    /// The name has been looked up.
+    /// Records that the name has been looked up.
     func update(_ thread: Int32, _ detour: Detour) {
         var detour = detour
         detour.deadline = .now + .seconds(5)
         state.withLock { $0[thread] = detour }
     }
 
-    /// A thread opens a file: it looks for nothing any more.
-    /// - Returns: the detour that it was on.
+    /// Ends the redirect of a thread that opens a file.
+    /// - Returns: the redirect.
     func end(_ thread: Int32) -> Detour? {
         state.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: thread) }
     }
 }
 
 extension AssetFilesystem {
-    /// Runs `body`, which opens a file, if the thread may write to it or does not want to; else sends it on its detour.
+    /// Runs `body`, which opens a file, if the thread may write to it or only reads; otherwise redirects the
+    /// thread.
     func arriving<Value>(
         at id: NodeID,
         isChanging: Bool,
@@ -80,7 +83,7 @@ extension AssetFilesystem {
         let detour = detours.end(caller.pid)
         let isOwn = detour?.node == id
         if let node = detour?.node, !isOwn { abandon([node]) }
-        // What a detour has led to is kept by this open from here on, and gone when the kernel forgets it.
+        // The target of a redirect is held by this open from here on, and deleted when the kernel forgets it.
         defer {
             if isOwn {
                 library.letGo(id)
@@ -92,10 +95,10 @@ extension AssetFilesystem {
         return try isChanging ? lookingAgain(at: id, isTruncating: isTruncating, for: caller, body) : body(false)
     }
 
-    /// Sends a thread to another file, where what has the name is to stay.
+    /// Redirects a thread to another file, where the file that has the name is to be preserved.
     private func detourIfKept(_ id: NodeID, isTruncating: Bool, for caller: Caller) throws(OperationFailure) {
         guard library.hasPolicies, let record = try reading({ try $0.node(id) }) else { return }
-        // A file that is somebody's detour is nobody else's.
+        // The target of one thread's redirect is not opened by another.
         if library.original(of: id) != nil { throw .lookAgain }
         let kept = try refusing { () throws(LibraryError) in
             try library.keptNames(of: record, isTruncating: isTruncating)
@@ -109,13 +112,13 @@ extension AssetFilesystem {
         throw .lookAgain
     }
 
-    /// Files that nobody has come for.
+    /// Deletes the targets of redirects whose threads never opened them.
     private func abandon(_ nodes: [NodeID]) {
         for node in nodes { library.letGo(node) }
         forgetNow(nodes)
     }
 
-    /// The file that a thread which was sent to look a name up is to find under it.
+    /// Returns the file that a redirected thread gets for a name; nil where it gets the ordinary one.
     func detoured(
         _ record: NodeRecord,
         _ name: EntryName,
@@ -123,7 +126,8 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> Entry? {
         guard var detour = detours.find(caller.pid), record.isFile else { return nil }
-        // Of files such a walk looks up the last component only: another has got the name meanwhile.
+        // The retried path walk looks up only the last component for files: another file has got the name
+        // meanwhile.
         if detour.file != record.id {
             if let node = detour.node { abandon([node]) }
             (detour.file, detour.node) = (record.id, nil)
@@ -150,15 +154,16 @@ extension AssetFilesystem {
         return unsure(made)
     }
 
-    /// A thread that was sent to look a name up has done so where the file is to be written to, whatever its folder says: in the
-    /// asset's directory.
+    /// Allows a redirected thread to write to the file itself, independent of its folder's policy: it looked
+    /// the name up in the asset's directory.
     func allowDetour(to file: NodeID, for caller: Caller) {
         guard var detour = detours.find(caller.pid), detour.file == file else { return }
         detour.isAllowed = true
         detours.update(caller.pid, detour)
     }
 
-    /// By the mode; with an access control list its group bits are the most that anybody named in it has.
+    /// Returns whether a caller may make names in a folder by its mode; with an access control list the group
+    /// bits are the upper limit for all users and groups in it.
     private func mayMakeNames(in folder: NodeRecord, _ caller: Caller) -> Bool {
         let hasList = library.hasAccessList(folder.id)
         return caller.uid == 0 || folder.permissions(of: caller.uid) { hasList || caller.isMember(of: $0) } & 3 == 3

@@ -1,11 +1,11 @@
 internal import AssetModel
 internal import Synchronization
 
-/// Names under which fields were listed until a program set the fields under others.
+/// Remembers the names under which fields were listed until a program set the fields under other names.
 ///
-/// rsync -X reads the list of a file's names, sets what the source has, and then removes each name of that list which the source does
-/// not have. Where it has set `user.xdg.tags`, and the list had `user.asset.keywords`, there is nothing to remove any more: the value
-/// has another name.
+/// rsync -X reads the list of a file's names, sets the source's attributes, and then removes each name of
+/// that list which the source does not have. Where it has set `user.xdg.tags`, and the list had
+/// `user.asset.keywords`, there is nothing left to remove: the value has another name.
 ///
 /// ## Concurrency
 /// `last` is held for a moment only and takes no other lock.
@@ -21,14 +21,15 @@ final class DisplacedNames: Sendable {
         }
     }
 
-    /// Records that a thread has set a field that was listed under another name, if it knows that list.
+    /// Records that a thread has set a field that was listed under another name, if it has read that list.
     func note(_ name: [UInt8], of node: NodeID, by thread: Int32) {
         last.withLock { last in
             if last[thread]?.node == node { last[thread]?.names.insert(name) }
         }
     }
 
-    /// Whether a thread that removes a name has itself displaced it since it last read the list; it counts once.
+    /// Returns whether a thread that removes a name has itself displaced it since it last read the list; it
+    /// counts once.
     func take(_ name: [UInt8], of node: NodeID, by thread: Int32) -> Bool {
         last.withLock { last in
             guard !last.isEmpty, last[thread]?.node == node else { return false }

@@ -4,26 +4,28 @@ internal import FUSE
 internal import Synchronization
 internal import SystemPackage
 
-/// The assets that a view shows to the user who has opened it, found out by then.
+/// The assets that a view shows to the user that has opened it, collected at the open.
 ///
-/// In the directory of a query a position counts the assets that the reader was shown, and no others: the kernel hands positions to programs
-/// (telldir(3)), and a number that counts hidden assets would tell how many there are. In the trash and in `resources/`, where assets are
-/// in the order of their numbers, it is the number.
+/// In the directory of a query a position counts the assets that the reader was shown, and no others: the
+/// kernel hands positions to programs (telldir(3)), and a number that counts hidden assets would reveal their
+/// count. In the trash and in `resources/`, where assets are in the order of their numbers, the position is
+/// the number.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only; `look` is called without it.
 final class ListedAssets: Sendable {
     private struct State {
         var assets: [AssetID]
-        /// The places that the user has for them.
+        /// The share of memory that the user has taken for them.
         var share: UserShare
         var isBegun = false
     }
 
     private let state: Mutex<State>
-    /// How many are looked at in one step.
+    /// The number of assets that one step examines.
     private static let step = 16
-    /// How many steps of which nothing may be shown any more a listing goes on for: the kernel holds the directory's lock meanwhile.
+    /// The number of steps without a visible asset after which a listing stops: the kernel holds the
+    /// directory's lock meanwhile.
     private static let emptySteps = 64
 
     init(_ assets: [AssetID], _ share: UserShare) {
@@ -31,7 +33,7 @@ final class ListedAssets: Sendable {
     }
 
     /// Notes that a listing begins.
-    /// - Returns: whether it is not the first one.
+    /// - Returns: whether an earlier one has begun before.
     func begin() -> Bool {
         state.withLock { state in
             defer { state.isBegun = true }
@@ -39,7 +41,7 @@ final class ListedAssets: Sendable {
         }
     }
 
-    /// Goes on with other assets.
+    /// Replaces the assets.
     func replace(by assets: [AssetID], _ share: UserShare) {
         let former = state.withLock { state in
             defer { (state.assets, state.share) = (assets, share) }
@@ -48,7 +50,7 @@ final class ListedAssets: Sendable {
         _ = former
     }
 
-    /// Returns what may be shown of the next assets behind a position; nothing at the end.
+    /// Returns the visible ones of the next assets behind a position; nothing at the end.
     func page<Shown>(
         behind position: Int64,
         _ look: (_ some: ArraySlice<AssetID>, _ positions: [AssetID: Int64]) throws(OperationFailure) ->
@@ -61,7 +63,7 @@ final class ListedAssets: Sendable {
         }
     }
 
-    /// Returns what may be shown of the next assets behind a number; nothing at the end.
+    /// Returns the visible ones of the next assets behind a number; nothing at the end.
     func page<Shown>(
         behindNumber number: Int64,
         _ look: (_ some: ArraySlice<AssetID>) throws(OperationFailure) -> [Shown]
@@ -82,13 +84,13 @@ final class ListedAssets: Sendable {
             if !shown.isEmpty { return shown }
             next = some.endIndex
         }
-        // The directory is another by now, and is to be opened anew.
+        // The directory has changed completely, and must be opened again.
         throw OperationFailure(.staleNFSFileHandle)
     }
 }
 
 extension [AssetID] {
-    /// The first of the numbers, which are in their order, that is higher than one.
+    /// Returns the index of the first of the sorted numbers that is higher than a number.
     fileprivate func firstIndex(behind number: Int64) -> Int {
         var (low, high) = (0, count)
         while low < high {

@@ -7,20 +7,23 @@ internal import MetadataExtraction
 internal import Synchronization
 internal import SystemPackage
 
-/// A process beside the daemon that puts the kernel's cached names right with ordinary system calls in the mount.
+/// A process beside the daemon that corrects the kernel's cached names with ordinary system calls in the
+/// mount.
 ///
-/// FUSE_NOTIFY_INVAL_ENTRY takes the folder's lock, as unlink(2) through the mount does, and FUSE_NOTIFY_INVAL_INODE waits for
-/// pages (fs/fuse/dir.c, inode.c). A client may hold both while it waits for the daemon, and a thread in that wait cannot be killed: it
-/// would keep /dev/fuse open, and with it every client waiting. The agent holds no descriptor of /dev/fuse. Its calls also make
-/// inotify(7) tell a folder's watchers, which no notification does.
+/// FUSE_NOTIFY_INVAL_ENTRY takes the folder's lock, as unlink(2) through the mount does, and
+/// FUSE_NOTIFY_INVAL_INODE waits for pages (fs/fuse/dir.c, inode.c). A client may hold both while it waits
+/// for the daemon, and a thread in that wait cannot be killed: it would keep /dev/fuse open, and with it
+/// every client waiting. The agent holds no descriptor of /dev/fuse. Its calls also make inotify(7) notify a
+/// folder's watchers, which no FUSE notification does.
 ///
-/// The daemon knows the agent's requests by the number of its process and answers them with the state that is recorded already
-/// (`AssetFilesystem+Agent.swift`); where that has changed meanwhile, the request fails and nothing happens.
+/// The daemon recognises the agent's requests by the number of its process and answers them with the state
+/// that is recorded already (`AssetFilesystem+Agent.swift`); where that has changed meanwhile, the request
+/// fails and changes nothing.
 ///
 /// ## Concurrency
 /// `perform` is called by one thread at a time. `state` is held for a moment only and takes no other lock.
 final class NotificationAgent: Sendable {
-    /// Work in one folder of the mount.
+    /// One task in a folder of the mount.
     struct Work: Sendable {
         /// The system call.
         enum Kind: Sendable {
@@ -30,9 +33,10 @@ final class NotificationAgent: Sendable {
             case appearance(of: NodeID)
             /// rename(2) of a folder that has its new name already.
             case move(to: EntryName, of: NodeID)
-            /// unlink(2) or mknod(2) of a name in a view; the answer is about a file of its own, so that nothing else changes.
+            /// unlink(2) or mknod(2) of a name in a view; the answer names a file of its own, so that no
+            /// other node's cache changes.
             case shown(isThere: Bool)
-            /// mknod(2) of a name that is there: the kernel asks for it again, and refuses.
+            /// mknod(2) of an existing name: the kernel looks it up again, and refuses.
             case renewal
             /// lstat(2).
             case visit
@@ -48,7 +52,7 @@ final class NotificationAgent: Sendable {
         /// The names that lead from the root of the mount to the folder.
         let path: [[UInt8]]
 
-        /// The message that assetfs-worker's `names.c` describes.
+        /// The message, in the format that assetfs-worker's `names.c` describes.
         var message: [UInt8] {
             let (letter, last): (Character, [[UInt8]]) =
                 switch kind {
@@ -70,16 +74,18 @@ final class NotificationAgent: Sendable {
         var device: String?
         var socket: Int32 = -1
         var current: Work?
-        /// Whether the request of the current work has its answer: the kernel does the rest, also without the process.
+        /// Whether the request of the current task has its answer: the kernel does the rest, even without the
+        /// process.
         var isDone = false
-        /// Killed agents: one that waits for a lock goes on until it has it, and its requests must be known as such.
+        /// The killed agents: one that waits for a lock goes on until it has it, and its requests must be
+        /// recognised.
         var former: Set<Int32> = []
         var isStopped = false
     }
 
-    /// How long an agent may take for one piece of work before it is killed, in milliseconds.
+    /// The time that an agent may take for one task before it is killed, in milliseconds.
     private static let patience: Int32 = 5000
-    /// The most bytes that a message may have.
+    /// The greatest size of a message in bytes.
     private static let messageLimit = 1 << 16
 
     private let mountpoint: [UInt8]
@@ -103,49 +109,50 @@ final class NotificationAgent: Sendable {
         _ = connect()
     }
 
-    /// Whether a request is an agent's.
+    /// Returns whether a request comes from an agent.
     func isAgent(_ pid: Int32) -> Bool {
         guard pid != 0 else { return false }
         if process.load(ordering: .relaxed) == pid { return true }
         return formerCount.load(ordering: .relaxed) > 0 && state.withLock { $0.former.contains(pid) }
     }
 
-    /// The work under way in a folder, if there is one that is not done.
+    /// Returns the unfinished task in a folder, if there is one.
     func current(in folder: NodeID) -> Work? {
         state.withLock { state in
             state.current.flatMap { $0.folder == folder && !state.isDone ? $0 : nil }
         }
     }
 
-    /// Records that the request of the current work has its answer, so that the work is not done again.
+    /// Records that the request of the current task has its answer, so that the task is not repeated.
     func noteDone() { state.withLock { $0.isDone = true } }
 
-    /// Returns whether a killed process has ended, and holds no folder any more.
+    /// Returns whether a killed process has ended, and no longer holds a folder.
     func hasEnded(_ pid: Int32) -> Bool {
         reap()
         return state.withLock { !$0.former.contains(pid) }
     }
 
-    /// What became of a piece of work.
+    /// The outcome of a task.
     enum Outcome {
         case done
-        /// The system call has failed: the state is another by now, or the folder cannot be written to.
+        /// The system call has failed: the state has changed, or the folder cannot be written to.
         case failed(Errno)
-        /// The process was killed because it had not answered in time: something holds the folder until it has ended.
+        /// The process was killed because it had not answered in time; the folder is locked at least until
+        /// the process has ended.
         case late(Int32)
         /// The process has ended, and the next one too, or none can be started.
         case died
-        /// There is no mount to work in, or not any more.
+        /// There is no mount to work in, or no longer.
         case stopped
     }
 
-    /// Has one piece of work done and waits for its end.
+    /// Performs one task and waits for its end.
     func perform(_ work: Work) -> Outcome {
         let message = work.message
         guard message.count <= Self.messageLimit else { return .failed(.fileNameTooLong) }
         state.withLock { ($0.current, $0.isDone) = (work, false) }
         defer { state.withLock { $0.current = nil } }
-        // An agent that has ended is noticed only when it is asked.
+        // The end of an agent is noticed only at the next task.
         for _ in 0..<2 {
             guard let socket = connect() else {
                 return state.withLock { $0.isStopped || $0.device == nil } ? .stopped : .died
@@ -171,7 +178,7 @@ final class NotificationAgent: Sendable {
         return state.withLock { $0.isStopped } ? .stopped : .died
     }
 
-    /// Ends the process; a `perform` under way returns, and each later one at once.
+    /// Stops the process; a `perform` in progress returns, and each later one at once.
     func stop() {
         state.withLock { state in
             state.isStopped = true
@@ -188,7 +195,7 @@ final class NotificationAgent: Sendable {
         }
     }
 
-    /// The socket to the process, which is started if there is none.
+    /// Returns the socket to the process, which is started if there is none.
     private func connect() -> Int32? {
         let (known, device) = state.withLock { ($0.socket, $0.isStopped ? nil : $0.device) }
         guard let device else { return nil }
@@ -218,7 +225,7 @@ final class NotificationAgent: Sendable {
         return socket
     }
 
-    /// Kills the process, whose requests are known as an agent's until it has ended.
+    /// Kills the process, whose requests are recognised as an agent's until it has ended.
     private func abandon() {
         let pid = process.load(ordering: .relaxed)
         let socket = state.withLock { state in
@@ -241,7 +248,8 @@ final class NotificationAgent: Sendable {
         }
     }
 
-    /// The device of the uppermost mount on a path, as MAJOR:MINOR, without a question to the mount itself.
+    /// Returns the device of the uppermost mount on a path, as MAJOR:MINOR, without a request to the mount
+    /// itself.
     private static func device(of mountpoint: [UInt8]) -> String? {
         guard let file = unsafe fopen("/proc/self/mountinfo", "re") else { return nil }
         defer { unsafe _ = fclose(file) }

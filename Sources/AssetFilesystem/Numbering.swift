@@ -1,20 +1,21 @@
 internal import Synchronization
 
-/// Texts that somebody has come by, queries and tokens, under the numbers that the kernel has for them as long as the mount lasts.
+/// Keeps texts that users have looked up, queries and tokens, under the numbers that the kernel has for them
+/// as long as the mount lasts.
 ///
-/// Each user has so many, of which the oldest goes first: one user's take nothing from another. A text stays as long as any user has it,
-/// or it is open.
+/// Each user has a limited number, of which the oldest is dropped first: one user's texts displace no other
+/// user's. A text stays as long as any user has it, or it is open.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Numbering: Sendable {
     private struct Text {
         let text: String
-        /// How many users have it, and how many have it open.
+        /// The number of users that have the text, plus the number of open handles on it.
         var uses = 0
     }
 
-    /// A user's numbers, in the order in which the user came by them.
+    /// A user's numbers, in the order of their last lookup.
     private struct Share {
         var numbers: [Int64: UInt64] = [:]
         var order: [UInt64: Int64] = [:]
@@ -26,10 +27,11 @@ final class Numbering: Sendable {
         var texts: [Int64: Text] = [:]
         var numbers: [String: Int64] = [:]
         var shares: [UInt32: Share] = [:]
-        /// Begins elsewhere in each mount: a handle of a former one, which an NFS client may have, leads to nothing and not to another text.
+        /// The last number; it begins at another value in each mount, so that a handle of a former mount,
+        /// which an NFS client may have, leads to nothing and not to another text.
         var last = Int64.random(in: 0..<1 << 40)
 
-        /// Ends a use; the text goes with the last.
+        /// Ends a use; the text is dropped with the last one.
         mutating func end(_ number: Int64) {
             guard let known = texts[number] else { return }
             texts[number]?.uses -= 1
@@ -39,7 +41,7 @@ final class Numbering: Sendable {
         }
     }
 
-    /// Keeps a text as long as it is open.
+    /// A use of a text for as long as it is open.
     final class Pin: Sendable {
         private let numbering: Numbering
         private let number: Int64
@@ -52,12 +54,12 @@ final class Numbering: Sendable {
     }
 
     private let state = Mutex(State())
-    /// So many of a user's are remembered: who comes back to an older one by its number looks it up anew.
+    /// The number of texts that are remembered for each user: an older one has to be looked up again.
     private let limit: Int
 
     init(limit: Int = 2000) { self.limit = limit }
 
-    /// Returns the number of a text that a user has come by.
+    /// Returns the number of a text that a user has looked up.
     func number(of text: String, for uid: UInt32) -> Int64 {
         state.withLock { state in
             var number = state.numbers[text]
@@ -73,7 +75,7 @@ final class Numbering: Sendable {
         }
     }
 
-    /// Makes a number the last that a user has come by, and lets go of the first where there are too many.
+    /// Makes a number the last one that a user has looked up, and drops the first where there are too many.
     private func take(_ number: Int64, for uid: UInt32, _ state: inout State) {
         var share = state.shares.removeValue(forKey: uid) ?? Share()
         defer { state.shares[uid] = share }
@@ -96,7 +98,7 @@ final class Numbering: Sendable {
     /// Returns the text behind a number.
     func text(_ number: Int64) -> String? { state.withLock { $0.texts[number]?.text } }
 
-    /// Returns what keeps the text behind a number while it is open; nil where there is none.
+    /// Returns a pin that keeps the text behind a number while it is open; nil where there is none.
     func pin(_ number: Int64) -> Pin? {
         state.withLock { state in
             guard state.texts[number] != nil else { return nil }

@@ -5,35 +5,37 @@ internal import FUSE
 internal import Glibc
 internal import Synchronization
 
-/// One open file: what open(2) answered.
+/// One open file, as answered to open(2).
 final class OpenFileHandle: Sendable {
     let node: OpenNode
     let isWriting: Bool
     /// Whether each write waits for the disk: O_SYNC or O_DSYNC of open(2).
     let isSynchronous: Bool
-    /// Whether a write through this handle has yet to take set-id bits and capabilities from the file.
+    /// Whether a write through this handle has yet to remove set-id bits and capabilities from the file.
     let mayHavePrivileges: Atomic<Bool>
 
-    /// Whether another file loses its name to this one when it is complete.
+    /// Whether the file takes the name of another file at its commit.
     let isReplacement: Bool
-    /// The name that it was made under by a signed path.
+    /// The name that the file was made under by a signed path.
     let dropped: SignedPaths.Name?
-    /// Whose reading counts, if all of it is read; nil where nobody's does.
+    /// The user whose download counts, if all of the file is read; nil where none counts.
     let reader: UInt32?
-    /// How many bytes have been read.
+    /// The number of bytes that were read.
     let bytesRead = Atomic<Int64>(0)
-    /// What a folder's watchers are told of a change through a handle that was opened by an asset's number.
+    /// The notification for a folder's watchers after a change through a handle that was opened by an asset's
+    /// number.
     let viewed = Mutex<Happening?>(nil)
-    /// The name by which a view's watchers know the file, and which is gone when it is closed; with the one that it has there then.
+    /// The passing name by which a view's watchers know the file, and which is gone when the file is closed;
+    /// with the name that the file has then.
     let passing = Mutex<Passing?>(nil)
-    /// Whether anything was written through this handle since the last close(2).
+    /// Whether bytes were written through this handle since the last close(2).
     let isModified = Atomic(false)
 
     /// Whether a program may map the file for writing through this handle.
     private let mayMapForWriting: Bool
-    /// The place of the user who has opened it.
+    /// The opener's place among the open files.
     private let share: UserShare?
-    /// Keeps the token of the signed path that it was opened by.
+    /// The pin of the token of the signed path that the file was opened by.
     private let pin: Numbering.Pin?
 
     init(
@@ -71,27 +73,27 @@ final class OpenFileHandle: Sendable {
 struct Passing {
     let view: NodeID
     let name: EntryName
-    /// The name that has come there instead, where there was none.
+    /// The name that the file gets there instead, where there was none.
     let other: EntryName?
 }
 
 /// One open directory, or file of a view.
 final class OpenViewHandle: Sendable {
-    /// What a reader is shown; nil for a journal, which grows.
+    /// The bytes for readers; nil for a journal, which grows.
     let content: [UInt8]?
-    /// The former content that a reader is shown.
+    /// The former version for readers.
     let version: VersionRecord?
-    /// Keeps that as long as it is open.
+    /// The pin of that version's blob while the handle is open.
     private let use: ContentUse?
-    /// The journal that a reader is shown.
+    /// The journal for readers.
     let journal: Journal
     /// The assets that the view showed when it was opened.
     let list: ListedAssets?
-    /// Keeps the query or the token by which it was come by.
+    /// The pin of the query or token by which the view was opened.
     private let pin: Numbering.Pin?
-    /// Whether the kernel caches the listing, for all descriptors of the directory that are like this one.
+    /// Whether the kernel caches the listing, for all descriptors of the directory with this property.
     let isListingKept: Bool
-    /// The place of the user who has opened it.
+    /// The opener's place among the open files.
     private let share: UserShare
 
     init(

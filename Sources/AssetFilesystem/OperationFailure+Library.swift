@@ -6,9 +6,9 @@ internal import FUSE
 internal import SystemPackage
 
 extension OperationFailure {
-    /// What a program sees of a library's refusal.
+    /// Converts a library's refusal to the errno that a program gets.
     ///
-    /// The only place where one becomes an errno.
+    /// This is the only place where such a refusal becomes an errno.
     init(_ error: LibraryError) {
         switch error {
         case .notFound: self.init(.noSuchFileOrDirectory)
@@ -30,13 +30,15 @@ extension OperationFailure {
         case .unsupportedAttribute: self.init(.notSupportedOnSocket)  // setxattr(2): ENOTSUP
         case .unsupported(let reason): self.init(.notSupportedOnSocket, cause: reason)
         case .busy(let reason): self.init(.resourceBusy, cause: reason)
-        // Without a line in the log for each: who tries again does so often.
+        // Without a line in the log for each: a program that retries does so often.
         case .occupied: self.init(.resourceBusy)
         case .pathTooLong: self.init(.fileNameTooLong)
         case .pending(let verdict): self.init(.interrupted, awaiting: { verdict.whenDone(for: $0, $1) })
-        // With its type: without it LibraryError's own case is meant, and this calls itself.
+        // With its type: without it the name would mean LibraryError's own case, and this initializer would
+        // call itself.
         case .interrupted: self.init(Errno.interrupted)
-        // Without a line in the log for each: a program that tries again and again would fill the rest of the disk with lines.
+        // Without a line in the log for each: a program that retries in a loop would fill the rest of the
+        // disk with lines.
         case .noSpace: self.init(.noSpace)
         case .catalog(.unwritten): self.init(.ioError)
         case .fetch(let problem): self.init(Errno(problem), cause: problem.sentence)
@@ -44,8 +46,9 @@ extension OperationFailure {
         case .forged: self.init(.rejectedKey)
         case .ended: self.init(.expiredKey)
         case .refused(let refusal): self.init(Errno(refusal.kind))
-        // write(2), truncate(2) and fallocate(2): what the disk below refuses in principle is no failure of ours.
-        // The opener's share is counted; here the system has too few, or what others have opened goes beyond all shares.
+        // write(2), truncate(2) and fallocate(2): a refusal in principle by the disk below is no failure of
+        // the library. The opener's share is counted; here the system has too few descriptors, or the open
+        // files exceed all shares.
         case .blobs(.io(.tooManyOpenFiles, _)): self.init(.tooManyOpenFiles)
         case .blobs(.io(.tooManyOpenFilesInSystem, _)): self.init(.tooManyOpenFilesInSystem)
         case .blobs(.io(.fileTooLarge, _)): self.init(.fileTooLarge)
@@ -57,10 +60,12 @@ extension OperationFailure {
 }
 
 extension OperationFailure {
-    /// open(2) and truncate(2) look the name up once more, and find the file that is meant for them: `Detours`.
+    /// ESTALE, after which open(2) and truncate(2) look the name up once more, and find the file that is
+    /// meant for them: `Detours`.
     static var lookAgain: OperationFailure { OperationFailure(.staleNFSFileHandle) }
 
-    /// The failure of open(2) where the upload would get a name of its own and begin with a content that the writer may not read.
+    /// The failure of open(2) where the upload would get a name of its own and begin with bytes that the
+    /// writer may not read.
     static var mayNotBegin: OperationFailure {
         OperationFailure(
             .permissionDenied,
@@ -68,12 +73,14 @@ extension OperationFailure {
         )
     }
 
-    /// open(2): what is written gets a name of its own, which only who may write to the folder can give.
+    /// The failure of open(2) where the upload needs a name of its own, and the writer may not write to the
+    /// folder.
     static var mayNotMakeNames: OperationFailure {
         OperationFailure(.permissionDenied, cause: "The name stays, and no other may be made in the folder.")
     }
 
-    /// The kernel calls all threads of another pid namespace 0: they could not be told from each other.
+    /// The failure of open(2) by a process in another pid namespace: the kernel numbers all its threads 0, so
+    /// that they cannot be distinguished.
     static var unknownThread: OperationFailure {
         OperationFailure(
             .notSupportedOnSocket,
@@ -82,7 +89,7 @@ extension OperationFailure {
         )
     }
 
-    /// lookup: ENOENT that the kernel does not keep.
+    /// The ENOENT of a lookup that the kernel must not cache.
     static var missingForNow: OperationFailure { OperationFailure(.noSuchFileOrDirectory) }
 }
 
@@ -96,7 +103,7 @@ extension Errno {
         }
     }
 
-    /// What a program sees where a URL is none that is fetched.
+    /// Converts the reason why a URL may not be fetched to an errno.
     init(_ problem: FetchProblem) {
         // EPROTONOSUPPORT: socket(2)
         self = problem.errno == "EPROTONOSUPPORT" ? Errno(rawValue: 93) : .invalidArgument
@@ -113,12 +120,12 @@ extension Errno {
     static var attributeNotFound: Errno { Errno(rawValue: 61) }
 }
 
-/// Runs a library's verb; its refusal becomes the operation's.
+/// Runs a library call; a refusal becomes the operation's failure.
 func refusing<Value>(_ body: () throws(LibraryError) -> Value) throws(OperationFailure) -> Value {
     do throws(LibraryError) { return try body() } catch { throw OperationFailure(error) }
 }
 
-/// A name from the kernel, checked.
+/// Checks a name from the kernel.
 func entryName(_ name: Name) throws(OperationFailure) -> EntryName {
     do throws(EntryName.Invalid) {
         return try EntryName(name.bytes)

@@ -1,16 +1,17 @@
 internal import AssetModel
 internal import Synchronization
 
-/// Threads that have just looked up an asset's file in `resources/ID/`: what they open for writing then, they replace there.
+/// Threads that have just looked up an asset's file in `resources/ID/`: a file that such a thread opens for
+/// writing is replaced there.
 ///
-/// The file's inode is the one in `folders/`, so that an open does not say by which of its names it came.
+/// The file's inode is the one in `folders/`, so that an open does not show by which of its names it came.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only and takes no other lock.
 final class ResourceLookups: Sendable {
     private let state = Mutex<[Int32: (file: NodeID, until: ContinuousClock.Instant)]>([:])
 
-    /// How long a thread may take from the lookup of a path to the open that it is for.
+    /// The time that a thread may take from the lookup of a path to its open.
     private static let patience = Duration.seconds(1)
 
     /// Notes a lookup.
@@ -21,7 +22,7 @@ final class ResourceLookups: Sendable {
         }
     }
 
-    /// Whether a thread that opens a file for writing has come to it by `resources/`.
+    /// Returns whether a thread that opens a file for writing has looked it up in `resources/`.
     func end(_ thread: Int32, _ file: NodeID) -> Bool {
         state.withLock { state in
             guard !state.isEmpty, let found = state.removeValue(forKey: thread) else { return false }

@@ -5,26 +5,28 @@ internal import FUSE
 internal import SystemPackage
 internal import Synchronization
 
-/// Threads that wanted to write to a file which had lost its name between the kernel's lookup and the open.
+/// Threads that tried to open for writing a file that had lost its name between the kernel's lookup and the
+/// open.
 ///
-/// The first attempt is answered with ESTALE, and the kernel walks the path once more: to the file that has the name now, or to none. An
-/// attempt that still leads to a file without a name is not on its way by a path, or has lost the race twice, and succeeds.
+/// The first attempt is answered with ESTALE, and the kernel walks the path once more: to the file that has
+/// the name now, or to none. An attempt that still leads to a file without a name does not open by a path, or
+/// has lost the race twice, and succeeds.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only and takes no other lock.
 final class SecondLooks: Sendable {
     private struct Look {
         let until = ContinuousClock.now + .seconds(10)
-        /// Whether the path leads through the trash, where nothing can be written to.
+        /// Whether the path leads through the trash, where files cannot be written to.
         var isInTrash = false
     }
 
     private let state = Mutex<[Int32: Look]>([:])
 
-    /// Records that a thread is told to look again.
+    /// Records that a thread has to look its path up again.
     func begin(_ thread: Int32) {
         state.withLock { state in
-            // Threads that have found no file, and so never came back.
+            // Drops threads that have found no file, and so never came back.
             if state.count >= 64 { state = state.filter { $0.value.until > .now } }
             state[thread] = Look()
         }
@@ -35,8 +37,8 @@ final class SecondLooks: Sendable {
         state.withLock { if !$0.isEmpty { $0[thread]?.isInTrash = true } }
     }
 
-    /// Ends a thread's second look.
-    /// - Returns: nil if it was on none; else whether it came through the trash.
+    /// Ends a thread's second lookup.
+    /// - Returns: nil if there was none; otherwise whether it led through the trash.
     func end(_ thread: Int32) -> Bool? {
         state.withLock { state in
             guard !state.isEmpty, let look = state.removeValue(forKey: thread), look.until > .now else { return nil }
@@ -46,8 +48,9 @@ final class SecondLooks: Sendable {
 }
 
 extension AssetFilesystem {
-    /// Runs `body`, which opens a file to change it and is told whether to do so also where it has no name; sends a thread to look its
-    /// name up again first.
+    /// Runs `body`, which opens a file to change it, after the thread has looked its path up again.
+    ///
+    /// `body` gets whether to open the file even if it has no name.
     func lookingAgain<Value>(
         at id: NodeID,
         isTruncating: Bool,
@@ -55,7 +58,8 @@ extension AssetFilesystem {
         _ body: (_ insists: Bool) throws(OperationFailure) -> Value
     ) throws(OperationFailure) -> Value {
         var isInTrash = secondLooks.end(caller.pid)
-        // The kernel calls all threads of another pid namespace 0, so that a second look is not to be told from a first.
+        // The kernel numbers all threads of another pid namespace 0, so that a second lookup cannot be
+        // distinguished from a first.
         if caller.pid == 0 {
             isInTrash = aliases.withLock { $0[id]?.contains { $0.view == View.trash.id } ?? false }
         }
@@ -71,7 +75,7 @@ extension AssetFilesystem {
             }
         }
         let value = try body(true)
-        // Without its asset it goes with the kernel's last reference.
+        // Without its asset the file is deleted with the kernel's last reference.
         if let record = try? reading({ try $0.node(id) }) { noteRemoval(record) }
         return value
     }

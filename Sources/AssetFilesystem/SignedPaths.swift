@@ -3,27 +3,27 @@ internal import FUSE
 internal import Glibc
 internal import Synchronization
 
-/// The signed paths that somebody has come by, under the numbers that the kernel has for them, and the files that are being put into
-/// folders by them.
+/// The signed paths that users have looked up, under the numbers that the kernel has for them, and the files
+/// that are being put into folders by them.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only and takes no other lock.
 final class SignedPaths: Sendable {
-    /// A name that somebody has made by a signed path: nobody else sees it there.
+    /// A name that a user has made by a signed path: no other user sees it there.
     struct Name: Hashable {
         let path: Int64
         let name: [UInt8]
         let uid: UInt32
     }
 
-    /// The file that it means, until that has its name in the folder.
+    /// The file of such a name, until the file has its name in the folder.
     struct Drop {
         let node: NodeID
-        /// Whether it waits for its final name.
+        /// Whether the file waits for its final name.
         let isTemporary: Bool
-        /// The place of who has made it.
+        /// The place of the user that has made the file.
         let share: UserShare
-        /// Since when nobody has it open.
+        /// The time of the last close.
         var released: ContinuousClock.Instant?
     }
 
@@ -35,9 +35,9 @@ final class SignedPaths: Sendable {
     /// The tokens of paths.
     let tokens = Numbering()
     private let state = Mutex(State())
-    /// How many files of a user may wait for their final names in a box.
+    /// The number of files of a user that may wait for their final names in one box.
     private static let waitingLimit = 64
-    /// Names in all boxes; one user alone may have half of them.
+    /// The places for names in all boxes; one user alone may have half of them.
     private let shares = UserShares(capacity: 2048, limit: .max, exempt: [0, getuid()])
 
     func drop(_ name: Name) -> Drop? { state.withLock { $0.drops.isEmpty ? nil : $0.drops[name] } }
@@ -69,18 +69,18 @@ final class SignedPaths: Sendable {
         }
     }
 
-    /// Nobody has the file open any more.
+    /// Notes that the last descriptor of a file was closed.
     func noteRelease(_ name: Name) { state.withLock { $0.drops[name]?.released = .now } }
 
-    /// Whether a file is on its way into a folder.
+    /// Returns whether a file is on its way into a folder.
     func has(_ node: NodeID) -> Bool {
         state.withLock { $0.nodes.contains(node) }
     }
 
-    /// How long a file under a temporary name waits for its final one.
+    /// The time for which a file under a temporary name waits for its final one.
     private static let patience = Duration.seconds(600)
 
-    /// Files that have not got their final name in time, which are forgotten with this.
+    /// Removes and returns the files that have not got their final name in time.
     func leftBehind() -> [NodeID] {
         state.withLock { state in
             guard !state.drops.isEmpty else { return [] }

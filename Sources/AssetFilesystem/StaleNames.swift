@@ -3,18 +3,19 @@ internal import Catalog
 internal import FUSE
 internal import Synchronization
 
-/// Files that have lost a name of which the kernel does not know yet: it may still lead there.
+/// Files that have lost a name of which the kernel is not notified yet: a cached name may still lead there.
 ///
-/// Neither the name nor its absence can be taken from the kernel without the folder's lock. But open(2) and stat(2) walk their path once
-/// more, without trusting what the kernel remembers, where they are answered with ESTALE.
+/// Neither a name nor its absence can be removed from the kernel's cache without the folder's lock. But
+/// open(2) and stat(2) walk their path once more, without trusting the cache, after the answer ESTALE.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only and takes no other lock.
 final class StaleNames: Sendable {
     private struct State {
-        /// How many names each has lost that are still to be told.
+        /// The number of lost names of each file of which the kernel has to be notified.
         var files: [NodeID: Int] = [:]
-        /// Threads that have been sent to walk their path again, for which file, and until when they come back.
+        /// The threads that have to walk their path again, each with the file and the time limit for its
+        /// retry.
         var threads: [Int32: (file: NodeID, until: ContinuousClock.Instant)] = [:]
     }
 
@@ -23,7 +24,7 @@ final class StaleNames: Sendable {
     /// Records that a file has lost a name.
     func add(_ file: NodeID) { state.withLock { $0.files[file, default: 0] += 1 } }
 
-    /// Records that the kernel was told of a name that a file has lost.
+    /// Records that the kernel was notified of a name that a file has lost.
     func remove(_ file: NodeID) {
         state.withLock { state in
             let left = (state.files[file] ?? 1) - 1
@@ -32,7 +33,8 @@ final class StaleNames: Sendable {
         }
     }
 
-    /// Whether a thread that has come to a file is to walk its path again; not twice in a row, since then the path does lead there.
+    /// Returns whether a thread that has come to a file is to walk its path again; not twice in a row, since
+    /// then the path does lead there.
     func sendsBack(_ thread: Int32, from file: NodeID) -> Bool {
         guard thread != 0 else { return false }
         return state.withLock { state in

@@ -2,14 +2,14 @@ internal import AssetLibrary
 internal import AssetModel
 internal import FUSE
 
-/// The directories and files of the mount that no one made: the root and the views.
+/// The directories and files of the mount that are not in the catalog: the root and the views.
 enum View: Hashable, Sendable {
     case root
     case uploads
     case receipts
     case events
     case jobs
-    /// What was removed and can be taken back.
+    /// The removed files that can be restored.
     case trash
     /// All assets, by their numbers.
     case resources
@@ -17,36 +17,37 @@ enum View: Hashable, Sendable {
     case signed
     /// Queries.
     case search
-    /// The state of the work on an asset.
+    /// The state of the extraction of an asset.
     case job(AssetID)
-    /// The state of work that is on no single asset.
+    /// The state of a maintenance job, which concerns no single asset.
     case work(AssetLibrary.Work)
-    /// The state of a URL that is fetched.
+    /// The state of a URL import.
     case fetch(Int64)
-    /// An asset: its file, and what belongs to it.
+    /// An asset: its file, and its other directories.
     case resource(AssetID)
     /// An asset's alternative files.
     case alternatives(AssetID)
-    /// An asset's former contents.
+    /// An asset's former versions.
     case versions(AssetID)
-    /// All that is known of an asset, as JSON.
+    /// The description of an asset, as JSON.
     case information(AssetID)
-    /// A former content.
+    /// A former version.
     case version(VersionID)
-    /// What a group consists of, as JSON.
+    /// The members of a group, as JSON.
     case group(NodeID)
     /// A signed path.
     case capability(Int64)
-    /// The file that a signed path lets everybody read.
+    /// The file that a signed path lets every user read.
     case capabilityFile(Int64)
-    /// What a query finds.
+    /// The results of a query.
     case query(Int64)
-    /// A link to something that was found, and a number that is another for another path: the kernel keeps where a link leads.
+    /// A result's link, with a number that depends on the path: the kernel caches the target of a link.
     case result(AssetID, path: UInt16)
 
-    /// What a view is of.
+    /// The kind of a view.
     ///
-    /// In its number it stands above the bits that say whose asset or version; the catalog never comes as far.
+    /// In a view's number it stands above the bits for asset or version; the numbers of the catalog never
+    /// reach that high.
     private enum Kind: Int64 {
         case job = 0x10
         case resource, alternatives, versions, information, version, group, capability, capabilityFile, query, result,
@@ -129,7 +130,7 @@ enum View: Hashable, Sendable {
 
     var isDirectory: Bool { mode & 0o170000 == 0o040000 }
 
-    /// Whether it shows assets by their numbers.
+    /// Whether the view shows assets by their numbers.
     var isOfAssets: Bool {
         switch self {
         case .resources, .resource, .alternatives, .versions, .information, .version: true
@@ -137,7 +138,7 @@ enum View: Hashable, Sendable {
         }
     }
 
-    /// Whether it is `signed/`, or a signed path.
+    /// Whether the view is `signed/`, or a signed path.
     var isSigned: Bool {
         switch self {
         case .signed, .capability: true
@@ -145,7 +146,7 @@ enum View: Hashable, Sendable {
         }
     }
 
-    /// Whether it is `search/`, or a query.
+    /// Whether the view is `search/`, or a query.
     var isOfSearch: Bool {
         switch self {
         case .search, .query: true
@@ -153,7 +154,7 @@ enum View: Hashable, Sendable {
         }
     }
 
-    /// Whether files may be made in it.
+    /// Whether files may be made in the view.
     var holdsFiles: Bool {
         switch self {
         case .resource, .alternatives, .capability: true
@@ -161,10 +162,10 @@ enum View: Hashable, Sendable {
         }
     }
 
-    /// Whether what it shows changes without anybody having asked for that through the kernel.
+    /// Whether the view's entries change without a request through the kernel.
     var changesByItself: Bool { self != .root && self != .uploads }
 
-    /// What a directory of the views always shows, in order; the position, counted from 1, is the cookie.
+    /// The fixed entries of a directory of the views, in order; the position, counted from 1, is the cookie.
     var entries: [(name: String, node: NodeID)] {
         switch self {
         case .root:
@@ -181,17 +182,18 @@ enum View: Hashable, Sendable {
         }
     }
 
-    /// Permissions: receipts and jobs name files in folders that not everybody may read; from the trash everybody takes what is theirs.
+    /// The permissions: receipts and jobs name files in folders that not every user may read; from the trash
+    /// each user takes their own files.
     var mode: UInt32 {
         switch self {
         case .root, .uploads: 0o040755
-        // Who has a token may see what it is of, if it is theirs.
+        // A user with a token may see the job behind it, if it is their own.
         case .jobs: 0o041733
-        // Who could read it could have inotify(7) tell of the queries of others.
+        // With read permission inotify(7) would report other users' queries.
         case .signed, .search: 0o040711
         case .trash, .resources: 0o041777
         case .receipts, .events, .job, .fetch, .work: 0o100600
-        // As those of the asset's file.
+        // The mode of the asset's file is used instead.
         case .resource, .alternatives, .versions: 0o040755
         case .information, .version, .group, .capabilityFile: 0o100444
         case .capability, .query: 0o040555
@@ -199,10 +201,10 @@ enum View: Hashable, Sendable {
         }
     }
 
-    /// The numbers of nodes that are in the catalog, but for the roots: all others are those of views.
+    /// The numbers of nodes that are in the catalog, except for the roots: all others belong to views.
     static let catalogNodes = UInt64(NodeID.firstInCatalog)...UInt64((Int64(1) << Kind.shift) - 1)
 
-    /// A number that is no view's and no node's: see `AssetFilesystem.standIn`.
+    /// A number that belongs to no view and no node: see `AssetFilesystem.standIn`.
     static let standIn = NodeID(rawValue: 0x7F << Kind.shift)
 
     static let jobSuffix = ".json"
@@ -215,7 +217,7 @@ enum View: Hashable, Sendable {
             return AssetLibrary.Work(rawValue: token).map { View.work($0).id }
                 ?? AssetLibrary.asset(ofJob: token).map { View.job($0).id }
         }
-        // It is there, and not listed.
+        // The entry exists, and is not listed.
         if self == .root, name.bytes.elementsEqual("signed".utf8) { return View.signed.id }
         return entries.first { Array($0.name.utf8) == name.bytes }?.node
     }

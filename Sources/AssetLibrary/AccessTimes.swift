@@ -3,31 +3,31 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-/// When the time of the last access to a file moves — mount(8).
+/// The rule by which the time of the last access to a file changes — mount(8).
 public enum AccessTimeRule: Sendable {
-    /// > Access time is only updated if the previous access time was earlier than or equal to the current modify or change time, or
-    /// > … more than 1 day old
+    /// > Access time is only updated if the previous access time was earlier than or equal to the current
+    /// > modify or change time, or … more than 1 day old
     case relative
-    /// At each open for reading.
+    /// Each open for reading sets it.
     case strict
-    /// Only when a program sets it.
+    /// Only a program sets it.
     case never
 }
 
-/// Times of access that are not recorded yet.
+/// Access times that the catalog does not have yet.
 ///
-/// A reader pays for a comparison; the catalog has the time some seconds later.
+/// An open for reading costs one comparison; the catalog gets the time some seconds later.
 ///
 /// ## Concurrency
-/// `times` is held for a moment only; `count` saves the lock where there is none.
+/// `times` is held briefly; `count` spares readers the lock while no time is pending.
 final class AccessTimes: Sendable {
-    private let times = Mutex<[NodeID: Timestamp]>([:])
+    private let times = RankedMutex<[NodeID: Timestamp]>(.leaf, [:])
     private let count = Atomic(0)
     let worker = Worker()
 
-    /// How long a time waits for others.
+    /// The delay after which pending times are recorded together.
     static let delay = Duration.seconds(5)
-    /// A relative time that is older than this moves in any case.
+    /// The age from which on `relative` changes an access time in any case.
     static let longest = Duration.seconds(86_400)
 
     func set(_ time: Timestamp, of node: NodeID) {
@@ -39,7 +39,7 @@ final class AccessTimes: Sendable {
         if isFirst { worker.wake() }
     }
 
-    /// Forgets a node's time, because a program has set another.
+    /// Discards a node's pending time, because a program has set another.
     func remove(_ node: NodeID) {
         guard count.load(ordering: .acquiring) > 0 else { return }
         times.withLock { times in
@@ -55,7 +55,7 @@ final class AccessTimes: Sendable {
 
     func all() -> [NodeID: Timestamp] { times.withLock { $0 } }
 
-    /// Forgets times that are recorded, unless another has come since.
+    /// Discards recorded times, except those that have changed since.
     func remove(_ recorded: [NodeID: Timestamp]) {
         times.withLock { times in
             for (node, time) in recorded where times[node] == time { times[node] = nil }
@@ -65,8 +65,8 @@ final class AccessTimes: Sendable {
 }
 
 extension AssetLibrary {
-    /// Notes that a file is opened for reading; its time of access moves if `rule` says so.
-    /// - Returns: whether it has moved.
+    /// Updates the access time of a file that is opened for reading, as `rule` demands.
+    /// - Returns: whether the time has changed.
     public func noteAccess(to node: OpenNode, _ rule: AccessTimeRule) -> Bool {
         guard rule != .never else { return false }
         let due = node.access.withLock { access -> Timestamp? in
@@ -81,10 +81,10 @@ extension AssetLibrary {
         return due != nil
     }
 
-    /// The time of the last access to a node, where the catalog does not have it yet.
+    /// Returns the last access time of a node, if the catalog does not have it yet.
     public func accessTime(of id: NodeID) -> Timestamp? { accessTimes.time(of: id) }
 
-    /// Records the times of access that have come.
+    /// Records the pending access times in the catalog.
     func recordAccessTimes() {
         let times = accessTimes.all()
         guard !times.isEmpty else { return }
@@ -94,7 +94,7 @@ extension AssetLibrary {
             }
             accessTimes.remove(times)
         } catch {
-            // Nothing but times is lost.
+            // A failure loses access times only.
             accessTimes.remove(times)
             if !isClosing.isSet { log.notice("Times of access could not be recorded: \(error)") }
         }

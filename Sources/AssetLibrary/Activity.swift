@@ -1,15 +1,18 @@
+internal import AssetModel
 internal import Glibc
 internal import Synchronization
 
-/// Knows how busy a mount is, so that background work waits while users upload and read.
+/// A measure of a mount's load, for background work that waits while users upload and read.
 ///
-/// A mount is quiet when, for as long as `pause`, no upload has ended, and it was sent fewer than 10 requests a second that change or read
-/// files, and fewer than 50 that look at names and attributes. So a program that asks for a file's state each second holds up nothing.
+/// A mount is quiet if, for the time of `pause`, no upload has ended and it has received fewer than 10
+/// requests a second that change or read files, and fewer than 50 that read names and attributes. So a
+/// program that polls a file's attributes every second does not hold up background work.
 ///
 /// ## Concurrency
-/// Requests are counted without a lock, by `noteUpload` and where `observe` says; `window` is held for a moment only.
+/// Requests are counted without a lock, by `noteUpload` and by the source that `observe` sets; `window` is
+/// held briefly.
 public final class Activity: Sendable {
-    /// How many requests there have been that change or read files, and how many that look at names and attributes.
+    /// The number of requests that changed or read files, and of those that read names and attributes.
     public typealias Counts = (uses: UInt, looks: UInt)
 
     private struct Window {
@@ -21,34 +24,35 @@ public final class Activity: Sendable {
 
     /// How long a mount must be quiet before background work begins.
     private let pause: Duration
-    /// How long background work waits for that before it takes its share of a busy mount's time.
+    /// How long background work waits for a quiet mount before it takes its share of a busy mount's time.
     private let patience: Duration
     private let uploads = Atomic<UInt>(0)
     private let source = Hook<Void, Counts>()
-    private let window = Mutex(Window())
+    private let window = RankedMutex(.leaf, Window())
 
     private static let mostUses: UInt = 10
     private static let mostLooks: UInt = 50
-    /// How often a thread that waits looks again.
+    /// The interval at which a waiting thread checks again, in microseconds.
     private static let step: useconds_t = 50_000
 
-    /// Calls a mount quiet after `pause`; a busy one's time is shared after `patience`.
+    /// Creates a measure that calls a mount quiet after `pause`, and shares a busy mount's time after
+    /// `patience`.
     public init(pause: Duration = .seconds(1), patience: Duration = .seconds(10)) {
         (self.pause, self.patience) = (pause, patience)
     }
 
-    /// Has requests counted besides uploads; `counts` returns how many there have been.
+    /// Counts requests besides uploads; `counts` returns their numbers so far.
     public func observe(_ counts: @escaping @Sendable () -> Counts) { source.set(counts) }
 
     /// Counts an upload.
     func noteUpload() { uploads.wrappingAdd(1, ordering: .relaxed) }
 
-    /// Whether the mount has been quiet for long enough.
+    /// Returns whether the mount has been quiet for long enough.
     func isQuiet() -> Bool {
         let (counts, uploads) = (source() ?? (0, 0), uploads.load(ordering: .relaxed))
         let now = ContinuousClock.now
         return window.withLock { window in
-            // Of many requests in a long time it is not known when they came: it may have been just now.
+            // Only the total since the last look is known: all of these requests may have come just now.
             let (uses, looks) = (counts.uses &- window.counts.uses, counts.looks &- window.counts.looks)
             if uploads != window.uploads || uses >= Self.mostUses || looks >= Self.mostLooks {
                 window = Window(quietSince: now, counted: now, counts: counts, uploads: uploads)
@@ -59,8 +63,9 @@ public final class Activity: Sendable {
         }
     }
 
-    /// Waits until background work may take its next step: when the mount is quiet, or after its share of the time of a busy one.
-    /// - Returns: false where `flag` is set, so that nothing more is to be done.
+    /// Waits until background work may take its next step: until the mount is quiet, or the work's share of a
+    /// busy mount's time is due.
+    /// - Returns: false once `flag` is set, so that the work must end.
     func awaitTurn(_ share: inout BackgroundShare, until flag: Flag) -> Bool {
         share.endStep(at: .now, patience)
         while !flag.isSet {
@@ -74,11 +79,11 @@ public final class Activity: Sendable {
     }
 }
 
-/// The part of a busy mount's time that one kind of background work gets: a twentieth of a processor's.
+/// The share of a busy mount's time for one kind of background work: a twentieth of one processor's.
 struct BackgroundShare {
     private static let part = 20
 
-    /// When the next step may begin though the mount is not quiet.
+    /// The time at which the next step may begin although the mount is not quiet.
     private var next: ContinuousClock.Instant?
     private var began: ContinuousClock.Instant?
 
@@ -86,7 +91,7 @@ struct BackgroundShare {
 
     mutating func beginStep(at time: ContinuousClock.Instant) { began = time }
 
-    /// Notes that a step has ended, or that there was none yet: then the first comes after `patience`.
+    /// Notes the end of a step; before the first step, sets it due after `patience`.
     mutating func endStep(at time: ContinuousClock.Instant, _ patience: Duration) {
         if let start = began.take() {
             next = time + start.duration(to: time) * (Self.part - 1)

@@ -3,11 +3,13 @@ internal import BlobStore
 internal import Catalog
 internal import Synchronization
 
-// Files that come to have a name by rename(2) or link(2). One that was temporary until now is an upload, whose verdict this is.
+// Files that get a name by rename(2) or link(2). For a file that was temporary until then this is its
+// upload's commit.
 extension AssetLibrary {
-    /// Asks the policy of the folder that a file comes to, and makes the arrival what it answers.
+    /// Applies the policy of the destination folder to a file, and enters the decision in `arrival`.
     ///
-    /// A file that is an asset already is only asked for its size. `isBusy` says that somebody writes to the one that it replaces.
+    /// For a file that is an asset already, only the quotas of its new folders are checked. `isBusy` means
+    /// that a program is writing to the file that would be replaced.
     func admit(
         _ node: NodeRecord,
         _ arrival: inout Arrival,
@@ -23,7 +25,7 @@ extension AssetLibrary {
         let content = Content(digest: digest, size: node.isFolder ? 0 : node.size)
         var judgement = Judgement.accept
         if node.isFile, node.asset == nil, arrival.nameClass == .final, !arrival.isUnderWay {
-            // Content that is there, or that somebody is about to write.
+            // The other file has content, or a program is about to write some.
             let isKept = !rules.policy.overwrites && target?.isFile == true && (isBusy || (target?.size ?? 0) > 0)
             let keepsFormer = rules.policy.versions.keepsAll && target?.asset != nil
             let isKnown = try mayJudge(node, by: uploader, records)
@@ -43,7 +45,8 @@ extension AssetLibrary {
                 records
             )
         } else if former?.folder != place.parent, try !rulebook.quotas(of: rules, records).isEmpty {
-            // What is moved must fit into what its new folders may hold, unless it was in them before.
+            // The moved bytes must fit into the quotas of their new folders; a folder that held them before
+            // is exempt.
             let moved = try movedBytes(node, records)
             let refusal = try exceededQuota(of: rules, for: uploader, records) {
                 former?.holds($0) == true ? nil : moved
@@ -55,7 +58,7 @@ extension AssetLibrary {
             let now = ContinuousClock.now
             let isRepeated = lastRefusal.withLock { last in
                 defer { last = (node.id, place.parent, place.name, now) }
-                // mv(1) asks with RENAME_NOREPLACE first, and then without: that is one attempt.
+                // mv(1) tries RENAME_NOREPLACE first, and then a plain rename: both are one attempt.
                 return last.map { ($0, $1, $2) == (node.id, place.parent, place.name) && now - $3 < .seconds(1) }
                     ?? false
             }
@@ -76,8 +79,8 @@ extension AssetLibrary {
         return judgement
     }
 
-    /// Screens a file that comes to have a final name, before anything is changed.
-    /// - Returns: what a scanner found in it, where that is no reason to refuse it.
+    /// Screens a file that is about to get a final name, before anything is changed.
+    /// - Returns: the malware that a scanner has found, if the policy does not refuse the file for it.
     func screen(
         _ id: NodeID,
         as name: EntryName,

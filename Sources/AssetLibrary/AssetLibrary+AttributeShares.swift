@@ -4,29 +4,31 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-/// How many bytes of attributes, fields and policies a user may have set in a library.
+/// The limit on the bytes of attributes, fields and policies that one user may have set in a library.
 ///
-/// The catalog has the sums. They are asked for when an attribute is set that is to have more bytes than before, and never by an upload.
+/// The catalog has the sums. They are read whenever such a value is set, and never by an upload.
 ///
 /// ## Concurrency
-/// `refusals` is held for a moment only.
+/// `refusals` is held briefly.
 final class AttributeShares: Sendable {
-    /// The most bytes for one user.
+    /// The limit for one user, in bytes.
     let limit: Int64
-    /// Users without a limit.
+    /// The users without a limit: root, and the user of the mount's process.
     let exempt: Set<UInt32>
-    /// When the log last had a user's refusal.
-    private let refusals = Mutex<[UInt32: ContinuousClock.Instant]>([:])
+    /// The time at which the log last had a refusal of each user.
+    private let refusals = RankedMutex<[UInt32: ContinuousClock.Instant]>(.leaf, [:])
 
-    /// One part in 512 of the disk, so that catalogs of large libraries may be large; within bounds that a catalog copes with.
+    /// Sets the limit to 1/512 of the disk, since catalogs of large libraries may be large.
+    ///
+    /// It is at least 16 MiB, and at most 1 GiB, which a catalog copes with.
     init(disk: statvfs) {
         let size = Int64(clamping: disk.f_blocks).multipliedReportingOverflow(by: Int64(clamping: disk.f_frsize))
         limit = min(max((size.overflow ? .max : size.partialValue) / 512, 16 << 20), 1 << 30)
         exempt = [0, getuid()]
     }
 
-    /// Whether the log is to have a user's refusal: once a minute, because a program that tries again and again would fill the disk
-    /// with lines.
+    /// Returns whether a user's refusal is to be logged: once a minute, because a program that tries again
+    /// and again would fill the disk with log lines.
     func isNewRefusal(of uid: UInt32) -> Bool {
         refusals.withLock { refusals in
             if let last = refusals[uid], .now - last < .seconds(60) { return false }
@@ -37,10 +39,10 @@ final class AttributeShares: Sendable {
     }
 }
 
-// Attributes count for the user who sets them, on whosever file: so no user takes room from another, and removing always gives room
-// back to the user who had it.
+// Attributes count for the user that sets them, on any user's file. So no user takes room from another, and
+// removing attributes always gives the room back to the user that had it.
 extension AssetLibrary {
-    /// Refuses attributes of a file or folder, for which a user's share has no room.
+    /// Refuses attributes of a file or folder that exceed a user's share.
     func refuseAttributes(
         on node: NodeRecord,
         _ attributes: [(name: [UInt8], value: [UInt8])],
@@ -53,7 +55,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Refuses a field's value, or a desktop's bytes that are none, for which a user's share has no room.
+    /// Refuses a field's value, or bytes under a desktop's name that are no value of the field, if they
+    /// exceed a user's share.
     func refuseField(
         _ field: Field,
         on node: NodeRecord,
@@ -72,7 +75,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Refuses a folder's policy for which a user's share has no room.
+    /// Refuses a folder's policy that exceeds a user's share.
     func refusePolicy(
         _ key: PolicyKey,
         of folder: NodeID,
@@ -84,7 +87,8 @@ extension AssetLibrary {
         try refuseShare(of: uid, size, records) { try records.policyBytes(of: uid, key, of: folder) }
     }
 
-    /// Refuses `size` bytes that come instead of what `former` says a user has there.
+    /// Refuses `size` bytes that exceed a user's share; they replace as many bytes of that user as `former`
+    /// returns.
     private func refuseShare(
         of uid: UInt32,
         _ size: Int64,

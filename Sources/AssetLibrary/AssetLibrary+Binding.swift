@@ -4,35 +4,39 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-// Files that the kernel reads itself. A mapping of such a file is one of the file on the disk, and outlives every handle, so
+// Passthrough: the kernel reads the blob itself. A mapping of such a file maps the file on the disk, and
+// outlives every handle. Therefore:
 //
-//  - a node stays bound to one file on the disk until no handle and no mapping of it is left: `MappedFiles`;
-//  - before the first change the blob's name goes to a copy, and the bound file becomes the private one;
-//  - before a handle is given out that may map the file for writing, the catalog durably knows the private file, so that what
-//    msync(2) has put on the disk is found after a crash;
-//  - while it is bound the file is never given away as a blob: each verdict gives away a copy;
-//  - the time of modification on the disk says whether a mapping has changed the file: a page that is written to through a mapping
-//    moves it at the first store after the page was clean;
-//  - only one open node may be bound to a blob, and others that show it meanwhile look it up by its name at each read.
+// - A node stays bound to one file on the disk until no handle and no mapping of it is left (`MappedFiles`).
+// - Before the first change the blob's name goes to a copy, and the bound file becomes the private one.
+// - Before a handle is returned that may map the file for writing, the private file is committed to the
+//   catalog, so that the bytes that msync(2) has written are found after a crash.
+// - A bound file is never adopted as a blob: each commit adopts a copy.
+// - The modification time on the disk tells whether a mapping has changed the file: the first store to a
+//   clean page changes it.
+// - Only one open node may be bound to a blob. Other nodes with this blob open it by its name at each read
+//   meanwhile.
 extension AssetLibrary {
-    /// Binds an open node to its blob, for the kernel to read.
+    /// Binds an open node to its blob, which the kernel then reads.
     ///
-    /// The caller is the only one that has the node open.
-    /// - Returns: nil when the content is not a blob that this node has for itself, or the disk cannot tell whether another process uses a file.
+    /// The caller must have the only handle of the node.
+    /// - Returns: nil if the content is no blob that this node has for itself, or the disk cannot tell
+    ///   whether another process uses a file.
     public func bind(_ node: OpenNode) -> OpenFile? {
         node.upload.withLock { upload in
             guard !upload.isBound, upload.staged == nil, upload.writers == 0 else { return nil }
             let (file, digest, size, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
-            // The bound file is the private one from the first change on, with its holes.
+            // The bound file becomes the private one at the first change, with its holes.
             guard let file, let digest, !isShared, mayShowHoles(of: file, size: size, in: node.id),
                 boundBlobs.withLock({ $0.insert(digest).inserted })
             else { return nil }
-            // An open of the same blob from here on finds it in `boundBlobs`; an earlier one is found here.
+            // A later open of this blob finds it in `boundBlobs`; an earlier one is found here.
             let others = openNodes.withLock { nodes in
                 nodes.values.contains { $0.node !== node && $0.node.shown.withLock { $0.digest == digest } }
                     || (nodes[node.id]?.handles ?? 0) != 1
             }
-            // A blob in another store, or moved there a moment ago, cannot change places with a copy.
+            // A blob in another store, or one that has just been moved there, cannot be exchanged with a
+            // copy.
             guard !others, let bound = try? blobs.openForBinding(digest, as: file),
                 bound.isReferencedElsewhere() != nil
             else {
@@ -45,21 +49,22 @@ extension AssetLibrary {
         }
     }
 
-    /// Reads the content of a node that is open once, for reading, and gives it to `body` while nothing can change or open it.
+    /// Reads the content of a node that has one handle, for reading, and calls `body` with it while nothing
+    /// can change or open the file.
     ///
-    /// The content has at most `limit` bytes.
-    /// - Returns: false where `body` was not called: the node is open more than once, is being written to, is empty or larger, or cannot be
-    ///   read.
+    /// The content may have at most `limit` bytes.
+    /// - Returns: false where `body` was not called: the node has several handles, is being written to or may
+    ///   be changed by mappings, is empty or larger, or cannot be read.
     public func withSoleContent(
         of node: OpenNode,
         upTo limit: Int64,
         _ body: (UnsafeRawBufferPointer) -> Void
     ) -> Bool {
-        // Without waiting: the open has had its turn already.
+        // Does not wait for the lock: this open has had it already.
         node.upload.withLockIfAvailable { upload in
             guard upload.writers == 0, upload.staged == nil, !upload.isBound else { return false }
             let shown = node.shown.withLock { $0 }
-            // A second open counts as a handle before it waits for `upload`.
+            // A second open is counted as a handle before it waits for `upload`.
             guard let file = shown.file, shown.digest != nil, !shown.isShared, !shown.isMapped, 1...limit ~= shown.size,
                 openNodes.withLock({ $0[node.id]?.handles == 1 })
             else { return false }
@@ -73,7 +78,8 @@ extension AssetLibrary {
         } ?? false
     }
 
-    /// Changes whether a node is bound: for holders of `upload`, for readers without it, and in the count of bound nodes.
+    /// Sets whether a node is bound: for holders of `upload`, for readers without it, and in the number of
+    /// bound nodes.
     func setBound(_ isBound: Bool, _ upload: inout OpenNode.Upload, of node: OpenNode) {
         guard upload.isBound != isBound else { return }
         upload.isBound = isBound
@@ -81,7 +87,8 @@ extension AssetLibrary {
         boundCount.wrappingAdd(isBound ? 1 : -1, ordering: .relaxed)
     }
 
-    /// Makes a bound file private, because a program that opened it for writing may change it through a mapping, and records it.
+    /// Makes a bound file private and records it, because a program that opened it for writing may change it
+    /// through a mapping.
     public func prepareForMapping(_ node: OpenNode) throws(LibraryError) {
         let isNew: Bool
         do {
@@ -105,10 +112,11 @@ extension AssetLibrary {
         guard let file, let digest else { return }
         let modified = (try? read { try $0.node(node.id)?.modified }).flatMap { $0 }
         let staged = try blobs.stage(copyOf: file, size: size)
-        // The copy is durable before it is the blob, and it is the blob, durably, before the bound file changes.
+        // The copy must be durable before it becomes the blob, and must durably be the blob before the bound
+        // file changes.
         try staged.synchronize(size: size)
         let bound = try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            // A bound file that was found damaged, and was healed since, is not the blob any more.
+            // A bound file that was found corrupt, and has been repaired since, is not the blob any more.
             guard blobs.isPrimary(file, of: digest) else { throw .corrupt(digest) }
             return try blobs.exchange(staged, with: digest, openAs: file)
         }
@@ -121,7 +129,7 @@ extension AssetLibrary {
         node.shown.withLock { $0.isMapped = true }
     }
 
-    /// Looks whether a bound file was changed through a mapping: then the upload is dirty.
+    /// Marks the upload as dirty if a mapping has changed the bound file.
     func noticeMappedChanges(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard upload.isBound, let staged = upload.staged else { return }
         do throws(BlobStoreError) {
@@ -134,7 +142,7 @@ extension AssetLibrary {
                 upload.mappedAt = upload.digest.changes.value
             }
             node.shown.withLock { shown in
-                // The disk's clock ticks more coarsely than ours.
+                // The disk's timestamps are coarser than ours.
                 if isNew || shown.modified.map({ $0 < modified }) ?? false { shown.modified = modified }
                 if isNew { shown.written = .now }
             }
@@ -143,10 +151,12 @@ extension AssetLibrary {
         }
     }
 
-    /// How old a time of modification must be for the next store to get another one.
+    /// The age of a modification time from which on the next store is sure to change it.
     private static let clockTick = Duration.milliseconds(50)
 
-    /// Makes a copy of a bound file that can be given away, and remembers since when mappings have not changed the file.
+    /// Copies a bound file; the copy can be adopted as a blob.
+    /// - Returns: the copy, and the modification time since which no mapping has changed the file; nil if it
+    ///   is too recent to tell.
     func copyBoundFile(
         _ staged: StagedFile,
         size: Int64,
@@ -159,7 +169,7 @@ extension AssetLibrary {
         return (copy, isSettled ? modified : nil)
     }
 
-    /// Gives a bound file the time of modification that a program has set.
+    /// Sets the modification time of a bound file on the disk to the one that a program has set.
     func passModificationTime(_ time: Timestamp, to node: OpenNode) {
         guard node.shown.withLock({ $0.isMapped }) else { return }
         node.upload.withLock { upload in
@@ -170,18 +180,18 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether mappings may change a file without a request.
+    /// Returns whether mappings may change a file without a request.
     public func isMapped(_ id: NodeID) -> Bool {
         guard boundCount.load(ordering: .relaxed) > 0 else { return false }
         return openNode(id)?.shown.withLock { $0.isMapped } ?? false
     }
 
-    /// Whether the kernel's page cache of a file must be dropped by the next open that uses it; asked once.
+    /// Returns, once, whether the next open through the page cache must drop the kernel's pages of a file.
     public func takeStale(_ id: NodeID) -> Bool { stalePages.remove(id) }
 
     // MARK: The end of a binding
 
-    /// What became of an attempt to end a binding.
+    /// The result of an attempt to end a binding.
     enum Unbinding {
         /// The node is bound to no file.
         case done
@@ -191,10 +201,12 @@ extension AssetLibrary {
         case isOpen
     }
 
-    /// Ends a node's binding where neither handles nor mappings are left; an upload that mappings have made has its verdict.
+    /// Ends a node's binding if neither handles nor mappings are left, and commits the changes made through
+    /// mappings.
     ///
-    /// `handles` are those of the caller, which do not count, nor does that of the watch over mappings. An open that comes meanwhile has
-    /// its handle counted, or waits for `attachment` and finds the binding ended.
+    /// `handles` is the number of the caller's handles, which do not count; nor does that of the watch over
+    /// mappings. An open that comes meanwhile has its handle counted, or waits for `attachment` and finds the
+    /// binding ended. With `isClosing` the caller ends the upload.
     func unbind(_ node: OpenNode, besides handles: Int, isClosing: Bool = false) -> Unbinding {
         node.attachment.withLock { attachment in
             node.upload.withLock { upload in
@@ -221,13 +233,13 @@ extension AssetLibrary {
         }
     }
 
-    /// Ends the upload that mappings have made, as `close` does with one that was written.
+    /// Ends an upload made through mappings, as `close` does with one that was written.
     private func end(_ upload: inout OpenNode.Upload, of node: OpenNode) {
         guard upload.writers == 0, upload.staged != nil else { return }
         close(&upload, of: node)
     }
 
-    /// Has the catalog forget where the bytes of an upload are that has changed nothing.
+    /// Deletes the record of an upload's staged file if the upload has changed nothing.
     func forgetStaged(_ upload: inout OpenNode.Upload, of node: OpenNode) {
         guard upload.isRecorded, !upload.isDirty else { return }
         do throws(LibraryError) {
@@ -238,8 +250,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Reads from a blob that another node is bound to and may take away.
-    /// - Returns: nil when this node's content is its own.
+    /// Reads from a blob to which another node is bound, and whose file that node may take away.
+    /// - Returns: nil if this node's content is its own.
     public func readShared(_ node: OpenNode, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8]? {
         guard
             let (digest, size) = node.shown.withLock({ shown in
@@ -249,8 +261,11 @@ extension AssetLibrary {
         return try read(digest, size: size, at: offset, count: count)
     }
 
-    /// Does something with a blob, opened by its name: one of the library's own folder while nobody gives that name to another file, one
-    /// of another store, which nobody is bound to, without holding up anybody.
+    /// Calls `body` with a blob, opened by its name.
+    ///
+    /// For a blob in the library's own folder it holds `sharedBlobs`, so that its name stays with its file.
+    /// To a blob in another store no node can be bound, so that it is read without the lock and holds up no
+    /// request.
     func withBlob<Value>(
         _ digest: Digest,
         size: Int64,
@@ -265,7 +280,7 @@ extension AssetLibrary {
         return try sharedBlobs.withLock { _ throws(BlobStoreError) in try body(blobs.open(digest, size: size)) }
     }
 
-    /// Reads a part of a blob, by its name each time: a program may be changing the file that had it a moment ago.
+    /// Reads a part of a blob, by its name each time: the file that had the name may be changing.
     func read(_ digest: Digest, size: Int64, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8] {
         let length = Int(max(0, min(Int64(count), size - offset)))
         do throws(BlobStoreError) {
@@ -280,7 +295,7 @@ extension AssetLibrary {
         }
     }
 
-    /// A private copy of a node's content as it is.
+    /// Returns a private copy of a node's present content.
     func stageCopy(of node: OpenNode, size: Int64) throws(BlobStoreError) -> StagedFile {
         let (file, digest, whole, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
         guard let file, size > 0 else { return try blobs.stage() }

@@ -3,18 +3,19 @@ internal import Catalog
 internal import Glibc
 internal import Synchronization
 
-// Collections: folders of hard links to files that are in `folders/`. A sealed one is a group: immutable, with an identifier.
+// Collections: folders of hard links to files in `folders/`. A sealed one is a group: immutable, with an
+// identifier.
 extension AssetLibrary {
-    /// The most members of a group: Uploadcare's limit.
+    /// The maximum number of members of a group: Uploadcare's limit.
     static let memberLimit = 1000
 
-    /// Whether a folder is `collections/`, or in it.
+    /// Returns whether a folder is `collections/`, or below it.
     public func isCollection(_ folder: NodeID) -> Bool { collections.has(folder) }
 
-    /// Whether a folder is a group.
+    /// Returns whether a folder is a group.
     public func isSealed(_ folder: NodeID) -> Bool { collections.isSealed(folder) }
 
-    /// Refuses to make anything but folders in collections, and anything in groups.
+    /// Refuses to make anything but folders in collections, and to make anything in groups.
     func refuseMaking(_ node: NodeRecord, in parent: NodeID) throws(LibraryError) {
         guard collections.has(parent) else { return }
         try refuseSealed(parent)
@@ -29,7 +30,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Refuses a move out of the collections, or into them, and one of a group.
+    /// Refuses to move a node into or out of the collections, a group, or a node into or out of a group.
     func refuseMoving(_ node: NodeRecord, from parent: NodeID, to newParent: NodeID) throws(LibraryError) {
         guard collections.has(parent) || collections.has(newParent) else { return }
         for folder in [parent, newParent, node.id] { try refuseSealed(folder) }
@@ -38,9 +39,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Makes a collection a group: from here on its members and their order stay, and its name is its identifier.
+    /// Makes a collection a group, whose members and their order are fixed, and whose name is its identifier.
     ///
-    /// Uploadcare's `uuid~N`: N files, whether they are still there or not.
+    /// That is Uploadcare's `uuid~N`, where N is the number of files, including those that are deleted later.
     func seal(_ id: NodeID, mode: UInt32) throws(LibraryError) -> NodeRecord {
         let (sealed, parent, former, name) = try write { records in
             guard var node = try records.node(id), let entry = try records.anyEntry(of: id) else {
@@ -70,13 +71,13 @@ extension AssetLibrary {
         return sealed
     }
 
-    /// RFC 9562's text of a random identifier (version 4).
+    /// Returns a random identifier as text (RFC 9562, version 4).
     static func randomUUID() -> String {
         var generator = SystemRandomNumberGenerator()
         return AssetRecord.uuidText((0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
-    /// Removes all that is in a group, so that it can be removed itself.
+    /// Removes all members of a group, so that the group can be removed.
     func emptyGroup(_ id: NodeID, _ records: Records) throws {
         let now = Timestamp.now
         for entry in try records.entries(of: id, after: 0, limit: .max) {
@@ -90,7 +91,7 @@ extension AssetLibrary {
         try records.deleteGroup(id)
     }
 
-    /// What a group's `info.json` says, with Uploadcare's names, on one line; the place of a member that is gone is empty.
+    /// Returns a group's `info.json`, with Uploadcare's names, on one line; a deleted member is `null` there.
     public func groupInformation(_ id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8] {
         try read { records in
             guard let name = try records.anyEntry(of: id)?.name, let created = try records.groupCreated(id) else {
@@ -108,7 +109,7 @@ extension AssetLibrary {
                 var file = JSONObject()
                 file.add("id", member.rawValue)
                 file.add("uuid", asset.uuidText)
-                // Who may see the group need not be one who may read all of its members.
+                // A user that may see the group need not be allowed to read all of its members.
                 guard try mayRead(node, reader, records), record.access?.isHidden != true else {
                     files.append(String(decoding: file.bytes, as: UTF8.self))
                     continue
@@ -129,12 +130,12 @@ extension AssetLibrary {
     }
 }
 
-/// Which folders are collections, and which of them groups: asked for at every change of a name.
+/// The folders that are collections, and those of them that are groups; consulted at every change of a name.
 ///
 /// ## Concurrency
-/// `state` is held for a moment only.
+/// `state` is held briefly.
 final class Collections: Sendable {
-    private let state = Mutex<(folders: Set<NodeID>, sealed: Set<NodeID>)>(([], []))
+    private let state = RankedMutex<(folders: Set<NodeID>, sealed: Set<NodeID>)>(.leaf, ([], []))
 
     func load(_ records: Records) throws {
         let (folders, sealed) = (try records.folders(below: .collections), try records.groups())
@@ -145,12 +146,12 @@ final class Collections: Sendable {
 
     func isSealed(_ folder: NodeID) -> Bool { state.withLock { $0.sealed.contains(folder) } }
 
-    /// A folder was made in one of them.
+    /// Adds a folder that was made in a collection.
     func add(_ folder: NodeID) { state.withLock { _ = $0.folders.insert(folder) } }
 
     func seal(_ folder: NodeID) { state.withLock { _ = $0.sealed.insert(folder) } }
 
-    /// A folder was removed.
+    /// Removes a folder that was deleted.
     func remove(_ folder: NodeID) {
         state.withLock { state in
             state.folders.remove(folder)
@@ -160,8 +161,8 @@ final class Collections: Sendable {
 }
 
 extension Records {
-    /// Gives the names that a file has in collections of some owners to the file that shows its asset now.
-    /// - Returns: the former file with the names that it has left.
+    /// Gives the names that a file has in some owners' collections to the file that shows its asset now.
+    /// - Returns: the former file, with the number of its remaining names.
     func moveCollectionNames(from former: NodeRecord, to node: NodeRecord, of owners: [UInt32]) throws -> NodeRecord {
         var count: Int64 = 0
         for owner in owners { count += try moveCollectionEntries(from: former.id, to: node.id, of: owner) }
@@ -175,10 +176,10 @@ extension Records {
         return former
     }
 
-    /// Returns those owners of collections with a file who could read the file that takes its place, where it is: names of others stay
-    /// with what they have linked.
+    /// Returns the users that own collections with a file, and may read its successor where that is.
     ///
-    /// Of a user who does not ask, no groups are known.
+    /// The other owners' names stay with the file that they have linked. Groups are known only of the user
+    /// that makes the request.
     func followers(
         of former: NodeRecord,
         to node: NodeRecord,
@@ -188,7 +189,7 @@ extension Records {
         let owners = try ownersOfCollections(with: former.id)
         guard owners.contains(where: { $0 != 0 }) else { return owners }
         var file = node
-        // It is to be as closed as the asset is.
+        // The successor takes over the access level that the asset had.
         if file.access == nil { file.access = former.access }
         let standing = try rulebook.standing(of: file, at: arrival.place, self)
         return owners.filter { owner in

@@ -5,10 +5,10 @@ internal import Synchronization
 
 // Copies within the library.
 extension AssetLibrary {
-    /// Copies a part of one file into another, as copy_file_range(2) says.
+    /// Copies a part of one file into another, for copy_file_range(2).
     ///
-    /// A whole file into an empty one costs nothing: both show one blob.
-    /// - Returns: how many bytes; fewer than asked at the end of the source.
+    /// A whole file is copied into an empty one at no cost: both show one blob.
+    /// - Returns: the number of bytes copied, which is less than `count` at the end of the source.
     public func copy(
         from source: OpenNode,
         at start: Int64,
@@ -51,14 +51,14 @@ extension AssetLibrary {
         } else if let file {
             try staged.copy(of: file, from: start, to: offset, count: count)
         }
-        // Extents that are shared come with their holes.
+        // A reflink copies the holes of the blob's file, too; the source may have others of its own.
         guard digest != nil, blobs.sharesExtents, let layout = try ownLayout(of: source.id) else { return }
         let shifted = layout.map { $0.lowerBound - start + offset..<$0.upperBound - start + offset }
         try lay(staged, as: shifted, within: offset..<offset + count)
     }
 
     /// Makes an empty file show the blob that another file shows.
-    /// - Returns: false where one of the two is not as simple as that.
+    /// - Returns: false where that is not possible, and the bytes must be copied.
     private func clone(_ source: OpenNode, into node: OpenNode) throws(LibraryError) -> Bool {
         guard source !== node else { return false }
         let origin = source.upload.withLock { upload -> (digest: Digest, size: Int64)? in
@@ -69,10 +69,10 @@ extension AssetLibrary {
         guard let (digest, size) = origin, size > 0 else { return false }
         return try node.upload.withLock { upload throws(LibraryError) -> Bool in
             takeUpRefused(&upload, of: node)
-            // The size is in the catalog at once, so that what others have taken meanwhile must be looked at now.
+            // The catalog has the size at once, so the room that other uploads have left is checked now.
             try setLimit(&upload, of: node.id)
             try checkLimit(size, from: 0, &upload)
-            // What a file was before must still be there when its upload is refused.
+            // A file's former content must still exist if its upload is refused.
             let hadNone = upload.isNew || upload.aim != nil
             guard try hadNone ? true : mayAnswerFirst(node.id, upload) else { return false }
             guard node.content.size == 0, !upload.isBound, !node.isUnlinked.load(ordering: .relaxed) else {
@@ -83,7 +83,8 @@ extension AssetLibrary {
                 try showBlob(digest, size: size, in: node)
                 guard let blob = node.content.file else { return false }
                 let sealed = try Seal(blob: blob, digest, size: size)
-                // The content is in the catalog at once, because no staged file could bring it back after a crash.
+                // The catalog has the content at once, because no staged file could bring it back after a
+                // crash.
                 try catalog.write { records in
                     if try Show(sealed, in: node.id, .now, records) != nil {
                         try records.copyMask(of: source.id, to: node.id)

@@ -1,23 +1,24 @@
 internal import AssetModel
 internal import Catalog
 
-// How deep folders may be. A receipt, an event and the rules of a folder have its whole path, so that a path without end would take all
-// memory, and fill the catalog with files of one byte.
+// Limits of a folder's depth. Receipts, events and the rules of a folder have its whole path, so that paths
+// of any length would take all memory, and files of one byte could fill the catalog.
 extension AssetLibrary {
-    /// Through how many folders a path may go, and how many bytes it may have.
+    /// The maximum number of folders in a path, and of its bytes.
     private static let limit = (levels: 1000, bytes: 64 << 10)
 
     /// Refuses to make a folder whose path would be too long.
     ///
-    /// Folders of older libraries that are deeper go on; none is made in them.
+    /// Deeper folders of older libraries remain usable, but no folder can be made in them.
     func refuseTooDeep(_ name: EntryName, in parent: NodeID, _ records: Records) throws {
         let place = depth(of: name, in: try rulebook.of(parent, records))
         guard place.levels <= Self.limit.levels, place.bytes <= Self.limit.bytes else { throw tooDeep }
     }
 
-    /// Refuses to move a folder to where its path, or that of a folder in it, would be too long.
+    /// Refuses to move a folder to a place where its path, or that of a folder below it, would be too long.
     ///
-    /// The search reads some hundred of the folders in it. A folder that gets no deeper may go anywhere.
+    /// The search covers at most 2,000 of the folders below it. A folder that gets no deeper may be moved
+    /// anywhere.
     func refuseTooDeep(
         _ folder: NodeRecord,
         from former: (name: EntryName, parent: NodeID),
@@ -45,16 +46,17 @@ extension AssetLibrary {
 }
 
 extension Place {
-    /// The most bytes of a path that a line of a journal or of the log has; as many as a program can name at once: PATH_MAX.
+    /// The maximum number of bytes of a path in a line of a journal or of the log: PATH_MAX, the limit of a
+    /// path that a program passes.
     private static let journalLimit = 4096
 
-    /// The path, for receipts, events and the log: of a longer one its last names, behind “…/”.
+    /// The path for receipts, events and the log; a longer one is cut to its last names, behind “…/”.
     var journalPath: String { Self.journalPath(path) }
 
     static func journalPath(_ path: String) -> String {
         guard path.utf8.count > journalLimit else { return path }
         let tail = path.utf8.suffix(journalLimit)
-        // A name has fewer bytes than that, so that a slash is there.
+        // A name has fewer bytes than that, so there is a slash.
         guard let slash = tail.firstIndex(of: 0x2F) else { return path }
         return "…" + String(path[slash...])
     }

@@ -3,13 +3,14 @@ internal import BlobStore
 public import Catalog
 internal import Synchronization
 
-// Names that stay: what is written to a file whose name is not to be replaced goes to a file of its own, which has no name until its
-// verdict. The file that has the name is never touched.
+// Preserved names: bytes that are written to a file whose name must not be replaced go to another file, which
+// has no name until its commit. The file that has the name is never touched.
 extension AssetLibrary {
-    /// Whether what is written to a file under a name is to be another file: not where the folder lets names be replaced, nor where
-    /// there is nothing to keep.
+    /// Returns whether the bytes written to a file under a name must go to another file.
     ///
-    /// With `isTruncating` the writer begins anew; then what somebody else is about to write there counts too.
+    /// They need not where the folder lets names be replaced, or there is no content to preserve. With
+    /// `isTruncating` the writer starts from an empty file; then content that another program is about to
+    /// write counts, too.
     public func keepsContent(
         of record: NodeRecord,
         under name: EntryName,
@@ -22,7 +23,7 @@ extension AssetLibrary {
         return record.asset != nil && record.size > 0 || isTruncating && isBeingWritten(record.id)
     }
 
-    /// The names of a file that are not to be replaced by what is written to it.
+    /// Returns the names of a file that writing to it must not replace.
     public func keptNames(of record: NodeRecord, isTruncating: Bool) throws(LibraryError) -> [(NodeID, EntryName)] {
         if rulebook.isPlain { return [] }
         var kept: [(NodeID, EntryName)] = []
@@ -38,15 +39,15 @@ extension AssetLibrary {
         try read { try mayRead(file, uploader, $0) }
     }
 
-    /// Returns whether a file's mode and access list, wherever it is, let a user read it.
+    /// Returns whether a file's mode and access list permit a user to read it, regardless of its folder.
     public func allowsReading(_ file: NodeID, by uploader: Uploader) throws(LibraryError) -> Bool {
         try read { try allows(4, to: uploader, on: file, $0) }
     }
 
-    /// Makes a file without a name that takes the bytes written under a name: it begins with the content that the name has, unless it
-    /// `isEmpty`.
+    /// Makes a file without a name for the bytes that are written under a preserved name; it begins with the
+    /// content of that name, unless it `isEmpty`.
     ///
-    /// It is kept until `letGo` is called, and then as long as it is open.
+    /// It is kept until `letGo` is called, and from then on as long as it is open.
     public func divert(
         _ record: NodeRecord,
         under name: EntryName,
@@ -56,7 +57,7 @@ extension AssetLibrary {
     ) throws(LibraryError) -> NodeRecord {
         let (made, digest) = try write { records in
             let parent = try records.folder(folder)
-            // Nobody gets more rights than the file has that stays, nor another group than the folder gives.
+            // The file grants no more rights than the preserved one, and has the group that its folder gives.
             var node = NodeRecord(
                 mode: record.mode,
                 uid: uploader.uid,
@@ -90,7 +91,8 @@ extension AssetLibrary {
         return made
     }
 
-    /// The file that has the name and stays, where another is for what is written under it, and has no name yet.
+    /// Returns the preserved file in whose place a file without a name takes the written bytes, until its
+    /// commit.
     public func original(of id: NodeID) -> NodeID? {
         guard !rulebook.isPlain, let original = openNode(id)?.original.load(ordering: .relaxed), original != 0 else {
             return nil
@@ -98,12 +100,12 @@ extension AssetLibrary {
         return NodeID(rawValue: original)
     }
 
-    /// Ends what `divert` began: from here on the file is kept by those who have it open.
+    /// Releases the reference that `divert` took; from then on only handles keep the file.
     public func letGo(_ id: NodeID) {
         if let node = openNode(id) { release(node) }
     }
 
-    /// The end of an upload that has no name: nobody can find its file any more.
+    /// Discards an upload without a name: no program can find its file any more.
     func dropNameless(_ upload: inout OpenNode.Upload, of node: OpenNode) {
         upload.refused = nil
         guard upload.aim != nil, waiting.withLock({ $0[node.id] == nil }) else { return }
@@ -116,15 +118,16 @@ extension AssetLibrary {
         }
     }
 
-    /// touch(1) opens a file to set its times: without any content of its own, they are for the file that has the name.
+    /// Copies times that were set on a file without a name or content to the file that has the name: touch(1)
+    /// opens a file just to set its times.
     private func passOnTimes(of id: NodeID, to file: NodeID) {
-        // Where this fails a time is not set, of which nobody can be told.
+        // A failure leaves the times as they were, and no request is left to report it to.
         _ = try? write { records in
             let now = Timestamp.now
             let present = now.advanced(bySeconds: -2)...now
             guard let own = try records.node(id), var record = try records.node(file),
                 own.modified != own.born || own.accessed != own.born,
-                // Other times than the present are the owner's to set — utimensat(2).
+                // Only the owner may set times other than the present — utimensat(2).
                 own.uid == record.uid || own.uid == 0
                     || present.contains(own.modified) && present.contains(own.accessed)
             else { return }

@@ -1,18 +1,19 @@
 internal import AssetModel
 internal import Catalog
 
-// Two names that swap what they name.
+// Exchanges of the nodes of two names: RENAME_EXCHANGE of renameat2(2).
 extension AssetLibrary {
     /// One of the two names of an exchange.
     typealias Side = (parent: NodeID, name: EntryName, node: NodeRecord, nameClass: NameClass)
 
-    /// Two names swap their nodes, and with them the assets; but of a final and a temporary name the final one keeps its asset.
+    /// Exchanges the nodes of two names, and with them the assets; of a final and a temporary name the final
+    /// one keeps its asset.
     func exchange(_ first: Side, _ second: Side, by uploader: Uploader) throws(LibraryError) {
         let firstEnters = first.nameClass != .final && second.nameClass == .final
         let secondEnters = second.nameClass != .final && first.nameClass == .final
-        // Two names of one file: there is nothing to swap.
+        // Both are names of one file, so there is nothing to exchange.
         if first.node.id == second.node.id { return }
-        // The lower number's lock first, so that two exchanges do not wait for each other.
+        // The lower number's lock comes first, so that two exchanges cannot deadlock.
         let isFirstLower = first.node.id.rawValue < second.node.id.rawValue
         let (lower, upper) = isFirstLower ? (first, second) : (second, first)
         let (lowerEnters, upperEnters) = isFirstLower ? (firstEnters, secondEnters) : (secondEnters, firstEnters)
@@ -61,7 +62,7 @@ extension AssetLibrary {
         if first.node.isFolder || second.node.isFolder { rulebook.forget() }
     }
 
-    /// Whether a policy refuses a file that comes to have another's final name.
+    /// Returns a policy's refusal of a file that gets another file's final name, if there is one.
     private func refuses(
         _ newcomer: Side,
         _ place: Side,
@@ -97,7 +98,8 @@ extension AssetLibrary {
         return refusal
     }
 
-    /// A file comes to have the final name of another, which gets its temporary one.
+    /// Assigns an asset to a file that has exchanged its temporary name for another file's final one.
+    /// - Returns: the version that an upload under way goes on with.
     private func enter(
         _ newcomer: Side,
         _ place: Side,
@@ -120,7 +122,7 @@ extension AssetLibrary {
         return try records.arrive(node, arrival, heritage, rulebook)
     }
 
-    /// The asset of the file that has the final name, if the newcomer may show it.
+    /// Returns the asset of the file that had the final name, if the newcomer may show it.
     private func heritage(
         of former: NodeRecord,
         _ asset: AssetID,
@@ -133,8 +135,8 @@ extension AssetLibrary {
         return Heritage(asset: asset, former: former, owner: former.uid, rights: rights)
     }
 
-    /// The change of names in the catalog.
-    /// - Returns: false when both are names of one node, so that nothing changes.
+    /// Exchanges the two names in the catalog.
+    /// - Returns: false if both are names of one node, so that nothing changes.
     private func swap(_ first: Side, _ second: Side, by uploader: Uploader, _ records: Records) throws -> Bool {
         guard var one = try records.node(named: first.name, in: first.parent),
             var two = try records.node(named: second.name, in: second.parent)

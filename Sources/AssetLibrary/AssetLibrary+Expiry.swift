@@ -3,13 +3,14 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-// Assets that go by themselves at their time: for good, with all their names. Whoever asks for a name whose time has come finds
-// none, also before the sweeper has come to it.
+// Expired assets are deleted for good, with all their names. A lookup treats an expired name as absent, even
+// before the sweeper has removed it.
 extension AssetLibrary {
-    /// How many assets are removed in one step of the catalog, so that nobody waits long behind it.
+    /// The maximum number of assets deleted in one step of the catalog, so that no request waits long behind
+    /// it.
     static let sweepBatch = 50
 
-    /// Removes what has a name, if its time has come.
+    /// Deletes the asset that a name shows, if it has expired.
     func removeIfExpired(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> Bool {
         let now = clock.now
         guard let node = try read({ try $0.node(named: name, in: parent) }), node.isExpired(at: now),
@@ -19,7 +20,7 @@ extension AssetLibrary {
         return true
     }
 
-    /// Removes what is in a folder and has come to its time.
+    /// Deletes the expired assets in a folder.
     func removeExpired(in folder: NodeID) throws(LibraryError) {
         let now = clock.now
         let assets = try read { records -> [AssetID] in
@@ -29,7 +30,7 @@ extension AssetLibrary {
         if !assets.isEmpty { try removeNow(assets) }
     }
 
-    /// Runs `body`, which makes a name, once more where the name was taken by what has come to its time.
+    /// Runs `body`, which makes a name; if an expired asset has that name, deletes it and runs `body` again.
     func clearing<Value>(
         _ name: EntryName,
         in parent: NodeID,
@@ -43,13 +44,14 @@ extension AssetLibrary {
         }
     }
 
-    /// Removes everything whose time has come, when the library is opened.
+    /// Deletes all expired assets, when the library is opened.
     func removeAllExpired() throws(LibraryError) {
         while try removeSomeExpired() {}
         try commit()
         KillPoint.expiryCommitted.reach()
     }
 
+    /// Deletes one batch of expired assets.
     /// - Returns: whether there may be more.
     func removeSomeExpired() throws(LibraryError) -> Bool {
         let now = clock.now
@@ -58,14 +60,14 @@ extension AssetLibrary {
         return expired.count == Self.sweepBatch
     }
 
-    /// Removes assets for good, and the names that they still have.
+    /// Deletes assets for good, and removes the names that they still have.
     private func removeNow(_ assets: [AssetID]) throws(LibraryError) {
         let now = Timestamp.now
         try keepAlternatives(of: assets)
         let removed = try write { records in
             var removed: [(place: Place, node: NodeRecord)] = []
             for asset in assets {
-                // Somebody may have given it more time meanwhile.
+                // A user may have extended its life meanwhile.
                 guard let expires = try records.asset(asset)?.expires, expires <= clock.now else { continue }
                 for id in try records.nodes(showing: asset) {
                     for entry in try records.entriesNaming(id) {
@@ -92,7 +94,7 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// The names that lead to a folder, from a folder that has none.
+    /// Returns the names that lead to a folder, and the folder without a name where they begin.
     func path(of folder: NodeID) throws -> (root: NodeID, names: [EntryName]) {
         var (names, current): ([EntryName], NodeID) = ([], folder)
         while let entry = try anyEntry(of: current) {

@@ -1,22 +1,23 @@
 public import AssetModel
 internal import Catalog
 
-// Extended attributes: those that people and programs set, kept byte for byte; the asset's fields; access control lists.
+// Extended attributes: those that users and programs set, kept byte for byte; fields; access control lists.
 extension AssetLibrary {
-    /// What setxattr(2) demands of the attribute's present.
+    /// The condition of setxattr(2) on the attribute's existence.
     public enum Presence: Sendable {
-        /// It may be there or not.
+        /// It may exist or not.
         case any
-        /// It must not be there (XATTR_CREATE).
+        /// It must not exist (XATTR_CREATE).
         case absent
-        /// It must be there (XATTR_REPLACE).
+        /// It must exist (XATTR_REPLACE).
         case present
     }
 
-    /// The value of an extended attribute, as `reader` may see it.
+    /// Returns the value of an extended attribute, as `reader` may see it.
     ///
-    /// What the kernel asks of every file, and hardly one has, is answered without the catalog.
-    /// - Throws: `.noSuchAttribute` where there is none, `.unsupportedAttribute` where there can be none.
+    /// Attributes that the kernel requests of every file, and that few files have, need no query of the
+    /// catalog.
+    /// - Throws: `.noSuchAttribute` if it is not set, `.unsupportedAttribute` for an unsupported name.
     public func extendedAttribute(
         _ name: [UInt8],
         of id: NodeID,
@@ -36,7 +37,7 @@ extension AssetLibrary {
         case .life(let attribute): value = try life(attribute, of: id).map { Array($0.utf8) }
         case .alternateStore: value = try store(of: id).map { Array($0.utf8) }
         case .accessList:
-            // Of a private file nobody but its owner has any rights, whatever its list says.
+            // A private file gives rights to its owner alone, regardless of its list.
             value = try read { records in
                 try records.node(id)?.access?.isPrivate == true ? nil : records.extendedAttribute(name, of: id)
             }
@@ -47,11 +48,12 @@ extension AssetLibrary {
         return value
     }
 
-    /// Names of the extended attributes that have been set, and of the fields that the file itself has.
+    /// Returns the names of the extended attributes that have been set, and of the fields found in the file
+    /// itself.
     ///
-    /// What is computed is not among them: copying tools would try to set it.
-    /// Who may not read the file or folder learns of none in `user.`. Where `hidesFound`, which is asked only where it matters, there is
-    /// no name of what only the file itself says.
+    /// Computed ones are left out: copying tools would try to set them. A user that may not read the file or
+    /// folder gets no names in `user.`. If `hidesFound`, which is called only where it matters, the names of
+    /// fields that only the file itself has are left out.
     public func extendedAttributeNames(
         of id: NodeID,
         for reader: Uploader = Uploader(),
@@ -81,7 +83,8 @@ extension AssetLibrary {
             return own + (try records.policies(of: id).map { Array("user.policy.\($0.key)".utf8) })
         }
         guard let asset = node.asset else { return own }
-        // Fields come first: a tool that sets names in this order sets a desktop's name last, which the field's own would displace.
+        // Fields come first: a tool that sets names in this order sets a desktop's name last, which the
+        // field's own name would displace.
         var fields = try records.fields(of: asset).filter {
             $0.isOwn ? $0.attribute == nil : $0.field.isListedWhenExtracted
         }
@@ -94,8 +97,10 @@ extension AssetLibrary {
 
     /// Sets an extended attribute of up to 64 KiB.
     ///
-    /// `mayKeepSetgid` says whether the caller may keep the set-group-ID bit of a file whose access list changes.
-    /// - Throws: the reason too stands in `user.asset.error` of the file until something of it is set.
+    /// `mayKeepSetgid` says whether the caller may keep the set-group-ID bit of a file whose access list
+    /// changes.
+    /// - Throws: the reason, which `user.asset.error` of the file gives as well, until the user sets an
+    ///   attribute of that file.
     public func setExtendedAttribute(
         _ name: [UInt8],
         of id: NodeID,
@@ -170,13 +175,13 @@ extension AssetLibrary {
         if text == KernelAttributes.accessList { noteClosing(of: id, isFolder: isFolder) }
     }
 
-    /// The most bytes that listxattr(2) returns, XATTR_LIST_MAX.
+    /// The maximum number of bytes that listxattr(2) returns, XATTR_LIST_MAX.
     private static let listLimit: Int64 = 65_536
-    /// What of it is kept for names that come by themselves: fields that a file says itself, access and expiry, and names that several
-    /// threads set at once.
+    /// The part of it reserved for names that the check misses: fields found in a file, access and expiry,
+    /// and names that several threads set at once.
     private static let listReserve: Int64 = 3072
 
-    /// Refuses one name more where the list of all could no longer be read.
+    /// Refuses a new name if the list of all names would be too long to be read.
     private func refuseUnlistable(
         _ name: [UInt8],
         _ attribute: AttributeName,
@@ -189,7 +194,7 @@ extension AssetLibrary {
         }
         let listed = try read { try $0.listedBytes(of: id) }
         guard listed + Int64(name.count) + 1 > Self.listLimit - Self.listReserve else { return }
-        // A name of what only the file itself says is there for those who may read it.
+        // The name of a field that only the file itself has exists for users that may read the file.
         let isReadable = try read { try allows(4, to: uploader, on: id, $0) }
         if try extendedAttributeNames(of: id, hidesFound: { !isReadable }).contains(name) { return }
         throw .noSpace(
@@ -197,11 +202,12 @@ extension AssetLibrary {
         )
     }
 
-    /// The other names under which a field is listed that has several; none where a name is no such field's.
+    /// Returns the other names under which a field with several names is listed; none for the name of
+    /// anything else.
     public func otherNames(besides name: [UInt8], of id: NodeID) -> [[UInt8]] {
         guard let field = AttributeName(name).field, case let all = AttributeName.names(of: field), all.count > 1
         else { return [] }
-        // The field's own name is seldom set where a desktop's is: one statement tells.
+        // Few files have a desktop's name besides the field's own: one statement checks that.
         if name == AttributeName.bytes(of: field),
             (try? read { try $0.hasAttribute(Array(all.dropFirst()), orDesktopNameOf: field, on: id) }) == false
         {
@@ -215,7 +221,7 @@ extension AssetLibrary {
         .invalid("“\(name)” is no attribute's name: nothing follows the namespace.")
     }
 
-    /// Whether an attribute may have a value that is yet to come.
+    /// Returns whether a request may have to wait for an attribute's value.
     public func mayAwait(_ name: [UInt8]) -> Bool {
         switch AttributeName(name) {
         case .computed, .field, .rating, .mediaType: true
@@ -223,7 +229,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether setting an attribute changes the file's content.
+    /// Returns whether setting an attribute changes the file's content.
     public func changesContent(_ name: [UInt8]) -> Bool {
         if case .action(.rotate) = AttributeName(name) { true } else { false }
     }
@@ -256,7 +262,7 @@ extension AssetLibrary {
             if case .accessList = attribute { try refuseFormerOwner(of: node, by: uploader.uid) }
             isFolder = node.isFolder
             guard try records.extendedAttribute(name, of: id) != nil else {
-                // A list that says no more than the mode is not stored, and yet it is there to be removed.
+                // A list that says no more than the mode is not stored, and yet can be removed.
                 switch attribute {
                 case .accessList, .defaultList: return
                 default: throw LibraryError.noSuchAttribute
@@ -268,7 +274,7 @@ extension AssetLibrary {
         if text == KernelAttributes.accessList { noteClosing(of: id, isFolder: isFolder) }
     }
 
-    /// Forgets the reason of a user's last refusal; for root, of everybody's.
+    /// Forgets the reason of a user's last refusal; for root, the reasons of all users.
     private func removeError(of id: NodeID, by uploader: Uploader) throws(LibraryError) {
         let wasNoted = refusedAttributes.forget(id, of: uploader.uid)
         let wasKept = try write { records in
@@ -283,7 +289,8 @@ extension AssetLibrary {
         guard wasNoted || wasKept else { throw .noSuchAttribute }
     }
 
-    /// Copying tools set what they have read: that is accepted when it says what is so.
+    /// Accepts a computed attribute only with its present value, since copying tools set the attributes that
+    /// they read.
     private func setComputed(
         _ key: String,
         _ name: String,
@@ -299,8 +306,8 @@ extension AssetLibrary {
 
     // MARK: Access control lists
 
-    /// Changes a new node's mode as its folder's default list, or the umask, says.
-    /// - Returns: the lists that it gets.
+    /// Applies the folder's default list, or else the umask, to a new node's mode.
+    /// - Returns: the access control lists that the node gets.
     func inheritedLists(
         from parent: NodeID,
         for node: inout NodeRecord,
@@ -333,7 +340,7 @@ extension AssetLibrary {
         kernelAttributes.add(name, id)
     }
 
-    /// The list says what the mode is, and is kept only where it says more.
+    /// Sets the mode by an access list, and keeps the list only if it says more than the mode.
     private func setAccessList(
         of node: NodeRecord,
         to value: [UInt8],
@@ -353,7 +360,7 @@ extension AssetLibrary {
         }
     }
 
-    /// An access list follows chmod(2).
+    /// Adapts a file's access list to a mode that chmod(2) sets.
     func changeAccessList(of id: NodeID, to mode: UInt32, _ records: Records) throws {
         guard kernelAttributes.mayHave(KernelAttributes.accessList, id),
             let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: id),
@@ -367,17 +374,18 @@ extension AssetLibrary {
         try records.deleteExtendedAttribute(Array(name.utf8), of: id)
     }
 
-    /// Whether a file or folder has an access control list that says more than its mode.
+    /// Returns whether a file or folder has an access control list that says more than its mode.
     public func hasAccessList(_ id: NodeID) -> Bool {
         (try? extendedAttribute(Array(KernelAttributes.accessList.utf8), of: id)) != nil
     }
 
-    /// Whether a write may have to take capabilities from a file.
+    /// Returns whether a write may have to remove capabilities from a file.
     public func mayHaveCapabilities(_ id: NodeID) -> Bool { kernelAttributes.mayHave(KernelAttributes.capability, id) }
 }
 
 extension AssetLibrary.Presence {
-    /// - Throws: `.attributeExists` or `.noSuchAttribute` where what is there is not as demanded.
+    /// Compares the condition with the attribute's existence.
+    /// - Throws: `.attributeExists` or `.noSuchAttribute` if it is not met.
     func check(_ isThere: Bool) throws(LibraryError) {
         if isThere, self == .absent { throw .attributeExists }
         if !isThere, self == .present { throw .noSuchAttribute }

@@ -6,7 +6,7 @@ internal import Logging
 internal import MetadataExtraction
 internal import Synchronization
 
-// What files say themselves: found out when their uploads have ended, in the order of those, or when somebody asks.
+// Metadata extraction: after uploads, in their order, or when a request needs a value.
 extension AssetLibrary {
     func startExtraction() {
         for thread in extraction.threads {
@@ -14,7 +14,8 @@ extension AssetLibrary {
         }
         extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
         errands.start()
-        // Files that could not be looked into because the disk took no changes are not left for a minute when it does.
+        // Blobs that were left because the disk took no changes are examined once it does, not a minute
+        // later.
         groupCommit.whenAgain.set { [weak self] in
             guard let self else { return }
             extraction.state.withLock { $0.unavailable = nil }
@@ -28,7 +29,7 @@ extension AssetLibrary {
         extraction.sweeper.wake()
     }
 
-    /// Looks into contents until there is none that is due.
+    /// Extracts metadata from blobs until none is due.
     private func extractAll(_ thread: ExtractionQueue.Thread) {
         let (pace, examiner) = (thread.pace, thread.examiner)
         var share = BackgroundShare()
@@ -36,13 +37,15 @@ extension AssetLibrary {
             do throws(LibraryError) {
                 if pace == .atOnce { try hurryMore() }
                 guard try dueCount(pace, limit: thread.least) == thread.least else { return }
-                // A further thread whose workers have yet to begin leaves the contents that requests wait for to the first, which begins
-                // those that its content needs. The content that a thread takes up tells why its workers cannot begin.
+                // A further thread starts its workers before it takes a blob. Until then the first thread,
+                // which starts only the workers that its blob needs, can take the blobs that requests wait
+                // for. If the workers cannot start, the extraction of the blob that this thread takes gives
+                // the reason.
                 if pace == .atOnce, thread.least > 1 { try? examiner.prepare() }
                 if pace == .whenQuiet, !activity.awaitTurn(&share, until: isClosing) { return }
                 guard let record = try takeDue(pace) else { return }
                 extraction.state.withLock { $0.busy = .now }
-                // Who waits for it is answered also where nothing could be found out.
+                // Waiting requests are answered even where the extraction has failed.
                 defer {
                     extraction.end(record.blob, at: pace)
                     extraction.answer { blob, _ in blob == record.blob }
@@ -57,7 +60,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Puts contents before all others that requests wait for, where those of the same users before them are done.
+    /// Moves further blobs that requests wait for to the front of the queue, where earlier ones of their
+    /// users are done.
     private func hurryMore() throws(LibraryError) {
         let more = extraction.moreToHurry()
         guard !more.isEmpty else { return }
@@ -66,25 +70,29 @@ extension AssetLibrary {
         }
     }
 
-    /// From so many on they are looked into at once.
+    /// The number of due blobs from which on all threads work.
     private static let many = 8
 
-    /// Counts contents that are due, up to a limit: for threads that requests wait for, those that come before all others.
+    /// Counts due blobs, up to a limit; at pace `atOnce` those that requests wait for.
     private func dueCount(_ pace: ExtractionQueue.Pace, limit: Int) throws(LibraryError) -> Int {
         try read { try $0.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: limit).count }
     }
 
-    /// The next content that is due, which no thread is looking into and no program writes to.
+    /// Returns the next due blob that no thread is examining; at pace `whenQuiet`, none of a file that is
+    /// open for writing.
     private func takeDue(_ pace: ExtractionQueue.Pace) throws(LibraryError) -> ExtractionRecord? {
         try read { records in
-            // Those that others are looking into come first, and some may be open: rarely more than a few.
+            // Blobs that other threads are examining come first, and some files may be open for writing:
+            // rarely more than a few.
             for limit in [20, 10_000] {
                 let due = try records.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: limit)
-                // For a few files one worker is enough.
-                if pace == .whenQuiet, due.count >= Self.many { extraction.wake(all: true) }
-                for record in due {
+                for (index, record) in due.enumerated() {
                     if pace == .whenQuiet, try isBeingWritten(record.blob, records) { continue }
-                    if extraction.begin(record.blob, at: pace) { return record }
+                    guard extraction.begin(record.blob, at: pace) else { continue }
+                    // One worker is enough for a few files. A thread that finds nothing to take wakes no
+                    // other: they would wake each other for as long as the files are open.
+                    if pace == .whenQuiet, due.count - index >= Self.many { extraction.wake(all: true) }
+                    return record
                 }
                 if due.count < limit { break }
             }
@@ -95,7 +103,7 @@ extension AssetLibrary {
     private func isBeingWritten(_ blob: BlobID, _ records: Records) throws -> Bool {
         for (asset, _) in try records.assets(showing: blob) {
             for id in try records.nodes(showing: asset) {
-                // A lock that somebody holds is one who is writing; it must not be waited for in here.
+                // A held lock counts as a writer: it must not be waited for within a catalog operation.
                 guard let node = openNode(id) else { continue }
                 if node.upload.withLockIfAvailable({ $0.writers > 0 }) ?? true { return true }
             }
@@ -111,7 +119,8 @@ extension AssetLibrary {
             )
         }
         guard let name = found.0.first?.name, let digest = found.1, let size = found.2 else {
-            // What is no asset's content any more is nobody's to wait for; it is queued again when it comes back.
+            // No request waits for a blob that is no asset's content any more; it is queued again when an
+            // asset has it again.
             return try write { records in
                 if try records.assets(showing: record.blob).isEmpty { try records.deleteExtraction(of: record.blob) }
             }
@@ -122,22 +131,23 @@ extension AssetLibrary {
             let file: OpenFile
             do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
             let found = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
-            // A program may have changed it under us, in which case it is no blob any more.
+            // A program may have changed the file during the extraction, so that it is not the blob any more.
             guard let again = try? openBlob(digest, size: size), (try? file.isSame(as: again)) == true else { return }
             (findings, problem) = (found, found.problem)
         } catch {
             switch error {
             case .file(let reason): (findings, problem) = (nil, reason)
-            // A worker that had just begun is given up when the library is closed.
+            // Closing the library stops a worker that has just started.
             case .unavailable(let reason): return isClosing.isSet ? () : noteUnavailable(reason)
             }
         }
-        // What has been given up is looked into by the next mount.
+        // The next mount examines a file whose extraction was cut short.
         if problem != nil, isClosing.isSet { return }
         try record.finish(findings, problem, in: self)
     }
 
-    /// Opens a blob: in the library's own folder while nobody gives its name to another file, elsewhere without holding up anybody.
+    /// Opens a blob: in the library's own folder under `sharedBlobs`, so that its name stays with its file
+    /// meanwhile; in another store without the lock.
     func openBlob(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
         let own = try sharedBlobs.withLock { _ throws(BlobStoreError) in
             try blobs.openOwn(digest, size: size, evenIfDamaged: evenIfDamaged)
@@ -161,7 +171,8 @@ extension AssetLibrary {
         extraction.answer { _, _ in true }
     }
 
-    /// Lets go those who have waited long enough, and idle workers; has what is due later done then.
+    /// Ends waits that have lasted too long, stops idle workers, and wakes the threads for blobs that have
+    /// become due.
     private func sweepExtraction() {
         let now = ContinuousClock.now
         extraction.giveUp(now)
@@ -188,8 +199,9 @@ extension AssetLibrary {
 
     // MARK: Waiting
 
-    /// Has `isReady` called when it is known what an attribute's value is, or after ten seconds; the file comes before all others.
-    /// - Returns: false where it is known already, and `isReady` is not called.
+    /// Calls `isReady` when an attribute's value is known, or after ten seconds, and moves the file to the
+    /// front of the queue.
+    /// - Returns: false if nothing is to be waited for; then `isReady` is not called.
     public func awaitExtraction(
         for name: [UInt8],
         of id: NodeID,
@@ -207,7 +219,7 @@ extension AssetLibrary {
         guard !isClosing.isSet else { return false }
         do throws(LibraryError) {
             let found = try read { records -> BlobID? in
-                // What a person has said is known.
+                // A user-set value is known.
                 if let field, let asset = try records.node(id)?.asset, try records.isSaid(field, of: asset) {
                     return nil
                 }
@@ -216,7 +228,7 @@ extension AssetLibrary {
             guard let blob = found, extraction.mayBeAwaited(blob) else { return false }
             let waiter = ExtractionQueue.Waiter(uid: uid, deadline: .now + ExtractionQueue.patience, isReady: isReady)
             let isHurried = extraction.add(waiter, for: blob)
-            // Looked at again, because it may have become known before anybody knew that somebody waits.
+            // Checked again, because the value may have become known before the waiter was added.
             let isWaiting = try write { records in
                 guard try records.waitingBlob(of: id) == blob else { return false }
                 if isHurried { try records.hurryExtraction(of: blob, at: .now) }
@@ -236,7 +248,8 @@ extension AssetLibrary {
 
     // MARK: Beginning again
 
-    /// Goes back to what the file says itself: looks into it once more, and then forgets what people have said.
+    /// Goes back to the metadata of the file itself: has it extracted again, and then deletes user-set
+    /// fields.
     func reprocess(_ id: NodeID, _ name: String, _ value: [UInt8]) throws(LibraryError) {
         guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
         try settleIfQuick(id)
@@ -247,7 +260,7 @@ extension AssetLibrary {
                 )
             }
             let asset = try records.assetToChange(of: id, for: name)
-            // Of nothing there is nothing to be found out.
+            // An empty file has no metadata to extract.
             guard let blob = try records.currentBlob(of: asset) else { return }
             try records.setReverts(true, of: asset)
             try records.hurryExtraction(of: blob, again: true, at: .now)
@@ -259,16 +272,17 @@ extension AssetLibrary {
 }
 
 extension ExtractionRecord {
-    /// When a failure is tried again; a file that has failed so often is left alone until somebody asks for it.
+    /// The delays in seconds before a failed extraction is tried again; after the last failure only a request
+    /// has it tried again.
     private static let delays: [Int64] = [60, 600, 3600, 86_400]
 
-    /// Records what was found, in one transaction with what follows from it.
+    /// Records an extraction's result, in one transaction with its consequences.
     fileprivate func finish(_ findings: Findings?, _ problem: String?, in library: AssetLibrary) throws(LibraryError) {
         let now = Timestamp.now
         let delay = problem == nil || attempts >= Self.delays.count ? nil : Self.delays[Int(attempts)]
         let text = findings.map { String(decoding: $0.json.bytes, as: UTF8.self) }
         try library.write { records in
-            // Two threads may have looked into it.
+            // Two threads may have examined it.
             guard try records.isWaiting(blob) else { return }
             let assets = try records.assets(showing: blob)
             try records.setFindings(
@@ -279,7 +293,7 @@ extension ExtractionRecord {
                 at: now
             )
             for (asset, _) in assets where try records.reverts(asset) {
-                // What people have said is kept where nothing has come in its place.
+                // User-set fields stay if the extraction has found nothing to replace them.
                 if problem == nil { try records.revertFields(of: asset) }
                 try records.setReverts(false, of: asset)
             }
@@ -297,10 +311,10 @@ extension ExtractionRecord {
 }
 
 extension Records {
-    /// The blob that a file shows, if it is yet to be looked into.
+    /// Returns the blob that a file shows, if its metadata has yet to be extracted.
     fileprivate func waitingBlob(of id: NodeID) throws -> BlobID? {
         guard let asset = try node(id)?.asset, let blob = try currentBlob(of: asset) else { return nil }
-        // Without a row it has come back from where nobody looks.
+        // A blob without a row has come back into use after its row was deleted.
         return try extraction(of: asset).map { $0.state == .waiting } ?? true ? blob : nil
     }
 }

@@ -2,18 +2,20 @@ internal import AssetModel
 internal import Logging
 internal import Synchronization
 
-// Uploads whose close the disk has failed: their bytes are kept, and have their verdict as soon as the disk takes changes again.
+// Uploads that the disk has kept from being committed at their close: the bytes are kept, and are committed
+// as soon as the disk takes changes again.
 extension AssetLibrary {
-    /// Keeps a node open until its verdict, which has failed.
+    /// Keeps a node open for another attempt to commit its upload, which has failed.
     func postpone(_ node: OpenNode, because error: LibraryError) {
         postpone(node)
         waiting.withLock { $0[node.id]?.error = error }
     }
 
-    /// Has the verdicts that the disk has failed, and commits them; the log says then that all is on the disk.
+    /// Commits the uploads that the disk has failed, and the catalog, and then logs that all changes are on
+    /// the disk.
     ///
-    /// Verdicts that read for long come on threads of their own. None waits for its turn: a crash loses the bytes of an upload that has no
-    /// verdict.
+    /// Uploads whose commit reads for long are left to other threads. None is delayed: a crash loses the
+    /// bytes of an upload that is not committed.
     func endFailedUploads() throws(LibraryError) {
         guard isDiskBack.load(ordering: .relaxed) else { return }
         var isLeft = false

@@ -4,30 +4,31 @@ public import Catalog
 internal import Logging
 internal import MetadataExtraction
 
-/// How URLs are fetched, where the mount lets that be done at all.
+/// The settings for fetching URLs, on a mount that permits it.
 public struct FetchSettings: Sendable {
-    /// Networks that may be reached besides public addresses, with `+` between: `10.0.0.0/8+fd00::/8`; `*` for all.
+    /// The networks that may be reached besides public addresses, joined by `+`: `10.0.0.0/8+fd00::/8`; `*`
+    /// for all.
     public var networks = ""
-    /// How long one may take, in seconds.
+    /// The time limit of a fetch, in seconds.
     public var time = 3600
-    /// How long there may be no byte, in seconds.
+    /// The longest time without a byte received, in seconds.
     public var pause: Int { min(60, time) }
 
-    /// Public addresses alone, within an hour.
+    /// Creates settings for public addresses alone and a time limit of one hour.
     public init() {}
 }
 
-// URL uploads: work that goes on by itself, and ends in an upload like any other. Until then the file has no name, so that nobody sees half
-// of one; what was under way when the library was left begins anew.
+// Imports from URLs: background work that ends in an upload like any other. Until then the file has no name,
+// so that no program sees half of it. A fetch that was under way when the library was closed begins anew.
 extension AssetLibrary {
-    /// How long it is known what became of one.
+    /// The time for which the result of a fetch is kept, in seconds.
     private static let memory: Int64 = 7 * 86_400
-    /// How many of somebody's may wait.
+    /// The maximum number of fetches of one user that may wait.
     private static let waitingLimit: Int64 = 1000
 
-    // MARK: Asking
+    // MARK: Requests
 
-    /// Has a URL fetched into a folder.
+    /// Queues a URL to be fetched into a folder.
     func fetch(_ name: String, into id: NodeID, _ value: [UInt8], by uploader: Uploader) throws(LibraryError) {
         guard fetchSettings != nil else {
             throw .notPermitted("This mount fetches no URLs; mount it with -o fetch to allow that.")
@@ -76,7 +77,8 @@ extension AssetLibrary {
         for worker in fetches.workers { worker.wake() }
     }
 
-    /// Returns the groups of a user, besides the first, that decide about a folder and the way to it.
+    /// Returns the supplementary groups of a user that decide about access to a folder and the folders above
+    /// it.
     private func groups(of uploader: Uploader, for folder: NodeID, _ records: Records) throws -> [UInt32] {
         if uploader.uid == 0 { return [] }
         let rights = try rulebook.of(folder, records).ancestors.compactMap { id in
@@ -86,9 +88,10 @@ extension AssetLibrary {
         return deciding.filter(uploader.isMember(of:)).sorted()
     }
 
-    // MARK: Showing
+    // MARK: State
 
-    /// The state of one, a JSON object on one line, with Uploadcare's words; nil where there is none of that token.
+    /// Returns the state of a fetch as a JSON object on one line, in Uploadcare's terms; nil if there is no
+    /// such fetch.
     public func fetchJob(
         _ id: Int64,
         for reader: Uploader
@@ -101,13 +104,14 @@ extension AssetLibrary {
             job.add("kind", "fetch")
             let isUnfinished = record.state == .waiting || record.state == .progress
             let isRunning = progress != nil && isUnfinished
-            // A mount that fetches nothing leaves the job to another mount, so programs must not wait for it here.
+            // A mount that fetches no URLs leaves the job to another mount, so programs must not wait for it
+            // here.
             let isLeft = fetchSettings == nil && isUnfinished
             let state: FetchRecord.State = isLeft ? .error : record.state == .progress ? .waiting : record.state
             job.add("status", isRunning ? "progress" : state.rawValue)
             let request = try? FetchRequest(record.request)
             job.add("url", request?.url)
-            // Both may have been moved to where the user must not go.
+            // The folder and the asset may have been moved to a place that the user must not reach.
             if let folder = try records.node(record.folder), try mayReach(folder.id, reader, records) {
                 job.add("folder", try rulebook.of(folder.id, records).path)
             }
@@ -132,15 +136,15 @@ extension AssetLibrary {
         }
     }
 
-    /// The row behind a token.
+    /// Returns the number of the fetch that has a token.
     public func fetch(token: String) throws(LibraryError) -> Int64? { try read { try $0.fetch(token: token)?.id } }
 
-    /// Those that have not ended well, behind one of them.
+    /// Returns the fetches that have not succeeded, behind a given one.
     public func unfinishedFetches(after id: Int64, limit: Int) throws(LibraryError) -> [(id: Int64, token: String)] {
         try read { try $0.unfinishedFetches(after: id, limit: limit).map { ($0.id, $0.token) } }
     }
 
-    /// Gives one up, or forgets what became of it; for who has asked for it, and root.
+    /// Cancels a fetch, or deletes its result; only for root and the user that has requested it.
     public func cancelFetch(_ id: Int64, by uploader: Uploader) throws(LibraryError) {
         try write { records in
             guard let record = try records.fetch(id) else { throw LibraryError.notFound }
@@ -152,10 +156,10 @@ extension AssetLibrary {
         fetches.cancel(id)
     }
 
-    // MARK: Doing
+    // MARK: Work
 
-    /// Fetches until there is nothing that waits.
-    /// - Returns: after what time that is tried again where it failed; nil for when there is something new.
+    /// Fetches URLs until none is waiting.
+    /// - Returns: the delay before the next attempt after a failure; nil to wait for a new request.
     func fetchAll() -> Duration? {
         while !isClosing.isSet {
             do throws(LibraryError) {
@@ -164,7 +168,7 @@ extension AssetLibrary {
                 }
                 guard let found = next else { return nil }
                 defer { fetches.end(found) }
-                // It may have ended, or have been given up, since it was read.
+                // It may have ended, or have been cancelled, since it was read.
                 guard let record = try read({ try $0.fetch(found) }),
                     record.state == .waiting || record.state == .progress
                 else { continue }
@@ -203,7 +207,8 @@ extension AssetLibrary {
             }
             if fetches.isCancelled(id) { return }
             let asset = try arrival.finish()
-            // A program that reads of the success goes on by the file's name, for which the kernel may know another file.
+            // A program that reads of the success goes on by the file's name, for which the kernel may have
+            // another file cached.
             herald.awaitTold(isOwn: true)
             return try write { records in
                 try records.setFetch(record.id, to: .success, asset: asset, size: arrival.size, at: .now)
@@ -214,7 +219,7 @@ extension AssetLibrary {
                 }
             }
         } catch {
-            // What is given up because the library is closed begins anew with the next.
+            // A fetch that ends because the library is closed begins anew at the next mount.
             if isClosing.isSet || fetches.isCancelled(record.id) { return }
             problem = FetchProblem(error)
         }
@@ -237,7 +242,7 @@ extension AssetLibrary {
         refusedAttributes.forget(record.folder, of: record.uid)
     }
 
-    /// Forgets what has ended long ago.
+    /// Deletes the results of fetches that ended long ago.
     func forgetOldFetches() throws(LibraryError) {
         let time = Timestamp.now.advanced(bySeconds: -Self.memory)
         if try read({ try $0.hasFetches(endedBefore: time) }) { try write { try $0.deleteFetches(endedBefore: time) } }

@@ -2,7 +2,7 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// An asset's fields as extended attributes, under their own names and those that desktops use.
+// An asset's fields as extended attributes, under their own names and under those that desktops use.
 extension AssetLibrary {
     func fieldAttribute(_ name: [UInt8], of id: NodeID) throws(LibraryError) -> [UInt8]? {
         try read { records in
@@ -15,11 +15,11 @@ extension AssetLibrary {
                 return try asset.flatMap { try records.finding(named: "mime_type", of: $0).map { Array($0.utf8) } }
             }
             let isDesktops = AttributeName.desktopField(name) != nil
-            // A desktop's name answers the bytes that were set by it.
+            // A desktop's name returns the bytes that were set under it.
             if isDesktops, let own = try asset.map({ try records.desktopValue(name.text, of: $0) }) ?? stored {
                 return own
             }
-            // A person's word first, in whichever way it was said.
+            // A user-set value comes first, also one that only the node has.
             if let stored, let asset, try !records.isSaid(field, of: asset) { return stored }
             if let value = try records.fieldValue(field, of: node) {
                 guard case .rating = attribute else { return value }
@@ -29,9 +29,10 @@ extension AssetLibrary {
         }
     }
 
-    /// Sets a field, by its own name or a desktop's.
+    /// Sets a field, under its own name or a desktop's.
     ///
-    /// A desktop's name keeps bytes that are no value of the field, which is left as it is: programs have written them elsewhere.
+    /// Bytes that are no value of the field are kept under a desktop's name, and the field stays as it is:
+    /// programs have written such bytes elsewhere.
     func setFieldAttribute(
         _ name: [UInt8],
         _ field: Field,
@@ -44,7 +45,7 @@ extension AssetLibrary {
         if let objection, AttributeName.desktopField(name) == nil { throw objection }
         try settleIfQuick(id)
         try space.take(Int64(value.count))
-        // Where a file is to come that has no name yet.
+        // The destination of a file that has no name yet.
         let aim = rulebook.isSilent ? nil : openNode(id)?.upload.withLock { $0.aim }
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
@@ -80,7 +81,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Which values a field may have in the folder that a file is in or is to come to, where that says anything, and the folder.
+    /// Returns the values that a field may have in a file's folder, or its destination, and that folder; nil
+    /// if the folder sets no limits.
     private func type(
         of field: Field,
         for id: NodeID,
@@ -94,7 +96,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Removes a field by its own name, or what was set by a desktop's, with the field where that name has set it.
+    /// Removes a field under its own name, or the value set under a desktop's name, with the field if that
+    /// name has set it.
     func removeFieldAttribute(
         _ name: [UInt8],
         _ field: Field,
@@ -112,12 +115,12 @@ extension AssetLibrary {
         }
     }
 
-    /// A field of a file has another value.
+    /// Notes that a field of a file has another value.
     private func noteChange(of node: NodeRecord, _ field: Field, by uid: UInt32, _ records: Records) throws {
         try noteChange(of: node, AttributeName.bytes(of: field).text, by: uid, records)
     }
 
-    /// Somebody has said something of a file.
+    /// Appends an event for a user's change of a file's attribute.
     func noteChange(of node: NodeRecord, _ attribute: String, by uid: UInt32, _ records: Records) throws {
         guard let asset = node.asset else { return }
         let path = try records.anyEntry(of: node.id).map { try rulebook.place($0.name, in: $0.parent, records).path }
@@ -126,15 +129,17 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// A field of the asset that a file shows; of a file that is no asset, what was set for it to be one day.
+    /// Returns a field of the asset that a file shows; of a file without an asset, the value kept for its
+    /// future asset.
     func fieldValue(_ field: Field, of node: NodeRecord) throws -> [UInt8]? {
         guard let asset = node.asset else { return try waitingField(field, of: node.id)?.value }
         return try self.field(field, of: asset).map { Array($0.utf8) }
     }
 
-    /// Whether a name of a field is there to be replaced or removed.
+    /// Returns whether a name of a field exists, to be replaced or removed.
     ///
-    /// A desktop's name is where something was set by it, or where it shows a field that no other desktop's name has set.
+    /// A desktop's name exists if a value was set under it, or if it shows a field that no other desktop's
+    /// name has set.
     fileprivate func hasFieldAttribute(_ name: [UInt8], _ field: Field, of node: NodeRecord) throws -> Bool {
         if try extendedAttribute(name, of: node.id) != nil { return true }
         guard AttributeName.desktopField(name) != nil else { return try fieldValue(field, of: node) != nil }
@@ -145,8 +150,10 @@ extension Records {
         return try self.field(field, of: asset) != nil && desktopName(of: field, of: asset) == nil
     }
 
-    /// A value is listed under the names by which it was set since it was last set by the field's own, so that what copies attributes
-    /// finds the names that it knows.
+    /// Sets a field's value under one of its names.
+    ///
+    /// The value is listed under all names that have set it since the field's own name last did, so that
+    /// tools that copy attributes find the names that they know.
     fileprivate func setFieldValue(
         _ field: Field,
         of node: NodeRecord,
@@ -155,7 +162,7 @@ extension Records {
         by uid: UInt32?
     ) throws {
         let own = AttributeName.bytes(of: field)
-        // What was set on a file before it came to show another's asset is replaced, too.
+        // A value that was set on the file before it came to show another file's asset is replaced, too.
         try deleteExtendedAttributes(name == own ? AttributeName.names(of: field) : [own, name], of: node.id)
         if let asset = node.asset {
             return try setField(field, of: asset, to: value.text, as: AttributeName.alias(name, of: field), by: uid)
@@ -164,7 +171,7 @@ extension Records {
         if name != own { try setExtendedAttribute(name, of: node.id, to: value, by: uid) }
     }
 
-    /// Keeps what was set by a desktop's name and is no value of the field.
+    /// Keeps bytes under a desktop's name that are no value of the field.
     fileprivate func keepBytes(
         _ value: [UInt8],
         of name: [UInt8],
@@ -177,16 +184,18 @@ extension Records {
             let value = DesktopValue(name: name.text, value: value, isFieldValue: false, uid: uid)
             return try setDesktopValue(value, of: field, of: asset)
         }
-        // Of a file that is no asset the field is what is said under its names: it goes with the value that this name had.
+        // Without an asset, the attributes themselves are the field: it loses the value that this name had
+        // set.
         if try extendedAttribute(name, of: node.id) != nil {
             _ = try removeFieldValue(field, of: node, by: name)
         }
         try setExtendedAttribute(name, of: node.id, to: value, by: uid)
     }
 
-    /// Removes what was set by a name of a field, and the field's value, unless another desktop's name has set that.
+    /// Removes the value set under a name of a field, and the field's value, unless another desktop's name
+    /// has set that.
     ///
-    /// Where another name has said a value as well, the field gets that.
+    /// If another name has a value of the field as well, the field gets that value.
     /// - Returns: whether the field has changed.
     fileprivate func removeFieldValue(_ field: Field, of node: NodeRecord, by name: [UInt8]) throws -> Bool {
         let text = name.text
@@ -200,7 +209,7 @@ extension Records {
         try deleteExtendedAttribute(name, of: node.id)
         if let asset = node.asset {
             try deleteDesktopValue(text, of: asset)
-            // What was set on a file before it came to show another's asset.
+            // This value was set on the file before it came to show another file's asset.
             if waiting?.setter?.name == text {
                 try deleteExtendedAttribute(AttributeName.bytes(of: field), of: node.id)
             }
@@ -211,7 +220,7 @@ extension Records {
             return true
         }
         if let asset = node.asset { try deleteField(field, of: asset) }
-        // What is no value of the field is no part of it, and stays.
+        // Bytes that are no value of the field are no part of it, and stay.
         waiting?.names.removeAll { !$0.isFieldValue }
         if let waiting { try delete(waiting, on: node.id) }
         return true
@@ -222,7 +231,7 @@ extension Records {
         return try extendedAttributeNames(of: node.id).count { $0.starts(with: Array("user.asset.meta.".utf8)) }
     }
 
-    /// What a desktop is shown where a field has no value.
+    /// Returns the value that a desktop is shown for a field without one.
     fileprivate func substitute(for field: Field, of node: NodeRecord) throws -> [UInt8]? {
         guard let asset = node.asset else { return nil }
         switch field {
@@ -233,13 +242,13 @@ extension Records {
     }
 }
 
-/// Why attributes of files could not be set: the program that tried saw a number only.
+/// The reasons why attributes of files could not be set: the program that tried got an errno only.
 ///
 /// ## Concurrency
-/// `sentences` is held for a moment only.
+/// `sentences` is held briefly.
 final class RefusedAttributes: Sendable {
-    /// Of each file or folder the last sentence for each user, the newest at the end.
-    private let sentences = Mutex<[NodeID: [(uid: UInt32, text: String)]]>([:])
+    /// The last sentence of each user, for each file or folder, the newest at the end.
+    private let sentences = RankedMutex<[NodeID: [(uid: UInt32, text: String)]]>(.leaf, [:])
     private static let limit = 1000
     private static let userLimit = 32
 
@@ -249,15 +258,15 @@ final class RefusedAttributes: Sendable {
             sentences.withLock {
                 if $0.count >= Self.limit { $0 = [:] }
                 let others = ($0[id] ?? []).filter { $0.uid != uid }.suffix(Self.userLimit - 1)
-                // Also getfattr(1) prints it.
+                // getfattr(1) prints it to terminals, so it is escaped.
                 $0[id] = others + [(uid, Shown.sentence(error.description))]
             }
-        // What another attempt was told is no longer the reason of the last.
+        // The sentence of an earlier attempt is not the reason of this failure.
         default: forget(id, of: uid)
         }
     }
 
-    /// Forgets a user's sentence; root's with everybody's.
+    /// Forgets a user's sentence; for root, the sentences of all users.
     /// - Returns: whether there was one.
     @discardableResult
     func forget(_ id: NodeID, of uid: UInt32) -> Bool {
@@ -269,14 +278,14 @@ final class RefusedAttributes: Sendable {
         }
     }
 
-    /// Returns a user's sentence; for root, the last of anybody's.
+    /// Returns a user's sentence; for root, the last one of any user.
     func sentence(of id: NodeID, for uid: UInt32) -> String? {
         sentences.withLock { $0[id]?.last { uid == 0 || $0.uid == uid }?.text }
     }
 }
 
 extension LibraryError {
-    /// Describes a value that a folder refuses to a user who may not read what the folder says.
+    /// Returns the error for a value that a folder refuses to a user that may not read the folder's policy.
     static func notPermittedHere(_ attribute: String) -> LibraryError {
         .invalid("\(attribute) cannot have this value in this folder.")
     }
@@ -292,6 +301,6 @@ extension LibraryError {
 }
 
 extension [UInt8] {
-    /// What the bytes say as UTF-8.
+    /// The text of the bytes, as UTF-8.
     var text: String { String(decoding: self, as: UTF8.self) }
 }

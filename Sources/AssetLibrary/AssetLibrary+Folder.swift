@@ -1,6 +1,6 @@
 public import SystemPackage
 
 extension AssetLibrary {
-    /// The library's folder, open as long as the library is.
+    /// The descriptor of the library's folder, open as long as the library is.
     public var folder: FileDescriptor { FileDescriptor(rawValue: layout.folder) }
 }

@@ -1,18 +1,18 @@
 public import AssetModel
 internal import Catalog
 
-// Names in the directory of a query. The kernel holds the directory's lock while one is looked up, so that nothing is asked that others
-// may be using for long, or that grows with the library.
+// Names in the directory of a query. The kernel holds the directory's lock during a lookup, so that this code
+// uses nothing that other requests may hold for long, and does no work that grows with the library.
 extension AssetLibrary {
-    /// Refuses a query with a folder that a user does not find.
+    /// Refuses a query with a folder that a user cannot find.
     /// - Throws: `.invalid`.
     public func refuseMissingFolders(of query: SearchQuery, for reader: Uploader) throws(LibraryError) {
         for case .folder(let path) in query.leaves { _ = try searchedFolder(path, for: reader) }
     }
 
-    /// Returns whether a query means an asset, to a user, who may read it: told from the asset alone, as it is now.
+    /// Returns whether a query matches an asset that a user may read, from the asset's present record alone.
     ///
-    /// Whether there are equal files is not looked at: such a filter leaves an asset out of a listing alone.
+    /// Filters for duplicates are ignored: they only leave an asset out of a listing.
     public func isFound(
         _ asset: AssetID,
         by query: SearchQuery,
@@ -43,7 +43,7 @@ extension AssetLibrary {
     }
 
     /// Returns the folder that a path in a query means to a user.
-    /// - Throws: `.invalid` for one that is not there.
+    /// - Throws: `.invalid` if there is none.
     func searchedFolder(_ path: String, for reader: Uploader) throws(LibraryError) -> NodeID {
         guard let folder = try read({ try folder(path, for: reader, $0) }) else {
             throw LibraryError.invalid("in: there is no folder “\(Shown.value(path))”.")
@@ -51,7 +51,7 @@ extension AssetLibrary {
         return folder
     }
 
-    /// Whether a folder is another one or below it, and a user may go there from that.
+    /// Returns whether a folder is another one or below it, and a user may reach it from there.
     private func isReachable(
         _ place: NodeID,
         from folder: NodeID,

@@ -4,9 +4,9 @@ internal import Catalog
 internal import Synchronization
 public import Glibc
 
-// What the library knows of its files without being asked to change anything.
+// Information on files, for readers.
 extension AssetLibrary {
-    /// The disk below the library, without the bytes that are kept for the catalog.
+    /// Returns the statistics of the library's disk, without the bytes that are reserved for the catalog.
     public func diskStatistics() throws(LibraryError) -> statvfs {
         do throws(BlobStoreError) {
             var disk = try blobs.statistics()
@@ -19,14 +19,14 @@ extension AssetLibrary {
         }
     }
 
-    /// What is found out by looking into the file.
+    /// The keys of values that are extracted from the file.
     static let foundKeys: Set<String> = [
         "mime_type", "encoding", "width", "height", "orientation", "duration", "contains_audio", "contains_video",
         "pages",
         "image_info", "video_info", "content_info",
     ]
 
-    /// What `computed` knows.
+    /// The keys of `computed`.
     static let computedKeys = foundKeys.union([
         "id", "uuid", "filename", "original_filename", "created", "uploaded", "updated", "user_id", "sha256",
         "versions",
@@ -34,8 +34,8 @@ extension AssetLibrary {
         "rotation_since_upload", "job", "click_count", "download_count", "integrity", "store", "removed_folders",
     ])
 
-    /// A computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
-    /// - Returns: nil where there is none of that name, or the file has no asset.
+    /// Returns a computed extended attribute of a file's asset, by the part of its name behind `user.asset.`.
+    /// - Returns: nil if there is none of that name, or the file has no asset.
     public func computed(
         _ key: String,
         of id: NodeID,
@@ -99,7 +99,7 @@ extension AssetLibrary {
         }
     }
 
-    /// What is known of an empty file without a look into it, and what holds where nothing was found.
+    /// Returns the value that an empty file has for a key without extraction; nil for other files.
     private static func found(_ key: String, ofNothing node: NodeRecord) -> String? {
         switch key {
         case "mime_type": node.size == 0 ? "inode/x-empty" : nil
@@ -108,7 +108,7 @@ extension AssetLibrary {
         }
     }
 
-    /// What `info.json` of an asset says, on one line.
+    /// Returns the `info.json` of an asset, on one line.
     public func information(of resource: Resource, for reader: Uploader) throws(LibraryError) -> [UInt8] {
         if let node = resource.node { try settleIfQuick(node.id) }
         return try read { records in
@@ -117,9 +117,10 @@ extension AssetLibrary {
         }
     }
 
-    /// What the library holds: the value of `user.asset.info` of `folders/`.
+    /// Returns the value of `user.asset.info` of `folders/`: the library's totals.
     ///
-    /// What others store tells of their contents, and is for the mount's owner and root; the others learn the next asset's number.
+    /// Totals reveal the content of other users, and are for the mount's owner and root; others get the next
+    /// asset's number.
     private func libraryInformation(
         _ disks: [Int64: statvfs],
         for reader: Uploader,
@@ -144,7 +145,7 @@ extension AssetLibrary {
         info.add("damaged", try records.damageCount())
         info.add("stores", try storeInformation(disks, records))
         info.add("to_be_moved", try records.moves().count)
-        // Uploads that are still to be read for their verdicts.
+        // Uploads whose commit is pending, and has not failed.
         info.add("verdicts", Int64(waiting.withLock { $0.values.count { $0.failures == 0 } }))
         info.add("scrubbed", try records.scrub().finished?.description)
         if let quotas = try quotas(of: .folders, for: reader, records) { info.add("quotas", quotas) }
@@ -153,7 +154,7 @@ extension AssetLibrary {
         return info
     }
 
-    /// The little that is known of a file that is read for its first verdict.
+    /// Returns the few values known of a file that is being read for its first commit.
     private func pendingInformation(
         _ key: String,
         of id: NodeID,
@@ -183,7 +184,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Where a file is below `folders/`, or was before it was removed.
+    /// Returns the path of a file below `folders/`, or its former path if it was removed.
     private func path(
         of id: NodeID,
         _ asset: AssetRecord,
@@ -196,7 +197,7 @@ extension AssetLibrary {
         return try shownTrashPath(of: id, asset.id, for: reader, records).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// The name that a user is told of a file, or the one that it had before it was removed.
+    /// Returns the name of a file that a user may know, or its former name if it was removed.
     private func shownName(
         of node: NodeRecord,
         _ asset: AssetRecord,
@@ -208,7 +209,7 @@ extension AssetLibrary {
         return try shownTrashRecord(of: node.id, asset.id, for: reader, records).flatMap { try? EntryName($0.name) }
     }
 
-    /// All that is known of an asset; docs/SEMANTICS.md has the shape.
+    /// Returns all information on an asset; docs/SEMANTICS.md has its format.
     private func information(
         of node: NodeRecord,
         _ asset: AssetRecord,
@@ -277,10 +278,10 @@ extension AssetLibrary {
 }
 
 extension AssetRecord {
-    /// Its identifier as text.
+    /// The identifier as text.
     var uuidText: String? { uuid.count == 16 ? Self.uuidText(uuid) : nil }
 
-    /// RFC 9562's text of 16 random bytes (version 4).
+    /// Returns an identifier of 16 random bytes as text (RFC 9562, version 4).
     static func uuidText(_ random: [UInt8]) -> String {
         var bytes = random
         bytes[6] = bytes[6] & 0x0F | 0x40
@@ -313,7 +314,7 @@ extension Records {
         return try extraction(of: asset.id)?.error
     }
 
-    /// Whether anything is known against the present content.
+    /// Returns `damaged` if the present content is known to be corrupt, otherwise `sound`.
     fileprivate func integrity(of asset: AssetRecord) throws -> String {
         try currentBlob(of: asset.id).flatMap { try damage(of: $0) } == nil ? "sound" : "damaged"
     }

@@ -4,11 +4,12 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-// What the catalog knows of uploads that go on, so that the next mount gives their verdicts as this one would have.
+// The catalog's record of uploads in progress, so that the next mount commits them as this one would have.
 extension AssetLibrary {
-    /// Tells the catalog where an upload's bytes are, which are on stable storage.
+    /// Records in the catalog where an upload's bytes are; they must be on stable storage.
     ///
-    /// A file that has no name yet is recorded when the mount ends, `isLeft`, and else has its verdict by fsync(2).
+    /// A file that has no name yet is recorded only with `isLeft`: when the mount ends, or by an fsync(2)
+    /// that cannot commit it at once.
     func record(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
@@ -19,7 +20,7 @@ extension AssetLibrary {
         else { return }
         let interrupted = interrupted(upload, of: node)
         try write { records in
-            // In here, as in the verdict.
+            // Read within the operation, as by the commit.
             let modified = node.shown.withLock { $0.modified }
             try records.recordStaged(node.id, file: staged.name, modified: modified, interrupted)
         }
@@ -27,13 +28,13 @@ extension AssetLibrary {
         KillPoint.uploadRecorded.reach()
     }
 
-    /// Whether the catalog knows where an upload's bytes are, and what its verdict needs to know.
+    /// Returns whether the catalog has the place of an upload's bytes and all that its commit depends on.
     func isRecorded(_ upload: borrowing OpenNode.Upload, of node: OpenNode) -> Bool {
         upload.isRecorded && upload.given == nil
             && (!upload.isDirty || upload.recorded == interrupted(upload, of: node))
     }
 
-    /// Returns what the verdict on an upload needs to know.
+    /// Returns the state that an upload's commit depends on.
     func interrupted(_ upload: borrowing OpenNode.Upload, of node: OpenNode) -> InterruptedUpload {
         var result = InterruptedUpload(uid: upload.uploader.uid, gid: upload.uploader.gid)
         result.isAnswered = upload.isAnswered || waiting.withLock { $0[node.id]?.isAnswered ?? false }
@@ -54,7 +55,7 @@ extension AssetLibrary {
         return result
     }
 
-    /// Makes an upload of a file what it was when the last mount was left.
+    /// Restores an upload of a file to its state when the last mount ended.
     func resume(
         _ interrupted: InterruptedUpload,
         _ upload: inout OpenNode.Upload,
@@ -80,7 +81,7 @@ extension AssetLibrary {
         if interrupted.isExceeded { upload.exceeded = upload.limit?.refusal }
     }
 
-    /// Ends an upload to a name whose folder is gone.
+    /// Discards an upload to a name whose folder has been deleted.
     func noteNoPlace(_ upload: inout OpenNode.Upload, of node: OpenNode) {
         log.notice("An upload has ended without a place to go to: its folder is gone.")
         upload.isDirty = false

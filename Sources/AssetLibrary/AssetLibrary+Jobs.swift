@@ -2,19 +2,19 @@ public import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// Background work as people see it: each piece has a token, under which `uploads/jobs/` shows its state.
+// Background work as `uploads/jobs/` shows it: each job has a token, under which its state is shown.
 extension AssetLibrary {
-    /// Work that is on no single asset; its word is its token.
+    /// A job for the library as a whole; its raw value is its token.
     public enum Work: String, CaseIterable, Sendable {
-        /// All contents are compared with their SHA-256.
+        /// Compares all blobs with their SHA-256.
         case scrub
-        /// Contents are moved to other stores.
+        /// Moves blobs to other stores.
         case stores
-        /// The library is checked.
+        /// Checks the library.
         case verify
     }
 
-    /// The state of such work, a JSON object on one line.
+    /// Returns the state of such a job as a JSON object on one line.
     public func job(of work: Work) throws(LibraryError) -> [UInt8] {
         switch work {
         case .scrub: try scrubJob()
@@ -23,7 +23,7 @@ extension AssetLibrary {
         }
     }
 
-    /// What of it somebody may wait for.
+    /// Returns the jobs that are under way or have been requested.
     public func unfinishedWork() throws(LibraryError) -> [Work] {
         let hasMoves = try read { try $0.moves().count } > 0
         return (isScrubRequested ? [.scrub] : []) + (hasMoves ? [.stores] : [])
@@ -34,7 +34,7 @@ extension AssetLibrary {
 
     static func jobToken(of asset: AssetID) -> String { tokenPrefix + "\(asset)" }
 
-    /// The asset of a job's token; nil for what is none.
+    /// Returns the asset of a job's token; nil if it is no such token.
     public static func asset(ofJob token: String) -> AssetID? {
         guard token.hasPrefix(tokenPrefix) else { return nil }
         let digits = token.dropFirst(tokenPrefix.count)
@@ -42,7 +42,8 @@ extension AssetLibrary {
         return AssetID(rawValue: number)
     }
 
-    /// Tokens of the work that waits, goes on or has failed, behind a content; what several assets show is one piece of work.
+    /// Returns tokens of extractions that wait, run or have failed, behind a blob; a blob that several assets
+    /// show is one job.
     public func jobs(
         after blob: BlobID,
         limit: Int
@@ -54,8 +55,8 @@ extension AssetLibrary {
         }
     }
 
-    /// The state of the work on an asset, a JSON object on one line, with the words of Uploadcare's: `waiting`, `progress`,
-    /// `success`, `error`; nil where there never was any.
+    /// Returns the state of an asset's extraction as a JSON object on one line, in Uploadcare's terms:
+    /// `waiting`, `progress`, `success`, `error`; nil if there has never been one.
     public func job(of asset: AssetID) throws(LibraryError) -> [UInt8]? {
         try read { records in
             guard let record = try records.extraction(of: asset), let known = try records.asset(asset) else {

@@ -2,10 +2,11 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// Uploads whose verdict waits, of files that lose their last name because something else goes: alternative files with their asset, members
-// with their group. As with rm(1), none of their bytes are lost.
+// Uncommitted uploads to files that lose their last name because another file or folder is deleted:
+// alternative files with their asset, members with their group. As with rm(1), none of their bytes are lost.
 extension AssetLibrary {
-    /// Keeps uploads to files in a folder that is about to go: each file is an asset from here on, and gets its bytes in the trash.
+    /// Keeps uploads to the files in a folder that is about to be deleted: each file becomes an asset, and
+    /// its bytes go to the trash.
     func keepUploads(in folder: NodeID) throws(LibraryError) {
         guard hasWaiting else { return }
         let ids = waiting.withLock { Array($0.keys) }
@@ -18,7 +19,7 @@ extension AssetLibrary {
         for id in kept { openNode(id)?.isKept.store(true, ordering: .relaxed) }
     }
 
-    /// Keeps uploads to alternative files of assets that are about to be removed for good.
+    /// Keeps uploads to alternative files of assets that are about to be deleted for good.
     func keepAlternatives(of assets: [AssetID]) throws(LibraryError) {
         guard hasWaiting else { return }
         let folders = try read { records in
@@ -27,7 +28,8 @@ extension AssetLibrary {
         for folder in folders { try keepUploads(in: folder) }
     }
 
-    /// Returns whether an upload is to a file that has lost its last name with something else, and whose bytes are for the trash.
+    /// Returns whether a file has lost its last name in that way, so that the bytes of its upload go to the
+    /// trash.
     func isKeptWithoutName(_ node: OpenNode) throws(LibraryError) -> Bool {
         guard node.isKept.load(ordering: .relaxed), try read({ try $0.node(node.id)?.links == 0 }) else { return false }
         node.isUnlinked.store(true, ordering: .relaxed)

@@ -4,15 +4,15 @@ internal import Catalog
 internal import Glibc
 internal import Logging
 
-// Contents in `blobs/` that no row names.
+// Blobs in `blobs/` that no row names.
 extension AssetLibrary {
-    /// How long a content stays in `leftover/`.
+    /// The time for which a blob stays in `leftover/`.
     private static let leftoverStay = Duration.seconds(7 * 24 * 3600)
 
-    /// Moves contents to `leftover/` that a crash has kept from their rows, or from their removal.
+    /// Moves blobs to `leftover/` that a crash has left without rows, or has kept from being deleted.
     ///
-    /// Only those go whose upload was acknowledged by no commit: they came while the catalog that is there was the only one. All others stay,
-    /// since a catalog that was restored lacks the rows of what users have.
+    /// It moves only blobs of uploads that no commit has acknowledged: they came while the present catalog
+    /// was the only one. All others stay, since a restored catalog lacks the rows of users' files.
     func setAsideLeftovers() throws {
         do {
             if let times = layout.unacknowledged {
@@ -26,19 +26,20 @@ extension AssetLibrary {
                 }
             }
         } catch let error as BlobStoreError {
-            // The mount after this one may do it.
+            // A later mount may do it.
             return log.notice("What uploads that were not acknowledged have left stays in blobs/: \(error)")
         }
         try beginSession()
     }
 
-    /// How much room a disk must have for a session's first transaction, in bytes.
+    /// The free space that a disk must have for a session's first transaction, in bytes.
     private static let sessionRoom: Int64 = 4 << 20
 
     /// Begins a session, with a transaction of its own in the log.
     ///
-    /// A disk without room is no reason not to mount, and after a commit that failed nothing could be changed: there is no such transaction
-    /// then, and nothing will be proved of the session's contents.
+    /// A full disk is no reason not to mount, but after a failed commit all changes would be refused. So
+    /// there is no such transaction on a full disk, and no blob of that session can be proved to be
+    /// unacknowledged.
     private func beginSession() throws {
         let disk = try blobs.statistics()
         guard Int64(clamping: disk.f_bavail) &* Int64(clamping: disk.f_frsize) >= Self.sessionRoom else {
@@ -49,7 +50,7 @@ extension AssetLibrary {
         layout.beginSession(catalog.lastCommit)
     }
 
-    /// Removes the contents whose time in `leftover/` is over.
+    /// Deletes the blobs that have been in `leftover/` long enough.
     func removeOldLeftovers() throws(LibraryError) {
         do throws(BlobStoreError) {
             _ = try blobs.removeLeftovers(before: Timestamp.now.advanced(by: .zero - Self.leftoverStay))

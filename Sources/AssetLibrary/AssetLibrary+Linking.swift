@@ -2,9 +2,9 @@ public import AssetModel
 public import Catalog
 internal import Synchronization
 
-// Further names of files that exist.
+// Further names of existing files.
 extension AssetLibrary {
-    /// Gives a node another name; `isReplacement` says that the name was given in `resources/ID/`.
+    /// Gives a node another name; with `isReplacement`, one in `resources/ID/`.
     public func link(
         _ id: NodeID,
         as name: EntryName,
@@ -54,7 +54,8 @@ extension AssetLibrary {
                     savingBegan: vacancies.savingBegan,
                     infection: screened
                 )
-                // A file that is an asset under another name stays that one: rsync links what it backs up.
+                // A file that is an asset under another name keeps that asset: rsync links the files that it
+                // backs up.
                 let found =
                     node.asset == nil || isReplacement
                     ? try successor(

@@ -1,7 +1,8 @@
 public import AssetModel
 internal import Catalog
 
-// Who may see an asset, and how long it lives, as extended attributes. Of a file that is no asset yet they are kept until it is.
+// The access level and expiry of assets, as extended attributes. A file that is no asset yet keeps them for
+// its asset.
 extension AssetLibrary {
     func life(_ attribute: AttributeName.Life, of id: NodeID) throws(LibraryError) -> String? {
         try read { records in
@@ -56,7 +57,7 @@ extension AssetLibrary {
                 let bytes = Array(deadline.description.utf8)
                 return try records.setExtendedAttribute(AttributeName.expires, of: id, to: bytes)
             }
-            // Whoever says when it goes has decided, and it does not go before because nobody has stored it.
+            // An explicit deadline replaces the default expiry of assets that no user has stored.
             if mayStore { try records.setUnstored(of: asset, until: nil) }
             try records.setDeadline(of: asset, to: deadline, saidAs: attribute == .ttl ? text.uppercased() : nil)
         }
@@ -81,7 +82,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Changes what is said of a file, and tells of its names: the kernel believes them as long as they were to live.
+    /// Changes an attribute of a file, and has the kernel look up its names again: it caches them until their
+    /// former expiry.
     private func change(
         _ attribute: AttributeName.Life,
         _ name: String,
@@ -116,7 +118,7 @@ extension AssetLibrary {
             try records.addLinks(0, to: id, at: .now)
             let nodes = try node.asset.map { try records.nodes(showing: $0) } ?? [id]
             let isHidden = try records.node(id)?.access?.isHidden == true
-            // The kernel drops a listing that it keeps when it sees another time.
+            // The kernel drops a listing that it has cached when it sees another time of the folder.
             let listed =
                 isHidden == (node.access?.isHidden == true)
                 ? [] : Set(try nodes.flatMap { try records.entriesNaming($0) }.map(\.parent))
@@ -129,16 +131,17 @@ extension AssetLibrary {
         sweeper.wake()
     }
 
-    /// Has the names of files looked up anew.
+    /// Has the kernel look up the names of files again.
     func tellOfNames(of nodes: [NodeID]) throws(LibraryError) {
         for entry in try read({ records in try nodes.flatMap { try records.entriesNaming($0) } }) {
             tellOfName(entry.name, in: entry.parent)
         }
     }
 
-    /// The attributes but fields that are listed because somebody, or a folder, has said them.
+    /// Returns the names of the attributes for access, expiry and store, where a user or a folder has set
+    /// them.
     ///
-    /// Not the end of what nobody has stored: a copy would have it for ever.
+    /// The default expiry of an unstored asset is not listed: a copy would keep it for ever.
     func lifeNames(of node: NodeRecord, _ records: Records) throws -> [[UInt8]] {
         var names: [[UInt8]] = []
         if node.access != nil { names.append(AttributeName.access) }
@@ -149,22 +152,23 @@ extension AssetLibrary {
         return names
     }
 
-    /// Whether setting an attribute changes what others see of a file.
+    /// Returns whether setting an attribute changes the visibility of a file to other users.
     public func changesVisibility(_ name: [UInt8]) -> Bool {
         if case .life(let life) = AttributeName(name) { life.isAccess } else { false }
     }
 
-    /// A file and those that show the same asset.
+    /// Returns a file and all others that show its asset.
     public func filesSharing(_ id: NodeID) throws(LibraryError) -> [NodeID] {
         try read { records in try records.node(id)?.asset.map { try records.nodes(showing: $0) } ?? [id] }
     }
 
-    /// The time by which lives are counted.
+    /// The present time of the clock that measures expiry.
     public var lifeTime: Timestamp { clock.now }
 }
 
 extension Uploader {
-    /// Who may see a file, and how long it lives, is not for everybody to say who may write to it.
+    /// Refuses changes of access level and expiry by users other than the owner and root: the right to write
+    /// is not enough.
     func refuseUnlessOwner(of node: NodeRecord, _ name: String) throws(LibraryError) {
         guard uid == 0 || uid == node.uid else {
             throw .notPermitted("\(name) is for the \(node.isFolder ? "folder" : "file")'s owner, and root, to say.")
@@ -173,7 +177,7 @@ extension Uploader {
 }
 
 extension Records {
-    /// When a file is to go that is no asset yet.
+    /// Returns the expiry that is kept for a file that is no asset yet.
     fileprivate func waitingExpiry(of id: NodeID) throws -> String? {
         try extendedAttribute(AttributeName.expires, of: id).map { String(decoding: $0, as: UTF8.self) }
     }

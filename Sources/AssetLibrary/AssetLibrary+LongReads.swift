@@ -1,35 +1,37 @@
 public import AssetModel
 internal import Catalog
 
-// What reads much of the catalog reads it page by page, so that other operations come between two pages, and ends when its caller is
-// interrupted.
+// Long reads of the catalog take a page at a time, so that other operations come between two pages, and end
+// when their caller is interrupted.
 extension AssetLibrary {
-    /// How many rows a page has: less than a millisecond.
+    /// The number of rows of a page; to read them takes less than a millisecond.
     static let longReadPage = 256
-    /// How many assets are looked at in one step.
+    /// The number of assets that are checked in one step.
     private static let longReadStep = 8
 
-    /// The computed attribute that reads a row of each file with the same content.
+    /// The computed attribute that reads a row of each file with equal content.
     static let duplicatesKey = "duplicates"
 
-    /// Whether the reading of an attribute takes long.
+    /// Returns whether reading an attribute takes long.
     public func isLongRead(_ name: [UInt8]) -> Bool {
         if case .computed(Self.duplicatesKey) = AttributeName(name) { true } else { false }
     }
 
-    /// Has a user's `work`, which reads for long, done on a thread for that, once.
-    /// - Returns: false where nothing is begun any more, because the library is being closed.
+    /// Runs a user's long read `work` once, on a thread for such reads.
+    /// - Returns: false if nothing is run any more, because the library is being closed.
     public func runLongRead(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> Bool {
         longReads.run(for: uid, work)
     }
 
-    /// Refuses to read on for a caller that has been interrupted, or when the library is closed.
+    /// Refuses to go on for a caller that has been interrupted, or while the library is being closed.
     func checkWanted(_ isUnwanted: () -> Bool) throws(LibraryError) {
         if isUnwanted() || isClosing.isSet { throw .interrupted }
     }
 
-    /// Returns the numbers of assets that `page` has behind one, which answers behind what number there are more.
-    /// - Returns: nil where there are more than `pages` pages.
+    /// Returns the assets of all pages.
+    ///
+    /// `page` gets the last asset of the page before, and returns that of its own page, or nil at the end.
+    /// - Returns: nil if there are more than `pages` pages.
     func shownAssets(
         pages: Int,
         _ isUnwanted: () -> Bool,
@@ -47,7 +49,7 @@ extension AssetLibrary {
         return found
     }
 
-    /// Returns those of some assets that are there and that a user may read, in their order.
+    /// Returns those of some assets that exist and that a user may read, in their order.
     public func shown(
         _ assets: [AssetID],
         for reader: Uploader,
@@ -62,14 +64,14 @@ extension AssetLibrary {
         return shown
     }
 
-    /// Returns a folder and those below it that a user may reach, each behind the one that it is in.
+    /// Returns a folder and the folders below it that a user may reach, each behind its parent.
     func folders(
         below root: NodeID,
         for reader: Uploader,
         isUnwanted: () -> Bool
     ) throws(LibraryError) -> [NodeID] {
         func isOpen(_ id: NodeID, _ mode: UInt32, _ records: Records) throws -> Bool {
-            // A folder that is open to all needs no look at its record.
+            // A folder that all users may search needs no further query.
             if reader.uid == 0 { return true }
             if mode & 0o111 == 0o111, !kernelAttributes.mayHave(KernelAttributes.accessList, id) { return true }
             return try allows(1, to: reader, on: id, records)
@@ -98,7 +100,7 @@ extension AssetLibrary {
         return found
     }
 
-    /// Returns the ids of other assets that have the same content and that a user may read, at most a hundred.
+    /// Returns the ids of at most 100 other assets with equal content that a user may read, joined by commas.
     func duplicates(of id: NodeID, for reader: Uploader, isUnwanted: () -> Bool) throws(LibraryError) -> String? {
         let own = try read { records in
             try records.node(id)?.asset.flatMap { asset in try records.currentBlob(of: asset).map { (asset, $0) } }

@@ -5,13 +5,14 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// MD5, which OpenAsset's and HubSpot's clients compare. It is computed when uploads have been quiet for a moment, or when somebody
-// asks for it before that; never within a close.
+// MD5, which OpenAsset's and HubSpot's clients compare. It is computed when the mount has been quiet for a
+// moment, or when a request needs it; never within a close.
 extension AssetLibrary {
-    /// Up to so many bytes an MD5 is computed on the thread of a request: some 5 ms.
+    /// The number of bytes up to which a request's own thread computes an MD5, in some 5 ms.
     private static let quickMD5Bytes: Int64 = 2 << 20
 
-    /// The MD5 of an asset's first content, or of its present one, in hexadecimal digits; nil where the reader could not read that.
+    /// Returns the MD5 of an asset's first or present content, in hexadecimal digits; nil if the reader could
+    /// not read that content.
     func md5(of id: NodeID, isFirst: Bool, for reader: Uploader) throws(LibraryError) -> String? {
         if isFirst, try !mayKnowFirst(of: id, reader) { return nil }
         var first: [UInt8]?
@@ -34,8 +35,8 @@ extension AssetLibrary {
         return try computeMD5(of: blob, digest, size: size) { false }.hexadecimal
     }
 
-    /// Whether a user may know of an asset's first content: who could read it when it stood; where it is not kept, the file's owner who
-    /// has uploaded it.
+    /// Returns whether a user may know of an asset's first content: those that could read it when it was the
+    /// present one; if it is not kept, the file's owner if it was the uploader.
     private func mayKnowFirst(of id: NodeID, _ reader: Uploader) throws(LibraryError) -> Bool {
         if reader.uid == 0 { return true }
         return try read { records in
@@ -58,7 +59,7 @@ extension AssetLibrary {
         do throws(BlobStoreError) {
             while true {
                 guard let bytes = try md5(of: digest, size: size, isCancelled: isCancelled) else { continue }
-                // It is computed again where it cannot be kept.
+                // If it cannot be kept, it is computed again.
                 try? catalog.write { try $0.setMD5(of: blob, to: bytes) }
                 return bytes
             }
@@ -67,8 +68,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Has `isReady` called when the MD5 of a large content is known, or in ten seconds: computed on a thread of its own.
-    /// - Returns: false where nothing is to be waited for, and `isReady` is not called.
+    /// Calls `isReady` when the MD5 of a large blob is known, or after ten seconds; another thread computes
+    /// it.
+    /// - Returns: false if nothing is to be waited for; then `isReady` is not called.
     public func awaitMD5(
         for name: [UInt8],
         of id: NodeID,
@@ -95,7 +97,8 @@ extension AssetLibrary {
         return true
     }
 
-    /// The MD5 of a blob; nil where another file has taken its place meanwhile: a program may have changed the one that was read.
+    /// Returns the MD5 of a blob; nil if another file has its name now, because a program may have changed
+    /// the one that was read.
     private func md5(
         of digest: Digest,
         size: Int64,
@@ -106,13 +109,14 @@ extension AssetLibrary {
         return try file.isSame(as: openBlob(digest, size: size)) ? bytes : nil
     }
 
-    /// Computes missing MD5s when the mount is quiet, some blobs at a time.
+    /// Computes missing MD5s while the mount is quiet, some blobs at a time.
     func computeMD5s() {
         var last = BlobID(rawValue: 0)
         var share = BackgroundShare()
         while let some = try? read({ try $0.blobsWithoutMD5(after: last, limit: 64) }), let end = some.last?.0 {
             guard activity.awaitTurn(&share, until: isClosing) else { return }
-            // What cannot be read now is tried again, and a request that asks for it hears why.
+            // A blob that cannot be read now is tried again later, and a request that needs its MD5 gets the
+            // error.
             let files = some.compactMap { (id, digest, size) -> (BlobID, Digest, Int64, OpenFile)? in
                 guard let digest, let file = try? openBlob(digest, size: size) else { return nil }
                 return (id, digest, size, file)
@@ -130,7 +134,7 @@ extension AssetLibrary {
                     }
                     return computed
                 }
-                // A program may have changed the file that was read, and another has its name now.
+                // A program may have changed the file that was read; another file has its name then.
                 let valid = zip(rest, computed).filter { (file, md5) in
                     md5 != nil && (try? file.3.isSame(as: openBlob(file.1, size: file.2))) == true
                 }
@@ -143,6 +147,6 @@ extension AssetLibrary {
         }
     }
 
-    /// How long background work goes on without a look whether the mount is still quiet.
+    /// The time after which background work checks again whether the mount is quiet.
     private static let stepTime = Duration.milliseconds(20)
 }

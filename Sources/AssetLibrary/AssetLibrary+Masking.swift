@@ -5,17 +5,17 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// No answer of statfs(2), stat(2) and lseek(2) tells of a content that the uploader may not read.
+// The answers of statfs(2), stat(2) and lseek(2) reveal nothing about content that the uploader may not read.
 extension AssetLibrary {
-    /// How many files and former versions with a content are looked at; where none of so many is readable the content is taken for one
-    /// that is not.
+    /// The number of files and former versions with a blob that are checked; if none of these is readable,
+    /// the blob counts as not readable.
     private static let lookedAt = 256
 
-    /// Has a content that the library had already count, and its holes lie, as if it were stored for its uploader alone, where they may
-    /// read no file that shows it.
+    /// Hides that the library had a blob already, if its uploader may read no file that shows it: its bytes
+    /// count, and its holes lie, as if it were stored for the uploader alone.
     ///
-    /// Only uploads by users other than root, of contents that the library has already, cost these few queries. `staged` has the
-    /// uploaded bytes.
+    /// Only uploads by users other than root, of blobs that the library has already, cost these few queries.
+    /// `staged` has the uploaded bytes.
     func mask(
         _ node: NodeRecord,
         _ staged: StagedFile?,
@@ -24,7 +24,7 @@ extension AssetLibrary {
         _ records: Records
     ) throws {
         guard uploader.uid != 0, let blob = node.blob, blob != former else { return }
-        // Copies that are masked, or lie elsewhere, tell only of themselves.
+        // Copies that are masked, or have a layout of their own, reveal only themselves.
         var (isStored, isLaid, peers) = (false, false, Int64?.none)
         _ = try records.holders(of: blob, limit: Self.lookedAt) { holder in
             if holder.node == node.id { return true }
@@ -42,8 +42,8 @@ extension AssetLibrary {
         mayHaveLayouts.store(true, ordering: .relaxed)
     }
 
-    /// Returns where the data of a file lies, if that is not as in the content's own file.
-    /// - Throws: a failure of the catalog: holes of another's are not shown for want of an answer.
+    /// Returns the data extents of a file, if they are not those of the blob's own file.
+    /// - Throws: a failure of the catalog: the holes of another user's file must not be shown instead.
     func ownLayout(of node: NodeID) throws(BlobStoreError) -> [Range<Int64>]? {
         guard mayHaveLayouts.load(ordering: .relaxed) else { return nil }
         do throws(LibraryError) {
@@ -54,7 +54,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether a file may show the holes of a content's own file: those are where its own are.
+    /// Returns whether a file may show the holes of a blob's own file: only if its own are in those places.
     func mayShowHoles(of file: OpenFile, size: Int64, in node: NodeID) -> Bool {
         do throws(BlobStoreError) {
             guard let layout = try ownLayout(of: node) else { return true }
@@ -64,7 +64,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Makes a part of a copy have data where the copied file has its own, and holes elsewhere: the bytes there are zeros.
+    /// Gives a part of a copy the layout of the copied file: data in its extents, and holes elsewhere, where
+    /// all bytes are zeros.
     func lay(
         _ staged: StagedFile,
         as layout: [Range<Int64>],
@@ -96,10 +97,10 @@ extension AssetLibrary {
     /// FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE.
     private static let punchingHoles: Int32 = 3
 
-    /// How many extents are recorded; the rest of a file counts as one extent.
+    /// The maximum number of extents that are recorded; the rest of a file counts as one more.
     private static let extentLimit = 4096
 
-    /// Returns where the data of a file lies.
+    /// Returns the extents of a file's data.
     private static func extents(of file: OpenFile, size: Int64) throws(BlobStoreError) -> [Range<Int64>] {
         var (found, position): ([Range<Int64>], Int64) = ([], 0)
         while position < size, let start = try file.seek(position, whence: seekData), start < size {
@@ -113,7 +114,8 @@ extension AssetLibrary {
     private static let seekData: Int32 = 3
     private static let seekHole: Int32 = 4
 
-    /// Returns where data or a hole of a working file begins, as lseek(2) with SEEK_DATA or SEEK_HOLE; nil where there is no more data.
+    /// Returns the offset of the next data or hole in a working file, as lseek(2) with SEEK_DATA or
+    /// SEEK_HOLE; nil if no data follows.
     public func seek(
         _ file: OpenFile,
         of node: OpenNode,
@@ -121,7 +123,7 @@ extension AssetLibrary {
         whence: Int32
     ) throws(LibraryError) -> Int64? {
         let isBlob = node.upload.withLockIfAvailable { $0.staged == nil }
-        // To call all of it data is always right, also while it is being written.
+        // Reporting all of it as data is always right, also while it is being written.
         guard let isBlob else { return whence == Self.seekHole ? node.content.size : offset }
         if isBlob, let layout = try read({ try $0.layout(of: node.id) }) {
             let next = layout.first { $0.upperBound > offset }

@@ -3,23 +3,24 @@ public import Catalog
 internal import Logging
 internal import Synchronization
 
-// Names that are given to files and folders that exist.
+// Renames: moving files and folders that exist to other names.
 extension AssetLibrary {
-    /// How a move treats a name that is taken.
+    /// How a move treats a new name that is taken.
     public enum Collision: Sendable {
-        /// What is there loses the name.
+        /// The file or folder at the new name loses it.
         case replace
         /// The move is refused.
         case refuse
-        /// The two swap names.
+        /// The two files or folders swap names.
         case exchange
     }
 
-    /// Moves a name, as renameat2(2) says.
+    /// Moves a file or folder to another name, with the rules of renameat2(2).
     ///
-    /// An upload under a temporary name that gets a final one has its verdict here. `isReplacement` says that the new name was
-    /// given in `resources/ID/`, so that the former content is kept. With
-    /// `leavesWhiteout` a device 0/0 takes the old name, by which overlayfs knows that the file below has been removed.
+    /// An upload under a temporary name is committed here when its new name is final. `isReplacement` tells
+    /// that the new name was given in `resources/ID/`, so that the former version is kept. With
+    /// `leavesWhiteout` a device 0/0 takes the old name; overlayfs recognizes by it that the file below has
+    /// been removed.
     /// - Returns: the node that lost the new name, if one did.
     public func move(
         _ name: EntryName,
@@ -116,7 +117,7 @@ extension AssetLibrary {
         }
         if !leavesWhiteout { freeNumbers.free(name, in: parent) }
         if let other = moved.otherName {
-            // The kernel takes the name for the file's, which has another now, or is gone.
+            // The kernel caches `newName` for the moved file, which has another name now, or is removed.
             tellOfName(newName, in: newParent)
             if other != newName { tell(.appeared(other, in: newParent, node: source.id)) }
             if let replaced = moved.replaced { noteRemoval(replaced) }
@@ -135,10 +136,11 @@ extension AssetLibrary {
             )
         }
         guard moved.hasFormer, let asset = moved.former, let rights = moved.rights else { return moved.replaced }
-        // What another user puts aside before its verdict is not that user's to have replaced.
+        // No vacancy is noted where another user moves a file aside before its commit.
         if isAside, isWaiting(source.id), uid != 0, uid != source.uid { return moved.replaced }
-        // A file that keeps its asset has given its name up for a moment only when it was put aside. Whether it was, the name
-        // says; or, less surely, that a file which is complete comes to have its former name.
+        // A file that keeps its asset has vacated its name for a program's save only if it was renamed to a
+        // backup name. The new name proves that, or, with less certainty, a complete file that takes the
+        // former name.
         if asset != moved.shown || isAside || mayBeAside {
             let isSure = isAside || asset != moved.shown && !mayBeAside
             let displaced = moved.isSuccessor ? moved.replaced?.asset : nil
@@ -156,7 +158,7 @@ extension AssetLibrary {
         return moved.replaced
     }
 
-    /// The change of names in the catalog, and of what they show.
+    /// Renames in the catalog, and updates the assets that the two files show.
     private func rename(
         _ name: EntryName,
         in parent: NodeID,
@@ -174,7 +176,8 @@ extension AssetLibrary {
         _ = try records.folder(newParent)
         var target = try records.node(named: newName, in: newParent)
         if collision == .refuse, target != nil { throw LibraryError.nameTaken(newName) }
-        // > If oldpath and newpath are existing hard links referring to the same file, then rename() does nothing — rename(2)
+        // > If oldpath and newpath are existing hard links referring to the same file, then rename() does
+        // > nothing — rename(2)
         if target?.id == source.id { return Moved() }
         if parent != newParent, source.isFolder { try records.refuse(newParent, within: source.id) }
         if source.isFolder {
@@ -269,7 +272,7 @@ extension AssetLibrary {
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
         result.replacedAsset = target?.asset
         if let target, result.isSuccessor { try records.passOnFields(of: target, to: source) }
-        // What is put aside keeps its asset until its former name is taken again.
+        // A file that is renamed to a backup name keeps its asset until its former name is taken again.
         if source.asset == nil || !isAside {
             var heritage = found
             if let asset = target?.asset, result.isSuccessor {
@@ -282,7 +285,7 @@ extension AssetLibrary {
                 )
             }
             result.version = try records.arrive(source, arrival, heritage, rulebook)
-            // Its names in collections may have gone with the asset.
+            // The target's names in collections may have gone with its asset, so its record is read again.
             if let target { result.replaced = try records.node(target.id) ?? result.replaced }
         }
         // An asset that was left to another owner is in the trash already.
@@ -292,7 +295,7 @@ extension AssetLibrary {
         let arrived = try records.node(source.id)
         if source.isFolder || arrival.nameClass == .final && source.asset != nil && arrived?.asset == source.asset {
             let from = try rulebook.place(name, in: parent, records).journalPath
-            // Read by its place, and not from what was known of a folder that has moved.
+            // Computed from the arrival's place: rules cached for a moved folder still have its former path.
             try records.append(
                 source.isFolder ? .folderMoved : .moved,
                 of: source.asset,
@@ -303,7 +306,7 @@ extension AssetLibrary {
             }
         }
         result.shown = arrived?.asset
-        // The kernel believes the name as long as it believed the former one.
+        // The kernel would cache the new name for as long as the former one.
         if arrived?.effectiveMode != source.effectiveMode { herald.tell(.attributes(source.id)) }
         if arrived?.expires != source.expires { herald.tell(.changed(newName, in: newParent)) }
         result.former = source.asset

@@ -3,12 +3,13 @@ public import Catalog
 internal import Logging
 internal import Synchronization
 
-// Files that have lost their last name while programs, or the kernel, still refer to them. A write to one is no upload, and the
-// file keeps it until the last reference is gone, as on any filesystem.
+// Files that lost their last name while programs, or the kernel, still refer to them. A write to such a file
+// is no upload; the file keeps the bytes until the last reference is gone, as on any filesystem.
 extension AssetLibrary {
-    /// Makes a file without a name, and opens it for writing: open(2) with O_TMPFILE.
+    /// Creates a file without a name and opens it for writing: open(2) with O_TMPFILE.
     ///
-    /// It is no upload before `link` gives it a name, and is gone with the kernel's last reference if none does.
+    /// The file is no upload until `link` gives it a name, and is removed with the kernel's last reference if
+    /// none does.
     public func makeTemporary(
         in folder: NodeID,
         mode: UInt32,
@@ -19,27 +20,30 @@ extension AssetLibrary {
         try space.take(4096)
         let (record, node) = try makeNameless(in: folder, mode: mode, umask: umask, isLinkable: true, by: uploader)
         linkableNodes.withLock { _ = $0.insert(record.id) }
-        // Its handle keeps it.
+        // The handle keeps the node open.
         letGo(record.id)
         return (record, node)
     }
 
-    /// Whether a file without a name may be given one: it was made so, and has not had any.
+    /// Whether a file without a name may be given one: it was created without a name and has never had one.
     func isLinkable(_ id: NodeID) -> Bool { linkableNodes.withLock { !$0.isEmpty && $0.contains(id) } }
 
-    /// Notes that a file which was made without a name has one; `dropKept` is called afterwards, without the lock of its upload.
+    /// Notes that a file which was created without a name has got one.
+    ///
+    /// The caller calls `dropKept` afterwards, without holding the lock of the upload.
     func noteLinked(_ id: NodeID) {
         linkableNodes.withLock { _ = $0.remove(id) }
         openNode(id)?.isUnlinked.store(false, ordering: .relaxed)
     }
 
-    /// Lets a file be written to that has no name any more.
+    /// Admits a write to a file that has lost its last name, or demands a new lookup.
     ///
-    /// Where the file is in the trash, or another has taken its place, a program that came by a path means the file that has the name
-    /// now. So the first attempt is refused, and the path is walked once more; one that `insists` comes by a descriptor, a handle or a
-    /// bind mount, or has lost the race twice, and writes to a file of its own.
-    /// - Throws: `.replaced` where the name is to be looked up again; `.readOnly` for what is in the trash, where `insists` is nil
-    ///   because there is no path.
+    /// Where the file is in the trash, or another file shows its asset, a program that opened a path means
+    /// the file that has the name now. So the first attempt is refused, and the kernel walks the path once
+    /// more. A caller that `insists` uses a descriptor, a handle or a bind mount, or has lost the race twice,
+    /// and writes to a file of its own.
+    /// - Throws: `.replaced` where the name is to be looked up again; `.readOnly` for a file in the trash
+    ///   where `insists` is nil because there is no path.
     func admitNameless(
         _ node: OpenNode,
         _ upload: borrowing OpenNode.Upload,
@@ -57,9 +61,9 @@ extension AssetLibrary {
         try detach(node.id)
     }
 
-    /// Splits an open file from its asset in the trash, before a descriptor that was opened earlier writes to the file.
+    /// Splits an open file from its asset in the trash before an earlier descriptor writes to the file.
     ///
-    /// Bytes of an upload that was under way then are no such write.
+    /// Bytes of an upload that was under way at the removal still belong to the trashed asset.
     func leaveTrash(_ node: OpenNode, _ upload: borrowing OpenNode.Upload) throws(LibraryError) {
         guard node.isUnlinked.load(ordering: .relaxed), !upload.isDirty, upload.aim == nil, try isInTrash(node.id)
         else { return }
@@ -67,11 +71,13 @@ extension AssetLibrary {
         node.isKept.store(false, ordering: .relaxed)
     }
 
-    /// Leaves an asset as it is, before a user sets attributes by a descriptor of a file that has lost its name: what is in the trash to
-    /// its owner and root, and what another file shows to all who come by that.
+    /// Splits a file that has lost its name from its asset before a user sets attributes by a descriptor.
+    ///
+    /// Only the owner and root change an asset in the trash in this way. An asset that another file shows is
+    /// changed only through that file.
     public func leaveTrash(_ id: NodeID, by uid: UInt32) throws(LibraryError) {
         if uid == 0 { return }
-        // An open file knows whether it has a name.
+        // `isUnlinked` of an open file answers without the catalog.
         if let node = openNode(id), !node.isUnlinked.load(ordering: .relaxed) { return }
         let isLeft = try read { records in
             guard let record = try records.node(id), record.links == 0, record.isFile, let asset = record.asset else {
@@ -90,7 +96,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Makes a file without a name one that shows no asset; what is in the trash is from here on another file, equal to it.
+    /// Makes a file without a name show no asset; the trash keeps an equal copy of its row.
     private func detach(_ id: NodeID) throws(LibraryError) {
         try write { records in
             guard let record = try records.node(id), record.links == 0, let asset = record.asset else { return }
@@ -107,14 +113,15 @@ extension AssetLibrary {
         }
     }
 
-    /// Keeps what was written to a file without a name when the last program has closed it, for as long as the kernel refers to it.
+    /// Keeps the bytes written to a file without a name after its last close, for as long as the kernel
+    /// refers to it.
     ///
-    /// A bind mount of the file, or a descriptor with O_PATH, finds it again. `forget` ends that.
+    /// A bind mount of the file, or a descriptor with O_PATH, can open it again. `forget` ends this.
     func keepNameless(_ upload: borrowing OpenNode.Upload, of node: OpenNode) {
         guard upload.isDirty, upload.aim == nil, node.isUnlinked.load(ordering: .relaxed) else { return }
         let isNew = namelessNodes.withLock { $0.insert(node.id).inserted }
         guard isNew else { return }
-        // Before the catalog is asked, so that `forget`, which removes the row first, finds it here.
+        // Retained before the catalog is read, so that `forget`, which removes the row first, finds it.
         _ = retain(node.id)
         do throws(LibraryError) {
             let record = try read { try $0.node(node.id) }
@@ -128,7 +135,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Lets go of files that the kernel does not refer to any more.
+    /// Releases kept files to which the kernel no longer refers.
     func dropKept(_ nodes: [NodeID]) {
         linkableNodes.withLock { linkable in
             if !linkable.isEmpty { for id in nodes { linkable.remove(id) } }

@@ -1,9 +1,9 @@
 internal import AssetModel
 internal import Catalog
 
-// Computed attributes as bytes: a name need not be text, and a path with another name in it leads nowhere.
+// Computed attributes as bytes: a name need not be UTF-8, and a path with a character replaced leads nowhere.
 extension AssetLibrary {
-    /// Reads a computed extended attribute as bytes; names and paths are as they are on the disk.
+    /// Returns a computed extended attribute as bytes; names and paths are as they are on the disk.
     func computedBytes(
         _ key: String,
         of id: NodeID,
@@ -19,7 +19,7 @@ extension AssetLibrary {
         return try computed(key, of: id, for: reader).map { Array($0.utf8) }
     }
 
-    /// Reads an attribute that is a name or a path; nil for all others, and where there is none.
+    /// Returns an attribute that is a name or a path; nil for all others, and where there is none.
     private func nameBytes(
         _ key: String,
         of id: NodeID,
@@ -38,7 +38,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Where a file is below `folders/`, or was before it was removed.
+    /// Returns the path of a file below `folders/`, or the path that it had before it was removed.
     func pathBytes(
         of id: NodeID,
         _ asset: AssetRecord,

@@ -5,18 +5,20 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// Requests for which the kernel holds the lock of a folder, of a file, or the one of all renames between folders, and with it whoever needs
-// that: rename(2), link(2), unlink(2), truncate(2), fsync(2). None of them waits for longer than some moments.
+// Requests during which the kernel holds the lock of a folder, of a file, or of all renames between folders,
+// and so blocks every process that needs that lock: rename(2), link(2), unlink(2), truncate(2), fsync(2).
+// None of them waits for longer than a fraction of a second.
 extension AssetLibrary {
-    /// For how many moments of a millisecond such a request waits at most for a scanner.
+    /// How many milliseconds such a request waits at most for a scanner.
     static let moments = 50
-    /// How long such a request waits at most for a verdict, and for what else is done to a file.
+    /// How long such a request waits at most for a commit, or for another operation on the file.
     private static let patience = Duration.milliseconds(250)
 
     func pauseForAMoment() { usleep(1000) }
 
-    /// Runs `attempt` until it answers, in moments, as long as a user's request may wait for which the kernel holds locks.
-    /// - Returns: nil where there was no answer.
+    /// Repeats `attempt` every millisecond until it returns a value, for as long as the user's request may
+    /// wait while the kernel holds locks for it.
+    /// - Returns: nil where no attempt returned a value in time.
     private func waitForMoments<Value>(
         of uid: UInt32,
         _ attempt: () throws(LibraryError) -> Value?
@@ -31,16 +33,16 @@ extension AssetLibrary {
         return nil
     }
 
-    /// What such a request is refused with where it needs a long verdict, which comes first now.
+    /// Moves a long deferred commit to the front and returns the error that refuses such a request meanwhile.
     ///
-    /// Must be called while the verdict waits.
+    /// Must be called while the commit is deferred.
     private func occupied(_ id: NodeID, for uid: UInt32) -> LibraryError {
         if isClosing.isSet { return .interrupted }
         hasten(id)
         return refusal(of: id, for: uid)
     }
 
-    /// Has a verdict that waits come first.
+    /// Moves a deferred commit to the front.
     private func hasten(_ id: NodeID) {
         waiting.withLock { $0[id]?.isWanted = true }
         for worker in longSettlers { worker.wake() }
@@ -52,11 +54,12 @@ extension AssetLibrary {
         return error
     }
 
-    /// Has a verdict that waits before a file loses its asset, or is cut, so that its bytes are kept.
+    /// Runs a deferred commit before its file loses its asset, or is truncated, so that the bytes are kept.
     ///
-    /// A failed verdict, which the log has, holds nothing up: a file that cannot be read can be replaced. Nor do the holes of a sparse
-    /// file, of which reading takes longer than of its data. `uid` is the user who is refused where the request may wait for moments only.
-    /// - Throws: `.occupied` where it takes longer; `.pending` where the request may wait.
+    /// A commit that has failed, which is in the log, blocks nothing: an unreadable file can be replaced.
+    /// Neither do the holes of a sparse file, which take longer to read than its data. `uid` is the user
+    /// whose request is refused where it may wait for 250 ms only.
+    /// - Throws: `.occupied` where the commit takes longer; `.pending` where the request may wait.
     public func settleBeforeLoss(of id: NodeID, refusing uid: UInt32? = nil) throws(LibraryError) {
         guard hasWaiting, let entry = waiting.withLock({ $0[id] }), let node = openNode(id),
             !node.isUnlinked.load(ordering: .relaxed)
@@ -67,7 +70,7 @@ extension AssetLibrary {
             }
             guard let uid else { throw pending(id) }
             hasten(id)
-            // Most are over in a moment; one that has failed holds nothing up.
+            // Most commits end within this time; one that has failed blocks nothing.
             let isOver = try waitForMoments(of: uid) { () throws(LibraryError) in
                 waiting.withLock { $0[id].map { $0.failures == 0 } ?? false } ? nil : true
             }
@@ -81,12 +84,15 @@ extension AssetLibrary {
         }
     }
 
-    /// Runs `body`, which gives a file a name, while nobody can write to the file or close it.
+    /// Runs `body`, which gives a file a name, under the lock of its upload: no process can write to the file
+    /// or close it.
     ///
-    /// An upload that `isComplete` with the name, or whose verdict waits, has its verdict first; `body` is told whether it goes on
-    /// and has it later, and answers the version that it goes on with. A verdict that reads for long, or asks a scanner, comes later, unless
-    /// the upload `mayBeRefused` under the name.
-    /// - Throws: `.occupied` where it may, or where something else is done to the file for long, besides what `body` throws.
+    /// An upload that `isComplete` with the name, or whose commit is deferred, is committed first. `body` is
+    /// told whether the upload continues and is committed later, and returns the version that it continues
+    /// with. A commit that reads for long, or asks a scanner, comes later, unless the upload `mayBeRefused`
+    /// under the name.
+    /// - Throws: `.occupied` where it may be refused, or where another operation on the file takes long; and
+    ///   the errors of `body`.
     func holding<Value>(
         _ id: NodeID,
         isComplete: Bool,
@@ -112,8 +118,8 @@ extension AssetLibrary {
         throw isWaiting(id) ? occupied(id, for: uid) : refusal(of: id, for: uid)
     }
 
-    /// Has the verdict on an upload whose file is about to get a name, unless that takes long.
-    /// - Returns: false where the name has to wait for it.
+    /// Commits an upload whose file is about to get a name, unless that takes long.
+    /// - Returns: false where the name has to wait for the commit.
     private func end(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
@@ -138,15 +144,17 @@ extension AssetLibrary {
         return true
     }
 
-    /// Whether the verdict on a file is that on an asset's content, which may have to be looked into.
+    /// Whether a file's commit publishes an asset's version, which may have to be scanned.
     private func hasFinalName(_ id: NodeID) -> Bool {
         guard rulebook.mayScreen else { return false }
         return (try? read { try destination(of: id, nil, $0) != nil }) ?? true
     }
 
-    /// Ends truncate(2), which is an upload of its own; what takes long comes after the answer, and may refuse it then.
+    /// Commits a truncate(2), which is an upload of its own.
+    ///
+    /// A commit that takes long comes after the answer, and may refuse the upload then.
     public func endCut(of node: OpenNode) throws(LibraryError) {
-        // The end of the open has it scanned.
+        // The close of the file scans it.
         if rulebook.mayScreen, isScreened(node.id, node.upload.withLock { $0.aim }) { return }
         do throws(LibraryError) {
             try flush(node)
@@ -155,9 +163,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Notes that a file is to keep what was written to it although it is about to lose its last name.
+    /// Notes that a file with a deferred commit keeps its bytes although it is about to lose its last name.
     ///
-    /// A long verdict makes that the newest version of its asset in the trash; a short one comes at once.
+    /// A long commit makes them the newest version of its asset in the trash; a short one runs at once.
     func keepThroughLoss(of name: EntryName, in parent: NodeID) throws(LibraryError) -> Bool {
         let found = try read { try $0.node(named: name, in: parent) }
         guard let record = found, record.links == 1, let entry = waiting.withLock({ $0[record.id] }),
@@ -168,7 +176,7 @@ extension AssetLibrary {
             return false
         }
         if isClosing.isSet || entry.failures > 0 || isMostlyHoles(node, besides: Self.quickBytes) { return false }
-        // A file that has had temporary names alone leaves nothing in the trash.
+        // A file that has had only temporary names leaves nothing in the trash.
         var isUpload = record.asset != nil
         if !isUpload { isUpload = try read { try rulebook.nameClass(of: name, in: parent, $0) == .final } }
         guard isUpload else { return false }
@@ -176,15 +184,15 @@ extension AssetLibrary {
         return true
     }
 
-    /// Gives uploads whose verdict waits an asset before a change of names that may be refused: a refusal must come before the first change
-    /// of its step of the catalog.
+    /// Gives assets to uploads with a deferred commit before a rename that may be refused: a refusal must
+    /// come before the first change of its catalog operation.
     func makeAssetsOfWaiting(_ id: NodeID) throws(LibraryError) {
         guard hasWaiting else { return }
         try write { try makeAssetsOfWaiting(id, $0) }
     }
 
-    /// Gives an asset to each file whose verdict waits, of one file or of all below a folder, before its final name becomes a temporary
-    /// one, or goes: it stays an upload.
+    /// Gives an asset to each file with a deferred commit, for one file or all files below a folder, before
+    /// its final name becomes a temporary one or is removed: the file remains an upload.
     func makeAssetsOfWaiting(_ id: NodeID, _ records: Records) throws {
         guard hasWaiting, let root = try records.node(id), root.isFile || root.isFolder else { return }
         for file in root.isFile ? [id] : waiting.withLock({ Array($0.keys) }) where isWaiting(file) {
@@ -196,7 +204,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Gives a file that has had no verdict yet an asset, as which it can be in the trash.
+    /// Gives an asset to a file that has not been committed yet, so that it can be in the trash.
     func makeAsset(of node: inout NodeRecord, named name: EntryName, in parent: NodeID, _ records: Records) throws {
         let asset = try records.insertAsset(uid: node.uid, name: name, like: node, at: .now)
         try records.setAsset(of: node.id, to: asset)

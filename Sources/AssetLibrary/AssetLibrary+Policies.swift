@@ -2,9 +2,10 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// What folders say about uploads, and what people say of single assets against it.
+// Folder policies, and the flags by which users override them for single assets.
 extension AssetLibrary {
-    /// What a folder itself says; with `effective`, all that holds in it, or in the folder that a file is in, as JSON.
+    /// Returns a policy that is set on a folder; with `effective`, all policies in force in it, or in a
+    /// file's folder, as JSON.
     func policy(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> String? {
         try read { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
@@ -53,7 +54,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Begins to count what folders hold with the first quota, and sums up again what of it may go where that has changed.
+    /// Begins to count the bytes of folders with the first quota, and sums up the prunable bytes again when
+    /// their policy has changed.
     private func noteQuotas(_ key: PolicyKey, _ records: Records) throws {
         switch key {
         case .quota: try usage.begin(records, rulebook)
@@ -76,12 +78,12 @@ extension AssetLibrary {
         }
     }
 
-    /// Uploadcare's AutostoreDisabledError.
+    /// The reason of refusals like Uploadcare's AutostoreDisabledError.
     static let autostoreIsDisabled = """
         autostore is disabled here (user.policy.autostore), so that files go after 24 hours unless the folder's owner, or root, lets them stay.
         """
 
-    /// Whether somebody may let a file stay that goes unless it is stored.
+    /// Whether a user may store a file that expires unless it is stored.
     func mayStore(_ id: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         guard uploader.uid != 0, !rulebook.isSilent, let node = try records.node(id), let asset = node.asset,
             !node.isPlacedByOther, try records.asset(asset)?.unstoredUntil != nil
@@ -98,7 +100,8 @@ extension AssetLibrary {
         return try rules.autostoreFolder.flatMap { try records.node($0) }?.uid == uploader.uid
     }
 
-    /// A folder's policies decide what becomes of other users' files in it: they are for its owner and root to say, as its mode is.
+    /// Refuses a policy to all users but the folder's owner and root: like the folder's mode, its policies
+    /// decide about other users' files in it.
     private func refuseUnlessEntitled(
         _ uploader: Uploader,
         to key: PolicyKey,
@@ -112,7 +115,7 @@ extension AssetLibrary {
         }
     }
 
-    /// A person decides whether an asset stays, or is read for what it embeds.
+    /// Sets whether an asset is stored, or whether its embedded metadata are ignored.
     func setFlag(
         _ flag: AttributeName.AssetFlag,
         _ name: String,
@@ -132,7 +135,7 @@ extension AssetLibrary {
             let asset = try records.assetToChange(of: id, for: name)
             switch flag {
             case .stored:
-                // What has a time to go keeps it.
+                // An asset that has an explicit expiry keeps it.
                 if !isOn, try records.asset(asset)?.expires != nil { return [] }
                 try records.setUnstored(of: asset, until: isOn ? nil : end)
             case .noEXIF: try records.setIgnoresEmbedded(isOn, of: asset)
@@ -150,7 +153,7 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// The asset of which somebody says something through a file.
+    /// Returns the asset that a user changes through a file.
     func assetToChange(of id: NodeID, for name: String) throws -> AssetID {
         guard let node = try node(id) else { throw LibraryError.notFound }
         guard let shown = node.asset else { throw LibraryError.invalid("\(name) is for files that are assets.") }
@@ -167,7 +170,7 @@ extension Records {
 }
 
 extension FolderRules {
-    /// All keys that have a value, with whoever gave it: a folder's path, `mount` or `default`.
+    /// All keys that have a value, each with its origin: a folder's path, `mount` or `default`.
     var effective: JSONObject {
         var result = JSONObject()
         let fields = settings.keys.filter { !PolicyKey.general.contains($0) }.sorted { $0.rawValue < $1.rawValue }

@@ -3,9 +3,9 @@ internal import Catalog
 internal import Glibc
 internal import Logging
 
-// Room within quotas: what the trash and former contents take of one never stops an upload.
+// Quotas. Bytes of the trash, and of former versions that may be pruned, never stop an upload.
 extension AssetLibrary {
-    /// Whether an upload would make a folder hold more than it may.
+    /// Returns a refusal if an upload would make a folder exceed its quota.
     func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
         guard submission.growth > 0 else { return nil }
         return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
@@ -13,7 +13,9 @@ extension AssetLibrary {
         }
     }
 
-    /// The first quota of a folder, or one above it, that would be exceeded by what `growth` says it gains; nil for nothing.
+    /// Returns the refusal by the first quota, of a folder or a folder above it, that would be exceeded.
+    ///
+    /// `growth` returns the bytes that a quota's folder gains; nil leaves out that quota.
     func exceededQuota(
         of rules: FolderRules,
         for uploader: Uploader,
@@ -30,7 +32,7 @@ extension AssetLibrary {
         return nil
     }
 
-    /// Returns what a user is told where a quota would be exceeded.
+    /// Returns the refusal that a user gets where a quota would be exceeded.
     func quotaRefusal(
         _ quota: FolderRules.Quota,
         _ held: FolderUsage.Held,
@@ -41,12 +43,13 @@ extension AssetLibrary {
         return .quota(quota.limit, of: path, try mayKnowUsage(of: quota, uploader, records) ? held : nil)
     }
 
-    /// Returns whether a user is told what a folder with a quota holds: files in closed folders below, and in the trash, count, too.
+    /// Returns whether a user may see the usage of a folder with a quota, which includes files in closed
+    /// folders below it and in the trash.
     private func mayKnowUsage(of quota: FolderRules.Quota, _ reader: Uploader, _ records: Records) throws -> Bool {
         try reader.uid == 0 || reader.uid == getuid() || records.node(quota.folder)?.uid == reader.uid
     }
 
-    /// Refuses attributes of a file or folder for which the quota has no room.
+    /// Refuses attributes of a file or folder for which a quota has no room.
     func refuseAttribute(
         of node: NodeRecord,
         growingBy bytes: Int64,
@@ -62,7 +65,8 @@ extension AssetLibrary {
         }
     }
 
-    /// How many bytes that stay a file or folder brings to where it is moved.
+    /// Returns how many bytes that stay, not trash or prunable versions, a file or folder takes along in a
+    /// move.
     func movedBytes(_ node: NodeRecord, _ records: Records) throws -> Int64 {
         if node.isFolder {
             let total = try usage.total(below: node.id, records, rulebook)
@@ -72,8 +76,10 @@ extension AssetLibrary {
         return brought.reduce(node.size) { $0 + $1.bytes }
     }
 
-    /// Removes what is in the trash, and former contents, where a folder holds more than its quota: of the user with the most first, as
-    /// `ReclaimPlan` has it, and last of each user what a program that saves may still want.
+    /// Prunes trashed assets and former versions of folders that exceed their quotas.
+    ///
+    /// Those of the user with the most bytes go first, as `ReclaimPlan` orders them. Each user's recent ones,
+    /// which a saving program may still need, go last.
     func trimToQuotas(_ quotas: [FolderRules.Quota], _ records: Records) throws {
         guard usage.isTracking, !quotas.isEmpty else { return }
         for quota in quotas {
@@ -82,7 +88,7 @@ extension AssetLibrary {
             guard excess > 0, held.reclaimable > 0 else { continue }
             var missing = try trim(quota, by: excess, records)
             if missing > 0 {
-                // What was passed over may have come here since.
+                // Items that the plan left out may count for this folder by now.
                 usage.forgetPlan(of: quota.folder)
                 missing = try trim(quota, by: missing, records)
             }
@@ -115,7 +121,7 @@ extension AssetLibrary {
         return missing
     }
 
-    /// Counts what may go of a folder and all below it, by user.
+    /// Returns a plan of all reclaimable bytes of a folder and the folders below it, by user.
     private func planTrimming(_ quota: FolderRules.Quota, _ records: Records) throws -> ReclaimPlan {
         var plan = ReclaimPlan(\.bytes)
         plan.position = try records.reclaimableEnd()
@@ -125,12 +131,12 @@ extension AssetLibrary {
         return plan
     }
 
-    /// Whether something counts for a quota, and may go to make room in it.
+    /// Whether an item counts for a quota and may be removed to make room in it.
     private func counts(_ item: ReclaimableRecord, for quota: FolderRules.Quota, _ records: Records) throws -> Bool {
         try counts(item.asset, for: quota, areVersions: item.kind != .trash, records)
     }
 
-    /// Whether what an asset has counts for a quota; of former contents only those that may go.
+    /// Whether an asset's bytes count for a quota; with `areVersions`, only versions that may be pruned.
     private func counts(
         _ asset: AssetID,
         for quota: FolderRules.Quota,
@@ -143,9 +149,9 @@ extension AssetLibrary {
         return try !records.isPlacedByOther(asset)
     }
 
-    /// Keeps the quotas of the folders that a file has come to, or has been replaced in.
+    /// Enforces the quotas of the folders that a file has entered, or in which it was replaced.
     ///
-    /// What cannot be done now the sweeper does.
+    /// A failure is logged; the sweeper enforces them later.
     func keepQuotas(around file: NodeID) {
         guard usage.isTracking else { return }
         do throws(LibraryError) {
@@ -158,7 +164,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Keeps the quotas of all folders that have been looked at: what no upload asks for.
+    /// Enforces the quotas of all folders whose usage has been computed, also where no upload asks for it.
     func keepAllQuotas() throws(LibraryError) {
         guard usage.isTracking else { return }
         try keepQuotas { records in
@@ -169,7 +175,7 @@ extension AssetLibrary {
     }
 
     private func keepQuotas(_ quotas: (Records) throws -> [FolderRules.Quota]) throws(LibraryError) {
-        // Looked at first: a step of the catalog that changes nothing would still be committed.
+        // Reads first: a catalog operation that changes nothing would still be committed.
         let exceeded = try read { records in
             try usage.settle(records, rulebook)
             return try quotas(records).filter { quota in
@@ -181,8 +187,9 @@ extension AssetLibrary {
         if !exceeded.isEmpty { try write { try trimToQuotas(exceeded, $0) } }
     }
 
-    /// How many bytes an upload takes the place of, so that the folder does not hold them besides; none where they are kept as a former
-    /// content that is not to go.
+    /// Returns how many bytes an upload replaces, which the folder then no longer holds.
+    ///
+    /// The result is 0 where they are kept as a former version that is never pruned.
     func growthBase(
         of node: NodeRecord,
         _ aim: OpenNode.Aim?,
@@ -195,8 +202,9 @@ extension AssetLibrary {
         return isKept ? 0 : replaced
     }
 
-    /// Returns the quotas that hold in a folder, its own among them, and to those who may know it how much of each is used; nil where
-    /// there is none.
+    /// Returns the quotas in force in a folder, its own included, with their usage if the user may know it.
+    ///
+    /// The result is nil where there is no quota.
     func quotas(of folder: NodeID, for reader: Uploader, _ records: Records) throws -> [JSONObject]? {
         guard usage.isTracking else { return nil }
         let quotas = try rulebook.of(folder, records).quotas
@@ -213,7 +221,7 @@ extension AssetLibrary {
         }
     }
 
-    /// The value of `user.asset.info` of a folder; nil for what is none, or has no quota.
+    /// Returns the value of `user.asset.info` of a folder; nil for other nodes, and without a quota.
     func quotaInformation(of id: NodeID, for reader: Uploader, _ records: Records) throws -> JSONObject? {
         guard usage.isTracking, try records.node(id)?.isFolder == true,
             let quotas = try quotas(of: id, for: reader, records)
@@ -225,7 +233,7 @@ extension AssetLibrary {
 }
 
 extension UsageKind {
-    /// Its name in JSON.
+    /// The JSON key.
     var key: String {
         switch self {
         case .files: "files"
@@ -238,7 +246,7 @@ extension UsageKind {
 }
 
 extension Refusal {
-    /// `held` is nil for a user who is not told what the folder holds.
+    /// Returns the refusal by a quota; `held` is nil if the user may not see the folder's usage.
     static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held?) -> Refusal {
         let folder = path.isEmpty ? "The library" : "The folder “\(path)”"
         guard let held else {
@@ -266,8 +274,9 @@ extension Refusal {
 }
 
 extension AssetLibrary {
-    /// Whether a user may make what has no folder, and so counts for the library's root; nil for a new asset, else in an asset's own
-    /// directory.
+    /// Whether a user may create a file that has no folder, and so counts for the library's root.
+    ///
+    /// `folder` is an asset's own directory; nil stands for a new asset.
     public func mayFill(_ folder: NodeID?, by uploader: Uploader) throws(LibraryError) -> Bool {
         if uploader.uid == 0 { return true }
         return try read { records in

@@ -4,18 +4,18 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// Room on a full disk: what is removed for it is of the user who has the most to be removed, so that no user's removing and
-// rewriting costs another user anything.
+// Reclaiming space on a full disk. The bytes are taken from the user with the most reclaimable bytes, so that
+// one user's removals and rewrites cost other users nothing.
 extension AssetLibrary {
-    /// For how long what may go is not counted again; what is new is added each time.
+    /// How long a plan is used before all reclaimable bytes are counted again; new ones are added each time.
     private static let planLife = Duration.seconds(30)
-    /// How many assets and former contents are read in one operation of the catalog.
+    /// How many assets and former versions are read in one catalog operation.
     private static let planBatch = 250
 
-    /// Removes what may go, until so many bytes of the library's own disk become free.
+    /// Removes trashed assets and former versions until so many bytes of the library's own disk become free.
     ///
-    /// With `waits`, nothing of a user who has less than another whose trash is too young to go, or not read yet: `isHeldUp` says so,
-    /// and to try again.
+    /// With `waits`, nothing is taken from a user with fewer bytes than another whose trash is too recent to
+    /// be removed, or still has a deferred commit: `isHeldUp` is true then, and the caller tries again.
     func reclaim(
         _ bytes: Int64,
         waits: Bool
@@ -45,7 +45,7 @@ extension AssetLibrary {
                     plan.drop(item)
                     if try isKept(item, records) { continue }
                     let room = try records.freedBytes(by: item)
-                    // A name may show it by now.
+                    // A file with a name may show the blob by now.
                     guard room.held > 0, let purged = try remove(item, records) else { continue }
                     paths += purged
                     count += 1
@@ -58,10 +58,12 @@ extension AssetLibrary {
         return (count, freed, false)
     }
 
-    /// Removes what may go, until so many bytes of the library's own disk become free or there is room for `count`.
+    /// Removes trashed assets and former versions until so many bytes of the library's own disk become free,
+    /// or there is room for `count`.
     ///
-    /// Where the user who has the most has just removed it, this waits until it may go, and only then takes from others: else a user who
-    /// goes on making and removing files would have all that others have removed. `end` is when it waits no longer.
+    /// Where the user with the most bytes has just removed them, this waits until they may be deleted, and
+    /// takes from others only then: otherwise one user could empty all trash by creating and removing files
+    /// over and over. The waiting stops at `end`.
     func reclaim(
         _ bytes: Int64,
         for count: Int64,
@@ -77,12 +79,12 @@ extension AssetLibrary {
         return sum
     }
 
-    /// Forgets what may go when no room has been asked for, for some time.
+    /// Drops the plan when no space has been requested for some time.
     func forgetReclaimPlan() {
         sweep.plan.withLock { if let plan = $0, .now - plan.begun > Self.planLife { $0 = nil } }
     }
 
-    /// Reads what has come to be removable since a plan was made or read last.
+    /// Adds to a plan the bytes that have become reclaimable since it was made or extended last.
     private func readReclaimable(into plan: inout ReclaimPlan) throws(LibraryError) {
         while !isClosing.isSet {
             let (some, isEnd) = try read { records in
@@ -98,14 +100,14 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether a former content is not to go, because its folder wants all to be kept.
+    /// Whether a former version is never pruned, because its folder keeps all versions.
     private func isKept(_ item: ReclaimableRecord, _ records: Records) throws -> Bool {
         if item.kind == .trash || rulebook.isSilent { return false }
         return try retention(of: item.asset, records)?.keepsAll ?? false
     }
 
-    /// Removes an asset in the trash, or a former content, for good.
-    /// - Returns: the paths that left the trash; nil where it is not there any more.
+    /// Deletes an asset in the trash, or a former version.
+    /// - Returns: the paths that left the trash; nil where the item is not there any more.
     func remove(_ item: ReclaimableRecord, _ records: Records) throws -> [String]? {
         guard item.kind == .trash else {
             guard try records.isFormer(item) else { return nil }

@@ -5,9 +5,10 @@ internal import Synchronization
 
 // Uploads that a policy refuses.
 extension AssetLibrary {
-    /// A refused upload: a name that came to be with it is gone, a file that was there has its former content, and there is a receipt.
+    /// Refuses an upload: removes the name that it created, or restores the file's former content, and
+    /// records a receipt.
     ///
-    /// The bytes stay until the last descriptor is closed: a program may write on, and the next verdict may be another.
+    /// The bytes stay until the last close: a program may write on, and the next commit may succeed.
     /// - Throws: the refusal, always.
     func refuse(
         _ upload: inout OpenNode.Upload,
@@ -20,14 +21,15 @@ extension AssetLibrary {
         let isForgotten = upload.isRecorded && !upload.isBound
         let lost = try catalog.write { records -> [(place: Place, node: NodeRecord)] in
             try note(refusal, at: place, by: uid, content, records)
-            // Its bytes are not to be published after a crash.
+            // Recovery must not publish the bytes after a crash.
             if isForgotten { try records.deleteStaged(node.id) }
             guard isBorn, hasName else { return [] }
             let places = try records.entriesNaming(node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
             return try places.compactMap { place in
                 guard let record = try records.node(node.id) else { return nil }
                 let left = try records.removeName(place.name, in: place.parent, of: record, at: .now)
-                // An asset that had the name before, and what of this upload was one already, can come back.
+                // The user can restore from the trash an asset that had the name before, or an earlier part
+                // of this upload that was an asset already.
                 try rulebook.trashIfLost(left, as: place.name, in: place.parent, records)
                 return (place, left)
             }
@@ -45,7 +47,7 @@ extension AssetLibrary {
         throw LibraryError.refused(refusal)
     }
 
-    /// A file shows again what it showed before the upload, with the attributes that it had.
+    /// Restores the content and attributes that a file had before the upload.
     private func giveBack(_ upload: inout OpenNode.Upload, of node: OpenNode) throws {
         let (before, isBound, isRecorded, name) = (
             upload.before, upload.isBound, upload.isRecorded, upload.staged?.name
@@ -53,9 +55,9 @@ extension AssetLibrary {
         let state = interrupted(upload, of: node)
         let found = try catalog.write { records -> (NodeRecord, Digest?)? in
             guard var record = try records.node(node.id) else { return nil }
-            // Its bytes are not to be published after a crash.
+            // Recovery must not publish the bytes after a crash.
             try records.deleteStaged(node.id)
-            // A mapping may write on.
+            // A mapping may still write to the file.
             if isBound, isRecorded, let name { try records.recordStaged(node.id, file: name, modified: nil, state) }
             if let before {
                 if !node.isChangedByOther.load(ordering: .relaxed) { record.giveBackRights(of: before) }
@@ -68,7 +70,7 @@ extension AssetLibrary {
         if !isBound { upload.isRecorded = false }
         upload.digest.disturb()
         guard !upload.isBound else {
-            // The kernel reads this file itself, so the bytes come back into it.
+            // The kernel reads this file itself, so the former bytes are copied back into it.
             guard let staged = upload.staged else { return }
             try staged.truncate(to: 0)
             if let digest {
@@ -79,7 +81,7 @@ extension AssetLibrary {
             node.shown.withLock { ($0.size, $0.modified, $0.digest) = (record.size, nil, digest) }
             return
         }
-        // Where others write to the file too, nobody could say whose the bytes are.
+        // With several writers the bytes cannot be attributed to one of them, so they are not kept.
         if let staged = upload.staged, upload.writers == 1 { upload.refused = (staged, node.content.size) }
         upload.staged = nil
         if let digest {
@@ -90,13 +92,14 @@ extension AssetLibrary {
         noteVerdict()
     }
 
-    /// Notes that another user than the one who writes has said who may do what with a file: a refusal of the upload leaves that.
+    /// Notes that a user other than the writer has changed a file's permissions or owner: a refusal of the
+    /// upload does not undo that.
     func noteRights(of id: NodeID, setBy uid: UInt32?) {
         guard let uid, let node = openNode(id), node.writer.load(ordering: .relaxed) != uid else { return }
         node.isChangedByOther.store(true, ordering: .relaxed)
     }
 
-    /// A descriptor that was open when its upload was refused writes on, from what it had written.
+    /// Continues a refused upload through a descriptor that is still open, with the bytes written before.
     func takeUpRefused(_ upload: inout OpenNode.Upload, of node: OpenNode) {
         guard let (staged, size) = upload.refused else { return }
         upload.refused = nil
@@ -105,7 +108,7 @@ extension AssetLibrary {
         node.shown.withLock { ($0.file, $0.size, $0.isShared) = (staged.file, size, false) }
     }
 
-    /// Refuses a name at once, before there is any content.
+    /// Refuses a name at once, before any byte is written.
     func refuseName(_ name: EntryName, in parent: NodeID, by uid: UInt32) throws(LibraryError) {
         if rulebook.isPlain { return }
         let place = try read { try rulebook.place(name, in: parent, $0) }
@@ -116,7 +119,7 @@ extension AssetLibrary {
 
     // MARK: Limits
 
-    /// How large a file in a folder may become by this upload; looked up when it begins.
+    /// Sets how large a file may become by this upload; computed when the upload begins.
     func setLimit(_ upload: inout OpenNode.Upload, of id: NodeID) throws(LibraryError) {
         if rulebook.isPlain { return }
         let (aim, present, uploader) = (upload.aim, upload.version, upload.uploader)
@@ -135,7 +138,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Refuses the first byte too many; the upload is then refused at its end, unless the file is made smaller before.
+    /// Refuses a write beyond the limit, and thus the whole upload at its commit, unless the file is made
+    /// smaller first.
     func checkLimit(_ size: Int64, from former: Int64, _ upload: inout OpenNode.Upload) throws(LibraryError) {
         guard let limit = upload.limit else { return }
         if size <= limit.size {
@@ -143,12 +147,12 @@ extension AssetLibrary {
             return
         }
         upload.exceeded = limit.refusal
-        // A crash must not make the upload smaller than the writer wanted it.
+        // Recorded soon: the recovery after a crash must not publish the upload without these bytes.
         commitSoon()
         throw .refused(limit.refusal)
     }
 
-    /// Refuses an upload that wanted more than the file may have.
+    /// Refuses an upload that tried to write more than the file may have.
     func refuseExceeding(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard let refusal = upload.exceeded else { return }
         upload.exceeded = nil
@@ -160,10 +164,12 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether a verdict may come after the close: not where a policy may refuse it, or the rename that ends an upload under a temporary
-    /// name, which may not wait.
+    /// Whether the commit may come after the answer to close.
+    ///
+    /// It may not where a policy may refuse the upload, or may refuse the rename that ends an upload under a
+    /// temporary name, since a rename cannot wait.
     func mayAnswerFirst(_ id: NodeID, _ upload: borrowing OpenNode.Upload) throws(LibraryError) -> Bool {
-        // What has no name yet would be lost with its last descriptor.
+        // A file that has no name yet would be lost with its last descriptor.
         if upload.aim != nil { return false }
         if rulebook.isPlain { return true }
         return try read {
@@ -174,9 +180,10 @@ extension AssetLibrary {
 }
 
 extension NodeRecord {
-    /// Gives a file the owner, group and mode that it had before a refused upload, which may have set others as cp -p does.
+    /// Restores the owner, group and mode from before a refused upload, which may have set others as cp -p
+    /// does.
     ///
-    /// Of a file that has its owner still nothing is opened that is closed now.
+    /// A file that still has its owner gains no permission bits that it lacks now.
     fileprivate mutating func giveBackRights(of before: NodeRecord) {
         let hasOwner = (uid, gid) == (before.uid, before.gid)
         mode = hasOwner ? before.mode & (mode | ~0o777) : before.mode

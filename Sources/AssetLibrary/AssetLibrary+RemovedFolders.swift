@@ -1,13 +1,14 @@
 internal import AssetModel
 internal import Catalog
 
-// The folders that a file in the trash was in and that are gone: whoever makes them again makes them what they were.
+// The removed folders above a file in the trash, so that a program can create them again with their
+// attributes.
 extension AssetLibrary {
-    /// Returns what the removed folders on the way to a file in the trash were, the outermost first, as a JSON object; nil where there is
-    /// none.
+    /// Returns the attributes of the removed folders above a file in the trash as JSON, the outermost first.
     ///
-    /// `depth` is the number of names of `user.asset.path` that lead to the folder. A user is told of folders as far as they could go
-    /// through those above, and of policies in their own.
+    /// `depth` is the number of names of `user.asset.path` that lead to the folder. A user sees folders as
+    /// far as the permissions of those above let them pass, and policies of folders of their own. The result
+    /// is nil where no folder was removed.
     func removedFolders(
         of id: NodeID,
         _ asset: AssetID,

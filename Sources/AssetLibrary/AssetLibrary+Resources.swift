@@ -3,24 +3,26 @@ internal import BlobStore
 public import Catalog
 internal import Synchronization
 
-// Assets by their numbers: what `resources/<id>/` shows.
+// Assets by number: the content of `resources/<id>/`.
 extension AssetLibrary {
-    /// What is known of an asset by its number.
+    /// An asset that was found by its number.
     public struct Resource: Sendable {
         /// The asset.
         public let asset: AssetRecord
-        /// The file that shows it; nil where it has none yet.
+        /// The file that shows the asset; nil where it has none yet.
         public let node: NodeRecord?
         /// The file's name.
         public let name: EntryName?
-        /// The folder that the file is in, or will be: who may replace the file is for that to say.
+        /// The folder that the file is in, or will be in; its permissions decide which users may replace it.
         public let folder: NodeRecord
-        /// Whose mode and owner say who may read what is known of it: the file, also in the trash, or else the folder.
+        /// The node whose mode and owner decide which users may read about the asset: its file, also in the
+        /// trash, or else the folder.
         public let rights: NodeRecord
     }
 
-    /// An asset by its number, as far as somebody may read its file; nil where there is none, or it is in the trash and had a name in
-    /// `folders/`.
+    /// Returns an asset by its number, if the user may read its file.
+    ///
+    /// The result is nil where there is none, or where it is in the trash and had a name in `folders/`.
     public func resource(_ id: AssetID, for reader: Uploader = Uploader()) throws(LibraryError) -> Resource? {
         let now = clock.now
         return try read { records in
@@ -37,7 +39,7 @@ extension AssetLibrary {
             guard let folder = try records.node(named: id.folderName, in: .unfiled) else { return nil }
             var rights = folder
             if let record = try records.trashed(id) {
-                // What is in the trash is its owner's alone.
+                // An asset in the trash is visible to its owner and root only.
                 guard let file = try record.node.flatMap({ try records.node($0) }) else { return nil }
                 guard reader.uid == 0 || reader.uid == file.uid else { return nil }
                 rights = file
@@ -49,10 +51,10 @@ extension AssetLibrary {
         }
     }
 
-    /// Returns the numbers of the assets that a user may read and that are listed, in their order.
+    /// Returns the numbers of the listed assets that a user may read, in ascending order.
     ///
     /// `pages` is how many pages of the catalog may be read for that.
-    /// - Returns: nil where there are more.
+    /// - Returns: nil where more pages are needed.
     public func resources(
         for reader: Uploader,
         pages: Int = .max,
@@ -62,7 +64,7 @@ extension AssetLibrary {
             let some = try read { try $0.listedAssets(after: last, limit: Self.longReadPage) }
             var shown: [AssetID] = []
             for asset in some {
-                // Root may read all, and a name that leads nowhere does no harm.
+                // Root may read all assets, and a name that cannot be resolved does no harm.
                 if reader.uid == 0 {
                     shown.append(asset)
                 } else if try resource(asset, for: reader) != nil {
@@ -73,15 +75,16 @@ extension AssetLibrary {
         }
     }
 
-    /// The highest number that may be asked for.
+    /// The highest asset number that may be requested.
     private static let highestResource: Int64 = 1 << 39
 
-    /// Makes an asset that has no file yet.
+    /// Creates an asset that has no file yet.
     ///
-    /// ResourceSpace's `create_resource`. A number is given once: one that an asset has had is refused.
+    /// The operation is ResourceSpace's `create_resource`. Numbers are never given twice: a number that an
+    /// asset has had is refused.
     public func makeResource(_ id: AssetID, mode: UInt32, by uploader: Uploader) throws(LibraryError) {
         try space.take(4096)
-        // That there is such an asset is for those who may see it to hear: to others, it is a number that has been given.
+        // Only users with access to the asset get EEXIST; for all others the number counts as used before.
         let isSeen = try resource(id, for: uploader) != nil
         try write { records in
             if isSeen { throw LibraryError.nameTaken(try id.folderName) }
@@ -100,7 +103,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Removes an asset that has no file.
+    /// Deletes an asset that has no file.
     public func removeResource(_ id: AssetID) throws(LibraryError) {
         try write { records in
             guard try records.asset(id) != nil else { throw LibraryError.notFound }
@@ -119,7 +122,7 @@ extension AssetLibrary {
         rulebook.forget()
     }
 
-    /// The asset that has no file and whose first one a name in its folder is.
+    /// Returns the asset without a file to which a final name in its own folder would give the first file.
     func withoutFile(_ name: EntryName, in parent: NodeID, _ records: Records) throws -> AssetID? {
         let rules = try rulebook.of(parent, records)
         guard rules.root == .unfiled, parent != .unfiled, rules.nameClass(of: name) == .final,
@@ -130,7 +133,7 @@ extension AssetLibrary {
         return id
     }
 
-    /// The folder of an asset's alternative files; made if there is none and `makes` says so.
+    /// Returns the folder of an asset's alternative files; with `makes`, creates it if there is none.
     public func alternatives(of id: AssetID, makes: Bool) throws(LibraryError) -> NodeID? {
         let present = try read { try $0.node(named: id.folderName, in: .alternatives)?.id }
         if present != nil || !makes { return present }
@@ -145,16 +148,17 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether a name in a folder is a person's work: what is written under it is an upload.
+    /// Whether a name in a folder is final: a file written under it is an upload.
     public func isFinal(_ name: EntryName, in folder: NodeID) throws(LibraryError) -> Bool {
         try read { try rulebook.place(name, in: folder, $0).isFinal }
     }
 
     // MARK: Replacing
 
-    /// Makes the file that replaces an asset's own when it is complete, whatever it is called: ResourceSpace's `upload_multipart`.
+    /// Creates a file that replaces an asset's own file when it is complete, under any name.
     ///
-    /// It has no name until its verdict, and is gone when nothing has been written to it.
+    /// The operation is ResourceSpace's `upload_multipart`. The file has no name until its commit, and is
+    /// removed if nothing is written to it.
     public func makeReplacement(
         _ name: EntryName,
         for resource: Resource,
@@ -188,8 +192,7 @@ extension AssetLibrary {
                     replacing: (resource.asset.id, name),
                     isByNumber: true
                 )
-                let uploader = uploader.remembering()
-                // Asks for the groups that decide, which the verdict asks for again.
+                // Looks up the groups that decide while the process exists; the commit asks for them again.
                 _ = try read { records in
                     try replacementRefusal(aim, at: rulebook.place(own, in: aim.parent, records), by: uploader, records)
                 }
@@ -204,7 +207,7 @@ extension AssetLibrary {
         return (made, node)
     }
 
-    /// A file without a name takes the one of the file that it replaces.
+    /// Gives a file without a name the name of the file that it replaces.
     ///
     /// - Returns: the version that it is published as, and the file that lost the name.
     func replace(
@@ -215,7 +218,7 @@ extension AssetLibrary {
         _ infection: String?,
         _ records: Records
     ) throws -> (version: VersionID?, former: NodeRecord?) {
-        // `destination` has found the name by the file.
+        // `destination` has found the name through the file, so it exists.
         guard let target = try records.node(named: place.name, in: place.parent) else { return (nil, nil) }
         let now = Timestamp.now
         try records.updateEntry(place.name, in: place.parent, node: node.id)
@@ -233,7 +236,8 @@ extension AssetLibrary {
         )
         arrival.requested = uploaded == place.name ? nil : uploaded
         arrival.isReplacement = true
-        // The former file's owner says who may see the next file and how long it lives; the maker's words go.
+        // The former file's owner decides on access level and expiry; settings of the new file's creator are
+        // dropped.
         try records.takeOwnersWord(of: &node, kernelAttributes)
         (node.mode, node.uid, node.gid) = (former.mode, former.uid, former.gid)
         if uploader.uid != former.uid { node.mode &= ~0o6000 }
@@ -254,9 +258,10 @@ extension AssetLibrary {
         return (version, left)
     }
 
-    // MARK: Former contents
+    // MARK: Former versions
 
-    /// The next former contents of an asset, behind a number, that a user could read when they stood.
+    /// Returns the next former versions of an asset after a number that the user could read while they were
+    /// current.
     public func formerVersions(
         of id: AssetID,
         after number: Int64,
@@ -271,7 +276,8 @@ extension AssetLibrary {
         }
     }
 
-    /// A former content by its number; nil where there is none, or a user could not read it when it stood.
+    /// Returns a former version by its number; nil where there is none, or the user could not read it while
+    /// it was current.
     public func formerVersion(
         _ number: Int64,
         of id: AssetID,
@@ -283,7 +289,8 @@ extension AssetLibrary {
         return try named(found, of: id, for: reader).first
     }
 
-    /// Returns versions under the names that a user is told: one in a closed folder is for nobody who could not go there.
+    /// Returns versions with names that the user may know: those in a closed folder only if the user could
+    /// pass.
     private func named(
         _ versions: [VersionRecord],
         of id: AssetID,
@@ -300,7 +307,8 @@ extension AssetLibrary {
         }
     }
 
-    /// A former content, and its asset; nil where there is none, or a user could not read it when it stood.
+    /// Returns a former version and its asset; nil where there is none, or the user could not read it while
+    /// it was current.
     public func formerVersion(
         _ id: VersionID,
         for reader: Uploader
@@ -308,10 +316,10 @@ extension AssetLibrary {
         try read { try $0.formerVersion(id) }.flatMap { reader.couldRead($0.version) ? $0 : nil }
     }
 
-    /// Keeps a former content's bytes until the answer is let go of.
+    /// Returns a pin that keeps the blob of a former version until it is released.
     public func use(_ version: VersionRecord?) -> ContentUse? { version?.digest.map { ContentUse(of: $0, collection) } }
 
-    /// A part of a former content.
+    /// Returns a part of a former version's bytes.
     public func read(
         _ version: VersionRecord,
         at offset: Int64,
@@ -323,32 +331,33 @@ extension AssetLibrary {
 }
 
 extension Uploader {
-    /// Returns whether the user could read a content when it stood; whether they may read the asset's file now is another question.
+    /// Returns whether the user could read a version while it was current; the present permissions do not
+    /// count.
     func couldRead(_ version: VersionRecord) -> Bool {
         version.standings.allSatisfy { $0.allows(uid, isMember: isMember(of:)) }
     }
 
-    /// Returns whether the user could go to the name that a content had when it stopped standing.
+    /// Returns whether the user could reach the name that a version had when it was superseded.
     func knewName(of version: VersionRecord) -> Bool {
         version.standings.allSatisfy { $0.showsName(to: uid, isMember: isMember(of:)) }
     }
 }
 
 extension AssetID {
-    /// What an asset's own folders are called.
+    /// The name of an asset's own folders.
     var folderName: EntryName {
         get throws(EntryName.Invalid) { try EntryName(Array(description.utf8)) }
     }
 }
 
 extension Records {
-    /// Whether an asset has alternative files, or a folder for itself.
+    /// Whether an asset has a folder of alternative files, or a folder of its own.
     func hasItsOwn(_ id: AssetID) throws -> Bool {
         try node(named: id.folderName, in: .alternatives) != nil || node(named: id.folderName, in: .unfiled) != nil
     }
 
-    /// Removes an asset for good, with its alternative files and the folder that it had for itself; alternative files of other owners go
-    /// to the trash.
+    /// Deletes an asset, its alternative files and its own folder; other users' alternative files go to the
+    /// trash.
     func deleteWithItsOwn(_ id: AssetID, _ rulebook: Rulebook) throws {
         let owner = try owner(of: id)
         try deleteAsset(id)
@@ -356,7 +365,7 @@ extension Records {
         for root in [NodeID.alternatives, .unfiled] {
             guard let folder = try node(named: id.folderName, in: root) else { continue }
             let entries = try entries(of: folder.id, after: 0, limit: .max)
-            // What is in there and is not its own stays.
+            // A folder that holds anything besides the asset's own file stays.
             if root == .unfiled, !entries.isEmpty { continue }
             for entry in entries {
                 let name = try EntryName(entry.name)
@@ -365,7 +374,7 @@ extension Records {
                 let left = try dropLink(of: entry.node, at: now)
                 guard left.links == 0 else { continue }
                 if let place, let asset = left.asset {
-                    // The folder of the asset's owner makes no end of it.
+                    // Marked as placed by another user, so that no policy of the asset's owner deletes it.
                     var spared = left
                     spared.isPlacedByOther = true
                     try rulebook.trash(asset, like: spared, from: place, self)

@@ -4,7 +4,7 @@ internal import Catalog
 internal import MetadataExtraction
 internal import Synchronization
 
-// What setting an attribute has done to an asset.
+// Actions: attributes that do something to an asset when they are set.
 extension AssetLibrary {
     func perform(
         _ action: AttributeName.Action,
@@ -29,9 +29,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Turns a picture or film clockwise, without a loss: a new version whose pixels are the same.
+    /// Rotates a picture or film clockwise and losslessly: the new version has the same pixels.
     ///
-    /// What takes time comes before the file is locked, so that others may open it meanwhile.
+    /// The slow part runs before the file is locked, so that other processes may open it meanwhile.
     private func rotate(_ id: NodeID, by degrees: Int64, _ uploader: Uploader) throws(LibraryError) {
         let node = try open(id, forWriting: true, by: uploader)
         defer { close(node, wasWriting: true) }
@@ -58,10 +58,10 @@ extension AssetLibrary {
             case .copy(let copy): try take(copy, &upload, of: node)
             }
             upload.uploader = uploader
-            // A version of its own, also where one was made a moment ago.
+            // The rotation is a version of its own, also where another was committed a moment ago.
             upload.version = nil
             upload.rotation = turned.rotation
-            // It is no upload: what the folder says of those does not apply.
+            // A rotation is no upload, so the folder's policies on uploads do not apply.
             upload.isAnswered = true
             defer { (upload.rotation, upload.isAnswered) = (nil, false) }
             try commit(&upload, of: node)
@@ -78,7 +78,7 @@ extension AssetLibrary {
             case copy(StagedFile)
         }
         let content: Content
-        /// By how much it is turned then since it was uploaded.
+        /// The rotation since the upload, in degrees clockwise, including this one.
         let rotation: Int64
     }
 
@@ -117,7 +117,7 @@ extension AssetLibrary {
         }
     }
 
-    /// By how much a file's version is turned already, what it is, and how it is shown.
+    /// Returns how far a file's version is rotated already, its media type and its orientation.
     private func shownAs(
         _ node: OpenNode,
         _ blob: OpenFile
@@ -163,7 +163,7 @@ extension AssetLibrary {
         node.shown.withLock { ($0.modified, $0.written) = (.now, .now) }
     }
 
-    /// Gives the file the bytes of a copy.
+    /// Replaces the file's bytes by those of a copy.
     private func take(
         _ copy: StagedFile,
         _ upload: inout OpenNode.Upload,

@@ -2,18 +2,19 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// A scanner may take long, or hang. Whatever asks it does so on threads for that, of which one user never has all.
+// A scanner may take long, or hang. Requests that ask it have threads of their own, never all of them for one
+// user.
 extension AssetLibrary {
-    /// Has a user's `work`, which may ask the scanner, done on a thread for that, once.
-    /// - Returns: false where nothing is begun any more, because the library is being closed.
+    /// Runs a user's `work`, which may ask the scanner, once, on a thread of the scans.
+    /// - Returns: false where the library is being closed and no work is begun.
     public func runScan(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> Bool {
         scans.run(for: uid, work)
     }
 
-    /// Whether the verdict on an open file may ask the scanner.
+    /// Whether the commit of an open file may ask the scanner.
     public func isScanned(_ node: OpenNode) -> Bool {
         guard rulebook.mayScan else { return false }
-        // A held lock is a writer's, or a verdict's.
+        // A held lock belongs to a writer or a commit.
         guard let aim = node.upload.withLockIfAvailable({ $0.aim }) else { return true }
         return isScanned(node.id, aim)
     }
@@ -23,7 +24,9 @@ extension AssetLibrary {
         return place.rules.policy.scan != .off
     }
 
-    /// Refuses to ask a scanner that may hang when the library is being closed: what is left has its verdict there, or at the next mount.
+    /// Refuses to ask a scanner, which may hang, while the library is being closed.
+    ///
+    /// The rest of the closing commits the upload, or the next mount.
     func refuseScanAtEnd(of node: OpenNode) throws(LibraryError) {
         if isClosing.isSet, isScanned(node) { throw .interrupted }
     }

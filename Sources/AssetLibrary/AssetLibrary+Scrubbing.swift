@@ -6,13 +6,13 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// Whether the contents are still what they were when they were stored: all are read and compared with their SHA-256, slowly, once in a
-// while, or as fast as the disk gives them when somebody asks. What is damaged is never given out (EIO), and told of; the same content,
-// uploaded again, heals it. Nothing is removed.
+// Scrubbing: all blobs are read and compared with their SHA-256, slowly once per period, or as fast as the
+// disk allows on request. A corrupt blob is never returned (EIO) and is reported; a new upload of its content
+// repairs it. Nothing is removed.
 extension AssetLibrary {
-    /// Between two records of how far it has come: a crash costs no more than to read that again.
+    /// The time between two records of the progress: a crash costs no more than reading that part again.
     private static let recordingPause = Duration.seconds(10)
-    /// How old a library must be before its first pass: what has just been written is what it was.
+    /// How old a library must be before its first pass: freshly written blobs are intact.
     private static let firstAge = Duration.seconds(6 * 3600)
     private static let batch = 64
 
@@ -21,14 +21,14 @@ extension AssetLibrary {
         scrub.worker.wake()
     }
 
-    /// Contents that were found to be damaged are known from the start.
+    /// Quarantines the blobs that the catalog records as corrupt, when the library is opened.
     func loadDamage() throws {
         let (state, damage) = try catalog.read { (try $0.scrub(), try $0.damage()) }
         scrub.state.withLock { $0.record = state }
         for record in damage { if let digest = record.digest { blobs.mark(digest, isDamaged: true) } }
     }
 
-    /// Somebody wants all contents to be compared, now.
+    /// Requests a scrub of all blobs, now.
     func requestScrub(_ name: String, on id: NodeID, _ value: [UInt8], by uploader: Uploader) throws(LibraryError) {
         guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
         try read { records in
@@ -43,8 +43,8 @@ extension AssetLibrary {
 
     // MARK: Passes
 
-    /// Goes on with the pass under way, or begins one that is due.
-    /// - Returns: when to look again, if nobody asks before.
+    /// Continues the pass under way, or begins one that is due.
+    /// - Returns: when to check again, if no pass is requested before.
     private func scrubWhatIsDue() -> Duration? {
         do throws(LibraryError) {
             while !isClosing.isSet {
@@ -52,13 +52,13 @@ extension AssetLibrary {
                 let isUnderWay = record.began != nil
                 if !isRequested, !isUnderWay {
                     guard let due = scrubDue() else { return nil }
-                    // The machine's clock may be set meanwhile.
+                    // The clock may be set meanwhile.
                     if due > clock.now { return .seconds(600) }
                 }
                 if isRequested || record.began == nil {
                     var new = ScrubRecord()
                     (new.began, new.finished) = (clock.now, record.finished)
-                    // What comes while it goes on is left to the next, or it might never end.
+                    // Blobs added during the pass are left to the next one, or the pass might never end.
                     new.last = try read { try $0.lastBlob() }
                     try setScrub(new) {
                         $0.isHurried = isRequested; $0.isRequested = false
@@ -73,7 +73,8 @@ extension AssetLibrary {
         return nil
     }
 
-    /// When the next pass is due if no user asks for one: some hours after the library was made, or a period after the last; nil for never.
+    /// Returns when the next pass is due without a request: six hours after the library was made, or a period
+    /// after the last pass; nil for never.
     func scrubDue() -> Timestamp? {
         guard let period = scrub.period else { return nil }
         let finished = scrub.state.withLock { $0.record.finished }
@@ -88,7 +89,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Until all contents have been read, the mount ends, or somebody asks for another pass.
+    /// Runs one scrub pass; returns when it is complete, the mount ends, or a new pass is requested.
     private func runPass() throws(LibraryError) {
         var record = scrub.state.withLock { $0.record }
         var (recorded, pause, share) = (ContinuousClock.now, Pause(), BackgroundShare())
@@ -132,24 +133,24 @@ extension AssetLibrary {
         }
     }
 
-    // MARK: One content
+    // MARK: One blob
 
-    /// What a look at a content has shown.
+    /// The result of verifying a blob.
     enum Finding {
-        /// It is what it was.
+        /// The bytes have the blob's digest.
         case sound
-        /// It is not, and why; the file that was read, if there is one.
+        /// The blob is corrupt: the reason, and the file that was read, if there is one.
         case damaged(String, OpenFile?)
-        /// It was changed, or could not be read to its end, because the mount ends.
+        /// The file was changed, or could not be read to its end because the mount ends.
         case postponed
     }
 
-    /// Reads a content from the disk, past what the page cache has of it.
+    /// Verifies a blob with the bytes on the disk, past the page cache.
     func inspect(_ digest: Digest, size: Int64, _ share: inout BackgroundShare) -> Finding {
         func open() throws(BlobStoreError) -> OpenFile { try openBlob(digest, size: size, evenIfDamaged: true) }
         var read: OpenFile?
         do throws(BlobStoreError) {
-            // A program may change the file that was opened; then another has its name, which is to be read.
+            // A program may change the file that was opened; then the file that has its name now is read.
             for _ in 0..<3 {
                 let file = try open()
                 read = file
@@ -159,7 +160,7 @@ extension AssetLibrary {
             }
             return .postponed
         } catch {
-            // A store whose disk has gone is not damaged.
+            // A store whose disk has gone is not corrupt.
             if isClosing.isSet || noticeVanishedStores() { return .postponed }
             switch error {
             case .missing: return .damaged("Its file is missing.", nil)
@@ -167,13 +168,14 @@ extension AssetLibrary {
                 return .damaged("Its file has \(found) bytes instead of \(expected).", nil)
             case .io(let number, _) where Self.errorsOfDisks.contains(number):
                 return .damaged("Its file cannot be read: \(number).", read)
-            // Its store may be there another time, and what is scarce now may not be then.
+            // The blob's store may be attached later, and a scarce resource may be available then.
             default: return .postponed
             }
         }
     }
 
-    /// The SHA-256 of what the disk has of a file: at once where a user waits for it, else when the mount is quiet.
+    /// Returns the SHA-256 of a file's bytes on the disk: at once for a requested pass, otherwise while the
+    /// mount is quiet.
     private func digestOnDisk(
         of file: OpenFile,
         size: Int64,
@@ -196,10 +198,10 @@ extension AssetLibrary {
         return try result.get()
     }
 
-    /// What says that bytes are lost: EIO; EBADMSG and EUCLEAN of filesystems that know.
+    /// The errors that mean lost bytes: EIO, and EBADMSG and EUCLEAN (117) of filesystems with checksums.
     private static let errorsOfDisks: [Errno] = [.ioError, .badMessage, Errno(rawValue: 117)]
 
-    /// Records what was found, and tells of what is new.
+    /// Records the result of a verification, and reports it if it is new.
     func note(_ finding: Finding, of blob: BlobID, _ digest: Digest, size: Int64) throws(LibraryError) {
         switch finding {
         case .postponed: return
@@ -208,10 +210,10 @@ extension AssetLibrary {
             blobs.mark(digest, isDamaged: false)
             try noteHealing(of: digest)
         case .damaged:
-            // Read once more, because the memory that it came through may have been at fault.
+            // Read once more, because the memory that the bytes came through may have been at fault.
             var share = BackgroundShare()
             guard case .damaged(let reason, let file) = inspect(digest, size: size, &share) else { return }
-            // No upload heals it from here on; one may have.
+            // From here on no upload can repair the blob; one may have done so before.
             guard collection.beginRemoval(of: [digest]) == [digest] else { return }
             defer { collection.endRemoval(of: [digest]) }
             let present = try? openBlob(digest, size: size, evenIfDamaged: true)
@@ -220,10 +222,10 @@ extension AssetLibrary {
         }
     }
 
-    /// A content is not what it was.
+    /// Records that a blob is corrupt, quarantines it, and logs it.
     private func noteDamage(of blob: BlobID, _ digest: Digest, _ reason: String) throws(LibraryError) {
         let isNews = try write { records in
-            // What nobody uses any more may be gone by now.
+            // An unused blob may have been removed by now.
             guard try records.blob(digest) == blob, try records.damage(of: blob) != reason else { return false }
             try records.setDamage(of: blob, to: reason, at: .now)
             try append(.damaged, of: blob, digest, reason, records)
@@ -234,7 +236,7 @@ extension AssetLibrary {
         log.error("Blob \(digest) is damaged: \(reason)")
     }
 
-    /// A content is what it was again, or is in the library's own folder because its store is not there.
+    /// Records that a blob is intact again, or is in the library's own folder because its store is not there.
     func noteHealing(of digest: Digest) throws(LibraryError) {
         let isNew = try write { records in
             guard let blob = try records.blob(digest) else { return false }
@@ -248,7 +250,7 @@ extension AssetLibrary {
         if isNew { log.notice("Blob \(digest) is what it was again.") }
     }
 
-    /// Tells of all assets that have a content, or had it.
+    /// Appends an event for each asset of which a present or former version has a blob.
     private func append(
         _ event: Event,
         of blob: BlobID,
@@ -269,15 +271,16 @@ extension AssetLibrary {
         try rulebook.path(of: asset, records) ?? records.trashed(asset)?.path
     }
 
-    // MARK: What people see
+    // MARK: Reports
 
-    /// How many files are named.
+    /// How many files a report names.
     private static let shownLimit = 1000
 
-    /// Whether somebody has asked for the pass under way.
+    /// Whether a user has requested the pass under way or the next one.
     var isScrubRequested: Bool { scrub.state.withLock { $0.isRequested || $0.isHurried } }
 
-    /// The state of the pass under way, or of the last, and which files are damaged; a JSON object on one line.
+    /// Returns the state of the pass under way or the last one, with the corrupt files: a JSON object on one
+    /// line.
     func scrubJob() throws(LibraryError) -> [UInt8] {
         let (record, isRequested) = scrub.state.withLock { ($0.record, $0.isRequested) }
         return try read { records in
@@ -318,33 +321,33 @@ extension AssetLibrary {
     }
 }
 
-/// The pass that compares contents with their SHA-256.
+/// The state of scrubbing.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Scrub: Sendable {
     struct State {
-        /// How far it is, ahead of what is recorded.
+        /// The progress, ahead of the recorded one.
         var record = ScrubRecord()
-        /// Whether somebody wants one that has not begun yet.
+        /// Whether a pass is requested that has not begun yet.
         var isRequested = false
-        /// Whether somebody waits for the one under way.
+        /// Whether the pass under way was requested by a user, and so runs at full speed.
         var isHurried = false
     }
 
-    let state = Mutex(State())
+    let state = RankedMutex(.leaf, State())
     let worker = Worker()
-    /// From the end of one to the beginning of the next; nil for only when somebody asks.
+    /// The time from the end of one pass to the beginning of the next; nil where passes run only on request.
     let period: Period?
 
     init(every period: Period?) { self.period = period }
 }
 
-/// What leaves a disk to others: nine tenths of the time.
+/// A throttle that leaves nine tenths of a disk's time to other readers.
 struct Pause {
     private var last = ContinuousClock.now
 
-    /// Waits nine times as long as it took since the last, a second at most.
+    /// Waits nine times as long as the work since the last wait took, a second at most.
     mutating func take(until flag: Flag) {
         let end = ContinuousClock.now + min(.seconds(1), last.duration(to: .now) * 9)
         while .now < end, !flag.isSet { _ = usleep(10_000) }

@@ -4,22 +4,22 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// What assets are found by. What changes is listed in the catalog, and brought into the index when uploads have been quiet for a
-// moment, or when somebody searches: so that what is found is what there is.
+// Search. Changes of assets are listed in the catalog and brought into the index when uploads have been quiet
+// for a moment, or before a search, so that its results are up to date.
 extension AssetLibrary {
-    /// An asset that was found.
+    /// An asset that matches a query.
     public struct Found: Sendable {
         /// The asset.
         public let asset: AssetID
-        /// Its name among what was found: `8-photo.jpg`.
+        /// Its name among the results: `8-photo.jpg`.
         public let name: [UInt8]
-        /// The file that shows it.
+        /// The file that shows the asset.
         public let node: NodeRecord
-        /// Where that is in the mount: `folders/trip/photo.jpg`.
+        /// The path of the file in the mount: `folders/trip/photo.jpg`.
         public let path: [UInt8]
     }
 
-    /// The assets that a query means, the best first; also those that not everybody may read.
+    /// Returns the assets that match a query, the best first, without regard to the user's permissions.
     public func search(
         _ query: SearchQuery,
         in scope: SearchScope,
@@ -40,7 +40,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Runs `body` once more with a new index where the one that there is makes no sense: all that is in it comes from the catalog.
+    /// Runs `body`, and again with a rebuilt index if the index is corrupt: the catalog has all of its
+    /// contents.
     func mendingSearchIndex<Value>(_ body: () throws(LibraryError) -> Value) throws(LibraryError) -> Value {
         do throws(LibraryError) {
             return try body()
@@ -49,7 +50,7 @@ extension AssetLibrary {
             log.warning("The index to search in is damaged and is made anew: \(failure)")
             let before = searching.index
             try searching.turn.withLock { _ throws(LibraryError) in
-                // Another may have been faster.
+                // Another thread may have rebuilt it already.
                 guard searching.index === before else { return }
                 searching.makeAnew(log: log)
                 try openSearchIndex()
@@ -58,8 +59,8 @@ extension AssetLibrary {
         }
     }
 
-    /// What a query means at the moment, to somebody.
-    /// - Throws: `.invalid` for a folder that is not there.
+    /// Returns the folders and blobs that a query refers to at this moment, for a user.
+    /// - Throws: `.invalid` for a folder that does not exist.
     public func scope(
         of query: SearchQuery,
         for reader: Uploader,
@@ -90,7 +91,7 @@ extension AssetLibrary {
         return folder
     }
 
-    /// Those of some assets that are there and that somebody may read, in their order.
+    /// Returns those of some assets that exist and that a user may read, in their order.
     public func found(_ assets: some Sequence<AssetID>, for reader: Uploader) throws(LibraryError) -> [Found] {
         try read { records in
             var folders: [NodeID: [UInt8]?] = [:]
@@ -116,16 +117,17 @@ extension AssetLibrary {
 
     // MARK: The index
 
-    /// How many changes are taken up in one step.
+    /// How many changes are taken in one step.
     private static let searchStep = 2000
     private static let quietSearchStep = 500
-    /// How many assets are looked at in one step of the catalog, so that nobody waits long behind it.
+    /// How many assets are read in one catalog operation, so that no request waits long behind it.
     private static let searchBatch = 32
-    /// How long somebody who searches waits for what has changed to be in the index.
+    /// How long a search waits for the index to be brought up to date.
     private static let searchPatience = Duration.seconds(2)
 
-    /// Brings into the index what has changed before the call; with a deadline, as much of it as there is time for; and where only a
-    /// quiet mount is to do it, in small steps.
+    /// Brings the changes before the call into the index.
+    ///
+    /// With a deadline it stops there; with `isBackground` it runs in small steps while the mount is quiet.
     private func updateSearchIndex(
         until deadline: ContinuousClock.Instant? = nil,
         whenQuiet isBackground: Bool = false,
@@ -139,7 +141,7 @@ extension AssetLibrary {
             if let deadline, deadline < .now { return }
             if isBackground, !activity.awaitTurn(&share, until: isClosing) { return }
             do {
-                // Not where it would take what is kept for the catalog.
+                // The index does not use the space that is reserved for the catalog.
                 guard try space.measureLeft(behind: 0) > 0 else { return }
                 let isMine = try searching.turn.withLockIfAvailable { _ in
                     try takeSearchStep(isBackground ? Self.quietSearchStep : Self.searchStep)
@@ -152,7 +154,9 @@ extension AssetLibrary {
         }
     }
 
-    /// Called with `turn` held.
+    /// Brings some changes into the index.
+    ///
+    /// Must be called with `turn` held.
     private func takeSearchStep(_ limit: Int) throws {
         guard let index = searching.index,
             let (assets, last) = try read({ try $0.searchChanges(limit: limit) })
@@ -170,9 +174,9 @@ extension AssetLibrary {
         try write { try $0.forgetSearchChanges(through: last, turn: turn) }
     }
 
-    /// Sees to it that the index is the one that belongs to the catalog, as it was left; else it is made anew.
+    /// Rebuilds the index unless it belongs to the catalog and has its last step.
     ///
-    /// One that is a step ahead may have what a crash has taken back.
+    /// An index that is a step ahead may have changes that a crash has undone.
     func openSearchIndex() throws(LibraryError) {
         guard let index = searching.index else { return }
         do {
@@ -186,7 +190,7 @@ extension AssetLibrary {
         }
     }
 
-    /// The same when the library is opened: where it cannot be done, nothing can be searched for, and all else goes on.
+    /// Checks the index when the library is opened; a failure disables search alone.
     func prepareSearch() {
         do throws(LibraryError) {
             try mendingSearchIndex { () throws(LibraryError) in try openSearchIndex() }
@@ -196,7 +200,7 @@ extension AssetLibrary {
         }
     }
 
-    /// The same when uploads have been quiet for a moment.
+    /// Brings changes into the index while uploads have been quiet for a moment.
     func updateSearchIndexInBackground() {
         do throws(LibraryError) {
             guard searching.index != nil else { return }
@@ -208,10 +212,10 @@ extension AssetLibrary {
 
     // MARK: Errors
 
-    /// Why somebody's last query was none: the program that asked saw a number only.
+    /// Returns why a user's last query was invalid: the program that asked saw only an errno.
     public func searchError(of uid: UInt32) -> String? { searching.errors.withLock { $0[uid] } }
 
-    /// Somebody's query is none.
+    /// Remembers why a user's last query was invalid.
     public func noteSearchError(_ reason: String, of uid: UInt32) {
         searching.errors.withLock {
             if $0.count > 1000 { $0 = [:] }
@@ -220,24 +224,25 @@ extension AssetLibrary {
     }
 }
 
-/// What is searched in.
+/// The search index.
 ///
 /// ## Concurrency
-/// `turn` is held while the index is brought up to date, and the catalog is asked meanwhile; it is taken by nobody who holds another lock.
+/// `turn` is held while the index is brought up to date, across catalog operations. No thread takes it with
+/// another lock held.
 final class Searching: Sendable {
-    private let current = Mutex<SearchIndex?>(nil)
+    private let current = RankedMutex<SearchIndex?>(.leaf, nil)
     /// An index in memory, for one asset at a time.
-    private let single = Mutex<SearchIndex?>(nil)
+    private let single = RankedMutex<SearchIndex?>(.leaf, nil)
     private let path: String
-    let turn = Mutex<Void>(())
-    let errors = Mutex<[UInt32: String]>([:])
+    let turn = RankedMutex<Void>(.service, ())
+    let errors = RankedMutex<[UInt32: String]>(.leaf, [:])
 
     init(path: String, log: Logger) {
         self.path = path
         open(log)
     }
 
-    /// Whether a query means an asset of which all is known.
+    /// Whether a query matches one asset, whose document is given.
     func means(_ query: SearchQuery, _ document: SearchDocument, in scope: SearchScope) throws -> Bool {
         let index = try single.withLock { single in
             if let single { return single }
@@ -248,13 +253,13 @@ final class Searching: Sendable {
         return try index.finds(document, query, in: scope)
     }
 
-    /// Nil where none can be made.
+    /// The index; nil where none can be made.
     var index: SearchIndex? { current.withLock { $0 } }
 
-    /// There is none from here on.
+    /// Closes the index; there is none from here on.
     func close() { try? current.withLock { $0.take() }?.close() }
 
-    /// Begins with a new one.
+    /// Replaces the index by a new, empty one.
     func makeAnew(log: Logger) {
         close()
         remove()
@@ -267,7 +272,7 @@ final class Searching: Sendable {
 
     private func open(_ log: Logger) {
         var index: SearchIndex?
-        // One that is damaged is made anew: all that is in it comes from the catalog.
+        // A corrupt index is made anew: all of it can be read from the catalog.
         for attempt in 1...2 where index == nil {
             do throws(CatalogError) {
                 index = try SearchIndex(path: path)
@@ -281,7 +286,7 @@ final class Searching: Sendable {
 }
 
 extension Records {
-    /// Where a folder is in the mount, with a slash at the end; nil where that is not to be seen.
+    /// Returns the path of a folder in the mount, with a slash at the end; nil if it is not visible.
     fileprivate func pathInMount(of folder: NodeID) throws -> [UInt8]? {
         let (root, names) = try path(of: folder)
         guard root == .folders || root == .unfiled else { return nil }

@@ -1,9 +1,9 @@
 public import AssetModel
 internal import Catalog
 
-// What a user is told of a file that they may read: its names in folders that they may go through, and no others.
+// The names of a readable file that a user may see: those in folders that the user may pass, and no others.
 extension AssetLibrary {
-    /// Returns the name of a file that a user is told of; nil where they may go to none.
+    /// Returns the name of a file that a user may see; nil where the user can reach none.
     func shownEntry(
         of node: NodeID,
         for reader: Uploader,
@@ -13,7 +13,7 @@ extension AssetLibrary {
         return try records.entriesNaming(node).first { try mayReach($0.parent, reader, records) }
     }
 
-    /// Returns the place in the trash of a file that has no name, for its owner and root.
+    /// Returns the trash record of a file that has no name, for its owner and root.
     func shownTrashRecord(
         of node: NodeID,
         _ asset: AssetID,
@@ -24,8 +24,9 @@ extension AssetLibrary {
         return try reader.uid == 0 || reader.uid == records.node(node)?.uid ? record : nil
     }
 
-    /// Returns the bytes of the path that a file in the trash had, for those who may go to what is in its folder; of a folder that was
-    /// removed, for those who could go to that.
+    /// Returns the bytes of the path that a file in the trash had, if the user can reach its folder.
+    ///
+    /// For a folder that was removed, its former permissions decide.
     func shownTrashPath(
         of node: NodeID,
         _ asset: AssetID,
@@ -43,7 +44,7 @@ extension AssetLibrary {
         return isReached ? record.pathBytes : nil
     }
 
-    /// Returns where an asset's file is, for people, as far as a user may read it there.
+    /// Returns the path of an asset's file as text, if the user may read it there.
     func shownPath(of asset: AssetID, for reader: Uploader, _ records: Records) throws -> String? {
         guard let node = try records.nodes(showing: asset).first, try mayRead(node, reader, records),
             let entry = try shownEntry(of: node, for: reader, records)
@@ -51,7 +52,8 @@ extension AssetLibrary {
         return try rulebook.place(entry.name, in: entry.parent, records).path
     }
 
-    /// Returns whether a user may change what is in a folder; on a view of it the kernel has asked for the view's mode alone.
+    /// Returns whether a user may change entries of a folder; for a view of it the kernel has checked only
+    /// the view's mode.
     public func mayChange(_ folder: NodeID, by uploader: Uploader) throws(LibraryError) -> Bool {
         if uploader.uid == 0 { return true }
         return try read { records in
@@ -59,7 +61,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Returns whether a list of assets may have a file in it: one that a user may read, and that is not hidden from them.
+    /// Returns whether lists of assets may have a file for a user: a readable one, not hidden from the user.
     func isListed(_ id: NodeID, for reader: Uploader, _ records: Records) throws -> Bool {
         guard reader.uid != 0 else { return true }
         guard let node = try records.node(id), node.access?.isHidden != true || node.uid == reader.uid else {

@@ -4,15 +4,15 @@ public import Catalog
 internal import Glibc
 internal import Synchronization
 
-// Signed paths: who knows one may read a file, or put files into a folder, until it ends. They are nowhere recorded: the signature says
-// that they are the library's, and another key ends them all.
+// Signed paths: the holder of one may read a file, or put files into a folder, until it expires. They are not
+// recorded: the signature proves that they are the library's, and a new key invalidates all of them.
 extension AssetLibrary {
-    /// What the names of the attributes begin with that sign a path, behind `user.asset.`; the end of the path's life follows.
+    /// The prefixes, after `user.asset.`, of the attributes that sign a path; the path's expiry follows.
     static let signingPrefixes: [(prefix: String, kind: Capability.Kind)] = [
         ("signed.", .read), ("signed_upload.", .upload),
     ]
 
-    /// The signed path of a file or folder, below the mount; nil where the attribute is none that signs.
+    /// Returns the signed path of a file or folder, below the mount; nil where the attribute does not sign.
     func signedPath(_ key: String, of id: NodeID, for reader: Uploader) throws(LibraryError) -> [UInt8]? {
         do throws(LibraryError) {
             return try sign(key, of: id, for: reader)
@@ -41,7 +41,7 @@ extension AssetLibrary {
             }
             switch kind {
             case .read:
-                // What its content will be is for the other to say, and who may read that.
+                // The owner of the other file decides about its content and its readers.
                 guard reader.uid == 0 || !node.isDuplicate else {
                     throw LibraryError.notPermitted(
                         "The file shows another file's asset, whose path is for its owner to sign."
@@ -65,9 +65,9 @@ extension AssetLibrary {
         return Array("signed/\(capability.token(signature: signature))/".utf8) + name
     }
 
-    /// Returns what a token lets its holder do.
-    /// - Throws: `.unsigned`, `.forged` or `.ended`; `.forged` too where the signer may not sign it any more, and where the token is
-    ///   one of a former assetfs, of which nobody knows the signer.
+    /// Returns the capability that a token grants its holder.
+    /// - Throws: `.unsigned`, `.forged` or `.ended`; `.forged` too where the signer may not sign it any more,
+    ///   and for tokens of an earlier assetfs, which do not name their signer.
     public func capability(_ token: String) throws(LibraryError) -> Capability {
         if Capability.isFormer(token) { throw .forged }
         guard let (capability, signature) = Capability.parse(token), let signature else { throw .unsigned }
@@ -77,9 +77,9 @@ extension AssetLibrary {
         return capability
     }
 
-    /// Returns whether the signer of a path is root, the user who has mounted, or still the owner of the file or folder.
+    /// Returns whether the signer of a path is root, the mount's owner, or still the owner of the subject.
     ///
-    /// A file or folder that is gone is not looked for here.
+    /// A file or folder that does not exist any more is accepted here.
     private func maySign(_ capability: Capability) throws(LibraryError) -> Bool {
         let signer = capability.signer
         if signer == 0 || signer == getuid() { return true }
@@ -95,7 +95,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Ends all signed paths.
+    /// Invalidates all signed paths.
     func revokeSignedPaths(_ name: String, on id: NodeID, _ value: [UInt8], by uploader: Uploader) throws(LibraryError)
     {
         guard value == [0x31] else { throw .invalid("\(name) is 1, or nothing happens.") }
@@ -127,9 +127,10 @@ extension AssetLibrary {
         }
     }
 
-    /// Takes the key out of the catalog, where a former assetfs has kept it: what was signed with it stays so.
+    /// Moves the key from the catalog, where an earlier assetfs kept it, to its file; its signatures stay
+    /// valid.
     ///
-    /// It is newer than one that is in the file, if there is one.
+    /// The catalog's key is newer than one in the file, if there is one.
     func moveSigningKey() throws(LibraryError) {
         guard let key = try read({ try $0.signingKey() }) else { return }
         try SigningKeyFile(in: layout.folder).write(key)
@@ -138,11 +139,12 @@ extension AssetLibrary {
 
     // MARK: Drop boxes
 
-    /// Makes a file that gets its name in a folder when it is complete, or the next free one with a number: who puts files into the folder
-    /// by a signed path changes nothing that is there, and learns of nothing.
+    /// Creates a file that gets its name in a folder at its commit, or the next free name with a number.
     ///
-    /// Until then it is its maker's, and from then on the folder's owner's. Under a temporary name, or one that mkstemp(3) may have made
-    /// where `isOfMkstemp` says that the file is made so, it has to be given another by `nameDropped`; it is kept until `letGo` is called, and then as long as it is open.
+    /// So an upload by a signed path changes no file in the folder, and reveals none. Until the commit the
+    /// file belongs to its creator, and then to the folder's owner. A file with a temporary name needs
+    /// `nameDropped`; so does one whose name mkstemp(3) may have made, where `isOfMkstemp` says that the file
+    /// is created in its way. The file is kept until `letGo` is called, and then as long as it is open.
     public func makeDropped(
         _ name: EntryName,
         isOfMkstemp: Bool = false,
@@ -157,7 +159,7 @@ extension AssetLibrary {
         guard nameClass != .junk else {
             throw .notPermitted("“\(name)” is the name of what an operating system leaves in folders.")
         }
-        // With the file made as mkstemp(3) does it, six letters behind a dot are its, and no person's word.
+        // In a file created like mkstemp(3) does, six letters behind a dot are taken for its random suffix.
         let isFinal = nameClass == .final && !(isOfMkstemp && NameClass(ofFile: name, isStrict: true) == .temporary)
         let (made, node) = try makeNameless(in: folder, mode: mode, umask: umask, by: uploader)
         formerOwners.note(uploader.uid, of: made.id)
@@ -165,7 +167,7 @@ extension AssetLibrary {
             try node.upload.withLock { upload throws(LibraryError) in
                 upload.aim = OpenNode.Aim(parent: folder, name: name, isDropped: true)
                 try setLimit(&upload, of: made.id)
-                // Of a file with a temporary name there is no verdict.
+                // A file with a temporary name is not committed.
                 node.isUnlinked.store(!isFinal, ordering: .relaxed)
                 if !isFinal { upload.aim = nil }
             }
@@ -177,7 +179,7 @@ extension AssetLibrary {
         return (made, node, !isFinal)
     }
 
-    /// Makes a file that has no name in a folder, and of which there is no verdict until it is to have one.
+    /// Creates a file without a name in a folder; it is not committed before it is to get a name.
     ///
     /// It is open for writing, and kept until `letGo` is called, and then as long as it is open.
     func makeNameless(
@@ -215,7 +217,7 @@ extension AssetLibrary {
         return (made, node)
     }
 
-    /// Gives a file that was dropped under a temporary name the one that it is to have: its verdict.
+    /// Commits a file that was dropped under a temporary name, under its final one.
     public func nameDropped(
         _ id: NodeID,
         _ name: EntryName,
@@ -235,7 +237,7 @@ extension AssetLibrary {
                 try checkLimit(node.content.size, from: 0, &upload)
                 try finish(&upload, of: node)
             } catch {
-                // A name that is refused is no reason to lose the file: it is what it was under its own.
+                // A refused name must not lose the file: it stays as it was under its own name.
                 (upload.exceeded, upload.refusal, upload.aim) = (nil, nil, nil)
                 upload.isDirty = true
                 node.isUnlinked.store(true, ordering: .relaxed)
@@ -245,7 +247,7 @@ extension AssetLibrary {
         dropKept([id])
     }
 
-    /// Whoever was putting a file into a folder does not want to any more.
+    /// Turns a dropped file into one without a destination, which is not committed.
     public func abandonDropped(_ id: NodeID) {
         guard let node = openNode(id) else { return }
         node.upload.withLock { upload in

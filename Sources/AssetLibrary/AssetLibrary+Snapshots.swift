@@ -4,17 +4,17 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// Copies of the catalog in `snapshots/`, one a day, from which `assetfs recover` makes a catalog that has been lost.
+// Daily copies of the catalog in `snapshots/`, from which `assetfs recover` rebuilds a lost catalog.
 extension AssetLibrary {
     private static let snapshotPeriod = Duration.seconds(24 * 3600)
-    /// How often a thread looks whether a copy is due: the machine's clock may be set.
+    /// How often a thread checks whether a copy is due: the machine's clock may be set.
     private static let snapshotPause = Duration.seconds(600)
-    /// How long the end of a mount may be held up by a copy.
+    /// How long a copy may delay the end of a mount.
     private static let snapshotPatience = Duration.seconds(10)
 
-    /// Makes a copy of the catalog as it was at one moment, while others change it, and puts it on stable storage.
+    /// Copies the catalog as of one moment, while other threads change it, and syncs the copy.
     ///
-    /// `goesOn` is asked before each step, and waits as long as others are to have their turn.
+    /// `goesOn` is called before each step, and waits until the copy may use the disk.
     func copyCatalog(to path: String, while goesOn: () -> Bool) throws(LibraryError) {
         unsafe _ = unlink(path)
         do {
@@ -39,14 +39,14 @@ extension AssetLibrary {
     }
 
     /// Makes the day's copy where one is due.
-    /// - Returns: when to look again.
+    /// - Returns: when to check again.
     func takeSnapshotWhenDue() -> Duration {
         guard isSnapshotDue else { return Self.snapshotPause }
         var share = BackgroundShare()
         return takeSnapshot { activity.awaitTurn(&share, until: isClosing) } ? Self.snapshotPause : .seconds(3600)
     }
 
-    /// Does so at the end of a mount, for mounts that never last a day.
+    /// Makes a due copy at the end of a mount, for mounts that never last a day.
     func takeSnapshotAtEnd() {
         guard isSnapshotDue else { return }
         let end = ContinuousClock.now + Self.snapshotPatience
@@ -59,7 +59,8 @@ extension AssetLibrary {
         return last.advanced(by: Self.snapshotPeriod) <= now
     }
 
-    /// - Returns: whether there is a new copy; the log says why there is none.
+    /// Makes a copy; the log has the reason where that fails.
+    /// - Returns: whether there is a new copy.
     private func takeSnapshot(while goesOn: () -> Bool) -> Bool {
         let folder = SnapshotFolder(of: path)
         let temporary = "\(folder.path)/new.sqlite"
@@ -79,7 +80,7 @@ extension AssetLibrary {
             hasSnapshotFailed.store(false, ordering: .relaxed)
             return true
         } catch {
-            // Said once, until there is one again.
+            // Logged once, until a copy succeeds again.
             if !isClosing.isSet, !hasSnapshotFailed.exchange(true, ordering: .relaxed) {
                 log.warning("There is no copy of the catalog of today: \(error)")
             }
@@ -87,7 +88,7 @@ extension AssetLibrary {
         }
     }
 
-    /// A copy takes no room that the catalog itself may need.
+    /// Refuses a copy that would take space that the catalog may need.
     func refuseWithoutRoom() throws(LibraryError) {
         var size: Int64 = 0
         var status = stat()

@@ -6,20 +6,20 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// Alternate stores: folders on other disks, which an asset's contents are moved to when its `alternate_store_id` says so. A content that
-// several assets have is where all of them want it, or else in the library's own folder. Nothing is removed anywhere before a copy has been
-// read back from the disk that it is on.
+// Alternate stores: folders on other disks to which the blobs of an asset are migrated when its
+// `alternate_store_id` says so. A blob of several assets is in the store that all of them name, or else in
+// the library's own folder. No file is removed before a copy of it has been read back from its disk.
 extension AssetLibrary {
-    /// How long a content waits that is in use.
+    /// How long the migration of a blob in use is deferred.
     private static let usePause = Duration.seconds(30)
-    /// How long one waits that could not be moved.
+    /// How long a migration that failed is deferred.
     private static let failurePause = Duration.seconds(600)
-    /// How often a store is looked for that is not there, and whether one still is.
+    /// How often a missing store is looked for, and how often an attached one is checked.
     private static let attachPause = Duration.seconds(5)
     private static let lookPause = Duration.seconds(60)
 
-    /// Attaches the stores that the catalog knows, and those that are named now.
-    /// - Throws: where one that is new cannot be used; one that is known may come later.
+    /// Attaches the stores that the catalog knows, and those that are named in the mount's options.
+    /// - Throws: where a new one cannot be used; a known one may be attached later.
     func prepareStores(_ named: [(name: String, path: String)]) throws {
         for (name, path) in named {
             let known = try catalog.read { try $0.stores() }.first { $0.name == name }
@@ -30,14 +30,14 @@ extension AssetLibrary {
                     try attach(known, isTaken: true)
                     try catalog.write { try $0.setPath(ofStore: known.id, to: path) }
                 } catch let problem as AlternateProblem {
-                    // It is looked for where it was.
+                    // The store is still looked for at its former path.
                     if path != former { log.error("\(problem)") }
                 }
                 continue
             }
             let identifier = Array(MessageCode.newKey().prefix(16)).hexadecimal
             let store = try catalog.write { try $0.insertStore(named: name, path: path, identifier: identifier) }
-            // Known before there is a folder that says whose it is.
+            // Committed before there is a folder that carries the store's identifier.
             try commit()
             do {
                 try attach(store)
@@ -70,8 +70,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Attaches the stores that are not there yet.
-    /// - Returns: why some cannot be.
+    /// Attaches the stores that are not attached yet.
+    /// - Returns: the problems of those that cannot be.
     private func attachStores(_ attached: (StoreRecord) -> Void = { _ in }) throws(LibraryError) -> [AlternateProblem] {
         var problems: [AlternateProblem] = []
         for store in try read({ try $0.stores() }) where !blobs.isAttached(store.id) {
@@ -87,8 +87,8 @@ extension AssetLibrary {
         return problems
     }
 
-    /// Notices stores whose disk has gone.
-    /// - Returns: whether there are such.
+    /// Detaches stores whose disk has gone.
+    /// - Returns: whether there are any.
     func noticeVanishedStores() -> Bool {
         let gone = blobs.detachVanished()
         for name in gone {
@@ -97,10 +97,10 @@ extension AssetLibrary {
         return !gone.isEmpty
     }
 
-    // MARK: Moving
+    // MARK: Migration
 
-    /// Moves what is due.
-    /// - Returns: when to look again, if nobody asks before.
+    /// Migrates the blobs that are due.
+    /// - Returns: when to check again, if no migration is requested before.
     func moveWhatIsDue() -> Duration? {
         guard blobs.hasAlternates else { return nil }
         var share = BackgroundShare()
@@ -115,7 +115,7 @@ extension AssetLibrary {
             func next() throws(LibraryError) -> MoveRecord? {
                 try read { try $0.dueMove(by: .now, notBetween: blobs.absentStores) }
             }
-            // Read again after the wait: it may be another by then.
+            // Read again after the wait: another migration may come first by then.
             while !isClosing.isSet, try next() != nil, activity.awaitTurn(&share, until: isClosing),
                 let move = try next()
             {
@@ -137,7 +137,7 @@ extension AssetLibrary {
         }
     }
 
-    /// A content could not be moved, and is tried again later.
+    /// Defers a migration that has failed, and logs why if that is new.
     private func note(_ error: LibraryError, of move: MoveRecord) throws(LibraryError) {
         let (name, former) = try read { records in
             (try records.stores().first { $0.id == move.target }?.name ?? "primary", try records.moves().error)
@@ -159,7 +159,7 @@ extension AssetLibrary {
         guard let digest = move.digest, let target = move.target else {
             return try write { try $0.deleteMove(of: move.blob) }
         }
-        // What a crash has left on another way is removed.
+        // A migration to the present store only removes copies that a crash has left in other stores.
         guard target != move.store || blobs.holders(of: digest).contains(where: { $0 != target }) else {
             return try write { try $0.setStore(of: move.blob, to: target) }
         }
@@ -180,33 +180,34 @@ extension AssetLibrary {
             }.get()
         } catch {
             guard case .corrupt = error, let source else { throw LibraryError(error) }
-            // A program may have changed the file that was read, and another has its name now.
+            // A program may have changed the file that was read, and another file has its name now.
             var share = BackgroundShare()
             let finding = inspect(digest, size: move.size, &share)
             switch finding {
             case .postponed: return try postpone(move)
             case .sound where (try? source.isSame(as: openBlob(digest, size: move.size))) != true:
                 return try postpone(move)
-            // Then it is the other disk that does not give back what it was given.
+            // The source is intact, so the target disk does not return the bytes that were written to it.
             case .sound: throw .blobs(.io(.ioError, during: "reading back what was written there"))
             case .damaged:
                 try note(finding, of: move.blob, digest, size: move.size)
-                // Whoever heals it has it moved.
+                // The repair of the blob queues its migration again.
                 return try write { try $0.deleteMove(of: move.blob) }
             }
         }
         defer { blobs.drop(copy) }
-        // From here on no upload is about to name the content, and nobody else removes it; nor does anybody bind it.
+        // No upload names the blob from here on, no other thread removes it, and `boundBlobs` keeps opens
+        // from binding it.
         guard collection.beginRemoval(of: [digest]) == [digest] else { return try postpone(move) }
         defer { collection.endRemoval(of: [digest]) }
-        // It may have been removed meanwhile, and come again.
+        // The blob may have been removed and added again meanwhile.
         guard try read({ try $0.blob(digest) }) == move.blob else { return try postpone(move) }
         guard boundBlobs.withLock({ $0.insert(digest).inserted }) else { return try postpone(move) }
         defer { boundBlobs.withLock { _ = $0.remove(digest) } }
-        // What an upload has put into the library's own folder is made durable there, by its name.
+        // The commit makes a blob that an upload has put into the library's own folder durable there.
         try commit()
         do throws(BlobStoreError) {
-            // Only the library's own files may change their names while others look.
+            // Names in the library's own folder change only under `sharedBlobs`, which opens hold.
             if target == 0 {
                 try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.place(copy) }
             } else {
@@ -221,7 +222,7 @@ extension AssetLibrary {
         try write { try $0.setStore(of: move.blob, to: target) }
     }
 
-    /// What is moved makes no room for itself.
+    /// Refuses a migration to a store without room; it never triggers the eviction of trash.
     private func refuseFullStore(_ store: Int64, _ size: Int64) throws(LibraryError) {
         let isFull: Bool
         if store == 0 {
@@ -235,9 +236,9 @@ extension AssetLibrary {
         if isFull { throw .noSpace("There is no room for its \(size) bytes.") }
     }
 
-    // MARK: What people say and see
+    // MARK: Attributes and reports
 
-    /// The number of a store, by that or its name; 0 and `primary` are the library's own folder.
+    /// Returns the number of a store given by number or name; 0 and `primary` are the library's own folder.
     private func storeNumber(_ text: String, _ attribute: String) throws(LibraryError) -> Int64 {
         if text == "0" || text == "primary" { return 0 }
         let stores = try read { try $0.stores() }
@@ -248,7 +249,7 @@ extension AssetLibrary {
         )
     }
 
-    /// Somebody says in which store an asset is to have its contents.
+    /// Sets the store for the blobs of an asset, on a user's request.
     func setStore(
         _ name: String,
         of id: NodeID,
@@ -281,7 +282,7 @@ extension AssetLibrary {
         try write { try $0.deleteExtendedAttribute(AttributeName.store, of: id) }
     }
 
-    /// In which store a file's asset is to have its contents; nil where nobody has said so.
+    /// Returns the store that a user has set for a file's asset; nil where none is set.
     func store(of id: NodeID) throws(LibraryError) -> String? {
         try read { records in
             guard let node = try records.node(id) else { return nil }
@@ -295,9 +296,9 @@ extension AssetLibrary {
         }
     }
 
-    /// The stores of the library, for `user.asset.info` of `folders/`.
+    /// Returns the stores of the library, for `user.asset.info` of `folders/`.
     ///
-    /// `disks` are those of the stores that are there, asked before: one may take its time.
+    /// `disks` are the statistics of attached stores, read beforehand: a disk may take its time.
     func storeInformation(_ disks: [Int64: statvfs], _ records: Records) throws -> [JSONObject] {
         try records.stores().map { store in
             let contents = try records.contents(ofStore: store.id)
@@ -314,7 +315,7 @@ extension AssetLibrary {
         }
     }
 
-    /// How much is to be moved, and why something could not be: a JSON object on one line.
+    /// Returns how many bytes are to be migrated, and why a migration failed: a JSON object on one line.
     func storesJob() throws(LibraryError) -> [UInt8] {
         var moves = try read { try $0.moves() }
         if moves.error == nil, !blobs.absentStores.isEmpty { moves.error = "A store is not there." }
@@ -329,8 +330,10 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// The name of the store that an asset's present content is in; to other users than root and the mount's owner, of the one that it is to
-    /// be in: where equal contents of others are is not theirs to know.
+    /// Returns the name of the store of an asset's present blob.
+    ///
+    /// Users other than root and the mount's owner get the store that is set for the asset: the store of a
+    /// blob would tell them about equal blobs of other users.
     func storeName(of asset: AssetID, for reader: Uploader) throws -> String {
         let isTold = reader.uid == 0 || reader.uid == getuid()
         let store = try isTold ? currentBlob(of: asset).map { try self.store(of: $0) } ?? 0 : self.store(of: asset)
@@ -338,17 +341,17 @@ extension Records {
     }
 }
 
-/// What moves contents to other stores.
+/// The worker that migrates blobs to other stores.
 ///
 /// ## Concurrency
 /// `looked` is held for a moment only.
 final class Mover: Sendable {
     let worker = Worker()
-    private let looked = Mutex<ContinuousClock.Instant?>(nil)
+    private let looked = RankedMutex<ContinuousClock.Instant?>(.leaf, nil)
 
-    /// Whether it is so long since the stores were last looked for, which they are now.
+    /// Whether the last check of the stores is so long ago; if so, it counts as made now.
     ///
-    /// Each commit wakes what moves contents, and need not ask the stores' disks.
+    /// Each commit wakes the worker, which need not access the stores' disks each time.
     func isDue(_ pause: Duration) -> Bool {
         looked.withLock { looked in
             if let last = looked, last.duration(to: .now) < pause { return false }

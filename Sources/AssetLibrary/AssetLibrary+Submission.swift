@@ -2,9 +2,11 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 
-// What a verdict is asked about: the upload, the folder, and whose the file is to be.
+// The input of a policy decision: the upload, the folder, and the future owner of the file.
 extension AssetLibrary {
-    /// What the folder would say; nil where the blob that the content is equal to is damaged, so that the new bytes must heal it first.
+    /// Returns the refusal that the folder's policies would give.
+    ///
+    /// The result is nil for a duplicate of a corrupt blob, which the new bytes must repair first.
     func foreseenRefusal(
         _ content: Content,
         of id: NodeID,
@@ -51,7 +53,7 @@ extension AssetLibrary {
         )
     }
 
-    /// Returns the user whose an upload comes to be, where that is not its uploader and the file may get what another asset says.
+    /// Returns the future owner of an upload, if not its uploader, where the file may show an existing asset.
     private func receiver(
         of node: NodeRecord,
         _ aim: OpenNode.Aim?,
@@ -70,7 +72,7 @@ extension AssetLibrary {
         return try records.nodes(showing: replaced).first.flatMap { try records.node($0)?.size } ?? 0
     }
 
-    /// The assets whose content it may be without being a duplicate.
+    /// Returns the assets that may have the same content without making the upload a duplicate.
     private func ownAssets(of node: NodeRecord, _ aim: OpenNode.Aim?) -> [AssetID] {
         [node.asset, aim?.replacing?.asset].compactMap { $0 }
     }

@@ -6,14 +6,14 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// What goes by itself: expired assets, what has been in the trash for long enough, former contents, and contents that nobody uses.
-// Of all that removes, only `collect` removes bytes, and it looks once more whether they are used.
+// Expiry and pruning: expired assets, old assets in the trash, former versions, and unused blobs. Only
+// `collect` removes bytes, and it checks once more whether they are used.
 extension AssetLibrary {
-    /// How long a content must have been of no use: whoever has just read a row still finds its bytes.
+    /// How long a blob must have been unused: a request that has just read a row still finds its bytes.
     private static let youth = Duration.seconds(60)
 
-    /// Removes what is due.
-    /// - Returns: when to look again, if nobody asks before.
+    /// Removes all that is due.
+    /// - Returns: when to check again, if the sweeper is not woken before.
     @discardableResult
     func sweepNow() -> Duration? {
         do throws(LibraryError) {
@@ -50,10 +50,10 @@ extension AssetLibrary {
 
     // MARK: Trash
 
-    /// Removes assets from the trash for good whose time there is over.
+    /// Deletes assets from the trash after their period there.
     /// - Returns: how many.
     private func purgeSome(by time: Timestamp) throws(LibraryError) -> Int {
-        // Looked at first: a step of the catalog that changes nothing would still be committed.
+        // Read first: a catalog operation that changes nothing would still be committed.
         guard try !read({ try $0.purgeable(by: time, limit: 1).isEmpty }) else { return 0 }
         if hasWaiting {
             try keepAlternatives(of: read { try $0.purgeable(by: time, limit: Self.sweepBatch).map(\.asset) })
@@ -70,7 +70,7 @@ extension AssetLibrary {
         return purged.count
     }
 
-    /// Has files forgotten that have left the trash without a name.
+    /// Has nodes without a name forgotten that have left the trash.
     func forgetLostNodes() throws(LibraryError) {
         while true {
             guard try read({ try $0.hasLostNodes() }) else { return }
@@ -79,9 +79,9 @@ extension AssetLibrary {
         }
     }
 
-    // MARK: Former contents
+    // MARK: Former versions
 
-    /// Removes former contents that are older than their folders say.
+    /// Prunes former versions that are older than their folders' policies allow.
     private func retireFormerVersions() throws(LibraryError) {
         var last: FormerVersionRecord?
         let now = clock.now
@@ -105,7 +105,8 @@ extension AssetLibrary {
         }
     }
 
-    /// What an asset's folder says of former contents; nil for what is in the trash, which goes as a whole.
+    /// Returns the retention of former versions in an asset's folder; nil in the trash, which is purged
+    /// whole.
     func retention(of asset: AssetID, _ records: Records) throws -> VersionRetention? {
         guard let node = try records.nodes(showing: asset).first.flatMap({ try records.node($0) }),
             let folder = try records.anyEntry(of: node.id)?.parent
@@ -113,10 +114,10 @@ extension AssetLibrary {
         return try rulebook.policy(for: node, in: rulebook.of(folder, records)).versions
     }
 
-    // MARK: Contents that nobody uses
+    // MARK: Unused blobs
 
-    /// Removes contents that neither a file nor a version has used since a moment: the rows first, and when those are durably gone
-    /// the bytes.
+    /// Removes blobs that neither a file nor a version has used since a moment: the rows first, and their
+    /// bytes after the commit of that.
     /// - Returns: how many.
     private func collect(unusedSince time: Timestamp) throws(LibraryError) -> Int {
         let unused = try read { try $0.unusedBlobs(since: time, notIn: blobs.absentStores, limit: Self.sweepBatch) }
@@ -138,7 +139,7 @@ extension AssetLibrary {
         for digest in removed { blobs.noteRemoval(of: digest) }
         try commit()
         if !removed.isEmpty { KillPoint.rowsCollected.reach() }
-        // Each: what stays has no row any more that it could be found by.
+        // All of them, also after an error: a file that stays has no row any more by which it could be found.
         var problem: BlobStoreError?
         for digest in removed {
             do throws(BlobStoreError) { try blobs.remove(digest) } catch { problem = error }
@@ -148,14 +149,15 @@ extension AssetLibrary {
         return removed.count
     }
 
-    // MARK: Room
+    // MARK: Space
 
-    /// Makes room for an upload that there is no room for, as `ReclaimPlan` has it.
+    /// Makes room for an upload on a full disk, in the order of `ReclaimPlan`.
     ///
     /// Called on the thread of a request, which waits until that is done.
     /// - Returns: whether there may be room now.
     func makeRoom(_ count: Int64) -> Bool {
-        // Not where it would not be enough: a program that asks for more than the disk has is no reason to empty the trash.
+        // Nothing is removed where it would not be enough: a request for more than the disk has must not
+        // empty the trash.
         guard let catalogued = try? read({ try $0.reclaimableBytes() }), let unread = try? unreadBytes(),
             let left = try? space.measureLeft(behind: count)
         else { return false }
@@ -171,15 +173,19 @@ extension AssetLibrary {
         return true
     }
 
-    /// On a thread of its own, which never asks the mount: who waits for room may hold what that would wait for.
+    /// Makes the requested room.
+    ///
+    /// Runs on a thread of its own and must not access the mount: the waiting request may hold kernel locks
+    /// that the access would need.
     func makeRequestedRoom() {
         guard let count = sweep.requestedRoom() else { return }
         defer { sweep.noteRoom() }
         var removed = 0
         do throws(LibraryError) {
-            // What is to become free by what has been removed: a file that was in the trash goes when the kernel forgets it.
+            // The bytes that removals will free: a file of the trash is removed when the kernel forgets it.
             var promised: Int64 = 0
-            // Almost as long as the request waits: what one user has removed a moment ago may go piece by piece until then.
+            // Almost as long as the request waits: recently removed assets of one user may become removable
+            // one by one until then.
             let end = ContinuousClock.now + rulebook.saving + .seconds(8)
             for round in 1...20 {
                 let missing = try missingRoom(for: count)
@@ -196,7 +202,7 @@ extension AssetLibrary {
                     try forgetLostNodes()
                 }
                 for _ in 0..<50 where try missingRoom(for: count) > 0 { _ = usleep(10_000) }
-                // What several names share was not freed with one of them.
+                // Bytes that several names share were not freed with one of them.
                 if round % 4 == 0 { promised = 0 }
             }
         } catch {
@@ -209,7 +215,7 @@ extension AssetLibrary {
         }
     }
 
-    /// How many bytes have to become free; none where there is room.
+    /// Returns how many bytes have to become free; 0 where there is room.
     func missingRoom(for count: Int64) throws(LibraryError) -> Int64 {
         while try collect(unusedSince: .now) > 0 {}
         return try max(0, 0 - space.measureLeft(behind: count))
@@ -217,21 +223,21 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// Removes former contents of an asset that has just got a new one: those that stood for too short a time, and those that are too
-    /// many; but not the asset's first content.
+    /// Prunes former versions of an asset that has just got a new one: those that were current for too short
+    /// a time, and those beyond the count, but not the original where `retention` keeps it.
     ///
     /// `isReplacement` says that the newest of them was replaced through `resources/ID/`.
     func retire(versionsOf asset: AssetID, keeping retention: VersionRetention, isReplacement: Bool) throws {
         guard retention.count != nil || retention.shortestStay != nil else { return }
         var former = try formerVersions(of: asset)
-        // An empty one is of a program that makes a file before it has anything to write.
+        // An empty version comes from a program that creates a file before it has anything to write.
         if retention.keepsOriginal, let original = former.lastIndex(where: { $0.size > 0 }) {
             former.remove(at: original)
-            // The newest of the others has been looked at when it was replaced.
+            // The newest of the others was checked when it was replaced.
             if original == 0 { return }
         }
         if !isReplacement, let newest = former.first, let stay = retention.shortestStay,
-            // Where the clock has been set back, nobody knows how long it stood.
+            // Where the clock has been set back, it is unknown how long the version was current.
             newest.created <= newest.superseded, stay.added(to: newest.created) > newest.superseded
         {
             try deleteFormerVersion(newest.id, of: asset)
@@ -241,30 +247,30 @@ extension Records {
     }
 }
 
-/// What the sweeper is asked for besides its rounds.
+/// The requests to the sweeper besides its rounds.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Sweep: Sendable {
     private struct State {
         var retired: Timestamp?
-        /// The largest room that is asked for.
+        /// The largest number of bytes requested.
         var room: Int64?
-        /// How many requests for room have been taken up, and answered.
+        /// How many requests for space have been begun, and answered.
         var begun = 0
         var done = 0
     }
 
-    /// How often former contents are looked through.
+    /// How often former versions are checked.
     static let retirementPause = Duration.seconds(3600)
 
-    private let state = Mutex(State())
-    /// What may go where the disk is full; only the thread that makes room takes it.
-    let plan = Mutex<ReclaimPlan?>(nil)
-    /// How often something in the trash has got bytes.
+    private let state = RankedMutex(.leaf, State())
+    /// The reclaimable bytes; only the thread that makes room uses the plan.
+    let plan = RankedMutex<ReclaimPlan?>(.leaf, nil)
+    /// How often an asset in the trash has got bytes.
     let lateContents = Atomic(0)
 
-    /// Whether former contents are to be looked through now.
+    /// Whether former versions are to be checked now; if so, the check counts as made.
     func beginRetirement(at now: Timestamp) -> Bool {
         state.withLock { state in
             if let retired = state.retired, now < retired.advanced(by: Self.retirementPause) { return false }
@@ -273,7 +279,8 @@ final class Sweep: Sendable {
         }
     }
 
-    /// - Returns: what to ask `hasMadeRoom` with.
+    /// Requests space.
+    /// - Returns: the number to pass to `hasMadeRoom`.
     func askForRoom(_ count: Int64) -> Int {
         state.withLock { state in
             state.room = max(state.room ?? 0, count)

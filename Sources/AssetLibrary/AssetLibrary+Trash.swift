@@ -2,23 +2,24 @@ public import AssetModel
 public import Catalog
 internal import Synchronization
 
-// What was removed and can be taken back: each asset under its number and its name.
+// The trash: removed assets that can be restored, each under its number and its name.
 extension AssetLibrary {
     /// An asset in the trash, and its file.
     public struct Trashed: Sendable {
-        /// What is known of it.
+        /// The asset's record in the trash.
         public let record: TrashRecord
         /// The file, without a name.
         public let node: NodeRecord
 
-        /// Its name in the trash, such as `8-photo.jpg`; a long one is cut.
+        /// The name in the trash, such as `8-photo.jpg`; a long one is cut.
         public var name: [UInt8] { EntryName.listed("\(record.asset)-", record.name) }
     }
 
-    /// Returns the numbers of the assets in the trash that a user may see, in their order: root all, others what is theirs.
+    /// Returns the numbers of the assets in the trash that a user may see, ascending: root all, others their
+    /// own.
     ///
     /// `pages` is how many pages of the catalog may be read for that.
-    /// - Returns: nil where there are more.
+    /// - Returns: nil where more pages are needed.
     public func trashedAssets(
         for reader: Uploader,
         pages: Int = .max,
@@ -34,7 +35,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Returns those of some assets that are in the trash, and that a user may see there.
+    /// Returns those of some assets that are in the trash and that a user may see there.
     public func trashed(_ assets: some Sequence<AssetID>, for reader: Uploader) throws(LibraryError) -> [Trashed] {
         var found: [Trashed] = []
         for record in try read({ records in try assets.compactMap { try records.trashed($0) } }) {
@@ -43,7 +44,7 @@ extension AssetLibrary {
         return found
     }
 
-    /// What a name in the trash means, if somebody may see that.
+    /// Returns the asset with a name in the trash, if the user may see it.
     public func trashed(named name: [UInt8], for reader: Uploader) throws(LibraryError) -> Trashed? {
         guard let dash = name.firstIndex(of: UInt8(ascii: "-")),
             let number = Int64(String(decoding: name[..<dash], as: UTF8.self)),
@@ -61,7 +62,7 @@ extension AssetLibrary {
         return Trashed(record: record, node: node)
     }
 
-    /// Takes an asset out of the trash, under a name that is free.
+    /// Restores an asset from the trash, under a name that is free.
     /// - Returns: its file.
     public func restore(
         _ asset: AssetID,
@@ -103,7 +104,7 @@ extension AssetLibrary {
         return restored
     }
 
-    /// Refuses an asset in the folder that another has for itself.
+    /// Refuses an asset in the folder that belongs to another asset.
     private func refuseForeign(_ asset: AssetID, in parent: NodeID) throws(LibraryError) {
         let isForeign = try read { records in
             guard try rulebook.of(parent, records).root == .unfiled else { return false }
@@ -112,8 +113,8 @@ extension AssetLibrary {
         if isForeign { throw .notPermitted("This directory is another asset's; take the file back into folders/.") }
     }
 
-    /// Removes an asset from the trash for good.
-    /// - Returns: its file, which goes when nobody refers to it.
+    /// Deletes an asset from the trash.
+    /// - Returns: its file, which is removed with the last reference.
     public func purge(_ asset: AssetID) throws(LibraryError) -> NodeRecord? {
         try keepAlternatives(of: [asset])
         let node = try write { records in
@@ -129,7 +130,7 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// A file for an asset in the trash that has none: its own came to show another asset.
+    /// Makes a node for an asset in the trash that has none because its own came to show another asset.
     fileprivate func makeTrashedNode(of id: AssetID) throws -> NodeRecord? {
         guard let asset = try asset(id) else { return nil }
         let node = try insertTrashedNode(
@@ -140,7 +141,7 @@ extension Records {
         return try self.node(node)
     }
 
-    /// Records a file without a name that has an asset's present content.
+    /// Inserts a node without a name that shows an asset's present version.
     func insertTrashedNode(of id: AssetID, like file: NodeRecord) throws -> NodeID {
         let version = try newestVersion(of: id)
         let time = version?.created ?? file.born
@@ -151,7 +152,7 @@ extension Records {
         (node.blob, node.size) = (version?.blob, version?.size ?? 0)
         node.blocks = (node.size + 511) / 512
         try updateContent(of: node)
-        // As its blocks say; where the content's file has holes is another upload's.
+        // A single range, to match the blocks; holes of the blob's file belong to another upload.
         if node.size > 0 { try setLayout(of: node, to: [0..<node.size]) }
         try setAsset(of: node.id, to: id)
         return node.id
@@ -159,10 +160,10 @@ extension Records {
 }
 
 extension Records {
-    /// The path of a name with its bytes as they are, in the form of `Place.path`, which is for people.
+    /// Returns the path of a name with its bytes unchanged, in the form of `Place.path`, which is text.
     func pathBytes(of place: Place) throws -> [UInt8] {
         let shown = Array(place.path.utf8)
-        // Only where bytes were replaced is it worth to ask for the names of all folders.
+        // The names of all folders are read only where bytes were replaced.
         guard place.path.unicodeScalars.contains("\u{FFFD}") else { return shown }
         let (root, folders) = try path(of: place.parent)
         var names = folders.map(\.bytes)

@@ -3,13 +3,13 @@ public import Catalog
 internal import Logging
 internal import Synchronization
 
-// Folders, names and attributes. Every method checks first and changes then, in one step of the catalog.
+// Folders, names and attributes. Each method checks first and changes afterwards, in one catalog operation.
 extension AssetLibrary {
-    // MARK: Making
+    // MARK: Creating
 
-    /// Makes a file, folder, symbolic link, fifo, socket or device.
+    /// Creates a file, folder, symbolic link, fifo, socket or device.
     ///
-    /// `umask` takes permissions from it unless the folder has a default access control list.
+    /// `umask` removes permissions from it unless the folder has a default access control list.
     public func make(
         _ name: EntryName,
         in parent: NodeID,
@@ -53,7 +53,7 @@ extension AssetLibrary {
             for (name, list) in lists { try setList(name, of: node.id, to: list, records) }
             try records.insertEntry(name, in: parent, node: node.id)
             try records.touchFolder(parent, subfolders: node.isFolder ? 1 : 0, at: node.born)
-            // Until its first verdict.
+            // The file is unpublished until its first commit.
             if node.isFile { try records.recordUnpublished(node.id) }
             if node.isFile,
                 let found = try successor(of: name, in: parent, for: node, isMoved: false, by: uploader, records)
@@ -71,7 +71,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Who may see a new file is for its folder to say.
+    /// Applies the folder's default access level to a new file.
     func inheritAccess(from parent: NodeID, for node: inout NodeRecord, _ records: Records) throws {
         guard !rulebook.isSilent, let access = try rulebook.of(parent, records).policy.access else { return }
         (node.access, node.isAccessInherited) = (access, true)
@@ -79,12 +79,12 @@ extension AssetLibrary {
 
     // MARK: Removing
 
-    /// Removes a file's name; with the last one its asset goes to the trash, and what is open goes on working.
+    /// Removes a file's name; with the last one its asset goes to the trash, and open descriptors still work.
     /// - Returns: the node that lost the name, with the names it has left.
     public func remove(_ name: EntryName, in parent: NodeID) throws(LibraryError) -> NodeRecord {
         try refuseSealed(parent)
         try refuseVacating(name, in: parent)
-        // What goes to the trash is the content that was there. Nearly always nothing waits, and nothing need be looked up.
+        // The trash gets the bytes written so far. Nearly always no commit is deferred, and no lookup needed.
         let isKept = hasWaiting ? try keepThroughLoss(of: name, in: parent) : false
         let (node, standing) = try write { records in
             guard var node = try records.node(named: name, in: parent), !node.isExpired(at: clock.now) else {
@@ -106,7 +106,7 @@ extension AssetLibrary {
         freeNumbers.free(name, in: parent)
         noteRemoval(node)
         noteClosing(of: node.id, isFolder: false)
-        // What takes the name is no successor of what still is to get its last version.
+        // A file that takes the name does not succeed to an asset whose last version is yet to be committed.
         if !isKept, let asset = node.asset, let standing {
             vacancies.add(name, in: parent, asset: asset, node: node.id, rights: standing.file, standing: standing)
         }
@@ -141,14 +141,14 @@ extension AssetLibrary {
         return removed
     }
 
-    /// Removes nodes that have no name, are not open, and that nobody refers to.
+    /// Removes nodes that have no name, are not open, and are not referenced.
     public func forget(_ nodes: [NodeID]) throws(LibraryError) {
         let gone = try write { records in
             for node in nodes {
                 let isKept = isWaiting(node) && openNode(node)?.isKept.load(ordering: .relaxed) == true
                 try records.deleteUnlinkedNode(node, keepsUpload: isKept)
             }
-            // What has come by a name meanwhile stays.
+            // A node that has got a name meanwhile stays.
             return try nodes.filter { try records.node($0) == nil }
         }
         for node in gone { kernelAttributes.remove(node) }
@@ -162,7 +162,7 @@ extension AssetLibrary {
 
     // MARK: Attributes
 
-    /// What `setAttributes` changes; nil leaves a value alone.
+    /// The changes for `setAttributes`; nil leaves a value unchanged.
     ///
     /// Modes are permission, set-id and sticky bits.
     public struct AttributeChanges: Sendable {
@@ -176,13 +176,13 @@ extension AssetLibrary {
         public var accessed: Timestamp?
         /// New time of the last modification; it stays until the next write.
         public var modified: Timestamp?
-        /// Whether the times are the present and nothing else changes, which all may set who may write to the file.
+        /// Whether the times become the present and nothing else changes, which needs write permission only.
         public var isTouch = false
-        /// Whether the bits go that give a file's user the rights of its owner or group.
+        /// Whether the set-user-ID and set-group-ID bits are cleared.
         public var dropsPrivileges = false
-        /// Whether the set-group-ID bit may stay where the group may not execute the file: for the group's members.
+        /// Whether the set-group-ID bit stays where the group may not execute the file: for group members.
         public var mayKeepSetgid = true
-        /// Whether the file's capabilities go, because its content changes.
+        /// Whether the file's capabilities are removed, because its content changes.
         public var dropsCapabilities = false
 
         /// Changes nothing.
@@ -191,14 +191,15 @@ extension AssetLibrary {
 
     /// Changes a node's attributes.
     ///
-    /// - Throws: `.notPermitted` where `uid` is that of a user who has made the file and whose it is no more: the kernel may not know that.
+    /// - Throws: `.notPermitted` where `uid` has created the file and does not own it any more: the kernel
+    ///   may have cached the former owner.
     public func setAttributes(
         of id: NodeID,
         _ changes: AttributeChanges,
         by uid: UInt32? = nil
     ) throws(LibraryError) -> NodeRecord {
         let maker = changes.isTouch ? nil : uid
-        // The open file below is changed before the step of the catalog, so the refusal comes before both.
+        // The open file below is changed before the catalog operation, so the refusal comes before both.
         if formerOwners.isInUse {
             try read { records in if let node = try records.node(id) { try refuseFormerOwner(of: node, by: maker) } }
         }
@@ -208,7 +209,7 @@ extension AssetLibrary {
         if let mode = changes.mode, mode & 0o222 == 0, id != .collections, collections.has(id) {
             return try seal(id, mode: mode)
         }
-        // First the file that is being written, so that its end does not bring back the time of its last write.
+        // The open file first, so that the end of its upload does not restore the time of its last write.
         let open = openNode(id)
         if let accessed = changes.accessed {
             accessTimes.remove(id)
@@ -230,14 +231,16 @@ extension AssetLibrary {
             }
             if let uid = changes.uid { node.uid = uid }
             if let gid = changes.gid { node.gid = gid }
-            // > When the owner or group of an executable file is changed by an unprivileged user, the S_ISUID and S_ISGID mode
-            // > bits are cleared. […] POSIX does not specify whether this also should happen when root does — chown(2). Linux does.
+            // > When the owner or group of an executable file is changed by an unprivileged user, the S_ISUID
+            // > and S_ISGID mode bits are cleared. […] POSIX does not specify whether this also should happen
+            // > when root does — chown(2). Linux does.
             let chowns = changes.mode == nil && (changes.uid != nil || changes.gid != nil)
             if (chowns || changes.dropsPrivileges), !node.isFolder {
                 let losesSetgid = node.mode & 0o010 != 0 || !changes.mayKeepSetgid
                 node.mode &= ~(0o4000 | (losesSetgid ? 0o2000 : 0))
             }
-            // > the file's capability sets are cleared when its owner changes, or when it is written to — capabilities(7)
+            // > the file's capability sets are cleared when its owner changes, or when it is written to —
+            // > capabilities(7)
             if changes.dropsCapabilities || chowns && !node.isFolder {
                 try removeKernelAttribute(KernelAttributes.capability, of: id, records)
             }
@@ -261,7 +264,7 @@ extension AssetLibrary {
 }
 
 extension Records {
-    /// A folder that exists and has not been removed.
+    /// Returns a folder that exists and has not been removed.
     func folder(_ id: NodeID) throws -> NodeRecord {
         guard let node = try node(id), node.links > 0 else { throw LibraryError.notFound }
         guard node.isFolder else { throw LibraryError.notAFolder }
@@ -282,7 +285,7 @@ extension Records {
         return try dropLink(of: node, at: now)
     }
 
-    /// Takes a name from a node; one without a name is kept until nobody refers to it.
+    /// Removes one link of a node; a node without links is kept while it is referenced.
     func dropLink(of node: NodeRecord, at now: Timestamp) throws -> NodeRecord {
         var node = node
         let dropped: Int64 = node.isFolder ? node.links : 1

@@ -1,12 +1,12 @@
 internal import AssetModel
 internal import Catalog
 
-// Answers that depend on contents which a user may not read. On no way may they come to such a user, by an errno, a sentence, or a name
-// that is gone: each one answers a guess.
+// Answers that depend on contents which a user may not read. They must not reach such a user by an errno, an
+// error text, or a name that disappears: each of these confirms or refutes a guess of the content.
 extension AssetLibrary {
-    /// Refuses to set an attribute to a user who may not read the file, where the answer says what is in it.
+    /// Refuses to set an attribute if the answer would reveal the content to a user without read permission.
     ///
-    /// A computed value is accepted where it is right; what cannot be turned is a file of another type.
+    /// A computed value is accepted only if it is right; a file that cannot be rotated has another type.
     func refuseGuess(
         _ attribute: AttributeName,
         _ name: String,
@@ -26,7 +26,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Refuses a request whose answer says whether a field has a value to a user who may not read the file: the value may be embedded.
+    /// Refuses a request that reveals the presence of a field, which may be embedded, without read
+    /// permission.
     func refuseGuess(
         whether name: [UInt8],
         isThereOn id: NodeID,
@@ -40,9 +41,10 @@ extension AssetLibrary {
         }
     }
 
-    /// Refuses a final name in a folder that judges contents to a user who may not read the file that is to get it.
+    /// Refuses a final name in a folder with policies on contents to a user without read permission.
     ///
-    /// The folder may be one of theirs, made to answer guesses. A file that is an asset already is not judged.
+    /// The user may have made the folder in order to test guesses. A file that is an asset already is not
+    /// judged.
     func refuseUnread(
         _ node: NodeRecord,
         as name: EntryName,
@@ -62,22 +64,23 @@ extension AssetLibrary {
         throw .refused(refusal)
     }
 
-    /// Returns whether a user may learn what a folder says of a file's content: its owner, and those who may read it.
+    /// Returns whether a user may learn a policy's decision on a file's content: as its owner, or a reader.
     func mayJudge(_ node: NodeRecord, by uploader: Uploader, _ records: Records) throws -> Bool {
         try uploader.uid == node.uid || allows(4, to: uploader, on: node.id, records)
     }
 
-    /// Returns the owner of a file who is not the user who gives it a name; nil where they are one.
+    /// Returns the owner of a file that another user gives a name; nil where the two are one.
     ///
-    /// Of a user who does not ask, no groups are known.
+    /// The groups of a user other than the caller are unknown.
     func owner(of node: NodeRecord, besides uploader: Uploader) -> Uploader? {
         if node.uid == uploader.uid { return nil }
         return Uploader(absent: node.uid, gid: node.gid)
     }
 
-    /// Returns whether an uploader knows of an asset of equal content under the name that they ask for.
+    /// Returns whether an uploader may know of an asset with equal content under the requested name.
     ///
-    /// The folder of a drop box may be closed to them: there they know what they have put there, and what they may read.
+    /// The folder of a drop box may be closed to the uploader: then only the files that they have put there,
+    /// and those that they may read, are known to them.
     func isKnown(
         _ asset: AssetID,
         _ node: NodeID,
@@ -85,7 +88,7 @@ extension AssetLibrary {
         to submission: Submission,
         _ records: Records
     ) throws -> Bool {
-        // What is hidden from them is known to those who have named it.
+        // A user's request for its name proves that a hidden file is known.
         let isShown = try isNamed || isListed(node, for: submission.uploader, records)
         if try isShown && mayRead(node, submission.uploader, records) { return true }
         return try submission.isDropped && records.versions(of: asset).first?.uid == submission.uploader.uid
@@ -93,7 +96,7 @@ extension AssetLibrary {
 }
 
 extension Place {
-    /// Whether a verdict under this name may depend on what is in the file.
+    /// Whether the policy decision under this name may depend on the file's content.
     fileprivate var judgesContents: Bool {
         let policy = rules.policy
         if policy.duplicates != .none, rules.root != .alternatives { return true }

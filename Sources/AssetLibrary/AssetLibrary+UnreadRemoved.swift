@@ -5,19 +5,21 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-// Files that were removed before their verdict. Their bytes are in no version yet, and so in no row that `ReclaimPlan` reads: on a full
-// disk they count for the user who has written them, and go when the asset leaves the trash.
+// Files that were removed before their deferred commit. Their bytes are in no version yet, and so in no row
+// that `ReclaimPlan` reads: on a full disk they count for their writer, and are dropped when the asset leaves
+// the trash.
 extension AssetLibrary {
-    /// A file that was removed before its verdict.
+    /// A file that was removed before its commit.
     private struct UnreadRemoved {
         let node: OpenNode
-        /// The user whose bytes they are: the writer, or the file's owner where root or the user who has mounted has written it.
+        /// The user that the bytes count for: the writer, or the file's owner where root or the mount's owner
+        /// has written it.
         let uid: UInt32
         /// Bytes on the library's own disk.
         let bytes: Int64
-        /// The asset in the trash; nil once it has left that.
+        /// The asset's record in the trash; nil once it has left the trash.
         let trashed: TrashRecord?
-        /// Whether it has left the trash for good, and has not come back to a folder.
+        /// Whether the asset has left the trash without being restored to a folder.
         let isPurged: Bool
     }
 
@@ -42,7 +44,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Returns the bytes of files that were removed before their verdict and are in the trash, by user, and has their verdicts begin.
+    /// Returns the bytes of files in the trash with a deferred commit, by user, and has these commits begin.
     func unreadBytes() throws(LibraryError) -> [UInt32: Int64] {
         var sums: [UInt32: Int64] = [:]
         for file in try unreadRemoved() where file.trashed != nil && file.bytes > 0 {
@@ -53,9 +55,9 @@ extension AssetLibrary {
         return sums
     }
 
-    /// Removes files of a user for good that came to the trash before `recent` and whose verdict does not come in time.
+    /// Deletes files of a user that came to the trash before `recent` and whose commit does not come in time.
     ///
-    /// Those that have been there for longest go first, until so many bytes become free.
+    /// The oldest in the trash go first, until so many bytes become free.
     /// - Returns: how many, and their bytes.
     func dropUnread(
         of uid: UInt32,
@@ -69,7 +71,8 @@ extension AssetLibrary {
             .sorted { $0.1.trashed < $1.1.trashed }
         for (file, trashed) in files where sum.bytes < bytes {
             let isGone = try write { records in
-                // Its verdict may have come meanwhile: its bytes are a version's now, which `ReclaimPlan` has.
+                // The file may have been committed meanwhile: its bytes are then in `ReclaimPlan`, as a
+                // version's.
                 guard isWaiting(file.node.id), let record = try records.trashed(trashed.asset),
                     record.trashed == trashed.trashed
                 else { return false }
@@ -85,7 +88,7 @@ extension AssetLibrary {
         return sum
     }
 
-    /// Gives up the reading of files that were removed before their verdict and are not in the trash any more.
+    /// Stops reading files that were removed before their commit and are not in the trash any more.
     func giveUpPurged() throws(LibraryError) {
         for file in try unreadRemoved() where file.isPurged {
             file.node.isKept.store(false, ordering: .relaxed)

@@ -5,12 +5,12 @@ public import Catalog
 internal import Synchronization
 internal import SystemPackage
 
-// Opening, writing and ending uploads. The kernel's events map to these as docs/ARCHITECTURE.md shows.
+// Opening, writing and committing uploads. docs/ARCHITECTURE.md maps the kernel's requests to these methods.
 extension AssetLibrary {
-    /// Makes a file and opens it for writing.
+    /// Creates a file and opens it for writing.
     ///
-    /// `isReplacement` says that it is made in `resources/ID/`, so that the content before it is kept; `requested` is the name that it
-    /// was made under there, where that is another.
+    /// `isReplacement` says that it is created in `resources/ID/`, so that the former version is kept;
+    /// `requested` is the name that it was created under there, where that is another one.
     public func makeFile(
         _ name: EntryName,
         in parent: NodeID,
@@ -43,11 +43,12 @@ extension AssetLibrary {
 
     /// Opens a file.
     ///
-    /// Every `open` needs one `close`. Whoever opens for writing sees to it that the file's name lets it be replaced: `keptNames`.
-    /// `isTruncating` says that nothing of its bytes is wanted, so that a damaged content can be replaced; `isReplacement` that the
-    /// file was found in `resources/ID/`, so that its former content is kept; `insists`, that its name
-    /// has been looked up again in vain, so that a file which has lost it is opened for writing all the same, and `false`, that it can be;
-    /// `mayMap`, that the content may stop standing without a request.
+    /// Every `open` needs one `close`. A caller that opens for writing has checked with `keptNames` that the
+    /// file's name lets it be replaced. `isTruncating` means that the present bytes are not needed, so that a
+    /// corrupt blob can be replaced; `isReplacement`, that the file was found in `resources/ID/`, so that its
+    /// former version is kept. With `insists` its name was looked up again in vain, so that a file without
+    /// its name is opened nevertheless; `false` means that it can be looked up. `mayMap` means that a mapping
+    /// may supersede the content without a request.
     public func open(
         _ id: NodeID,
         forWriting: Bool,
@@ -67,7 +68,7 @@ extension AssetLibrary {
                 try admitNameless(node, upload, insists: insists)
                 try setLimit(&upload, of: id)
                 let isFirst = upload.writers == 0 && !upload.isDirty
-                // A file that another user writes to as well is not the first writer's to be removed by a refusal.
+                // A refusal of the first writer's upload must not remove a file that another user writes to.
                 if isFirst || upload.isBorn && uploader.uid != upload.uploader.uid {
                     (upload.isBorn, upload.isReplacement) = (false, isFirst ? false : upload.isReplacement)
                     upload.before = rulebook.isPlain ? nil : try read { try $0.node(id) }
@@ -77,7 +78,7 @@ extension AssetLibrary {
                 node.writer.store(uploader.uid, ordering: .relaxed)
                 if isReplacement { upload.isReplacement = true }
                 if upload.isDirty || mayMap { try noteStanding(&upload, of: node) }
-                // Another program begins anew, while one that has uploaded something still has it open.
+                // A new upload begins, while the program of the last version still has the file open.
                 if isTruncating, !upload.isDirty { upload.version = nil }
             }
         } catch {
@@ -87,9 +88,9 @@ extension AssetLibrary {
         return node
     }
 
-    /// Reads what the file is.
+    /// Loads the file's content into the node.
     ///
-    /// It is in `openNodes` already, so that nobody can change it past us.
+    /// The node is in `openNodes` already, so that every change of the file goes through it.
     private func load(
         _ node: OpenNode,
         _ upload: inout OpenNode.Upload,
@@ -113,7 +114,7 @@ extension AssetLibrary {
             do throws(BlobStoreError) {
                 try showBlob(digest, size: record.size, in: node)
             } catch {
-                // What has no name would be lost with the last descriptor.
+                // The bytes of a file without a name would be lost with the last descriptor.
                 guard isTruncating, record.links > 0 else { throw error }
                 let staged = try blobs.stage()
                 upload.staged = staged
@@ -129,7 +130,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Of a file that others have open, too, it may have been found out meanwhile that its content is damaged.
+    /// Refuses a file whose blob was found to be corrupt while other handles have it open.
     private func refuseDamaged(
         _ node: OpenNode,
         _ upload: borrowing OpenNode.Upload,
@@ -142,7 +143,7 @@ extension AssetLibrary {
         readHealed(node, upload)
     }
 
-    /// A file whose content was damaged when it was opened, and has been healed, is read by the blob's name from here on.
+    /// Reads a file by its blob's name from here on if the blob was corrupt at the open and is repaired.
     func readHealed(_ node: OpenNode, _ upload: borrowing OpenNode.Upload) {
         guard upload.staged == nil, !upload.isBound, let digest = node.shown.withLock({ $0.digest }),
             blobs.wasHealed(digest)
@@ -150,7 +151,7 @@ extension AssetLibrary {
         node.shown.withLock { $0.isShared = true }
     }
 
-    /// Whether a file's content had other bytes a while ago, which the kernel may still have.
+    /// Whether a file's blob had other bytes a while ago, which the kernel may still cache.
     public func wasHealed(_ node: OpenNode) -> Bool {
         node.shown.withLock { $0.digest }.map(blobs.wasHealed) ?? false
     }
@@ -160,16 +161,16 @@ extension AssetLibrary {
         func show(_ file: OpenFile) {
             node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: file, size: size, digest: digest) }
         }
-        // No blob's name goes to another file between the opening and the look at `boundBlobs`.
+        // No blob's name goes to another file between the opening and the check of `boundBlobs`.
         let isOwn = try sharedBlobs.withLock { _ throws(BlobStoreError) in
             guard let file = try blobs.openOwn(digest, size: size) else { return false }
             show(file)
-            // After `shown`, so that whoever binds the blob finds us there if we do not find it here.
+            // Checked after `shown` is set: an open that binds the blob finds this node, or is found here.
             if boundBlobs.withLock({ $0.contains(digest) }) { node.shown.withLock { $0.isShared = true } }
             return true
         }
         if isOwn { return }
-        // What is elsewhere is bound to nobody.
+        // Blobs in stores are never bound.
         if let file = try blobs.openElsewhere(digest, size: size) { return show(file) }
         show(try blobs.open(digest, size: size))
         node.shown.withLock { $0.isShared = true }
@@ -186,7 +187,7 @@ extension AssetLibrary {
     func release(_ node: OpenNode) {
         let (isLast, isKept) = openNodes.withLock { nodes -> (Bool, Bool) in
             guard let found = nodes[node.id], found.node === node else { return (false, false) }
-            // The last handle goes to the watch over mappings.
+            // The last handle passes to the watch over mappings.
             if found.handles == 1, node.isBound.load(ordering: .relaxed) {
                 node.isWatched.store(true, ordering: .relaxed)
                 return (false, true)
@@ -195,13 +196,14 @@ extension AssetLibrary {
             return (found.handles == 1, false)
         }
         if isKept { return keepWhileMapped(node) }
-        // Its content may be looked into now.
+        // Metadata of its blob may be extracted now.
         if isLast { extraction.wake() }
     }
 
-    /// A file's size, blocks on the disk and time of writing while it is open; nil when it is not.
+    /// Returns the size, blocks on the disk and modification time of a file; nil if it is not open and
+    /// loaded.
     ///
-    /// While nobody has written the blocks are nil, those that the catalog has: the file's may be another upload's.
+    /// The blocks of an unchanged file are nil, for those in the catalog: the blob's may be another upload's.
     public func openState(of id: NodeID) -> (size: Int64, blocks: Int64?, modified: Timestamp?)? {
         guard let node = openNode(id) else { return nil }
         let shown = node.shown.withLock { $0 }
@@ -211,12 +213,12 @@ extension AssetLibrary {
             return (size, status.blocks, status.modified)
         }
         if shown.digest != nil, shown.written == nil || shown.isCopied { return (size, nil, modified) }
-        // A file that cannot be asked is shown as one without holes.
+        // A file that cannot be measured is shown as one without holes.
         let blocks = file.map { (try? $0.measure().blocks) ?? (size + 511) / 512 } ?? 0
         return (size, blocks, modified)
     }
 
-    /// A descriptor was closed: the verdict on what was written, if anything was.
+    /// Commits the bytes written, if any, when a descriptor is closed.
     public func flush(_ node: OpenNode) throws(LibraryError) {
         try refuseScanAtEnd(of: node)
         try screenAhead(node)
@@ -224,26 +226,27 @@ extension AssetLibrary {
             try noticeMappedChanges(&upload, of: node)
             try refuseExceeding(&upload, of: node)
             guard upload.isDirty, !upload.isOnlyTruncated else {
-                // Whichever descriptor is closed last, it hears of it.
+                // The refusal is reported to each later close as well, up to that of the last descriptor.
                 if let refusal = upload.refusal { throw LibraryError.refused(refusal) }
                 return
             }
             let size = node.content.size
             if upload.isCostly(size), try mayAnswerFirst(node.id, upload) { return postpone(node) }
             guard upload.bytesToRead(size) > Self.quickBytes else { return try commit(&upload, of: node) }
-            // The writer waits for its answer, and this thread serves others meanwhile.
+            // The writer waits for its answer, and this thread serves other requests meanwhile.
             postpone(node, isAnswered: false)
             throw pending(node.id)
         }
     }
 
-    /// Puts what was written to a file, and all that happened before, on stable storage.
+    /// Puts the bytes written to a file, and all earlier changes, on stable storage.
     ///
-    /// Not a verdict, but of a small file that has no name yet, which gets it. The kernel holds the file's lock meanwhile.
+    /// Commits only a small file without a name, which gives it one. The kernel holds the file's lock
+    /// meanwhile.
     public func synchronize(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in
             try noticeMappedChanges(&upload, of: node)
-            // With its name it has a place where it is found after a crash.
+            // With its name the file can be found after a crash.
             if upload.aim != nil, upload.isDirty, upload.bytesToRead(node.content.size) <= Self.quickBytes,
                 !isScreened(node.id, upload.aim)
             {
@@ -251,25 +254,25 @@ extension AssetLibrary {
             }
             guard upload.isDirty else { return }
             guard let staged = upload.staged else {
-                // A clone is in the catalog already; else a verdict has failed when the bytes were a blob's.
+                // A clone is in the catalog already; else a commit has failed after the bytes became a blob.
                 if !node.shown.withLock({ $0.isCopied }) { try commit(&upload, of: node) }
                 return
             }
             staged.keepName()
             let size = node.content.size
             do throws(BlobStoreError) { try staged.synchronize(size: size) } catch { throw LibraryError(error) }
-            // Without a name the next mount gives it that.
+            // The next mount commits a file without a name, which gives it one.
             try record(&upload, of: node, isLeft: true)
         }
         try commit()
     }
 
-    /// The verdict on whatever is still to come; a new file that nothing was written to is an upload of nothing.
+    /// Commits an upload that is not committed yet; a new file without bytes is published as an empty asset.
     func finish(_ node: OpenNode) throws(LibraryError) {
         try node.upload.withLock { upload throws(LibraryError) in try finish(&upload, of: node) }
     }
 
-    /// The same; a costly verdict is put off if it `mayWait`.
+    /// Commits an upload under its lock, as `finish(_:)` does; defers an expensive commit if it `mayWait`.
     func finish(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
@@ -290,12 +293,12 @@ extension AssetLibrary {
         if !upload.isBound { forgetStaged(&upload, of: node) }
     }
 
-    /// The open file behind a number, if it is open.
+    /// Returns the open file with a node's number, if it is open.
     func openNode(_ id: NodeID) -> OpenNode? { openNodes.withLock { $0[id]?.node } }
 
     /// Ends one `open` or `makeFile`.
     ///
-    /// An error is for the log alone: nobody waits for it.
+    /// Errors are only logged: no request waits for the result.
     public func close(_ node: OpenNode, wasWriting: Bool) {
         guard wasWriting else { return release(node) }
         node.upload.withLock { upload in
@@ -310,15 +313,15 @@ extension AssetLibrary {
         do throws(LibraryError) {
             try finish(&upload, of: node, mayWait: true)
         } catch .refused {
-            // It is in the log, and the file is what it was.
+            // The refusal is in the log, and the file has its former content.
         } catch .notFound where upload.aim != nil {
             noteNoPlace(&upload, of: node)
         } catch {
-            // The node stays open, so that its bytes do: a later open sees them, and the verdict is tried again.
+            // The node stays open and keeps the bytes: a later open sees them, and the commit is tried again.
             log.error("The upload to node \(node.id) could not be ended and is kept: \(error)")
             postpone(node, because: error)
         }
-        // A verdict that waits needs to know.
+        // A deferred commit still needs these values.
         if !upload.isDirty {
             (upload.isBorn, upload.isReplacement, upload.before, upload.standing) = (false, false, nil, nil)
         }
@@ -326,11 +329,11 @@ extension AssetLibrary {
         dropNameless(&upload, of: node)
     }
 
-    /// Tells the catalog where the bytes of uploads that go on are, so that a crash does not lose them.
+    /// Records where the bytes of unfinished uploads are, so that a crash does not lose them.
     func recordUnfinishedUploads() {
         for entry in openNodes.withLock({ Array($0.values) }) {
             let node = entry.node
-            // What has lost its name survives no crash, and need not be synced for one.
+            // Unlinked files do not survive a crash, so they are not synced.
             guard !isLost(node) else { continue }
             let unrecorded = node.upload.withLockIfAvailable { upload in
                 upload.isDirty && upload.aim == nil && !isRecorded(upload, of: node) ? upload.staged : nil
@@ -341,14 +344,14 @@ extension AssetLibrary {
             }
             guard let staged = unrecorded else { continue }
             do {
-                // Not under the lock: the program goes on writing meanwhile.
+                // Outside of the lock: the program goes on writing meanwhile.
                 staged.keepName()
                 try staged.synchronize(size: node.content.size)
                 try node.upload.withLock { upload in
                     if upload.staged === staged, upload.isDirty { try record(&upload, of: node) }
                 }
             } catch {
-                // A disk that is full or fails has its own line in the log, and it is tried again.
+                // Errors of the disk have their own line in the log; the recording is tried again.
                 if LibraryError(error).isOfDisk {
                     commitSoon()
                 } else {
@@ -358,11 +361,11 @@ extension AssetLibrary {
         }
     }
 
-    /// Leaves an upload to the next mount whose verdict would hold up the end of this one, or whose file is mapped still.
-    /// - Returns: false where the verdict is to come now.
+    /// Leaves an upload to the next mount if its commit would delay the end, or its file is still mapped.
+    /// - Returns: false where the upload is to be committed now.
     /// - Throws: why its bytes are lost, if they are.
     func leaveForNextMount(_ node: OpenNode) throws(LibraryError) -> Bool {
-        // One that is mapped still may be written to, and is read again by the next mount.
+        // A file that is still mapped may be written to, so the next mount reads it again.
         let isMapped = unbind(node, besides: .max, isClosing: true) == .isReferenced
         let isLeft = node.upload.withLock { upload in
             guard upload.staged != nil, !isLost(node) else { return false }
@@ -375,7 +378,7 @@ extension AssetLibrary {
         return true
     }
 
-    /// The last thing that can be done for an upload whose verdict fails when the library is closed.
+    /// Records an upload for the next mount after its commit has failed while the library is being closed.
     /// - Returns: why its bytes are lost, if they are.
     func keepForNextMount(_ node: OpenNode) -> LibraryError? {
         node.upload.withLock { upload in

@@ -1,11 +1,13 @@
 public import AssetModel
 internal import Catalog
 
-// Assets that have lost their name a moment ago: `resources/ID/` waits for the program that saves, as the name in the folder does.
+// Assets that have just lost their name: `resources/ID/` is kept for the saving program, as the folder's name
+// is.
 extension AssetLibrary {
-    /// Returns an asset whose last name was given up a moment ago; nil where there is none, or a user could not read and write its file.
+    /// Returns an asset that has just lost its last name; nil where there is none, or the user could not read
+    /// and write its file.
     ///
-    /// The name is free, and the folder is there.
+    /// The name is free, and the folder exists.
     public func vacated(_ id: AssetID, for writer: Uploader = Uploader()) throws(LibraryError) -> Resource? {
         guard let vacancy = vacancies.find(id) else { return nil }
         let now = clock.now
@@ -18,16 +20,16 @@ extension AssetLibrary {
                 rulebook.allows(writer, toSucceed: try rulebook.rights(of: file, records)),
                 try mayReach(folder.id, writer, records)
             else { return nil }
-            // What is in the trash is its owner's alone.
+            // A file in the trash is visible to its owner and root only.
             var rights = file
             rights.mode &= ~0o077
             return Resource(asset: asset, node: nil, name: vacancy.name, folder: folder, rights: rights)
         }
     }
 
-    /// Whether a name in a folder was an asset's a moment ago, and is the asset's again when a file gets it.
+    /// Whether a name in a folder has just belonged to an asset, which a file that takes the name will get.
     ///
-    /// `isMoved` says that the file gets it by rename(2).
+    /// `isMoved` says that the file takes the name by rename(2).
     public func isVacated(_ name: EntryName, in folder: NodeID, by asset: AssetID, forMoved isMoved: Bool) -> Bool {
         vacancies.find(name, in: folder, forMoved: isMoved)?.asset == asset
     }

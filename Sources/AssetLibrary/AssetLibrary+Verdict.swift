@@ -3,9 +3,9 @@ internal import BlobStore
 internal import Catalog
 internal import Synchronization
 
-// The verdict on an upload: its stages, and what the open file is afterwards.
+// The commit of an upload: its stages, and the state of the open file afterwards.
 extension AssetLibrary {
-    /// Runs the stages on what is in the open file.
+    /// Commits an upload: runs the stages on the bytes of the open file.
     func commit(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         let isLinking = upload.isLinking
         var isNameless = node.isUnlinked.load(ordering: .relaxed)
@@ -17,14 +17,14 @@ extension AssetLibrary {
         do {
             let state = interrupted(upload, of: node)
             let isAnswered = state.isAnswered
-            // What has no name is always asked for one.
+            // A file without a name always needs the folder's decision.
             let isJudged = aim != nil || !isAnswered && !rulebook.isPlain
-            // What is written to a file that was put aside is nobody's upload.
+            // A file that has been renamed to a backup name is not published.
             let place =
                 isJudged ? try read { try destination(of: node.id, aim, $0) }.flatMap { $0.isFinal ? $0 : nil } : nil
-            // The folder that it was to come to is gone, and with it all that was in it.
+            // The destination folder is gone, and with it all its files.
             if aim != nil, place == nil { throw LibraryError.notFound }
-            // The replaced content becomes a version with all bytes that were written to it.
+            // The replaced content becomes a version with all of its bytes, so it is committed first.
             if let place, aim?.replacing != nil, hasWaiting,
                 let replaced = try read({ try $0.node(named: place.name, in: place.parent) })
             {
@@ -34,13 +34,13 @@ extension AssetLibrary {
             let isOnlyMapped = upload.mappedAt == upload.digest.changes.value
             let (candidate, sealed) = try seal(&upload, of: node, size: size)
             if isOnlyMapped, sealed.digest == node.shown.withLock({ $0.digest }) {
-                // Mappings have written the bytes that were there.
+                // The mappings have written the bytes that the file had already.
                 (upload.isDirty, upload.mappedAt, upload.candidate) = (false, nil, nil)
                 return
             }
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
-            // Before the folder is asked for what it says of the content.
+            // Checked before the folder's policies are applied to the content.
             if let place, aim?.isByNumber == true,
                 let refusal = try read({ try replacementRefusal(aim, at: place, by: uploader, $0) })
             {
@@ -54,7 +54,8 @@ extension AssetLibrary {
                     try refuse(&upload, of: node, content, at: place, error)
                 }
             }
-            // Before the bytes take their place among the blobs. What others do meanwhile is looked at once more below.
+            // Decided before the bytes become a blob. The catalog operation below decides again, since other
+            // requests may have changed the outcome.
             let equal = EqualFiles()
             if let place,
                 let refusal = try foreseenRefusal(
@@ -75,7 +76,8 @@ extension AssetLibrary {
             let isGivenAway = adopted.wasNew && !upload.isBound
             var isShown = false
             defer {
-                // The file has a blob's name now: whatever becomes of the row, the next change gets a copy of it.
+                // The file has a blob's name now: even if its row is not written, the next change goes to a
+                // copy.
                 if isGivenAway, !isShown { giveAway(&upload, of: node, as: sealed.digest) }
             }
             KillPoint.blobAdopted.reach()
@@ -85,7 +87,7 @@ extension AssetLibrary {
             var replaced: NodeRecord?
             var showsExisting = false
             let verdict = try catalog.write(judging: equal) { records -> Verdict in
-                // In here, because a program may have set another time while the bytes were read.
+                // Read in here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
                 guard let record = try records.node(node.id), record.links > 0 || aim != nil || isLinking
                 else { return .lost }
@@ -130,7 +132,7 @@ extension AssetLibrary {
                 }
                 KillPoint.verdictShown.reach()
                 if !adopted.wasNew { try mask(show.node, candidate, by: uploader, insteadOf: record.blob, records) }
-                // A mapping may write on, and what msync(2) puts on the disk must be found after a crash.
+                // A mapping may write on, and a crash must not lose the bytes that msync(2) puts on the disk.
                 if upload.isBound, upload.isRecorded, let staged = upload.staged {
                     try records.recordStaged(node.id, file: staged.name, modified: nil, state)
                 }
@@ -183,7 +185,7 @@ extension AssetLibrary {
             case .refused(let refusal):
                 guard let place = try place ?? read({ try destination(of: node.id, aim, $0) }) else { return }
                 if isGivenAway {
-                    // The file is a blob now: whoever writes on does so in a copy.
+                    // The file is a blob now: later writes go to a copy.
                     isShown = true
                     upload.staged = nil
                     node.shown.withLock { $0.digest = sealed.digest }
@@ -213,19 +215,20 @@ extension AssetLibrary {
                 }
             }
             isShown = true
-            // It shows another asset now, which others may see than before.
+            // The file shows another asset now, which may be visible to other users than before.
             if showsExisting { herald.tell(.attributes(node.id)) }
             noteVerdict()
             upload.isDirty = false
             upload.isOnlyTruncated = false
             let mayBeMapped = upload.isBound || !upload.isNew && node.mappers.load(ordering: .relaxed) > 0
             (upload.isNew, upload.requested, upload.standing) = (false, nil, nil)
-            // A mapping goes on changing the content without a request.
+            // A mapping changes the content further, without a request.
             if mayBeMapped { try noteStanding(&upload, of: node) }
             if !upload.isBound { upload.isRecorded = false }
             (upload.mappedAt, upload.candidate) = (nil, nil)
             upload.refusal = nil
-            // A superfluous file goes on serving its handles: it has the blob's bytes, but is no blob and so stays private.
+            // A superfluous staged file still serves its handles: it has the blob's bytes, but is no blob and
+            // so stays private.
             if isGivenAway || sealed.digest == nil, !upload.isBound { upload.staged = nil }
             node.shown.withLock {
                 $0.digest = sealed.digest
@@ -240,17 +243,18 @@ extension AssetLibrary {
     private enum Verdict {
         /// The file has no name any more.
         case lost
-        /// The file has the content; the asset comes with a final name.
+        /// The file has the content; the asset is created with a final name.
         case waiting
-        /// What the upload brought was there, as this asset's.
+        /// The content was this asset's already.
         case unchanged(AssetID)
-        /// The asset has the content, in this version if the upload made one; and the file has this name, if it had none before.
+        /// The asset has the content, in this version if the upload made one; the file has this name, if it
+        /// had none before.
         case published(VersionID?, renamed: Place?)
-        /// A policy refuses it, and nothing has changed.
+        /// A policy refuses the upload, and nothing has changed.
         case refused(Refusal)
     }
 
-    /// Publishes the bytes of a file that is in the trash: its asset gets them as a version, and stays there.
+    /// Publishes the bytes of a file in the trash: its asset gets them as a version, and stays there.
     private func commitTrashed(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         let isKept = node.isKept.load(ordering: .relaxed)
         guard upload.isDirty, upload.aim == nil, !upload.isBound || isKept, isWaiting(node.id),
@@ -296,7 +300,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Lets go of a private file that has a blob's name, though its verdict has failed.
+    /// Releases a private file that has become a blob although its commit has failed.
     private func giveAway(_ upload: inout OpenNode.Upload, of node: OpenNode, as digest: Digest?) {
         if upload.isRecorded { upload.given = upload.staged }
         upload.staged = nil
@@ -309,11 +313,11 @@ extension AssetLibrary {
         size: Int64
     ) throws(BlobStoreError) -> (StagedFile?, Seal) {
         let (file, digest) = node.shown.withLock { ($0.file, $0.digest) }
-        // Without a private file the content is a blob as it is: `copy` has put it there.
+        // Without a private file the content is a blob already: `copy` has put it there.
         if upload.staged == nil, !upload.isBound, size > 0, let file, let digest {
             return (nil, try Seal(blob: file, digest, size: size))
         }
-        // What is bound may change at any moment by a mapping, so a copy of it is sealed and becomes the blob.
+        // A mapping may change a bound file at any moment, so a copy of it is sealed and becomes the blob.
         var candidate = size > 0 ? try privateFile(&upload, of: node) : nil
         if upload.isBound, size > 0 {
             if let prepared = upload.candidate, prepared.changes == upload.digest.changes.value {
@@ -327,10 +331,10 @@ extension AssetLibrary {
         return (candidate, try Seal(candidate, upload.digest, size: size))
     }
 
-    /// Where a file's content is to be published; nil while the file has only temporary names, or junk's.
+    /// Returns the place at which a file is to be published; nil while all its names are temporary or junk.
     func destination(of id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
         if let replaced = aim?.replacing?.asset {
-            // Wherever its file is now.
+            // The present place of the replaced asset's file counts.
             guard let file = try records.nodes(showing: replaced).first else { return nil }
             if let aim, let named = try records.node(named: aim.name, in: aim.parent), named.asset == replaced {
                 return try rulebook.place(aim.name, in: aim.parent, records)
@@ -344,7 +348,7 @@ extension AssetLibrary {
         return try records.node(id).flatMap { try placeToPublish($0, records) }
     }
 
-    /// The name under which a file's content is an asset's; nil while the file has only temporary names, or junk's.
+    /// Returns the place at which a file shows an asset; nil while the file has only temporary or junk names.
     func placeToPublish(_ node: NodeRecord, _ records: Records) throws -> Place? {
         if node.asset != nil {
             return try records.anyEntry(of: node.id).map { try rulebook.place($0.name, in: $0.parent, records) }
@@ -356,10 +360,10 @@ extension AssetLibrary {
         return nil
     }
 
-    /// Gives a file without a name the one that its upload has earned.
+    /// Gives a file without a name the name that its upload was accepted under.
     private func give(_ place: Place, to node: NodeRecord, _ records: Records) throws {
         let now = Timestamp.now
-        // What a refusal has taken the name of comes back with it.
+        // The asset of a file whose name was removed by a refusal is restored from the trash with it.
         if let asset = node.asset { try records.restore(asset) }
         try records.insertEntry(place.name, in: place.parent, node: node.id)
         try records.addLinks(1, to: node.id, at: now)

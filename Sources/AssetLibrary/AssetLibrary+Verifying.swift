@@ -6,7 +6,7 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// Checks of a mounted library read a copy of its catalog, so that a check sees one moment and holds up no request.
+// Checks of a mounted library read a copy of its catalog: they see one moment, and block no request.
 extension AssetLibrary {
     func startChecker() {
         verification.worker.startRepeating(delay: .zero) { [weak self] in
@@ -17,7 +17,7 @@ extension AssetLibrary {
         verification.worker.wake()
     }
 
-    /// Has the library checked soon.
+    /// Requests a check of the library.
     func requestVerification(
         _ name: String,
         on id: NodeID,
@@ -83,7 +83,8 @@ extension AssetLibrary {
         return check.report
     }
 
-    /// Reads a content from the disk, which a program may change meanwhile; then another file has its name.
+    /// Verifies a blob on the disk; if the file is changed meanwhile, the file that has its name then is
+    /// read.
     private func compare(_ digest: Digest, _ size: Int64) -> LibraryCheck.State {
         do throws(BlobStoreError) {
             for _ in 0..<3 {
@@ -100,7 +101,7 @@ extension AssetLibrary {
         }
     }
 
-    /// The state of the check under way, or of the last; a JSON object on one line.
+    /// Returns the state of the check under way, or of the last one; a JSON object on one line.
     func verificationJob() -> [UInt8] {
         verification.state.withLock { state in
             let status =
@@ -114,28 +115,28 @@ extension AssetLibrary {
     }
 }
 
-/// The check of a mounted library.
+/// The state of the checks of a mounted library.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Verification: Sendable {
     struct State {
-        /// Whether a check is wanted that has not begun yet, and whether it is to be thorough.
+        /// Whether a requested check is to be thorough; nil where none is requested that has not begun yet.
         var requested: Bool?
         var isRunning = false
         var percent: Int64 = 0
-        /// What the last one has found.
+        /// The findings of the last check.
         var report = CheckReport()
         var finished: Timestamp?
     }
 
-    let state = Mutex(State())
+    let state = RankedMutex(.leaf, State())
     let worker = Worker()
 
-    /// Whether a check is waited for.
+    /// Whether a check is requested or running.
     var isUnderWay: Bool { state.withLock { $0.requested != nil || $0.isRunning } }
 
-    /// Begins a check that is wanted; returns whether it is to be thorough, and nil where none is.
+    /// Begins a requested check; returns whether it is to be thorough, and nil where none is requested.
     func takeRequest() -> Bool? {
         state.withLock { state in
             guard let request = state.requested else { return nil }

@@ -4,9 +4,10 @@ internal import Catalog
 internal import Glibc
 internal import Synchronization
 
-// What a check of a mounted library looks at besides the copy of its catalog: the index and `staging/`, which go on changing.
+// The parts of a mounted library that a check reads besides the copy of its catalog, and that change
+// meanwhile: the index and `staging/`.
 extension AssetLibrary {
-    /// Compares the index with the catalog, a part at a time; what changes meanwhile is left out, because the index has yet to hear of it.
+    /// Compares the index with the catalog, part by part; changes not yet taken up by the index are left out.
     func checkIndex(_ check: inout LibraryCheck) throws(LibraryError) {
         guard let first = searching.index else {
             return check.add(
@@ -37,12 +38,12 @@ extension AssetLibrary {
         }
     }
 
-    /// Looks for files in `staging/` that no upload has open, no row names, and no commit is to remove.
+    /// Finds files in `staging/` that no upload has open, no row names, and no commit is to remove.
     func checkStaging(_ check: inout LibraryCheck) throws(LibraryError) {
         let first = try unownedStagedFiles()
         check.addForeign(first.foreign)
         guard !first.unowned.isEmpty else { return }
-        // What has been finished, or begun, between two of the looks is owned, or gone, in the next.
+        // A file that an upload began or ended between the two scans is owned, or gone, in the second.
         let second = try unownedStagedFiles().unowned
         for name in first.unowned.filter(second.contains).prefix(CheckReport.limit) {
             check.add("staging", "staging/\(name) belongs to no upload.", advice: "The next mount removes it.")
@@ -64,13 +65,13 @@ extension AssetLibrary {
         return (unowned, foreign)
     }
 
-    /// Which files this process has open.
+    /// Returns the files that this process has open.
     private static func openFiles() -> Set<FileNumber> {
         Set(ClosedLibrary.names(in: "/proc/self/fd").compactMap { Int32($0) }.compactMap(FileNumber.init(descriptor:)))
     }
 }
 
-/// What tells a file from all others.
+/// The identity of a file.
 private struct FileNumber: Hashable {
     let (device, inode): (UInt64, UInt64)
 

@@ -4,44 +4,46 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-// Verdicts that wait. A program that restores or edits a large file may open, write and close it a thousand times; to read the whole
-// file at each close, and to copy it before the next write, would take hours. Such a verdict comes when the file has been quiet
-// for a moment, when a request needs it, and in any case within a minute. A long one reads the file on a thread of its own, without
-// any lock, and is given up when the file changes, loses its name, or the mount ends.
+// Deferred commits. A program that restores or edits a large file may open, write and close it a thousand
+// times; reading the whole file at each close, and copying it before the next write, would take hours. Such a
+// commit runs when the file has been quiet for a moment, when a request needs it, and within a minute at the
+// latest. A long one reads the file on its own thread without any lock; a change, the loss of its name, and
+// the mount's end cancel it.
 extension AssetLibrary {
     /// How long a file must not have been written to.
     private static let quiet = Duration.seconds(2)
-    /// How long a verdict waits for that.
+    /// How long a commit is deferred at most for that.
     private static let patience = Duration.seconds(60)
-    /// Up to so many bytes a verdict reads on the thread of a request: some 5 ms.
+    /// Up to so many bytes a commit reads on the thread of a request: some 5 ms.
     static let quickBytes: Int64 = 8 << 20
     /// Up to so many bytes of holes a request for an attribute waits for: less than a second.
     private static let askedBytes: Int64 = 1 << 30
 
-    /// A verdict that waits.
+    /// A deferred commit.
     struct Waiting {
-        /// Since when.
+        /// The time of the deferral.
         let since: ContinuousClock.Instant
-        /// Who has written last.
+        /// The user number of the last writer.
         let uid: UInt32
-        /// Whether the writer has been told that all is well, so that no policy may refuse the upload any more.
+        /// Whether the close has been answered with success, so that no policy may refuse the upload any
+        /// more.
         var isAnswered: Bool
-        /// Whether a request waits for it.
+        /// Whether a request waits for the commit.
         var isWanted = false
-        /// Whether the scanner is asked for it, and may hang.
+        /// Whether the commit asks the scanner, which may hang.
         var isScanned = false
-        /// Whether a thread reads the file for it.
+        /// Whether a thread reads the file for the commit.
         var isRunning = false
-        /// How often it has failed, and why last.
+        /// How often the commit has failed, and the last error.
         var failures = 0
         var error: LibraryError?
-        /// When it is tried again after a failure.
+        /// The earliest time of the next attempt after a failure.
         var notBefore: ContinuousClock.Instant?
     }
 
-    /// Keeps a node open until its verdict.
+    /// Defers the commit of a node, and keeps the node open until then.
     ///
-    /// Called under the node's `upload`, so that no verdict that waits is forgotten while it is asked for again.
+    /// Called under the node's `upload`, so that no deferred commit is dropped while it is requested again.
     func postpone(_ node: OpenNode, isAnswered: Bool = true) {
         let isScanned = !isAnswered && rulebook.mayScan
         let isNew = waiting.withLock { waiting in
@@ -59,7 +61,7 @@ extension AssetLibrary {
         settler.wake()
     }
 
-    /// Has the verdicts that have waited long enough; long ones on threads of their own.
+    /// Runs the deferred commits that are due, and wakes the threads for long ones.
     func settleWaiting() {
         do throws(LibraryError) {
             try giveUpPurged()
@@ -75,9 +77,7 @@ extension AssetLibrary {
         if hasWaiting { settler.wake() }
     }
 
-    /// Has long verdicts, one after the other, as `nextLong` has them in order.
-    ///
-    /// A thread that is `onlyForData` leaves files of which holes are the most to others.
+    /// Runs long commits in the order of `nextLong`; with `onlyForData`, not those of mostly sparse files.
     func settleLong(onlyForData: Bool) {
         while !isClosing.isSet {
             let long = due().filter {
@@ -104,7 +104,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Verdicts whose time has come and that no thread is at.
+    /// Returns the deferred commits that are due and that no thread is running.
     private func due() -> [(id: NodeID, node: OpenNode)] {
         let now = ContinuousClock.now
         return waiting.withLock({ $0 }).compactMap { (id, entry) in
@@ -117,7 +117,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether a request waits for a verdict that no thread is at: a reading that no request waits for gives way.
+    /// Whether a request waits for another commit that no thread is running: then this reading gives way.
     private func isOtherWanted(than id: NodeID) -> Bool {
         waiting.withLock { waiting in
             !(waiting[id]?.isWanted ?? false)
@@ -125,7 +125,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether nobody has any use for what was written to a file, because it has lost its name.
+    /// Whether the bytes written to a file are of no use, because it has lost its name.
     func isLost(_ node: OpenNode) -> Bool {
         node.isUnlinked.load(ordering: .relaxed) && !node.isKept.load(ordering: .relaxed)
     }
@@ -138,17 +138,17 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether a verdict has more to read than a request may wait for on its thread.
+    /// Whether a commit has more to read than a request may wait for on its thread.
     func isLong(_ node: OpenNode) -> Bool {
         if waiting.withLock({ $0[node.id]?.isScanned ?? false }) { return true }
-        // A held lock is a writer's, or a verdict's that is under way: it is asked again.
+        // A held lock belongs to a writer, or to a commit under way: the caller asks again.
         return node.upload.withLockIfAvailable { upload in
             !isLost(node) && upload.bytesToRead(node.content.size) > Self.quickBytes
         } ?? true
     }
 
-    /// Reads a file for its verdict, without a lock.
-    /// - Returns: false where the file has changed meanwhile, so that nothing is known of it.
+    /// Reads a file for its commit, without a lock.
+    /// - Returns: false where the file has changed meanwhile, so that the result is useless.
     private func prepareVerdict(on node: OpenNode, isWanted: Bool) throws(LibraryError) -> Bool {
         let size = node.content.size
         let job = try node.upload.withLock {
@@ -186,25 +186,25 @@ extension AssetLibrary {
             }
         } catch {
             if case .io(.interrupted, _) = error {
-                // A file that has lost its name needs none.
+                // A file that has lost its name needs no commit.
                 return isLost(node)
             }
             throw LibraryError(error)
         }
     }
 
-    /// Has a verdict that waits, on a thread that has claimed it.
+    /// Runs a deferred commit, on a thread that has claimed it.
     func settle(_ id: NodeID, _ node: OpenNode) {
         do throws(LibraryError) {
             try node.upload.withLock { upload throws(LibraryError) in
                 do throws(LibraryError) {
                     try finish(&upload, of: node)
                 } catch .refused {
-                    // It is in the log, and the writer, if it still waits, hears of it.
+                    // The refusal is in the log, and a writer that still waits gets it as its answer.
                 } catch .notFound where upload.aim != nil {
                     noteNoPlace(&upload, of: node)
                 }
-                // Still under the lock, so that a writer from here on postpones anew, and keeps the node open.
+                // Still under the lock, so that a later writer defers anew, and keeps the node open.
                 waiting.withLock { _ = $0.removeValue(forKey: id) }
                 if upload.writers == 0 { dropNameless(&upload, of: node) }
             }
@@ -215,10 +215,10 @@ extension AssetLibrary {
         }
     }
 
-    /// Tries a verdict that failed again, less and less often; the log has the first failure and then each tenth.
+    /// Defers a commit that has failed, longer each time; the log has the first failure and then each tenth.
     private func putOff(_ id: NodeID, because error: LibraryError) {
         if case .pending = error {
-            // It waits for that of the file that it replaces.
+            // The commit waits for that of the file that it replaces.
             return waiting.withLock { waiting in
                 waiting[id]?.isRunning = false
                 waiting[id]?.notBefore = .now + Self.quiet
@@ -237,19 +237,19 @@ extension AssetLibrary {
         verdictWaiters.resume(id)
     }
 
-    /// Whether any verdict waits.
+    /// Whether any commit is deferred.
     var hasWaiting: Bool { waiting.withLock { !$0.isEmpty } }
 
-    /// Whether a file's verdict waits.
+    /// Whether a file's commit is deferred.
     func isWaiting(_ id: NodeID) -> Bool { waiting.withLock { $0[id] != nil } }
 
-    /// Whether a file has bytes of an earlier opening that no version has yet, because their verdict waits.
+    /// Whether a file has bytes of an earlier open that no version has yet, because their commit is deferred.
     public func mayLoseBytes(of id: NodeID) -> Bool {
         guard hasWaiting, isWaiting(id), let node = openNode(id) else { return false }
         return node.upload.withLockIfAvailable { $0.writers == 0 || $0.lastOpening != $0.openings } ?? true
     }
 
-    /// Has a verdict that waits at once, if it reads little; else the file stays what it was at its last verdict.
+    /// Runs a deferred commit at once if it reads little; else the attributes of the last commit remain.
     func settleIfQuick(_ id: NodeID) throws(LibraryError) {
         guard isWaiting(id), let node = openNode(id), !isLong(node) else { return }
         try finish(node)
@@ -264,9 +264,9 @@ extension AssetLibrary {
 
     // MARK: Requests that wait
 
-    /// What a request that needs a long verdict is refused with: it is tried again when that has come.
+    /// Returns the error for a request that needs a long commit; the request is tried again after the commit.
     ///
-    /// Must be called while the verdict waits.
+    /// Must be called while the commit is deferred.
     func pending(_ id: NodeID) -> LibraryError {
         if isClosing.isSet { return .interrupted }
         let failure = waiting.withLock { waiting -> LibraryError? in
@@ -278,8 +278,8 @@ extension AssetLibrary {
         return .pending(PendingVerdict(of: id, in: self))
     }
 
-    /// Whether a file's verdict waits and has long to read, but not mostly holes; `isReady` is then called when it has come, or in ten
-    /// seconds.
+    /// Whether a file has a long deferred commit, but not one of mostly holes; `isReady` is then called after
+    /// it, or after `ExtractionQueue.patience`.
     public func awaitVerdict(
         for name: [UInt8],
         on id: NodeID,
@@ -293,20 +293,21 @@ extension AssetLibrary {
         return whenSettled(id, giveUp: .now + ExtractionQueue.patience, isReady)
     }
 
-    /// - Returns: false where no verdict waits any more, and `resume` is not called.
+    /// Registers `resume` to be called after a deferred commit.
+    /// - Returns: false where no commit is deferred any more, and `resume` is not called.
     func whenSettled(
         _ id: NodeID,
         giveUp: ContinuousClock.Instant?,
         _ resume: @escaping @Sendable () -> Void
     ) -> Bool {
         let number = verdictWaiters.add(id, giveUp: giveUp, resume)
-        // Looked at again, because it may have come before the waiter was there.
+        // Checked again, because the commit may have ended before the waiter was added.
         guard !isWaiting(id) || isClosing.isSet else { return true }
         return !verdictWaiters.remove(number, of: id)
     }
 }
 
-/// A long verdict that a request waits for.
+/// A long commit that a request waits for.
 public final class PendingVerdict: Sendable {
     private let id: NodeID
     private let library: AssetLibrary
@@ -320,7 +321,7 @@ public final class PendingVerdict: Sendable {
     }
 }
 
-/// The requests that wait for verdicts.
+/// The requests that wait for commits.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only; a waiter is resumed without it.
@@ -331,7 +332,7 @@ final class VerdictWaiters: Sendable {
         let resume: @Sendable () -> Void
     }
 
-    private let state = Mutex<(last: Int, waiters: [NodeID: [Waiter]])>((0, [:]))
+    private let state = RankedMutex<(last: Int, waiters: [NodeID: [Waiter]])>(.leaf, (0, [:]))
 
     func add(_ id: NodeID, giveUp: ContinuousClock.Instant?, _ resume: @escaping @Sendable () -> Void) -> Int {
         state.withLock { state in
@@ -341,6 +342,7 @@ final class VerdictWaiters: Sendable {
         }
     }
 
+    /// Removes a waiter.
     /// - Returns: whether it was there, and is not resumed.
     func remove(_ number: Int, of id: NodeID) -> Bool {
         state.withLock { state in
@@ -383,15 +385,15 @@ final class VerdictWaiters: Sendable {
 }
 
 extension OpenNode.Upload {
-    /// From this size on a verdict may be too costly for a close.
+    /// From this size on a commit may be too expensive for a close.
     private static var costlySize: Int64 { 1 << 20 }
 
-    /// Whether a verdict would read the whole file, or lead to a copy of it before the next write.
+    /// Whether a commit would read the whole file, or lead to a copy of it before the next write.
     func isCostly(_ size: Int64) -> Bool {
         guard size > Self.costlySize else { return false }
         return isBound || staged != nil && (version != nil || !digest.isComplete(for: size))
     }
 
-    /// How many bytes a verdict reads of a file of this size.
+    /// Returns how many bytes a commit reads of a file of this size.
     func bytesToRead(_ size: Int64) -> Int64 { staged == nil || digest.isComplete(for: size) ? 0 : size }
 }

@@ -1,12 +1,13 @@
 internal import AssetModel
 internal import Synchronization
 
-// Which of the long verdicts that wait comes next, so that one user's files do not hold up all others'.
+// The order of long deferred commits, so that one user's files do not delay those of all others.
 extension AssetLibrary {
-    /// Picks the long verdict that comes next: those that requests wait for come first; of these the one of the user for whom the fewest
-    /// threads read, then the one who has waited for the longest time, and then the smallest.
+    /// Returns the long commit that runs next.
     ///
-    /// One thread is left for others than the user who has all but it, and two for files that the scanner, which may hang, is not asked about.
+    /// Commits that requests wait for come first; of these, those of the user with the fewest threads
+    /// reading, then of the user served the longest time ago, and then the smallest. A user has all threads
+    /// but one at most, and all but two at most run commits that ask the scanner, which may hang.
     func nextLong(of long: [(id: NodeID, node: OpenNode)]) -> (id: NodeID, node: OpenNode)? {
         let entries = waiting.withLock { $0 }
         let recent = settledUsers.withLock { $0 }
@@ -25,7 +26,7 @@ extension AssetLibrary {
         }.min { rank($0) < rank($1) }
     }
 
-    /// Notes for whom a long verdict is had.
+    /// Notes that a long commit is run for a file's writer.
     func noteSettling(for node: OpenNode) {
         let uid = node.writer.load(ordering: .relaxed)
         settledUsers.withLock { users in

@@ -4,7 +4,7 @@ internal import Catalog
 internal import Synchronization
 internal import SystemPackage
 
-// Changes of the bytes of an upload that goes on.
+// Changes of the bytes of an upload under way.
 extension AssetLibrary {
     /// Writes bytes at an offset; a hole before them reads as zeros.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, to node: OpenNode) throws(LibraryError) {
@@ -23,15 +23,16 @@ extension AssetLibrary {
         }
     }
 
-    /// How many bytes are written before the disk is asked to begin with them.
+    /// How many bytes are written before the disk is asked to begin writing them back.
     private static let writebackStep: Int64 = 16 << 20
 
-    /// Cuts or extends a file.
+    /// Truncates or extends a file.
     ///
-    /// `isOpening` says that it is the truncation of O_TRUNC, with writing yet to come.
+    /// `isOpening` says that it is the truncation of O_TRUNC, with writes yet to come.
     public func truncate(_ node: OpenNode, to size: Int64, isOpening: Bool = false) throws(LibraryError) {
         if isOpening, node.content.size == 0 {
-            // > If the file exists […] and O_TRUNC is set, st_ctime and st_mtime are marked for update — open(2) in POSIX
+            // > If the file exists […] and O_TRUNC is set, st_ctime and st_mtime are marked for update —
+            // > open(2) in POSIX
             return try touch(node)
         }
         try change(node, keeping: size) { (upload, staged) throws(BlobStoreError) in
@@ -44,8 +45,8 @@ extension AssetLibrary {
         }
     }
 
-    /// A file that is being written was truncated to the size that it has.
-    /// - Returns: false where nobody has written to it yet, so that the catalog has its time.
+    /// Notes the time of a truncation to the present size, if the file is being written.
+    /// - Returns: false where the file is unchanged since its open, so that the catalog has its time.
     public func noteWrite(to node: OpenNode) -> Bool {
         node.upload.withLock { upload in
             guard upload.isDirty else { return false }
@@ -56,14 +57,14 @@ extension AssetLibrary {
         }
     }
 
-    /// A file's time of modification moves, and nothing else.
+    /// Sets a file's time of modification, and nothing else.
     private func touch(_ node: OpenNode) throws(LibraryError) {
         var changes = AttributeChanges()
         changes.modified = .now
         _ = try setAttributes(of: node.id, changes)
     }
 
-    /// Allocates, punches or zeroes, as fallocate(2)'s mode says.
+    /// Allocates or punches or zeroes a range, by the mode of fallocate(2).
     public func allocate(_ node: OpenNode, mode: Int32, offset: Int64, length: Int64) throws(LibraryError) {
         let (end, overflow) = offset.addingReportingOverflow(length)
         guard offset >= 0, length > 0, !overflow else { throw .invalid("Offset or length is out of range.") }
@@ -77,10 +78,10 @@ extension AssetLibrary {
         }
     }
 
-    /// Does something to the private file, which takes the blob's place at the first change.
+    /// Changes the private file, which takes the blob's place at the first change.
     ///
-    /// Of the present bytes the first `keeping` matter. `body` answers whether this was only the truncation of an opening, and
-    /// nil when bytes were changed; `resize` makes the former size the new one.
+    /// The first `keeping` of the present bytes are kept. `body` returns whether this was only the truncation
+    /// of an open, and nil when bytes were changed; `resize` computes the new size from the former one.
     func change(
         _ node: OpenNode,
         keeping: Int64 = .max,
@@ -92,7 +93,7 @@ extension AssetLibrary {
         isFirst = try node.upload.withLock { upload throws(LibraryError) in
             takeUpRefused(&upload, of: node)
             let former = node.content.size
-            // A file that another opening has written, and that is cut now, has been a content of its own.
+            // A file that another open has written, and that is truncated now, has been a version of its own.
             if keeping < former, upload.lastOpening != upload.openings { upload.version = nil }
             upload.lastOpening = upload.openings
             try checkLimit(resize(former), from: former, &upload)
@@ -101,7 +102,7 @@ extension AssetLibrary {
                 try noteStanding(&upload, of: node)
             }
             do throws(BlobStoreError) {
-                // The copy of a whole file is dirty without a staged one.
+                // The clone of a whole file is dirty without a staged file.
                 let isFirst = !upload.isDirty || upload.staged == nil
                 let (before, wasPrivate) = (node.shown.withLock { $0 }, upload.staged != nil)
                 let staged = try privateFile(&upload, of: node, keeping: keeping)
@@ -109,10 +110,10 @@ extension AssetLibrary {
                 do throws(BlobStoreError) {
                     isOnlyTruncated = try body(&upload, staged)
                 } catch {
-                    // A part of the bytes may have changed.
+                    // Some of the bytes may have changed.
                     upload.digest.disturb()
                     if !wasPrivate, !upload.isBound, keeping < former {
-                        // The private file has never had the bytes that stay when a truncation fails.
+                        // The private file has never had the bytes that remain when a truncation fails.
                         upload.staged = nil
                         node.shown.withLock { shown in
                             (shown.file, shown.isCopied, shown.isShared) = (
@@ -127,14 +128,14 @@ extension AssetLibrary {
                 upload.isDirty = true
                 upload.isOnlyTruncated = isOnlyTruncated ?? false
                 let now = Timestamp.now
-                // The time on the disk is the right one of a file that is mapped, and its clock ticks more coarsely.
+                // For a mapped file the time on the disk counts, and the disk's clock is coarser.
                 if upload.isBound { try staged.file.setModified(now) }
                 node.shown.withLock {
                     $0.size = resize($0.size)
                     $0.modified = now
                     $0.written = .now
                 }
-                // Of what was cut off since, another sync has to say how much is there.
+                // After a truncation another sync has to record how many bytes are on stable storage.
                 return isFirst || upload.isRecorded && upload.recorded?.synced != staged.syncedSize
             } catch {
                 throw LibraryError(error)
@@ -143,7 +144,9 @@ extension AssetLibrary {
         if isFirst { commitSoon() }
     }
 
-    /// The file behind a node that nobody else has: made, with the first `keeping` of the present bytes, when there is none.
+    /// Returns the node's private file.
+    ///
+    /// It is made, with the first `keeping` of the present bytes, when there is none.
     func privateFile(
         _ upload: inout OpenNode.Upload,
         of node: OpenNode,
@@ -151,7 +154,7 @@ extension AssetLibrary {
     ) throws(BlobStoreError) -> StagedFile {
         if let present = upload.staged { return present }
         let size = node.content.size
-        // What was open before it was found out does not make another content of it.
+        // A file that was open when its blob was found to be corrupt must not turn it into another version.
         if keeping > 0, size > 0, let digest = node.shown.withLock({ $0.digest }), blobs.isMarked(digest) {
             throw .corrupt(digest)
         }
@@ -172,15 +175,15 @@ extension AssetLibrary {
         return made
     }
 
-    /// Takes room for a copy of the first bytes of a file, which comes before its first change: what they take of the disk, which
-    /// is nothing where it can share them.
+    /// Takes space for a copy of the first bytes of a file before its first change: the blocks that they take
+    /// on the disk, and none where the copy can share extents.
     func takeSpace(forCopyOf node: OpenNode, size: Int64) throws(BlobStoreError) {
         guard size > 0, let file = node.content.file else { return }
         let count = try min(size, file.measure().blocks * 512)
         if !blobs.sharesExtents { try takeSpace(count) }
     }
 
-    /// Takes room for a copy of a file.
+    /// Takes space for a copy of a file.
     func takeSpace(_ count: Int64) throws(BlobStoreError) {
         do throws(LibraryError) {
             try space.take(count)

@@ -9,36 +9,38 @@ internal import Synchronization
 /// An open library: the tree, the assets and the upload pipeline, without a kernel.
 ///
 /// ## Concurrency
-/// Every method may be called from any thread. Lock order: `OpenNode.upload` → `sharedBlobs` → `openNodes` → `OpenNode.shown`,
-/// `boundBlobs`; then the catalog, which takes none of ours. `waiting`, `settler` and `committer` are held for a moment only.
+/// Every method may be called from any thread. Lock order: `OpenNode.upload` → the catalog → `openNodes` →
+/// `OpenNode.shown`, `boundBlobs`. `sharedBlobs` comes between `upload` and `shown`; the catalog is not used
+/// under it. Within a catalog operation `upload` is only tried. `waiting`, `settler`, `committer` are held
+/// for a moment only.
 public final class AssetLibrary: Sendable {
-    /// The records.
+    /// The catalog's records.
     ///
     /// `AssetFilesystem` reads them; changes go through this type.
     public let catalog: Catalog
     let blobs: BlobStore
-    /// Where what nobody waits for is told.
+    /// The log of errors that no request waits for.
     public let log: Logger
     let space: SpaceReserve
     let attributeShares: AttributeShares
-    let openNodes = Mutex<[NodeID: (node: OpenNode, handles: Int)]>([:])
-    /// Blobs that an open node is bound to.
-    let boundBlobs = Mutex<Set<Digest>>([])
+    let openNodes = RankedMutex<[NodeID: (node: OpenNode, handles: Int)]>(.openNodes, [:])
+    /// Blobs to which an open node is bound.
+    let boundBlobs = RankedMutex<Set<Digest>>(.content, [])
     let mapped = MappedFiles()
-    /// Files that mappings have changed behind the kernel's page cache.
+    /// Files that mappings have changed without invalidating the kernel's page cache.
     let stalePages = NodeSet()
     /// How many nodes are bound to a file that the kernel reads.
     let boundCount = Atomic(0)
-    /// Whether the data of a file may lie elsewhere than in its content's own file.
+    /// Whether the layout of a file's data may differ from that of its blob's file.
     let mayHaveLayouts = Atomic(false)
-    /// Held while a blob's name goes to another file, and by those who read a bound blob by its name.
-    let sharedBlobs = Mutex<Void>(())
+    /// Held while a blob's name goes to another file, and while a bound blob is read by its name.
+    let sharedBlobs = RankedMutex<Void>(.blobName, ())
     let rulebook: Rulebook
     let freeNumbers = FreeNumbers()
     let usage = FolderUsage()
     let herald = Herald()
-    /// The last refusal of a rename: what, and to where.
-    let lastRefusal = Mutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(nil)
+    /// The last refusal of a rename: node, folder, name and time.
+    let lastRefusal = RankedMutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(.leaf, nil)
     let typeDetector = Examiner()
     let editor: Editor
     let errands = Errands()
@@ -52,43 +54,43 @@ public final class AssetLibrary: Sendable {
     /// How busy the mount is.
     public let activity: Activity
     private let verdicts = Atomic(0)
-    /// Files whose verdict waits, and since when; each is kept open.
-    let waiting = Mutex<[NodeID: Waiting]>([:])
-    /// Files without a name that were written to and are closed; each is kept open until the kernel forgets it.
-    let namelessNodes = Mutex<Set<NodeID>>([])
+    /// Deferred commits, by file; each file is kept open.
+    let waiting = RankedMutex<[NodeID: Waiting]>(.leaf, [:])
+    /// Files without a name that were written to and closed; each is kept open until the kernel forgets it.
+    let namelessNodes = RankedMutex<Set<NodeID>>(.leaf, [])
     /// Whether any file may have flags of chattr(1).
     let mayHaveFlags = Atomic(false)
-    /// Files that were made without a name and may be given one.
-    let linkableNodes = Mutex<Set<NodeID>>([])
+    /// Files that were created without a name and may be given one.
+    let linkableNodes = RankedMutex<Set<NodeID>>(.leaf, [])
     let settler = Worker()
-    /// Threads for verdicts that read for long, so that one holds up no other.
+    /// Threads for commits that read for long, so that one does not delay others.
     let longSettlers = [Worker(), Worker(), Worker()]
-    /// Runs requests again that have waited for a verdict.
+    /// Runs requests again that have waited for a commit.
     let resumptions = Errands(threads: 3)
-    /// Runs searches, and the listing of what most users may see little of.
+    /// Runs searches, and the listing of directories of which most users may see little.
     let longReads = Errands(threads: 3)
-    /// How long users' requests wait that hold locks of the kernel.
+    /// How long users' requests wait while they hold locks of the kernel.
     let momentShares = MomentShares(exempt: [0, getuid()])
-    /// Runs requests whose verdict asks the scanner.
+    /// Runs requests whose commit asks the scanner.
     let scans = Errands(threads: 4)
     let verdictWaiters = VerdictWaiters()
-    /// For whom long verdicts were had, the last one last.
-    let settledUsers = Mutex<[UInt32]>([])
-    /// By which lives are counted.
+    /// The users of the latest long commits, the last one at the end.
+    let settledUsers = RankedMutex<[UInt32]>(.leaf, [])
+    /// The clock for expiry.
     let clock: LifeClock
-    /// Removes what goes by itself.
+    /// Removes expired assets, old versions and unused blobs.
     let sweeper = Worker()
     let sweep = Sweep()
     /// Makes room where the disk is full.
     let roomMaker = Worker()
     let collection = Collection()
     let collections = Collections()
-    /// A line of shell that is told of each event.
+    /// A shell command that is run for each event.
     let eventCommand: String?
     private let eventTeller = Worker()
-    /// Up to where events are on stable storage.
+    /// The position up to which events are on stable storage.
     let durableEvents = Atomic<Int64>(0)
-    /// How URLs are fetched; nil where they are not.
+    /// The settings for fetching URLs; nil where fetching is off.
     let fetchSettings: FetchSettings?
     let fetches = Fetches()
     let counters = Counters()
@@ -97,39 +99,37 @@ public final class AssetLibrary: Sendable {
     let verification = Verification()
     /// Whether the last copy of the catalog could not be made.
     let hasSnapshotFailed = Atomic(false)
-    /// Whether the disk has taken what it did not take before, and no commit has followed since.
+    /// Whether the disk has accepted writes again after an error, and no commit has followed since.
     let isDiskBack = Atomic(false)
-    /// Moves contents to other stores.
+    /// Migrates blobs to other stores.
     let mover = Mover()
     let searching: Searching
     private let searchWorker = Worker()
-    /// What signed paths are signed with, once it has been asked for.
-    let signingKey = Mutex<[UInt8]?>(nil)
+    /// The key of signed paths, once it has been read.
+    let signingKey = RankedMutex<[UInt8]?>(.service, nil)
     private let md5Worker = Worker()
     /// Computes MD5s that requests wait for.
     let md5Requests = MD5Requests()
     let isClosing: Flag
-    /// How many bytes uploads that a crash has interrupted may have before the rest of them waits until the mount is there.
+    /// How many bytes of interrupted uploads the recovery commits before the mount; the rest of them waits.
     let recoveryBudget = Atomic<Int64>(256 << 20)
-    /// How many bytes verdicts may still read when the library is closed: some two seconds' worth.
+    /// How many bytes commits may still read when the library is closed: some two seconds' worth.
     let closingBudget = Atomic<Int64>(2 << 30)
     let layout: LibraryLayout
     let groupCommit: GroupCommit
     private let committer: Worker
 
-    /// How long a change waits for others before all are committed; with the commit itself that is less than a second.
+    /// How long a change waits for others before all are committed: with the commit less than a second.
     private static let commitDelay = Duration.milliseconds(500)
 
-    /// Opens a library and makes it if there is none; finishes or clears what a crash left.
+    /// Opens a library and creates it if there is none; finishes or clears uploads that a crash interrupted.
     ///
-    /// `saving` is how long a name that was given up keeps its asset for a file that takes the name again;
-    /// `time` is what lives are counted by.
-    /// `fetching` says how URLs are fetched, if they are;
-    /// `onEvent` is a line of shell that is told of each event;
-    /// `stores` are further folders that contents may be in, besides those that the library knows;
-    /// `scrubbing` is how often all contents are compared with their SHA-256, nil for only when somebody asks;
-    /// `activity` says when background work may be done;
-    /// `policies` is what holds where no folder says otherwise; `scanner` is where clamd listens.
+    /// `saving` is how long a vacated name keeps its asset for a file that takes the name again; `scrubbing`,
+    /// how often all blobs are compared with their SHA-256, nil for only on request; `time`, the time for
+    /// expiry. `activity` tells when background work may run. `policies` are in force where no folder sets
+    /// others. `scanner` is the socket of clamd, and `onEvent` a shell command that is run for each event.
+    /// `fetching` has the settings for fetching URLs; nil turns it off. `stores` are further folders for
+    /// blobs, besides those that the library knows.
     public init(
         at path: String,
         log: Logger,
@@ -220,7 +220,7 @@ public final class AssetLibrary: Sendable {
             } catch  where error.isOfDisk {
                 self?.committer.wake()
             } catch {
-                // It is logged, and every later operation meets it again.
+                // The error is logged, and every later operation fails with it again.
             }
         }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
@@ -232,7 +232,7 @@ public final class AssetLibrary: Sendable {
         scans.start()
         md5Requests.start()
         mapped.worker.startRepeating(delay: .zero) { [weak self] in self?.watchMappings() }
-        // What a crash has interrupted waits already.
+        // The recovery has deferred the commits of interrupted uploads.
         if hasWaiting { settler.wake() }
         roomMaker.start(delay: .zero) { [weak self] in self?.makeRequestedRoom() }
         space.reliever.set { [weak self] in self?.makeRoom($0) ?? false }
@@ -260,13 +260,16 @@ public final class AssetLibrary: Sendable {
     /// The library's folder.
     public var path: String { layout.path }
 
-    /// Returns when everything that was acknowledged before the call is on stable storage.
+    /// Returns when every change that was acknowledged before the call is on stable storage.
     public func commit() throws(LibraryError) { try groupCommit.commit() }
 
-    /// Does so, and has a copy of the catalog get a step further.
+    /// Commits as `commit()` does, and advances a copy of the catalog by a step.
     func commit(advancing copy: CatalogCopy) throws(LibraryError) { try groupCommit.commit(advancing: copy) }
 
-    /// Grows with each verdict: who has read a record, and finds the file open no more, has to read again if this has grown.
+    /// The number of commits of uploads so far.
+    ///
+    /// A caller that has read a record and finds the file not open must read it again if this number has
+    /// grown.
     public var verdictCount: Int { verdicts.load(ordering: .acquiring) }
 
     func noteVerdict() {
@@ -275,7 +278,7 @@ public final class AssetLibrary: Sendable {
         extraction.wake()
     }
 
-    /// Asks for a commit soon, for a change that the catalog does not see.
+    /// Requests a commit soon, for a change that the catalog does not see.
     func commitSoon() { committer.wake() }
 
     private func commitInBackground() throws(LibraryError) {
@@ -285,22 +288,23 @@ public final class AssetLibrary: Sendable {
         try groupCommit.commit()
         try endFailedUploads()
         if let events { durableEvents.store(events, ordering: .relaxed) }
-        // Those that wait until the mount is quiet are woken once until then.
+        // A worker that waits for a quiet mount is woken once until then.
         for worker in [sweeper, md5Worker, searchWorker] { worker.wake() }
         if events != nil { eventTeller.wake() }
         if blobs.hasAlternates { mover.worker.wake() }
     }
 
-    /// Records for others that want the library that its mount is going.
+    /// Records in the file `lock`, for other processes that want the library, that its mount is ending.
     public func noteEnding() { layout.note(.ending(getpid())) }
 
     /// The folders of the alternate stores that the catalog knows.
     public var storePaths: [String] { (try? read { try $0.stores().map(\.path) }) ?? [] }
 
-    /// Ends all uploads, makes everything durable and lets go of the library.
+    /// Ends all uploads, makes everything durable and releases the library.
     ///
-    /// The file `lock` says whether all of it could be done.
-    /// - Throws: where the last commit failed, or an upload could not be finished; the next mount tries that again.
+    /// The file `lock` records whether all of it could be done.
+    /// - Throws: where the last commit failed, or an upload could not be finished; the next mount tries that
+    ///   again.
     public func close() throws(LibraryError) {
         noteEnding()
         KillPoint.closeBegun.reach()
@@ -332,10 +336,11 @@ public final class AssetLibrary: Sendable {
             do throws(LibraryError) {
                 if try leaveForNextMount(entry.node) { continue }
                 try finish(entry.node)
-                // What is equal to a blob, or has lost its name, served its handles, and goes with them.
+                // A staged file that equals a blob, or whose node has lost its name, only served its handles,
+                // and goes with them.
                 entry.node.upload.withLock { $0.staged = nil }
             } catch .refused {
-                // It is in the log, and the file is what it was.
+                // The refusal is in the log, and the file has its former content.
                 entry.node.upload.withLock { ($0.staged, $0.refused) = (nil, nil) }
             } catch {
                 log.error(
@@ -349,7 +354,7 @@ public final class AssetLibrary: Sendable {
         recordAccessTimes()
         KillPoint.uploadsEnded.reach()
         do throws(LibraryError) {
-            // Files without a name have no reference any more.
+            // No reference to files without a name is left.
             let unlinked = try read { try $0.unlinkedNodes() }
             if !unlinked.isEmpty { try forget(unlinked) }
             try groupCommit.commit()
@@ -358,7 +363,7 @@ public final class AssetLibrary: Sendable {
         }
         KillPoint.closeCommitted.reach()
         if failure == nil { takeSnapshotAtEnd() }
-        // The index can be made anew, so that nothing is lost with it.
+        // The index can be rebuilt, so that nothing is lost with it.
         do { try searching.index?.close() } catch { log.error("The search index could not be closed: \(error)") }
         KillPoint.indexClosed.reach()
         do { try catalog.close() } catch { throw failure ?? LibraryError(error) }
@@ -367,18 +372,18 @@ public final class AssetLibrary: Sendable {
         if let unfinished { throw .unfinished(unfinished.count, "\(unfinished.reason)") }
     }
 
-    /// Lets go of the library before it was used; one that this opening made is taken back.
+    /// Releases the library before it was used; a library that this open has created is removed.
     public func abandon() throws(LibraryError) {
         try close()
         layout.abandon()
     }
 
-    /// Runs `body` on the records; what it throws becomes a `LibraryError`.
+    /// Runs `body` on the records; its errors become a `LibraryError`.
     public func read<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
         do { return try catalog.read(body) } catch { throw LibraryError(error) }
     }
 
-    /// Runs `body`, which checks before it changes, on the records; what it throws becomes a `LibraryError`.
+    /// Runs `body`, which checks before it changes, on the records; its errors become a `LibraryError`.
     func write<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
         do {
             return try catalog.write { records in

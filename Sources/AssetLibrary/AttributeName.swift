@@ -1,8 +1,9 @@
 internal import AssetModel
 
-/// Whose an extended attribute is.
+/// The name of an extended attribute, by the part of assetfs that it belongs to.
 enum AttributeName {
-    /// The caller's: kept byte for byte. `user.*` for everybody, `trusted.*` and `security.*` as the kernel lets root.
+    /// An attribute of the caller, kept byte for byte: `user.*` for all users, `trusted.*` and `security.*`
+    /// as the kernel permits them to root.
     case free
     /// A POSIX access control list of a file or folder.
     case accessList
@@ -12,65 +13,68 @@ enum AttributeName {
     case field(Field)
     /// The rank, where it is one that desktops show.
     case rating
-    /// What a program says the type is; where none does, what it is.
+    /// The media type: the one that a program has set, or else the one that was detected.
     case mediaType
-    /// What has the asset worked on.
+    /// An action on the asset.
     case action(Action)
     /// A switch of the asset.
     case flag(AssetFlag)
-    /// Who may see the asset, or how long it lives.
+    /// The access level or the expiry of the asset.
     case life(Life)
-    /// Where the asset's contents are to be.
+    /// The store for the asset's blobs.
     case alternateStore
-    /// Any other name in `user.asset.`, with what follows that.
+    /// Any other name in `user.asset.`, with the part after that.
     case computed(String)
     /// `user.policy.`, with the rest of the name.
     case policy(String)
-    /// A namespace alone, such as `user.`, which no attribute is called.
+    /// A namespace alone, such as `user.`, which is no attribute's name.
     case nameless
-    /// `system.*`, and whatever else there may be.
+    /// `system.*`, and all other names.
     case unsupported
 
-    /// What is said of an asset with 0 or 1, and is not listed: a copy begins anew.
+    /// A flag of an asset, 0 or 1, which is not listed: a copy begins with the defaults.
     enum AssetFlag: String {
-        /// Whether it stays, or goes after 24 hours.
+        /// Whether the asset stays, or expires after 24 hours.
         case stored
-        /// Whether its embedded metadata is left alone.
+        /// Whether the asset's embedded metadata is ignored.
         case noEXIF = "no_exif"
     }
 
-    /// What holds until somebody says otherwise; but for `ttl`, which begins anew with a copy, it is listed.
+    /// An attribute of access or expiry.
+    ///
+    /// It holds until a user changes it, and is listed; except `ttl`, which begins anew with a copy.
     enum Life: String {
-        /// HubSpot's word for who may see it.
+        /// The access level, by HubSpot's name.
         case access
-        /// OpenAsset's number for the same.
+        /// The access level as OpenAsset's number.
         case accessLevel = "access_level"
-        /// How long from now.
+        /// The period from now to the expiry.
         case ttl
-        /// Until when.
+        /// The time of the expiry.
         case expires
 
-        /// Whether it says who may see the asset.
+        /// Whether it is the access level.
         var isAccess: Bool { self == .access || self == .accessLevel }
     }
 
-    /// What setting an attribute does, which has no value to be read.
+    /// An action that setting an attribute performs; such an attribute has no value to be read.
     enum Action: String {
-        /// Turns the picture clockwise.
+        /// Rotates the picture clockwise.
         case rotate = "rotate_degrees"
-        /// Goes back to what the file says itself.
+        /// Resets the fields to the file's embedded metadata.
         case reprocess
-        /// Has a URL fetched into the folder.
+        /// Fetches a URL into the folder.
         case fetch
-        /// Has all contents compared with their SHA-256.
+        /// Compares all blobs with their SHA-256.
         case scrub
-        /// Has the library checked.
+        /// Checks the library.
         case verify
-        /// Ends all signed paths.
+        /// Invalidates all signed paths.
         case revokeSigned = "revoke_signed"
     }
 
-    /// Names that desktops, browsers and KDE's Baloo give to fields: freedesktop.org's CommonExtendedAttributes.
+    /// Names of fields used by desktops, browsers and KDE's Baloo: freedesktop.org's
+    /// CommonExtendedAttributes.
     private static let aliases: [String: AttributeName] = [
         "user.xdg.comment": .field(.caption), "user.xdg.tags": .field(.keywords),
         "user.xdg.origin.url": .field(.sourceURL), "user.xdg.language": .field(.language),
@@ -104,30 +108,31 @@ enum AttributeName {
         }
     }
 
-    /// Where a folder has the reason for which the last upload into it was refused.
+    /// The attribute of a folder with the reason for the refusal of the last upload into it.
     static let error = Array("user.asset.error".utf8)
 
-    /// Where a folder has the reason for a user; root's is the last of anybody's.
+    /// Returns the attribute of a folder with the reason for a user; root's has the last refusal of any user.
     static func error(of uid: UInt32) -> [UInt8] { uid == 0 ? error : error + Array(".\(uid)".utf8) }
 
-    /// Whether an attribute is such a reason.
+    /// Whether an attribute has such a reason.
     static func isError(_ name: [UInt8]) -> Bool { name == error || name.starts(with: error + [0x2E]) }
 
-    /// Who may see a file.
+    /// The access level of a file.
     static let access = Array("user.asset.access".utf8)
 
-    /// When a file goes; also kept under this name while it is no asset.
+    /// The expiry of a file; also kept under this name while the file shows no asset.
     static let expires = Array("user.asset.expires".utf8)
 
-    /// In which store an asset's contents are to be, by OpenAsset's name; also kept under this name while it is none.
+    /// The store for an asset's blobs, by OpenAsset's name; also kept under this name while the file shows no
+    /// asset.
     static let store = Array("user.asset.alternate_store_id".utf8)
 
     private static let assetPrefix = "user.asset."
 
-    /// A field's name.
+    /// Returns a field's name.
     static func bytes(of field: Field) -> [UInt8] { Array((assetPrefix + field.name).utf8) }
 
-    /// The field that is meant, under whichever name.
+    /// The field that the attribute belongs to, under any of its names.
     var field: Field? {
         switch self {
         case .field(let field): field
@@ -136,17 +141,18 @@ enum AttributeName {
         }
     }
 
-    /// The field for which a name is a desktop's; nil where it is the field's own name, or none of a field.
+    /// Returns the field that a desktop's name stands for; nil for the field's own name, and names of no
+    /// field.
     static func desktopField(_ name: [UInt8]) -> Field? {
         AttributeName(name).field.flatMap { name == bytes(of: $0) ? nil : $0 }
     }
 
-    /// A name of a field as text; nil where it is the field's own.
+    /// Returns a name of a field as text; nil where it is the field's own.
     static func alias(_ name: [UInt8], of field: Field) -> String? {
         name == bytes(of: field) ? nil : String(decoding: name, as: UTF8.self)
     }
 
-    /// All names of a field, its own first.
+    /// Returns all names of a field, its own first.
     static func names(of field: Field) -> [[UInt8]] { [bytes(of: field)] + (aliasesByField[field] ?? []) }
 
     private static let aliasesByField = Dictionary(

@@ -1,16 +1,17 @@
+internal import AssetModel
 internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// A thread of our own, which signals do not interrupt, woken through a pipe.
+/// A thread outside of Swift's pool that signals do not interrupt, woken through a pipe.
 final class BackgroundThread: Sendable {
     private let thread: pthread_t
     private let wakeups: Wakeups
 
-    /// Starts a thread that runs `body` each time it is woken, `delay` later, so that much can be done at once, until it is
-    /// stopped.
+    /// Starts a thread that runs `body` after each wake, `delay` later so that it can do much at once, until
+    /// it is stopped.
     ///
-    /// `body` answers after what time it is to run again in any case; nil for only when it is woken.
+    /// `body` returns the time after which it runs again in any case; nil for only when it is woken.
     init(delay: Duration, body: @escaping @Sendable () -> Duration?) {
         let wakeups = Wakeups()
         self.wakeups = wakeups
@@ -39,14 +40,14 @@ final class BackgroundThread: Sendable {
             start.toOpaque()
         )
         self.thread = thread
-        // As top(1) and ps(1) show it.
+        // The name that top(1) and ps(1) show.
         unsafe _ = pthread_setname_np(thread, "background")
     }
 
-    /// Has `body` run soon; where it is to run already, that is one exchange in memory.
+    /// Makes `body` run soon; where it is about to run already, this costs one exchange in memory.
     func wake() { wakeups.send(1) }
 
-    /// Lets a running `body` end, and no other begin.
+    /// Stops the thread after a running `body`.
     func stop() {
         wakeups.send(0)
         _ = pthread_join(thread, nil)
@@ -54,21 +55,21 @@ final class BackgroundThread: Sendable {
 }
 
 extension BackgroundThread {
-    /// Sets how far the calling thread alone stands back: 0 not at all, 19 behind all others.
+    /// Sets the niceness of the calling thread alone: 0 is the default, 19 yields to all others.
     static func setPriority(_ niceness: Int32) {
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
     }
 }
 
-/// Work that a library does by the way, once it is open: wakes that come before are forgotten.
+/// A background worker of an open library; wakes before its start are ignored.
 ///
 /// ## Concurrency
 /// `thread` is held for a moment only.
 final class Worker: Sendable {
     // A thread and not a closure: each `withLock` on a closure wraps it in one more thunk.
-    private let thread = Mutex<BackgroundThread?>(nil)
+    private let thread = RankedMutex<BackgroundThread?>(.leaf, nil)
 
-    /// Begins, `delay` after each wake.
+    /// Starts the worker: `body` runs `delay` after each wake.
     func start(delay: Duration, body: @escaping @Sendable () -> Void) {
         startRepeating(delay: delay) {
             body()
@@ -76,21 +77,21 @@ final class Worker: Sendable {
         }
     }
 
-    /// The same for work that comes back by itself, after the time that it answers.
+    /// Starts the worker; `body` also runs again after the time that it returns.
     func startRepeating(delay: Duration, body: @escaping @Sendable () -> Duration?) {
         let new = BackgroundThread(delay: delay, body: body)
         thread.withLock { $0 = new }
     }
 
-    /// Has the work done soon.
+    /// Makes the worker run soon.
     func wake() { thread.withLock { $0 }?.wake() }
 
-    /// Ends.
+    /// Stops the worker.
     func stop() { thread.withLock { $0.take() }?.stop() }
 }
 
 extension Duration {
-    /// Whole milliseconds, as poll(2) takes them.
+    /// The number of whole milliseconds, as poll(2) takes them.
     fileprivate var milliseconds: Int32 { Int32(clamping: Int64(self / .milliseconds(1))) }
 }
 
@@ -99,14 +100,14 @@ private final class Start: Sendable {
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }
 
-/// A pipe with two messages: 1, there is work, of which there is never a second; 0, stop.
+/// A pipe for two messages: 1, there is work, at most once at a time; 0, stop.
 ///
 /// Both ends are closed with the last reference.
 private final class Wakeups: Sendable {
     enum Event { case woken, stopped, timedOut }
     private let reading: Int32
     private let writing: Int32
-    /// Whether `body` is to run and has not begun: a second 1 would be one too many, and a pipe full of them has no room for the 0.
+    /// Whether `body` is to run and has not begun: a pipe full of further 1s would have no room for the 0.
     private let isWoken = Atomic(false)
 
     init() {
@@ -124,7 +125,7 @@ private final class Wakeups: Sendable {
         _ = close(writing)
     }
 
-    /// Lets the next wake through: what has caused it may come too late for the work that begins now.
+    /// Lets the next wake through: its cause may come too late for the run that begins now.
     func begin() { isWoken.store(false, ordering: .sequentiallyConsistent) }
 
     func send(_ message: UInt8) {

@@ -4,12 +4,14 @@ internal import CLinux
 internal import Catalog
 internal import Glibc
 
-/// The catalog's files of one session, and when it began: what the file `lock` says of them, besides its state.
+/// The catalog's files of one session, and the session's begin, as recorded in the file `lock` besides its
+/// state.
 ///
-/// Another catalog at their place, such as a restored copy, is another file, has a later time of change, or lacks the last transaction. Where
-/// `lock` is a restored copy, too, its times are not those of its last writing.
+/// Another catalog in their place, such as a restored copy, is another file, has a later time of change, or
+/// lacks the last transaction. Where `lock` is a restored copy, too, its times are not those of its last
+/// write.
 struct CatalogSession: Equatable {
-    /// A file that no other is, also where its inode's number is given again.
+    /// The identity of a file, unique also where its inode number is used again.
     struct File: Equatable {
         let inode: UInt64
         let made: Int64
@@ -17,22 +19,23 @@ struct CatalogSession: Equatable {
 
     /// `catalog.sqlite`.
     let catalog: File
-    /// `catalog.sqlite-wal`, which a session makes and its clean end removes.
+    /// `catalog.sqlite-wal`, which a session creates and its clean end removes.
     let log: File
-    /// From when on all contents in `blobs/` have come by this catalog.
+    /// The time from which on all blobs in `blobs/` were added by this catalog.
     let began: Timestamp
-    /// The last transaction that was committed, which the log must have.
+    /// The last committed transaction, which the log must have.
     var commit: CommitMark?
-    /// When the inode of `catalog.sqlite` was changed last by then: a checkpoint comes before the transaction is noted.
+    /// The time of the last change of `catalog.sqlite`'s inode before the commit: a checkpoint comes before
+    /// the transaction is noted.
     var changed: Timestamp
 
-    /// How long a lock's file may take to be written.
+    /// How long the write of a lock's file may take.
     private static let delay = Duration.seconds(1)
-    /// How long a catalog may have been written to behind the arrival of a content whose row it lacks.
+    /// How long the catalog may have been written to after a blob was added whose row it lacks.
     private static let patience = Duration.seconds(60)
 
-    /// Looks at the files of a catalog that is open.
-    /// - Returns: nil where they are not there, or their filesystem does not say when they were made.
+    /// Reads the identity and times of an open catalog's files.
+    /// - Returns: nil where they do not exist, or their filesystem does not record when they were created.
     init?(of catalogPath: String, began: Timestamp, commit: CommitMark?) {
         guard let catalog = File(catalogPath), let log = File(catalogPath + "-wal") else { return nil }
         (self.catalog, self.log, self.began, self.commit) = (catalog, log, began, commit)
@@ -50,7 +53,7 @@ struct CatalogSession: Equatable {
         return unsafe stat(path, &status) == 0 ? status.changed : nil
     }
 
-    /// Reads the line of a lock's file; nil where there is none.
+    /// Parses the line of a lock's file; nil where there is none.
     init?(in bytes: [UInt8]) {
         guard let line = LockState.line("catalog", in: bytes) else { return nil }
         let words = line.split(separator: " ")
@@ -72,20 +75,22 @@ struct CatalogSession: Equatable {
         return "catalog \(files[0]) \(files[1]) \(began.rawValue) \(changed.rawValue) \(mark)"
     }
 
-    /// Returns since when a content without a row must have come to be proved one of no acknowledged upload: this session's catalog is
-    /// still there with its last transaction, and was the last to be written to.
+    /// Returns since when a blob without a row must have been added to be provably of no acknowledged upload.
+    ///
+    /// The proof needs this session's catalog, with its last transaction, as the last one that was written
+    /// to.
     /// - Parameters:
-    ///   - catalogPath: where the catalog is.
-    ///   - lock: the state of the lock's file, whose bytes this was read from.
-    ///   - written: when those bytes were written, as they say themselves.
-    /// - Returns: since when the content's file must have been made, and since when it must have got its name; nil where another catalog
-    ///   may have taken the place of this session's.
+    ///   - catalogPath: the path of the catalog.
+    ///   - lock: the status of the lock's file from whose bytes this was read.
+    ///   - written: when those bytes were written, by their own record.
+    /// - Returns: the earliest times at which the blob's file may have been created and have got its name;
+    ///   nil where another catalog may have taken the place of this session's.
     func unacknowledged(at catalogPath: String, lock: stat, written: Timestamp) -> (made: Timestamp, named: Timestamp)?
     {
         guard File(catalogPath) == catalog, File(catalogPath + "-wal") == log,
-            // A copy's times are set, or are those of the copying.
+            // A copy's times are set by a program, or are those of the copying.
             lock.changed == lock.modified, lock.modified >= written, lock.modified <= written.advanced(by: Self.delay),
-            // With a clock that was put back no time says anything.
+            // If the clock was set back, no time proves anything.
             Timestamp.now >= written, hasCommit(catalogPath + "-wal")
         else { return nil }
         var latest = began

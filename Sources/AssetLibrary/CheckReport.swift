@@ -1,45 +1,45 @@
 internal import AssetModel
 internal import Catalog
 
-/// What a check of a library has found.
+/// The result of a check of a library.
 public struct CheckReport: Sendable {
-    /// Something that is not as it should be.
+    /// A fault that was found.
     public struct Finding: Sendable {
         /// The name of the rule that is broken.
         public let rule: String
-        /// The number of the row that breaks it; nil where it is no row.
+        /// The number of the row that breaks it; nil where the fault is not in a row.
         public let row: Int64?
-        /// The file, folder or asset that it is about, as people write its path; nil where there is none.
+        /// The path of the file, folder or asset concerned, as users write it; nil where there is none.
         public let path: [UInt8]?
         /// A sentence that names the fault.
         public let sentence: String
-        /// What a person can do about it; nil where `--repair` mends it.
+        /// The remedy by a user; nil where `--repair` mends it.
         public let advice: String?
-        /// Whether it has been mended.
+        /// Whether the fault has been mended.
         public var isMended = false
     }
 
     /// How many findings of one rule are named.
     static let limit = 1000
 
-    /// What was found.
+    /// The named findings.
     public private(set) var findings: [Finding] = []
     private var named: [String: Int] = [:]
-    /// How many findings there are that are not named, and not mended.
+    /// How many findings are neither named nor mended.
     public private(set) var unnamed: Int64 = 0
-    /// What is no fault, and worth a sentence.
+    /// Sentences on states that are worth mentioning and no fault.
     public var notes: [String] = []
-    /// How many contents were looked for.
+    /// How many blobs were checked.
     public var contents: Int64 = 0
-    /// Bytes of the contents that were read.
+    /// How many bytes of blobs were read.
     public var bytes: Int64 = 0
-    /// Whether the check has come to its end.
+    /// Whether the check has reached its end.
     public var isComplete = false
 
-    /// How many faults there are that are not mended.
+    /// How many faults are not mended.
     public var count: Int64 { Int64(findings.count { !$0.isMended }) + unnamed }
 
-    /// Begins an empty report.
+    /// Creates an empty report.
     public init() {}
 
     mutating func add(
@@ -70,8 +70,10 @@ public struct CheckReport: Sendable {
         unnamed += count - Int64(violations.count)
     }
 
-    /// Returns the report of a check before mending, in which those findings are mended that this report of a check after it lacks; what
-    /// came only with the mending is added.
+    /// Returns the report of a check before mending, with those findings marked as mended that this later
+    /// report lacks.
+    ///
+    /// Findings that came only with the mending are added.
     func after(_ former: CheckReport) -> CheckReport {
         var result = self
         let left = Set(findings.map(\.key))
@@ -85,7 +87,7 @@ public struct CheckReport: Sendable {
         return result
     }
 
-    /// A JSON object on one line, as `uploads/jobs/verify.json` has it.
+    /// A JSON object on one line, as in `uploads/jobs/verify.json`.
     public var bytesOfJSON: [UInt8] { json(status: count > 0 ? "error" : "success").bytes }
 
     func json(status: String, _ more: (inout JSONObject) -> Void = { _ in }) -> JSONObject {
@@ -118,6 +120,6 @@ public struct CheckReport: Sendable {
 }
 
 extension CheckReport.Finding {
-    /// What tells a finding from others.
+    /// The identity of a finding.
     fileprivate var key: String { "\(rule) \(row ?? 0) \(row == nil ? sentence : "")" }
 }

@@ -4,31 +4,33 @@ internal import Catalog
 internal import Glibc
 internal import SystemPackage
 
-/// What a recovery has made of a library.
+/// The result of a recovery of a library.
 public struct RecoveryReport: Sendable {
-    /// The snapshot that the catalog was made from; nil where there was none that could be read.
+    /// The snapshot that the catalog was made from; nil where none could be read.
     public fileprivate(set) var snapshot: String?
-    /// Names in `snapshots/` of damaged snapshots that were passed over: each is kept with `.damaged` at its end.
+    /// Names in `snapshots/` of damaged snapshots that were skipped: each is kept with `.damaged` at its end.
     public fileprivate(set) var damagedSnapshots: [String] = []
     /// Sentences on snapshots that the disk could not read, so that an older one was taken.
     public fileprivate(set) var unreadSnapshots: [String] = []
-    /// Under which name the former catalog is kept; nil where there was none.
+    /// The name under which the former catalog is kept; nil where there was none.
     public fileprivate(set) var former: String?
-    /// Paths in `folders/lost+found/` of contents that the snapshot did not know.
+    /// Paths in `folders/lost+found/` of blobs that the snapshot did not know.
     public fileprivate(set) var found: [String] = []
-    /// How many files in `blobs/` do not have the bytes that their name says.
+    /// How many files in `blobs/` do not have the bytes of their digest.
     public fileprivate(set) var torn = 0
-    /// What is still missing or wrong.
+    /// The faults that remain.
     public fileprivate(set) var check = CheckReport()
 }
 
 extension ClosedLibrary {
-    /// How many numbers of files and assets are left out: no number that was given after the snapshot comes to be another's.
+    /// How many numbers of files and assets are skipped, so that no number given after the snapshot is given
+    /// again.
     private static let skippedNumbers: Int64 = 1_000_000
 
     private var target: String { "\(path)/catalog.recovered.sqlite" }
 
-    /// Makes a new catalog of the newest sound snapshot and the contents that are there, and keeps the former one under another name.
+    /// Makes a new catalog of the newest sound snapshot and the present blobs, and keeps the former one under
+    /// another name.
     ///
     /// No file in `blobs/` is changed.
     /// - Throws: also where the catalog is sound.
@@ -87,26 +89,28 @@ extension ClosedLibrary {
         for suffix in ["", "-wal", "-shm", "-journal"] { unsafe _ = unlink(target + suffix) }
     }
 
-    /// How a snapshot is.
+    /// The condition of a snapshot.
     private enum Soundness {
         case sound
-        /// It can be read, and breaks rules.
+        /// The snapshot can be read, and breaks rules.
         case faulty
         case damaged
     }
 
-    /// Copies the newest snapshot that is sound, or else the newest that can be read, to where the new catalog is made.
+    /// Copies the newest snapshot that is sound, or else the newest that can be read, to the place of the new
+    /// catalog.
     ///
-    /// A damaged one is no snapshot any more; one that the disk cannot read stays.
-    /// - Throws: where there is no room for the copy; where a snapshot is a newer assetfs's, or in use; and where there are snapshots, and
-    ///   none of them can be read though not all are damaged.
+    /// A damaged snapshot is renamed; one that the disk cannot read stays.
+    /// - Throws: where there is no room for the copy; where a snapshot was made by a newer assetfs, or is in
+    ///   use; and where no snapshot can be read though not all are damaged.
     private func takeSnapshot(_ report: inout RecoveryReport) throws {
         let folder = SnapshotFolder(of: path)
         var fallback: String?
         defer { for name in report.damagedSnapshots { folder.setAside(name) } }
         for name in folder.names.reversed() {
             do {
-                // A disk that fails while the copy is read can make a sound one seem damaged.
+                // A disk that fails while the copy is read can make a sound snapshot seem damaged, so it is
+                // copied twice.
                 var soundness = try copy(snapshot: name)
                 if soundness == .damaged { soundness = try copy(snapshot: name) }
                 switch soundness {
@@ -117,7 +121,7 @@ extension ClosedLibrary {
                 case .damaged: report.damagedSnapshots.append(name)
                 }
             } catch let error as CatalogError {
-                // The snapshot was read, and it is not damaged.
+                // The snapshot could be read, and is not damaged.
                 throw RepairFailure(description: "snapshots/\(name) cannot be taken: \(error)")
             } catch let error as RepairFailure where error.isOfSource {
                 report.unreadSnapshots.append(error.description)
@@ -138,7 +142,7 @@ extension ClosedLibrary {
         report.snapshot = fallback
     }
 
-    /// Copies a snapshot, brings its tables to their present form, and says how it is.
+    /// Copies a snapshot, migrates its tables to the present schema, and returns its condition.
     private func copy(snapshot name: String) throws -> Soundness {
         removeTarget()
         try Self.copyFile("\(SnapshotFolder(of: path).path)/\(name)", to: target)
@@ -167,7 +171,7 @@ extension ClosedLibrary {
         }
     }
 
-    /// Gives each whole content that no row names a name in `lost+found/`.
+    /// Gives each intact blob that no row names a name in `lost+found/`.
     private func addContents(_ catalog: Catalog, _ report: inout RecoveryReport) throws {
         let stored = StoredBlobs(at: [path] + (try catalog.read { try $0.stores().map(\.path) }))
         var seen: Set<Digest> = []
@@ -187,8 +191,8 @@ extension ClosedLibrary {
         }
     }
 
-    /// Gives the new catalog its name, and the former one another, with its log.
-    /// - Returns: that other name; nil where there was no former one.
+    /// Gives the new catalog its name, and renames the former one with its log.
+    /// - Returns: the former catalog's new name; nil where there was none.
     private func replaceCatalog() throws -> String? {
         var former: String?
         var status = stat()
@@ -199,7 +203,7 @@ extension ClosedLibrary {
             former = name
         }
         if unsafe stat(catalogPath + "-wal", &status) == 0 {
-            // Without its catalog it is of one that a recovery has put aside before it was killed.
+            // A log without its catalog belongs to one that a recovery has renamed before it was killed.
             let name = former ?? nameOfLastDamaged ?? unusedName("catalog.damaged")
             try rename("catalog.sqlite-wal", to: "\(name)-wal")
             KillPoint.logPutAside.reach()
@@ -214,7 +218,7 @@ extension ClosedLibrary {
         return former
     }
 
-    /// The newest catalog that was put aside and has no log; nil where there is none.
+    /// The newest renamed catalog that has no log; nil where there is none.
     private var nameOfLastDamaged: String? {
         let names = Set(Self.names(in: path))
         let number = (1...).first { !names.contains(Self.numbered("catalog.damaged", $0)) } ?? 1
@@ -229,7 +233,7 @@ extension ClosedLibrary {
     }
 }
 
-/// The ending of a name that programs expect of a content.
+/// The name extension that programs expect for a blob's bytes.
 enum FileExtension {
     private static let marks: [(offset: Int, bytes: [UInt8], name: String)] = [
         (0, [0xFF, 0xD8, 0xFF], ".jpg"), (0, [0x89, 0x50, 0x4E, 0x47], ".png"), (0, Array("GIF8".utf8), ".gif"),
@@ -240,7 +244,7 @@ enum FileExtension {
         (0, [0x1F, 0x8B], ".gz"),
     ]
 
-    /// Returns the ending with its dot; nothing for what is not known.
+    /// Returns the extension with its dot; an empty string for unknown types.
     static func guess(of file: OpenFile) -> String {
         var head = [UInt8](repeating: 0, count: 16)
         let count = (try? unsafe head.withUnsafeMutableBytes { try unsafe file.read(into: $0, at: 0) }) ?? 0

@@ -4,20 +4,22 @@ internal import Catalog
 internal import Glibc
 internal import SystemPackage
 
-/// Why a library was not mended: a sentence.
+/// The reason why a library was not mended, as a sentence.
 public struct RepairFailure: Error, CustomStringConvertible, Sendable {
-    /// What is wrong, and what to do.
+    /// The fault, and the remedy.
     public let description: String
-    /// Whether a file could not be read that was to be copied.
+    /// Whether a file that was to be copied could not be read.
     var isOfSource = false
 }
 
 extension ClosedLibrary {
-    /// Checks the library, mends what can be mended, and checks it again; a copy of the catalog is kept before.
+    /// Checks the library, mends the faults that can be mended, and checks it again; keeps a copy of the
+    /// catalog first.
     ///
-    /// No content is removed, nor moved: rows that hang on nothing go, counts are made anew, and what has no path gets one in
-    /// `folders/lost+found/`.
-    /// - Returns: what was found, and under which name the former catalog is kept; nil where there was nothing to mend.
+    /// No blob is removed or moved: rows without their owner are deleted, counts are recomputed, and files
+    /// without a path get one in `folders/lost+found/`.
+    /// - Returns: the findings, and the name under which the former catalog is kept; nil where nothing had to
+    ///   be mended.
     public func repair(
         isThorough: Bool,
         progress: @escaping (Int64) -> Void = { _ in }
@@ -26,17 +28,17 @@ extension ClosedLibrary {
         let mendable = before.findings.contains { $0.advice == nil || $0.rule == "catalog" }
         guard mendable || before.unnamed > 0 else { return (before, nil) }
         var copy: String?
-        // What is wrong with other files needs no change of the catalog.
+        // Faults of other files need no change of the catalog.
         let isAboutFiles = before.unnamed == 0 && before.findings.allSatisfy { Self.fileRules.contains($0.rule) }
         if !isAboutFiles {
             do {
-                // One that cannot be read at all is for `recover`.
+                // A catalog that cannot be read at all needs `recover`.
                 try ClosedCatalog(path: catalogPath).close()
                 try OwnFiles.separate(OwnFiles.databases, in: path)
                 copy = try keepCatalog()
                 try mendCatalog(before)
             } catch let error as CatalogError where error.isDamage {
-                // The report says so, and what to do.
+                // The report has the fault and its remedy.
             } catch let error as RepairFailure {
                 throw error
             } catch {
@@ -48,7 +50,7 @@ extension ClosedLibrary {
         return (verify(isThorough: isThorough, progress: progress).after(before), copy)
     }
 
-    /// The rules that are about files beside the catalog.
+    /// The rules on files beside the catalog.
     private static let fileRules: Set<String> = ["mode", "owner", "snapshot", "signing-key", "staging", "layout"]
 
     /// Gives a file of the library to the owner of its folder.
@@ -58,7 +60,7 @@ extension ClosedLibrary {
         unsafe _ = lchown("\(path)/\(String(decoding: name, as: UTF8.self))", status.st_uid, status.st_gid)
     }
 
-    /// Copies the catalog as it is, with what its log has; a copy that was not finished has another name.
+    /// Copies the catalog unchanged, with its log; an unfinished copy has another name.
     /// - Returns: the copy's name.
     private func keepCatalog() throws(RepairFailure) -> String {
         let (name, unfinished) = (unusedName("catalog.before-repair"), "catalog.before-repair.new")
@@ -70,7 +72,7 @@ extension ClosedLibrary {
             try Self.copyFile(catalogPath + suffix, to: "\(path)/\(unfinished)\(suffix)")
             KillPoint.catalogHalfKept.reach()
         }
-        // The log first: a copy of a catalog alone would be taken for a whole one.
+        // The log first: a copy of a catalog alone would be taken for a complete one.
         for suffix in suffixes
         where unsafe rename("\(path)/\(unfinished)\(suffix)", "\(path)/\(name)\(suffix)") != 0 {
             throw RepairFailure(description: "\(path)/\(unfinished) cannot be renamed: \(Errno(rawValue: errno)).")
@@ -79,7 +81,7 @@ extension ClosedLibrary {
         return name
     }
 
-    /// Returns a name in the library's folder that is not used yet.
+    /// Returns an unused name in the library's folder.
     func unusedName(_ stem: String) -> String {
         var number = 1
         while ["", "-wal"].contains(where: { unsafe access("\(path)/\(Self.numbered(stem, number))\($0)", F_OK) == 0 })
@@ -89,7 +91,7 @@ extension ClosedLibrary {
         return Self.numbered(stem, number)
     }
 
-    /// Returns the first, second and so on of some names.
+    /// Returns the first, second and so on of a series of names.
     static func numbered(_ stem: String, _ number: Int) -> String {
         number == 1 ? "\(stem).sqlite" : "\(stem)-\(number).sqlite"
     }
@@ -121,7 +123,7 @@ extension ClosedLibrary {
         }
         for finding in report.findings where finding.rule == "owner" { giveToOwner(finding) }
         for finding in report.findings where finding.rule == "snapshot" {
-            // `snapshots/NAME`, as it was found.
+            // `snapshots/NAME`, as in the finding.
             guard let name = finding.path?.split(separator: 0x2F).last else { continue }
             SnapshotFolder(of: path).setAside(String(decoding: name, as: UTF8.self))
         }
@@ -129,11 +131,11 @@ extension ClosedLibrary {
             _ = try? PrivateFolder.close(path)
             _ = PrivateFolder.closeContents(of: path, all: true)
         }
-        // It makes the folders that are missing.
+        // The initializer creates the missing folders.
         if report.findings.contains(where: { $0.rule == "layout" }) { _ = try? BlobStore(at: path) }
     }
 
-    /// Copies a file to a new one, and puts it on stable storage.
+    /// Copies a file to a new one, and syncs the copy.
     static func copyFile(_ source: String, to target: String) throws(RepairFailure) {
         func failure(isOfSource: Bool = false) -> RepairFailure {
             let reason = Errno(rawValue: errno)
@@ -163,7 +165,7 @@ extension ClosedLibrary {
 }
 
 extension Records {
-    /// Mends all rules; one mended may break another, so that it is done until nothing changes.
+    /// Mends the violations of all rules, again while that breaks others, four times at most.
     func mendAll() throws {
         for _ in 0..<4 {
             var isSound = true

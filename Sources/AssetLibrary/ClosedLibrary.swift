@@ -7,7 +7,7 @@ internal import SystemPackage
 /// A library that no mount has open, held by its lock.
 ///
 /// ## Concurrency
-/// One thread uses it.
+/// Used by one thread.
 public final class ClosedLibrary {
     let path: String
     private let lock: Int32
@@ -58,7 +58,7 @@ public final class ClosedLibrary {
         return check.report
     }
 
-    /// Reads a content from the disk.
+    /// Verifies a blob on the disk.
     static func compare(_ digest: Digest, _ size: Int64, in stored: StoredBlobs) -> LibraryCheck.State {
         do throws(BlobStoreError) {
             guard let file = try stored.open(digest, size: size) else { return .faulty("Its file is missing.") }

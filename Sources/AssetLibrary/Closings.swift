@@ -3,7 +3,8 @@ internal import BlobStore
 internal import Catalog
 internal import Synchronization
 
-/// Folders that have let more users through than they do now, where no commit has made that durable yet.
+/// Folders that admitted more users before a change than after it, where no commit has made the change
+/// durable yet.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only, also within the catalog's queue.
@@ -15,7 +16,7 @@ final class Closings: Sendable {
     }
 
     private let count = Atomic(0)
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
 
     /// Whether there are none; costs one atomic load.
     var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }
@@ -29,12 +30,12 @@ final class Closings: Sendable {
         }
     }
 
-    /// Returns whether one of some folders is among them.
+    /// Returns whether any of some folders is noted.
     func contains(anyOf folders: [NodeID]) -> Bool {
         state.withLock { state in folders.contains { state.folders[$0] != nil } }
     }
 
-    /// Returns what `forget` needs to know, before a commit begins.
+    /// Returns the argument for `forget`, before a commit begins.
     func mark() -> Int { state.withLock { $0.last } }
 
     /// Forgets the folders that were noted before a commit began.
@@ -47,11 +48,12 @@ final class Closings: Sendable {
     }
 }
 
-// The bytes of a recorded upload are on the disk as they are written, and the rights of its file with the next commit. After a crash
-// between the two, users would read what was written after the file had been closed to them. So the first write behind a
-// change that may close the file waits for a commit; all other writes cost two atomic loads.
+// The bytes of a recorded upload are on the disk as they are written, and the permissions of its file with
+// the next commit. After a crash between the two, users could read bytes that were written after the file had
+// been closed to them. So the first write after a change that may close the file waits for a commit; all
+// other writes cost two atomic loads.
 extension AssetLibrary {
-    /// Notes, before the change is acknowledged, that a file or folder may have been closed to users.
+    /// Notes before a change is acknowledged that it may have closed a file or folder to users.
     func noteClosing(of id: NodeID, isFolder: Bool) {
         if isFolder { groupCommit.closings.note(id) }
         let node = isFolder ? nil : openNode(id)
@@ -59,21 +61,22 @@ extension AssetLibrary {
         guard boundCount.load(ordering: .relaxed) > 0 else { return }
         let mayBeMapped =
             isFolder ? openNodes.withLock { nodes in nodes.values.map { $0.node } } : [node].compactMap { $0 }
-        // A store to a mapping of a working file is no request that could wait.
+        // A store to a mapping of a private file is no request that could wait.
         let isMapped = mayBeMapped.contains { node in
             node.isBound.load(ordering: .relaxed) && node.upload.withLockIfAvailable { $0.isRecorded } != false
         }
         guard isMapped else { return }
-        // The change is made, whatever becomes of the commit, which is logged and tried again where it fails.
+        // The change stands even if the commit fails, which is then logged and tried again.
         try? commit()
     }
 
-    /// Makes durable that a file was closed to users, before bytes are written to it that a crash would otherwise show them.
+    /// Commits that a file was closed to users before bytes are written to it that a crash would otherwise
+    /// reveal to them.
     func commitClosing(of node: OpenNode) throws(LibraryError) {
         let count = node.closings.load(ordering: .acquiring)
         let isClosed = count != node.durableClosings.load(ordering: .relaxed)
         guard isClosed || !groupCommit.closings.isEmpty else { return }
-        // The record of an upload that comes later is in one commit with the change.
+        // An upload that is recorded later is so in one commit with the change.
         guard node.upload.withLock({ $0.isRecorded || $0.staged?.mustKeepName == true }) else { return }
         if try isClosed ? true : isBelowClosed(node.id) { try commit() }
         node.durableClosings.store(count, ordering: .relaxed)
@@ -88,7 +91,7 @@ extension AssetLibrary {
 }
 
 extension NodeRecord {
-    /// Whether attributes that are about to be set take rights from users.
+    /// Whether attributes that are about to be set take permissions from users.
     func isClosed(by changes: AssetLibrary.AttributeChanges) -> Bool {
         if let mode = changes.mode, self.mode & 0o777 & ~mode != 0 { return true }
         return changes.uid.map { $0 != uid } ?? false || changes.gid.map { $0 != gid } ?? false

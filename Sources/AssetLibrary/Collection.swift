@@ -2,7 +2,7 @@ internal import AssetModel
 internal import Glibc
 internal import Synchronization
 
-/// Which contents are about to be used, and which about to be removed: no content is both.
+/// The blobs that uploads are about to use, and those that are about to be removed; no blob is both.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
@@ -12,11 +12,13 @@ final class Collection: Sendable {
         var removed: Set<Digest> = []
     }
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
 
-    /// An upload has found out that its content is this, and will name it; waits while the content is being removed, which takes
-    /// as long as a commit.
+    /// Pins a blob that an upload is about to name; waits while the blob is being removed, which takes as
+    /// long as a commit.
     func beginUse(of digest: Digest) {
+        LockRank.blobClaim.enter()
+        defer { LockRank.blobClaim.leave() }
         while !state.withLock({ state in
             guard !state.removed.contains(digest) else { return false }
             state.used[digest, default: 0] += 1
@@ -26,7 +28,7 @@ final class Collection: Sendable {
         }
     }
 
-    /// The content is named, or will not be.
+    /// Releases a pin taken by `beginUse(of:)`, whether or not the blob was named.
     func endUse(of digest: Digest) {
         state.withLock { state in
             let left = (state.used[digest] ?? 1) - 1
@@ -34,24 +36,29 @@ final class Collection: Sendable {
         }
     }
 
-    /// Whether somebody uses a content, or is about to.
+    /// Whether a blob is pinned.
     func isUsed(_ digest: Digest) -> Bool { state.withLock { $0.used[digest] != nil } }
 
-    /// Begins to remove contents.
-    /// - Returns: those of them that nobody is about to use, or removes already.
+    /// Claims blobs for removal, until `endRemoval` on the same thread.
+    /// - Returns: those of them that are neither pinned nor claimed already.
     func beginRemoval(of digests: [Digest]) -> [Digest] {
         state.withLock { state in
             let free = digests.filter { state.used[$0] == nil && !state.removed.contains($0) }
             state.removed.formUnion(free)
+            // The claim is a lock, for which uploads wait, on the thread that has it.
+            if !free.isEmpty { LockRank.blobClaim.enter(isTried: true) }
             return free
         }
     }
 
-    /// They are gone, or stay.
-    func endRemoval(of digests: [Digest]) { state.withLock { $0.removed.subtract(digests) } }
+    /// Releases the removal claim, whether or not the blobs were removed.
+    func endRemoval(of digests: [Digest]) {
+        state.withLock { $0.removed.subtract(digests) }
+        if !digests.isEmpty { LockRank.blobClaim.leave() }
+    }
 }
 
-/// A content that is in use, so that it is not removed, until the last reference to this is gone.
+/// A pin that keeps a blob from being removed until the last reference to the pin is gone.
 public final class ContentUse: Sendable {
     private let digest: Digest
     private let collection: Collection

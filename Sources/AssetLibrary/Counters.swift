@@ -3,14 +3,15 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-/// How often files are opened and read: OpenAsset's clicks and downloads.
+/// The counts of opens and reads of files: OpenAsset's clicks and downloads.
 ///
-/// Counted in memory, and recorded when that costs nobody anything.
+/// They are counted in memory, and recorded when that delays no request.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Counters: Sendable {
-    /// What counts: an open, a read of all; and that a read was to be seen, which takes the file's pages out of the memory.
+    /// The kind of an access: an open, a read of the whole file, or a read past the page cache, which drops
+    /// the file's pages.
     enum Kind { case click, download, look }
 
     private struct Key: Hashable {
@@ -20,25 +21,25 @@ final class Counters: Sendable {
     }
 
     private struct State {
-        /// When somebody last counted: who opens a file again and again looks at it once.
+        /// The time of each user's last count: opening a file again and again counts once.
         var recent: [Key: ContinuousClock.Instant] = [:]
         var filtered = ContinuousClock.now
         var pending: [AssetID: (clicks: Int64, downloads: Int64)] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
     let worker = Worker()
-    /// For how long somebody counts once.
+    /// How long further accesses of a user are not counted.
     private static let pause = Duration.seconds(60)
     private static let limit = 100_000
 
-    /// Whether somebody would count.
+    /// Whether an access of a user would count.
     func isNew(_ kind: Kind, _ node: NodeID, _ uid: UInt32) -> Bool {
         let last = state.withLock { $0.recent[Key(node: node, uid: uid, kind: kind)] }
         return last.map { .now - $0 > Self.pause } ?? true
     }
 
-    /// Somebody counts.
+    /// Counts a click or download, at most once a minute per user.
     func note(_ kind: Kind, _ node: NodeID, of asset: AssetID, _ uid: UInt32) {
         let now = ContinuousClock.now
         let isFirst = state.withLock { state in
@@ -46,7 +47,7 @@ final class Counters: Sendable {
                 state.recent = state.recent.filter { now - $0.value < Self.pause }
                 state.filtered = now
             }
-            // Whoever looks at more than that within a minute is no person.
+            // More accesses within a minute are not made by users.
             if state.recent.count >= Self.limit { return false }
             state.recent[Key(node: node, uid: uid, kind: kind)] = now
             if kind == .look { return false }
@@ -58,12 +59,12 @@ final class Counters: Sendable {
         if isFirst { worker.wake() }
     }
 
-    /// What has been counted of an asset and is not recorded.
+    /// Returns the counts of an asset that are not recorded yet.
     func pending(of asset: AssetID) -> (clicks: Int64, downloads: Int64) {
         state.withLock { $0.pending[asset] } ?? (0, 0)
     }
 
-    /// Takes back what could not be recorded.
+    /// Takes back counts that could not be recorded.
     func giveBack(_ counts: [AssetID: (clicks: Int64, downloads: Int64)]) {
         state.withLock { state in
             for (asset, count) in counts {
@@ -82,7 +83,7 @@ final class Counters: Sendable {
 }
 
 extension AssetLibrary {
-    /// Programs that read all there is, for somebody who looks at none of it.
+    /// Programs that read all files without a user looking at them.
     private static let readers: Set<String> = [
         "rsync", "restic", "borg", "borgbackup", "rclone", "tar", "bsdtar", "cpio", "duplicity", "kopia", "duplicati",
         "bacula-fd",
@@ -91,8 +92,10 @@ extension AssetLibrary {
         "localsearch-3",
     ]
 
-    /// Somebody opens a file for reading; `program` says what their program is called, as far as that is known.
-    /// - Returns: whether it counts when they read all of it, and whether their reading is to be seen for that, once a minute.
+    /// Notes that a user opens a file for reading; `program` returns the name of the user's program, if it is
+    /// known.
+    /// - Returns: whether reading the whole file counts, and whether the reads are to bypass the page cache
+    ///   for that, once a minute.
     public func noteOpen(of id: NodeID, by uid: UInt32, program: () -> String?) -> (counts: Bool, isSeen: Bool) {
         let (isClick, mayDownload) = (counters.isNew(.click, id, uid), counters.isNew(.download, id, uid))
         guard isClick || mayDownload, program().map({ !Self.readers.contains($0) }) ?? true else {
@@ -104,18 +107,19 @@ extension AssetLibrary {
         return (mayDownload, isSeen)
     }
 
-    /// Somebody has read a file from start to end.
+    /// Notes that a user has read a file from start to end.
     public func noteDownload(of id: NodeID, by uid: UInt32) {
         if counters.isNew(.download, id, uid) { note(.download, of: id, by: uid) }
     }
 
     private func note(_ kind: Counters.Kind, of id: NodeID, by uid: UInt32) {
-        // Now, because another file may show the asset before it is recorded. What cannot be read is not counted.
+        // Looked up now, because another file may show the asset before the count is recorded. After an error
+        // it is not counted.
         guard let asset = try? read({ try $0.node(id)?.asset }) else { return }
         counters.note(kind, id, of: asset, uid)
     }
 
-    /// Records what has been counted.
+    /// Records the counts.
     func recordCounts() {
         let counts = counters.take()
         guard !counts.isEmpty else { return }
@@ -133,7 +137,7 @@ extension AssetLibrary {
         }
     }
 
-    /// How often the files of an asset were opened, or read.
+    /// Returns how often the files of an asset were opened, and read.
     func visits(of asset: AssetID, _ records: Records) throws -> (clicks: Int64, downloads: Int64) {
         let (recorded, pending) = (try records.visits(of: asset), counters.pending(of: asset))
         return (recorded.clicks + pending.clicks, recorded.downloads + pending.downloads)

@@ -1,14 +1,14 @@
 internal import AssetModel
 internal import Catalog
 
-/// A look at the files with a content, of which there may be very many: each step of the catalog looks at a page of them, so that others
-/// come in between, and the one that has looked at the last page decides.
+/// A search among the files that show a blob, of which there may be very many: each catalog operation reads
+/// one page of them, so that other operations run in between, and the one that has read the last page
+/// decides.
 ///
-/// A file that comes into a folder where equal files are looked for, or goes from there, while others are looked at, counts as it was
-/// when it was looked at.
+/// A file that enters or leaves a folder during the search counts as it was when its page was read.
 ///
 /// ## Concurrency
-/// Only the thread that judges uses it.
+/// Used by the thread that decides, and by no other.
 final class EqualFiles {
     /// There are more pages; nothing has been changed.
     private struct Unfinished: Error {}
@@ -22,17 +22,18 @@ final class EqualFiles {
     private struct Look {
         var found: [HolderRecord] = []
         var position = HolderPosition()
-        /// How many files were looked at closely.
+        /// How many files were examined.
         var looked = 0
     }
 
     private var looks: [Key: Look] = [:]
     private var isUnfinished = false
 
-    /// Returns files with a content that are wanted, one of each asset, at most `limit` of them; with a folder, of the files in it.
+    /// Returns wanted files that show a blob, one of each asset, at most `limit` of them; with a folder, of
+    /// the files in it.
     ///
-    /// `isWanted` answers nil for files that do not count. Of those that do `lookedAt` are looked at.
-    /// - Throws: an error that `tryAgain` knows, where there are more files than one step looks at.
+    /// `isWanted` returns nil for files that do not count. Of those that do, at most `lookedAt` are examined.
+    /// - Throws: an error that `tryAgain` recognizes, where there are more files than one operation reads.
     func find(
         _ blob: BlobID,
         in folder: NodeID?,
@@ -44,7 +45,7 @@ final class EqualFiles {
     ) throws -> [HolderRecord] {
         let key = Key(blob: blob, folder: folder, isOfNames: isOfNames)
         var look = looks[key] ?? Look()
-        // What was found in a step before may have changed meanwhile.
+        // Files found in an earlier operation may have changed meanwhile.
         look.found = try look.found.filter {
             try records.isShown($0, with: blob) && isWanted($0) == true
         }
@@ -74,7 +75,7 @@ final class EqualFiles {
         return look.found
     }
 
-    /// Returns whether an operation has failed only because there are more files to be looked at.
+    /// Returns whether an operation has failed only because there are more files to be read.
     func tryAgain() -> Bool {
         defer { isUnfinished = false }
         return isUnfinished
@@ -82,7 +83,8 @@ final class EqualFiles {
 }
 
 extension Catalog {
-    /// Runs `body`, which judges before it changes anything, in as many steps as its look at equal files takes.
+    /// Runs `body`, which decides before it changes anything, in as many operations as its search for equal
+    /// files takes.
     func write<Value>(judging equal: EqualFiles, _ body: (Records) throws -> Value) throws -> Value {
         while true {
             do { return try write(body) } catch { guard equal.tryAgain() else { throw error } }
@@ -91,7 +93,8 @@ extension Catalog {
 }
 
 extension AssetLibrary {
-    /// Runs `body`, which judges before it changes anything, in as many steps of the catalog as its look at equal files takes.
+    /// Runs `body`, which decides before it changes anything, in as many catalog operations as its search for
+    /// equal files takes.
     func write<Value>(
         judging equal: EqualFiles,
         _ body: (Records) throws -> Value
@@ -103,7 +106,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Runs `body`, which only judges, likewise.
+    /// Runs `body`, which only decides, in as many catalog operations as its search for equal files takes.
     func read<Value>(
         judging equal: EqualFiles,
         _ body: (Records) throws -> Value

@@ -1,6 +1,7 @@
+internal import AssetModel
 internal import Synchronization
 
-/// Work that takes too long for the thread of a request, done on threads of its own: one user's in its order, and users in turn.
+/// A queue of work that takes too long for a request's thread: in order for each user, and users in turn.
 ///
 /// Of several threads one user never has all.
 ///
@@ -8,13 +9,13 @@ internal import Synchronization
 /// `state` is held for a moment only.
 final class Errands: Sendable {
     private struct State {
-        /// What waits, by user; in the order in which they have their next turns.
+        /// The queued work by user, in the order of the users' next turns.
         var waiting: [(uid: UInt32, work: [@Sendable () -> Void])] = []
         var running: [UInt32: Int] = [:]
         var isStopped = false
     }
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
     private let workers: [Worker]
 
     init(threads: Int = 1) { workers = (0..<threads).map { _ in Worker() } }
@@ -23,8 +24,8 @@ final class Errands: Sendable {
         for worker in workers { worker.start(delay: .zero) { [weak self] in self?.runAll() } }
     }
 
-    /// Has work of a user's done on another thread.
-    /// - Returns: false where nothing is begun any more.
+    /// Runs a user's work on another thread.
+    /// - Returns: false where no work is begun any more.
     func run(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> Bool {
         let isTaken = state.withLock { state in
             guard !state.isStopped else { return false }
@@ -39,10 +40,10 @@ final class Errands: Sendable {
         return isTaken
     }
 
-    /// Whether anything has not been begun.
+    /// Whether any work has not been begun.
     var hasWaiting: Bool { state.withLock { !$0.waiting.isEmpty } }
 
-    /// Ends when what has been taken is done.
+    /// Stops the threads after all queued work.
     func stop() {
         state.withLock { $0.isStopped = true }
         for worker in workers { worker.stop() }
@@ -59,7 +60,8 @@ final class Errands: Sendable {
         }
     }
 
-    /// The next work of the first user who has not all threads but one; the user goes behind all others.
+    /// Takes the next work of the first user that has fewer than all threads but one; that user goes to the
+    /// end.
     private func take() -> (UInt32, @Sendable () -> Void)? {
         state.withLock { state in
             let most = max(1, workers.count - 1)
@@ -74,13 +76,13 @@ final class Errands: Sendable {
 }
 
 extension AssetLibrary {
-    /// Has a user's `work` done on another thread, once.
-    /// - Returns: false where nothing is begun any more, because the library is being closed.
+    /// Runs a user's `work` on another thread, once.
+    /// - Returns: false where no work is begun any more, because the library is being closed.
     public func runErrand(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> Bool {
         errands.run(for: uid, work)
     }
 
-    /// Returns a function that has a user's request tried again on a thread for those.
+    /// Returns a function that runs a user's request again, on one of the threads for that.
     public func resuming(for uid: UInt32, _ work: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
         { [resumptions] in if !resumptions.run(for: uid, work) { work() } }
     }

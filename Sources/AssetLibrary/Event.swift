@@ -1,34 +1,34 @@
 internal import AssetModel
 internal import Catalog
 
-/// What has happened to an asset: a line of `uploads/events.jsonl`, in the transaction in which it happened; described in
-/// docs/SEMANTICS.md.
+/// An event of an asset: a line of `uploads/events.jsonl`, written in the transaction of its cause.
 ///
-/// The names are those of Uploadcare's webhooks where it has such a one.
+/// docs/SEMANTICS.md describes the lines. The names are those of Uploadcare's webhooks where it has such an
+/// event.
 enum Event: String {
-    /// An upload has ended well, and has changed something.
+    /// An upload was committed and has changed something.
     case uploaded = "file.uploaded"
     /// An upload was refused.
     case rejected = "file.rejected"
-    /// A scanner has found something in an upload that was not refused.
+    /// A scanner has found malware in an upload that was not refused.
     case infected = "file.infected"
-    /// A file has another name, or is in another folder.
+    /// A file was renamed or moved.
     case moved = "file.moved"
-    /// A folder has another name, or is in another folder, and with it all that is below.
+    /// A folder was renamed or moved, with all that is below it.
     case folderMoved = "folder.moved"
     /// The last name was removed: the asset is in the trash.
     case deleted = "file.deleted"
-    /// It has come back from there.
+    /// The asset was restored from the trash.
     case restored = "file.restored"
-    /// It is gone for good.
+    /// The asset was deleted.
     case purged = "file.purged"
-    /// Its time had come, and it is gone for good.
+    /// The asset has expired and was deleted.
     case expired = "file.expired"
-    /// Somebody has stored what would have gone by itself.
+    /// A user has stored an asset that would have expired.
     case stored = "file.stored"
-    /// Somebody has said something of it, or it is known what the file says itself.
+    /// A user has changed the asset's metadata, or it was extracted from the file.
     case informationUpdated = "file.info_updated"
-    /// A content is not what it was when it was stored; or is again.
+    /// A blob is corrupt; or is intact again.
     case damaged = "file.damaged"
     case healed = "file.healed"
     /// A URL was fetched; or could not be.
@@ -37,7 +37,7 @@ enum Event: String {
 }
 
 extension Records {
-    /// Something has happened.
+    /// Appends an event.
     func append(
         _ event: Event,
         of asset: AssetID?,
@@ -55,7 +55,7 @@ extension Records {
         try append(line.bytes + [0x0A], to: .events)
     }
 
-    /// An upload has ended, as its receipt says.
+    /// Appends the event of an upload's receipt.
     func appendEvent(of receipt: Receipt) throws {
         switch receipt.outcome {
         case .unchanged: return
@@ -80,7 +80,7 @@ extension Records {
 }
 
 extension Rulebook {
-    /// Where one of an asset's files is, for people.
+    /// Returns the path of one of an asset's files, as text.
     func path(of asset: AssetID, _ records: Records) throws -> String? {
         guard let node = try records.nodes(showing: asset).first, let entry = try records.anyEntry(of: node) else {
             return nil

@@ -2,13 +2,13 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-// A program that is told of each event, one after another and in their order: what products send to a webhook. It runs when the event is
-// on stable storage, and holds nobody up.
+// A command that is run for each event, one after another and in order, like other products' webhooks. It
+// runs when the event is on stable storage, and delays no request.
 extension AssetLibrary {
-    /// How long the program may take for an event.
+    /// How long the command may take for an event.
     private static let hookPatience = Duration.seconds(30)
 
-    /// Begins behind what has happened before: what happens while no program is named is nobody's to be told.
+    /// Begins after all earlier events: events while no command is set are not passed to any.
     func prepareEventHook() throws {
         try catalog.write { records in
             let told = try records.toldEvents()
@@ -17,13 +17,13 @@ extension AssetLibrary {
         }
     }
 
-    /// Tells the program of what has happened since.
+    /// Passes the events since the last call to the command.
     func tellEvents() {
         guard let command = eventCommand else { return }
         do throws(LibraryError) {
             while !isClosing.isSet {
                 let next = try read { records in try records.event(after: try records.toldEvents() ?? 0) }
-                // What is not on stable storage may be taken back by a crash.
+                // A crash may undo an event that is not on stable storage.
                 guard let next, next.end <= durableEvents.load(ordering: .relaxed) else { return }
                 if let problem = ShellCommand(line: command).run(
                     next.line,
@@ -34,7 +34,7 @@ extension AssetLibrary {
                         "on_event: \(problem); the event was \(String(decoding: next.line.dropLast(), as: UTF8.self))"
                     )
                 }
-                // What is given up because the mount ends is told by the next one.
+                // An event that was given up because the mount ends is passed by the next mount.
                 if isClosing.isSet { return }
                 try write { try $0.setToldEvents(next.end) }
             }

@@ -1,11 +1,14 @@
-/// Values that are forgotten some time after they came; the memory of those that are gone is given back with the next that comes.
+/// Values that expire some time after they were inserted; each insertion frees the memory of those that have
+/// expired.
 ///
-/// Of more than `limit` the oldest go first.
+/// Of more than `limit` the oldest are removed first.
 struct ExpiringTable<Key: Hashable, Value> {
     private let window: Duration
     private let limit: Int
     private var values: [Key: (value: Value, deadline: ContinuousClock.Instant)] = [:]
-    /// The keys as they came, from `oldest` on; one whose value is another by now, or gone, has a deadline that is not the value's.
+    /// The keys in the order of insertion, from `oldest` on.
+    ///
+    /// A key whose value was replaced or removed has a deadline that is not the value's.
     private var order: [(key: Key, deadline: ContinuousClock.Instant)] = []
     private var oldest = 0
 
@@ -13,10 +16,10 @@ struct ExpiringTable<Key: Hashable, Value> {
         (self.window, self.limit) = (window, limit)
     }
 
-    /// How many values take memory: those that are remembered, and those whose time was over after the last insertion.
+    /// How many values take memory: those not expired, and those that have expired since the last insertion.
     var count: Int { values.count }
 
-    /// Returns a value whose time is not over.
+    /// Returns a value that has not expired.
     subscript(_ key: Key) -> Value? {
         values[key].flatMap { $0.deadline > .now ? $0.value : nil }
     }
@@ -24,15 +27,15 @@ struct ExpiringTable<Key: Hashable, Value> {
     /// Returns the keys of the values for which `isWanted` is true.
     func keys(where isWanted: (Value) -> Bool) -> [Key] { values.filter { isWanted($0.value.value) }.map(\.key) }
 
-    /// Remembers a value for the window from now on, instead of the key's former one.
+    /// Inserts a value for the window from now on, instead of the key's former one.
     mutating func insert(_ value: Value, forKey key: Key, at now: ContinuousClock.Instant = .now) {
         prune(at: now)
         values[key] = (value, now + window)
         order.append((key, now + window))
     }
 
-    /// Forgets a value.
-    /// - Returns: what it was, also where its time is over.
+    /// Removes a value.
+    /// - Returns: the value, also where it has expired.
     @discardableResult
     mutating func removeValue(forKey key: Key) -> Value? { values.removeValue(forKey: key)?.value }
 
@@ -45,7 +48,7 @@ struct ExpiringTable<Key: Hashable, Value> {
         guard oldest > 0, oldest * 2 >= order.count else { return }
         order.removeFirst(oldest)
         oldest = 0
-        // Both keep the room that they had at their largest.
+        // Both keep the capacity of their largest size.
         guard order.count * 8 < order.capacity else { return }
         order = order.map { $0 }
         values = Dictionary(uniqueKeysWithValues: values.map { ($0.key, $0.value) })

@@ -3,64 +3,66 @@ internal import Catalog
 internal import MetadataExtraction
 internal import Synchronization
 
-/// Looks into contents when their uploads have ended, several at once, and knows who waits for which.
+/// Extracts the metadata of blobs after their uploads, several at once, and has the waiting requests.
 ///
-/// What is to be done stands in the catalog; this is only what a running library needs besides.
+/// The queue itself is in the catalog; this is the additional state of a running library.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only. No thread of a request ever waits in here.
 final class ExtractionQueue: Sendable {
-    /// Somebody who waits for what a content says.
+    /// A request that waits for the metadata of a blob.
     struct Waiter {
         let uid: UInt32
         let deadline: ContinuousClock.Instant
         let isReady: @Sendable () -> Void
     }
 
-    /// Who looks into a content: threads that requests wait for, or those that wait until the mount is quiet.
+    /// The pace of a thread: it serves requests that wait, or it waits until the mount is quiet.
     enum Pace { case atOnce, whenQuiet }
 
     struct State {
-        /// Contents that are being looked into.
+        /// Blobs whose metadata is being extracted.
         ///
-        /// One that is looked into when the mount is quiet may be taken up at once by a second thread, because the first may not get a
-        /// processor for long.
+        /// A second thread may at once take up a blob that a thread for a quiet mount has begun, because that
+        /// one may not get a processor for long.
         var running: [Pace: Set<BlobID>] = [:]
         var waiters: [BlobID: [Waiter]] = [:]
-        /// Contents that come before all others because requests wait for them, each with one of the users.
+        /// Blobs that come before all others because requests wait for them, each with one of the users.
         var hurried: [BlobID: UInt32] = [:]
-        /// Contents that somebody has waited for in vain, and when: a program that asks for the size first waits once.
+        /// Blobs for which a request has timed out, and when: a program that asks for the size first waits
+        /// once.
         var givenUp: [BlobID: ContinuousClock.Instant] = [:]
-        /// When there was last something to do.
+        /// The last time at which there was work.
         var busy = ContinuousClock.now
-        /// Since when no file can be looked into, and why.
+        /// Since when no file can be examined, and why.
         var unavailable: (since: ContinuousClock.Instant, reason: String)?
     }
 
-    /// How many contents are looked into at once: as many as there are processors on a small machine.
+    /// How many blobs are examined at once: as many as a small machine has processors.
     static let width = 2
     /// How long a reader waits for a value.
     static let patience = Duration.seconds(9)
-    /// How long idle workers stay.
+    /// How long idle worker processes are kept.
     static let rest = Duration.seconds(60)
-    /// How long until workers that could not be started are tried again.
+    /// How long until worker processes that could not be started are tried again.
     static let pause = Duration.seconds(60)
 
-    let state = Mutex(State())
-    /// A thread that looks into contents, with an examiner of its own: a process that stands back cannot be called to the front.
+    let state = RankedMutex(.leaf, State())
+    /// A thread that extracts metadata with its own examiner, of whose processes a low priority cannot be
+    /// raised.
     struct Thread {
         let pace: Pace
         let worker: Worker
         let examiner: Examiner
-        /// From how many due contents on, those that others are looking into among them, this thread takes one: one examiner's workers
-        /// are begun for one content.
+        /// The number of due blobs, those of other threads included, from which on this thread takes one: for
+        /// one blob the processes of one examiner are started.
         let least: Int
     }
 
     let threads: [Thread]
     let sweeper = Worker()
 
-    /// What is being looked into when `isStopped` is set is given up.
+    /// Creates the queue; extractions under way when `isStopped` is set are given up.
     init(isStopped: Flag) {
         threads = [Pace.whenQuiet, .atOnce].flatMap { pace in
             (1...Self.width).map { number in
@@ -70,10 +72,10 @@ final class ExtractionQueue: Sendable {
         }
     }
 
-    /// Has contents looked into when the mount is quiet, by one thread or by `all`.
+    /// Wakes one thread, or `all`, of those that extract while the mount is quiet.
     func wake(all: Bool = false) { wake(.whenQuiet, all: all) }
 
-    /// Has contents looked into that requests wait for.
+    /// Wakes the threads for blobs that requests wait for.
     func hurry() { wake(.atOnce, all: true) }
 
     private func wake(_ pace: Pace, all: Bool) {
@@ -88,8 +90,8 @@ final class ExtractionQueue: Sendable {
         answer { _, _ in true }
     }
 
-    /// Takes a content up.
-    /// - Returns: false where another thread is at it already.
+    /// Claims a blob.
+    /// - Returns: false where another thread has claimed it already.
     func begin(_ blob: BlobID, at pace: Pace) -> Bool {
         state.withLock { state in
             if state.running[.atOnce]?.contains(blob) ?? false { return false }
@@ -101,11 +103,12 @@ final class ExtractionQueue: Sendable {
 
     func end(_ blob: BlobID, at pace: Pace) { state.withLock { _ = $0.running[pace]?.remove(blob) } }
 
-    /// How many contents come before all others because one user waits for them: what others wait for then comes soon.
+    /// How many blobs of one user's requests come before all others, so that the requests of other users wait
+    /// less.
     private static let hurried = 16
 
-    /// Adds a request that waits for a content.
-    /// - Returns: whether the content is to come before those that no request waits for.
+    /// Adds a request that waits for a blob.
+    /// - Returns: whether the blob is to come before those that no request waits for.
     func add(_ waiter: Waiter, for blob: BlobID) -> Bool {
         state.withLock { state in
             state.waiters[blob, default: []].append(waiter)
@@ -120,7 +123,8 @@ final class ExtractionQueue: Sendable {
         return true
     }
 
-    /// Returns contents that requests wait for and that may come before all others now, because some before them are done.
+    /// Returns blobs that requests wait for and that may come before all others now, because some before them
+    /// are done.
     func moreToHurry() -> [BlobID] {
         state.withLock { state in
             var more: [BlobID] = []
@@ -131,7 +135,7 @@ final class ExtractionQueue: Sendable {
         }
     }
 
-    /// Whether it makes sense to wait for a content.
+    /// Whether it makes sense to wait for a blob.
     func mayBeAwaited(_ blob: BlobID) -> Bool {
         state.withLock { state in
             if let since = state.givenUp[blob], .now - since < Self.pause { return false }
@@ -139,7 +143,7 @@ final class ExtractionQueue: Sendable {
         }
     }
 
-    /// Lets go those who have waited long enough.
+    /// Resumes the requests whose time is over.
     func giveUp(_ now: ContinuousClock.Instant) {
         state.withLock { state in
             state.givenUp = state.givenUp.filter { now - $0.value < Self.pause }
@@ -150,7 +154,7 @@ final class ExtractionQueue: Sendable {
         answer { _, waiter in waiter.deadline <= now }
     }
 
-    /// Lets go those who wait and of whom `isDone` says so.
+    /// Resumes the waiting requests for which `isDone` is true.
     func answer(where isDone: (BlobID, Waiter) -> Bool) {
         let ready = state.withLock { state in
             var ready: [Waiter] = []
@@ -168,7 +172,7 @@ final class ExtractionQueue: Sendable {
     }
 }
 
-/// Something that is so from some moment on.
+/// A condition that is false until it is set.
 final class Flag: Sendable {
     private let value = Atomic(false)
 

@@ -4,18 +4,19 @@ internal import Catalog
 internal import MetadataExtraction
 internal import Synchronization
 
-/// A file that is being fetched: an upload without a name, which it gets at the end by what the folder says.
+/// A file that is being fetched: an upload without a name, which it gets at its commit by the folder's
+/// policies.
 final class FetchArrival {
     private let library: AssetLibrary
     private let folder: NodeID
     private let uploader: Uploader
-    /// Who has asked; root also where the file is the folder's owner's.
+    /// The requester of the fetch; root also where the file belongs to the folder's owner.
     private let requester: Uploader
     private let request: FetchRequest
     private var name: EntryName?
     private var original: EntryName?
     private var node: OpenNode?
-    /// How many bytes have come.
+    /// How many bytes have been received.
     private(set) var size: Int64 = 0
 
     init(_ library: AssetLibrary, _ record: FetchRecord, _ request: FetchRequest) throws {
@@ -23,14 +24,15 @@ final class FetchArrival {
         folder = record.folder
         self.request = request
         let present = try library.read { try $0.folder(record.folder) }
-        // Root fetches for the user whose folder it is: the file is theirs, and replaces nothing that they may not write to.
+        // Root fetches for the folder's owner: the owner gets the file, which replaces none that the owner
+        // may not write to.
         let isForOwner = record.uid == 0 && present.uid != 0
         requester = Uploader(absent: record.uid, gid: record.gid, knownIn: [record.gid] + record.groups)
         uploader = isForOwner ? Uploader(absent: present.uid, gid: present.gid) : requester
         try refuseClosed()
     }
 
-    /// Refuses to go on where the folder has been closed to the user who has asked.
+    /// Refuses to go on where the folder has been closed to the requester.
     private func refuseClosed() throws {
         if try library.mayChange(folder, by: requester) { return }
         throw FetchProblem(
@@ -40,7 +42,7 @@ final class FetchArrival {
         )
     }
 
-    /// The server has answered.
+    /// Begins the upload when the server has answered.
     func begin(_ head: Download.Head) throws {
         let found = FetchRequest.name(disposition: head.disposition, url: head.url)
         let name = try request.name ?? EntryName(found.name)
@@ -69,7 +71,7 @@ final class FetchArrival {
         size += Int64(bytes.count)
     }
 
-    /// All bytes are here: the verdict.
+    /// Commits the upload after all bytes.
     /// - Returns: the asset that has them.
     func finish() throws -> AssetID {
         guard let node, let name else {
@@ -77,14 +79,14 @@ final class FetchArrival {
         }
         try refuseClosed()
         let known = try node.upload.withLock { upload throws(LibraryError) -> AssetID? in
-            // Others may have done something to the name meanwhile.
+            // The name may have been given or removed meanwhile.
             upload.aim = try aim(name)
             node.isUnlinked.store(false, ordering: .relaxed)
             try library.finish(&upload, of: node)
             return upload.unchanged
         }
         return try library.write { records in
-            // What was there already has no file of its own.
+            // A file that existed already gets no fields from this request.
             let record = try records.node(node.id)
             guard let asset = record?.asset ?? known else { throw LibraryError.notFound }
             guard let record, record.links > 0, !record.isDuplicate else { return asset }
@@ -100,7 +102,7 @@ final class FetchArrival {
         }
     }
 
-    /// Whatever becomes of it, the file is closed, and gone where it has no name.
+    /// Closes the file in any case, and removes it where it has no name.
     func end() {
         guard let node = self.node.take() else { return }
         node.upload.withLock { upload in
@@ -116,14 +118,15 @@ final class FetchArrival {
         if isNameless { try? library.forget([node.id]) }
     }
 
-    /// Where it goes: over the asset that has the name, if the folder lets that be replaced; else to the name, or one with a number.
+    /// Returns the destination: the asset that has the name, if the folder lets it be replaced; else a free
+    /// name.
     private func aim(_ name: EntryName) throws(LibraryError) -> OpenNode.Aim {
         try library.read { records in
             var aim = OpenNode.Aim(parent: folder, name: name)
             if let present = try records.node(named: name, in: folder), present.isFile, let asset = present.asset,
                 !present.isExpired(at: library.lifeTime),
                 try library.rulebook.of(folder, records).policy.overwrites, try !records.isFixed(asset),
-                // An asset never passes to another person by its name.
+                // An asset never passes to another user by its name.
                 library.rulebook.allows(uploader, toSucceed: try library.rulebook.rights(of: present, records))
             {
                 aim.replacing = (asset, original ?? name)
@@ -132,8 +135,9 @@ final class FetchArrival {
         }
     }
 
-    /// Returns a URL as readers of the file may know it: without a user and password, without the values in its query, which may be keys
-    /// or signatures, and without a fragment.
+    /// Returns a URL that readers of the file may see: without a user and password, and without a fragment.
+    ///
+    /// The values in its query are left out as well, since they may be keys or signatures.
     static func withoutCredentials(_ url: String) -> String {
         guard let start = url.firstRange(of: "://")?.upperBound else { return url }
         var rest = url[start...].prefix { $0 != "#" }

@@ -1,9 +1,11 @@
+internal import AssetModel
 internal import Synchronization
 
-/// What is being fetched at the moment: users in turn, and no user has all places.
+/// The fetches under way: users in turn, and no user has all places.
 ///
 /// ## Concurrency
-/// `state` is held for a moment only; `choosing` while the catalog is read, so that two workers never choose the same.
+/// `state` is held for a moment only; `choosing` while the catalog is read, so that two workers never choose
+/// one fetch.
 final class Fetches: Sendable {
     private struct Running {
         let uid: UInt32
@@ -13,17 +15,17 @@ final class Fetches: Sendable {
 
     private struct State {
         var running: [Int64: Running] = [:]
-        /// When users who have more to fetch had their last turns.
+        /// The last turns of users with more to fetch.
         var turns: [UInt32: UInt64] = [:]
         var turn: UInt64 = 0
     }
 
-    private let choosing = Mutex<Void>(())
-    private let state = Mutex(State())
-    /// How many are fetched at once.
+    private let choosing = RankedMutex<Void>(.service, ())
+    private let state = RankedMutex(.leaf, State())
+    /// The workers; each runs one fetch at a time.
     let workers = (0..<3).map { _ in Worker() }
 
-    /// Begins the one whose turn it is; `waiting` answers the first of each user, but for those that are under way.
+    /// Begins the fetch whose turn it is; `waiting` returns the first of each user, except those under way.
     /// - Returns: nil where none waits whose user has a place left.
     func begin(
         _ waiting: (_ running: [Int64]) throws(LibraryError) -> [(id: Int64, uid: UInt32)]
@@ -34,7 +36,8 @@ final class Fetches: Sendable {
         }
     }
 
-    /// The user who has the fewest under way is first, and of those the one whose last turn is the longest ago.
+    /// Begins the fetch of the user with the fewest under way, and of these the user whose last turn is the
+    /// longest ago.
     private func begin(one waiting: [(id: Int64, uid: UInt32)], _ state: inout State) -> Int64? {
         let users = Set(waiting.map(\.uid))
         state.turns = state.turns.filter { users.contains($0.key) }
@@ -63,7 +66,7 @@ final class Fetches: Sendable {
 
     func end(_ id: Int64) { state.withLock { $0.running[id] = nil } }
 
-    /// One that is under way is not wanted any more.
+    /// Cancels a fetch that is under way.
     func cancel(_ id: Int64) { state.withLock { $0.running[id]?.isCancelled = true } }
 
     func isCancelled(_ id: Int64) -> Bool { state.withLock { $0.running[id]?.isCancelled ?? false } }

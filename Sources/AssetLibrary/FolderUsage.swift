@@ -2,43 +2,45 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// How many bytes folders hold, by kind, each with all that is below it: counted once, and then kept up to date by what the catalog notes
-/// of changes, so that neither a move of a folder nor a new quota has anything counted again.
+/// How many bytes folders hold, by kind, each with all folders below it.
 ///
-/// A file that has two names counts twice. What goes by itself when room is needed, the trash and former contents, is told apart from
-/// what stays; a former content that `user.policy.versions` keeps is of the latter kind.
+/// The bytes are counted once, and then updated by the changes that the catalog notes, so that neither a move
+/// of a folder nor a new quota counts anything again. A file that has two names counts twice. Bytes that are
+/// removed when room is needed, the trash and former versions, are distinguished from those that stay; former
+/// versions that `user.policy.versions` keeps belong to the latter.
 ///
 /// ## Concurrency
-/// Called from within operations of the catalog; `state` takes no other lock.
+/// Called from within catalog operations; `state` takes no other lock.
 final class FolderUsage: Sendable {
-    /// What a folder holds.
+    /// The bytes that a folder holds.
     struct Held {
         fileprivate(set) var bytes: [UsageKind: Int64] = [:]
-        /// Former contents that are not to go.
+        /// The bytes of former versions that are never pruned.
         fileprivate(set) var kept: Int64 = 0
 
         var total: Int64 { bytes.values.reduce(0, +) }
-        /// What makes room for uploads when there is none.
+        /// The bytes that can be removed to make room for uploads.
         var reclaimable: Int64 { (bytes[.trash] ?? 0) + (bytes[.formerContents] ?? 0) - kept }
-        /// What an upload must find room beside.
+        /// The bytes that an upload must fit beside.
         var staying: Int64 { total - reclaimable }
     }
 
     private struct State {
-        /// What each folder holds with all below it; none that holds nothing.
+        /// The bytes of each folder with all folders below it; folders that hold nothing are left out.
         var totals: [NodeID: [UsageKind: Int64]] = [:]
-        /// Where folders were that are removed, as long as they hold something.
+        /// The former parents of removed folders, as long as these hold something.
         var heirs: [NodeID: NodeID] = [:]
-        /// Former contents that are not to go, of folders with a quota for which that was asked.
+        /// The bytes of former versions that are never pruned, of folders with a quota for which that was
+        /// computed.
         var kept: [NodeID: Int64] = [:]
-        /// What may go of folders that have held too much.
+        /// The plans for pruning folders that have exceeded their quotas.
         var plans: [NodeID: ReclaimPlan] = [:]
-        /// What a folder held when it was last trimmed.
+        /// The bytes that a folder held when it was last trimmed.
         var trimmed: [NodeID: Int64] = [:]
-        /// Folders for whose quota it was asked what they hold.
+        /// Folders whose usage was computed for a quota.
         var asked: Set<NodeID> = []
         var isTracking = false
-        /// How many operations of the catalog may have changed something since the last `settle`.
+        /// How many catalog operations may have changed something since the last `settle`.
         var unsettled = 0
 
         mutating func add(_ bytes: Int64, of kind: UsageKind, to folders: [NodeID]) {
@@ -50,15 +52,15 @@ final class FolderUsage: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
 
-    /// After so many operations what they have changed is taken up, so that nothing has much to take up at once.
+    /// After how many operations their changes are settled, so that no operation has many to settle.
     private static let settlingInterval = 64
 
     /// Whether any folder has, or had since the library was opened, a quota, so that changes are noted.
     var isTracking: Bool { state.withLock { $0.isTracking } }
 
-    /// Begins to note changes, and counts all that there is, where the first folder has a quota.
+    /// Begins to note changes, and counts all present bytes, where the first folder has a quota.
     func begin(_ records: Records, _ rulebook: Rulebook) throws {
         guard try !isTracking && records.hasQuotas() else { return }
         try records.trackUsage()
@@ -70,15 +72,15 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Returns a folder and those for which counts what it has.
+    /// Returns a folder and all folders for which its bytes count.
     private func chain(of folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> [NodeID] {
         if let heir = state.withLock({ $0.heirs[folder] }) { return try [folder] + chain(of: heir, records, rulebook) }
         let folders = try rulebook.of(folder, records).ancestors
-        // What has no folder counts for the library's root.
+        // Files without a folder count for the library's root.
         return folders.last == .unfiled ? folders + [.folders] : folders
     }
 
-    /// What a folder with a quota holds; nothing is written, so that a refusal can follow.
+    /// Returns the bytes of a folder with a quota; nothing is written, so that a refusal can follow.
     func of(_ folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> Held {
         var held = Held(bytes: try total(below: folder, records, rulebook))
         held.kept = try kept(in: folder, records, rulebook)
@@ -90,7 +92,7 @@ final class FolderUsage: Sendable {
         return held
     }
 
-    /// Returns what a folder holds with all below it, by kind.
+    /// Returns the bytes of a folder with all folders below it, by kind.
     func total(below folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> [UsageKind: Int64] {
         var total = state.withLock { $0.totals[folder] } ?? [:]
         for change in try records.usageChanges() where try chain(of: change.folder, records, rulebook).contains(folder)
@@ -100,7 +102,9 @@ final class FolderUsage: Sendable {
         return total
     }
 
-    /// Returns how much of a folder's former contents is not to go: of folders that say how many are kept, each part of the tree as it says.
+    /// Returns how many bytes of a folder's former versions are never pruned.
+    ///
+    /// Each part of the tree counts by the policy in force there.
     private func kept(in folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> Int64 {
         if let known = state.withLock({ $0.kept[folder] }) { return known }
         func former(_ folder: NodeID) -> Int64 { state.withLock { $0.totals[folder]?[.formerContents] } ?? 0 }
@@ -118,15 +122,16 @@ final class FolderUsage: Sendable {
         return kept
     }
 
-    /// Takes up what has changed; this writes, and so comes after whatever may be refused.
+    /// Settles the noted changes; this writes, and so comes after all checks that may refuse.
     func settle(_ records: Records, _ rulebook: Rulebook) throws {
         guard isTracking else { return }
-        // All is read before any of it counts: where the catalog cannot be read, the changes are there once more.
+        // All changes are read before any of them counts: after a failed read of the catalog they are still
+        // there.
         let changes = try records.takeUsageChanges().map { ($0, try chain(of: $0.folder, records, rulebook)) }
         for (change, folders) in changes {
             state.withLock { state in
                 state.add(change.bytes, of: change.kind, to: folders)
-                // Asked for again, it is summed up again.
+                // Computed again when it is next needed.
                 if change.kind == .formerContents { for folder in folders { state.kept[folder] = nil } }
             }
         }
@@ -136,7 +141,8 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Takes up what has changed now and then; called at the end of an operation that may have changed something.
+    /// Settles the noted changes now and then; called at the end of an operation that may have changed
+    /// something.
     func settleSometimes(_ records: Records, _ rulebook: Rulebook) throws {
         let isDue = state.withLock { state in
             guard state.isTracking else { return false }
@@ -146,7 +152,7 @@ final class FolderUsage: Sendable {
         if isDue { try settle(records, rulebook) }
     }
 
-    /// Has what a folder holds count for another's folders; the folder is there already.
+    /// Moves a folder's bytes from its former parents to its new ones; the folder has been moved already.
     func move(_ folder: NodeID, from former: NodeID, to parent: NodeID, _ records: Records, _ rulebook: Rulebook) throws
     {
         guard isTracking else { return }
@@ -160,27 +166,27 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Has what is still noted for a folder that is removed count for the one that it was in.
+    /// Makes changes that are still noted for a removed folder count for its former parent.
     func noteRemoval(of folder: NodeID, from parent: NodeID) {
         state.withLock { if $0.isTracking { $0.heirs[folder] = parent } }
     }
 
-    /// A folder says something else about what may go.
+    /// Drops the prunable bytes and the plans, after a change of policy.
     func forgetKept() { state.withLock { ($0.kept, $0.plans) = ([:], [:]) } }
 
-    /// Takes what may go of a folder, unless that was counted too long ago.
+    /// Takes the plan for pruning a folder; nil where it is older than ten minutes.
     func takePlan(of folder: NodeID) -> ReclaimPlan? {
         let plan = state.withLock { $0.plans.removeValue(forKey: folder) }
         return plan.flatMap { .now - $0.begun < .seconds(600) ? $0 : nil }
     }
 
-    /// Keeps what may go of a folder for the next time.
+    /// Keeps the plan for pruning a folder for the next time.
     func keep(_ plan: ReclaimPlan, of folder: NodeID) { state.withLock { $0.plans[folder] = plan } }
 
-    /// Has what may go of a folder counted again.
+    /// Drops the plan for pruning a folder.
     func forgetPlan(of folder: NodeID) { state.withLock { $0.plans[folder] = nil } }
 
-    /// Whether a folder that holds too much is to be trimmed: not where that was of no use before.
+    /// Whether a folder over its quota is to be trimmed: not where that freed nothing at this usage before.
     func beginTrimming(_ folder: NodeID, holding bytes: Int64) -> Bool {
         state.withLock { state in
             defer { state.trimmed[folder] = bytes }
@@ -188,20 +194,22 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Trimming a folder was of use.
+    /// Notes that trimming a folder has freed bytes.
     func noteTrimmed(_ folder: NodeID) { state.withLock { $0.trimmed[folder] = nil } }
 
-    /// Folders for whose quota it was asked what they hold.
+    /// Folders whose usage was computed for a quota.
     var asked: [NodeID] { state.withLock { Array($0.asked) } }
 }
 
 extension Rulebook {
-    /// Whether former contents of what is in a folder are not to go.
+    /// Whether former versions of files in a folder are never pruned.
     fileprivate func keepsFormer(in folder: NodeID, _ records: Records) throws -> Bool {
         try of(folder, records).policy.versions.keepsAll
     }
 
-    /// The quotas that hold for what is in a folder: of alternative files those of the folder that the asset's own file is in.
+    /// Returns the quotas in force for files in a folder.
+    ///
+    /// For alternative files they are those of the folder of the asset's own file.
     func quotas(of rules: FolderRules, _ records: Records) throws -> [FolderRules.Quota] {
         guard rules.root == .alternatives, rules.folder != .alternatives else { return rules.quotas }
         guard let folder = try records.countingFolder(of: rules.folder), folder != rules.folder else { return [] }

@@ -2,19 +2,20 @@ public import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// Users who have made files that come to be others' with their verdict: what is dropped into a folder, and what replaces another user's
-/// file through `resources/ID/`.
+/// The creators of files that get another owner at their commit: files dropped into a folder, and files that
+/// replace another user's file through `resources/ID/`.
 ///
-/// The kernel checks chmod(2), chown(2) and lists by the owner that it was told last, which is the user who has made the file until it
-/// asks anew. A descriptor that is still open would so change a file that is another's.
+/// The kernel checks chmod(2), chown(2) and access lists by the owner that it has cached, which is the
+/// creator until it asks anew. Through a descriptor that is still open the creator could change another
+/// user's file.
 ///
 /// ## Concurrency
 /// `makers` is held for a moment only and takes no other lock.
 final class FormerOwners: Sendable {
-    private let makers = Mutex<[NodeID: UInt32]>([:])
+    private let makers = RankedMutex<[NodeID: UInt32]>(.leaf, [:])
     private let count = Atomic(0)
 
-    /// Notes who has made a file that is to be another user's.
+    /// Notes the creator of a file that will get another owner.
     func note(_ uid: UInt32, of node: NodeID) {
         makers.withLock { makers in
             makers[node] = uid
@@ -22,7 +23,7 @@ final class FormerOwners: Sendable {
         }
     }
 
-    /// Forgets files of which the kernel knows no owner any more.
+    /// Forgets files of which the kernel has no owner cached any more.
     func forget(_ nodes: [NodeID]) {
         guard isInUse else { return }
         makers.withLock { makers in
@@ -34,9 +35,11 @@ final class FormerOwners: Sendable {
     /// Whether any file is noted.
     var isInUse: Bool { count.load(ordering: .acquiring) > 0 }
 
-    /// Returns whether a user who does not own a file may pass for its owner with the kernel, because its maker did.
+    /// Returns whether the kernel may take a user for a file's owner, because it has cached the creator as
+    /// that.
     ///
-    /// That is its maker, or a process that has capabilities over files of its maker, in a user namespace.
+    /// That user is the creator, or a process that has capabilities over the creator's files in a user
+    /// namespace.
     func mayPass(_ uid: UInt32, forOwnerOf node: NodeRecord) -> Bool {
         guard uid != 0, uid != node.uid, isInUse else { return false }
         return makers.withLock { $0[node.id] }.map { $0 != node.uid } ?? false
@@ -44,15 +47,18 @@ final class FormerOwners: Sendable {
 }
 
 extension AssetLibrary {
-    /// Refuses what only a file's owner may do to users whom the kernel may take for the owner because the file's maker was that.
+    /// Refuses an owner's operation to users that the kernel may take for the owner, because it has cached
+    /// the creator.
     ///
-    /// Must be called in the step of the catalog that makes the change, so that no verdict comes between the two.
+    /// Must be called in the catalog operation that makes the change, so that no commit comes between the
+    /// two.
     func refuseFormerOwner(of node: NodeRecord, by uid: UInt32?) throws(LibraryError) {
         guard let uid, formerOwners.mayPass(uid, forOwnerOf: node) else { return }
         throw .notPermitted("The file is user \(node.uid)'s now; mode, owner and access list are for that user to set.")
     }
 
-    /// Refuses to remove or move a name in a sticky folder to the user who has made the file and whose it is no more.
+    /// Refuses to remove or move a name in a sticky folder to the file's creator, if the file has another
+    /// owner now.
     public func refuseFormerOwner(ofName name: EntryName, in folder: NodeID, by uid: UInt32) throws(LibraryError) {
         guard formerOwners.isInUse else { return }
         try read { records in
@@ -63,14 +69,14 @@ extension AssetLibrary {
         }
     }
 
-    /// Forgets who has made files that the kernel does not know any more.
+    /// Forgets the creators of files that the kernel does not know any more.
     public func forgetMakers(of nodes: [NodeID]) { formerOwners.forget(nodes) }
 }
 
 extension Records {
-    /// Takes from a file what only its owner may say of it, before another user becomes that.
+    /// Removes from a file the attributes that only its owner may set, before another user becomes its owner.
     ///
-    /// That is who may see it, how long it lives, its access list, its flags and its store. Its content and its fields stay.
+    /// These are access level, expiry, access list, flags and store. The content and the fields stay.
     func takeOwnersWord(of node: inout NodeRecord, _ kernelAttributes: KernelAttributes) throws {
         let names =
             [KernelAttributes.accessList, KernelAttributes.flags].filter { kernelAttributes.mayHave($0, node.id) }
@@ -84,9 +90,11 @@ extension Records {
 }
 
 extension AssetLibrary {
-    /// Gives a file that was dropped into a folder to the folder's owner, as if that user had made it there.
+    /// Gives a file that was dropped into a folder to the folder's owner, as if that user had created it
+    /// there.
     ///
-    /// Its group and all others may do no more with it than with the folder, unless the folder's default access list says who may.
+    /// The file's group and other users get no more permissions on it than on the folder, unless the folder's
+    /// default access list grants them.
     func handOver(_ id: NodeID, to folder: NodeID, _ records: Records) throws {
         guard var node = try records.node(id), let owner = try records.node(folder) else { return }
         let execution = node.mode & 0o111
@@ -99,7 +107,8 @@ extension AssetLibrary {
             let lists = try inheritedLists(from: folder, for: &node, umask: owner.mode & 0o077 ^ 0o077, records)
             for (name, list) in lists { try setList(name, of: id, to: list, records) }
         } else {
-            // With an access list the mode of a folder has the list's mask, not what its group may do.
+            // With an access list the mode of a folder has the list's mask, and not the permissions of its
+            // group.
             let rights = try rulebook.rights(of: owner, records)
             let (member, other) = (
                 rights.permissions(of: .max) { $0 == owner.gid }, rights.permissions(of: .max) { _ in false }

@@ -2,11 +2,11 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// The smallest free number for a name that is taken, without asking for all that are not: a hundred thousand uploads under one name
-/// cost no more each than the first.
+/// The smallest free number for a name that is taken, found without testing all numbers: a hundred thousand
+/// uploads under one name cost no more each than the first.
 ///
 /// ## Concurrency
-/// Called from within operations of the catalog; `state` takes no other lock.
+/// Called from within catalog operations; `state` takes no other lock.
 final class FreeNumbers: Sendable {
     private struct Key: Hashable {
         let parent: NodeID
@@ -14,13 +14,13 @@ final class FreeNumbers: Sendable {
     }
 
     private struct Numbers {
-        /// All below are taken, but those that became free.
+        /// All numbers below are taken, except those that became free.
         var next = 1
-        /// In falling order.
+        /// The freed numbers, descending.
         var freed: [Int] = []
 
         mutating func free(_ number: Int) {
-            // Half of what is left at each step.
+            // A binary search.
             var (low, high) = (0, freed.count)
             while low < high {
                 let middle = (low + high) / 2
@@ -30,10 +30,10 @@ final class FreeNumbers: Sendable {
         }
     }
 
-    private let state = Mutex<[Key: Numbers]>([:])
+    private let state = RankedMutex<[Key: Numbers]>(.leaf, [:])
     private static let limit = 1000
 
-    /// The smallest free number, which may be taken with it.
+    /// Returns the smallest free number, which may be taken with it.
     func find(for name: EntryName, in parent: NodeID, _ records: Records) throws -> Int {
         let key = Key(parent: parent, name: name)
         var numbers = state.withLock { $0[key] } ?? Numbers()
@@ -54,11 +54,11 @@ final class FreeNumbers: Sendable {
         return found ?? numbers.next
     }
 
-    /// A name became free.
+    /// Notes that a name became free.
     func free(_ name: EntryName, in parent: NodeID) {
         state.withLock { state in
             guard !state.isEmpty else { return }
-            // Of a name that was cut to fit, what it was made of cannot be told.
+            // The base of a name that was cut to fit is unknown.
             let bases = name.unnumbered.map { [$0] } ?? (name.bytes.count < 250 ? [] : state.keys.map(\.name))
             for base in bases {
                 let key = Key(parent: parent, name: base)

@@ -5,15 +5,15 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-/// Makes what happened durable, for many operations at once: bytes first, then the rows that name them.
+/// Makes changes durable, for many operations at once: bytes first, then the rows that name them.
 ///
 /// ## Concurrency
-/// `turn` is held for a whole commit: who comes while one is under way waits for it, and then finds that there is nothing left to
-/// do or commits for all that came meanwhile. No lock of an `OpenNode` may be held on entry by the thread, except by `fsync`,
-/// which has let go of it.
+/// `turn` is held for a whole commit: a thread that calls during a commit waits for it, and then finds
+/// nothing left to do, or commits for all threads that called meanwhile. The calling thread may hold no lock
+/// of an `OpenNode`; `fsync` releases it before the call.
 final class GroupCommit: Sendable {
     private struct State {
-        /// The failure that ended all committing, if one did.
+        /// The failure after which nothing is committed any more, if there was one.
         var failure: LibraryError?
         /// Whether the disk did not take the last commit.
         var isWaiting = false
@@ -22,12 +22,12 @@ final class GroupCommit: Sendable {
     private let catalog: Catalog
     private let blobs: BlobStore
     private let log: Logger
-    private let turn = Mutex(State())
+    private let turn = RankedMutex(.groupCommit, State())
     /// Called when a transaction is committed.
     let whenCommitted = Hook<CommitMark?, Void>()
-    /// Called when the disk has taken what it did not take before.
+    /// Called when the disk has taken a commit that it did not take before.
     let whenAgain = Hook<Void, Void>()
-    /// Folders that were closed since the last commit.
+    /// The folders that were closed to users since the last commit.
     let closings = Closings()
 
     init(catalog: Catalog, blobs: BlobStore, log: Logger) {
@@ -36,13 +36,13 @@ final class GroupCommit: Sendable {
         self.log = log
     }
 
-    /// Returns when everything that was acknowledged before the call is on stable storage.
+    /// Returns when all changes that were acknowledged before the call are on stable storage.
     ///
-    /// A full disk ends nothing, and neither does one that fails: a later call has to try again, and changes are refused until
-    /// one has succeeded, but where there are too few descriptors. After a failure of the catalog itself nothing is committed any
-    /// more, until the library is opened again.
+    /// After ENOSPC or an I/O error a later call has to try again, and changes are refused until one has
+    /// succeeded; after a lack of descriptors they are not refused. After a failure of the catalog itself
+    /// nothing is committed until the library is opened again.
     ///
-    /// `copy` gets a step further between two transactions, also where nothing was changed.
+    /// `copy` is advanced by a step between two transactions, also where nothing was changed.
     func commit(advancing copy: CatalogCopy? = nil) throws(LibraryError) {
         let outcome: LibraryError? = turn.withLock { state in
             guard state.failure == nil else { return state.failure }
@@ -92,7 +92,7 @@ extension LibraryError {
         if case .noSpace = self { true } else { false }
     }
 
-    /// Whether there are too few descriptors, so that nothing is known of the disk.
+    /// Whether there are too few descriptors, so that the state of the disk is unknown.
     fileprivate var isOfDescriptors: Bool {
         switch self {
         case .blobs(.io(.tooManyOpenFiles, _)), .blobs(.io(.tooManyOpenFilesInSystem, _)): true
@@ -100,7 +100,7 @@ extension LibraryError {
         }
     }
 
-    /// Whether the disk has no room or failed, and may do what it was asked for later.
+    /// Whether the disk has no room or failed, and a later try may succeed.
     var isOfDisk: Bool {
         switch self {
         case .noSpace, .blobs(.io): true

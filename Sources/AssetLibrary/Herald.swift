@@ -3,40 +3,42 @@ public import Catalog
 internal import Glibc
 internal import Synchronization
 
-/// A change that no request of the kernel has made.
+/// A change that the kernel has to be notified of, because no request of the kernel made it.
 public enum Happening: Sendable {
-    /// A file came to have a name.
+    /// A file got a name.
     case appeared(EntryName, in: NodeID, node: NodeID)
-    /// A file lost a name, which another file has now if there is a successor.
+    /// A file lost a name; the name belongs to the successor now, if there is one.
     case vanished(EntryName, in: NodeID, node: NodeRecord, successor: NodeID? = nil)
-    /// A folder changed its name within the folder that it is in.
+    /// A folder was renamed within its parent.
     case moved(EntryName, to: EntryName, in: NodeID, node: NodeID)
-    /// A name in a view, which the kernel knows by a system call, does not stay; or one has come there for which there was none.
+    /// A name in a view that the kernel knows by a system call does not stay, or a missing name exists now.
     case shown(EntryName, in: NodeID, isThere: Bool)
-    /// A file was written to by another name.
+    /// A file was written to through another name.
     case modified(EntryName, in: NodeID)
-    /// A cached name, or how long it may be cached, may be wrong.
+    /// A cached name, or its cache lifetime, may be wrong.
     case changed(EntryName, in: NodeID)
-    /// A file's attributes are others than those that were answered.
+    /// A file's attributes differ from those that the kernel got last.
     case attributes(NodeID)
-    /// A file's cached content may be wrong though its size and time are what they were.
+    /// The kernel's cached pages of a file may be wrong although its size and time are unchanged.
     case content(NodeID)
-    /// A file without a name is not in the trash, or not any more: it goes when nobody refers to it.
+    /// A file without a name is not in the trash, or no longer: it is deleted when the kernel has forgotten
+    /// it and no handle is open.
     case lost(NodeID)
 }
 
-/// Hears of changes that no request of the kernel has made.
+/// Receives changes that no request of the kernel has made.
 public protocol Observer: AnyObject, Sendable {
-    /// Learns of a change before it is told, on the thread that has made it; returns at once.
+    /// Prepares for a change before the kernel is notified, on the thread that has made it; returns at once.
     func willHear(_ happening: Happening)
-    /// Tells the kernel of changes, in this order; returns when it is told of what it can be told.
-    /// - Returns: after what time to be called again in any case.
+    /// Notifies the kernel of changes, in this order; returns when all possible notifications are done.
+    /// - Returns: the time after which it has to be called again in any case.
     func heard(_ happenings: [Happening]) -> Duration?
-    /// Has a running `heard` return soon, and each later one at once.
+    /// Makes a running call of `heard` return soon, and each later one at once.
     func stopHearing()
 }
 
-/// Tells an observer of changes, on a thread of its own: the observer waits until another process has told the kernel.
+/// Notifies an observer of changes, on its own thread: the observer waits until another process has notified
+/// the kernel.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
@@ -44,32 +46,34 @@ final class Herald: Sendable {
     private struct State {
         weak var observer: (any Observer)?
         var happenings: [Happening] = []
-        /// How many were to be told, and have been.
+        /// The number of changes handed over, and of those that the observer has handled.
         var asked = 0
         var told = 0
-        /// The writing ends of pipes of threads that wait until so many are told.
+        /// The writing ends of the pipes of waiting threads, each with the number of handled changes that it
+        /// waits for.
         var waiters: [Int32: Int] = [:]
     }
 
-    /// At most so many threads wait at once: the kernel is told with the help of the others.
+    /// The number of threads that may wait at once: the other threads serve the requests that a notification
+    /// needs.
     private static let waiterLimit = 4
 
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
     private let worker = Worker()
 
-    /// Begins.
+    /// Starts the thread.
     func start(_ observer: any Observer) {
         state.withLock { $0.observer = observer }
         worker.startRepeating(delay: .zero) { [weak self] in self?.tellAll() }
     }
 
-    /// Ends.
+    /// Stops the observer and the thread.
     func stop() {
         state.withLock { $0.observer }?.stopHearing()
         worker.stop()
     }
 
-    /// Has the observer told of a change.
+    /// Queues a change for the observer.
     /// - Returns: whether there is an observer.
     @discardableResult
     func tell(_ happening: Happening) -> Bool {
@@ -100,9 +104,10 @@ final class Herald: Sendable {
         return pause
     }
 
-    /// Returns when all is told that has happened, at the latest after 100 ms: the observer may have to wait for the caller.
+    /// Waits until all changes so far are handled, for at most 100 ms: the observer may have to wait for the
+    /// caller.
     ///
-    /// A thread for which no request waits, `isOwn`, has more time.
+    /// A thread on which no request depends, `isOwn`, waits for at most 5 s.
     func awaitTold(isOwn: Bool = false) {
         guard state.withLock({ $0.told < $0.asked && $0.observer != nil }) else { return }
         var ends: [Int32] = [-1, -1]
@@ -124,16 +129,17 @@ final class Herald: Sendable {
 }
 
 extension AssetLibrary {
-    /// Has an observer told of what happens by itself; it is not kept alive.
+    /// Registers an observer for changes without a request, and keeps only a weak reference to it.
     public func observe(_ observer: any Observer) { herald.start(observer) }
 
-    /// Returns when the observer is told nothing any more, and nobody waits.
+    /// Stops all threads that serve requests or notify the observer; returns when no request waits and no
+    /// notification is under way.
     public func stopObserving() {
         isClosing.set()
         sweeper.stop()
         extraction.stop()
         errands.stop()
-        // A request that waits for a verdict is answered before the session ends.
+        // A request that waits for a commit is answered before the session ends.
         verdictWaiters.resumeAll()
         resumptions.stop()
         longReads.stop()
@@ -142,10 +148,11 @@ extension AssetLibrary {
         herald.stop()
     }
 
-    /// Returns when what has happened is told, or soon after: for a program that goes on by another path.
+    /// Waits until the kernel is notified of all changes so far, or for a short time: for a program that
+    /// continues through another path.
     public func awaitTold() { herald.awaitTold() }
 
-    /// Has the observer told of a change that was made by another name than the one that is changed.
+    /// Notifies the observer of a change that was made through another name than the changed one.
     public func tell(_ happening: Happening) {
         switch happening {
         case .appeared(let name, let folder, _), .vanished(let name, let folder, _, _), .changed(let name, let folder):
@@ -157,38 +164,39 @@ extension AssetLibrary {
         herald.tell(happening)
     }
 
-    /// Has a name looked up anew.
+    /// Invalidates the kernel's cached entry for a name.
     func tellOfName(_ name: EntryName, in folder: NodeID) { tell(.changed(name, in: folder)) }
 
-    /// The names that lead to a folder, from a folder that has none.
+    /// Returns the names that lead to a folder, from a folder that has none.
     public func path(of folder: NodeID) throws(LibraryError) -> (root: NodeID, names: [EntryName]) {
         try read { try $0.path(of: folder) }
     }
 
-    /// Whether any folder, or the mount, says anything about uploads.
+    /// Whether any folder, or the mount, has a policy for uploads.
     public var hasPolicies: Bool { !rulebook.isPlain }
 
-    /// Whether names in a folder may change by themselves, because uploads may be refused or get another name when they are complete.
+    /// Returns whether names in a folder may change without a request, because a commit may reject an upload
+    /// or give it another name.
     public func mayChangeNames(in folder: NodeID) throws(LibraryError) -> Bool {
         if rulebook.isPlain { return false }
         return try read { try rulebook.of(folder, $0).mayChangeNames }
     }
 
-    /// Whether a file may lose its name by itself, or have another's when the kernel believes that it has moved it: while it is
-    /// written, and under a temporary name.
+    /// Returns whether a file may lose its name without a request, or have another one when the kernel
+    /// assumes that it was renamed: while the file is written, and under a temporary name.
     public func mayChangeName(_ name: EntryName, of file: NodeRecord, in folder: NodeID) throws(LibraryError) -> Bool {
         if rulebook.isSilent { return false }
         let place = try read { try rulebook.place(name, in: folder, $0) }
         let policy = place.rules.policy
-        // With its verdict it comes to have an end.
+        // The file's commit gives it an expiry.
         if file.asset == nil, policy.life != nil || policy.isTemporary { return true }
         return place.rules.mayChangeNames && (!place.isFinal || isBeingWritten(file.id))
     }
 
-    /// Whether anybody may write to a file at the moment.
+    /// Returns whether a handle may write to a file at the moment.
     public func isBeingWritten(_ id: NodeID) -> Bool {
         guard let node = openNode(id) else { return false }
-        // Whoever holds the lock is at it.
+        // A thread that holds the lock is changing the file.
         return node.upload.withLockIfAvailable { $0.writers > 0 || $0.isDirty } ?? true
     }
 }

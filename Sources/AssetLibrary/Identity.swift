@@ -1,61 +1,64 @@
 internal import AssetModel
 internal import Catalog
 
-// Which asset a file shows. The asset stays with the name: whoever comes to have the name shows it, with what the asset was before
-// as its former version.
+// Decides which asset a file shows. An asset stays with its name: a file that gets the name shows the asset,
+// and the asset's former blob is kept as a former version.
 
-/// A file comes to have a name.
+/// The assignment of a name to a file.
 struct Arrival {
     /// The name, and the folder it is in.
     var place: Place
     var name: EntryName { place.name }
     var parent: NodeID { place.parent }
     var nameClass = NameClass.final
-    /// Whether the content that the name had is kept, however short a time it stood: it is replaced through `resources/ID/`.
+    /// Whether the version that the name had is kept, however short a time it stood: it is replaced through
+    /// `resources/ID/`.
     var isReplacement = false
-    /// The name that it gives up for it, if it does.
+    /// The name that the file loses with the assignment, if any.
     var formerly: (parent: NodeID, name: EntryName)?
-    /// Whether the former name may come to have the asset back, so that it must not be forgotten.
+    /// Whether the former name may come to have the asset back, so that the asset must not be deleted.
     var mayBeAside = false
-    /// The look at files with the content that comes to the name.
+    /// The search for files with the same blob as this one.
     var equal = EqualFiles()
-    /// Who gives the name.
+    /// The user that gives the name.
     let uploader: Uploader
     var uid: UInt32 { uploader.uid }
-    /// Whether an upload to the file goes on, so that its content is yet to come.
+    /// Whether an upload to the file is under way, so that its bytes are not complete.
     let isUnderWay: Bool
-    /// When a saving that ends now can have begun.
+    /// The earliest time at which a program that saves the file now may have begun.
     let savingBegan: Timestamp
-    /// The name that was asked for, where it was taken and stays as it is.
+    /// The requested name, where it was taken and stays as it is.
     var requested: EntryName?
-    /// The asset that had the content before, where the name is to show that.
+    /// The asset that had the blob before, where the name is to show that asset.
     var existing: AssetID?
-    /// What a scanner found in the content.
+    /// The scanner's finding in the file.
     var infection: String?
 
-    /// Whether an asset came to be with the same saving; one from the future, after the clock was set back, did not.
+    /// Returns whether an asset was made by the present saving; one whose time lies in the future, because
+    /// the clock was set back, was not.
     func isYoung(_ created: Timestamp) -> Bool { created > savingBegan && created <= .now }
 }
 
-/// The asset that a name has, or had a moment ago.
+/// The asset that a name has, or had within the window.
 struct Heritage {
     let asset: AssetID
     /// The file that shows it.
     let former: NodeRecord?
-    /// Whose it is: the owner of the file that had the name, or the user who has made an asset without a file.
+    /// The asset's owner: the owner of the file that had the name, or the user that made an asset without
+    /// a file.
     let owner: UInt32
-    /// Who could do what to the file that had the name; nil where the asset has had none.
+    /// The rights of the file that had the name; nil where the asset has had no file.
     var rights: FileRights?
-    /// Who could read what the name had; nil where only `rights` are known.
+    /// The users with read access to the file that had the name; nil where only `rights` are known.
     var standing: Standing?
-    /// The asset of what that file replaced when it was put aside.
+    /// The asset of the file that this file replaced when it was put aside.
     var displaced: AssetID?
 }
 
 extension Records {
-    /// Decides what a file shows under the name that it comes to have.
+    /// Decides which asset a file shows under the name that it gets.
     ///
-    /// - Returns: the version that has the file's content, if it is published with this.
+    /// - Returns: the version that has the file's blob, if it is published by this call.
     func arrive(
         _ node: NodeRecord,
         _ arrival: Arrival,
@@ -68,7 +71,7 @@ extension Records {
         let isOfOther = heritage.map { $0.owner != node.uid } ?? false
         if let existing = arrival.existing, try isOwned(existing, with: node, by: arrival.uploader) {
             let place = arrival.place
-            // What another owner's file showed is that owner's to have back.
+            // The asset that another owner's file showed is restored for that owner alone.
             let former = isOfOther ? nil : heritage?.asset
             try show(existing, by: node, insteadOf: former ?? node.asset, at: place, rulebook)
             let digest = try node.blob.flatMap { try self.digest(of: $0) }
@@ -79,7 +82,7 @@ extension Records {
         if let former = heritage?.former, let before = former.formerAsset, let shared = heritage?.asset,
             try nodes(showing: shared).contains(where: { $0 != former.id && $0 != node.id })
         {
-            // What had the name showed another file's asset, which is not the name's to hand on.
+            // The former file showed the asset of another file, which does not pass to the name's next file.
             if isOfOther {
                 heritage = nil
             } else {
@@ -95,7 +98,7 @@ extension Records {
         }
         try inheritPlacing(of: heritage?.former, by: &node, arrival)
         if let heritage, heritage.asset != node.asset {
-            // Before the newcomer's fields are the asset's.
+            // Before the new file's fields become the asset's.
             try leaveDuplicatesBehind(
                 of: heritage.asset,
                 by: node,
@@ -119,7 +122,7 @@ extension Records {
             return nil
         }
         guard !arrival.isUnderWay else {
-            // A crash before its verdict must not leave it with a content that the asset does not have.
+            // A crash before its commit must not leave the file with a blob that the asset does not have.
             try recordUnpublished(node.id)
             return nil
         }
@@ -137,15 +140,15 @@ extension Records {
             rulebook,
             self
         )
-        // Of another owner's asset the newcomer has what that says now, which its uploader may read.
-        // A user who only moves the file says nothing of it.
+        // The new file gets the present values of another owner's asset, which its uploader may read. A user
+        // that only moves the file sets no values.
         if isNew, let existing = arrival.existing, [0, node.uid].contains(arrival.uid) {
             try copyMissingFields(of: existing, to: publish.asset)
         }
         return publish.version
     }
 
-    /// Makes a file show an asset; what a person has set on the file wins.
+    /// Makes a file show an asset; values that a user has set on the file override the asset's.
     private func takeOver(
         _ asset: AssetID,
         by node: inout NodeRecord,
@@ -166,7 +169,8 @@ extension Records {
             let store = try self.store(of: own)
             if store != 0 { try setStore(of: asset, to: store) }
             if try !isShown(own) {
-                // An asset that the saving itself made a moment ago is deleted, unless it has had another content since.
+                // An asset that the saving itself has just made is deleted, unless it has had another version
+                // since.
                 if !arrival.mayBeAside, let created = try self.asset(own)?.created, arrival.isYoung(created),
                     try !hasItsOwn(own), try !formerVersions(of: own).contains(where: { $0.size > 0 })
                 {
@@ -183,9 +187,11 @@ extension Records {
         if let said { try setAccess(of: node, to: said) }
     }
 
-    /// Gives a file whose asset goes elsewhere one of its own, with the same fields; none where its name is not a final one.
+    /// Gives a file whose asset passes to another file an asset of its own, with the same fields; none where
+    /// the file's name is not final.
     ///
-    /// A backup that replaced another of one owner's goes on with that one's asset; it is as open and lives as long as the file that it was.
+    /// A backup that replaced another one of the same owner goes on with that one's asset; access and expiry
+    /// are those of the file.
     private func split(_ node: NodeRecord, reusing displaced: AssetID?, _ rulebook: Rulebook) throws {
         guard let former = node.asset else { return }
         let now = Timestamp.now
@@ -212,13 +218,13 @@ extension Records {
         _ = try insertVersion(of: asset, blob: node.blob, size: node.size, uid: node.uid, name: name, at: now)
     }
 
-    /// Whether an asset that no name shows is a user's to have back.
+    /// Returns whether an asset that no name shows is a user's to restore.
     private func isOwn(_ asset: AssetID, of uid: UInt32) throws -> Bool {
         guard let file = try trashed(asset)?.node.flatMap({ try self.node($0) }) else { return false }
         return try file.uid == uid && !isShown(asset)
     }
 
-    /// A file without an asset loses its name to another: what was set on it for its asset to be goes on with the name.
+    /// Passes on the fields that wait on a file without an asset when another file takes its name.
     func passOnFields(of former: NodeRecord, to node: NodeRecord) throws {
         guard former.asset == nil, former.isFile, node.isFile else { return }
         for waiting in try waitingFields(of: former.id) {
@@ -231,7 +237,7 @@ extension Records {
         }
     }
 
-    /// Fields, and the time to go, that were set on a file before it was an asset are the asset's.
+    /// Makes the fields and the expiry that were set on a file before it had an asset the asset's own.
     func moveAttributesToFields(of node: NodeID, to asset: AssetID, _ policy: Policy) throws {
         for waiting in try waitingFields(of: node) {
             try give(waiting, to: asset)
@@ -250,10 +256,11 @@ extension Records {
 }
 
 extension AssetLibrary {
-    /// The asset that a name had a moment ago, for a file that comes to have the name, and the file that shows it still.
+    /// Returns the asset that a name had within the window, for a file that gets the name, and the file that
+    /// still shows the asset.
     ///
-    /// A file that has been an asset for longer than that moment was moved here for its own sake, and stays what it is; unless it
-    /// `isReplacement`, because the name was given in `resources/ID/`.
+    /// A file whose own asset is older than the window was moved here on purpose, and keeps that asset;
+    /// except that with `isReplacement` the name was given in `resources/ID/`.
     func successor(
         of name: EntryName,
         in parent: NodeID,
@@ -268,7 +275,9 @@ extension AssetLibrary {
             let rights = try file.map { try rulebook.rights(of: $0, records) }
             if let rights, try !rulebook.allows(node, by: uploader, toSucceed: rights, records) { return nil }
             let owner = try rights?.uid ?? records.asset(asset)?.uid ?? node.uid
-            // What its first file was is for those who could read that, not for all who may go to the asset's directory.
+            // The former versions are for users that could read the first file, not for all users that may
+            // enter the
+            // asset's directory.
             let standing = try records.trashed(asset).flatMap { try records.standing(ofTrashed: $0) }
             return Heritage(asset: asset, former: nil, owner: owner, rights: rights, standing: standing)
         }
@@ -284,12 +293,12 @@ extension AssetLibrary {
         }
         let former = try records.node(vacancy.node)
         let showsIt = former?.asset == vacancy.asset && (former?.links ?? 0) > 0
-        // It has been given another place meanwhile.
+        // Meanwhile the asset has got another name.
         if try !showsIt && records.isShown(vacancy.asset) { return nil }
         guard vacancy.isOpen(to: uploader, for: node),
             try rulebook.allows(node, by: uploader, toSucceed: vacancy.rights, records)
         else { return nil }
-        // Its rights may have become less since, in the trash as well.
+        // The file's rights may have been reduced since, in the trash as well.
         if showsIt, let former,
             try !records.entriesNaming(former.id).contains(where: { try mayReach($0.parent, uploader, records) })
         {

@@ -1,12 +1,13 @@
 internal import CLinux
 internal import Glibc
 
-/// Work that reads and computes for long and that no request waits for.
+/// Long computations and reads that no request waits for.
 enum IdleThread {
-    /// Runs `body` on a thread of its own that gets a processor and the disk only where no other wants them, and waits for it.
+    /// Runs `body` on its own thread, which gets a processor and the disk only where no other thread wants
+    /// them, and waits for it.
     ///
-    /// The scheduler may leave such a thread without a processor for seconds, so `body` must take no lock that a request takes: the caller
-    /// runs as all others do, and takes those before and after.
+    /// The scheduler may leave such a thread without a processor for seconds, so `body` must take no lock
+    /// that a request takes: the caller has normal priority, and takes such locks before and after.
     static func run<Value: Sendable>(_ body: @Sendable () -> Value) -> Value {
         withoutActuallyEscaping(body) { body in
             let errand = Errand(body)
@@ -34,7 +35,7 @@ enum IdleThread {
     }
 
     /// ## Concurrency
-    /// The thread that was begun has it until it is joined.
+    /// The started thread has exclusive use until it is joined.
     private final class Errand<Value>: AnyErrand {
         private let body: () -> Value
         private(set) var value: Value?

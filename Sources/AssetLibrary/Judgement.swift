@@ -2,90 +2,90 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// What a policy says of content that comes to have a name. All of it is asked within the transaction that publishes, so that of two
-// equal uploads at once one is first.
+// Decides by a policy about an upload that gets a name. All checks run within the transaction that publishes,
+// so that of two equal uploads at once one is first.
 
-/// Content that comes to have a name.
+/// An upload that is to get a name.
 struct Submission {
-    /// The name that was asked for, in its folder.
+    /// The requested name, in its folder.
     let place: Place
     let content: Content
     let uploader: Uploader
-    /// Assets whose next version it may be: their content is its own.
+    /// The assets whose next version the upload may be: it is no duplicate of them.
     let own: [AssetID]
-    /// Whether the name is another file's, which is not to be replaced by an upload.
+    /// Whether the name belongs to another file, which an upload does not replace.
     let isTaken: Bool
-    /// How many bytes more the folder would hold than without the upload.
+    /// The number of bytes by which the upload makes the folder grow.
     let growth: Int64
-    /// Where the bytes are counted already: a file with a temporary name.
+    /// The folder in which the bytes count already, for a file with a temporary name.
     var countedIn: FolderRules?
-    /// Whether it came by a drop box, where the uploader does not see what became of it.
+    /// Whether the upload came by a drop box, whose uploader does not see the result.
     var isDropped = false
-    /// The look at files with the content, which may take several steps.
+    /// The search for files with the same blob, which may take several steps.
     let equal: EqualFiles
-    /// The owner of the file, where that is another user who gets what another asset says.
+    /// The owner of the file, where that is another user, whose file would get the values of another asset.
     var owner: Uploader?
 }
 
-/// What an upload brings.
+/// The digest and size of an upload.
 struct Content {
     let digest: Digest?
     let size: Int64
 }
 
-/// Who uploads.
+/// The uploading user.
 public struct Uploader: Sendable {
     let uid: UInt32
     let gid: UInt32
-    /// The groups that they are known to be in, where they do not ask themselves.
+    /// The groups that an absent user is known to be in; nil for a user whose request is being answered.
     private let known: [UInt32]?
-    private let hasGroup: @Sendable (UInt32) -> Bool
+    private let supplementary: SupplementaryGroups?
 
-    /// Names a user who does not ask: only what they may do whatever groups they are in is theirs.
+    /// Names a user without a request: such a user has only the rights that do not depend on unknown groups.
     ///
-    /// No group follows from what is theirs: a folder with the set-group-ID bit gives its own. `groups` are those of a
-    /// request that they have made; what they make has the group `gid`.
+    /// No group follows from the user's files: a folder with the set-group-ID bit gives its own. `groups` are
+    /// those of a request that the user has made; files that the user makes have the group `gid`.
     init(absent uid: UInt32, gid: UInt32, knownIn groups: [UInt32] = []) {
         self.uid = uid
         self.gid = gid
         known = groups
-        hasGroup = { _ in false }
+        supplementary = nil
     }
 
-    /// Names a user and their group; root, if no other is meant.
+    /// Names a user and a group; root by default.
     ///
-    /// `hasGroup` tells of supplementary groups, and is asked only where one decides.
+    /// `groups` reads the supplementary groups; nil where they cannot be learnt. It is called where one
+    /// decides, and once: the process may have ended later, and a request may ask for many files.
     public init(
         uid: UInt32 = 0,
         gid: UInt32 = 0,
-        hasGroup: @escaping @Sendable (_ group: UInt32) -> Bool = { _ in false }
+        groups: @escaping @Sendable () -> Set<UInt32>? = { nil }
     ) {
         self.uid = uid
         self.gid = gid
         known = nil
-        self.hasGroup = hasGroup
+        supplementary = SupplementaryGroups(groups)
     }
 
-    /// Returns the user as one whose groups stay known that are asked for from here on: the process that asks may be gone later.
-    func remembering() -> Uploader {
-        let groups = KnownGroups()
-        return Uploader(uid: uid, gid: gid) { group in
-            groups.has(group) || (isMember(of: group) && groups.add(group))
+    /// The supplementary groups of a process, read when they are first asked for.
+    private final class SupplementaryGroups: Sendable {
+        private let groups = RankedMutex<Set<UInt32>?>(.leaf, nil)
+        private let read: @Sendable () -> Set<UInt32>?
+
+        init(_ read: @escaping @Sendable () -> Set<UInt32>?) { self.read = read }
+
+        func contains(_ group: UInt32) -> Bool {
+            groups.withLock { groups in
+                if groups == nil { groups = read() }
+                return groups?.contains(group) ?? false
+            }
         }
-    }
-
-    private final class KnownGroups: Sendable {
-        private let groups = Mutex<Set<UInt32>>([])
-
-        func has(_ group: UInt32) -> Bool { groups.withLock { $0.contains(group) } }
-
-        func add(_ group: UInt32) -> Bool { groups.withLock { $0.insert(group).inserted || true } }
     }
 
     /// Returns whether the user is in a group; root is in all.
     func isMember(of group: UInt32) -> Bool {
         if uid == 0 { return true }
-        return known?.contains(group) ?? (gid == group || hasGroup(group))
+        return known?.contains(group) ?? (gid == group || supplementary?.contains(group) == true)
     }
 
     /// Returns the permission bits that the user has by some rights.
@@ -95,22 +95,22 @@ public struct Uploader: Sendable {
     }
 }
 
-/// What becomes of it.
+/// The decision about an upload.
 enum Judgement {
-    /// It is published under its name.
+    /// The upload is published under its name.
     case accept
-    /// It is published under another name, because its own is taken.
+    /// The upload is published under another name, because its own is taken.
     case rename(EntryName)
-    /// It is there already, under its name or one with a number.
+    /// The bytes are there already, under the name or one with a number.
     case unchanged(AssetID)
-    /// The name, or the one with the next free number, shows the asset that has the content.
+    /// The name, or the one with the next free number, shows the asset that has the blob.
     case existing(AssetID, EntryName)
-    /// It is not published.
+    /// The upload is rejected.
     case refuse(Refusal)
 }
 
 extension AssetLibrary {
-    /// Decides by what the folder says; changes nothing.
+    /// Decides about an upload by its folder's policy; changes nothing.
     func judge(_ submission: Submission, _ records: Records) throws -> Judgement {
         let (place, content) = (submission.place, submission.content)
         let blob = try content.digest.flatMap { try records.blob($0) }
@@ -123,13 +123,13 @@ extension AssetLibrary {
             return place.name.numbered(try freeNumbers.find(for: place.name, in: place.parent, records))
         }
         let policy = place.rules.policy
-        // Alternative files are compared with nothing: ResourceSpace.
+        // Alternative files are compared with no other, as in ResourceSpace.
         if policy.duplicates != .none, let blob, place.rules.root != .alternatives {
             let found = try holders(of: blob, submission, records)
             switch policy.duplicates {
             case .reject where !found.isEmpty: return .refuse(.duplicate(of: found))
             case .returnExisting:
-                // Another owner's is not shown, but copied from.
+                // Another owner's asset is not shown; its values are copied.
                 let uploader = submission.uploader.uid
                 let uid = submission.isDropped ? submission.owner?.uid ?? uploader : uploader
                 let own = try found.first { try records.isAlone($0, of: uid) }
@@ -140,14 +140,16 @@ extension AssetLibrary {
         return submission.isTaken ? .rename(try freeName()) : .accept
     }
 
-    /// How many of the assets with a content a message names.
+    /// The number of assets with the same blob that a message names.
     private static let matchLimit = 20
-    /// How many files that count, and that the uploader may not read, are looked at.
+    /// The number of holders that are examined, readable by the uploader or not.
     private static let holderLimit = 1000
 
-    /// Returns the assets that have a content where the policy looks, and that the uploader may read, and is shown in lists.
+    /// Returns the assets with a blob that are within the policy's scope, that the uploader may read, and
+    /// that lists show to the uploader.
     ///
-    /// What they may not read, and what is hidden from them, is judged as if it were not there: no answer tells of it.
+    /// Assets that the uploader may not read, and hidden ones, count as absent, so that no answer reveals
+    /// them.
     private func holders(of blob: BlobID, _ submission: Submission, _ records: Records) throws -> [AssetID] {
         let rules = submission.place.rules
         let found = try submission.equal.find(
@@ -167,7 +169,8 @@ extension AssetLibrary {
         return found.map(\.asset).sorted { $0.rawValue < $1.rawValue }
     }
 
-    /// Not what has expired; nor does what is uploaded to stay become what goes by itself.
+    /// Returns whether an asset counts as a duplicate: not if it has expired, and a stored upload never
+    /// becomes an asset that expires.
     private func counts(_ asset: AssetID, _ policy: Policy, _ records: Records) throws -> Bool {
         guard let expires = try records.asset(asset)?.expires else { return true }
         return expires > clock.now && (policy.duplicates == .reject || policy.isTemporary)
@@ -181,8 +184,8 @@ extension AssetLibrary {
         try records.entriesNaming(node).contains { try rulebook.of($0.parent, records).ancestors.contains(folder) }
     }
 
-    /// Whether a user may read the asset whose alternative files a folder has: its file, in the trash as the file's owner, or, where it
-    /// has none, its directory.
+    /// Returns whether a user may read the asset whose alternative files a folder has: by its file, in the
+    /// trash as the file's owner, or, where it has no file, by its directory.
     private func mayReadAsset(ofAlternatives folder: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         guard folder != .alternatives else { return true }
         guard let asset = try records.assetOfAlternatives(folder) else { return false }
@@ -194,23 +197,24 @@ extension AssetLibrary {
         return try allows(5, to: uploader, on: own.id, records)
     }
 
-    /// Whether somebody may read a file, by its mode and access list and those of the folders it is in.
+    /// Returns whether a user may read a file, by its mode and access list and those of the folders it is in.
     func mayRead(_ node: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         guard try allows(4, to: uploader, on: node, records) else { return false }
         return try records.entriesNaming(node).contains { try mayReach($0.parent, uploader, records) }
     }
 
-    /// Whether somebody may go to what is in a folder.
+    /// Returns whether a user may reach the entries of a folder.
     func mayReach(_ folder: NodeID, _ uploader: Uploader, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         let rules = try rulebook.of(folder, records)
-        // Who may not read an asset may not read its alternative files.
+        // A user without read permission for an asset may not read its alternative files.
         if rules.root == .alternatives, try !mayReadAsset(ofAlternatives: folder, uploader, records) { return false }
         return try rules.ancestors.allSatisfy { try allows(1, to: uploader, on: $0, records) }
     }
 
-    /// Whether the mode or the access list of a file or folder gives somebody a right: 4 to read, 1 to go through.
+    /// Returns whether the mode or the access list of a file or folder gives a user a right: 4 to read, 1 to
+    /// search (pass through).
     func allows(_ right: UInt32, to uploader: Uploader, on id: NodeID, _ records: Records) throws -> Bool {
         if uploader.uid == 0 { return true }
         guard let node = try records.node(id) else { return false }
@@ -218,8 +222,9 @@ extension AssetLibrary {
         return uploader.permissions(by: rights) & right != 0
     }
 
-    /// The asset that has a content under a name or one with a number, so that syncing again makes no more of them; none that the
-    /// uploader may not read, nor, under another name than their own, one that is hidden from them.
+    /// Returns the asset that has a blob under a name or the name with a number, so that repeated syncing
+    /// makes no further copies; never an asset that the uploader may not read, nor, under another name than
+    /// the requested one, a hidden asset.
     private func present(_ blob: BlobID?, _ submission: Submission, _ records: Records) throws -> AssetID? {
         let place = submission.place
         if let blob {
@@ -241,7 +246,8 @@ extension AssetLibrary {
             }.first?.asset
         }
         guard submission.content.size == 0 else { return nil }
-        // Of empty content nobody keeps a list; a few numbers are looked at. In a drop box no empty file is filled in place.
+        // Empty files have no list of holders; a few numbers are tried. In a drop box no empty file is filled
+        // in place.
         for number in (submission.isDropped ? 0 : 1)...100 {
             let name = number == 0 ? place.name : place.name.numbered(number)
             guard let node = try records.node(named: name, in: place.parent) else { return nil }

@@ -3,9 +3,9 @@ internal import BlobStore
 internal import Catalog
 internal import Glibc
 
-// The library's own files: who could open them, and the copies of the catalog.
+// The check of the library's own files: their access, and the copies of the catalog.
 extension LibraryCheck {
-    /// Checks that files and folders of a library are its owner's, and closed to all others.
+    /// Checks that files and folders of a library belong to its owner, and are closed to all other users.
     mutating func checkFiles(of path: String, isMounted: Bool) {
         var library = stat()
         guard unsafe stat(path, &library) == 0 else { return add("layout", "The library's folder is missing.") }
@@ -27,13 +27,13 @@ extension LibraryCheck {
         for name in ClosedLibrary.names(in: "\(path)/\(folder)") where !isUnwanted() {
             let relative = folder.isEmpty ? name : "\(folder)/\(name)"
             var status = stat()
-            // That of a disk's own root is the disk's.
+            // The one in the root of a disk belongs to the disk.
             guard relative != "lost+found", unsafe lstat("\(path)/\(relative)", &status) == 0,
                 [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
             else { continue }
             if relative != "signing.key" { check(relative, relative, status, of: library, isMounted) }
             guard status.st_mode & S_IFMT == S_IFDIR else { continue }
-            // Contents are many, and nobody comes to them but through the folders above.
+            // Blobs are many, and no other user reaches them except through the folders above.
             let ours = ["blobs", "staging", "snapshots", "leftover"]
             let isOurs = depth == 0 ? ours.contains(name) : isThorough && depth == 1
             if isOurs { checkEntries(in: relative, of: path, library, isMounted, depth: depth + 1) }
@@ -77,7 +77,7 @@ extension LibraryCheck {
         )
     }
 
-    /// Notes what is in `staging/` and is no file.
+    /// Reports the entries of `staging/` that are not regular files.
     mutating func addForeign(_ names: [String]) {
         for name in names {
             add("staging", "staging/\(name) is none of the library's files.", advice: "Take it out of there.")
@@ -86,10 +86,11 @@ extension LibraryCheck {
 
     // MARK: Snapshots
 
-    /// How much older than the catalog the newest snapshot may be, in seconds: that of a day is made some minutes later.
+    /// The greatest difference in age between the catalog and the newest snapshot, in seconds: a day's
+    /// snapshot is made some minutes after the day has begun.
     private static let snapshotAge = 2 * 24 * 3600
 
-    /// Checks that the copies of the catalog can be read, and says so where the newest is old.
+    /// Checks that the copies of the catalog can be read, and notes when the newest is old.
     ///
     /// A check that is not thorough reads the newest alone.
     mutating func checkSnapshots(of path: String) {
@@ -102,7 +103,7 @@ extension LibraryCheck {
                 try copy.close()
                 if let problem = problems.first { throw .failed(code: 11, reason: problem) }
             } catch {
-                // Of an earlier release: `recover` brings it up to date.
+                // A copy of an earlier release: `recover` brings it up to date.
                 if case .older = error { continue }
                 if isUnwanted() { return }
                 add(
@@ -127,7 +128,8 @@ extension LibraryCheck {
         )
     }
 
-    /// Whether there is something that is no file; what has gone meanwhile is not.
+    /// Returns whether a path leads to something that is no regular file; false where it has been removed
+    /// meanwhile.
     static func isForeign(_ path: String) -> Bool { ![0, S_IFREG].contains(type(of: path)) }
 
     private static func isFolder(_ path: String) -> Bool { type(of: path) == S_IFDIR }

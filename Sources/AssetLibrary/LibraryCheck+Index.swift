@@ -1,19 +1,20 @@
 internal import AssetModel
 internal import Catalog
 
-// What is found beside what there is.
+// The check of the search index against the catalog.
 extension LibraryCheck {
-    /// How an index differs from a catalog.
+    /// The differences between an index and a catalog.
     struct IndexDifferences {
-        /// Assets in the index that can be found no more, and how many there are that it lacks, or has otherwise.
+        /// The number of assets in the index that can no longer be found, of those that it lacks, and of
+        /// those whose entry is wrong.
         var (gone, missing, wrong) = (0, 0, 0)
-        /// The last asset that was looked at; nil at the end.
+        /// The last asset that was compared; nil at the end.
         var last: Int64?
     }
 
     private static let indexBatch = 64
 
-    /// Compares an index with the catalog, a part at a time; `step` looks at the part behind a number.
+    /// Compares an index with the catalog, a part at a time; `step` compares the part behind a number.
     mutating func checkIndex<Failure: Error>(
         advice: String?,
         _ step: (Int64) throws(Failure) -> IndexDifferences
@@ -33,9 +34,10 @@ extension LibraryCheck {
         }
     }
 
-    /// Looks at the part of an index behind a number, which must not change before this returns; the catalog is read at one moment.
+    /// Compares the part of an index behind a number, which must not change before this returns; the catalog
+    /// is read at one moment.
     ///
-    /// Where the check is thorough, each asset is compared with what the index would have of it if it were made anew.
+    /// A thorough check compares each asset's entry with the one that a new index would have.
     func indexStep<Failure: Error>(
         after position: Int64,
         index: ((Records) throws -> [Int64]) throws(Failure) -> [Int64],
@@ -46,7 +48,7 @@ extension LibraryCheck {
         let isThorough = isThorough
         let part = try catalog { records in
             let known = try records.assets(after: position, limit: limit)
-            // Up to where both lists are complete.
+            // The last number up to which both lists are complete.
             let ends = [indexed, known].compactMap { $0.count == limit ? $0.last : nil }
             let last = ends.min() ?? max(indexed.last ?? position, known.last ?? position)
             guard last > position else { return CatalogPart() }
@@ -67,7 +69,7 @@ extension LibraryCheck {
         )
     }
 
-    /// What a catalog has of the assets in a part of an index.
+    /// The catalog's values for the assets in a part of an index.
     struct CatalogPart {
         var searchable: SearchablePart?
         var documents: [SearchDocument] = []

@@ -4,21 +4,21 @@ internal import Catalog
 internal import Glibc
 internal import SystemPackage
 
-/// A check of a library, from a catalog that changes no more and the files on the disk.
+/// A check of a library, from a catalog that no longer changes and the files on the disk.
 struct LibraryCheck {
-    /// What a content was found to be.
+    /// The result of the verification of a blob.
     enum State {
         case whole
         case faulty(String)
-        /// It cannot be said now.
+        /// The verification was not possible.
         case unknown
     }
 
-    /// Whether contents are read and compared with their SHA-256, and indexes with their tables.
+    /// Whether blobs are read and compared with their SHA-256, and indexes with their tables.
     let isThorough: Bool
-    /// Whether the check is to end before its end.
+    /// Whether the check is to stop early.
     let isUnwanted: () -> Bool
-    /// Notes how far the check is, in hundredths.
+    /// Reports the progress of the check, in hundredths.
     var progress: (Int64) -> Void = { _ in }
     private(set) var report = CheckReport()
 
@@ -46,7 +46,7 @@ struct LibraryCheck {
         }
     }
 
-    /// What a person can do with a catalog whose pages are damaged.
+    /// The advice for a catalog with damaged pages.
     private static let remedy = "“assetfs recover LIBRARY” makes one from a snapshot and the contents."
 
     /// Notes why the catalog cannot be read.
@@ -57,12 +57,12 @@ struct LibraryCheck {
 
     mutating func note(_ sentence: String) { report.notes.append(sentence) }
 
-    /// Notes that a file of the library is not as it should be.
+    /// Adds a fault of one of the library's files.
     mutating func add(_ rule: String, path: [UInt8]? = nil, _ sentence: String, advice: String? = nil) {
         report.add(rule, path: path, sentence, advice: advice)
     }
 
-    /// Notes that the bytes of an interrupted upload are gone.
+    /// Adds an interrupted upload with lost bytes.
     mutating func addStaged(row: Int64, path: [UInt8]?) {
         report.add(
             "staged",
@@ -72,10 +72,10 @@ struct LibraryCheck {
         )
     }
 
-    /// Checks that each content that the catalog names has its file, and looks for files that it does not name.
+    /// Checks that each blob of the catalog has its file, and looks for files that are in no row.
     ///
-    /// `compare` reads a content where the check is thorough; `isPresent` says whether the catalog names a content at this moment, where
-    /// it may have changed meanwhile.
+    /// `compare` reads a blob in a thorough check; `isPresent` returns whether the catalog names a blob at
+    /// this moment, where it may have changed meanwhile.
     mutating func check(
         _ stored: StoredBlobs,
         of catalog: ClosedCatalog,
@@ -131,7 +131,7 @@ struct LibraryCheck {
             if case .faulty(let sentence) = compare(digest, blob.size) { reason = sentence }
         }
         guard let reason, isPresent(digest, true) else { return }
-        // It may have been moved to another store meanwhile.
+        // The blob may have been moved to another store meanwhile.
         if !isThorough, stored.sizes(of: digest).contains(blob.size) { return }
         if sizes.isEmpty, !stored.absent.isEmpty { return }
         let users = try catalog.read { records in
@@ -149,7 +149,7 @@ struct LibraryCheck {
         }
     }
 
-    /// Names files that no row names: of an upload that was not committed, or of others.
+    /// Notes files that no row names: blobs of an upload that was not committed, or foreign files.
     private mutating func checkNames(
         _ stored: StoredBlobs,
         _ catalog: ClosedCatalog,

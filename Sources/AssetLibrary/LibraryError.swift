@@ -3,69 +3,72 @@ public import BlobStore
 public import Catalog
 internal import SystemPackage
 
-/// Why a library refuses an operation: one case per refusal that a caller can tell apart.
+/// The reasons for which a library refuses an operation: one case for each that a caller can tell apart.
 public enum LibraryError: Error, CustomStringConvertible, Sendable {
-    /// There is nothing of that name, or the thing is gone.
+    /// There is no node of that name, or the node is gone.
     case notFound
     /// The name is taken.
     case nameTaken(EntryName)
-    /// Something other than a folder was used as one.
+    /// A node that is no folder was used as one.
     case notAFolder
-    /// A folder was used as something else.
+    /// A folder was used as another kind of node.
     case isAFolder
     /// A folder still has entries.
     case folderNotEmpty(EntryName)
     /// A folder would be moved into itself.
     case intoItself
-    /// A name has more than 255 bytes; the count.
+    /// A name has more than 255 bytes; the number of bytes.
     case nameTooLong(Int)
-    /// Bytes that cannot be a name, or a value that cannot be meant.
+    /// Bytes that are not a valid name, or an invalid value.
     case invalid(String)
-    /// The operation does not apply to this kind of thing, or at this place.
+    /// The operation does not apply to this kind of node, or at this place.
     case notPermitted(String)
-    /// The answer depends on the content of a file that the caller may not read.
+    /// The answer depends on the bytes of a file that the caller may not read.
     case unreadable(String)
-    /// The place belongs to a view that nothing can be written to.
+    /// The place belongs to a view that cannot be written to.
     case readOnly
-    /// Another file has come to have the name of this one.
+    /// Another file has the name of this one now.
     case replaced
     /// There is no extended attribute of that name.
     case noSuchAttribute
     /// There is an extended attribute of that name already.
     case attributeExists
-    /// A value, or all of them together, are more than what is kept.
+    /// A value, or all of them together, exceed a limit.
     case tooLong(String)
-    /// It cannot be done to this file.
+    /// The operation is not possible on this file.
     case unsupported(String)
-    /// Something else is being done to the file.
+    /// Another operation on the file is under way.
     case busy(String)
-    /// A verdict that is needed takes long, and the request may not wait for it: it can be made again later. Nothing has changed.
+    /// A commit that is needed takes long, and the request may not wait for it: the caller can try again
+    /// later. Nothing has changed.
     case occupied(String)
     /// The path of a folder would be too long, or go through too many folders.
     case pathTooLong(String)
-    /// A verdict that is needed reads for long: the operation is to be tried again when that is done. Nothing has changed.
+    /// A commit that is needed reads for long: the operation has to be tried again when the commit is done.
+    /// Nothing has changed.
     case pending(PendingVerdict)
-    /// The mount ends, or the caller was interrupted, before a verdict that is needed.
+    /// The mount ends, or the caller was interrupted, before a commit that is needed.
     case interrupted
-    /// A number beyond what there is.
+    /// A number beyond the existing range.
     case outOfRange(String)
-    /// Extended attributes of that namespace are not kept.
+    /// Extended attributes of that namespace are not supported.
     case unsupportedAttribute(String)
-    /// The disk is full, or nearly so: what is left is kept for the catalog.
+    /// The disk is full, or nearly so: the rest is reserved for the catalog.
     case noSpace(String)
     /// A signed path has no signature.
     case unsigned
-    /// The signature of a signed path is not the library's, or not any more, or its signer does not own the file any more.
+    /// The signature of a signed path is not, or no longer, the library's, or its signer no longer owns the
+    /// file.
     case forged
-    /// A signed path has ended, and when.
+    /// A signed path has expired, and the time at which it did.
     case ended(Timestamp)
-    /// A URL is not to be fetched.
+    /// A URL that may not be fetched.
     case fetch(FetchProblem)
-    /// A policy refuses an upload.
+    /// A policy rejects an upload.
     case refused(Refusal)
-    /// Uploads that were open at the end could not be finished; how many, and why.
+    /// Uploads that were open at the end of the mount could not be committed; how many, and why.
     case unfinished(Int, String)
-    /// Bytes could not be kept or given back.
+    /// Bytes could not be stored or read.
     case blobs(BlobStoreError)
     /// The catalog could not be read or written.
     case catalog(CatalogError)
@@ -81,12 +84,12 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case let error as CatalogError: self = .catalog(error)
         case EntryName.Invalid.tooLong(let count): self = .nameTooLong(count)
         case EntryName.Invalid.malformed: self = .invalid("The name is empty or has a slash in it.")
-        // The index for searches and the ends of transactions throw SQLite's own.
+        // The search index and the ends of transactions throw SQLite's own errors.
         default: self.init(CatalogError(error) as any Error)
         }
     }
 
-    /// One sentence.
+    /// The error as one sentence.
     public var description: String {
         switch self {
         case .notFound: "There is no such file or folder."

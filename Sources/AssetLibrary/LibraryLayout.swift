@@ -5,43 +5,46 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// Where a library's parts are, and that it is one: `FORMAT`, `lock`, `catalog.sqlite`, `blobs/`, `staging/`.
+/// The parts of a library, and the check that a folder is one: `FORMAT`, `lock`, `catalog.sqlite`, `blobs/`,
+/// `staging/`.
 ///
-/// Holds the library's lock until its last reference is gone.
+/// Holds the library's lock until its last reference is released.
 final class LibraryLayout: Sendable {
-    /// What FORMAT says of a library that this assetfs can open.
+    /// The line in FORMAT of a library that this assetfs can open.
     static let format = "assetfs library 1"
 
     let path: String
     var catalogPath: String { "\(path)/catalog.sqlite" }
     var searchPath: String { "\(path)/search.sqlite" }
-    /// The folder itself, open: what its path leads to may change.
+    /// The descriptor of the folder: its path may come to lead elsewhere.
     let folder: Int32
     private let lock: Int32
     let isNew: Bool
-    /// The number of this boot of the machine; nil where the kernel does not say it.
+    /// The number of this boot of the machine; nil where the kernel gives none.
     private let boot: String?
-    /// Whether the machine may have lost its power since the library was last open, so that the disk lacks what was not synced.
+    /// Whether the machine may have lost its power since the library was last open, so that bytes that were
+    /// not synced may be missing on the disk.
     let hasPowerFailed: Bool
-    /// Since when contents must have been made, and named, that are of no acknowledged upload where they have no row; nil where none is
-    /// proved to be.
+    /// The times since which a blob without a row must have been made, and named, to be proven part of no
+    /// acknowledged upload; nil where no such proof exists.
     let unacknowledged: (made: Timestamp, named: Timestamp)?
-    /// What the lock's file says.
+    /// The content of the lock's file.
     private struct Record {
         var state: LockState
         var session: CatalogSession?
-        /// Whether the session is this process's.
+        /// Whether the session is that of this process.
         var isPresent = false
     }
-    private let record: Mutex<Record>
-    /// Whether there was no catalog, so that one that is there is ours to take back.
+    private let record: RankedMutex<Record>
+    /// Whether there was no catalog, so that `abandon` may delete the catalog that is there.
     private let hadNoCatalog: Bool
-    /// The mode that the folder had, where others could enter it.
+    /// The folder's former mode, where other users could enter the folder.
     let formerMode: UInt32?
-    /// How many files and folders in it others could open.
+    /// The number of files and folders in it that other users could open.
     let closedCount: Int
 
-    /// Opens a library's folder and locks it; makes it when there is none, or when it is empty.
+    /// Opens a library's folder and locks it; makes the folder when it is missing, and the library when the
+    /// folder is empty.
     init(path: String) throws(OpenLibraryError) {
         self.path = path
         let wasMade = unsafe mkdir(path, 0o700) == 0
@@ -51,7 +54,7 @@ final class LibraryLayout: Sendable {
         let format = contents.contains("FORMAT") ? try Self.read("\(path)/FORMAT") : nil
         if format == Self.format, !Self.hasCatalog(path) { throw .catalogMissing(path: path) }
         if let format, format != Self.format { throw .unknownFormat(path: path, found: String(format.prefix(40))) }
-        // A folder with only our own names in it is a library whose making was cut short.
+        // A folder that has only names of a library's parts is a library whose creation was interrupted.
         guard
             format != nil
                 || contents.isSubset(of: [
@@ -80,15 +83,15 @@ final class LibraryLayout: Sendable {
         let count = unsafe pread(lock, &former, former.count, 0)
         former.removeLast(former.count - max(0, count))
         hasPowerFailed = boot == nil || LockState.boot(in: former) != boot
-        // A disk that has lost its power may lack a commit that it has acknowledged.
+        // After a loss of power the disk may lack a commit that it has acknowledged.
         let last = hasPowerFailed || LockState(former) == .ended ? nil : CatalogSession(in: former)
         var status = stat()
         let written = LockState.written(in: former)
         unacknowledged =
             unsafe fstat(lock, &status) == 0
             ? written.flatMap { last?.unacknowledged(at: "\(path)/catalog.sqlite", lock: status, written: $0) } : nil
-        // A kill before they are looked at leaves that to the mount after it.
-        record = Mutex(Record(state: .running(getpid()), session: unacknowledged == nil ? nil : last))
+        // If this process is killed before it has examined the blobs, the next mount does so.
+        record = RankedMutex(.leaf, Record(state: .running(getpid()), session: unacknowledged == nil ? nil : last))
         folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0, Self.isFile(lock, in: folder) else {
             if folder >= 0 { _ = close(folder) }
@@ -96,7 +99,8 @@ final class LibraryLayout: Sendable {
             throw .notAccessible(path: path, reason: "another folder has taken its place meanwhile")
         }
         closedCount = PrivateFolder.closeContents(of: path, all: formerMode != nil)
-        // SQLite gives the files beside a database its mode, and makes the database as the umask has it.
+        // SQLite gives the files beside a database the mode of the database, which it creates as the umask
+        // permits.
         for name in [catalogPath, searchPath] {
             let file = unsafe open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
             if file >= 0 { _ = close(file) }
@@ -109,7 +113,7 @@ final class LibraryLayout: Sendable {
         _ = close(lock)
     }
 
-    /// Takes the lock of a library, after whose files that are changed in place have no other names.
+    /// Takes the lock of a library; then its files that are changed in place have no other hard links.
     private static func ownLock(of path: String) throws(OpenLibraryError) -> Int32 {
         let lock = try takenLock(of: path)
         do throws(RepairFailure) {
@@ -122,7 +126,7 @@ final class LibraryLayout: Sendable {
                 reason: "a copy of it has the same files by hard links, and it cannot have its own. \(error)"
             )
         }
-        // Another process can take the new one first, and finds all files separate.
+        // Another process can take the new lock first, and finds all files separate.
         _ = close(lock)
         return try takenLock(of: path)
     }
@@ -137,16 +141,17 @@ final class LibraryLayout: Sendable {
         return lock
     }
 
-    /// Whether a file is the lock of a folder.
+    /// Returns whether a file is the lock of a folder.
     private static func isFile(_ lock: Int32, in folder: Int32) -> Bool {
         var (wanted, found) = (stat(), stat())
         return unsafe fstat(lock, &wanted) == 0 && fstatat(folder, "lock", &found, AT_SYMLINK_NOFOLLOW) == 0
             && wanted.st_dev == found.st_dev && wanted.st_ino == found.st_ino
     }
 
-    /// When the library was made; now, where that cannot be told.
+    /// The time at which the library was made; the present, where that is unknown.
     ///
-    /// A time in the future comes from a wrong clock, and counts as the first of all times: a task that waits from then on is due at once.
+    /// A time in the future comes from a wrong clock, and counts as the first of all times: a task that
+    /// counts from it is due at once.
     var made: Timestamp {
         var status = stat()
         guard unsafe stat("\(path)/FORMAT", &status) == 0 else { return .now }
@@ -154,14 +159,15 @@ final class LibraryLayout: Sendable {
         return made <= .now ? made : Timestamp(rawValue: 0)
     }
 
-    /// The clock of files; ours is ahead of it by up to a tick.
+    /// The clock of file timestamps; the system clock is ahead of it by up to a tick.
     private static var fileTime: Timestamp {
         var tick = timespec()
         unsafe clock_gettime(CLOCK_REALTIME_COARSE, &tick)
         return Timestamp(seconds: tick.tv_sec, nanoseconds: tick.tv_nsec)
     }
 
-    /// Records in the lock's file how far this process is; a failure changes nothing, because the record is a hint.
+    /// Records the state of this process in the lock's file; a failure is ignored, because the record is a
+    /// hint.
     func note(_ state: LockState) { record.withLock { store(state, &$0) } }
 
     private func store(_ state: LockState, _ record: inout Record) {
@@ -170,7 +176,8 @@ final class LibraryLayout: Sendable {
         unsafe _ = pwrite(lock, bytes, bytes.count, 0)
     }
 
-    /// Records that all contents without a row that the last session left have been looked at, and that the present one makes others.
+    /// Records that all blobs without a row from the last session have been examined, and that the present
+    /// session may make others.
     func beginSession(_ commit: CommitMark?) {
         record.withLock { record in
             let session = CatalogSession(of: catalogPath, began: Self.fileTime, commit: commit)
@@ -179,7 +186,8 @@ final class LibraryLayout: Sendable {
         }
     }
 
-    /// Records the catalog's last transaction, where it is another than before; before `beginSession` the last session's stays.
+    /// Records the catalog's last transaction if it has changed; before `beginSession` the last session's
+    /// stays recorded.
     func note(_ commit: CommitMark?) {
         record.withLock { record in
             guard record.isPresent, record.session?.commit != commit else { return }
@@ -207,7 +215,7 @@ final class LibraryLayout: Sendable {
         guard Sync.format.run({ fsync(folder) }) == 0 else { throw Self.refused(path, Errno(rawValue: errno)) }
     }
 
-    /// Takes back a library whose making failed, unless it was there before.
+    /// Deletes a library whose creation failed, unless it existed before.
     func abandon() {
         guard isNew, hadNoCatalog else { return }
         for name in [
@@ -225,12 +233,13 @@ final class LibraryLayout: Sendable {
             ? .noSpace(path: path) : .notAccessible(path: path, reason: "\(errno)")
     }
 
-    /// Returns what the file FORMAT of a folder says; nil where there is none.
+    /// Returns the first line of a folder's FORMAT; nil where there is no such file.
     static func formatFile(of path: String) throws(OpenLibraryError) -> String? {
         try contents(path).contains("FORMAT") ? read("\(path)/FORMAT") : nil
     }
 
-    /// Whether there is a catalog: one that is missing from a library is never made anew, because that would lose all names.
+    /// Returns whether there is a catalog: a catalog that is missing from a library is never made anew,
+    /// because that would lose all names.
     private static func hasCatalog(_ path: String) -> Bool {
         var status = stat()
         return unsafe stat("\(path)/catalog.sqlite", &status) == 0 && status.st_size > 0

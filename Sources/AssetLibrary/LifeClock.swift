@@ -1,20 +1,21 @@
 internal import AssetModel
 internal import Synchronization
 
-/// The time by which lives are counted: the machine's, except that it never goes back, so that setting the clock brings nothing back.
+/// The clock for expiry: the machine's, except that it never goes back, so that setting the clock back
+/// restores no expired file.
 ///
 /// ## Concurrency
 /// `last` is held for a moment only.
 final class LifeClock: Sendable {
     private let time: @Sendable () -> Timestamp
-    private let last: Mutex<(time: Timestamp, instant: ContinuousClock.Instant)>
+    private let last: RankedMutex<(time: Timestamp, instant: ContinuousClock.Instant)>
 
     init(_ time: @escaping @Sendable () -> Timestamp) {
         self.time = time
-        last = Mutex((time(), .now))
+        last = RankedMutex(.leaf, (time(), .now))
     }
 
-    /// The present; after the clock was set back, what it would have been.
+    /// The present; after the clock was set back, the time that it would have shown otherwise.
     var now: Timestamp {
         let (told, instant) = (time(), ContinuousClock.now)
         return last.withLock { last in

@@ -1,23 +1,23 @@
 internal import AssetModel
 
-/// What the file `lock` of a library says of the process that holds the library, or held it last.
+/// The state, in the file `lock` of a library, of the process that holds the library, or held it last.
 ///
-/// It is written in place, so that a full disk cannot prevent it, and is a hint besides the lock itself: a process that was
-/// killed leaves `running`.
+/// The state is written in place, so that a full disk cannot prevent it, and is a hint besides the lock
+/// itself: a process that was killed leaves `running`.
 public enum LockState: Equatable, Sendable {
     /// A process has the library open.
     case running(Int32)
-    /// A process ends: its mount is gone, and it makes everything durable.
+    /// A process ends: its mount is gone, and it makes all changes durable.
     case ending(Int32)
-    /// The last process has ended, and everything is durable.
+    /// The last process has ended, and all changes are durable.
     case ended
-    /// The last process has ended and could not make everything durable; the sentence that says why.
+    /// The last process has ended and could not make all changes durable; the sentence that gives the reason.
     case failed(String)
 
-    /// How many bytes the file has.
+    /// The size of the file in bytes.
     static let size = 512
 
-    /// Reads the file's bytes; nil where they say nothing, as in a library of an earlier version.
+    /// Reads the file's bytes; nil where they contain no state, as in a library of an earlier version.
     public init?(_ bytes: [UInt8]) {
         let line = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
         let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
@@ -32,15 +32,16 @@ public enum LockState: Equatable, Sendable {
         }
     }
 
-    /// Returns the boot of the machine in which a lock's file was written; nil where it does not say so.
+    /// Returns the boot of the machine in which a lock's file was written; nil where the file has none.
     static func boot(in bytes: [UInt8]) -> String? { line("boot", in: bytes) }
 
-    /// Returns when a lock's file says that it was written; nil where it does not say so.
+    /// Returns the time at which a lock's file was written; nil where the file has none.
     static func written(in bytes: [UInt8]) -> Timestamp? {
         line("written", in: bytes).flatMap { Int64($0) }.map { Timestamp(rawValue: $0) }
     }
 
-    /// Returns the rest of the line that begins with a word, behind the first line, which says the state; nil where there is none.
+    /// Returns the rest of the line that begins with a keyword, behind the first line, which has the state;
+    /// nil where there is none.
     static func line(_ word: String, in bytes: [UInt8]) -> String? {
         let start = Array("\(word) ".utf8)
         let line = bytes.split(separator: 0x0A, omittingEmptySubsequences: false).dropFirst().first {
@@ -57,8 +58,8 @@ public enum LockState: Equatable, Sendable {
         }
     }
 
-    /// The file's bytes: one line, one that names the machine's boot, one of the catalog's files, one of the time, and newlines up to a fixed
-    /// size.
+    /// Returns the file's bytes: one line with the state, one with the machine's boot, one about the
+    /// catalog's files, one with the time, and newlines up to a fixed size.
     func bytes(boot: String?, session: CatalogSession? = nil, written: Timestamp? = nil) -> [UInt8] {
         let lines = [boot.map { "boot \($0)" }, session?.line, written.map { "written \($0.rawValue)" }]
         let second = lines.compactMap { $0 }.flatMap { Array("\n\($0)".utf8) }

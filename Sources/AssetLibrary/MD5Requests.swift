@@ -2,7 +2,7 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// Requests that wait for the MD5 of a large content, which is computed once for all of them.
+/// The requests that wait for the MD5 of a large blob, which is computed once for all of them.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only. A waiter is resumed without it.
@@ -12,17 +12,19 @@ final class MD5Requests: Sendable {
         let isReady: @Sendable () -> Void
     }
 
-    /// Who waits, of each content that is queued or computed.
-    private let state = Mutex<[BlobID: [Waiter]]>([:])
+    /// The waiting requests for each blob that is queued or being computed.
+    private let state = RankedMutex<[BlobID: [Waiter]]>(.leaf, [:])
     private let errands = Errands(threads: 2)
 
     func start() { errands.start() }
 
     func stop() { errands.stop() }
 
-    /// Has `compute` called for a content on another thread, if it is not queued already, and `isReady` when it has ended or the time is up.
+    /// Queues `compute` for a blob on another thread, if it is not queued already; `isReady` is called when
+    /// it has ended or the time is up.
     ///
-    /// `compute` is to give up when its argument says so: no request waits for the content any more, and others wait for the thread.
+    /// `compute` should stop when its argument returns true: no request waits for the blob any more, and
+    /// other blobs wait for the thread.
     func add(
         _ blob: BlobID,
         for uid: UInt32,
@@ -52,7 +54,7 @@ final class MD5Requests: Sendable {
     /// Whether any request waits.
     var hasWaiters: Bool { state.withLock { $0.values.contains { !$0.isEmpty } } }
 
-    /// Resumes requests that have waited long enough.
+    /// Resumes requests whose deadline has passed.
     func giveUp(_ now: ContinuousClock.Instant) {
         let due = state.withLock { state in
             var due: [Waiter] = []

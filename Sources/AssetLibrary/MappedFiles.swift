@@ -1,19 +1,21 @@
 internal import AssetModel
 internal import Synchronization
 
-/// Nodes without a handle that stay open because a mapping of their file may be left.
+/// Nodes without a handle that stay open because a mapping of their file may exist.
 ///
-/// Nothing tells when a mapping of a bound file ends, so that it is asked for: at once, and then less and less often.
+/// The kernel does not report the end of a mapping of a bound file, so it is polled for: at once, and then
+/// less and less often.
 ///
 /// ## Concurrency
-/// `nodes` is held for a moment only and takes no other lock. Whether a handle belongs here is `OpenNode.isWatched`.
+/// `nodes` is held for a moment only and takes no other lock. `OpenNode.isWatched` says whether one of a
+/// node's handles belongs here.
 final class MappedFiles: Sendable {
-    /// Each has one handle that belongs here.
-    private let nodes = Mutex<[NodeID: OpenNode]>([:])
-    private let pause = Mutex(MappedFiles.pauses.shortest)
+    /// The watched nodes, each with one handle that belongs here.
+    private let nodes = RankedMutex<[NodeID: OpenNode]>(.leaf, [:])
+    private let pause = RankedMutex(.leaf, MappedFiles.pauses.shortest)
     let worker = Worker()
 
-    /// The pauses between two looks.
+    /// The limits of the pause between two polls.
     static let pauses = (shortest: Duration.milliseconds(10), longest: Duration.seconds(1))
 
     func add(_ node: OpenNode) {
@@ -21,7 +23,7 @@ final class MappedFiles: Sendable {
         pause.withLock { $0 = Self.pauses.shortest }
     }
 
-    /// The time until the next look, twice as long as the one before.
+    /// Returns the time until the next poll, twice as long as the one before.
     func nextPause() -> Duration {
         pause.withLock { pause in
             defer { pause = min(pause * 2, Self.pauses.longest) }
@@ -31,7 +33,7 @@ final class MappedFiles: Sendable {
 
     func remove(_ node: OpenNode) {
         nodes.withLock { nodes in
-            // Another object may stand for the same number by now.
+            // Another object may have the same number by now.
             if nodes[node.id] === node { nodes[node.id] = nil }
         }
     }
@@ -40,15 +42,16 @@ final class MappedFiles: Sendable {
 }
 
 extension AssetLibrary {
-    /// Keeps a bound node whose last handle has gone, with that handle, until no mapping of its file is left.
+    /// Keeps a bound node open after its last handle, with that handle, until no mapping of its file is left.
     func keepWhileMapped(_ node: OpenNode) {
         mapped.add(node)
         guard !endMapping(of: node) else { return }
         mapped.worker.wake()
     }
 
-    /// Lets go of a node that is not mapped any more, or that has other handles, which come here again.
-    /// - Returns: whether it has been let go of.
+    /// Releases a node that is no longer mapped, or that has other handles, which come here again when they
+    /// are closed.
+    /// - Returns: whether it was released.
     private func endMapping(of node: OpenNode) -> Bool {
         let outcome = unbind(node, besides: 0)
         guard outcome != .isReferenced else { return false }
@@ -56,7 +59,7 @@ extension AssetLibrary {
             guard let found = nodes[node.id], found.node === node, node.isWatched.load(ordering: .relaxed) else {
                 return (true, false)
             }
-            // The other handles have gone meanwhile.
+            // The other handles were closed meanwhile.
             if found.handles == 1, node.isBound.load(ordering: .relaxed) { return (false, false) }
             node.isWatched.store(false, ordering: .relaxed)
             nodes[node.id] = found.handles > 1 ? (found.node, found.handles - 1) : nil
@@ -67,16 +70,16 @@ extension AssetLibrary {
         return isGone
     }
 
-    /// Looks at all nodes that may be mapped.
-    /// - Returns: when to look again; nil where none is left.
+    /// Polls all nodes that may be mapped.
+    /// - Returns: the time until the next poll; nil where no node is left.
     func watchMappings() -> Duration? {
         var isAnyLeft = false
         for node in mapped.all where !endMapping(of: node) { isAnyLeft = true }
         return isAnyLeft ? mapped.nextPause() : nil
     }
 
-    /// Ends the binding of a file that is about to be opened for writing, if nothing but the watch over its mappings holds it: else
-    /// the first change would copy it.
+    /// Unbinds a file that is about to be opened for writing, if only the handle of the watch over its
+    /// mappings holds it: otherwise the first change would copy it.
     func unbindForWriting(_ node: OpenNode) {
         if node.isBound.load(ordering: .relaxed) { _ = unbind(node, besides: 1) }
     }

@@ -1,7 +1,8 @@
+internal import AssetModel
 internal import Synchronization
 
-/// For how long users' requests wait for which the kernel holds locks: of ten seconds two, so that one user's leave others the most of the
-/// time.
+/// Limits the time for which users' requests wait while the kernel holds locks: two seconds of each ten, so
+/// that one user leaves most of the time to the others.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
@@ -11,16 +12,16 @@ final class MomentShares: Sendable {
         var waited = Duration.zero
     }
 
-    private let state = Mutex<[UInt32: Share]>([:])
+    private let state = RankedMutex<[UInt32: Share]>(.leaf, [:])
     private let exempt: Set<UInt32>
     private static let period = Duration.seconds(10)
     private static let most = Duration.seconds(2)
     private static let limit = 4096
 
-    /// Counts for all users but those who are exempt.
+    /// Counts for all users except the exempt ones.
     init(exempt: Set<UInt32>) { self.exempt = exempt }
 
-    /// Whether a user's request may wait for another moment.
+    /// Returns whether a user's request may wait for another moment.
     func mayWait(_ uid: UInt32, at now: ContinuousClock.Instant = .now) -> Bool {
         if exempt.contains(uid) { return true }
         return state.withLock { state in
@@ -29,7 +30,7 @@ final class MomentShares: Sendable {
         }
     }
 
-    /// Notes for how long a user's request has waited.
+    /// Adds the time that a user's request has waited.
     func note(_ waited: Duration, of uid: UInt32, at now: ContinuousClock.Instant = .now) {
         state.withLock { state in
             if state.count >= Self.limit { state = state.filter { now - $0.value.since < Self.period } }

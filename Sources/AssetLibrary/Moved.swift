@@ -1,29 +1,29 @@
 internal import AssetModel
 internal import Catalog
 
-/// What a move did besides moving.
+/// The results of a move besides the new name.
 struct Moved {
-    /// What lost the new name.
+    /// The file that lost the new name.
     var replaced: NodeRecord?
-    /// The asset that it showed.
+    /// The asset that the replaced file showed.
     var replacedAsset: AssetID?
-    /// The version that was published with it.
+    /// The version that was published with the move.
     var version: VersionID?
     /// The asset that the file shows now.
     var shown: AssetID?
-    /// The asset that it showed before, and whether that is still one.
+    /// The asset that the file showed before, and whether that asset still exists.
     var former: AssetID?
     var hasFormer = false
-    /// The name that it got instead of the one that was asked for.
+    /// The name that the file got instead of the requested one.
     var otherName: EntryName?
-    /// Who could do what to the file, and to what lost the new name, before the move.
+    /// The rights of the file, and of the file that lost the new name, before the move.
     var rights: FileRights?
     var replacedRights: FileRights?
-    /// Who could read these contents by those names, before the move.
+    /// The read access to both files by those names before the move.
     var standing: Standing?
     var replacedStanding: Standing?
-    /// Whether the file may show the asset of what lost the new name.
+    /// Whether the file may show the asset of the file that lost the new name.
     var isSuccessor = false
-    /// Why a policy refused it; nothing has changed then.
+    /// The reason for which a policy rejected the move; then nothing has changed.
     var refusal: Refusal?
 }

@@ -1,5 +1,5 @@
 #if ASSETFS_PTHREAD_MUTEX
-// ThreadSanitizer sees no lock of Synchronization's: Tests/Sanitizers/PthreadMutex.
+// ThreadSanitizer does not see the locks of Synchronization: Tests/Sanitizers/PthreadMutex.
 public import PthreadMutex
 
 /// pthread's lock, in a build with ThreadSanitizer.

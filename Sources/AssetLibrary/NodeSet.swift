@@ -4,9 +4,9 @@ internal import Synchronization
 /// A set of nodes that is nearly always empty.
 ///
 /// ## Concurrency
-/// `nodes` is held for a moment only; `count` saves the lock where there is none.
+/// `nodes` is held for a moment only; `count` avoids the lock while the set is empty.
 final class NodeSet: Sendable {
-    private let nodes = Mutex<Set<NodeID>>([])
+    private let nodes = RankedMutex<Set<NodeID>>(.leaf, [])
     private let count = Atomic(0)
 
     func insert(_ node: NodeID) {
@@ -16,7 +16,8 @@ final class NodeSet: Sendable {
         }
     }
 
-    /// - Returns: whether it was there.
+    /// Removes a node.
+    /// - Returns: whether the node was in the set.
     func remove(_ node: NodeID) -> Bool {
         guard count.load(ordering: .acquiring) > 0 else { return false }
         return nodes.withLock { nodes in

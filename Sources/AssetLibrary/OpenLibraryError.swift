@@ -1,27 +1,28 @@
-/// Why a library could not be opened.
+/// The reasons for which a library could not be opened.
 ///
-/// Nothing is left behind that was not there before.
+/// A failed opening leaves no new files behind.
 public enum OpenLibraryError: Error, CustomStringConvertible, Sendable {
-    /// Another process has it open.
+    /// Another process has the library open.
     case inUse(path: String)
-    /// The folder holds something else.
+    /// The folder has other contents than a library.
     case notALibrary(path: String)
-    /// A newer assetfs made it, or its FORMAT file is damaged; what it says.
+    /// A newer assetfs made the library, or its FORMAT file is damaged; the text of FORMAT.
     case unknownFormat(path: String, found: String)
-    /// The place cannot be read or written, or its parent folder is missing; the system's reason.
+    /// The folder cannot be read or written, or its parent is missing; the system's reason.
     case notAccessible(path: String, reason: String)
-    /// Others could read what is in the library, and that cannot be mended here; why, and what to do.
+    /// Other users could read files of the library, and that cannot be repaired here; the reason and the
+    /// remedy.
     case exposed(path: String, reason: String)
     /// The disk has no room for the catalog.
     case noSpace(path: String)
-    /// The library has no catalog, or an empty one, so that nothing says what its files are called.
+    /// The library has no catalog, or an empty one, so that the names of its files are unknown.
     case catalogMissing(path: String)
-    /// The catalog makes no sense; what SQLite says.
+    /// The catalog is corrupt; SQLite's reason.
     case catalogDamaged(path: String, reason: String)
     /// Catalog or blobs could not be opened; the reason.
     case failed(path: String, reason: String)
 
-    /// What is wrong, with which library, and what to do.
+    /// The problem, the library and the remedy.
     public var description: String {
         switch self {
         case .inUse(let path): "The library \(path) is in use by another process; unmount it there first."

@@ -7,149 +7,168 @@ public import Synchronization
 public import PthreadMutex
 #endif
 
-/// A file that is open: one working file, which all its handles read and write.
+/// An open file: one working file, which all its handles read and write.
 ///
 /// ## Concurrency
-/// `upload` serialises what changes the content and is held across system calls; `shown` is what readers need, held for a moment
-/// only. Order: `upload` → `AssetLibrary.openNodes` → `shown`; the catalog comes after `upload` and takes none of them.
+/// `upload` serialises changes of the file's bytes and is held across system calls; `shown` holds the values
+/// that readers need, and is locked for a moment only. Order: `upload` → `AssetLibrary.openNodes` → `shown`.
+/// An operation of the catalog may be begun while `upload` is held.
 public final class OpenNode: Sendable {
-    /// The file's number.
+    /// The file's node number.
     public let id: NodeID
-    let shown: Mutex<Shown>
-    let upload: Mutex<Upload>
+    let shown: RankedMutex<Shown>
+    let upload: RankedMutex<Upload>
     let isUnlinked = Atomic(false)
-    /// Whether what was written to the file is for its asset in the trash, where it has lost its last name.
+    /// Whether the bytes written to the file belong to its asset in the trash, where the file has lost its
+    /// last name.
     let isKept = Atomic(false)
-    /// The time of the last access, and that of the last change before the file was opened; nil of a file that this open has made.
-    let access = Mutex<(last: Timestamp, changed: Timestamp)?>(nil)
-    /// Whether one handle is that of the watch over mappings; changed and read under `AssetLibrary.openNodes`.
+    /// The time of the last access, and that of the last change before the file was opened; nil for a file
+    /// that this open has made.
+    let access = RankedMutex<(last: Timestamp, changed: Timestamp)?>(.leaf, nil)
+    /// Whether one of the handles belongs to `MappedFiles`; changed and read under `AssetLibrary.openNodes`.
     let isWatched = Atomic(false)
     /// `Upload.isBound`, for readers without the lock.
     let isBound = Atomic(false)
-    /// The file that has the name and stays, where this is for what is written under it; 0 where it is not.
+    /// The preserved file of the name, where this node takes the writes to that name in its place; 0 where it
+    /// does not.
     let original = Atomic<Int64>(0)
-    /// Who has opened the file for writing last.
+    /// The user of the last open for writing.
     let writer = Atomic<UInt32>(0)
-    /// How often the file was closed to users while it was open, and how many of these changes are durable.
+    /// The number of times that the file was closed to users while it was open, and how many of these changes
+    /// are durable.
     let closings = Atomic(0)
     let durableClosings = Atomic(0)
-    /// Whether another user than the one who writes has set mode, owner, group or access list since the upload began.
+    /// Whether a user other than the writer has set mode, owner, group or access list since the upload began.
     let isChangedByOther = Atomic(false)
-    /// How many handles may be mapped for writing.
+    /// The number of handles that may be mapped for writing.
     public let mappers = Atomic(0)
-    /// How many handles there are, and what stands for the last of them while the file is open without any: its verdict waits, or
-    /// it is mapped still.
-    private let handles = Mutex<(count: Int, last: (any AnyObject & Sendable)?)>((0, nil))
-    /// What the user of the library keeps with the open file; gone with its last handle.
-    public let attachment = Mutex<(any AnyObject & Sendable)?>(nil)
+    /// The number of handles, and a share that stands for the last of them while the file is open without
+    /// any: its commit is deferred, or it is still mapped.
+    private let handles = RankedMutex<(count: Int, last: (any AnyObject & Sendable)?)>(.leaf, (0, nil))
+    /// An object that the caller of the library keeps with the open file; released with the last handle.
+    public let attachment = RankedMutex<(any AnyObject & Sendable)?>(.attachment, nil)
 
-    /// What a reader sees.
+    /// The state that readers need.
     struct Shown {
-        /// Whether the catalog has been asked; before that the rest means nothing.
+        /// Whether the state was read from the catalog; before that the other values mean nothing.
         var isLoaded = false
-        /// The working file; nil while the content is empty.
+        /// The working file; nil while the file is empty.
         var file: OpenFile?
         var size: Int64 = 0
-        /// What the content was at the last verdict; nil while it is empty.
+        /// The digest at the last commit of an upload; nil while the file is empty.
         var digest: Digest?
         /// Whether another node is bound to the same blob, so that `file` may not be trusted.
         var isShared = false
-        /// Whether `file` is a blob that a copy within the library shows: its blocks are those of the first upload.
+        /// Whether `file` is a blob that a copy within the library shows: the blob's blocks count for the
+        /// first upload.
         var isCopied = false
-        /// Whether mappings change the file without a request, so that its size and time on the disk are the right ones.
+        /// Whether mappings change the file without a request, so that its size and time on the disk are the
+        /// right ones.
         var isMapped = false
-        /// When the content was last written, unless the catalog knows already or a program has set another time since.
+        /// The time of the last write, unless the catalog has it already or a program has set another time
+        /// since.
         var modified: Timestamp?
-        /// The same by a clock that nobody sets.
+        /// The time of the last write by a clock that cannot be set.
         var written: ContinuousClock.Instant?
     }
 
-    /// How far the upload is: untouched, dirty, or committed and then untouched again.
+    /// The state of an upload: untouched, dirty, or committed and then untouched again.
     struct Upload: ~Copyable {
-        /// Handles that can write.
+        /// The number of handles that can write.
         var writers = 0
-        /// How often the file was opened for writing, and what that was at the last change.
+        /// The number of times that the file was opened for writing, and that number at the last change.
         var openings = 0
         var lastOpening = 0
-        /// The private file behind `shown.file`; nil while that is a blob, which nothing may write to.
+        /// The private file behind `shown.file`; nil while that is a blob, which is never written to.
         var staged: StagedFile?
-        /// Whether bytes changed since the last verdict.
+        /// Whether bytes changed since the last commit.
         var isDirty = false
-        /// Whether all that happened to the bytes is that they were cut to nothing by opening: writing is about to begin.
+        /// Whether the only change is O_TRUNC at opening: the program is about to write.
         var isOnlyTruncated = false
-        /// A file that was made and has had no verdict yet.
+        /// Whether the file was made and has not been committed yet.
         var isNew = false
-        /// Whether the catalog knows where the bytes are.
+        /// Whether the catalog has a record of the upload's staged file.
         var isRecorded = false {
             didSet { if !isRecorded { given = nil } }
         }
-        /// A recorded file that became a blob before its verdict failed: it keeps its name as long as the catalog names it.
+        /// A recorded file that became a blob before its commit failed: it keeps its name as long as the
+        /// catalog names it.
         var given: StagedFile?
-        /// What the catalog knows of the upload besides, where `isRecorded`.
+        /// The catalog's record of the upload, where `isRecorded`.
         var recorded: InterruptedUpload?
-        /// The version that this upload made: a later commit replaces it, however many descriptors are closed.
+        /// The version that this upload made: a later commit replaces it, however many descriptors are
+        /// closed.
         var version: VersionID?
         var digest = SequentialDigest()
-        /// By how many degrees the content is turned against what was uploaded, where that is all that has changed.
+        /// The rotation in degrees against the uploaded picture, where that is the only change.
         var rotation: Int64?
-        /// Whether the kernel reads the working file itself.
+        /// Whether the kernel reads the working file itself (passthrough).
         var isBound = false
-        /// The bound file's time of modification since when no mapping has changed it; nil where that cannot be told.
+        /// The bound file's time of modification since which no mapping has changed it; nil where that is
+        /// unknown.
         var unmappedSince: Timestamp?
-        /// What `digest.changes` was when a mapping was found to have changed the bytes, if that is why the upload is dirty.
+        /// The value of `digest.changes` when a mapping was found to have changed the bytes, if that is why
+        /// the upload is dirty.
         var mappedAt: Int?
-        /// A copy of the bound file that is to become the blob, made while `upload` was not held; gone with the next change.
+        /// A copy of the bound file that is to become the blob, made while `upload` was not held; dropped at
+        /// the next change.
         var candidate: (file: StagedFile, changes: Int)?
-        /// Who writes.
+        /// The writing user.
         var uploader = Uploader()
-        /// The name that the content is to have, which the file has not: that of another file, which stays as it is, or one that a
-        /// refused upload has lost.
+        /// The destination of the upload, where the file does not have that name: the name of a preserved
+        /// file, or one that a rejected upload has lost.
         var aim: Aim?
-        /// Whether a file without a name is about to be given its first one, so that it has to have its content.
+        /// Whether a file without a name is about to get its first one, so that its bytes have to be ready.
         var isLinking = false
-        /// Whether the file was made by an open that lasts.
+        /// Whether the file was made by an open that still lasts.
         var isBorn = false
-        /// What the file was when the upload began.
+        /// The file's record at the beginning of the upload.
         var before: NodeRecord?
-        /// Who could read the asset's present content when it was first changed; nil where there is none, and before that.
+        /// The users with read access to the asset's present version when it was first changed; nil where
+        /// there is none, and before the first change.
         var standing: Standing?
-        /// Whether whoever wrote has been told that all is well, so that no policy may say otherwise any more.
+        /// Whether the writer has already had a successful answer, so that no policy may reject the upload
+        /// any more.
         var isAnswered = false
-        /// That the file was to become larger than it may; the next verdict says so.
+        /// The refusal of a write beyond the allowed size; the next commit reports it.
         var exceeded: Refusal?
-        /// The asset that had the content already, where the last verdict said so.
+        /// The asset that had the same bytes already, where the last commit found one.
         var unchanged: AssetID?
-        /// Why the last verdict refused the content.
+        /// The reason why the last commit rejected the upload.
         var refusal: Refusal?
-        /// What was refused, of a file that has its former content back: a descriptor that is still open may write on.
+        /// The rejected bytes of a file that has its former version back: a descriptor that is still open may
+        /// go on writing to them.
         var refused: (staged: StagedFile, size: Int64)?
         /// Whether the file was opened for writing through `resources/ID/`.
         var isReplacement = false
-        /// The name that a new file was made under in `resources/ID/`, where it has another.
+        /// The name that a new file was made under in `resources/ID/`, where its destination has another
+        /// name.
         var requested: EntryName?
-        /// How large the file may become, and what is said to who wants more.
+        /// The size that the file may reach, and the refusal of a write beyond it.
         var limit: (size: Int64, refusal: Refusal)?
     }
 
-    /// A name that an upload aims at.
+    /// The destination of an upload.
     struct Aim {
         let parent: NodeID
         let name: EntryName
-        /// Where it is to be an asset's next content: which, and the name that it was uploaded under.
+        /// The asset whose next version the upload becomes, where it is one, and the name that it was
+        /// uploaded under.
         var replacing: (asset: AssetID, uploaded: EntryName)?
-        /// Whether it comes through `resources/ID/`, so that its uploader must be allowed to write the present file at the verdict.
+        /// Whether the upload came through `resources/ID/`, so that its uploader needs write permission for
+        /// the present file at the commit.
         var isByNumber = false
-        /// Whether it came by a signed path: then the file is its folder's owner's.
+        /// Whether the upload came by a signed path: then the file belongs to the owner of its folder.
         var isDropped = false
     }
 
     init(id: NodeID) {
         self.id = id
-        shown = Mutex(Shown())
-        upload = Mutex(Upload())
+        shown = RankedMutex(.content, Shown())
+        upload = RankedMutex(.upload, Upload())
     }
 
-    /// Notes that a handle is there.
+    /// Counts a new handle.
     public func noteOpened() {
         let former = handles.withLock { handles in
             handles.count += 1
@@ -158,7 +177,7 @@ public final class OpenNode: Sendable {
         _ = former
     }
 
-    /// Notes that a handle is gone; the file keeps what stood for it as long as it is open without any.
+    /// Counts a closed handle; the file keeps `share` while it is open without handles.
     public func noteClosed(_ share: (any AnyObject & Sendable)?) {
         handles.withLock { handles in
             handles.count -= 1
@@ -166,15 +185,16 @@ public final class OpenNode: Sendable {
         }
     }
 
-    /// Whether a shared mapping through the kernel's page cache may have bytes that have not come here yet.
+    /// Whether a shared mapping through the kernel's page cache may have bytes that are not written back yet.
     public var mayHaveUnwrittenPages: Bool {
         mappers.load(ordering: .relaxed) > 0 && !isBound.load(ordering: .relaxed)
     }
 
-    /// Whether another node is bound to the same blob, so that only `AssetLibrary.readShared` reads the right bytes.
+    /// Whether another node is bound to the same blob, so that only `AssetLibrary.readShared` reads the right
+    /// bytes.
     public var isShared: Bool { shown.withLock { $0.isShared } }
 
-    /// The working file and the content's size; no file while the content is empty.
+    /// The working file and the file's size; no file while the file is empty.
     public var content: (file: OpenFile?, size: Int64) { shown.withLock { ($0.file, $0.size) } }
 }
 
@@ -183,7 +203,7 @@ extension OpenNode.Upload {
         writers += 1
         openings += 1
         self.uploader = uploader
-        // What was refused before is nothing to the newcomer.
+        // A rejection of earlier bytes does not concern the new writer.
         (refusal, refused, exceeded) = (nil, nil, nil)
     }
 }

@@ -1,11 +1,12 @@
 internal import AssetModel
 internal import Catalog
 
-// An asset that goes on with the file of another owner, who may write to the former file: as if that user had changed the content. What
-// an owner alone may say is never said of another owner's file; and what the former owner had is not for the next one to end.
+// An asset passes to the file of another owner with write access to the former file, as if that user had
+// changed the bytes. Values that only an owner may set do not apply to another owner's file, and the next
+// owner cannot delete the former owner's data.
 extension Records {
-    /// Leaves the former owner of an asset one that is equal to it, with the file that had the name: in the trash, or under the names that
-    /// the file has left.
+    /// Gives the former owner of an asset a copy of the asset with the file that had the name: in the trash,
+    /// or under the names that the file has left.
     func leave(_ heritage: Heritage, to newcomer: NodeRecord, at place: Place, _ rulebook: Rulebook) throws {
         let asset = heritage.asset
         if let record = try trashed(asset) {
@@ -26,7 +27,8 @@ extension Records {
         if former.links == 0 { try rulebook.trash(copy, like: former, from: place, self) }
     }
 
-    /// Leaves an asset's alternative files with the one that its former owner keeps, but for those of the owner who goes on with it.
+    /// Moves an asset's alternative files to the copy that its former owner keeps, except for those of the
+    /// new owner.
     private func leaveAlternatives(of asset: AssetID, to copy: AssetID, besides owner: UInt32) throws {
         guard let folder = try node(named: asset.folderName, in: .alternatives) else { return }
         let left = try entries(of: folder.id, after: 0, limit: .max).filter { $0.node.uid != owner }
@@ -42,7 +44,8 @@ extension Records {
         for id in [folder.id, other.id] { try touchFolder(id, at: now) }
     }
 
-    /// Takes from an asset what its former owner alone could say of it, before another owner's file goes on with it; what closes it stays.
+    /// Resets the values of an asset that only its former owner could set, before another owner's file takes
+    /// it over; a restriction of access stays.
     func takeFromOwner(_ heritage: Heritage, for newcomer: NodeRecord, at place: Place, _ rulebook: Rulebook) throws {
         let (asset, now) = (heritage.asset, rulebook.clock.now)
         let policy = rulebook.policy(for: newcomer, at: place)
@@ -58,7 +61,7 @@ extension Records {
         try keepClosed(asset, as: newcomer)
     }
 
-    /// Lets those see an asset who may see a file that comes to show it, where nothing that was said of the asset closes it.
+    /// Sets an asset's access to that of a file that gets the asset, unless the asset is restricted further.
     func keepClosed(_ asset: AssetID, as node: NodeRecord) throws {
         var like = node
         if let access = try access(of: asset), access.isClosing {

@@ -3,17 +3,18 @@ internal import SystemPackage
 
 /// The files of a library that are changed in place.
 ///
-/// A copy made of hard links (`cp -al`, and backups that link what has not changed) has the same files as the original, so that a change of
-/// one library would change the other. The caller holds the library's lock, and no database of it is open.
+/// A copy made of hard links (`cp -al`, and backups that link unchanged files) has the same files as the
+/// original, so that a change of one library would change the other. The caller holds the library's lock, and
+/// no database of it is open.
 enum OwnFiles {
-    /// The databases, with what SQLite puts beside them.
+    /// The databases, with the files that SQLite puts beside them.
     static let databases = ["catalog.sqlite", "search.sqlite"].flatMap { name in
         ["", "-wal", "-shm", "-journal"].map { name + $0 }
     }
 
-    /// Replaces each of some files of a library that has another name, too, by a copy.
-    /// - Returns: whether there was one.
-    /// - Throws: where there is no room for the copy; the files are as they were then.
+    /// Replaces each of some files of a library that also has another hard link by a copy.
+    /// - Returns: whether there was such a file.
+    /// - Throws: where there is no room for the copy; then the files are unchanged.
     @discardableResult
     static func separate(_ names: [String], in path: String) throws(RepairFailure) -> Bool {
         let shared = names.filter { name in
@@ -32,7 +33,7 @@ enum OwnFiles {
     }
 
     private static func separate(_ path: String, by temporary: String) throws(RepairFailure) {
-        // A kill can have left one.
+        // A killed process may have left one.
         unsafe _ = unlink(temporary)
         try ClosedLibrary.copyFile(path, to: temporary)
         var status = stat()

@@ -1,24 +1,24 @@
 internal import AssetModel
 internal import Catalog
 
-// Files and folders that a user has put where they are who neither owned them nor was root: what the folders there say makes no end of
-// them, nor of their contents.
+// Files and folders that were put where they are by a user other than their owner and root: the policies of
+// the folders there neither expire them nor prune their versions.
 extension Rulebook {
-    /// Returns the policy that holds for a file at a place: of what ends files and contents no more than the mount says where another
-    /// user has put it there.
+    /// Returns the policy for a file at a place; where another user has put the file there, it expires and
+    /// prunes no more than the mount's options.
     func policy(for file: NodeRecord, at place: Place) -> Policy { policy(for: file, in: place.rules) }
 
-    /// Returns the policy that holds for a file in a folder.
+    /// Returns the policy for a file in a folder.
     func policy(for file: NodeRecord, in rules: FolderRules) -> Policy {
         file.isPlacedByOther ? rules.policy.sparing(as: base) : rules.policy
     }
 }
 
 extension Records {
-    /// Notes whether a user who gives a node a name puts it where its owner has not put it.
+    /// Records whether the user that gives a node a name puts it where its owner has not put it.
     ///
-    /// `isElsewhere` says that the folder is another. While a file has several names, of which one `keepsOthers`, one of them may still be
-    /// where another user has put it.
+    /// `isElsewhere` says that the folder is another one. While a file has several names, of which a move
+    /// `keepsOthers`, one of them may still be where another user has put it.
     func notePlacing(
         of node: inout NodeRecord,
         isElsewhere: Bool,
@@ -33,7 +33,8 @@ extension Records {
         try setPlacedByOther(node.id, isPlacedByOther)
     }
 
-    /// Notes that a file which another user has put in the place of one of the same owner is where that one was.
+    /// Records that a file stands where another user has put it, when it replaces a file of the same owner
+    /// that did.
     func inheritPlacing(of former: NodeRecord?, by node: inout NodeRecord, _ arrival: Arrival) throws {
         guard let former, former.isPlacedByOther, former.uid == node.uid, ![0, node.uid].contains(arrival.uid) else {
             return

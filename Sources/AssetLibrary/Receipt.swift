@@ -2,7 +2,7 @@ internal import AssetModel
 internal import Catalog
 internal import Logging
 
-/// What became of an upload: a line of `uploads/receipts.jsonl`, described in docs/SEMANTICS.md.
+/// The outcome of an upload: a line of `uploads/receipts.jsonl`, described in docs/SEMANTICS.md.
 struct Receipt {
     let outcome: Outcome
     let place: Place
@@ -49,7 +49,7 @@ extension Records {
         try appendEvent(of: receipt)
     }
 
-    /// A refused upload leaves a receipt, and its reason on the folder.
+    /// Appends the receipt of a rejected upload, and sets its reason on the folder.
     fileprivate func append(
         _ refusal: Refusal,
         at place: Place,
@@ -62,15 +62,15 @@ extension Records {
         try setError(refusal.sentence, of: place.parent, for: uid)
     }
 
-    /// Keeps the reason of a refusal on a folder, for the user who was refused and for root.
+    /// Sets the reason of a refusal on a folder, for the refused user and for root.
     func setError(_ sentence: String, of folder: NodeID, for uid: UInt32) throws {
         for name in Set([AttributeName.error(of: uid), AttributeName.error]) {
-            // It is assetfs's own, and in no user's share.
+            // The attribute belongs to assetfs, and counts in no user's share.
             try setExtendedAttribute(name, of: folder, to: Array(sentence.utf8), by: 0)
         }
     }
 
-    /// An upload that made no version leaves a receipt.
+    /// Appends the receipt of an upload that made no version.
     func append(
         _ outcome: Outcome,
         of asset: AssetID,
@@ -88,10 +88,10 @@ extension Records {
 }
 
 extension AssetLibrary {
-    /// A refused upload leaves a receipt, its reason on the folder, and a line in the log.
+    /// Appends the receipt of a rejected upload, sets its reason on the folder, and logs it.
     func note(_ refusal: Refusal, at place: Place, by uid: UInt32, _ content: Content?, _ records: Records) throws {
         try records.append(refusal, at: place, by: uid, content)
-        // This is the last reason, and not what was said of an attribute before.
+        // This is the last reason now, and replaces the error of an earlier attribute.
         refusedAttributes.forget(place.parent, of: uid)
         log.notice("Refused \(place.journalPath): \(refusal.sentence)", metadata: ["uid": "\(uid)"])
     }

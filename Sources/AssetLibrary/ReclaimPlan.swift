@@ -1,19 +1,22 @@
 internal import AssetModel
 internal import Catalog
 
-/// What can be removed to make room, by user: as each user's own goes in order, the next is always of the user who has the most.
+/// The order in which items are removed to make room: within a user by kind and age, and the next item is
+/// always from the user with the most bytes.
 ///
-/// So a user who has more than others comes down to what the next one has before that one loses anything (max-min fairness). The sum
-/// of a user is of all kinds: a user far beyond the others gives the trash, and then former contents, before the others' trash.
+/// So a user with more bytes than others comes down to the next user's sum before that user loses anything
+/// (max-min fairness). The sum of a user is over all kinds: a user far beyond the others gives the trash, and
+/// then former versions, before the others' trash.
 struct ReclaimPlan {
     private struct Account {
         var bytes: Int64 = 0
-        /// By kind, the oldest first.
+        /// The items by kind, the oldest first.
         var items: [[ReclaimableRecord]] = Array(repeating: [], count: ReclaimableRecord.Kind.allCases.count)
-        /// How many of them are done with.
+        /// The number of items of each kind that were dropped.
         var done = Array(repeating: 0, count: ReclaimableRecord.Kind.allCases.count)
 
-        /// The next to go: of the trash what was there before `recent`, or after all else also what was not.
+        /// Returns the next item to remove: from the trash an item older than `recent`; with `orRecent` also
+        /// a younger one, after everything else.
         func next(before recent: Timestamp, orRecent: Bool) -> ReclaimableRecord? {
             for kind in ReclaimableRecord.Kind.allCases {
                 if let item = first(of: kind), kind != .trash || item.since < recent { return item }
@@ -28,13 +31,14 @@ struct ReclaimPlan {
     }
 
     private var accounts: [UInt32: Account] = [:]
-    /// Up to where there is nothing new to be read.
+    /// The position up to which the records have been read.
     var position = ReclaimablePosition()
-    /// When it was begun.
+    /// The time at which the plan was made.
     let begun = ContinuousClock.now
-    /// `Sweep.lateContents` when it was begun: of what got bytes after it had come to the trash the plan knows nothing.
+    /// The value of `Sweep.lateContents` when the plan was made: the plan does not know files that got bytes
+    /// after they had come to the trash.
     let late: Int
-    /// Bytes of files in the trash that are in no record yet, because they were not read.
+    /// The bytes of files in the trash that are in no record yet, because they have not been read, by user.
     var unread: [UInt32: Int64] = [:]
     private let size: @Sendable (ReclaimableRecord) -> Int64
 
@@ -43,17 +47,18 @@ struct ReclaimPlan {
         (self.size, self.late) = (size, late)
     }
 
-    /// All bytes of a user that may go.
+    /// Returns all bytes of a user that may be removed.
     private func sum(of uid: UInt32) -> Int64 { (accounts[uid]?.bytes ?? 0) + (unread[uid] ?? 0) }
 
-    /// Returns the user whose unread files go instead of an item: the one who has the most, where it is not the item's user.
+    /// Returns the user whose unread files are removed instead of an item: the user with the most bytes,
+    /// where that is not the item's user.
     func unreadToGo(instead item: ReclaimableRecord?) -> UInt32? {
         guard let most = unread.keys.max(by: { sum(of: $0) < sum(of: $1) }) else { return nil }
         guard let item else { return most }
         return most != item.uid && sum(of: most) > sum(of: item.uid) ? most : nil
     }
 
-    /// Adds records, each kind in the order of time and behind those that are here.
+    /// Adds records, each kind in the order of time and behind those of the plan.
     mutating func add(_ records: [ReclaimableRecord]) {
         for record in records {
             let bytes = size(record)
@@ -63,10 +68,11 @@ struct ReclaimPlan {
         }
     }
 
-    /// Returns the next to go: of the user with the most bytes of those who have any that may go, and among equals the oldest.
+    /// Returns the next item to remove: from the user with the most bytes among those with a removable item,
+    /// and among equals the oldest.
     ///
-    /// `isHeldUp` says that another user has more, all of which has been in the trash since `recent` or later or is not read yet: a
-    /// moment later it would go before this.
+    /// `isHeldUp` says that another user has more bytes, all of which came to the trash at `recent` or later
+    /// or are not read yet: a moment later that user's would be removed before this item.
     func next(
         before recent: Timestamp,
         orRecent: Bool = false
@@ -82,7 +88,7 @@ struct ReclaimPlan {
         return best.map { best in (best.item, users.contains { sum(of: $0) > best.bytes }) }
     }
 
-    /// Takes out what `next` returned: it was removed, or may not go after all.
+    /// Drops the item that `next` returned, because it was removed or must stay.
     mutating func drop(_ item: ReclaimableRecord) {
         guard var account = accounts.removeValue(forKey: item.uid) else { return }
         account.done[Int(item.kind.rawValue)] += 1

@@ -4,15 +4,15 @@ internal import Catalog
 internal import Logging
 internal import Synchronization
 
-/// What became of uploads that were interrupted: counts, for one line of the log however many there were.
+/// The counts of committed interrupted uploads, for one line of the log however many there were.
 private struct FinishedUploads {
     var (count, bytes) = (0, Int64(0))
-    /// How many of files that had their content already, as after a recovery.
+    /// The number of uploads to files that had the same bytes already, as after a recovery.
     var asTheyWere = 0
 
     mutating func add(bytes size: Int64) { (count, bytes) = (count + 1, bytes + size) }
 
-    /// A sentence for the log for each kind there was.
+    /// The sentences for the log, one for each kind that occurred.
     var sentences: [String] {
         [
             count > 0 ? "Finished \(count) interrupted uploads of \(bytes) bytes together." : nil,
@@ -23,9 +23,10 @@ private struct FinishedUploads {
 }
 
 extension AssetLibrary {
-    /// Finishes the uploads that a crash interrupted, removes files without a name, and clears `staging/`.
+    /// Commits the uploads that a crash interrupted, deletes files without a name, and clears `staging/`.
     ///
-    /// An upload that cannot be finished keeps its bytes for the mount after this one, and nobody else from theirs.
+    /// An upload that cannot be committed keeps its bytes for the next mount, and does not keep the other
+    /// uploads from being committed.
     func recover() throws {
         KillPoint.recovering.reach()
         var kept: Set<String> = []
@@ -86,7 +87,7 @@ extension AssetLibrary {
         if record.modified == nil, !isMapped, record.upload?.isExceeded != true, node.links > 0,
             try isUnchanged(staged, size, node)
         {
-            // It was open for mappings, which have changed nothing.
+            // The file was open for mappings, which have changed nothing.
             staged.abandonName()
             return try catalog.write { try $0.deleteStaged(record.node) }
         }
@@ -96,7 +97,7 @@ extension AssetLibrary {
             return try catalog.write { try $0.deleteStaged(record.node) }
         }
         let isLong = isMapped || isForTrash || size > max(0, recoveryBudget.load(ordering: .relaxed))
-        // Until the file is a blob its name stays, whatever happens here.
+        // The name stays until the file is a blob, even if a later step fails.
         if isLong { kept.insert(name) } else { staged.abandonName() }
         let open = isLong ? retain(record.node) : OpenNode(id: record.node)
         let interrupted = record.upload ?? answered(node)
@@ -118,7 +119,8 @@ extension AssetLibrary {
             $0 = OpenNode.Shown(isLoaded: true, file: staged.file, size: size, isMapped: isMapped, modified: modified)
         }
         guard !isLong else {
-            // It is read when the mount is there; the file has its bytes meanwhile.
+            // The file is read for its digest once the mount is there; until then it has its bytes in the
+            // staged file.
             postpone(open, isAnswered: interrupted.isAnswered)
             release(open)
             return log.notice(
@@ -129,10 +131,10 @@ extension AssetLibrary {
         try finishNow(open, size: size, counting: &finished)
     }
 
-    /// Cuts off what came behind the last sync where the machine has lost its power since.
+    /// Cuts off the bytes behind the last sync where the machine has lost its power since.
     ///
-    /// A size may be on the disk without the bytes up to there, which are zeros then. After the end of a process alone all bytes are
-    /// there.
+    /// A size may be on the disk without the bytes up to it, which are zeros then. After the mere end of a
+    /// process all bytes are there.
     private func cutToSynced(_ staged: StagedFile, _ record: StagedRecord) throws {
         guard let synced = record.upload?.synced else { return }
         let size = try staged.file.measure().size
@@ -145,13 +147,14 @@ extension AssetLibrary {
         staged.noteSynced(min(synced, size))
     }
 
-    /// Whether what was written to a file without a name is for its asset in the trash.
+    /// Returns whether the bytes that were written to a file without a name belong to its asset in the trash.
     private func isForTrash(_ record: StagedRecord, _ node: NodeRecord) throws -> Bool {
         guard record.file != nil, let asset = node.asset else { return false }
         return try catalog.read { try $0.trashed(asset)?.node == node.id }
     }
 
-    /// Ends an upload whose bytes are the node's own already: those of another file, which a copy has given it.
+    /// Commits an upload whose bytes are the node's own already: those of another file, which a copy has
+    /// given it.
     private func finishAsItIs(
         _ node: NodeRecord,
         _ interrupted: InterruptedUpload?,
@@ -173,7 +176,7 @@ extension AssetLibrary {
         try finishNow(open, size: node.size, counting: &finished)
     }
 
-    /// Has the verdict on an interrupted upload, which may refuse it.
+    /// Commits an interrupted upload, which the policy may reject.
     private func finishNow(_ open: OpenNode, size: Int64, counting finished: inout FinishedUploads) throws {
         do throws(LibraryError) {
             try open.upload.withLock { upload throws(LibraryError) in
@@ -191,14 +194,14 @@ extension AssetLibrary {
         }
     }
 
-    /// Returns what is known of an upload that an earlier release has recorded: its verdict refuses nothing.
+    /// Returns the state of an upload that an earlier release has recorded: its commit rejects nothing.
     private func answered(_ node: NodeRecord) -> InterruptedUpload {
         var result = InterruptedUpload(uid: node.uid, gid: node.gid)
         result.isAnswered = true
         return result
     }
 
-    /// Whether a staged file is known, without long reading, to have the bytes that its node shows.
+    /// Returns whether a staged file is known, without a long read, to have the bytes of its node.
     private func isUnchanged(_ staged: StagedFile, _ size: Int64, _ node: NodeRecord) throws -> Bool {
         guard size == node.size, size <= Self.quickBytes, let blob = node.blob else { return false }
         return try Digest(reading: staged.file, size: size) == catalog.read { try $0.digest(of: blob) }

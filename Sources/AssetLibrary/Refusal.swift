@@ -1,24 +1,24 @@
 public import AssetModel
 
-/// Why a policy refuses an upload.
+/// The reason for which a policy rejects an upload.
 public struct Refusal: Error, Sendable {
-    /// What a program has to be told.
+    /// The kind of a refusal, from which the errno follows.
     public enum Kind: Sendable {
-        /// Another asset has the content.
+        /// Another asset has the same bytes.
         case duplicate
         /// The file is too large.
         case tooLarge
-        /// Name, type or content is not wanted.
+        /// Name, type or content is forbidden.
         case forbidden
         /// The folder is full.
         case quota
     }
 
-    /// What a program has to be told.
+    /// The kind, from which the errno follows.
     public let kind: Kind
-    /// One sentence, in the words of the products where they have some.
+    /// The reason as one sentence, in the words of the products where they have some.
     public let sentence: String
-    /// Assets that have the content, as far as the uploader may know of them.
+    /// The assets with the same bytes, as far as the uploader may know of them.
     public var matches: [AssetID] = []
 
     static func duplicate(of matches: [AssetID]) -> Refusal {

@@ -2,37 +2,38 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// What holds in one folder: what it says itself, and what it inherits.
+/// The effective policy of one folder: its own settings and those that it inherits.
 final class FolderRules: Sendable {
-    /// Who said something.
+    /// The source of a setting.
     enum Origin {
-        /// The mount's options.
+        /// The options of the mount.
         case mount
-        /// A folder, by its path; `preset` where it named one that says so.
+        /// A folder, by its path; `preset` where the folder named a preset that has the setting.
         case folder(path: String, preset: String?)
     }
 
-    /// What a folder and all below it may hold.
+    /// A limit on the bytes that a folder may hold with all below it.
     struct Quota {
         let folder: NodeID
         let limit: ByteCount
-        /// Whether it takes nothing of what is in the trash or a former content, because another user has moved the folder under it.
+        /// Whether the quota removes nothing from the trash and no former versions, because another user has
+        /// moved the folder below it.
         var isSparing = false
     }
 
     let folder: NodeID
-    /// Where the folder is below `folders/`; empty for that itself.
+    /// The folder's path below `folders/`; empty for `folders/` itself.
     let path: String
-    /// The folder and those above it.
+    /// The folder and all folders above it.
     let ancestors: [NodeID]
-    /// What the folders' names say about all that is in them.
+    /// The class that the folders' names give to all files in them.
     let placeClass: NameClass
     let policy: Policy
-    /// What was said, by key, and by whom.
+    /// The settings by key, each with its source.
     let settings: [PolicyKey: (value: String, origin: Origin)]
-    /// Where `SUBTREE` begins: the folder that named the scope.
+    /// The folder that set the scope, where `SUBTREE` begins.
     let scopeFolder: NodeID
-    /// The folder that said whether files may be let stay; nil where the mount's options have.
+    /// The folder that set whether files may be stored; nil where the mount's options did.
     let autostoreFolder: NodeID?
     let quotas: [Quota]
 
@@ -58,10 +59,10 @@ final class FolderRules: Sendable {
         self.quotas = quotas
     }
 
-    /// Which of the folders that are in no other this one is, or is in.
+    /// The topmost folder above this one, or the folder itself where it has none above.
     var root: NodeID { ancestors.last ?? folder }
 
-    /// The class of a file's name in this folder.
+    /// Returns the class of a file's name in this folder.
     func nameClass(of name: EntryName) -> NameClass {
         let own = NameClass(ofFile: name, isStrict: policy.mayRefuseOrRename)
         guard own == .final, placeClass == .final else { return own == .final ? placeClass : own }
@@ -69,49 +70,50 @@ final class FolderRules: Sendable {
         return policy.temporaryNames.contains { $0.matches(name) } ? .temporary : .final
     }
 
-    /// Whether a quota is this folder's, or of one above it.
+    /// Returns whether a quota belongs to this folder or to one above it.
     func holds(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder } }
 
-    /// Whether a quota makes room of what is in the trash, or a former content, of this folder.
+    /// Returns whether a quota may remove trash and former versions of this folder to make room.
     func mayTrim(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder && !$0.isSparing } }
 
-    /// Whether an upload may lose its name when it ends, or get another.
+    /// Whether an upload may lose its name at its commit, or get another.
     var mayChangeNames: Bool { policy.mayRefuseOrRename || !quotas.isEmpty || root == .alternatives }
 
-    /// The path of something in this folder.
+    /// Returns the path of a name in this folder.
     func path(of name: EntryName) -> String { path.isEmpty ? name.description : "\(path)/\(name)" }
 }
 
-/// A name in a folder, with what holds there.
+/// A name in a folder, with the folder's effective policy.
 struct Place {
     let name: EntryName
     let rules: FolderRules
     var parent: NodeID { rules.folder }
-    /// Whether what is written there is an upload.
+    /// Whether a file written under this name is an upload.
     var isFinal: Bool { rules.nameClass(of: name) == .final }
-    /// For people.
+    /// The path in messages to users.
     var path: String { rules.path(of: name) }
 }
 
-/// The rules of folders: asked for at every upload, and changed only when a folder gets another name or says something else.
+/// The effective policies of folders: read at every upload, and changed only when a folder is renamed, moved,
+/// or gets another setting.
 ///
 /// ## Concurrency
 /// Called from within operations of the catalog; `folders` takes no other lock.
 final class Rulebook: Sendable {
-    private let folders = Mutex<(rules: [NodeID: FolderRules], bytes: Int)>(([:], 0))
-    /// How many folders' rules are kept, and how many bytes of them.
+    private let folders = RankedMutex<(rules: [NodeID: FolderRules], bytes: Int)>(.leaf, ([:], 0))
+    /// The limits of the cache: folders, and bytes of their paths and ancestors.
     private static let limit = (count: 4096, bytes: 16 << 20)
-    /// What the mount's options say.
+    /// The settings of the mount's options.
     private let defaults: [(key: PolicyKey, value: String)]
-    /// The policy where no folder says anything.
+    /// The policy where no folder has a setting.
     let base: Policy
     private let isPlainNow = Atomic(true)
     private let isSilentNow = Atomic(true)
     private let mayScanNow = Atomic(false)
     private let mayScreenNow = Atomic(false)
-    /// By which lives are counted.
+    /// The clock for expiry.
     let clock: LifeClock
-    /// How long a name that was given up keeps its asset.
+    /// The window for which a name that was given up keeps its asset.
     let saving: Duration
     let kernelAttributes: KernelAttributes
 
@@ -133,16 +135,16 @@ final class Rulebook: Sendable {
         try readPolicies(records)
     }
 
-    /// Whether nobody has said anything that an upload may fail by or be filed by, so that nothing need be asked.
+    /// Whether no setting for uploads exists, so that no policy has to be read for one.
     var isPlain: Bool { isPlainNow.load(ordering: .relaxed) }
 
-    /// Whether nobody has said anything at all.
+    /// Whether no setting exists at all.
     var isSilent: Bool { isSilentNow.load(ordering: .relaxed) }
 
-    /// Whether anything has been said about scanning.
+    /// Whether a setting for scanning exists.
     var mayScan: Bool { mayScanNow.load(ordering: .relaxed) }
 
-    /// Whether anything has been said for which files are looked into.
+    /// Whether a setting exists that needs a file's type or a scan.
     var mayScreen: Bool { mayScreenNow.load(ordering: .relaxed) }
 
     private func readPolicies(_ records: Records) throws {
@@ -161,13 +163,14 @@ final class Rulebook: Sendable {
         isSilentNow.store(try defaults.isEmpty && !records.hasPolicies(ofUploads: false), ordering: .relaxed)
     }
 
-    /// What holds in a folder.
+    /// Returns the effective policy of a folder.
     func of(_ folder: NodeID, _ records: Records) throws -> FolderRules {
         if let known = folders.withLock({ $0.rules[folder] }) { return known }
         var climbed: [(id: NodeID, name: EntryName?)] = []
         var above: FolderRules?
         var next: NodeID? = folder
-        // A loop: nobody knows how deep a tree is. The root has no entry, and neither has a folder that was removed.
+        // A loop and not a recursion, because the depth of a tree has no limit. The root has no entry, and
+        // neither has a removed folder.
         while let current = next {
             above = folders.withLock { $0.rules[current] }
             if above != nil { break }
@@ -193,11 +196,11 @@ final class Rulebook: Sendable {
         var isPlacedByOther = false
         if !isSilent, above != nil { isPlacedByOther = try records.node(folder)?.isPlacedByOther ?? false }
         if isPlacedByOther { policy = policy.sparing(as: base) }
-        // What has no folder counts for the library's root.
+        // Assets without a folder count for the library's root.
         var quotas = try above?.quotas ?? (folder == .unfiled ? of(.folders, records).quotas : [])
         let path = Self.path(of: folder, named: name, below: above)
         if isPlacedByOther { for index in quotas.indices { quotas[index].isSparing = true } }
-        // A value that an older or newer version took and this one does not is as if it were not there.
+        // A value that another version accepted and this one does not is ignored.
         func apply(_ key: PolicyKey, _ value: String, _ origin: FolderRules.Origin) {
             guard (try? policy.apply(key, value)) != nil else { return }
             settings[key] = (value, origin)
@@ -242,36 +245,39 @@ final class Rulebook: Sendable {
         return rules
     }
 
-    /// Where a folder is below `folders/`; or, beginning with a slash, in the mount.
+    /// Returns a folder's path below `folders/`; or, with a leading slash, in the mount.
     private static func path(of folder: NodeID, named name: EntryName?, below above: FolderRules?) -> String {
         guard let name else { return folder == .unfiled ? "/resources" : folder == .collections ? "/collections" : "" }
         if above?.folder == .alternatives { return "/resources/\(name)/alternatives" }
         return above?.path(of: name) ?? name.description
     }
 
-    /// A name in a folder, with what holds there.
+    /// Returns a name in a folder, with the folder's effective policy.
     func place(_ name: EntryName, in parent: NodeID, _ records: Records) throws -> Place {
         Place(name: name, rules: try of(parent, records))
     }
 
-    /// The class of a name in a folder.
+    /// Returns the class of a name in a folder.
     func nameClass(of name: EntryName, in parent: NodeID, _ records: Records) throws -> NameClass {
         try of(parent, records).nameClass(of: name)
     }
 
-    /// A folder got another name or place: what is in it may be of another class.
+    /// Drops all cached policies, because a folder got another name or place, which may change the class of
+    /// the files in it.
     func forget() { folders.withLock { $0 = ([:], 0) } }
 
-    /// A folder says something else.
+    /// Reads the settings anew after a change, and drops the cached policies.
     func forgetPolicies(_ records: Records) throws {
         try readPolicies(records)
         forget()
     }
 
-    /// The last name of an asset is removed: what can be taken back, from where, and until when.
+    /// Moves an asset that has lost its last name to the trash, with its file, its former path and its expiry
+    /// there.
     ///
-    /// At least as long as a program that saves may need it. What comes back is the file that had the name, unless that shows another
-    /// asset by now, or not the asset's content: then one like it.
+    /// The entry stays for at least the window that a program may need for saving. The file that had the name
+    /// is restored, unless by now it shows another asset or other bytes than the asset; then a node like it
+    /// is.
     func trash(_ asset: AssetID, like file: NodeRecord, from place: Place, _ records: Records) throws {
         guard try !records.isShown(asset) else { return }
         let now = clock.now
@@ -291,10 +297,11 @@ final class Rulebook: Sendable {
         try records.append(.deleted, of: asset, at: place.path)
     }
 
-    /// Whether something in the trash is there to be taken back, and not only for a program that saves.
+    /// Returns whether an entry of the trash can be restored by users, and is not kept only for the saving
+    /// window.
     func isRestorable(_ record: TrashRecord) -> Bool { record.until > record.trashed.advanced(by: saving) }
 
-    /// The asset of a node without a name goes to the trash, unless another node shows it.
+    /// Moves the asset of a node without a name to the trash, unless another node shows the asset.
     func trashIfLost(_ node: NodeRecord, as name: EntryName, in parent: NodeID, _ records: Records) throws {
         guard node.links == 0, let asset = node.asset else { return }
         try trash(asset, like: node, from: place(name, in: parent, records), records)

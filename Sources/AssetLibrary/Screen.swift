@@ -4,10 +4,10 @@ internal import Logging
 internal import MetadataExtraction
 internal import SystemPackage
 
-// Stage 2 of an upload: what a folder does not take, whatever else there is. In the order of the cost of finding out.
+// Stage 2 of an upload: the checks of name, size, type and malware, cheapest first.
 extension AssetLibrary {
-    /// Looks at a file that is complete.
-    /// - Returns: what a scanner found in it, where that is no reason to refuse it.
+    /// Checks a complete file.
+    /// - Returns: the scanner's finding in the file, where the file is accepted nevertheless.
     func screen(
         _ content: Content,
         of file: OpenFile?,
@@ -17,7 +17,7 @@ extension AssetLibrary {
         let policy = place.rules.policy
         if let refusal = nameRefusal(at: place) { throw refusal }
         if let limit = policy.maxSize, content.size > limit.bytes { throw .tooLarge(limit) }
-        // Of nothing there is no type, and nothing to be found in it.
+        // An empty file has no type, and is not scanned.
         guard content.size > 0, let file else { return nil }
         let known = content.digest.map { screenings.findings(of: $0, for: viewers) } ?? Screenings.Findings()
         try checkType(of: file, at: place, known)
@@ -38,7 +38,7 @@ extension AssetLibrary {
         throw .forbidden("The file is infected: \(found).")
     }
 
-    /// What a name alone gives away.
+    /// Returns the refusal that follows from a name alone.
     func nameRefusal(at place: Place) -> Refusal? {
         let (name, policy) = (place.name, place.rules.policy)
         if policy.forbiddenNames.contains(where: { $0.matches(name) }) {

@@ -4,22 +4,22 @@ internal import Catalog
 internal import MetadataExtraction
 internal import Synchronization
 
-/// Keeps what was found in contents by looking into them: a scanner may take long, and so may a file whose type is asked for.
+/// Caches the types and scan results of files by digest, because a scan and a type check may take long.
 ///
-/// What was found for one user's file is known for that user and that file alone: that an answer comes at once would tell
-/// another user that the content is there.
+/// A result for one user's file is valid for that user and that file alone: an immediate answer would tell
+/// another user that the bytes are in the library.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only.
 final class Screenings: Sendable {
-    /// What is known of a content.
+    /// The known results for a digest.
     struct Findings: Sendable {
         var type: Result<String, Examiner.Failure>?
-        /// Nil in it for a clean file.
+        /// The virus name; nil for a clean file.
         var infection: Result<String?, MalwareScanner.Failure>?
     }
 
-    /// For what something was found.
+    /// The user or file that a result is valid for.
     enum Viewer: Hashable {
         case user(UInt32)
         case file(NodeID)
@@ -32,25 +32,25 @@ final class Screenings: Sendable {
 
     private struct State {
         var known: [Key: (findings: Findings, at: ContinuousClock.Instant)] = [:]
-        /// Contents that a thread looks into for a user's request that has not waited.
+        /// Digests that a thread is examining for a user, independent of the end of the user's request.
         var asked: Set<Key> = []
-        /// When users have waited in vain.
+        /// The time at which each user's last wait ended without a result.
         var disappointed: [UInt32: ContinuousClock.Instant] = [:]
     }
 
-    /// How long a scanner's word holds.
+    /// The time for which a scanner's result is valid.
     private static let lifetime = Duration.seconds(3600)
     private static let failureLifetime = Duration.seconds(10)
     private static let limit = 8192
-    private let state = Mutex(State())
+    private let state = RankedMutex(.leaf, State())
 
-    /// Returns what is known of a content for a user and a file.
+    /// Returns the known results of a digest for a user and a file.
     func findings(of digest: Digest, for viewers: [Viewer]) -> Findings {
         state.withLock { state in
             viewers.reduce(into: Findings()) { found, viewer in
                 guard let known = state.known[Key(digest: digest, viewer: viewer)], .now - known.at < Self.lifetime
                 else { return }
-                // A scanner that did not answer may do so by now.
+                // A scanner that did not answer may answer by now.
                 let isFresh = .now - known.at <= Self.failureLifetime
                 let (type, infection) = (known.findings.type, known.findings.infection)
                 if isFresh || type?.isSuccess == true { found.type = found.type ?? type }
@@ -59,7 +59,7 @@ final class Screenings: Sendable {
         }
     }
 
-    /// Records what was found in a content for a user and a file, besides what is known.
+    /// Records results for a user and a file, and keeps the known ones that they do not replace.
     func note(_ findings: Findings, of digest: Digest, for viewers: [Viewer]) {
         state.withLock { state in
             if state.known.count >= Self.limit { state.known = [:] }
@@ -73,7 +73,8 @@ final class Screenings: Sendable {
         }
     }
 
-    /// - Returns: false where a thread looks into the content for the user already.
+    /// Notes that a thread examines a digest for a user.
+    /// - Returns: false where a thread is examining it for the user already.
     func begin(_ digest: Digest, by uid: UInt32) -> Bool {
         state.withLock { $0.asked.insert(Key(digest: digest, viewer: .user(uid))).inserted }
     }
@@ -82,12 +83,12 @@ final class Screenings: Sendable {
         state.withLock { _ = $0.asked.remove(Key(digest: digest, viewer: .user(uid))) }
     }
 
-    /// Whether a user may wait for a moment: not within a second after they have waited in vain.
+    /// Returns whether a user may wait for a moment: not within a second after a wait without a result.
     func mayWait(_ uid: UInt32) -> Bool {
         state.withLock { $0.disappointed[uid].map { .now - $0 > .seconds(1) } ?? true }
     }
 
-    /// Notes that a user has waited in vain.
+    /// Notes that a user has waited without a result.
     func noteWait(_ uid: UInt32) {
         state.withLock { state in
             if state.disappointed.count >= Self.limit { state.disappointed = [:] }
@@ -97,7 +98,8 @@ final class Screenings: Sendable {
 }
 
 extension AssetLibrary {
-    /// Whether a policy may have to look into a file that is named there, or is given another name in the folder.
+    /// Returns whether a policy may need the type or a scan of a file that has this name, or gets another one
+    /// in the folder.
     func looksInto(_ place: Place) -> Bool {
         let policy = place.rules.policy
         return policy.scan != .off || Self.needsType(policy)
@@ -107,27 +109,28 @@ extension AssetLibrary {
         policy.forbiddenTypes.needsContent || policy.allowedTypes?.needsContent == true
     }
 
-    /// The place by whose policy a file is looked into: its final name's, or the folder of a temporary one, which may become final.
+    /// Returns the place whose policy decides about type and scan: that of the final name, or the folder of a
+    /// temporary one, which may become final.
     func placeToScreen(_ id: NodeID, _ aim: OpenNode.Aim?, _ records: Records) throws -> Place? {
         if let place = try destination(of: id, aim, records) { return place.isFinal ? place : nil }
         guard aim == nil else { return nil }
         return try temporaryPlace(of: id, records)
     }
 
-    /// The temporary name of a file that has no other.
+    /// Returns the temporary name of a file that has no other.
     func temporaryPlace(of id: NodeID, _ records: Records) throws -> Place? {
         guard let entry = try records.anyEntry(of: id) else { return nil }
         let place = try rulebook.place(entry.name, in: entry.parent, records)
         return place.rules.nameClass(of: place.name) == .temporary ? place : nil
     }
 
-    /// Whether the verdict on a file looks into it.
+    /// Returns whether a file's commit needs its type or a scan.
     func isScreened(_ id: NodeID, _ aim: OpenNode.Aim?) -> Bool {
         guard rulebook.mayScreen else { return false }
         return (try? read { try placeToScreen(id, aim, $0).map(looksInto) }) ?? true
     }
 
-    /// Looks into a file for all that a folder's policy may ask.
+    /// Determines the type of a file and scans it, as far as a folder's policy asks.
     func look(
         into file: OpenFile,
         _ digest: Digest,
@@ -154,8 +157,8 @@ extension AssetLibrary {
         return findings
     }
 
-    /// Has a file that was written looked into before its verdict, without its lock: a write(2) would wait for that, and with it a
-    /// rename(2) for which the kernel holds what all users need.
+    /// Examines a written file before its commit and without its lock: a write(2) would wait for that lock,
+    /// and with it a rename(2), for which the kernel holds a lock that all users need.
     func screenAhead(_ node: OpenNode) throws(LibraryError) {
         guard rulebook.mayScreen else { return }
         let size = node.content.size
@@ -173,15 +176,15 @@ extension AssetLibrary {
         let viewers = [Screenings.Viewer.user(uid), .file(node.id)]
         let findings = look(into: staged.file, digest, at: place, for: viewers)
         node.upload.withLock { upload in
-            // What has changed meanwhile may be what was looked into.
+            // The examined bytes may have changed meanwhile.
             guard upload.digest.changes === changes, changes.value == count, !upload.isBound else { return }
             screenings.note(findings, of: digest, for: viewers)
         }
     }
 
-    /// Refuses a name whose policy has to look into the content, as long as that has not been done; it is begun.
+    /// Refuses a name whose policy needs a type or scan that is not known yet, and starts the examination.
     ///
-    /// The kernel holds a folder's lock meanwhile, so that nobody waits for more than a moment.
+    /// The kernel holds a folder's lock meanwhile, so the request waits for a moment only.
     func refuseUnscreened(_ content: Content, of id: NodeID, at place: Place, by uid: UInt32) throws(LibraryError) {
         guard let digest = content.digest, content.size > 0, looksInto(place) else { return }
         let policy = place.rules.policy

@@ -1,16 +1,18 @@
 internal import AssetModel
 internal import Catalog
 
-// Files that show another file's asset, because they brought what it had (`RETURN_EXISTING`). Each shows it as long as both have
-// that content, and one owner: what one user says of a file never shows, closes or removes another's.
+// Files that show another file's asset, because they were uploaded with the same bytes (`RETURN_EXISTING`).
+// Each shows it as long as both have those bytes and one owner: values that one user sets on a file never
+// show, close or remove another user's file.
 extension Records {
-    /// Returns whether an asset, and a file that is to show it, are both the user's who gives the file its name: no other user joins them.
+    /// Returns whether an asset, and a file that is to show it, both belong to the user that gives the file
+    /// its name: no other user joins an asset.
     func isOwned(_ asset: AssetID, with node: NodeRecord, by uploader: Uploader) throws -> Bool {
         try uploader.uid == node.uid && isAlone(asset, of: node.uid)
     }
 
-    /// A file shows the asset that had its content before; `former`, which its name showed until now, goes to the trash, if nobody
-    /// else shows it.
+    /// Makes a file show the asset that had its blob before; moves `former`, which its name showed until now,
+    /// to the trash, unless another file shows it.
     func show(
         _ asset: AssetID,
         by node: NodeRecord,
@@ -27,14 +29,14 @@ extension Records {
         }
     }
 
-    /// A file that shows another's asset, and no longer has the same content, or not the same right to it, gets its own: the one that it
-    /// showed before, or a new one; with the same fields.
-    /// - Returns: whether it shows another asset now.
+    /// Gives a file that shows another's asset its own asset, where the bytes or the owner differ now: the
+    /// one that it showed before, or a new one; with the same fields.
+    /// - Returns: whether the file shows another asset now.
     func leaveSharedAsset(_ node: inout NodeRecord, named name: EntryName, at now: Timestamp) throws -> Bool {
         guard let former = node.formerAsset, let shared = node.asset else { return false }
         node.formerAsset = nil
         guard try nodes(showing: shared).contains(where: { $0 != node.id }) else {
-            // The first has gone: the asset is this file's alone.
+            // The first file is gone, so the asset belongs to this file alone.
             try setAsset(of: node.id, to: shared)
             return false
         }
@@ -44,7 +46,8 @@ extension Records {
         return true
     }
 
-    /// The asset that a file has instead of another's: the one that was put away for that, or a new one with the same fields.
+    /// Returns the asset that a file has instead of another's: the one that was put away for that, or a new
+    /// one with the same fields.
     func ownAsset(
         insteadOf shared: AssetID,
         _ former: AssetID,
@@ -61,15 +64,15 @@ extension Records {
         let own = try insertAsset(uid: node.uid, name: name, like: node, at: now)
         try copyFields(of: shared, to: own)
         try copyLife(of: shared, to: own)
-        // Its content is new, whenever the other's came.
+        // The 24 hours of the new asset begin now, whenever the other asset was uploaded.
         if try asset(own)?.unstoredUntil != nil {
             try setUnstored(of: own, until: now.advanced(bySeconds: Policy.temporaryLife))
         }
         return own
     }
 
-    /// An asset has got, or `isChanging` says that it gets, other content from one of its files, or another owner: the others, which
-    /// brought what it had, keep that, with an asset of their own.
+    /// Gives the other files of an asset an asset of their own, with the former bytes, because one of its
+    /// files has got, or with `isChanging` is about to get, other bytes or another owner.
     func leaveDuplicatesBehind(
         of asset: AssetID,
         by node: NodeRecord,
@@ -94,7 +97,8 @@ extension Records {
         }
     }
 
-    /// Gives a file that shows another's asset one of its own, with what it has now as its content.
+    /// Gives a file that shows another's asset an asset of its own, with the file's present bytes as its
+    /// version.
     private func separate(_ node: inout NodeRecord) throws {
         guard let name = try anyEntry(of: node.id)?.name, try leaveSharedAsset(&node, named: name, at: .now),
             let own = node.asset, try newestVersions(of: own, limit: 1).first?.blob != node.blob
@@ -102,14 +106,14 @@ extension Records {
         _ = try insertVersion(of: own, blob: node.blob, size: node.size, uid: node.uid, name: name, at: .now)
     }
 
-    /// Separates files that show one asset and have not one owner: a file has been given to another user.
+    /// Separates the files of different owners that show one asset, after a file was given to another user.
     func separateOwners(of node: inout NodeRecord) throws {
         guard let shared = node.asset, try !isAlone(shared, of: node.uid) else { return }
         if node.isDuplicate { return try separate(&node) }
         for var other in try duplicates(of: shared) where other.uid != node.uid { try separate(&other) }
     }
 
-    /// Separates the files of different owners that an earlier release had made show one asset.
+    /// Separates the files of different owners that an earlier release made show one asset.
     func separateFormerSharing() throws {
         for id in try sharedAcrossOwners() {
             if var node = try node(id) { try separateOwners(of: &node) }

@@ -3,14 +3,16 @@ internal import Glibc
 internal import MetadataExtraction
 internal import SystemPackage
 
-/// A line of shell that somebody who may mount has said.
+/// A line of shell from the mount's options.
 struct ShellCommand {
     let line: String
 
-    /// Runs it with some input, and waits for its end, or ends it and all that it has begun.
+    /// Runs the line with some input, and waits for its end; after `patience` kills it with all processes of
+    /// its group.
     ///
-    /// The input is a file without a name: a program that does not read is not waited for, and one that reads gets all of it.
-    /// - Returns: what went wrong.
+    /// The input is a file without a name: a program that does not read it blocks nothing, and one that reads
+    /// gets all of it.
+    /// - Returns: the failure, if there was one.
     func run(_ input: [UInt8], patience: Duration, isStopped: Flag) -> String? {
         let file = unsafe memfd_create("input", 1 /* MFD_CLOEXEC */)
         defer { if file >= 0 { _ = close(file) } }

@@ -3,20 +3,22 @@ internal import BlobStore
 internal import Glibc
 internal import SystemPackage
 
-/// The file `signing.key` of a library: what signed paths are signed with, and nothing else.
+/// The file `signing.key` of a library: the key of signed paths, and nothing else.
 ///
-/// Not in the catalog: a copy of that, as in a backup or for somebody to look at, opens no file of a mount.
+/// The key is not in the catalog, so that a copy of the catalog, as in a backup or for inspection, opens no
+/// file of a mount.
 ///
-/// It is reached by the library's folder itself, whatever the path of that leads to meanwhile.
+/// The file is opened relative to the library's folder, which stays the same when its path comes to lead
+/// elsewhere.
 struct SigningKeyFile {
     private static let name = "signing.key"
     private let library: Int32
 
-    /// `library` is the library's folder, open.
+    /// Uses the open folder of a library.
     init(in library: Int32) { self.library = library }
 
-    /// The key; nil where there is no file.
-    /// - Throws: `.notPermitted` where the file is not the library's alone, or no key.
+    /// Reads the key; nil where there is no file.
+    /// - Throws: `.notPermitted` where the file is open to other users, or holds no key.
     func read() throws(LibraryError) -> [UInt8]? {
         let file = unsafe openat(library, Self.name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
         if file < 0, errno == ENOENT { return nil }
@@ -34,7 +36,7 @@ struct SigningKeyFile {
         return Array(bytes.prefix(32))
     }
 
-    /// Puts another key on stable storage in the place of what is there.
+    /// Replaces the key on stable storage.
     func write(_ key: [UInt8]) throws(LibraryError) {
         let temporary = "staging/\(Self.name)"
         unsafe _ = unlinkat(library, temporary, 0)

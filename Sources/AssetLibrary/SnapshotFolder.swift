@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The folder `snapshots/` of a library: copies of its catalog, `catalog-YYYYMMDD.sqlite`.
 struct SnapshotFolder {
-    /// How many are kept.
+    /// The number of copies that are kept.
     static let count = 7
 
     let path: String
@@ -23,12 +23,12 @@ struct SnapshotFolder {
         "catalog-\(time.description.prefix(10).filter { $0 != "-" }).sqlite"
     }
 
-    /// Gives a damaged copy a name that is none of a copy's: `.damaged` comes at its end.
+    /// Renames a damaged copy so that it no longer counts as one: appends `.damaged`.
     func setAside(_ name: String) { unsafe _ = rename("\(path)/\(name)", "\(path)/\(name).damaged") }
 
-    /// Returns when the newest copy was made; nil where there is none.
+    /// Returns the time of the newest copy; nil where there is none.
     ///
-    /// The time of a copy that is still to come is a wrong clock's, and does not count.
+    /// A copy with a time in the future comes from a wrong clock, and does not count.
     func newest(at now: Timestamp) -> Timestamp? {
         names.compactMap { name in
             var status = stat()

@@ -3,17 +3,19 @@ internal import Catalog
 internal import Glibc
 internal import Synchronization
 
-/// Keeps the last of the disk for the catalog, so that a transaction which was acknowledged can always be committed.
+/// Reserves the last part of the disk for the catalog, so that an acknowledged transaction can always be
+/// committed.
 ///
-/// The write-ahead log has its part of that allocated on the disk; the rest is left free for the catalog itself to grow.
+/// The write-ahead log has its part allocated on the disk; the rest is left free so that the catalog itself
+/// can grow.
 final class SpaceReserve: Sendable {
     private let blobs: BlobStore
     private let catalog: Catalog
     private let room = Atomic<Int64>(0)
-    /// Makes room where there is not enough, and says whether it has.
+    /// Frees space where there is not enough, and returns whether it has.
     let reliever = Hook<Int64, Bool>()
 
-    /// How much is left free, and how much the write-ahead log has, unless that is more than a part of the disk.
+    /// The bytes that are left free, and those of the write-ahead log, unless they exceed a part of the disk.
     private static let part: Int64 = 32 << 20
 
     init(blobs: BlobStore, catalog: Catalog) {
@@ -21,7 +23,8 @@ final class SpaceReserve: Sendable {
         self.catalog = catalog
     }
 
-    /// How many bytes of a disk the write-ahead log is to have for itself, and how many more are to be left free.
+    /// Returns the number of bytes of a disk that are reserved for the write-ahead log, and of those that are
+    /// to be left free besides.
     static func part(of disk: statvfs) -> Int64 {
         min(part, Int64(clamping: disk.f_blocks) &* Int64(clamping: disk.f_frsize) / 32)
     }
@@ -41,12 +44,14 @@ final class SpaceReserve: Sendable {
         }
     }
 
-    /// Has the disk measured at the next upload, because others may have written to it.
+    /// Resets the measurement, so that the next upload measures the disk: other programs may have written to
+    /// it.
     func measureAnew() { room.store(0, ordering: .relaxed) }
 
-    /// What is left for uploads when one has taken `count` bytes; negative where it cannot.
+    /// Returns the room that is left for uploads after one has taken `count` bytes; negative where there is
+    /// too little.
     func measureLeft(behind count: Int64) throws(LibraryError) -> Int64 {
-        // Saturating: fallocate(2) may ask for more than 63 bits of bytes can say is missing.
+        // Saturating: fallocate(2) may ask for so much that the missing bytes do not fit into 63 bits.
         let (left, overflow) = try measure().subtractingReportingOverflow(count)
         return overflow ? .min : left
     }
@@ -60,7 +65,7 @@ final class SpaceReserve: Sendable {
         }
     }
 
-    /// How many free bytes of a disk are no room for uploads.
+    /// Returns the number of free bytes of a disk that are reserved.
     func kept(of disk: statvfs) -> Int64 { Self.part(of: disk) + catalog.missingReserve }
 }
 

@@ -2,13 +2,14 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// Who could read a content that stops standing: recorded at its first change and at the verdict, so that a mode, an owner, a list
-// or a folder that changes between the two shows it to nobody who could not read it before.
+// The read access to a version that is replaced: recorded at its first change and at the commit, so that a
+// change of mode, owner, access list or folder between the two gives no other user access to the version.
 
 extension AssetLibrary {
-    /// Remembers, before a file's content is first changed, who can read it.
+    /// Records the read access to a file before its bytes are first changed.
     ///
-    /// This costs an upload to a file with an asset one look at the file and one at the folders above, and a new file nothing.
+    /// This reads the file's row and those of the folders above it for an upload to a file with an asset, and
+    /// costs a new file nothing.
     func noteStanding(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         guard upload.standing == nil, !upload.isNew, upload.aim == nil else { return }
         upload.standing = try read { records in
@@ -22,7 +23,7 @@ extension AssetLibrary {
 }
 
 extension Rulebook {
-    /// Returns who can read a file's content now; `place` is its name, where that is known.
+    /// Returns the present read access to a file; `place` is its name, where that is known.
     func standing(of node: NodeRecord, at place: Place? = nil, _ records: Records) throws -> Standing {
         var parents = [place?.parent].compactMap { $0 }
         if node.links != 1 || parents.isEmpty {
@@ -32,8 +33,8 @@ extension Rulebook {
         return Standing(file: try rights(of: node, records), ways: ways)
     }
 
-    /// Returns the conditions of the ways to what is in a folder: one way, or several to alternative files of an asset that has several
-    /// names.
+    /// Returns the conditions of the ways into a folder: one way, or several to the alternative files of an
+    /// asset that has several names.
     func ways(to folder: NodeID, _ records: Records) throws -> [[Standing.Condition]] {
         let rules = try of(folder, records)
         let folders = rules.ancestors
@@ -42,7 +43,7 @@ extension Rulebook {
             Standing.Condition(right: 1, of: try rights(of: $0, records))
         }
         guard rules.root == .alternatives, folder != .alternatives else { return [own] }
-        // Who may not read an asset may not read its alternative files.
+        // A user without read access to an asset may not read its alternative files.
         guard let asset = try records.assetOfAlternatives(folder), let file = try records.nodes(showing: asset).first,
             let node = try records.node(file)
         else { return [own + [.nobody]] }
@@ -57,14 +58,14 @@ extension Records {
         try anyEntry(of: folder).flatMap { Int64($0.name.description) }.map { AssetID(rawValue: $0) }
     }
 
-    /// Returns who could read what is in the trash when it had a name: its owner, and nobody by a way.
+    /// Returns the read access that counts for a file in the trash: its owner's alone, by no way.
     func standing(ofTrashed record: TrashRecord) throws -> Standing? {
         guard let file = try record.node.flatMap({ try node($0) }) else { return nil }
         let rights = FileRights(uid: file.uid, gid: file.gid, mode: file.effectiveMode, list: nil)
         return Standing(file: rights, ways: [[.nobody]])
     }
 
-    /// Records who could read the content of an asset in the trash that comes to be another file's.
+    /// Records the read access to the version of an asset in the trash that another file takes over.
     func keepStanding(ofTrashed asset: AssetID) throws {
         guard let standing = try trashed(asset).flatMap({ try standing(ofTrashed: $0) }) else { return }
         try keepStanding(standing, ofNewestVersionOf: asset)

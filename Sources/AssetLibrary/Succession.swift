@@ -2,10 +2,11 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-// Whether a file may come to show the asset that a name has, or had a moment ago: an asset never passes to another person by its name.
+// Decides whether a file may show the asset that a name has, or had within the window: an asset never passes
+// to another user just by its name.
 
 extension Rulebook {
-    /// Returns who may do what to a file at this moment.
+    /// Returns the present rights of a file.
     func rights(of node: NodeRecord, _ records: Records) throws -> FileRights {
         var list: AccessControlList?
         if node.access?.isPrivate != true, kernelAttributes.mayHave(KernelAttributes.accessList, node.id) {
@@ -15,8 +16,10 @@ extension Rulebook {
         return FileRights(uid: node.uid, gid: node.gid, mode: node.effectiveMode, list: list)
     }
 
-    /// Returns whether a file may show the asset of another, whose rights these are: if its owner, and the user who gives it the name,
-    /// could have read and written that other file, and the newcomer is theirs to give it to.
+    /// Returns whether a file may take over the asset of another file with these rights: the user that gives
+    /// it the name, and where that is root its owner, must have been able to read and write the other file; a
+    /// file of a third user takes over only that same user's asset, and only where the uploader could also
+    /// read and write the file.
     func allows(
         _ newcomer: NodeRecord,
         by uploader: Uploader,
@@ -25,20 +28,20 @@ extension Rulebook {
     ) throws -> Bool {
         guard allows(uploader, toSucceed: former) else { return false }
         if newcomer.uid == uploader.uid { return true }
-        // Of a user who does not ask, no groups are known: not that of the file, which its folder may have given it.
+        // No groups are known of an absent user: not even the file's group, which may come from its folder.
         if uploader.uid == 0 {
             return allows(Uploader(absent: newcomer.uid, gid: newcomer.gid), toSucceed: former)
         }
-        // Of two files of a third user, the uploader could have copied the one over the other.
+        // The uploader could have copied one of the third user's two files over the other.
         return try newcomer.uid == former.uid && allows(uploader, toSucceed: rights(of: newcomer, records))
     }
 
-    /// Returns whether a file of an uploader's may show the asset of another, whose rights these are.
+    /// Returns whether a file of an uploader may take over the asset of another file with these rights.
     func allows(_ uploader: Uploader, toSucceed former: FileRights) -> Bool {
         uploader.uid == former.uid || uploader.permissions(by: former) & 6 == 6
     }
 
-    /// Returns whether a file may show the asset of another as that is now.
+    /// Returns whether a file may take over the asset of another file by that file's present rights.
     func allows(
         _ newcomer: NodeRecord,
         by uploader: Uploader,
@@ -49,7 +52,8 @@ extension Rulebook {
         return try allows(newcomer, by: uploader, toSucceed: rights(of: former, records), records)
     }
 
-    /// Records who could read a content that another file takes over, unless the file's verdict comes at once and finds nothing else.
+    /// Records the read access to a version that another file takes over, unless the file's commit follows at
+    /// once and would record the same access.
     func keepRights(
         of heritage: Heritage,
         for newcomer: NodeRecord,
@@ -64,16 +68,16 @@ extension Rulebook {
 }
 
 extension AssetLibrary {
-    /// Returns whether a file of an uploader's may take the place of an asset's own in `resources/ID/`.
+    /// Returns whether a file of an uploader may replace an asset's own file in `resources/ID/`.
     public func mayReplace(_ resource: Resource, by uploader: Uploader) throws(LibraryError) -> Bool {
         guard let former = resource.node else { return true }
         return try read { rulebook.allows(uploader, toSucceed: try rulebook.rights(of: former, $0)) }
     }
 
-    /// Returns why a file may not take the name of an asset's present file any more; nil where it may.
+    /// Returns why a file may no longer take the name of an asset's present file; nil where it may.
     ///
-    /// It was allowed to when it was made, and may have been open for long: the present file, its folder, or the way to it may be closed to
-    /// its uploader by now.
+    /// The file was allowed to when it was made, and may have been open for long: the present file, its
+    /// folder, or the way to it may be closed to the uploader by now.
     func replacementRefusal(
         _ aim: OpenNode.Aim?,
         at place: Place,

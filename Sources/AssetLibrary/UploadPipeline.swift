@@ -3,20 +3,20 @@ internal import BlobStore
 internal import Catalog
 internal import SystemPackage
 
-// The stages of an upload, in their order. Each takes what the one before has found out.
+// The stages of an upload, in their order. Each takes the result of the stage before.
 //
-//   Seal  →  Screen  →  Adopt  →  judge (duplicates, name)  →  Show  →  Publish
+//  Seal  →  Screen  →  Adopt  →  judge (duplicates, name)  →  Show  →  Publish
 //
-// A file with a temporary name gets as far as Show; its rename to a final name screens and judges and publishes it. The last three
-// are one transaction, so that of two identical uploads at once one is first.
+// A file with a temporary name gets as far as Show; its rename to a final name screens, judges and publishes
+// it. The last three stages are one transaction, so that of two identical uploads at once one is first.
 
-/// Stage 1: what the content is.
+/// Stage 1: the size and digest of the upload.
 struct Seal {
     let size: Int64
     let blocks: Int64
-    /// Nil for the empty content, which is stored as nothing and never compared.
+    /// The digest; nil for an empty file, which is stored without a blob and never compared.
     let digest: Digest?
-    /// Whether the content is a blob's that the file was made to show, and `blocks` are that blob's.
+    /// Whether the bytes are those of a blob that the file was made to show, and `blocks` the blob's.
     var isOfBlob = false
 
     init(_ staged: StagedFile?, _ running: borrowing SequentialDigest, size: Int64) throws(BlobStoreError) {
@@ -33,7 +33,7 @@ struct Seal {
         digest = try running.digest(of: staged.file, size: size)
     }
 
-    /// What is known of a blob that a file was made to show as it is.
+    /// Describes a blob that a file was made to show as it is.
     init(blob: OpenFile, _ digest: Digest, size: Int64) throws(BlobStoreError) {
         self.size = size
         self.digest = digest
@@ -42,11 +42,11 @@ struct Seal {
     }
 }
 
-/// Stage 2: the bytes take their place among the blobs, before any row names them.
+/// Stage 2: the staged file becomes a blob, before any row names it.
 struct Adopt {
-    /// Whether the staged file became the blob; if not, an equal one was there.
+    /// Whether the staged file became the blob; if not, an equal blob existed.
     let wasNew: Bool
-    /// Whether it took the place of one that was damaged, or in a store that is not there.
+    /// Whether it replaced a corrupt blob, or one in a store that is not attached.
     let isHealing: Bool
 
     init(_ sealed: Seal, from staged: StagedFile?, into blobs: BlobStore, catalog: Catalog) throws(BlobStoreError) {
@@ -63,13 +63,14 @@ struct Adopt {
     }
 }
 
-/// Stage 3: the content is the file's.
+/// Stage 3: the file gets the blob.
 struct Show {
-    /// The file as it is now.
+    /// The file's record after the change.
     let node: NodeRecord
 
-    /// - Returns: nil when the file has lost its last name, so that there is nothing to show; unless `isNameless` says that it gets one
-    ///   only now.
+    /// Gives the file the sealed blob, size and time.
+    /// - Returns: nil when the file has lost its last name, so that it gets nothing; unless `isNameless` says
+    ///   that it is about to get a name.
     init?(
         _ sealed: Seal,
         in id: NodeID,
@@ -88,7 +89,7 @@ struct Show {
         if !sealed.isOfBlob || node.blob != former { node.blocks = sealed.blocks }
         if let modified {
             node.modified = modified
-            // When it was written, not when it was judged: nobody does anything to the file now.
+            // The time of the write and not of the commit, because the commit is no action of a user.
             node.changed = max(node.changed, modified)
         }
         try records.updateContent(of: node)
@@ -97,19 +98,22 @@ struct Show {
     }
 }
 
-/// Stage 4: the content is a version of an asset, and there is a receipt.
+/// Stage 4: the blob becomes a version of an asset, and a receipt is written.
 struct Publish {
-    /// What became of the upload.
+    /// The outcome of the upload.
     let outcome: Outcome
-    /// The asset that has the content.
+    /// The asset that has the version.
     let asset: AssetID
-    /// The version that this upload made; nil when the asset had the content before.
+    /// The version that this upload made; nil when the asset had the blob before.
     let version: VersionID?
 
-    /// `present` is the version that the same upload made at an earlier verdict, and may make again; `standing` says who could read
-    /// the former content when it was first changed; `requested` is the name that was asked for, where that was taken;
-    /// `isReplacement` says that the former content is replaced through `resources/ID/`, and so is kept however short a time it stood;
-    /// a new asset's life is counted from `lifeFrom`.
+    /// Publishes a file as a version of its asset, and appends the receipt.
+    ///
+    /// `present` is the version that the same upload made at an earlier commit, and may replace; `standing`
+    /// gives the users with read access to the former version when it was first changed; `requested` is the
+    /// requested name, where that was taken; `isReplacement` says that the former version is replaced through
+    /// `resources/ID/`, and so is kept however short a time it stood; a new asset's lifetime is counted from
+    /// `lifeFrom`.
     init(
         _ node: NodeRecord,
         at place: Place,
@@ -140,7 +144,7 @@ struct Publish {
         if isNew {
             try records.setAsset(of: node.id, to: asset)
             try Self.limitLife(of: asset, policy, from: lifeFrom, records)
-            // After what the folder says, so that what somebody has said of the file holds.
+            // After the folder's values, so that values that a user has set on the file override them.
             try records.moveAttributesToFields(of: node.id, to: asset, policy)
             if policy.ignoresEmbeddedMetadata { try records.setIgnoresEmbedded(true, of: asset) }
         }
@@ -155,10 +159,10 @@ struct Publish {
         if let top = newest.first, top.blob == node.blob {
             outcome = .unchanged
             version = again
-            // It stands again, for those who may read the file now.
+            // The version is the present one again, for all users that may read the file now.
             if top.hasStandings { try records.forgetStandings(of: top.id) }
         } else if let again, newest.count > 1, newest[1].blob == node.blob {
-            // Back to what it was before this upload.
+            // The bytes are those from before this upload.
             outcome = .unchanged
             try records.deleteNewestVersion(again, of: asset)
             version = nil
@@ -192,7 +196,8 @@ struct Publish {
         (receipt.size, receipt.digest, receipt.infection) = (node.size, digest, infection)
         try records.append(receipt)
     }
-    /// What its folder says of a new asset's life; what somebody has said holds, where the folder lets them.
+    /// Sets a new asset's expiry by its folder's policy; a user's own value stays, where the folder allows
+    /// that.
     private static func limitLife(
         of asset: AssetID,
         _ policy: Policy,

@@ -2,12 +2,13 @@ internal import AssetModel
 internal import Catalog
 internal import Synchronization
 
-/// Names that were given up a moment ago, with the assets that they had: a program that removes a file, or moves it aside, and then
-/// writes it anew means the same thing.
+/// Remembers names that were given up within the window, with their assets: a program that removes a file, or
+/// moves it aside, and then writes it anew means the same asset.
 ///
-/// What NTFS calls tunnelling, with the same 15 seconds.
+/// NTFS calls this tunnelling, and has the same 15 seconds.
 ///
-/// Kept in memory: a daemon that ends within the window forgets, and the asset stays where it went.
+/// The names are in memory only: a daemon that ends within the window forgets them, and the asset stays in
+/// the trash or with the file that was moved aside.
 ///
 /// ## Concurrency
 /// `state` takes no other lock.
@@ -20,17 +21,18 @@ final class Vacancies: Sendable {
         /// The folder that it was in, and the name.
         let parent: NodeID
         let name: EntryName
-        /// The asset of what that file replaced when it was put aside.
+        /// The asset of the file that this file replaced when it was put aside.
         let displaced: AssetID?
-        /// Who could do what to that file when it lost the name.
+        /// The rights of that file when it lost the name.
         let rights: FileRights
-        /// Who could read it then.
+        /// The users with read access to that file at that time.
         let standing: Standing?
-        /// Whether only a file that is complete when it takes the name may have the asset: one that is renamed to it.
+        /// Whether only a file that is complete when it gets the name may have the asset: one that is renamed
+        /// to it.
         let isOnlyForMoved: Bool
 
-        /// Returns whether the user who gives a file the name, and the file's owner, could go to what had it: the folder that is there now
-        /// may be another.
+        /// Returns whether the user that gives a file the name, and the file's owner, could reach the file
+        /// that had it: the folder may be another one by now.
         func isOpen(to uploader: Uploader, for newcomer: NodeRecord) -> Bool {
             guard let standing else { return true }
             if newcomer.uid != uploader.uid, newcomer.uid != standing.file.uid,
@@ -51,9 +53,10 @@ final class Vacancies: Sendable {
         var vacancies: ExpiringTable<Key, Vacancy>
         /// The name that each asset gave up last.
         var last: ExpiringTable<AssetID, Key>
-        /// Folders that were removed a moment ago: git does that, and makes them anew with the files in them.
+        /// Folders that were removed within the window: git removes folders and makes them anew with the
+        /// files in them.
         var removed: ExpiringTable<Key, NodeID>
-        /// Folders that were made in the place of a removed one, and the first that was in that place.
+        /// Folders that were made in the place of a removed one, and the first folder of that place.
         var first: ExpiringTable<NodeID, NodeID>
 
         func key(_ name: EntryName, in parent: NodeID) -> Key { Key(parent: first[parent] ?? parent, name: name) }
@@ -64,32 +67,34 @@ final class Vacancies: Sendable {
         }
     }
 
-    private let state: Mutex<State>
-    /// How long a moment is.
+    private let state: RankedMutex<State>
+    /// The time for which a name is remembered.
     private let window: Duration
-    /// A program that removes more than that within the window is not saving files.
+    /// The number of names that are remembered: a program that removes more within the window is not saving
+    /// files.
     private static let limit = 100_000
 
     init(window: Duration) {
         self.window = window
-        state = Mutex(
+        state = RankedMutex(
+            .leaf,
             State(
                 vacancies: ExpiringTable(window: window, limit: Self.limit),
                 last: ExpiringTable(window: window, limit: Self.limit),
                 removed: ExpiringTable(window: window, limit: Self.limit),
-                // The names in a folder are remembered for a window after it was made.
+                // The names of a folder are remembered for one window after it was made.
                 first: ExpiringTable(window: window + window, limit: Self.limit)
             )
         )
     }
 
-    /// How many names and folders are remembered.
+    /// The number of names and folders that are remembered.
     var count: Int { state.withLock { $0.vacancies.count + $0.last.count + $0.removed.count + $0.first.count } }
 
-    /// When a saving that ends now can have begun.
+    /// The earliest time at which a program that saves a file now may have begun.
     var savingBegan: Timestamp { Timestamp(rawValue: Timestamp.now.rawValue - Int64(window / .nanoseconds(1))) }
 
-    /// A name was given up.
+    /// Remembers a name that was given up.
     func add(
         _ name: EntryName,
         in parent: NodeID,
@@ -118,38 +123,39 @@ final class Vacancies: Sendable {
         }
     }
 
-    /// What a name had, if that was a moment ago.
+    /// Returns the asset that a name had, if it was given up within the window.
     func find(_ name: EntryName, in parent: NodeID, forMoved isMoved: Bool) -> Vacancy? {
         let found = state.withLock { $0.vacancies[$0.key(name, in: parent)] }
         return found.flatMap { isMoved || !$0.isOnlyForMoved ? $0 : nil }
     }
 
-    /// The name that an asset gave up last, if that was a moment ago and nothing has taken it since.
+    /// Returns the name that an asset gave up last, if that was within the window and no file has taken it
+    /// since.
     func find(_ asset: AssetID) -> Vacancy? {
         let found = state.withLock { state in state.last[asset].flatMap { state.vacancies[$0] } }
         return found.flatMap { $0.isOnlyForMoved ? nil : $0 }
     }
 
-    /// The name is taken again.
+    /// Forgets a name that was taken again.
     func remove(_ name: EntryName, in parent: NodeID) {
         state.withLock { state in state.remove(state.key(name, in: parent)) }
     }
 
-    /// Forgets the names of an asset that was given one on purpose.
+    /// Forgets the names of an asset that a user has given a name on purpose.
     func remove(_ asset: AssetID) {
         state.withLock { state in
             for key in state.vacancies.keys(where: { $0.asset == asset }) { state.remove(key) }
         }
     }
 
-    /// A folder was removed.
+    /// Remembers a removed folder.
     func addFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
         state.withLock { state in
             state.removed.insert(state.first[folder] ?? folder, forKey: state.key(name, in: parent))
         }
     }
 
-    /// A folder was made: the names in it are those of the one that was removed in its place.
+    /// Treats a new folder as the one that was removed in its place: names in that one are names in this one.
     func takeFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
         state.withLock { state in
             let key = state.key(name, in: parent)

@@ -1,19 +1,20 @@
 internal import AssetModel
 internal import Catalog
 
-// Fields, and what desktops' names have said, that are kept as a file's extended attributes until it is an asset.
+// Fields, and values of desktops' names, that are kept as a file's extended attributes until the file has an
+// asset.
 //
-// The field's value stands under its own name, and the bytes that were set by a desktop's name stand under that. Where both are
-// equal, the desktop's name has set the field.
+// The field's value is stored under its own name, and the bytes that were set by a desktop's name under that
+// name. Where both are equal, the field was set by the desktop's name.
 
-/// What has been set of one field on a file that is no asset.
+/// The values of one field that were set on a file without an asset.
 struct WaitingField {
     let field: Field
-    /// The field's value; nil where only bytes were set that are none.
+    /// The field's value; nil where the only bytes that were set are not valid for the field.
     var value: [UInt8]?
-    /// The user whose share the value is of; nil for the owner.
+    /// The user whose share the value counts in; nil for the owner.
     var uid: UInt32?
-    /// What was set by desktops' names.
+    /// The values that were set by desktops' names.
     var names: [DesktopValue]
 
     /// The desktop's name by which the value was set.
@@ -21,7 +22,7 @@ struct WaitingField {
 }
 
 extension Records {
-    /// What has been set of one field; nil where nothing has.
+    /// Returns the values of one field; nil where none was set.
     func waitingField(_ field: Field, of node: NodeID) throws -> WaitingField? {
         let own = AttributeName.bytes(of: field)
         let names = try AttributeName.names(of: field).filter { $0 != own }.compactMap { name in
@@ -41,14 +42,15 @@ extension Records {
         return WaitingField(field: field, value: said?.value, uid: said?.uid, names: names)
     }
 
-    /// All fields of which something has been set on a file.
+    /// Returns all fields of a file of which a value was set.
     func waitingFields(of node: NodeID) throws -> [WaitingField] {
         try Set(extendedAttributeNames(of: node).compactMap { AttributeName($0).field }).compactMap {
             try waitingField($0, of: node)
         }
     }
 
-    /// Names of a file's own attributes, without those of fields that desktops' names have set.
+    /// Returns the names of a file's own attributes, without those of fields that were set by desktops'
+    /// names.
     func ownAttributeNames(of node: NodeID) throws -> [[UInt8]] {
         let names = try extendedAttributeNames(of: node)
         let hidden = try Set(names.compactMap(AttributeName.desktopField)).filter {
@@ -57,7 +59,7 @@ extension Records {
         return hidden.isEmpty ? names : names.filter { !hidden.contains($0) }
     }
 
-    /// Says of an asset what was set on a file; it wins over what was said of the asset before.
+    /// Sets the values from a file on an asset; they replace the asset's values.
     func give(_ waiting: WaitingField, to asset: AssetID) throws {
         let setter = waiting.setter?.name
         if let value = waiting.value {
@@ -70,7 +72,7 @@ extension Records {
         }
     }
 
-    /// Sets on a file what was set on another, or said of an asset.
+    /// Sets on a file the values from another file, or from an asset.
     func keep(_ waiting: WaitingField, on node: NodeID) throws {
         if let value = waiting.value {
             let own = AttributeName.bytes(of: waiting.field)
@@ -81,13 +83,13 @@ extension Records {
         }
     }
 
-    /// Removes what was set of a field on a file.
+    /// Removes the values of a field from a file.
     func delete(_ waiting: WaitingField, on node: NodeID) throws {
         if waiting.value != nil { try deleteExtendedAttribute(AttributeName.bytes(of: waiting.field), of: node) }
         for name in waiting.names { try deleteExtendedAttribute(Array(name.name.utf8), of: node) }
     }
 
-    /// Keeps an asset's fields as extended attributes of a file that shows it no more and is none.
+    /// Keeps an asset's fields as extended attributes of a file that no longer shows the asset and has none.
     func keepFields(of asset: AssetID, on node: NodeID) throws {
         for (field, value, _, uid) in try ownFields(of: asset) {
             try keep(WaitingField(field: field, value: Array(value.utf8), uid: uid, names: []), on: node)
@@ -99,7 +101,7 @@ extension Records {
 }
 
 extension AttributeName {
-    /// Why bytes are no value of the field that a name is for; nil where they are one.
+    /// Returns why bytes are no valid value of the field of a name; nil where they are valid.
     static func objection(to value: [UInt8], of name: [UInt8]) -> LibraryError? {
         let attribute = AttributeName(name)
         let text = String(decoding: name, as: UTF8.self)

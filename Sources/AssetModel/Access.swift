@@ -1,10 +1,10 @@
-/// Who may see an asset: HubSpot's values.
+/// The access level of an asset: HubSpot's values.
 public enum Access: Int64, CaseIterable, Sendable {
-    /// Everybody, and search engines.
+    /// All users, and search engines.
     case publicIndexable = 1
-    /// Everybody who knows of it.
+    /// All users that know the asset's address.
     case publicNotIndexable
-    /// Its owner.
+    /// The asset's owner.
     case `private`
     /// As `publicIndexable`, and not listed.
     case hiddenIndexable
@@ -14,10 +14,10 @@ public enum Access: Int64, CaseIterable, Sendable {
     case hiddenPrivate
     /// As `sensitive`, and not listed.
     case hiddenSensitive
-    /// Its owner; what is in it is personal data.
+    /// The asset's owner; the asset contains personal data.
     case sensitive
 
-    /// HubSpot's word for it.
+    /// HubSpot's name of the level.
     public var name: String {
         switch self {
         case .publicIndexable: "PUBLIC_INDEXABLE"
@@ -31,7 +31,7 @@ public enum Access: Int64, CaseIterable, Sendable {
         }
     }
 
-    /// OpenAsset's access level, 1 to 3, which knows nothing of hidden and sensitive.
+    /// OpenAsset's access level, 1 to 3, which does not distinguish hidden and sensitive assets.
     public var level: Int {
         switch self {
         case .publicIndexable, .hiddenIndexable: 1
@@ -40,7 +40,7 @@ public enum Access: Int64, CaseIterable, Sendable {
         }
     }
 
-    /// Reads HubSpot's word or OpenAsset's level.
+    /// Reads HubSpot's name or OpenAsset's level.
     public init?(_ text: String) {
         if let level = Int64(text), (1...3).contains(level), text.utf8.count == 1 {
             self.init(rawValue: level)
@@ -51,16 +51,16 @@ public enum Access: Int64, CaseIterable, Sendable {
         }
     }
 
-    /// All that can be said, for a message.
+    /// All accepted values, for a message.
     public static let choices = (allCases.map(\.name) + ["1", "2", "3"]).joined(separator: ", ")
 
-    /// Whether group and others have no rights, whatever the mode says.
+    /// Whether group and others have no rights, regardless of the mode.
     public var isPrivate: Bool { level == 3 }
 
-    /// Whether it closes a file, or leaves it out of listings.
+    /// Whether the level closes a file, or leaves it out of listings.
     public var isClosing: Bool { isPrivate || isHidden }
 
-    /// Returns the value that closes and hides what either of two does.
+    /// Returns the level that closes and hides wherever one of two levels does.
     public func closed(with other: Access?) -> Access {
         let both = [self, other ?? self]
         let hides = both.contains(where: \.isHidden)
@@ -72,7 +72,7 @@ public enum Access: Int64, CaseIterable, Sendable {
         return hides ? .hiddenIndexable : .publicIndexable
     }
 
-    /// Whether it is left out of listings.
+    /// Whether the level leaves a file out of listings.
     public var isHidden: Bool {
         switch self {
         case .hiddenIndexable, .hiddenNotIndexable, .hiddenPrivate, .hiddenSensitive: true

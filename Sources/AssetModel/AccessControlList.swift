@@ -1,11 +1,13 @@
-/// A POSIX access control list, as the kernel hands it over in `system.posix_acl_access` and `system.posix_acl_default`.
+/// A POSIX access control list, in the kernel's form of `system.posix_acl_access` and
+/// `system.posix_acl_default`.
 ///
-/// > The permissions of a file's owner class, group class and others, with entries for named users and groups — acl(5)
+/// > The permissions of a file's owner class, group class and others, with entries for named users and groups
+/// > — acl(5)
 ///
-/// The kernel checks lists and asks them; what is kept here is how they follow a mode and a mode follows them, as
-/// POSIX 1003.1e draft 17 says and Linux does.
+/// The kernel validates and evaluates lists; this type keeps a list and a mode consistent, as POSIX 1003.1e
+/// draft 17 specifies and Linux does.
 public struct AccessControlList: Sendable, Equatable {
-    /// Whom an entry is about; the raw values are the kernel's.
+    /// The class of users that an entry applies to; the raw values are the kernel's.
     public enum Tag: UInt16, Sendable {
         case owner = 0x01
         case user = 0x02
@@ -17,22 +19,22 @@ public struct AccessControlList: Sendable, Equatable {
 
     /// One line of the list.
     public struct Item: Sendable, Equatable {
-        /// Whom it is about.
+        /// The class of users that the line applies to.
         public let tag: Tag
-        /// read 4, write 2, execute 1.
+        /// The sum of read 4, write 2, and execute 1.
         public var permissions: UInt16
         /// The user or group; meaningless for the other tags.
         public let id: UInt32
     }
 
-    /// The lines, in the order in which they came.
+    /// The lines, in their original order.
     public private(set) var items: [Item]
 
-    /// The version that the kernel writes before the lines.
+    /// The version number that the kernel writes before the lines.
     private static let version: UInt32 = 2
 
     /// Reads the kernel's form.
-    /// - Returns: nil when it is not one.
+    /// - Returns: nil if the bytes are not a list.
     public init?(_ bytes: [UInt8]) {
         guard bytes.count >= 4, (bytes.count - 4) % 8 == 0, bytes.number(at: 0, count: 4) == Self.version else {
             return nil
@@ -44,7 +46,7 @@ public struct AccessControlList: Sendable, Equatable {
             guard permissions <= 7 else { return nil }
             items.append(Item(tag: tag, permissions: permissions, id: bytes.number(at: start + 4, count: 4)))
         }
-        // Without these three there is nothing that a mode could be made of.
+        // A mode consists of these three entries.
         for tag in [Tag.owner, .group, .other] where items.count(where: { $0.tag == tag }) != 1 { return nil }
     }
 
@@ -56,18 +58,19 @@ public struct AccessControlList: Sendable, Equatable {
         }
     }
 
-    /// Whether the list says no more than a mode can.
+    /// Whether a mode can express the list.
     public var isMode: Bool { items.allSatisfy { [.owner, .group, .other].contains($0.tag) } }
 
     /// The groups that it names.
     public var groups: [UInt32] { items.filter { $0.tag == .namedGroup }.map(\.id) }
 
-    /// The permission bits that stat(2) shows: the group's are the mask's where there is one.
+    /// The permission bits that stat(2) shows: those of the mask, if there is one, in place of the group's.
     public var permissions: UInt32 {
         UInt32(self[.owner] << 6 | self[groupClass] << 3 | self[.other])
     }
 
-    /// The permission bits that somebody has: those of the first that applies to them, of a group those of any that they are in.
+    /// Returns the permission bits of a user: those of the first entry that applies, and of groups those of
+    /// all that the user is in.
     ///
     /// > Access check algorithm — acl(5)
     public func permissions(
@@ -86,7 +89,7 @@ public struct AccessControlList: Sendable, Equatable {
         return UInt32(groups.reduce(0) { $0 | $1.permissions } & mask)
     }
 
-    /// The permission bits that a user has whatever groups they are in besides those that are known.
+    /// Returns the permission bits that a user has at least, in any groups besides the known ones.
     func certainPermissions(
         of uid: UInt32,
         owner: UInt32,
@@ -97,14 +100,15 @@ public struct AccessControlList: Sendable, Equatable {
         func permissions(_ isMember: (_ group: UInt32) -> Bool) -> UInt32 {
             self.permissions(of: uid, owner: owner, group: group, isMember: isMember)
         }
-        // One group more never takes what another gives: only the first takes the place of what others have.
+        // One more group never removes a right that another group grants: only the first group replaces the
+        // rights of others.
         let alone = groups.map { $0.tag == .group ? group : $0.id }.map { own in
             permissions { isKnown($0) || $0 == own }
         }
         return alone.reduce(permissions(isKnown), &)
     }
 
-    /// The list after chmod(2).
+    /// Returns the list after chmod(2).
     public func changed(to mode: UInt32) -> AccessControlList {
         var result = self
         result[.owner] = UInt16(mode >> 6 & 7)
@@ -113,7 +117,8 @@ public struct AccessControlList: Sendable, Equatable {
         return result
     }
 
-    /// What a new file gets from its folder's default list, of which its maker's mode leaves less.
+    /// Returns the list of a new file from its folder's default list, reduced by the mode given at its
+    /// creation.
     public func inherited(by mode: UInt32) -> AccessControlList {
         changed(to: permissions & mode)
     }

@@ -1,25 +1,26 @@
-/// What a signed path lets everybody do who knows it: what a signed URL is on the web.
+/// The rights that a signed path grants to any user that knows it, as a signed URL does on the web.
 ///
-/// Its token is readable: `read.8.1764201600.1000.` or `upload.70.1764201600.1000.` and 64 hexadecimal digits of a signature.
+/// Its token is readable: `read.8.1764201600.1000.` or `upload.70.1764201600.1000.` and 64 hexadecimal digits
+/// of a signature.
 public struct Capability: Hashable, Sendable {
-    /// What may be done.
+    /// The right that a signed path grants.
     public enum Kind: String, Sendable {
-        /// To read an asset's file.
+        /// Reading an asset's file.
         case read
-        /// To put files into a folder.
+        /// Putting files into a folder.
         case upload
     }
 
-    /// What may be done.
+    /// The right that it grants.
     public let kind: Kind
     /// The asset's number, or the folder's.
     public let subject: Int64
-    /// Until when: seconds since 1970.
+    /// The expiry, in seconds since 1970.
     public let expires: Int64
-    /// The user who has signed it: it holds as long as that user may sign it.
+    /// The signing user: the capability is valid only while that user may sign it.
     public let signer: UInt32
 
-    /// Describes a capability.
+    /// Creates a capability.
     public init(_ kind: Kind, _ subject: Int64, expires: Int64, signer: UInt32) {
         self.kind = kind
         self.subject = subject
@@ -27,27 +28,27 @@ public struct Capability: Hashable, Sendable {
         self.signer = signer
     }
 
-    /// What is signed.
+    /// The text that is signed.
     public var text: String { "\(kind.rawValue).\(subject).\(expires).\(signer)" }
 
-    /// When it ends.
+    /// The time of its expiry.
     public var end: Timestamp {
         let (nanoseconds, overflow) = expires.multipliedReportingOverflow(by: 1_000_000_000)
         return Timestamp(rawValue: overflow ? .max : nanoseconds)
     }
 
-    /// The token with a signature, as it is used for a name.
+    /// Returns the token with a signature, which serves as a name.
     public func token(signature: [UInt8]) -> String { text + "." + signature.hexadecimal }
 
     /// Reads a token.
-    /// - Returns: nil for what is none; no signature where there is none.
+    /// - Returns: nil if the text is no token; no signature if it has none.
     public static func parse(_ token: String) -> (capability: Capability, signature: [UInt8]?)? {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 4 || parts.count == 5, let kind = Kind(rawValue: parts[0]), let subject = Int64(parts[1]),
             let expires = Int64(parts[2]), let signer = UInt32(parts[3])
         else { return nil }
         let capability = Capability(kind, subject, expires: expires, signer: signer)
-        // One capability has one token.
+        // One capability has exactly one token.
         guard capability.text == parts[0...3].joined(separator: ".") else { return nil }
         return (capability, parts.count == 5 ? [UInt8](hexadecimal: parts[4]) ?? [] : nil)
     }

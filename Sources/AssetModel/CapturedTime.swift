@@ -1,8 +1,9 @@
-/// When a picture was taken, as its camera's clock said: a date that may lack its end (`2001`), a time, a zone.
+/// The time when a picture was taken by its camera's clock: a date that may lack its end (`2001`), a time, a
+/// zone.
 ///
-/// RFC 3339 where it is complete. EXIF 2.32 writes `2019:12:24 23:48:46`, which is read too.
+/// A complete one is written as in RFC 3339. The form of EXIF 2.32, `2019:12:24 23:48:46`, is read, too.
 public struct CapturedTime: Equatable, Sendable, CustomStringConvertible {
-    /// Year, month and day; of an old recording only the first of them may be known.
+    /// Year, month and day; an old recording may have only the first of them.
     public let date: [Int]
     /// Hour, minute and second.
     public let time: [Int]?
@@ -11,7 +12,7 @@ public struct CapturedTime: Equatable, Sendable, CustomStringConvertible {
     /// Minutes east of UTC, where the zone is known.
     public var offset: Int?
 
-    /// Reads a time; nil for what is none, or what cameras write that have none.
+    /// Reads a time; nil for any other text, and for the placeholders of cameras without a clock.
     public init?(_ text: String) {
         var rest = Substring(text.trimmingSpaces)
         func number(_ digits: Int) -> Int? {
@@ -70,7 +71,7 @@ public struct CapturedTime: Equatable, Sendable, CustomStringConvertible {
         self.offset = offset
     }
 
-    /// RFC 3339, without what is not known.
+    /// RFC 3339, without the unknown parts.
     public var description: String {
         func two(_ number: Int) -> String { (number < 10 ? "0" : "") + String(number) }
         var text = String(date[0])
@@ -82,20 +83,20 @@ public struct CapturedTime: Equatable, Sendable, CustomStringConvertible {
         return text + (offset < 0 ? "-" : "+") + two(abs(offset) / 60) + ":" + two(abs(offset) % 60)
     }
 
-    /// Seconds since 1970 by the clock on the wall, where the time is known.
+    /// The local time in seconds since 1970; nil if the time is not known.
     public var wallSeconds: Int64? {
         guard let time, date.count == 3 else { return nil }
         return daySeconds + Int64(time[0] * 3600 + time[1] * 60 + time[2])
     }
 
-    /// The same at the beginning of the day, which must be known.
+    /// The seconds since 1970 at the beginning of the day, which must be known.
     var daySeconds: Int64 {
         CivilDate(year: Int64(date[0]), month: Int64(date[1]), day: Int64(date[2])).daysSince1970 * 86_400
     }
 }
 
 extension String {
-    /// Without spaces and line ends at both ends.
+    /// The text without white space at both ends.
     public var trimmingSpaces: String {
         let isSpace = { (character: Character) in character.isWhitespace }
         guard let start = firstIndex(where: { !isSpace($0) }), let end = lastIndex(where: { !isSpace($0) }) else {

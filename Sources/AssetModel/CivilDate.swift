@@ -12,7 +12,7 @@ struct CivilDate: Equatable {
         self.day = day
     }
 
-    /// The day so many days after 1970-01-01; counted in eras of 400 years that begin on 1 March.
+    /// Creates the day a number of days after 1970-01-01; counted in eras of 400 years that begin on 1 March.
     init(daysSince1970 days: Int64) {
         let shifted = days + 719_468
         let era = shifted.floorDivided(by: 146_097)
@@ -25,7 +25,7 @@ struct CivilDate: Equatable {
         year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
     }
 
-    /// Days since 1970-01-01.
+    /// The number of days since 1970-01-01.
     var daysSince1970: Int64 {
         let year = year - (month <= 2 ? 1 : 0)
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
@@ -34,7 +34,7 @@ struct CivilDate: Equatable {
             - 719_468
     }
 
-    /// How many days a month has.
+    /// Returns the number of days of a month.
     static func days(in month: Int64, of year: Int64) -> Int64 {
         switch month {
         case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
@@ -45,6 +45,6 @@ struct CivilDate: Equatable {
 }
 
 extension Int64 {
-    /// The quotient, rounded down.
+    /// Returns the quotient, rounded down.
     func floorDivided(by divisor: Int64) -> Int64 { self >= 0 ? self / divisor : (self + 1) / divisor - 1 }
 }

@@ -1,4 +1,4 @@
-/// The SHA-256 of a content: 32 bytes that name a blob.
+/// The SHA-256 of a content: 32 bytes, which are the blob's name.
 public struct Digest: Hashable, Sendable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
@@ -23,15 +23,15 @@ public struct Digest: Hashable, Sendable {
         return result
     }
 
-    /// Whether both name the same content.
+    /// Returns whether both name the same blob.
     public static func == (a: Digest, b: Digest) -> Bool { a.words == b.words }
 
-    /// Feeds the digest, which is evenly spread as it is.
+    /// Adds eight bytes of the digest to the hasher; they are evenly distributed.
     public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 }
 
 extension Digest: CustomStringConvertible {
-    /// 64 lowercase hexadecimal digits, as sha256sum(1) prints.
+    /// The digest as 64 lowercase hexadecimal digits, as sha256sum(1) prints it.
     public var description: String {
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

@@ -1,9 +1,10 @@
 extension EntryName {
-    /// Where listings have the name: a number from 1 to 2⁶² that depends on its bytes alone.
+    /// The place of the name in listings: a number from 1 to 2⁶² that depends on its bytes alone.
     ///
-    /// A name that is replaced, or removed and made again, so keeps its place, and a listing that goes on from a place shows each name
-    /// that was there all the time exactly once, as with ext4's hashed directories. It is SipHash-2-4 with a key of zeros, because
-    /// places are recorded and must not change, and because names with one place must be hard to find.
+    /// A name that is replaced, or removed and created again, therefore keeps its place, and a listing that
+    /// continues from a place shows each name that existed all the time exactly once, as with ext4's hashed
+    /// directories. It is SipHash-2-4 with a key of zeros, because places are recorded and must not change,
+    /// and because it must be hard to find names that share a place.
     public var listingPlace: Int64 {
         var state = SipHash()
         var index = 0

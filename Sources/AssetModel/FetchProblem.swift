@@ -1,6 +1,6 @@
-/// Why a URL could not be fetched, in Uploadcare's words (Upload API, “Errors”).
+/// The reason why a URL could not be fetched, in Uploadcare's terms (Upload API, “Errors”).
 public struct FetchProblem: Error, Equatable, Sendable {
-    /// Uploadcare's code, and the errno that stands for it here.
+    /// Uploadcare's error code, which has an errno here.
     public enum Code: String, CaseIterable, Sendable {
         case schemeRequired = "URLSchemeRequiredError"
         case schemeInvalid = "URLSchemeInvalidError"
@@ -25,14 +25,14 @@ public struct FetchProblem: Error, Equatable, Sendable {
         case noSpace = "UploadFailedError"
     }
 
-    /// What it is, for programs.
+    /// The code, for programs.
     public let code: Code
-    /// One sentence.
+    /// The message, in one sentence.
     public let sentence: String
-    /// errno(3)'s name for it.
+    /// The name of the errno, as in errno(3).
     public let errno: String
 
-    /// Describes a problem; the errno is the code's usual one unless another is said.
+    /// Creates a problem; its errno is the code's usual one unless another is given.
     public init(_ code: Code, _ sentence: String, errno: String? = nil) {
         self.code = code
         self.sentence = sentence

@@ -1,17 +1,17 @@
-/// What is to be fetched: a URL and, each on a line of its own, what Uploadcare's `from_url` takes besides it.
+/// A request to fetch a URL, with Uploadcare's other `from_url` parameters, each on a line of its own.
 public struct FetchRequest: Equatable, Sendable {
-    /// Where from; http or https.
+    /// The URL; http or https.
     public let url: String
-    /// What the file is to be called; nil leaves that to the server.
+    /// The name for the file; nil for the one that the server gives.
     public var name: EntryName?
-    /// Whether a file that was fetched from the same URL before, and remembered, is the answer.
+    /// Whether a file that was fetched from the same URL before, and remembered, is the result.
     public var checksDuplicates = false
-    /// Whether the URL is remembered; what `checksDuplicates` says where nothing is said.
+    /// Whether the URL is remembered; by default the value of `checksDuplicates`.
     public var savesDuplicates = false
     /// Free metadata of the file.
     public var metadata: [(key: String, value: String)] = []
 
-    /// Whether both ask for the same.
+    /// Returns whether two requests are equal.
     public static func == (a: FetchRequest, b: FetchRequest) -> Bool { a.text == b.text }
 
     /// Reads a request.
@@ -60,7 +60,7 @@ public struct FetchRequest: Equatable, Sendable {
         savesDuplicates = saves ?? checksDuplicates
     }
 
-    /// The request as it is read.
+    /// The request as text that `init` reads.
     public var text: String {
         var lines = [url]
         if let name { lines.append("filename=\(name)") }
@@ -78,7 +78,7 @@ public struct FetchRequest: Equatable, Sendable {
         }
     }
 
-    /// What can be told of a URL without asking anybody.
+    /// Checks a URL without a request to a server.
     private static func check(_ url: String) throws(FetchProblem) {
         guard let colon = url.firstRange(of: "://") else {
             throw FetchProblem(.schemeRequired, "No URL scheme supplied.")
@@ -109,16 +109,18 @@ public struct FetchRequest: Equatable, Sendable {
 
     // MARK: Names
 
-    /// What a file is called that comes from somewhere: by what the server says, or else by the URL.
+    /// Returns the name of a fetched file, from the server's Content-Disposition or else from the URL, and
+    /// the name as given there.
     ///
-    /// Uploadcare's rule: what is not a letter, digit, dot or underscore of ASCII is left out; what has nothing left is `original`.
+    /// Uploadcare's rule: characters other than ASCII letters, digits, dots and underscores are left out; a
+    /// name without any is `original`.
     public static func name(disposition: String, url: String) -> (name: String, original: String) {
         let said = nameInDisposition(disposition) ?? nameInURL(url)
         let base = said.unicodeScalars.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map(String.init) ?? ""
         let kept = base.unicodeScalars.filter {
             $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || $0 == "." || $0 == "_")
         }
-        // Not hidden, and no file of a desktop or server by the accident of a URL.
+        // A URL must not create a hidden file, or one that desktops or servers treat specially.
         var bytes = Array(String(String.UnicodeScalarView(kept)).utf8.drop { $0 == 0x2E })
         if bytes.count > 200 {
             let end = bytes.lastIndex(of: 0x2E).map { bytes[$0...] } ?? []
@@ -135,7 +137,8 @@ public struct FetchRequest: Equatable, Sendable {
         return parts.count > 1 ? percentDecoded(String(parts[parts.count - 1])) : ""
     }
 
-    /// RFC 6266: `filename*` wins over `filename`.
+    /// Returns the name in a Content-Disposition header; RFC 6266: `filename*` takes precedence over
+    /// `filename`.
     private static func nameInDisposition(_ text: String) -> String? {
         var plain: String?
         for part in parameters(of: text) {
@@ -160,7 +163,7 @@ public struct FetchRequest: Equatable, Sendable {
         return plain
     }
 
-    /// Split at semicolons, but for those in quotation marks.
+    /// Splits a text at semicolons, except at those in quotation marks.
     private static func parameters(of text: String) -> [String] {
         var (parts, isQuoted) = ([""], false)
         for character in text {

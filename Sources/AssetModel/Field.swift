@@ -1,11 +1,12 @@
-/// A piece of an asset's description that a person edits: text, kept in UTF-8, under `user.asset.` and this name.
+/// A part of an asset's description that users edit: text in UTF-8, as attribute `user.asset.` plus the
+/// field's name.
 public struct Field: Hashable, Sendable {
     /// Its name, such as `caption`, `meta.project` or `exif.FNumber`.
     public let name: String
 
     private init(known name: String) { self.name = name }
 
-    /// A field by its name; nil where there is none of that name.
+    /// Creates a field by its name; nil if no field has that name.
     public init?(_ name: String) {
         guard
             Self.described.contains(name) || Self.extracted.contains(name) || Self.isMetadata(name) || Self.isTag(name)
@@ -13,51 +14,52 @@ public struct Field: Hashable, Sendable {
         self.name = name
     }
 
-    /// What the picture shows.
+    /// A short description of the picture.
     public static let caption = Field(known: "caption")
-    /// What it is called.
+    /// The title.
     public static let title = Field(known: "title")
-    /// The longer text.
+    /// The long description.
     public static let description = Field(known: "description")
-    /// Words to find it by, separated by commas.
+    /// Keywords for searches, separated by commas.
     public static let keywords = Field(known: "keywords")
-    /// Who made it.
+    /// The author.
     public static let photographer = Field(known: "photographer")
-    /// Whose it is.
+    /// The owner of the copyright.
     public static let copyrightHolder = Field(known: "copyright_holder")
-    /// The notice itself.
+    /// The copyright notice.
     public static let copyrightNotice = Field(known: "copyright_notice")
-    /// What is said to who does not see it.
+    /// A text for users that cannot see the picture.
     public static let alternativeText = Field(known: "alternative_text")
-    /// How good it is.
+    /// The rating.
     public static let rank = Field(known: "rank")
-    /// When it was taken, by the clock on the wall, with the zone where that is known: RFC 3339.
+    /// The local time of the recording, with its zone if known: RFC 3339.
     public static let capturedAt = Field(known: "captured_at")
-    /// Where: latitude and longitude, and altitude in metres.
+    /// The position: latitude and longitude, and altitude in metres.
     public static let gps = Field(known: "gps")
 
-    /// Where it was fetched from.
+    /// The URL that the file was fetched from.
     public static let sourceURL = Field(known: "source_url")
-    /// The language it is in.
+    /// The language of the content.
     public static let language = Field(known: "language")
-    /// The encoding of a text, where somebody knows better than what is detected.
+    /// The encoding of a text, which overrides the detected one.
     public static let charset = Field(known: "charset")
 
-    /// Fields that are listed whoever has said them.
+    /// Fields that are listed both when user-set and when extracted.
     private static let described: Set<String> = [
         "caption", "title", "description", "keywords", "photographer", "copyright_holder", "copyright_notice",
         "alternative_text", "rank", "category", "project", "album", "copyright_policy", "charset", "source_url",
     ]
-    /// Fields that are listed where a person has said them: a copy would else make them that person's.
+    /// Fields that are listed only when user-set: otherwise copying a file would turn extracted values into
+    /// user-set ones.
     private static let extracted: Set<String> = [
         "captured_at", "gps", "camera_make", "camera_model", "lens", "exposure_time", "f_number", "iso", "focal_length",
         "language",
     ]
 
-    /// Whether it is listed also where the file itself says it.
+    /// Whether the field is listed also when its value is extracted.
     public var isListedWhenExtracted: Bool { Self.described.contains(name) }
 
-    /// Whether a file may say it itself, so that a reader waits for that.
+    /// Whether the value may be extracted from the file, so that a reader waits for the extraction.
     public var isExtracted: Bool {
         !isMetadata && !["category", "project", "album", "copyright_policy", "charset", "source_url"].contains(name)
     }
@@ -67,12 +69,12 @@ public struct Field: Hashable, Sendable {
     /// Whether it is one of Uploadcare's free keys.
     public var isMetadata: Bool { name.hasPrefix(Self.metadataPrefix) }
 
-    /// What the names of free metadata begin with.
+    /// The prefix of the names of free metadata.
     public static let metadataPrefix = "meta."
-    /// The most free keys that an asset may have, as with Uploadcare.
+    /// The maximum number of free keys of an asset, as with Uploadcare.
     public static let metadataLimit = 50
 
-    /// Uploadcare's rule: 1 to 64 of `A-Z a-z 0-9 _ - . :`.
+    /// Returns whether a name is one of free metadata; Uploadcare's rule: 1 to 64 of `A-Z a-z 0-9 _ - . :`.
     private static func isMetadata(_ name: String) -> Bool {
         guard name.hasPrefix(metadataPrefix) else { return false }
         let key = name.utf8.dropFirst(metadataPrefix.utf8.count)
@@ -82,7 +84,7 @@ public struct Field: Hashable, Sendable {
 
     // MARK: Tags
 
-    /// Groups of tags, as ExifTool calls them in its family 0, in lower case.
+    /// Groups of tags, named as ExifTool's family 0, in lower case.
     public static let tagGroups: Set<String> = [
         "exif", "iptc", "xmp", "photoshop", "jfif", "png", "gif", "riff", "quicktime", "matroska", "asf", "id3",
         "vorbis",
@@ -91,7 +93,7 @@ public struct Field: Hashable, Sendable {
         "svg", "mie", "font", "real", "flash", "audible", "dicom", "djvu", "torrent",
     ]
 
-    /// Whether a name is a group and a tag's name: `exif.FNumber`.
+    /// Returns whether a name consists of a group and a tag: `exif.FNumber`.
     public static func isTag(_ name: String) -> Bool {
         let parts = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, tagGroups.contains(String(parts[0])) else { return false }
@@ -106,19 +108,19 @@ public struct Field: Hashable, Sendable {
 // MARK: Values
 
 extension Field {
-    /// The most bytes that a value may have.
+    /// The maximum number of bytes of a value.
     public static let limit = 65_536
 
-    /// Why a field cannot have a value: part of a sentence.
+    /// The reason why a field cannot have a value, as a part of a sentence.
     public enum Objection: Error, Equatable, Sendable {
-        /// It cannot be meant.
+        /// The value has no meaning for the field.
         case invalid(String)
-        /// It is a number beyond what there is.
+        /// The number is beyond the permitted range.
         case outOfRange(String)
-        /// It is longer than it may be.
+        /// The value is too long.
         case tooLong(String)
 
-        /// What is wrong.
+        /// The reason, as a part of a sentence.
         public var reason: String {
             switch self {
             case .invalid(let reason), .outOfRange(let reason), .tooLong(let reason): reason
@@ -126,7 +128,7 @@ extension Field {
         }
     }
 
-    /// What is wrong with a value; nil when it can be stored.
+    /// Returns the reason why a value cannot be stored; nil if it can be.
     public func objection(to value: [UInt8]) -> Objection? {
         if value.count > Self.limit { return .tooLong("it has \(value.count) bytes, and \(Self.limit) are allowed") }
         if value.contains(0) { return .invalid("it has a NUL byte in it") }
@@ -163,9 +165,9 @@ extension Field {
     }
 }
 
-/// A place on the earth: `48.1374,11.5755` or `48.1374,11.5755,519`.
+/// A position on the earth: `48.1374,11.5755` or `48.1374,11.5755,519`.
 public struct Position: Equatable, Sendable {
-    /// Degrees, the north and the east positive; WGS 84.
+    /// Degrees, positive in the north and the east; WGS 84.
     public let latitude: Double
     /// Degrees.
     public let longitude: Double

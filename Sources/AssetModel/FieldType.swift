@@ -1,10 +1,11 @@
-/// Which values a folder lets a field have: `user.policy.field.NAME`.
+/// The values that a folder permits for a field: `user.policy.field.NAME`.
 ///
-/// The kinds of ResourceSpace's metadata fields; those with permitted values are its fixed list fields.
+/// The types are those of ResourceSpace's metadata fields; types with permitted values are its fixed list
+/// fields.
 public enum FieldType: Equatable, Sendable {
-    /// Whatever the field itself takes: undoes what a folder above says.
+    /// Any value that the field itself accepts: cancels the type that a folder above sets.
     case any
-    /// Text of at most so many characters.
+    /// A text with a maximum number of characters.
     case text(longest: Int)
     /// A whole number.
     case integer(ClosedRange<Int64>)
@@ -18,15 +19,14 @@ public enum FieldType: Equatable, Sendable {
     case dateTime
     /// Two days, the later one second: `2024-05-17/2024-05-19` (ISO 8601).
     case dateRange
-    /// One of these.
+    /// One of the permitted values.
     case one([String])
-    /// Some of these, separated by commas.
+    /// Some of the permitted values, separated by commas.
     case many([String])
 
-    /// Reads a type: `any`, `text:256`, `integer`, `integer:1..999`, `number:0..`, `boolean`, `date`, `datetime`, `daterange`, `one:A|B|C`,
-    /// `many:A|B|C`.
-    ///
-    /// - Throws: what is wrong with it.
+    /// Reads a type: `any`, `text:256`, `integer`, `integer:1..999`, `number:0..`, `boolean`, `date`,
+    /// `datetime`, `daterange`, `one:A|B|C`, `many:A|B|C`.
+    /// - Throws: the fault of the text.
     public init(_ text: String) throws(Policy.Objection) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let argument = parts.count > 1 ? parts[1] : nil
@@ -78,7 +78,7 @@ public enum FieldType: Equatable, Sendable {
     private static func list(_ text: String) throws(Policy.Objection) -> [String] {
         let values = text.split(separator: "|", omittingEmptySubsequences: false).map { String($0).trimmingSpaces }
         if values.contains("") { throw Policy.Objection("a value of the list “\(Shown.value(text))” is empty") }
-        // A list has up to 64 KiB.
+        // A list has up to 64 KiB, so duplicates are found with a set.
         var seen: Set<String> = []
         for value in values where !seen.insert(value).inserted {
             throw Policy.Objection("“\(Shown.value(value))” is twice in the list")
@@ -86,7 +86,7 @@ public enum FieldType: Equatable, Sendable {
         return values
     }
 
-    /// What is wrong with a value; nil when it can be stored.
+    /// Returns the reason why a value cannot be stored; nil if it can be.
     public func objection(to value: [UInt8]) -> Field.Objection? {
         guard let text = String(validating: value, as: UTF8.self) else { return .invalid("it is not UTF-8 text") }
         switch self {
@@ -110,14 +110,14 @@ public enum FieldType: Equatable, Sendable {
             return isTime ? nil : .invalid("it is not \(self)")
         case .dateRange:
             let days = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-            // Days of four-digit years are in the order of their digits.
+            // Days with four-digit years sort by their digits.
             let isRange = days.count == 2 && days.allSatisfy(Self.isDate) && days[0] <= days[1]
             return isRange ? nil : .invalid("it is not \(self)")
         case .one(let values): return values.contains(text) ? nil : .invalid("it is not \(self)")
         case .many(let values):
             let chosen = text.split(separator: ",", omittingEmptySubsequences: false).map { String($0).trimmingSpaces }
             let permitted = Set(values)
-            // No value at all is none of them.
+            // An empty text is an empty selection.
             guard let wrong = text.isEmpty ? nil : chosen.first(where: { !permitted.contains($0) }) else { return nil }
             return .invalid("“\(Shown.value(wrong))” is not one of \(Self.shown(values))")
         }
@@ -129,7 +129,7 @@ public enum FieldType: Equatable, Sendable {
 }
 
 extension FieldType: CustomStringConvertible {
-    /// For a sentence: “it is not …”.
+    /// The type as a part of the sentence “it is not …”.
     public var description: String {
         switch self {
         case .any: "anything that the field takes"
@@ -159,7 +159,7 @@ extension FieldType: CustomStringConvertible {
             : isOpenAbove ? "from \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
     }
 
-    /// As many as a sentence bears.
+    /// Returns as many values as fit into a sentence.
     private static func shown(_ values: [String]) -> String {
         values.prefix(20).map { "“\(Shown.value($0))”" }.joined(separator: ", ")
             + (values.count > 20 ? " … (\(values.count) values)" : "")

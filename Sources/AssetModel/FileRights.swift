@@ -1,15 +1,15 @@
-/// Who may do what to a file at a moment: its owner, group, mode and access control list.
+/// The rights to a file at a moment: its owner, group, mode and access control list.
 public struct FileRights: Sendable, Equatable {
     /// Owner.
     public let uid: UInt32
     /// Group.
     public let gid: UInt32
-    /// Permission bits that hold: of a private file, group and others have nothing.
+    /// The permission bits in effect: group and others have no rights to a private file.
     public let mode: UInt32
-    /// The access control list that holds; nil where the mode says all.
+    /// The access control list in effect; nil where the mode is complete.
     public let list: AccessControlList?
 
-    /// Records rights.
+    /// Creates rights.
     public init(uid: UInt32, gid: UInt32, mode: UInt32, list: AccessControlList?) {
         self.uid = uid
         self.gid = gid
@@ -17,8 +17,8 @@ public struct FileRights: Sendable, Equatable {
         self.list = list
     }
 
-    /// Reads the form that `bytes` has.
-    /// - Returns: nil when it is not one.
+    /// Reads the form of `bytes`.
+    /// - Returns: nil if the bytes do not have it.
     public init?(_ bytes: [UInt8]) {
         guard bytes.count >= 12 else { return nil }
         let rest = Array(bytes[12...])
@@ -32,14 +32,14 @@ public struct FileRights: Sendable, Equatable {
         )
     }
 
-    /// Owner, group and mode as 32-bit little-endian numbers, and the list as the kernel has it.
+    /// The owner, group and mode as 32-bit little-endian numbers, and the list in the kernel's form.
     public var bytes: [UInt8] {
         uid.littleEndianBytes + gid.littleEndianBytes + mode.littleEndianBytes + (list?.bytes ?? [])
     }
 
-    /// Returns the permission bits that a user has whatever groups they are in besides those that are known.
+    /// Returns the permission bits that a user has at least, in any groups besides the known ones.
     ///
-    /// A class of users that has less than others takes from those who may be in it.
+    /// A class with fewer rights than others lowers the result for every user that may be in it.
     public func certainPermissions(of user: UInt32, isKnown: (_ group: UInt32) -> Bool) -> UInt32 {
         if user == 0 { return 7 }
         if let list { return list.certainPermissions(of: user, owner: uid, group: gid, isKnown: isKnown) }

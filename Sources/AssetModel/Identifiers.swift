@@ -1,6 +1,6 @@
-/// A POSIX object's number: also its inode number and its primary key in the catalog.
+/// The number of a POSIX object: also its inode number and its primary key in the catalog.
 ///
-/// Never used twice.
+/// A number is never reused.
 public struct NodeID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     /// The number.
     public let rawValue: Int64
@@ -8,23 +8,24 @@ public struct NodeID: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public init(rawValue: Int64) { self.rawValue = rawValue }
     /// The number in decimal.
     public var description: String { String(rawValue) }
-    /// The folder that all others are in, shown as `folders/`.
+    /// The folder that contains all others, shown as `folders/`.
     public static let folders = NodeID(rawValue: 2)
-    /// Where assets have their files that have no name in `folders/`: a folder for each asset, called by its number.
+    /// The folder of those files of assets that have no name in `folders/`: it has a folder for each asset,
+    /// named by its number.
     public static let unfiled = NodeID(rawValue: 8)
-    /// Where assets have their alternative files: a folder for each asset, called by its number.
+    /// The folder of alternative files: it has a folder for each asset, named by its number.
     public static let alternatives = NodeID(rawValue: 9)
-    /// The folder that all collections are in, shown as `collections/`.
+    /// The folder that contains all collections, shown as `collections/`.
     public static let collections = NodeID(rawValue: 10)
     /// The folders that are in no other.
     public static let roots: [NodeID] = [folders, unfiled, alternatives, collections]
-    /// Numbers below this one belong to the views; the catalog gives out none of them.
+    /// Lower numbers belong to the views; the catalog assigns none of them.
     public static let firstInCatalog: Int64 = 64
 }
 
 /// An asset's number, the products' resource id.
 ///
-/// Never used twice.
+/// A number is never reused.
 public struct AssetID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     /// The number.
     public let rawValue: Int64

@@ -39,7 +39,7 @@ public struct JSONObject: Sendable {
         members += Array("null".utf8)
     }
 
-    /// Adds what is JSON already.
+    /// Adds a value that is JSON already.
     public mutating func add(_ key: String, json: String) {
         begin(key)
         members += Array(json.utf8)
@@ -82,7 +82,7 @@ public struct JSONObject: Sendable {
     /// Adds a name: `key` as text and, where the bytes are not UTF-8, `key_hex` with all of them.
     public mutating func add(_ key: String, _ name: EntryName?) { add(key, bytes: name?.bytes) }
 
-    /// Adds a name or a path, likewise.
+    /// Adds a name or a path in this form.
     public mutating func add(_ key: String, bytes: [UInt8]?) {
         guard let bytes else { return }
         let text = String(decoding: bytes, as: UTF8.self)
@@ -91,8 +91,8 @@ public struct JSONObject: Sendable {
         add(key + "_hex", bytes.hexadecimal)
     }
 
-    /// Returns a name of an object that was read again, with the bytes that it had when it was added; nil where there is none, or
-    /// its digits are none.
+    /// Returns the bytes of a name in an object that was parsed again; nil if there is none, or its
+    /// hexadecimal digits are invalid.
     public static func name(_ key: String, in members: [String: Any]) -> [UInt8]? {
         guard let digits = members[key + "_hex"] as? String else {
             return (members[key] as? String).map { Array($0.utf8) }

@@ -1,12 +1,14 @@
 internal import Glibc
 internal import Synchronization
 
-/// The points at which a debug build can be killed: each is between two effects of which a crash may keep one.
+/// The points at which a debug build can be killed: each is between two effects of which a crash may keep
+/// one.
 ///
-/// `ASSETFS_KILL_AT=blob-named` ends the process by SIGKILL when it first comes to that point, `blob-named:3` when it
-/// comes there for the third time. `make crash` reads the names from this file, kills at each, and says how often it did.
+/// `ASSETFS_KILL_AT=blob-named` ends the process by SIGKILL when it first reaches that point, `blob-named:3`
+/// when it reaches it for the third time. `make crash` reads the names from this file, kills at each, and
+/// reports the number of times.
 public enum KillPoint: String, Sendable {
-    // An upload, its verdict, and the commit of many changes.
+    // An upload, its commit, and the commit of many changes.
     case stagedMade = "staged-made"
     case stagedSynced = "staged-synced"
     case uploadRecorded = "upload-recorded"
@@ -27,14 +29,14 @@ public enum KillPoint: String, Sendable {
     case nameReplaced = "name-replaced"
     case assetExpired = "asset-expired"
 
-    // Contents that are of no use, and contents that move to another store.
+    // Unused blobs, and blobs that move to another store.
     case rowsCollected = "rows-collected"
     case blobRemoved = "blob-removed"
     case copyMade = "copy-made"
     case copyPlaced = "copy-placed"
     case originalRemoved = "original-removed"
 
-    // What is beside the catalog.
+    // Files beside the catalog.
     case searchStepWritten = "search-step-written"
     case searchCleared = "search-cleared"
     case snapshotStepped = "snapshot-stepped"
@@ -55,7 +57,7 @@ public enum KillPoint: String, Sendable {
     case catalogMended = "catalog-mended"
     case filesMended = "files-mended"
 
-    // The making of a library, the opening of one, and the end of a mount.
+    // Creating a library, opening one, and the end of a mount.
     case migrated
     case rootsCommitted = "roots-committed"
     case formatWritten = "format-written"
@@ -76,7 +78,7 @@ public enum KillPoint: String, Sendable {
     case endNoted = "end-noted"
 
     #if DEBUG
-    /// Ends the process where this is the point that the environment names.
+    /// Kills the process if the environment names this point.
     public func reach() {
         guard let wanted = Self.wanted, wanted.point == self,
             wanted.left.wrappingSubtract(1, ordering: .relaxed).oldValue == 1
@@ -84,13 +86,13 @@ public enum KillPoint: String, Sendable {
         let line = Array("Killed at \(rawValue).\n".utf8)
         unsafe _ = write(2, line, line.count)
         kill(getpid(), SIGKILL)
-        // The signal comes to another thread first, maybe; this one does nothing more.
+        // The signal may reach another thread first; this one must do nothing more.
         while true { _ = pause() }
     }
 
     private final class Wanted: Sendable {
         let point: KillPoint
-        /// How many passages are left until the one that kills.
+        /// The number of passages left until the one that kills.
         let left: Atomic<Int>
 
         init(_ point: KillPoint, _ left: Int) {

@@ -1,23 +1,24 @@
-/// What a file's name says about it: whether it is a person's work, on the way to be, or a program's.
+/// The class of a file by its name: the work of a user, an unfinished file, or a file of a system.
 public enum NameClass: Sendable {
-    /// A file that people care about: what is written to it is an upload.
+    /// A file for users: writing to it is an upload.
     case final
-    /// A file that a program will rename when it is complete, or a backup or lock of an editor: works as any file, and enters the
-    /// pipeline when it is renamed to a final name.
+    /// A file that a program renames when it is complete, or a backup or lock of an editor: it works as any
+    /// file, and becomes an upload when it is renamed to a final name.
     case temporary
-    /// What an operating system leaves in folders: stored and shown, never an asset.
+    /// A file that an operating system leaves in folders: it is stored and shown, but never an asset.
     case junk
 
-    /// The class of a file's name, whatever folder it is in.
+    /// Classifies a file by its name, in any folder.
     ///
-    /// With `isStrict` a name that may be one of mkstemp(3)'s is temporary also where a person may have given it: `.x.backup`.
+    /// With `isStrict` a name that mkstemp(3) may have made is temporary even if a user may have chosen it:
+    /// `.x.backup`.
     public init(ofFile name: EntryName, isStrict: Bool = false) {
         let name = name.bytes
         let isTemporary = Self.isTemporary(name) || isStrict && (Self.isOfRsync(name) || Self.isOfMkstemp(name))
         self = Self.isJunk(name) ? .junk : isTemporary ? .temporary : .final
     }
 
-    /// What a folder's name says about all that is in the folder.
+    /// Classifies all files in a folder by the folder's name.
     public init(ofFolder name: EntryName) {
         let text = name.description
         let isTrash = text.hasPrefix(".Trash-")
@@ -26,7 +27,8 @@ public enum NameClass: Sendable {
 
     private static func isJunk(_ name: [UInt8]) -> Bool {
         if junkNames.contains(where: { name.elementsEqual($0.utf8) }) { return true }
-        // LibreOffice and OpenOffice lock `x` with `.~lock.x#`, Microsoft Office with `~$x`; AppleDouble's files are `._x`.
+        // LibreOffice and OpenOffice lock `x` with `.~lock.x#`, Microsoft Office with `~$x`; AppleDouble's
+        // files are `._x`.
         if name.has(prefix: "._") || name.has(prefix: "~$") || name.has(prefix: ".fuse_hidden") { return true }
         if name.has(prefix: ".~lock."), name.last == UInt8(ascii: "#") { return true }
         return name.has(prefix: ".nfs") && name.count >= 12 && name.dropFirst(4).allSatisfy(\.isHexDigit)
@@ -35,22 +37,23 @@ public enum NameClass: Sendable {
     private static func isTemporary(_ name: [UInt8]) -> Bool {
         if temporarySuffixes.contains(where: { name.has(suffix: $0) }) { return true }
         if temporaryPrefixes.contains(where: { name.has(prefix: $0) }) { return true }
-        // vim asks whether a folder can be written to with a file called 4913.
+        // vim tests whether a folder is writable with a file called 4913.
         if name.elementsEqual("4913".utf8) { return true }
-        // Emacs: `#x#` saves by itself, `.#x` locks.
+        // Emacs: `#x#` is an automatic save, `.#x` a lock.
         if name.count > 2, name.first == UInt8(ascii: "#"), name.last == UInt8(ascii: "#") { return true }
         // vim's `.x.swp`, `.x.swo` … `.x.swa`; a film in `x.swf` has no dot before it.
         if name.first == UInt8(ascii: "."), name.suffix(4).dropLast().elementsEqual(".sw".utf8) { return true }
         return (isOfRsync(name) || isOfMkstemp(name)) && name.suffix(6).looksRandom
     }
 
-    /// Whether mkstemp(3) may have made it for sed -i (`sedXXXXXX`), or emacs with file-precious-flag (`tmpXXXXXX`).
+    /// Returns whether a name may come from mkstemp(3) in sed -i (`sedXXXXXX`), or in emacs with
+    /// file-precious-flag (`tmpXXXXXX`).
     private static func isOfMkstemp(_ name: [UInt8]) -> Bool {
         name.count == 9 && (name.has(prefix: "sed") || name.has(prefix: "tmp"))
             && name.suffix(6).allSatisfy { $0.isDigit || $0.isUpper || $0.isLower }
     }
 
-    /// Whether rsync may have made it: `.x.XXXXXX`.
+    /// Returns whether a name may come from rsync: `.x.XXXXXX`.
     private static func isOfRsync(_ name: [UInt8]) -> Bool {
         name.count > 8 && name.first == UInt8(ascii: ".") && name[name.count - 7] == UInt8(ascii: ".")
             && name.suffix(6).allSatisfy { $0.isDigit || $0.isUpper || $0.isLower }
@@ -58,8 +61,8 @@ public enum NameClass: Sendable {
 }
 
 extension EntryName {
-    /// Whether a program would call a file so to keep what it was while it writes `original` anew: `x.bak`, `x.~1~`, `x.blend1`,
-    /// `.bak.0.x`; but not `x.jpg` for `x`.
+    /// Returns whether a program would use this name to keep the former file while it writes `original` anew:
+    /// `x.bak`, `x.~1~`, `x.blend1`, `.bak.0.x`; but not `x.jpg` for `x`.
     public func isBackup(of original: EntryName) -> Bool {
         let (own, other) = (bytes, original.bytes)
         if own.count > other.count {
@@ -73,7 +76,8 @@ extension EntryName {
         return own[..<dot] == original.stem && own[dot...].isBackupMark
     }
 
-    /// Whether a program may have called a file so for the same reason: `x~2024.jpg`, `x.bak.jpg`, `x.2024.FCBak`, `.x.mscz,`.
+    /// Returns whether this may be a program's name for a backup of `original`: `x~2024.jpg`, `x.bak.jpg`,
+    /// `x.2024.FCBak`, `.x.mscz,`.
     public func mayBeBackup(of original: EntryName) -> Bool {
         let stem = original.stem
         guard stem.count >= 2, bytes.count > original.bytes.count else { return false }
@@ -84,22 +88,22 @@ extension EntryName {
         return added.contains { $0 == UInt8(ascii: "~") || $0 == UInt8(ascii: ",") } || added.hasBackupWord
     }
 
-    /// Whether a folder of this name is where programs put what they replace.
+    /// Whether the name is that of a folder into which programs move replaced files.
     public var isOfBackupFolder: Bool { bytes[...].hasBackupWord || bytes.elementsEqual(".stversions".utf8) }
 
-    /// All before the last dot, unless that is the first byte.
+    /// The bytes before the last dot, or all bytes if that dot is the first byte.
     private var stem: ArraySlice<UInt8> {
         guard let dot = bytes.lastIndex(of: UInt8(ascii: ".")), dot > 0 else { return bytes[...] }
         return bytes[..<dot]
     }
 }
 
-// Names by program, gathered from what their documentation and their sources say. Lower and upper case as the programs write
-// them.
+// Names by program, from the programs' documentation and sources, with their upper and lower case.
 private let temporarySuffixes = [
     // browsers and downloaders
     ".part", ".crdownload", ".download", ".opdownload", ".aria2", ".filepart", ".tacitpart",
-    // rclone, Nextcloud (`.ocTransferId….part` above), unison, syncthing, LibreOffice's `lu….tmp`, Office's `XXXXXXXX.tmp`
+    // rclone, Nextcloud (`.ocTransferId….part` above), unison, syncthing, LibreOffice's `lu….tmp`, Office's
+    // `XXXXXXXX.tmp`
     ".partial", ".tmp", ".temp",
     // vim's swap files without a leading dot; backups of vim, emacs, nano
     ".swp", ".swo", ".swx", ".kate-swp", "~",
@@ -141,11 +145,11 @@ extension UInt8 {
 extension ArraySlice<UInt8> {
     private var lowercased: String { String(decoding: self, as: UTF8.self).lowercased() }
 
-    /// Whether one of the words for backups is in it.
+    /// Whether a word for backups is in it.
     fileprivate var hasBackupWord: Bool { backupWords.contains { lowercased.contains($0) } }
 
-    /// Whether it is no more than a sign that what it was added to is a backup: no letter or digit at its side, and then nothing,
-    /// a number or a word for it.
+    /// Whether it only marks a name as a backup: it has no letter or digit at its side, and consists of a
+    /// number or a word for backups, if of any.
     fileprivate var isBackupMark: Bool {
         guard contains(where: { !$0.isWord }), first?.isWord == false || last?.isWord == false else { return false }
         let words = split { !$0.isWord }
@@ -154,9 +158,11 @@ extension ArraySlice<UInt8> {
         }
     }
 
-    /// Whether letters and digits come from mkstemp(3) and not from a person: `.config.backup` is nobody's temporary file.
+    /// Whether letters and digits come from mkstemp(3) and not from a user: `.config.backup` is not a
+    /// temporary file.
     ///
-    /// One in two hundred of mkstemp's is all lower case and goes for a person's; then it becomes an asset a moment too early.
+    /// One in two hundred names of mkstemp is all lower case and passes for a user's; such a file becomes an
+    /// asset too early.
     fileprivate var looksRandom: Bool {
         allSatisfy { $0.isDigit || $0.isUpper || $0.isLower } && contains { $0.isDigit || $0.isUpper }
     }

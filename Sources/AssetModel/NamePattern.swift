@@ -1,12 +1,12 @@
 internal import Glibc
 
-/// A pattern for names, as shells know it: `*`, `?` and `[…]`; upper and lower case are the same.
+/// A shell pattern for names: `*`, `?` and `[…]`, without regard to upper and lower case.
 public struct NamePattern: Hashable, Sendable {
     private let pattern: [CChar]
 
     init(_ pattern: String) { self.pattern = pattern.utf8.map { CChar(bitPattern: $0) } + [0] }
 
-    /// Whether a name is of this pattern.
+    /// Returns whether a name matches the pattern.
     public func matches(_ name: EntryName) -> Bool { matches(name.bytes) }
 
     func matches(_ text: [UInt8]) -> Bool {
@@ -14,7 +14,7 @@ public struct NamePattern: Hashable, Sendable {
         return unsafe fnmatch(pattern, text, 1 << 4 /* FNM_CASEFOLD */) == 0
     }
 
-    /// Patterns separated by commas or white space; none at all for `none`.
+    /// Reads patterns separated by commas or white space; `none` is the empty list.
     static func list(_ text: String) throws(Policy.Objection) -> [NamePattern] {
         if text == "none" { return [] }
         let patterns = text.split { $0 == "," || $0.isWhitespace }.map(String.init)
@@ -30,10 +30,10 @@ public struct TypeList: Hashable, Sendable {
     private var types: [NamePattern] = []
     private var extensions: [NamePattern] = []
 
-    /// No types.
+    /// Creates an empty list.
     public init() {}
 
-    /// Types separated by commas or white space.
+    /// Reads types separated by commas or white space.
     init(_ text: String) throws(Policy.Objection) {
         for item in text.split(whereSeparator: { $0 == "," || $0.isWhitespace }) {
             let bare = item.hasPrefix("*.") ? item.dropFirst(2) : item.hasPrefix(".") ? item.dropFirst() : item
@@ -51,18 +51,18 @@ public struct TypeList: Hashable, Sendable {
         }
     }
 
-    /// Whether nothing is in it.
+    /// Whether the list is empty.
     public var isEmpty: Bool { types.isEmpty && extensions.isEmpty }
-    /// Whether a file's type must be known to tell.
+    /// Whether a match depends on the type of a file's content.
     public var needsContent: Bool { !types.isEmpty }
 
-    /// Whether a name's extension is in it.
+    /// Returns whether a name's extension is in the list.
     public func contains(extensionOf name: EntryName) -> Bool {
         guard let dot = name.bytes.lastIndex(of: UInt8(ascii: ".")) else { return false }
         let ending = Array(name.bytes[(dot + 1)...])
         return extensions.contains { $0.matches(ending) }
     }
 
-    /// Whether a MIME type is in it.
+    /// Returns whether a MIME type is in the list.
     public func contains(type: String) -> Bool { types.contains { $0.matches(Array(type.utf8)) } }
 }

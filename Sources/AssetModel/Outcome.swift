@@ -1,15 +1,15 @@
-/// How an upload ended.
+/// The result of an upload.
 public enum Outcome: String, Sendable, CaseIterable {
-    /// A new asset.
+    /// The upload is a new asset.
     case created
     /// The asset of that name has a new version.
     case replaced
-    /// The name was taken and stays as it is; the content is a new asset under the next free `-N` name.
+    /// The name was taken and keeps its asset; the upload is a new asset under the next free `-N` name.
     case renamed
-    /// The content was there already under that name.
+    /// The name had this content already.
     case unchanged
     /// The name shows the asset that had this content before.
     case existing
-    /// Refused; nothing changed.
+    /// The upload was rejected; nothing changed.
     case rejected
 }

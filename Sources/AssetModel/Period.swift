@@ -1,6 +1,6 @@
 /// An ISO 8601 period: `P3M`, `P1Y6M`, `P2W`, `P1DT12H`.
 public struct Period: Hashable, Sendable {
-    /// How many of each, in the order years, months, weeks, days, hours, minutes, seconds.
+    /// The numbers of years, months, weeks, days, hours, minutes and seconds, in that order.
     private let counts: [Int64]
 
     /// Reads a period.
@@ -34,10 +34,10 @@ public struct Period: Hashable, Sendable {
         self.counts = counts
     }
 
-    /// The moment so much later, by the calendar in UTC: years, then months, then the rest.
+    /// Returns the moment a period later, by the calendar in UTC: years, then months, then the rest.
     ///
-    /// A day that the month does not have is its last: 31 January and P1M make 28 or 29 February. What is beyond the times that there
-    /// are is the last of them.
+    /// A day that the month does not have becomes its last day: 31 January plus P1M is 28 or 29 February. A
+    /// result beyond the range of Timestamp is clamped.
     public func added(to time: Timestamp) -> Timestamp {
         let day: Int64 = 86_400_000_000_000
         let days = time.rawValue.floorDivided(by: day)
@@ -47,25 +47,25 @@ public struct Period: Hashable, Sendable {
         date.day = min(date.day, CivilDate.days(in: date.month, of: date.year))
         let end = date.daysSince1970 + counts[2] * 7 + counts[3]
         let seconds = Int128(counts[4] * 3600 + counts[5] * 60 + counts[6])
-        // The first of all days begins before the first moment that a Timestamp has.
+        // The first day begins before the first moment of a Timestamp.
         let moved = (Int128(end) - Int128(days)) * Int128(day) + seconds * 1_000_000_000
         return Timestamp(rawValue: Int64(clamping: Int128(time.rawValue) + moved))
     }
 
-    /// Whether it ends before another period that begins at the same moment, the beginning of 1970.
+    /// Returns whether it ends before another period that begins at the same moment, the beginning of 1970.
     func isShorter(than other: Period) -> Bool {
         let start = Timestamp(rawValue: 0)
         return added(to: start) < other.added(to: start)
     }
 
-    /// The shortest and the longest life that an asset can be given: HubSpot's `P1D` and `P1Y`.
+    /// The shortest lifetime that an asset can be given: HubSpot's `P1D`.
     public static let shortestLife = Period(days: 1)
-    /// The longest.
+    /// The longest lifetime that an asset can be given: HubSpot's `P1Y`.
     public static let longestLife = Period(years: 1)
 
     private init(years: Int64 = 0, days: Int64 = 0) { counts = [years, 0, 0, days, 0, 0, 0] }
 
-    /// When a life ends that begins at a moment; nil where it is shorter or longer than may be.
+    /// Returns the end of a lifetime that begins at a moment; nil if it is shorter or longer than permitted.
     public func endOfLife(from start: Timestamp) -> Timestamp? {
         let end = added(to: start)
         return (Self.shortestLife.added(to: start)...Self.longestLife.added(to: start)).contains(end) ? end : nil

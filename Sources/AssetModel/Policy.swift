@@ -1,93 +1,93 @@
-/// What applies to uploads into a folder, when all that the folders above it say has been put together.
+/// The policy for uploads into a folder, put together from the settings of all folders above it.
 public struct Policy: Sendable {
-    /// What becomes of content that another asset has.
+    /// The treatment of content that another asset has.
     public enum Duplicates: String, CaseIterable, Sendable {
-        /// It is uploaded.
+        /// The content is uploaded.
         case none = "NONE"
-        /// It is refused.
+        /// The content is rejected.
         case reject = "REJECT"
-        /// The name shows the asset that has it.
+        /// The name shows the existing asset.
         case returnExisting = "RETURN_EXISTING"
     }
 
-    /// Where another asset counts.
+    /// The scope in which duplicates are looked for.
     public enum Scope: String, CaseIterable, Sendable {
-        /// In the same folder.
+        /// The same folder.
         case exactFolder = "EXACT_FOLDER"
-        /// In the folder that says so, and in all below it.
+        /// The folder that sets the policy, and all folders below it.
         case subtree = "SUBTREE"
-        /// Everywhere.
+        /// The whole library.
         case entirePortal = "ENTIRE_PORTAL"
     }
 
-    /// What becomes of malware.
+    /// The treatment of malware.
     public enum Scan: String, CaseIterable, Sendable {
-        /// Nobody looks.
+        /// Uploads are not scanned.
         case off
-        /// It is refused, and so is everything while the scanner cannot be asked.
+        /// Malware is rejected, and so are all uploads while the scanner is not available.
         case reject
-        /// It is uploaded and marked.
+        /// Malware is uploaded and marked.
         case flag
     }
 
-    /// Whether content that is written to a name that is taken takes its place; else it gets a name of its own.
+    /// Whether an upload to a taken name replaces the file; otherwise it gets a name of its own.
     public var overwrites = true
-    /// What becomes of content that another asset has.
+    /// The treatment of content that another asset has.
     public var duplicates = Duplicates.none
-    /// Where another asset counts.
+    /// The scope in which duplicates are looked for.
     public var scope = Scope.exactFolder
-    /// Whether new assets stay; else they go after 24 hours unless somebody stores them.
+    /// Whether new assets are stored; otherwise they expire after 24 hours unless a user stores them.
     public var stores = true
-    /// Whether whose files they are may let them stay; else nothing stays but by the word of the folder's owner.
+    /// Whether the owners of files may store them; otherwise only the folder's owner may.
     public var autostores = true
-    /// Whether embedded metadata is left alone.
+    /// Whether embedded metadata is ignored.
     public var ignoresEmbeddedMetadata = false
-    /// The most bytes that a file may have.
+    /// The maximum number of bytes of a file.
     public var maxSize: ByteCount?
-    /// Types that alone are taken; nil takes all.
+    /// The only accepted types; nil accepts all.
     public var allowedTypes: TypeList?
-    /// Types that are refused.
+    /// Rejected types.
     public var forbiddenTypes = TypeList()
-    /// Names that are refused.
+    /// Rejected names.
     public var forbiddenNames: [NamePattern] = []
-    /// Names that are temporary besides those that are so everywhere.
+    /// Temporary names, in addition to those that are temporary everywhere.
     public var temporaryNames: [NamePattern] = []
-    /// Names that are junk besides those that are so everywhere.
+    /// Junk names, in addition to those that are junk everywhere.
     public var junkNames: [NamePattern] = []
-    /// What becomes of malware.
+    /// The treatment of malware.
     public var scan = Scan.off
-    /// Who may see new assets; nil says nothing.
+    /// The access level of new assets; nil for none.
     public var access: Access?
-    /// How long new assets live; nil for ever.
+    /// The lifetime of new assets; nil if they do not expire.
     public var life: Period?
-    /// Which former contents of an asset are kept.
+    /// The former versions that are kept.
     public var versions = VersionRetention()
-    /// How long what was removed is kept; nil for not at all.
+    /// The time that removed files are kept in the trash; nil if they are not kept.
     public var trashLife: Period? = Period.shortestLife
 
-    /// How long a file stays that is not stored, in seconds.
+    /// The time in seconds after which a file expires that is not stored.
     ///
     /// Uploadcare removes such a file within 24 hours.
     public static let temporaryLife: Int64 = 24 * 60 * 60
 
-    /// Which values fields may have, where that is less than the fields themselves take.
+    /// The types of fields, where these permit fewer values than the fields themselves.
     public var fieldTypes: [Field: FieldType] = [:]
 
-    /// What a plain filesystem does.
+    /// Creates the policy of a plain filesystem.
     public init() {}
 
-    /// Whether an upload may be refused, or be filed under another name, when its content is known: the verdict must then
-    /// come before the answer that the program waits for.
+    /// Whether an upload may be rejected, or renamed, because of its content: it must then be committed
+    /// before the program gets its answer.
     public var mayRefuseOrRename: Bool {
         !overwrites || duplicates != .none || scan != .off || maxSize != nil || allowedTypes != nil
             || !forbiddenTypes.isEmpty || !forbiddenNames.isEmpty
     }
 
-    /// Whether new assets go after 24 hours unless somebody stores them.
+    /// Whether new assets expire after 24 hours unless a user stores them.
     public var isTemporary: Bool { !stores || !autostores }
 
-    /// Returns the policy with no more ends of files and contents than another has: what is removed stays as long, former contents are
-    /// kept as the one keeps them that keeps more, and new assets live as long.
+    /// Returns the policy with retention and lifetimes at least as long as another's: trash and lifetimes are
+    /// the longer ones of both, and former versions are kept if either policy keeps them.
     public func sparing(as other: Policy) -> Policy {
         var spared = self
         spared.trashLife = [trashLife, other.trashLife].compactMap { $0 }.max { $0.isShorter(than: $1) }
@@ -98,9 +98,9 @@ public struct Policy: Sendable {
         return spared
     }
 
-    /// Takes one setting.
+    /// Applies one setting.
     ///
-    /// - Throws: `Objection` where the value cannot be meant.
+    /// - Throws: `Objection` if the value is not valid.
     public mutating func apply(_ key: PolicyKey, _ value: String) throws(Objection) {
         switch key {
         case .preset:
@@ -113,7 +113,7 @@ public struct Policy: Sendable {
             guard let access = Access(value) else { throw Objection("it is \(Access.choices)") }
             self.access = access
         case .ttl:
-            // A year that has 366 days, so that what may be meant in any is taken.
+            // A year of 366 days, so that a value is accepted if it is permitted in any year.
             let period = Period(value)
             guard value == "none" || period?.endOfLife(from: Self.leapYear) != nil else {
                 throw Objection("it is an ISO 8601 period from P1D to P1Y, such as P3M, or none")
@@ -146,9 +146,9 @@ public struct Policy: Sendable {
         }
     }
 
-    /// What is wrong with a value: a part of a sentence.
+    /// The reason why a value is invalid, as a part of a sentence.
     public struct Objection: Error, Equatable, Sendable {
-        /// What the value has to be.
+        /// A description of valid values.
         public let reason: String
 
         init(_ reason: String) { self.reason = reason }
@@ -176,25 +176,27 @@ public struct Policy: Sendable {
     }
 }
 
-/// Which former contents of an asset are kept: `20,P30D`, the default, the last 20 and none that was replaced more than 30 days ago.
+/// The former versions of an asset that are kept: by default `20,P30D`, the last 20, without those replaced
+/// more than 30 days ago.
 public struct VersionRetention: Hashable, Sendable {
-    /// How many; nil for any number.
+    /// The maximum number; nil for any number.
     public var count: Int? = 20
-    /// For how long after they were replaced; nil for ever.
+    /// The maximum time after their replacement; nil for any time.
     public var period: Period? = Period("P30D")
-    /// How long one must have stood to be kept at all.
+    /// The minimum time that a version must have been the present one to be kept at all.
     public var shortestStay = Period("PT1M")
 
-    /// Whether nothing is to go but by somebody's will.
+    /// Whether versions are removed only by users.
     public var keepsAll: Bool { count == nil && period == nil }
 
-    /// Whether an asset's first content is kept besides, at any age: wherever any former content is.
+    /// Whether an asset's first version is kept in addition, at any age: true unless no former version is
+    /// kept.
     public var keepsOriginal: Bool { count != 0 }
 
-    /// What holds where nobody says anything.
+    /// Creates the default retention.
     public init() {}
 
-    /// Returns what keeps all that one of the two keeps.
+    /// Returns the retention that keeps every version that one of two keeps.
     func joined(with other: VersionRetention) -> VersionRetention {
         var joined = self
         joined.count = count.flatMap { count in other.count.map { Swift.max(count, $0) } }
@@ -205,7 +207,8 @@ public struct VersionRetention: Hashable, Sendable {
         return joined
     }
 
-    /// Reads `all`, or up to three parts: how many, for how long, and how long one must have stood.
+    /// Reads `all`, or up to three parts: the number, the time after replacement, and the minimum time as
+    /// present version.
     init(_ text: String) throws(Policy.Objection) {
         if text == "all" {
             (count, period, shortestStay) = (nil, nil, nil)
@@ -228,11 +231,12 @@ public struct VersionRetention: Hashable, Sendable {
     }
 }
 
-/// A number of bytes as a person wrote it: `5M` is 5 × 1024 × 1024, as in PHP, whose limits the products' messages quote.
+/// A number of bytes as a user writes it: `5M` is 5 × 1024 × 1024, as in PHP, whose limits the products'
+/// messages quote.
 public struct ByteCount: Hashable, Sendable, CustomStringConvertible {
-    /// How many.
+    /// The number of bytes.
     public let bytes: Int64
-    /// As it was written.
+    /// The text as it was written.
     public let description: String
 
     /// Reads digits and, if any, K, M, G or T.
@@ -250,7 +254,7 @@ public struct ByteCount: Hashable, Sendable, CustomStringConvertible {
         description = text
     }
 
-    /// The same as a limit; nil for `none`.
+    /// Reads a limit; nil for `none`.
     init?(limit text: String) throws(Policy.Objection) {
         if text == "none" { return nil }
         guard let count = ByteCount(text) else {

@@ -1,4 +1,4 @@
-/// What a folder can say about uploads into it: `user.policy.` and this name.
+/// The name of a setting for uploads into a folder: `user.policy.` plus this name.
 public enum PolicyKey: RawRepresentable, Hashable, Sendable {
     case preset
     case overwrite
@@ -20,20 +20,20 @@ public enum PolicyKey: RawRepresentable, Hashable, Sendable {
     case versions
     case trash
     case writeBack
-    /// Which values a field may have: `field.` and its name.
+    /// The type of a field: `field.` plus its name.
     case field(Field)
 
-    /// All but those of single fields.
+    /// All keys, except those of single fields.
     public static let general: [PolicyKey] = [
         .preset, .overwrite, .duplicates, .scope, .access, .ttl, .store, .autostore, .noEXIF, .maxSize, .quota,
         .allowedTypes, .forbiddenTypes, .forbiddenNames, .temporaryNames, .junkNames, .scan, .versions, .trash,
         .writeBack,
     ]
 
-    /// All, for a sentence.
+    /// All keys, for a message.
     public static let choices = (general.map(\.rawValue) + ["field.NAME"]).joined(separator: ", ")
 
-    /// A key by its name; nil where there is none of that name.
+    /// Creates a key by its name; nil if no key has that name.
     public init?(rawValue: String) {
         if let key = Self.general.first(where: { $0.rawValue == rawValue }) {
             self = key
@@ -46,7 +46,7 @@ public enum PolicyKey: RawRepresentable, Hashable, Sendable {
         }
     }
 
-    /// Its name.
+    /// The name of the key.
     public var rawValue: String {
         switch self {
         case .preset: "preset"
@@ -73,10 +73,11 @@ public enum PolicyKey: RawRepresentable, Hashable, Sendable {
         }
     }
 
-    /// What the names of keys of single fields begin with.
+    /// The prefix of the names of keys of single fields.
     public static let fieldPrefix = "field."
 
-    /// Whether an upload may fail by it, or be filed by it; else it says only what becomes of what was uploaded.
+    /// Whether uploads may be rejected or filed by it; otherwise it concerns only assets that are uploaded
+    /// already.
     public var concernsUploads: Bool {
         switch self {
         case .access, .ttl, .autostore, .versions, .trash, .field: false
@@ -84,7 +85,7 @@ public enum PolicyKey: RawRepresentable, Hashable, Sendable {
         }
     }
 
-    /// What holds where no folder says anything; nil where that is nothing.
+    /// The value if no folder sets one; nil if there is no default.
     public var defaultValue: String? {
         switch self {
         case .preset, .access, .ttl, .maxSize, .quota, .temporaryNames, .junkNames, .field: nil
@@ -102,20 +103,21 @@ public enum PolicyKey: RawRepresentable, Hashable, Sendable {
     }
 }
 
-/// Settings that make a folder answer uploads as one of the products does.
+/// Settings by which a folder answers uploads as one of the products does.
 public enum Preset: String, CaseIterable, Sendable {
-    /// As any filesystem does.
+    /// The folder works as on any filesystem.
     case posix
-    /// A name that is taken stays as it is, and the newcomer gets the next free number.
+    /// A taken name keeps its file, and the new one gets the next free number.
     case hubspot
-    /// Content that the library has is refused.
+    /// Content that the library already has is rejected.
     case openasset
-    /// The same, with names and types that a web server would run refused.
+    /// Content that the library already has is rejected, and so are names and types that a web server would
+    /// execute.
     case resourcespace
-    /// Files go after a day unless they are stored.
+    /// Files expire after a day unless they are stored.
     case uploadcare
 
-    /// What it says; `posix` says the same of all keys that any preset sets, so that it undoes the others.
+    /// The settings of a preset, for all keys that any preset sets, so that `posix` cancels the others.
     public var settings: [(key: PolicyKey, value: String)] {
         let values: [PolicyKey: String] =
             switch self {
@@ -137,8 +139,8 @@ public enum Preset: String, CaseIterable, Sendable {
         (.forbiddenNames, "none"), (.trash, "P1D"),
     ]
 
-    // What ResourceSpace refuses by default, but `crdownload`: a browser's unfinished download is never an asset here, and
-    // browsers fail when it is refused.
+    // ResourceSpace's default list, without `crdownload`: a browser's unfinished download is never an asset
+    // here, and browsers fail when it is rejected.
     private static let bannedExtensions = """
         php cgi pl exe asp aspx js jsp sh bash phtml xhtml rhtml shtml phps phpt phar py jar css swf htaccess htpasswd
         """

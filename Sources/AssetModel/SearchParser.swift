@@ -1,5 +1,5 @@
-/// Reads queries: words and filters side by side must all hold, `OR` stands between two of which one must, `-` before what must not,
-/// and brackets hold together.
+/// A parser of queries: all words and filters side by side must match, one of the two sides of `OR` must, the
+/// term after `-` must not, and brackets group terms.
 struct SearchParser {
     private var rest: Substring
     private var terms = 0
@@ -26,7 +26,7 @@ struct SearchParser {
         while true {
             skipSpaces()
             if rest.isEmpty || rest.first == ")" || nextWord == "OR" { break }
-            // Said by many, and so anyway.
+            // `AND` is redundant, but accepted because users write it.
             if takeWord("AND") { continue }
             parts.append(try parseOne())
             terms += 1
@@ -87,7 +87,7 @@ struct SearchParser {
         return true
     }
 
-    /// A word, or what is in quotation marks.
+    /// Reads a word, or a text in quotation marks.
     private mutating func takeValue() throws(SearchQuery.Invalid) -> (text: String, isQuoted: Bool, isPrefix: Bool) {
         guard rest.first == "\"" else {
             var word = nextWord
@@ -196,7 +196,7 @@ struct SearchParser {
         return time.interval
     }
 
-    /// The last moment before another; there is none before the first.
+    /// Returns the last moment before another; the first moment has none before it.
     private static func last(before time: Timestamp) -> Int64 {
         time.rawValue == .min ? .min : time.rawValue - 1
     }
@@ -245,7 +245,7 @@ struct SearchParser {
             }
             guard !bound.isIncluded else { return .integer(parsed) }
             let (next, isBeyond) = parsed.addingReportingOverflow(step)
-            // Beyond the last of all numbers is none.
+            // No number is beyond the last one.
             return isBeyond ? .real(step > 0 ? .infinity : -.infinity) : .integer(next)
         }
         return .number(number, from: try value(low, 1), to: try value(high, -1))
@@ -256,7 +256,7 @@ struct SearchParser {
         let isIncluded: Bool
     }
 
-    /// `>x`, `>=x`, `<x`, `<=x`, `x..y`, `x..`, `..y`, or `x` alone.
+    /// Reads `>x`, `>=x`, `<x`, `<=x`, `x..y`, `x..`, `..y`, or `x` alone.
     private static func bounds(_ text: String) throws(SearchQuery.Invalid) -> (low: Bound?, high: Bound?) {
         for (sign, isLow, isIncluded) in [
             (">=", true, true), ("<=", false, true), (">", true, false), ("<", false, false),

@@ -1,46 +1,47 @@
-/// What somebody looks for: words, and filters such as `type:image` or `size:>1M`; docs/SEMANTICS.md has the language.
+/// A search query: words, and filters such as `type:image` or `size:>1M`; docs/SEMANTICS.md has the language.
 public struct SearchQuery: Sendable, Equatable {
-    /// What an asset has to be.
+    /// A condition on an asset.
     public indirect enum Condition: Sendable, Equatable {
-        /// All of these hold.
+        /// All of these conditions hold.
         case all([Condition])
-        /// One of these holds.
+        /// One of these conditions holds.
         case any([Condition])
-        /// This does not hold.
+        /// This condition does not hold.
         case not(Condition)
-        /// Words follow each other in a text; in one column where that is said. With `isPrefix` the last may go on.
+        /// The words follow each other in a text, or in one column. With `isPrefix` the last word may be the
+        /// beginning of one.
         case text(String, in: Column?, isPrefix: Bool)
-        /// A number is in a range, both ends included; nil where there is no end.
+        /// The number is in a range, both ends included; nil for an open end.
         case number(Number, from: Value?, to: Value?)
-        /// It is of a kind.
+        /// The file is of a kind.
         case kind(MediaKind)
-        /// Its MIME type, or the part behind the slash, is this.
+        /// The MIME type, or the part after its slash, is this.
         case mediaType(String)
-        /// Its name ends with this.
+        /// The name ends with this extension.
         case fileExtension(String)
-        /// Who may see it is one of these.
+        /// The access level is one of these.
         case access(Set<Access>)
         /// Another asset has the same content, or none has.
         case duplicate(Bool)
-        /// It is in a folder, or below: the path below `folders/`.
+        /// The file is in a folder, or in one below it: the path below `folders/`.
         case folder(String)
-        /// It was made at most so many metres from a place.
+        /// The position is at most a number of metres from another.
         case near(Position, metres: Double)
-        /// It has this SHA-256.
+        /// The file has this SHA-256.
         case digest(Digest)
     }
 
-    /// Texts that can be looked at alone.
+    /// Texts that can be searched separately.
     public enum Column: String, CaseIterable, Sendable {
         case name, title, caption, keywords, people, description, camera, credit, other
     }
 
-    /// What can be compared.
+    /// Numbers that can be compared.
     public enum Number: String, CaseIterable, Sendable {
         case size, width, height, duration, pages, rank, date, uploaded, id, user
     }
 
-    /// What it is compared with: whole numbers, moments in nanoseconds, seconds.
+    /// The value of a comparison: whole numbers, moments in nanoseconds, seconds.
     public enum Value: Sendable, Equatable {
         /// A whole number.
         case integer(Int64)
@@ -48,13 +49,13 @@ public struct SearchQuery: Sendable, Equatable {
         case real(Double)
     }
 
-    /// Why a text is no query.
+    /// The reason why a text is not a query.
     public struct Invalid: Error, Equatable, Sendable {
-        /// One sentence.
+        /// The message, in one sentence.
         public let reason: String
     }
 
-    /// What an asset has to be.
+    /// The condition on an asset.
     public let condition: Condition
 
     /// Reads a query.
@@ -65,24 +66,24 @@ public struct SearchQuery: Sendable, Equatable {
 
     private init(_ condition: Condition) { self.condition = condition }
 
-    /// All conditions that are not made of others.
+    /// All conditions that do not consist of others.
     public var leaves: [Condition] { condition.leaves }
 
-    /// Whether it asks if there are equal files.
+    /// Whether the query asks for duplicates.
     public var asksForDuplicates: Bool {
         leaves.contains { if case .duplicate = $0 { true } else { false } }
     }
 
-    /// Returns the query as it is where there are equal files, or none.
+    /// Returns the query for an asset that has duplicates, or that has none.
     public func assuming(isDuplicate: Bool) -> SearchQuery {
         SearchQuery(condition.assuming(isDuplicate: isDuplicate))
     }
 
     // MARK: As a name
 
-    /// The query as the name of a directory, where `/` cannot be: `%2F`, and `%25` for `%`.
+    /// Returns a query as the name of a directory, which cannot contain `/`: `%2F`, and `%25` for `%`.
     public static func name(of text: String) -> String {
-        // Scalars: a mark behind a slash makes one character of both.
+        // Scalars, because a mark after a slash forms one character with it.
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -94,7 +95,7 @@ public struct SearchQuery: Sendable, Equatable {
         return String(result)
     }
 
-    /// The query that a directory's name is.
+    /// Returns the query that a directory's name stands for.
     public static func text(ofName name: String) -> String {
         var result = String.UnicodeScalarView()
         var rest = name.unicodeScalars[...]
@@ -127,14 +128,14 @@ extension SearchQuery.Condition {
         case .all(let parts): .all(parts.map { $0.assuming(isDuplicate: isDuplicate) })
         case .any(let parts): .any(parts.map { $0.assuming(isDuplicate: isDuplicate) })
         case .not(let part): .not(part.assuming(isDuplicate: isDuplicate))
-        // Each asset has a number.
+        // Every asset has a number.
         case .duplicate(isDuplicate): .number(.id, from: nil, to: nil)
         case .duplicate: .not(.number(.id, from: nil, to: nil))
         default: self
         }
     }
 
-    /// Whether it is made of words alone, none of them unwanted.
+    /// Whether it consists of words alone, none of them negated.
     public var isText: Bool {
         switch self {
         case .text: true
@@ -144,11 +145,11 @@ extension SearchQuery.Condition {
     }
 }
 
-/// The kinds of files that people know.
+/// The kinds of files, in users' terms.
 public enum MediaKind: String, CaseIterable, Sendable {
     case image, video, audio, document, text, archive, font, model, other
 
-    /// The kind of a MIME type.
+    /// Returns the kind of a MIME type.
     public init(mediaType type: String) {
         let parts = type.split(separator: "/", maxSplits: 1).map(String.init)
         let (main, sub) = (parts.first ?? "", parts.count > 1 ? parts[1] : "")
@@ -178,7 +179,8 @@ public enum MediaKind: String, CaseIterable, Sendable {
 }
 
 extension CapturedTime {
-    /// The time that it names: a year, a month, a day, a second, or less; in UTC where no zone is known.
+    /// The time span of the value: a year, a month, a day, a second, or less; in UTC if the zone is not
+    /// known.
     public var interval: (start: Timestamp, end: Timestamp) {
         func timestamp(_ seconds: Int64, _ nanoseconds: Int64 = 0) -> Timestamp {
             Timestamp(rawValue: Int64(clamping: Int128(seconds) * 1_000_000_000 + Int128(nanoseconds)))

@@ -1,13 +1,15 @@
-// Values are long as their users like: a sentence has the beginning of one, and says how much there was.
+// Values can have any length: a sentence shows the beginning of one, and its length.
 extension Shown {
-    /// The most characters of a value that a sentence has.
+    /// The maximum number of characters of a value in a sentence.
     private static let valueLimit = 200
 
-    /// Returns the beginning of a value for a sentence, escaped as `name` does, and how many characters it has where that is not all.
+    /// Returns a value for a sentence, escaped as by `name`; a longer one is cut, with its number of
+    /// characters.
     public static func value(_ bytes: some Collection<UInt8>) -> String {
         var (characters, end) = (0, 0)
         for byte in bytes {
-            // A character begins with each byte but those that go on with one; what is no UTF-8 may have none but such.
+            // A character begins with each byte except continuation bytes; bytes that are not UTF-8 may be
+            // nothing but these.
             if byte & 0xC0 != 0x80 { characters += 1 }
             guard characters <= valueLimit, end < 4 * valueLimit else {
                 let all = String(decoding: bytes, as: UTF8.self).unicodeScalars.count
@@ -18,13 +20,13 @@ extension Shown {
         return name(bytes)
     }
 
-    /// Returns the beginning of a value that is given as text.
+    /// Returns a value, given as text, for a sentence.
     public static func value(_ text: some StringProtocol) -> String { value(Array(text.utf8)) }
 
-    /// The most bytes that a line of a log has.
+    /// The maximum number of bytes of a line of a log.
     private static let lineLimit = 4000
 
-    /// Returns a sentence as one line of a log: escaped, and where it is longer than a line may be, its beginning and how many bytes it has.
+    /// Returns a sentence as one line of a log: escaped, and cut if it is too long, with its number of bytes.
     public static func line(_ text: String) -> String {
         let whole = sentence(text)
         guard whole.utf8.count > lineLimit else { return whole }

@@ -1,21 +1,23 @@
-/// Names and texts as terminals and logs may have them: nothing in them is obeyed.
+/// Names and texts for terminals and logs, without characters that these interpret.
 ///
-/// Names, captions and values are bytes from anybody. A terminal obeys control characters in them, a newline makes one line two, and
-/// characters without a width or with a direction of their own make one name look like another. Each byte of these, and each that is not
-/// UTF-8, becomes `\xNN` with two small hexadecimal digits, which `printf %b` and `$'…'` of a shell turn into the byte again.
+/// Names, captions and values are untrusted bytes. A terminal obeys control characters in them, a newline
+/// turns one line into two, and characters without a width or with a direction of their own make one name
+/// look like another. Each byte of these, and each that is not UTF-8, becomes `\xNN` with two lowercase
+/// hexadecimal digits, which `printf %b` and `$'…'` of a shell turn into the byte again.
 public enum Shown {
-    /// Returns a name or value of which the bytes can be had back: a backslash becomes two.
+    /// Returns a name or value from which its bytes can be restored: a backslash becomes two.
     public static func name(_ bytes: some Sequence<UInt8>) -> String { escaped(Array(bytes), escapesBackslash: true) }
 
-    /// Returns a name or value that is given as text.
+    /// Returns a name or value, given as text, in that form.
     public static func name(_ text: String) -> String { name(text.utf8) }
 
-    /// Returns a sentence in which names may have been escaped already: a backslash stays, and to do it twice changes nothing.
+    /// Returns a sentence that may contain escaped names: a backslash stays single, and a second call changes
+    /// nothing.
     public static func sentence(_ text: String) -> String {
         text.unicodeScalars.allSatisfy(isHarmless) ? text : escaped(Array(text.utf8), escapesBackslash: false)
     }
 
-    /// Returns the bytes of what `name` has returned; nil for what it never returns.
+    /// Returns the bytes of a result of `name`; nil for any other text.
     public static func bytes(ofName text: String) -> [UInt8]? {
         var result: [UInt8] = []
         var rest = Array(text.utf8)[...]
@@ -39,11 +41,11 @@ public enum Shown {
         return result
     }
 
-    /// Returns JSON that means the same, in which characters that a terminal obeys are written as `\uNNNN`.
+    /// Returns equivalent JSON in which characters that a terminal obeys are written as `\uNNNN`.
     public static func json(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
-            // Below U+0020 are only ends of lines here; and others stand nowhere but in strings.
+            // Of characters below U+0020 JSON has only line ends; all others occur only in strings.
             if scalar.value < 0x7F || isHarmless(scalar) {
                 result.unicodeScalars.append(scalar)
             } else {
@@ -86,14 +88,15 @@ public enum Shown {
         }
     }
 
-    /// Whether a terminal shows a character, at its place and as one.
+    /// Returns whether a terminal shows a character, at its position and as one character.
     private static func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
-        // By far the most are these.
+        // Most characters are ASCII.
         if scalar.value < 0x7F { return scalar.value >= 0x20 }
         switch scalar.properties.generalCategory {
         // C1 and DEL; direction, width and joining; separators of lines and paragraphs.
         case .control, .format, .lineSeparator, .paragraphSeparator: return false
-        // How a character before is drawn, as in emoji; all others of these are fillers, which nobody sees.
+        // Variation selectors choose how the character before is drawn, as in emoji; all other ignorable ones
+        // are invisible fillers.
         default: return !scalar.properties.isDefaultIgnorableCodePoint || scalar.properties.isVariationSelector
         }
     }

@@ -1,11 +1,12 @@
-/// Who could read a content at one moment: by its file, and by the folders on the way to each of the file's names.
+/// The readers of a version at one moment, by the rights to its file and to the folders on the paths to each
+/// of the file's names.
 public struct Standing: Sendable, Equatable {
-    /// What a user must have been allowed to do with a file or folder to get by.
+    /// The right to a file or folder on a path that a user needed.
     public struct Condition: Sendable, Equatable {
         let right: UInt32
         let rights: FileRights
 
-        /// Describes a condition; `right` is 4 to read, 1 to go through.
+        /// Creates a condition; `right` is 4 to read, 1 to pass through.
         public init(right: UInt32, of rights: FileRights) { (self.right, self.rights) = (right, rights) }
 
         /// A condition that only root meets.
@@ -14,33 +15,36 @@ public struct Standing: Sendable, Equatable {
 
     /// Rights of the file.
     public let file: FileRights
-    /// Conditions of the way to each name, first to the one that the content had; none where that way was open to all.
+    /// The conditions of the path to each name, first to the version's own; empty if that path was open to
+    /// all users.
     public let ways: [[Condition]]
 
-    /// How many ways are recorded: who went by another one is taken for a user who could not.
+    /// The maximum number of recorded paths: users that could read by another path alone count as having had
+    /// no access.
     private static let wayLimit = 16
 
-    /// Records who could read a content.
+    /// Creates a standing.
     public init(file: FileRights, ways: [[Condition]]) {
         self.file = file
         self.ways = ways.first?.isEmpty ?? true ? [] : Array(ways.prefix(Self.wayLimit))
     }
 
-    /// A standing by which root alone could read: what a record that cannot be read counts as.
+    /// A standing by which root alone could read, used for an unreadable record.
     static let closed = Standing(file: Condition.nobody.rights, ways: [])
 
-    /// Returns whether a user could read the content.
+    /// Returns whether a user could read the version.
     public func allows(_ user: UInt32, isMember: (_ group: UInt32) -> Bool) -> Bool {
         guard file.permissions(of: user, isMember: isMember) & 4 != 0 else { return false }
         return isOpen(to: user) || ways.contains { Self.isPassable($0, user, isMember) }
     }
 
-    /// Returns whether a user could go to the name that the content had.
+    /// Returns whether a user could reach the name that the version had.
     public func showsName(to user: UInt32, isMember: (_ group: UInt32) -> Bool) -> Bool {
         isOpen(to: user) || ways.first.map { Self.isPassable($0, user, isMember) } ?? true
     }
 
-    /// The file's owner needs no way.
+    /// Returns whether a user needs no path: the file's owner, root, and every user if the path was open to
+    /// all.
     private func isOpen(to user: UInt32) -> Bool { user == 0 || user == file.uid || ways.isEmpty }
 
     private static func isPassable(_ way: [Condition], _ user: UInt32, _ isMember: (UInt32) -> Bool) -> Bool {
@@ -48,9 +52,9 @@ public struct Standing: Sendable, Equatable {
     }
 }
 
-// The form that is recorded: one standing after the other, each behind its length, so that more can be put behind them.
+// The recorded form: one standing after the other, each after its length, so that more can be appended.
 extension Standing {
-    /// The recorded form of one.
+    /// The recorded form of one standing.
     public var bytes: [UInt8] {
         var body = file.bytes.counted + UInt32(ways.count).littleEndianBytes
         for way in ways {
@@ -60,7 +64,8 @@ extension Standing {
         return body.counted
     }
 
-    /// Reads all that were recorded behind each other; what is no standing closes the content to all but root.
+    /// Reads all standings that were recorded one after the other; invalid bytes make the version readable by
+    /// root alone.
     public static func all(in bytes: [UInt8]) -> [Standing] {
         var reader = Reader(bytes: bytes[...])
         var found: [Standing] = []
@@ -107,6 +112,6 @@ extension Standing {
 }
 
 extension [UInt8] {
-    /// The bytes behind their count.
+    /// The bytes after their count.
     fileprivate var counted: [UInt8] { UInt32(count).littleEndianBytes + self }
 }

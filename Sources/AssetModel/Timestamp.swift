@@ -8,18 +8,19 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
     /// Wraps nanoseconds since 1970.
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
-    /// Takes what the system says: a time before or after all moments, as a file may have, is the first or the last.
+    /// Creates a moment from the system's form: a time beyond the range, as a file may have, becomes the
+    /// first or the last moment.
     public init(seconds: Int, nanoseconds: Int) {
         let time = Int128(seconds) * 1_000_000_000 + Int128(nanoseconds)
         self.init(rawValue: Int64(clamping: time))
     }
 
-    /// Reads a day or a moment as RFC 3339 writes it; in UTC where no zone is said.
+    /// Reads a day or a moment in RFC 3339; in UTC if no zone is given.
     public init?(_ text: String) {
         guard let time = CapturedTime(text), time.date.count == 3 else { return nil }
         let seconds = (time.wallSeconds ?? time.daySeconds) - Int64(time.offset ?? 0) * 60
         let fraction = Int64(time.fraction + String(repeating: "0", count: 9 - time.fraction.count)) ?? 0
-        // The first of all seconds begins before the first moment.
+        // The first second begins before the first moment.
         guard let moment = Int64(exactly: Int128(seconds) * 1_000_000_000 + Int128(fraction)) else { return nil }
         rawValue = moment
     }
@@ -31,17 +32,17 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
         return Timestamp(rawValue: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
     }
 
-    /// The moment so many seconds later.
+    /// Returns the moment a number of seconds later.
     public func advanced(bySeconds seconds: Int64) -> Timestamp {
         Timestamp(rawValue: rawValue &+ seconds &* 1_000_000_000)
     }
 
-    /// The moment so much later.
+    /// Returns the moment a duration later.
     public func advanced(by duration: Duration) -> Timestamp {
         Timestamp(rawValue: rawValue &+ Int64(duration / .nanoseconds(1)))
     }
 
-    /// Whether the first is earlier.
+    /// Returns whether the first is earlier.
     public static func < (a: Timestamp, b: Timestamp) -> Bool { a.rawValue < b.rawValue }
 }
 
@@ -49,7 +50,7 @@ extension Timestamp: CustomStringConvertible {
     /// RFC 3339 in UTC with nine decimals, such as `2026-11-24T08:27:32.000000001Z`.
     public var description: String {
         let days = rawValue.floorDivided(by: 86_400_000_000_000)
-        // The first day of all begins before the first moment.
+        // The first day begins before the first moment.
         let nanoseconds = rawValue &- days &* 86_400_000_000_000
         let seconds = nanoseconds / 1_000_000_000
         let date = CivilDate(daysSince1970: days)
@@ -64,8 +65,9 @@ extension Timestamp: CustomStringConvertible {
 }
 
 extension Timestamp {
-    /// The moment so long later as people write it: `90s`, `15m`, `1h`, `2d`, `1w`; with `isBefore`, so long earlier.
-    /// - Returns: nil for what is no length of time, or leads beyond all moments.
+    /// Returns the moment a user-written time later: `90s`, `15m`, `1h`, `2d`, `1w`; with `isBefore`,
+    /// earlier.
+    /// - Returns: nil if the text is no length of time, or the result is beyond the range.
     public func moved(by text: String, isBefore: Bool = false) -> Timestamp? {
         let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]
         guard let unit = text.last.flatMap({ units[$0] }), let count = Double(String(text.dropLast())), count >= 0,
@@ -75,7 +77,7 @@ extension Timestamp {
         return overflow ? nil : Timestamp(rawValue: sum)
     }
 
-    /// Reads when something ends: a time such as `2027-01-31T12:00:00Z`, or how long from now: `1h`, `2d`, `P3M`.
+    /// Reads an end: a time such as `2027-01-31T12:00:00Z`, or a time from now: `1h`, `2d`, `P3M`.
     public init?(end text: String, from now: Timestamp) {
         guard let end = now.moved(by: text) ?? Period(text)?.added(to: now) ?? Timestamp(text) else { return nil }
         self = end

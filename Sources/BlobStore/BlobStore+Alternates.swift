@@ -4,42 +4,45 @@ public import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-// Alternate stores: further folders, on other disks, that blobs may be in. Uploads come to the store's own folder; what is to be in
-// another is copied there, read back, and only then removed here. Where the file is found decides, whatever anybody has recorded.
+// Alternate stores: further folders, on other disks, that may hold blobs. Uploads are written to the
+// library's own folder; a blob for another store is copied there, read back, and only then removed here. The
+// place where the file is found decides, even against a record.
 
-/// A folder that blobs may be in besides the store's own.
+/// A folder for blobs besides the library's own.
 struct Alternate: Sendable {
     let id: Int64
-    /// What people call it.
+    /// The store's name.
     let name: String
     let path: String
-    /// What its file says that it is.
+    /// The identifier in the store's own file.
     let identifier: String
-    /// Nil while it is not there.
+    /// The open folder; nil while it is absent.
     var folder: StoreFolder?
-    /// Its file, locked.
+    /// The store's own file, locked.
     var marker: OpenFile?
 }
 
-/// Why a folder is not the store that it is said to be: a sentence.
+/// The reason why a folder is not the expected store, as a sentence.
 public struct AlternateProblem: Error, CustomStringConvertible, Sendable {
-    /// What is wrong, with which folder, and what to do.
+    /// The fault, the folder, and the remedy.
     public let description: String
 }
 
 extension BlobStore {
-    /// The file that says whose store a folder is.
+    /// The file that identifies a store and its library.
     private static let marker = "STORE"
 
-    /// Whether there are any, here or not.
+    /// Whether there are any alternate stores, present or absent.
     public var hasAlternates: Bool { alternates.withLock { !$0.isEmpty } }
 
-    /// Takes a folder for an alternate store, or tries again to.
+    /// Attaches a folder as an alternate store, or tries again to.
     ///
-    /// `identifier` is what the folder's own file says that it is; with `isNew` an empty folder is made the store. It belongs to the
-    /// library that made it, which is known by its folder `blobs/`, and not to a copy of that, unless `isTaken` says so.
-    /// - Returns: the mode that it had, where others could enter it.
-    /// - Throws: why it is not that store; blobs that are nowhere else are missing until it is.
+    /// `identifier` must be the one in the folder's own file; with `isNew` an empty folder becomes the store.
+    /// A store belongs to the library that created it, which is recognized by the inode of its folder
+    /// `blobs/`, and not to a copy of that library, unless `isTaken` is set.
+    /// - Returns: the folder's former mode, if other users could enter it.
+    /// - Throws: the reason why the folder is not that store; blobs that are only in the store are missing
+    ///   until it is attached.
     @discardableResult
     public func attach(
         _ id: Int64,
@@ -69,7 +72,7 @@ extension BlobStore {
         }
     }
 
-    /// Closes the folder of a store to others, as the library's own is.
+    /// Closes the folder of a store to other users, as the library's own is.
     private static func close(_ alternate: Alternate) throws -> UInt32? {
         do {
             return try PrivateFolder.close(alternate.path)
@@ -95,7 +98,7 @@ extension BlobStore {
         }
         guard let marker else { throw alternate.problem("cannot be read.") }
         let found = try Self.text(of: marker)
-        // An empty one is what a crash has left of its making.
+        // A crash during creation leaves an empty file.
         guard found.isEmpty && isNew || found.split(separator: "\n").first == text.split(separator: "\n").first else {
             throw alternate.problem("belongs to another library; name another folder.")
         }
@@ -123,7 +126,7 @@ extension BlobStore {
         }
     }
 
-    /// What tells a library from a copy of it.
+    /// Returns the inode of `blobs/`, which distinguishes a library from a copy of it.
     private func ownFolder() throws -> UInt64 {
         var status = stat()
         guard let folder = folder(0), unsafe fstat(folder.blobs, &status) == 0 else {
@@ -156,7 +159,7 @@ extension BlobStore {
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            // ext4 makes the last one.
+            // mkfs.ext4 creates the last one.
             if ![".", "..", "lost+found"].contains(name) { return false }
         }
         return true
@@ -173,14 +176,14 @@ extension BlobStore {
             .synchronize(.store)
     }
 
-    /// Looks whether the stores are still there: a disk may be gone, and what is open of it answers with errors.
-    /// - Returns: the names of those that are gone, and are not there from now on.
+    /// Detaches stores that are gone: a disk may have vanished, and its open files only return errors.
+    /// - Returns: the names of the detached stores.
     public func detachVanished() -> [String] {
         let attached = alternates.withLock { $0.filter { $0.folder != nil } }
         let gone = attached.filter { !$0.isThere }
         guard !gone.isEmpty else { return [] }
         alternates.withLock { stores in
-            // Not one that has been attached again meanwhile.
+            // A store that was attached again meanwhile is left alone.
             for index in stores.indices where gone.contains(where: { $0.folder === stores[index].folder }) {
                 (stores[index].folder, stores[index].marker) = (nil, nil)
             }
@@ -188,49 +191,51 @@ extension BlobStore {
         return gone.map(\.name)
     }
 
-    /// Alternate stores that are not there, by their numbers.
+    /// The numbers of the absent alternate stores.
     public var absentStores: [Int64] { alternates.withLock { $0.filter { $0.folder == nil }.map(\.id) } }
 
-    /// Whether a store is there; 0 is the store's own folder.
+    /// Returns whether a store is present; 0 is the library's own folder.
     public func isAttached(_ id: Int64) -> Bool { folder(id) != nil }
 
-    /// Whether a store has a blob's file.
+    /// Returns whether a store has a blob's file.
     public func holds(_ digest: Digest, in id: Int64) -> Bool { folder(id)?.size(of: digest) != nil }
 
-    /// Free and total space of a store's disk; nil where it is not there.
+    /// Returns the free and total space of a store's disk; nil if the store is absent.
     public func statistics(of id: Int64) -> statvfs? {
         var result = statvfs()
         guard let folder = folder(id), unsafe fstatvfs(folder.blobs, &result) == 0 else { return nil }
         return result
     }
 
-    /// What is said of a blob that is nowhere.
+    /// Returns the error for a blob that is in no present store.
     func missing(_ digest: Digest) -> BlobStoreError {
         let absent = alternates.withLock { $0.filter { $0.folder == nil } }
         return absent.isEmpty
             ? .missing(digest) : .absent(digest, absent.map { "“\($0.name)” (\($0.path))" }.joined(separator: ", "))
     }
 
-    /// The same of all alternate stores that are there.
+    /// The free and total space of all present alternate stores, by number.
     public var storeStatistics: [Int64: statvfs] {
         var result: [Int64: statvfs] = [:]
         for id in alternates.withLock({ $0.map(\.id) }) { result[id] = statistics(of: id) }
         return result
     }
 
-    // MARK: Moving
+    // MARK: Migration
 
-    /// A blob's copy in a store, whole and on its disk, but not yet under the blob's name; or what is there already.
+    /// A blob's complete copy on the disk of a store, not yet under the blob's name; or the blob that is
+    /// there already.
     public struct Copy: Sendable {
         fileprivate let digest: Digest
         fileprivate let store: Int64
-        /// Its name in `staging/`; nil where the blob is there.
+        /// The copy's name in `staging/`; nil if the blob is there already.
         fileprivate let staged: String?
     }
 
-    /// Copies a blob to a store, and makes sure that what is on its disk are the blob's bytes.
+    /// Copies a blob to a store, and verifies the bytes on its disk.
     ///
-    /// - Throws: `.io(.interrupted)` when `isCancelled` says so; `.corrupt` when `source` does not have, or keep, the blob's bytes.
+    /// - Throws: `.io(.interrupted)` when `isCancelled` returns true; `.corrupt` if `source` does not have,
+    ///   or keep, the blob's bytes.
     public func stage(
         _ source: OpenFile,
         as digest: Digest,
@@ -239,7 +244,7 @@ extension BlobStore {
         isCancelled: () -> Bool
     ) throws(BlobStoreError) -> Copy {
         guard let target = folder(id) else { throw .io(.noSuchFileOrDirectory, during: "the store is not there") }
-        // What a crash has left is believed when it has been read.
+        // A file that a crash has left is used only after it was read and verified.
         if let present = try? target.open(digest), (try? present.synchronize(.copied)) != nil,
             (try? isWhole(present, digest, size, isCancelled)) == true
         {
@@ -288,16 +293,16 @@ extension BlobStore {
         KillPoint.copyPlaced.reach()
     }
 
-    /// A copy is not wanted any more.
+    /// Deletes a copy that is no longer needed.
     public func drop(_ copy: Copy) {
         guard let staged = copy.staged, let target = folder(copy.store) else { return }
         unsafe _ = unlinkat(target.staging, staged, 0)
     }
 
-    /// Removes a blob from one store.
+    /// Deletes a blob from one store.
     public func remove(_ digest: Digest, from id: Int64) throws(BlobStoreError) { try folder(id)?.remove(digest) }
 
-    /// The stores that have a blob's file.
+    /// Returns the stores that have a blob's file.
     public func holders(of digest: Digest) -> [Int64] {
         ([0] + alternates.withLock { $0.map(\.id) }).filter { holds(digest, in: $0) }
     }
@@ -308,14 +313,14 @@ extension Alternate {
         AlternateProblem(description: "The store “\(name)” (\(path)) \(reason)")
     }
 
-    /// Whether what is open is what is at the path.
+    /// Whether the open folder is the one at the path.
     fileprivate var isThere: Bool {
         var (present, open) = (stat(), stat())
         guard let folder, unsafe stat("\(path)/blobs", &present) == 0, unsafe fstat(folder.blobs, &open) == 0 else {
             return false
         }
         guard present.st_dev == open.st_dev, present.st_ino == open.st_ino, let marker else { return false }
-        // From the disk: what is open of one that is gone is still known.
+        // Read from the disk: the page cache still has the open file of a disk that is gone.
         marker.forgetCachedPages()
         var byte: UInt8 = 0
         return unsafe withUnsafeMutableBytes(of: &byte) { (try? unsafe marker.read(into: $0, at: 0)) == 1 }

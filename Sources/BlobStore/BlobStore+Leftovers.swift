@@ -3,19 +3,22 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-// Contents whose upload a crash has kept from its row, and those whose row is gone already: they go to `leftover/`, and for good later.
+// Blobs without a row, because a crash came before the row or after its removal: they are moved to
+// `leftover/`, and deleted later.
 extension BlobStore {
-    /// Notes that a blob is about to be removed, for the mount after a crash that comes between the removal of its row and that of its file.
+    /// Marks a blob that is about to be removed, for the mount after a crash between the removal of its row
+    /// and that of its file.
     public func noteRemoval(of digest: Digest) {
         for folder in allFolders { folder.touch(digest) }
     }
 
-    /// Moves the blobs to `leftover/` that no row names, and that were made and named since some moments, or were about to be removed.
+    /// Moves blobs without a row to `leftover/`, if they were created and named since given moments, or were
+    /// about to be removed.
     ///
-    /// Those in alternate stores stay: each is a copy of one that was here, and a disk of their own may be newer or older than the catalog.
-    /// A file's time of change is moved on by chmod(2) and link(2), too; when it was made stays.
-    /// `known` returns the blobs with rows whose digests have this first byte.
-    /// - Returns: how many.
+    /// Blobs in alternate stores stay: each is a copy of one that was here, and a disk of their own may be
+    /// newer or older than the catalog. chmod(2) and link(2) also change a file's change time; its birth time
+    /// stays. `known` returns the blobs with rows whose digests begin with a byte.
+    /// - Returns: the number of moved blobs.
     public func setAsideLeftovers(
         madeSince made: Timestamp,
         namedSince time: Timestamp,
@@ -28,15 +31,16 @@ extension BlobStore {
         return count
     }
 
-    /// Removes for good the contents that came to `leftover/` before a moment.
-    /// - Returns: how many.
+    /// Deletes the blobs that were moved to `leftover/` before a moment.
+    /// - Returns: the number of deleted blobs.
     public func removeLeftovers(before time: Timestamp) throws(BlobStoreError) -> Int {
         var count = 0
         for folder in allFolders { count += try folder.removeLeftovers(before: time) }
         return count
     }
 
-    /// Moves all that is in the folder `leftover/` of a library back to `blobs/`, for a new catalog that may want it.
+    /// Moves all blobs from the folder `leftover/` of a library back to `blobs/`, for a new catalog that may
+    /// need them.
     public static func takeBackLeftovers(at path: String) throws(BlobStoreError) {
         guard unsafe access("\(path)/leftover", F_OK) == 0 else { return }
         try StoreFolder(at: path).takeBackLeftovers()
@@ -46,7 +50,8 @@ extension BlobStore {
 extension StoreFolder {
     private var leftovers: String { "\(path)/leftover" }
 
-    /// Marks a blob's file, if it is there, as about to be removed: its time of modification becomes 0, and its folder's time of change now.
+    /// Marks a blob's file, if it exists, as about to be removed: sets its modification time to 0, and its
+    /// folder's change time to now.
     func touch(_ digest: Digest) {
         let name = BlobStore.path(of: digest)
         let times = [timespec(tv_sec: 0, tv_nsec: 0), timespec(tv_sec: 0, tv_nsec: 0)]
@@ -54,14 +59,14 @@ extension StoreFolder {
         unsafe _ = fchmodat(blobs, String(name.prefix(2)), 0o700, 0)
     }
 
-    /// Whether a name in a folder of blobs may have come since a moment.
+    /// Returns whether a name may have been added to a folder of blobs since a moment.
     func hasChanged(_ first: UInt8, since time: Timestamp) -> Bool {
         var status = stat()
         return unsafe fstatat(blobs, Self.name(first), &status, 0) != 0 || status.changed >= time
     }
 
-    /// Moves the files of a folder of blobs aside that are not known.
-    /// - Returns: how many.
+    /// Moves files without a row from a folder of blobs to `leftover/`.
+    /// - Returns: the number of moved files.
     func setAside(
         _ first: UInt8,
         madeSince made: Timestamp,
@@ -78,7 +83,7 @@ extension StoreFolder {
             var status = stat()
             guard unsafe fstatat(blobs, path, &status, AT_SYMLINK_NOFOLLOW) == 0, status.changed >= time,
                 status.changed <= .now,
-                // An interrupted upload that is still to be read has another name for it.
+                // The file of an interrupted upload, still to be hashed, has a second name.
                 status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
                 status.modified.rawValue == 0 || wasMade("blobs/\(path)", since: made)
             else { continue }
@@ -88,7 +93,7 @@ extension StoreFolder {
             try checked("rename to leftover/\(name)") {
                 unsafe renameat(blobs, path, AT_FDCWD, "\(leftovers)/\(name)")
             }
-            // From now on it stays for its time.
+            // Its time in `leftover/` begins now.
             unsafe _ = utimensat(AT_FDCWD, "\(leftovers)/\(name)", nil, AT_SYMLINK_NOFOLLOW)
             count += 1
             KillPoint.leftoverSetAside.reach()
@@ -98,7 +103,7 @@ extension StoreFolder {
 
     private func wasMade(_ name: String, since time: Timestamp) -> Bool {
         var (inode, made): (UInt64, Int64) = (0, 0)
-        // A time that is still to come says nothing.
+        // A time in the future is not evidence.
         return unsafe linux_birth("\(path)/\(name)", &inode, &made) == 0 && made >= time.rawValue
             && made <= Timestamp.now.rawValue
     }
@@ -116,7 +121,7 @@ extension StoreFolder {
             try checked("unlink leftover/\(name)") { unsafe unlinkat(folder, name, 0) }
             count += 1
         }
-        // It stays while anything is in it.
+        // rmdir(2) fails while any file is in it.
         unsafe _ = rmdir(leftovers)
         return count
     }

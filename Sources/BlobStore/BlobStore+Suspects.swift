@@ -4,19 +4,20 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-// Blobs whose sync has failed. The kernel says once that it could not write a page and then calls it clean, so that a later sync
-// that succeeds means nothing: such a blob is read again, and each of its bytes is written once more before it is synced.
+// Blobs whose sync has failed. The kernel reports only once that it could not write a page, and then treats
+// the page as clean, so that a later successful sync proves nothing: such a blob is verified, and all its
+// bytes are written again before its next sync.
 extension BlobStore {
-    /// Notes that a sync of blobs has failed.
+    /// Records blobs whose sync has failed.
     func suspect(_ digests: [Digest]) { suspects.withLock { $0.formUnion(digests) } }
 
-    /// Those of some blobs whose last sync failed.
+    /// Returns those of some blobs whose last sync failed.
     func suspects(among digests: [Digest]) -> [Digest] {
         suspects.withLock { $0.isEmpty ? [] : digests.filter($0.contains) }
     }
 
     /// Puts a blob whose sync has failed on stable storage.
-    /// - Returns: whether it still has its bytes; if not, it counts as damaged from here on.
+    /// - Returns: whether it still has its bytes; if not, it is marked as corrupt.
     func rewrite(_ digest: Digest) throws(BlobStoreError) -> Bool {
         let path = Self.path(of: digest)
         let number = unsafe openat(blobsFolder, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
@@ -28,7 +29,7 @@ extension BlobStore {
             if isWhole {
                 try file.rewriteData(size: size)
                 try file.synchronize(.rewritten)
-                // Its name, too.
+                // The name is synced as well.
                 try synchronizeName(of: digest)
             }
         } else if errno != ENOENT {
@@ -41,7 +42,7 @@ extension BlobStore {
 }
 
 extension OpenFile {
-    /// Writes what the file has over itself, so that the kernel takes each of its pages for changed.
+    /// Writes the file's data over itself, so that the kernel treats each of its pages as dirty.
     func rewriteData(size: Int64) throws(BlobStoreError) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { unsafe buffer.deallocate() }

@@ -4,43 +4,44 @@ public import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// Immutable bytes on disk, named by their digest: `blobs/ab/<62 hex digits>`, beside `staging/` for what is being written.
+/// Immutable blobs on disk, named by their digest: `blobs/ab/<62 hex digits>`, beside `staging/` for
+/// unfinished files.
 ///
 /// ## Concurrency
-/// All methods may be called at once from any thread. `pending`, `retired`, `damaged`, `healed`, `suspects` and `alternates` are never held across a
-/// system call.
+/// All methods may be called at once from any thread. `pending`, `retired`, `damaged`, `healed`, `suspects`
+/// and `alternates` are never held across a system call.
 public final class BlobStore: Sendable {
     let primary: StoreFolder
     private var blobs: Int32 { primary.blobs }
     var blobsFolder: Int32 { primary.blobs }
     private var staging: Int32 { primary.staging }
-    /// Further folders that blobs may be in: `BlobStore+Alternates.swift`.
+    /// Further folders for blobs: `BlobStore+Alternates.swift`.
     let alternates = Mutex<[Alternate]>([])
     private let pending = Mutex<[Digest]>([])
     /// Blobs whose last sync failed: `BlobStore+Suspects.swift`.
     let suspects = Mutex<Set<Digest>>([])
     private let retired = Mutex<[String]>([])
     private let damaged = Mutex<Set<Digest>>([])
-    /// Blobs whose damaged file another has taken the place of: who has that open still has it.
+    /// Blobs whose corrupt file was replaced: a handle may still have that file open.
     private let healed = Mutex<Set<Digest>>([])
-    /// Whether the disk lets files share their bytes, once that has been asked; 0 before, 1 for no, 2 for yes.
+    /// Whether files on the disk can share extents: 0 before the first test, 1 for no, 2 for yes.
     private let sharing = Atomic(0)
     private let stagedCount = Atomic<UInt64>(0)
     private let stagedPrefix = String(Timestamp.now.rawValue, radix: 36)
 
-    /// Opens the store in an existing folder, and makes what it lacks.
+    /// Opens the store in an existing folder, and creates missing subfolders.
     public init(at path: String) throws(BlobStoreError) {
         primary = try StoreFolder(at: path)
         ignoreLeaseSignals()
     }
 
-    /// Removes the folders that `init` made, as far as they are empty.
+    /// Removes the folders that `init` created, as far as they are empty.
     public static func removeEmptyFolders(at path: String) {
         for number in 0..<256 { unsafe _ = rmdir("\(path)/blobs/\(StoreFolder.name(UInt8(number)))") }
         for name in ["blobs", "staging"] { unsafe _ = rmdir("\(path)/\(name)") }
     }
 
-    /// A blob's path below `blobs/`.
+    /// Returns a blob's path below `blobs/`.
     public static func path(of digest: Digest) -> String {
         let name = digest.description
         return name.prefix(2) + "/" + name.dropFirst(2)
@@ -48,7 +49,7 @@ public final class BlobStore: Sendable {
 
     // MARK: Staging
 
-    /// An empty file to write to.
+    /// Creates an empty file in `staging/`.
     public func stage() throws(BlobStoreError) -> StagedFile {
         let name = "\(stagedPrefix)-\(stagedCount.wrappingAdd(1, ordering: .relaxed).newValue)"
         let number = try checked("create in staging") {
@@ -58,8 +59,8 @@ public final class BlobStore: Sendable {
         return StagedFile(file: OpenFile(number), name: name, store: self)
     }
 
-    /// A private file that begins as a copy of the first `size` bytes of another.
-    /// - Throws: `.io(.interrupted)` when `isCancelled` says so.
+    /// Creates a private file with the first `size` bytes of another one.
+    /// - Throws: `.io(.interrupted)` when `isCancelled` returns true.
     public func stage(
         copyOf file: OpenFile,
         size: Int64,
@@ -70,7 +71,8 @@ public final class BlobStore: Sendable {
         return staged
     }
 
-    /// Whether a copy takes no room, because files of the disk can share their bytes: FICLONE, ioctl_ficlonerange(2).
+    /// Whether a copy takes no space, because files on the disk can share extents: FICLONE,
+    /// ioctl_ficlonerange(2).
     public var sharesExtents: Bool {
         if sharing.load(ordering: .relaxed) == 0 {
             let shares: Bool
@@ -79,7 +81,7 @@ public final class BlobStore: Sendable {
                 try one.allocate(mode: 0, offset: 0, length: 4096)
                 shares = linux_clone(other.file.descriptor.rawValue, one.file.descriptor.rawValue) == 0
             } catch {
-                // It is asked again.
+                // The next call tests again.
                 return false
             }
             sharing.store(shares ? 2 : 1, ordering: .relaxed)
@@ -88,7 +90,7 @@ public final class BlobStore: Sendable {
     }
 
     /// Opens a file that an earlier session left in `staging/`.
-    /// - Returns: nil where there is none.
+    /// - Returns: nil if it does not exist.
     public func staged(named name: String) throws(BlobStoreError) -> StagedFile? {
         let number = unsafe openat(staging, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         guard number >= 0 else {
@@ -99,40 +101,42 @@ public final class BlobStore: Sendable {
         return StagedFile(file: OpenFile(number), name: name, store: self)
     }
 
-    /// Removes all that is in `staging/`, but what is to be kept.
-    /// - Returns: how many files.
+    /// Deletes all files in `staging/`, except `kept`.
+    /// - Returns: the number of deleted files.
     public func clearStaging(except kept: Set<String> = []) throws(BlobStoreError) -> Int {
         try primary.clearStaging(except: kept)
     }
 
     // MARK: Blobs
 
-    /// Notes whether a blob's file is known not to have the blob's bytes: then it is as if it were not there.
+    /// Records whether a blob's file is corrupt; a corrupt one is treated as absent.
     public func mark(_ digest: Digest, isDamaged: Bool) {
         damaged.withLock { _ = isDamaged ? $0.insert(digest).inserted : $0.remove(digest) != nil }
     }
 
-    /// Whether a blob's file is known not to have the blob's bytes.
+    /// Returns whether a blob's file is known to be corrupt.
     public func isMarked(_ digest: Digest) -> Bool { damaged.withLock { !$0.isEmpty && $0.contains(digest) } }
 
-    /// Whether a blob had a damaged file since the store was opened, which somebody may still have open.
+    /// Returns whether a blob's corrupt file was replaced since the store was opened; a handle may still have
+    /// it open.
     public func wasHealed(_ digest: Digest) -> Bool { healed.withLock { !$0.isEmpty && $0.contains(digest) } }
 
-    /// Where blobs are looked for that are not in the store's own folder.
+    /// The folders in which blobs are looked for besides the library's own.
     private var otherFolders: [StoreFolder] { alternates.withLock { $0.isEmpty ? [] : $0.compactMap(\.folder) } }
 
-    /// The store's own folder, and all others that are there.
+    /// The library's own folder, and all other present ones.
     var allFolders: [StoreFolder] { [primary] + otherFolders }
 
-    /// Whether a blob's file is there with its size: what must hold before anything is deduplicated against it.
+    /// Returns whether a blob's file exists with its size; this must hold before an upload is deduplicated
+    /// against it.
     public func contains(_ digest: Digest, size: Int64) -> Bool {
         if isMarked(digest) { return false }
         return primary.size(of: digest) == size || otherFolders.contains { $0.size(of: digest) == size }
     }
 
-    /// Opens a blob for reading, wherever it is; also one that is known to be damaged where that is asked for.
+    /// Opens a blob for reading, from any folder; a corrupt one only with `evenIfDamaged`.
     public func open(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
-        // The own folder once more, because it may have been moved there meanwhile.
+        // The library's own folder is tried twice, because the blob may have been moved there meanwhile.
         for _ in 0..<2 {
             if let own = try openOwn(digest, size: size, evenIfDamaged: evenIfDamaged) { return own }
             if !hasAlternates { break }
@@ -142,7 +146,7 @@ public final class BlobStore: Sendable {
         throw found.map { .damaged(digest, expected: size, found: $0) } ?? missing(digest)
     }
 
-    /// Opens a blob in the store's own folder; nil where it is not there with its size.
+    /// Opens a blob in the library's own folder; nil if it is not there with its size.
     public func openOwn(
         _ digest: Digest,
         size: Int64,
@@ -153,10 +157,11 @@ public final class BlobStore: Sendable {
         return file
     }
 
-    /// Opens for writing, too, the file that has a blob's name in the store's own folder, if it is the file that is open already.
+    /// Opens for reading and writing the file that has a blob's name in the library's own folder, if it is
+    /// the same file as `file`.
     ///
-    /// Nothing may write to it before it has lost that name by `exchange`.
-    /// - Returns: nil where another file has the name.
+    /// The file must not be written to before it has lost that name by `exchange`.
+    /// - Returns: nil if another file has the name.
     public func openForBinding(_ digest: Digest, as file: OpenFile) throws(BlobStoreError) -> OpenFile? {
         let number = unsafe openat(blobs, Self.path(of: digest), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         guard number >= 0 else { return nil }
@@ -164,16 +169,17 @@ public final class BlobStore: Sendable {
         return try bound.isSame(as: file) ? bound : nil
     }
 
-    /// Opens a blob that is in another folder; nil where there is none with its size.
+    /// Opens a blob in another folder; nil if none has it with its size.
     public func openElsewhere(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile? {
         let folders = otherFolders
-        // All once more, because it may have been moved meanwhile to where it was looked for first.
+        // All folders are tried twice, because the blob may have been moved meanwhile to one that was tried
+        // before.
         var problem: BlobStoreError?
         for folder in folders + folders {
             do throws(BlobStoreError) {
                 if let file = try folder.open(digest), try file.measure().size == size { return file }
             } catch {
-                // Another may have it.
+                // Another folder may have it.
                 problem = error
             }
         }
@@ -181,15 +187,15 @@ public final class BlobStore: Sendable {
         return nil
     }
 
-    /// Makes a staged file the blob `digest`.
+    /// Names a staged file as the blob `digest`.
     ///
     /// Durable only after `makeDurable`.
     ///
-    /// A file that is already there stays when it has the same bytes, and is replaced when it does not: a crash or a damaged
-    /// disk left it so, and the new bytes heal it.
-    /// `isKnown` says whether the catalog names the blob, so that a file of its size is trusted unread.
+    /// An existing file is kept if it has the same bytes, and replaced if it does not: a crash or a failing
+    /// disk has damaged it, and the new bytes repair it. `isKnown` returns whether the catalog names the
+    /// blob, so that an existing file of its size is trusted unread.
     /// - Returns: whether the staged file became the blob; if not, it is superfluous.
-    /// - Throws: `.noSpace`, or `.io` with what the disk reported.
+    /// - Throws: `.noSpace`, or `.io` with the disk's error.
     public func adopt(
         _ staged: StagedFile,
         as digest: Digest,
@@ -231,8 +237,8 @@ public final class BlobStore: Sendable {
         return true
     }
 
-    /// Swaps a staged copy of a blob with the blob's own file: the copy is the blob then, and the former file, which is open for
-    /// writing as `file`, is staged under the copy's name.
+    /// Exchanges a staged copy of a blob with the blob's own file: the copy becomes the blob, and the former
+    /// file, open for writing as `file`, is staged under the copy's name.
     ///
     /// Durable when it returns.
     public func exchange(
@@ -246,11 +252,11 @@ public final class BlobStore: Sendable {
         }
         KillPoint.blobExchanged.reach()
         do throws(BlobStoreError) {
-            // The copy's bytes are there already; what is new are the two names.
+            // The copy's bytes are durable already; only the two names are new.
             try synchronizeName(of: digest)
             try synchronizeStaging()
         } catch {
-            // Where it cannot be undone the copy stays the blob, with the same bytes.
+            // If the exchange cannot be undone, the copy remains the blob, with the same bytes.
             if unsafe renameat2(staging, copy.name, blobs, path, 2 /* RENAME_EXCHANGE */) != 0 { copy.abandonName() }
             throw error
         }
@@ -258,7 +264,7 @@ public final class BlobStore: Sendable {
         return StagedFile(file: file, name: copy.name, store: self)
     }
 
-    /// Removes a blob's file, wherever it is.
+    /// Deletes a blob's file in all folders.
     ///
     /// The rows that named it must be durably gone.
     public func remove(_ digest: Digest) throws(BlobStoreError) {
@@ -266,7 +272,7 @@ public final class BlobStore: Sendable {
         for folder in otherFolders { try folder.remove(digest) }
     }
 
-    /// Whether an open file is the one that has a blob's name in the store's own folder.
+    /// Returns whether an open file is the one that has a blob's name in the library's own folder.
     public func isPrimary(_ file: OpenFile, of digest: Digest) -> Bool {
         var (named, open) = (stat(), stat())
         return unsafe fstatat(blobs, Self.path(of: digest), &named, AT_SYMLINK_NOFOLLOW) == 0
@@ -279,10 +285,10 @@ public final class BlobStore: Sendable {
 
     // MARK: Durability
 
-    /// How many blobs are worth a sync of the whole filesystem rather than one fsync each.
+    /// The largest batch that is synced with one fsync per blob; a larger one is synced with syncfs.
     private static let fewBlobs = 16
 
-    /// Writes out what has been adopted so far when that is much, so that `makeDurable` soon after finds little to do.
+    /// Syncs the adopted blobs if they are many, so that `makeDurable` soon after finds little to do.
     public func beginMakingDurable() throws(BlobStoreError) {
         let batch = pending.withLock { pending in
             guard pending.count > Self.fewBlobs else { return [Digest]() }
@@ -300,7 +306,7 @@ public final class BlobStore: Sendable {
     }
 
     /// Puts every adopted blob, bytes and name, on stable storage.
-    /// - Returns: those that the disk has lost after a sync of them had failed.
+    /// - Returns: the blobs that the disk has lost after a failed sync.
     @discardableResult
     public func makeDurable() throws(BlobStoreError) -> [Digest] {
         let batch = pending.withLock { $0 }
@@ -322,12 +328,12 @@ public final class BlobStore: Sendable {
     }
 
     private func synchronize(_ digest: Digest, _ sync: Sync) throws(BlobStoreError) {
-        // What is in another folder was durable before it left this one.
+        // A blob in another folder was durable before it left the library's own.
         if primary.size(of: digest) == nil, otherFolders.contains(where: { $0.size(of: digest) != nil }) { return }
         try primary.synchronize(digest, sync)
     }
 
-    /// The folder with the number 0, or an alternate one that is there.
+    /// Returns the library's own folder for 0, or a present alternate one.
     func folder(_ id: Int64) -> StoreFolder? {
         id == 0 ? primary : alternates.withLock { $0.first { $0.id == id }?.folder }
     }
@@ -337,16 +343,16 @@ public final class BlobStore: Sendable {
     }
 
     func removeStaged(_ name: String) {
-        // A leftover costs space until the next mount clears it, and nobody is here to hear of it.
+        // An error is ignored: a leftover only takes space until the next mount clears it.
         unsafe _ = unlinkat(staging, name, 0)
     }
 
     func retire(_ name: String) { retired.withLock { $0.append(name) } }
 
-    /// The staged names that stay until the next commit.
+    /// The staged names that are kept until the next commit.
     public var retiredNames: Set<String> { retired.withLock { Set($0) } }
 
-    /// Runs `commit`, and then removes the staged names that were to stay until a commit.
+    /// Runs `commit`, and then removes the staged names that were kept for it.
     public func removingRetiredNames(after commit: () throws -> Void) rethrows {
         let names = retired.withLock { $0 }
         try commit()
@@ -357,7 +363,7 @@ public final class BlobStore: Sendable {
         retired.withLock { $0.removeFirst(names.count) }
     }
 
-    /// Free and total space of the disk below.
+    /// Returns the free and total space of the library's disk.
     public func statistics() throws(BlobStoreError) -> statvfs {
         var result = statvfs()
         try checked("fstatvfs") { unsafe fstatvfs(blobs, &result) }

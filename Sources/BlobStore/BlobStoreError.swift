@@ -1,17 +1,17 @@
 public import AssetModel
 public import SystemPackage
 
-/// Why bytes could not be kept or given back.
+/// The reason why bytes could not be written or read.
 public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
     /// The disk, or the quota of the library's owner on it, is full.
     case noSpace(during: String)
-    /// The catalog names a blob whose file is not there.
+    /// The file of a blob in the catalog does not exist.
     case missing(Digest)
     /// A blob's file does not have the size that the catalog recorded.
     case damaged(Digest, expected: Int64, found: Int64)
-    /// The catalog names a blob whose file is not there, and may be in stores that are not there either; which.
+    /// The file of a blob in the catalog does not exist, but may be in absent stores; their names.
     case absent(Digest, String)
-    /// A blob's file was found not to have the bytes that it was stored with.
+    /// A blob's file is corrupt.
     case corrupt(Digest)
     /// The disk failed, or the library's files were tampered with.
     case io(Errno, during: String)
@@ -23,7 +23,7 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
         }
     }
 
-    /// One sentence.
+    /// The message, in one sentence.
     public var description: String {
         switch self {
         case .noSpace(let operation): "The library's disk is full (\(operation))."
@@ -40,7 +40,7 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
     }
 }
 
-/// The result of a C call that answers -1 and sets errno.
+/// Returns the result of a C call that returns -1 and sets errno on failure.
 /// - Throws: `BlobStoreError` with `operation` in it.
 @discardableResult
 func checked<Value: SignedInteger>(

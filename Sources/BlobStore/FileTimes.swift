@@ -2,9 +2,9 @@ package import AssetModel
 package import Glibc
 
 extension stat {
-    /// When the content was changed last.
+    /// The time of the last change of the content.
     package var modified: Timestamp { Timestamp(seconds: st_mtim.tv_sec, nanoseconds: st_mtim.tv_nsec) }
 
-    /// When the inode was changed last.
+    /// The time of the last change of the inode.
     package var changed: Timestamp { Timestamp(seconds: st_ctim.tv_sec, nanoseconds: st_ctim.tv_nsec) }
 }

@@ -1,12 +1,12 @@
 internal import COpenSSL
 
-/// MD5 (RFC 1321), for those who compare with it; it protects from nothing.
+/// MD5 (RFC 1321), for comparisons with programs that use it; it is not secure.
 public enum MD5 {
-    /// The MD5 of no bytes, in hexadecimal digits.
+    /// The MD5 of an empty file, in hexadecimal digits.
     public static let ofNothing = "d41d8cd98f00b204e9800998ecf8427e"
 
-    /// The MD5 of a file's first `size` bytes.
-    /// - Throws: `.io` when it cannot be read, is shorter, or `isCancelled` says so.
+    /// Returns the MD5 of a file's first `size` bytes.
+    /// - Throws: `.io` if it cannot be read, is shorter, or `isCancelled` returns true.
     public static func of(
         _ file: OpenFile,
         size: Int64,

@@ -10,7 +10,7 @@ public final class OpenFile: Sendable {
     /// The descriptor, valid as long as this object.
     public let descriptor: FileDescriptor
 
-    /// Whether it is read past the page cache, in whole blocks: O_DIRECT of open(2).
+    /// Whether reads bypass the page cache, in whole blocks: O_DIRECT of open(2).
     private let isDirect: Bool
 
     init(_ number: Int32, isDirect: Bool = false) {
@@ -19,21 +19,22 @@ public final class OpenFile: Sendable {
 
     deinit { _ = close(descriptor.rawValue) }
 
-    /// Size in bytes, and allocated blocks of 512 bytes.
+    /// Returns the size in bytes, and the number of allocated blocks of 512 bytes.
     public func measure() throws(BlobStoreError) -> (size: Int64, blocks: Int64) {
         var status = stat()
         try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
         return (Int64(status.st_size), Int64(status.st_blocks))
     }
 
-    /// Size in bytes, allocated blocks of 512 bytes, and the time of the last modification, at one moment.
+    /// Returns the size in bytes, the number of allocated blocks of 512 bytes, and the modification time, at
+    /// one moment.
     public func status() throws(BlobStoreError) -> (size: Int64, blocks: Int64, modified: Timestamp) {
         var status = stat()
         try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
         return (Int64(status.st_size), Int64(status.st_blocks), status.modified)
     }
 
-    /// Whether another open file is the same one on the disk.
+    /// Returns whether another open file is the same file on the disk.
     public func isSame(as other: OpenFile) throws(BlobStoreError) -> Bool {
         var (one, two) = (stat(), stat())
         try checked("fstat") { unsafe fstat(descriptor.rawValue, &one) }
@@ -41,14 +42,14 @@ public final class OpenFile: Sendable {
         return one.st_dev == two.st_dev && one.st_ino == two.st_ino
     }
 
-    /// When the content last changed.
+    /// Returns the time of the last change of the content.
     public func modified() throws(BlobStoreError) -> Timestamp {
         var status = stat()
         try checked("fstat") { unsafe fstat(descriptor.rawValue, &status) }
         return status.modified
     }
 
-    /// Sets the time of the last modification and leaves the time of the last access alone.
+    /// Sets the modification time, and leaves the access time unchanged.
     public func setModified(_ time: Timestamp) throws(BlobStoreError) {
         let (seconds, rest) = time.rawValue.quotientAndRemainder(dividingBy: 1_000_000_000)
         // > tv_nsec […] must be in the range 0 to 999,999,999 — utimensat(2)
@@ -61,7 +62,7 @@ public final class OpenFile: Sendable {
     }
 
     /// Reads up to a buffer's size from `offset`.
-    /// - Returns: how many bytes; fewer than asked only at the end of the file.
+    /// - Returns: the number of bytes; fewer than requested only at the end of the file.
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(BlobStoreError) -> Int {
         var done = 0
         while done < buffer.count {
@@ -70,13 +71,14 @@ public final class OpenFile: Sendable {
                 unsafe pread(descriptor.rawValue, rest.baseAddress, rest.count, Int(offset) + done)
             }
             done += count
-            // What follows a part of a block is the file's end.
+            // With O_DIRECT, a partial block is followed by the end of the file.
             if count == 0 || isDirect { break }
         }
         return done
     }
 
-    /// Returns the file opened once more to be read past the page cache, whose pages others go on using; nil where the disk cannot do that.
+    /// Returns the file opened again for reads that bypass the page cache, which keeps its pages; nil if the
+    /// disk cannot do that.
     func openedPastCache() -> OpenFile? {
         #if arch(arm64)
         let direct: Int32 = 0o200000
@@ -87,11 +89,12 @@ public final class OpenFile: Sendable {
         return number >= 0 ? OpenFile(number, isDirect: true) : nil
     }
 
-    /// Lets go of what the page cache has of the file, so that the next reading asks the disk: posix_fadvise(2).
+    /// Drops the file's pages from the page cache, so that the next read comes from the disk:
+    /// posix_fadvise(2).
     public func forgetCachedPages() { _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED) }
 
-    /// Where data or a hole begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.
-    /// - Returns: nil where there is none behind `offset`.
+    /// Returns the position where data or a hole begins, as lseek(2) with SEEK_DATA or SEEK_HOLE.
+    /// - Returns: nil if there is none after `offset`.
     public func seek(_ offset: Int64, whence: Int32) throws(BlobStoreError) -> Int64? {
         let result = lseek(descriptor.rawValue, Int(offset), whence)
         guard result == -1 else { return Int64(result) }
@@ -114,7 +117,8 @@ public final class OpenFile: Sendable {
         try checked("fsync") { sync.run { fsync(descriptor.rawValue) } }
     }
 
-    /// Takes over another file's bytes from its start to `size`, holes as holes: by sharing extents where the disk can.
+    /// Copies another file's bytes from its start to `size`, with its holes, by sharing extents where the
+    /// disk can.
     func copyBytes(
         of other: OpenFile,
         size: Int64,
@@ -139,7 +143,7 @@ public final class OpenFile: Sendable {
         try checked("ftruncate") { ftruncate(descriptor.rawValue, Int(end)) }
     }
 
-    /// How much is copied between two looks whether to go on.
+    /// The number of bytes that are copied between two checks of `isCancelled`.
     private static let copyStep: Int64 = 64 << 20
 
     func copyRange(of other: OpenFile, from start: Int64, to offset: Int64, count: Int64) throws(BlobStoreError) {
@@ -159,7 +163,8 @@ public final class OpenFile: Sendable {
             guard count < 0 else { continue }
             switch Errno(rawValue: errno) {
             case .interrupted: continue
-            // > EXDEV: the files are not on the same filesystem, and the two do not share a type — copy_file_range(2)
+            // > EXDEV: the files are not on the same filesystem, and the two do not share a type —
+            // > copy_file_range(2)
             case .improperLink, .notSupportedOnSocket, .invalidArgument:
                 return try copyThroughMemory(of: other, from: Int64(from), to: Int64(to), count: Int64(stop - from))
             case let reason: throw BlobStoreError(reason, during: "copy_file_range")

@@ -1,21 +1,22 @@
 internal import Glibc
 
-/// A folder that is one user's alone: a library's, or a store's.
+/// A folder that only one user can enter: a library's, or a store's.
 ///
-/// The rights that files have in a mount are the catalog's; who could open the files below it would pass by all of them.
+/// The rights to files in a mount are the catalog's; a user that could open the files below it would bypass
+/// all of them.
 public enum PrivateFolder {
-    /// Why a folder cannot be closed: the end of a sentence that begins with the folder.
+    /// The reason why a folder cannot be closed: the end of a sentence that begins with the folder.
     public struct Exposed: Error, CustomStringConvertible, Sendable {
-        /// What is wrong, and what to do.
+        /// The fault, and the remedy.
         public let description: String
     }
 
-    /// Closes a folder to others, which the owner alone can do so that it lasts.
-    /// - Returns: the mode that it had, where others could enter it.
+    /// Closes a folder to other users; only its owner can do so permanently.
+    /// - Returns: the former mode, if other users could enter it.
     public static func close(_ path: String) throws(Exposed) -> UInt32? {
         let folder = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         var status = stat()
-        // That it cannot be opened at all is said by who opens what is in it.
+        // An error of open(2) is reported by the caller that opens the files in the folder.
         guard folder >= 0 else { return nil }
         defer { _ = Glibc.close(folder) }
         guard unsafe fstat(folder, &status) == 0 else { return nil }
@@ -37,10 +38,11 @@ public enum PrivateFolder {
         return mode
     }
 
-    /// Closes the files and folders in a closed folder.
+    /// Closes the files and folders in a closed folder to other users.
     ///
-    /// Blobs are gone through where anything else was open, or `all` is said: nobody else reaches them in a closed folder.
-    /// - Returns: how many were open.
+    /// Blobs are checked only if another file was open, or `all` is set: other users cannot reach them in a
+    /// closed folder.
+    /// - Returns: the number of files and folders that were open.
     public static func closeContents(of path: String, all: Bool) -> Int {
         let folder = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return 0 }
@@ -51,15 +53,16 @@ public enum PrivateFolder {
         return count
     }
 
-    /// A mode as people write it.
+    /// Returns a mode as octal digits.
     public static func text(_ mode: UInt32) -> String {
         let digits = String(mode, radix: 8)
         return String(repeating: "0", count: max(0, 3 - digits.count)) + digits
     }
 
-    /// Closes what is in a folder, and in those below as many levels down as `depth` says of their names.
+    /// Closes the files in a folder, and in its subfolders down to the number of levels that `depth` returns
+    /// for their names.
     private static func closeEntries(of folder: Int32, _ depth: (String) -> Int) -> Int {
-        // A descriptor of its own: its position is shared, and fdopendir(3) takes it.
+        // A descriptor of its own, because the position is shared, and fdopendir(3) takes ownership.
         let list = unsafe openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard list >= 0, let directory = unsafe fdopendir(list) else {
             if list >= 0 { _ = Glibc.close(list) }

@@ -2,18 +2,18 @@ public import AssetModel
 internal import COpenSSL
 internal import Synchronization
 
-/// A SHA-256 that runs along while bytes come in order, and starts over from the file when they did not.
+/// A SHA-256 that is updated while bytes are written in order, and computed from the file if they were not.
 @safe
 public struct SequentialDigest: ~Copyable {
     private var context: OpaquePointer?
     private var position: Int64 = 0
     private var isInOrder = true
-    /// A digest that was computed from the file elsewhere, and of how many bytes.
+    /// A digest that was computed from the file elsewhere, and its number of bytes.
     private var known: (digest: Digest, size: Int64)?
-    /// How often bytes were changed.
+    /// The number of changes of the bytes.
     public let changes = ChangeCount()
 
-    /// Begins at the start of a file.
+    /// Creates the digest of an empty file.
     public init() {}
 
     deinit {
@@ -21,7 +21,7 @@ public struct SequentialDigest: ~Copyable {
         unsafe EVP_MD_CTX_free(context)
     }
 
-    /// Takes bytes that were written at `offset`.
+    /// Adds bytes that were written at `offset`.
     public mutating func update(_ bytes: UnsafeRawBufferPointer, at offset: Int64) {
         noteChange()
         guard isInOrder, offset == position else {
@@ -36,7 +36,7 @@ public struct SequentialDigest: ~Copyable {
         position += Int64(bytes.count)
     }
 
-    /// Notes that bytes were changed in another way than by `update`.
+    /// Records that bytes were changed in another way than by `update`.
     public mutating func disturb() {
         noteChange()
         isInOrder = false
@@ -47,15 +47,16 @@ public struct SequentialDigest: ~Copyable {
         known = nil
     }
 
-    /// Takes a digest of the first `size` bytes that was computed elsewhere, since `changes` last grew.
+    /// Takes a digest of the first `size` bytes that was computed elsewhere since the last change.
     public mutating func take(_ digest: Digest, size: Int64) { known = (digest, size) }
 
-    /// Whether the digest of the first `size` bytes is known without reading them.
+    /// Returns whether the digest of the first `size` bytes is known without reading them.
     public func isComplete(for size: Int64) -> Bool { known?.size == size || isInOrder && position == size }
 
-    /// The digest of the `size` bytes of `file`, which is read when the bytes did not come in order.
+    /// Returns the digest of the `size` bytes of `file`, which is read if the bytes were not written in
+    /// order.
     ///
-    /// More may follow.
+    /// More bytes may be added afterwards.
     public func digest(of file: OpenFile, size: Int64) throws(BlobStoreError) -> Digest {
         if let known, known.size == size { return known.digest }
         guard isComplete(for: size), let copy = unsafe EVP_MD_CTX_new() else {
@@ -67,22 +68,23 @@ public struct SequentialDigest: ~Copyable {
     }
 }
 
-/// Counts changes of bytes, for a thread that reads them without holding up their writers.
+/// A count of changes of bytes, for a thread that reads them without holding up their writers.
 ///
 /// ## Concurrency
-/// An atomic count; the end of the digest that it belongs to counts as a change.
+/// An atomic count; the deallocation of its digest counts as a change.
 public final class ChangeCount: Sendable {
     private let count = Atomic(0)
 
     func note() { count.wrappingAdd(1, ordering: .releasing) }
 
-    /// How many changes there have been.
+    /// The number of changes.
     public var value: Int { count.load(ordering: .acquiring) }
 }
 
 extension Digest {
-    /// The digest of a file's first `size` bytes.
-    /// - Throws: `.io` also when the file is shorter, or `isCancelled`, which is asked for each MiB, says so.
+    /// Computes the digest of a file's first `size` bytes.
+    /// - Throws: `.io` also if the file is shorter, or `isCancelled`, which is called for each MiB, returns
+    ///   true.
     public init(
         reading file: OpenFile,
         size: Int64,
@@ -95,7 +97,8 @@ extension Digest {
 }
 
 extension Digest {
-    /// The digest of what the disk has of a file's first `size` bytes, past the page cache where the disk can be read so.
+    /// Computes the digest of a file's first `size` bytes on the disk, bypassing the page cache if the disk
+    /// supports that.
     /// - Throws: as `init(reading:size:isCancelled:)`.
     public init(
         readingFromDisk file: OpenFile,
@@ -107,7 +110,7 @@ extension Digest {
                 self = try Digest(reading: direct, size: size, isCancelled: isCancelled)
                 return
             } catch {
-                // Some disks take O_DIRECT and then refuse to read.
+                // Some disks accept O_DIRECT and then fail to read.
                 guard case .io(.invalidArgument, _) = error else { throw error }
             }
         }
@@ -118,7 +121,7 @@ extension Digest {
 /// Computes a digest of a file's first `size` bytes by libcrypto.
 ///
 /// The holes of a sparse file are not read: they are zeros.
-/// - Throws: `.io` also when the file is shorter, or `isCancelled`, which is asked for each MiB, says so.
+/// - Throws: `.io` also if the file is shorter, or `isCancelled`, which is called for each MiB, returns true.
 func messageDigest(
     of file: OpenFile,
     size: Int64,
@@ -150,7 +153,7 @@ func messageDigest(
         let end = hasHoles ? min(try file.seek(position, whence: 4 /* SEEK_HOLE */) ?? size, size) : size
         while position < end {
             guard !isCancelled() else { throw .io(.interrupted, during: "reading back what was staged") }
-            // Whole blocks, of which the last may have bytes behind the end.
+            // Reads whole blocks, of which the last may have bytes beyond the end.
             let wanted = Int(min(end - position, Int64(digestStep)))
             let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<((wanted + 4095) & ~4095)])
             let count = min(try unsafe file.read(into: part, at: position), wanted)
@@ -165,7 +168,7 @@ func messageDigest(
     return Array(bytes.prefix(Int(count)))
 }
 
-/// How many bytes are hashed between two looks whether to go on.
+/// The number of bytes that are hashed between two checks of `isCancelled`.
 private let digestStep = 1 << 20
 
 private enum SHA256 {

@@ -4,23 +4,23 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// Bytes that are being written: a private file in `staging/`, gone with its last reference unless it was adopted.
+/// An unfinished file: a private file in `staging/`, deleted with its last reference unless it was adopted.
 ///
-/// Once the catalog has recorded its name, the name stays until the transaction that forgets it is durable: a crash before
-/// that must still find the bytes.
+/// Once the catalog has recorded its name, the name stays until the transaction that removes the record is
+/// durable: after a crash before that, the next mount must still find the bytes.
 public final class StagedFile: Sendable {
     /// The open file.
     public let file: OpenFile
-    /// Its name in `staging/`, for the catalog to find it by after a crash.
+    /// The file's name in `staging/`, by which the catalog finds it after a crash.
     public let name: String
     private let store: BlobStore
     private let hasName = Atomic(true)
     private let isRecorded = Atomic(false)
     private let hasFailedSync = Atomic(false)
     private let isNameDurable = Atomic(false)
-    /// How many bytes from the start are on stable storage; negative where that is not known.
+    /// The number of bytes from the start that are on stable storage; negative if unknown.
     private let synced = Atomic<Int64>(-1)
-    /// How often the file was cut: a sync that goes on meanwhile says nothing of what comes behind.
+    /// The number of truncations: a sync that overlaps one proves nothing about bytes written after it.
     private let cuts = Atomic<Int>(0)
 
     init(file: OpenFile, name: String, store: BlobStore) {
@@ -34,13 +34,13 @@ public final class StagedFile: Sendable {
         if isRecorded.load(ordering: .relaxed) { store.retire(name) } else { store.removeStaged(name) }
     }
 
-    /// Whether the catalog knows the name.
+    /// Whether the catalog has recorded the name.
     public var mustKeepName: Bool { isRecorded.load(ordering: .relaxed) }
 
-    /// The catalog is about to record the name.
+    /// Keeps the name until a commit, because the catalog is about to record it.
     public func keepName() { isRecorded.store(true, ordering: .relaxed) }
 
-    /// The name is a blob's now, or stays beyond this object's life for the next mount to find.
+    /// Detaches the name from this object: it is a blob's now, or stays for the next mount to find.
     public func abandonName() { hasName.store(false, ordering: .relaxed) }
 
     /// Writes all bytes at `offset`.
@@ -48,7 +48,7 @@ public final class StagedFile: Sendable {
         try unsafe file.write(bytes, at: offset)
     }
 
-    /// Writes zeros, so that there is data and no hole.
+    /// Writes zeros, so that the range has data and no hole.
     public func writeZeros(_ part: Range<Int64>) throws(BlobStoreError) {
         let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { unsafe zeros.deallocate() }
@@ -61,46 +61,49 @@ public final class StagedFile: Sendable {
         }
     }
 
-    /// Cuts or extends the file; what is new reads as zeros.
+    /// Cuts or extends the file; new bytes are zeros.
     public func truncate(to size: Int64) throws(BlobStoreError) {
-        // What comes there again is other bytes.
+        // Bytes that are written there later differ from the synced ones.
         cuts.wrappingAdd(1, ordering: .relaxed)
         if size < synced.load(ordering: .relaxed) { noteSynced(size) }
         try checked("ftruncate") { ftruncate(file.descriptor.rawValue, Int(size)) }
     }
 
-    /// fallocate(2), with its modes.
+    /// Calls fallocate(2), with its modes.
     public func allocate(mode: Int32, offset: Int64, length: Int64) throws(BlobStoreError) {
         try checked("fallocate") { fallocate(file.descriptor.rawValue, mode, Int(offset), Int(length)) }
     }
 
-    /// Takes over a part of another file's bytes, by sharing extents where the disk can.
+    /// Copies a part of another file's bytes, by sharing extents where the disk can.
     public func copy(of other: OpenFile, from start: Int64, to offset: Int64, count: Int64) throws(BlobStoreError) {
         try file.copyRange(of: other, from: start, to: offset, count: count)
     }
 
-    /// Asks the disk to begin writing what has come so far, so that a later flush finds little left to do.
+    /// Asks the kernel to begin writing bytes to the disk, so that a later flush finds little left to do.
     public func beginWriteback(from offset: Int64, count: Int64) {
-        // Advice: what goes wrong here shows again in fsync, which is checked.
+        // This is advice: fsync, which is checked, reports the same errors again.
         _ = sync_file_range(file.descriptor.rawValue, Int(offset), Int(count), 2 /* SYNC_FILE_RANGE_WRITE */)
     }
 
-    /// Whether a sync of it has failed, so that the kernel may have dropped what it could not write.
+    /// Whether a sync of the file has failed, so that the kernel may have dropped pages that it could not
+    /// write.
     var isSuspect: Bool { hasFailedSync.load(ordering: .relaxed) }
 
-    /// How many bytes from the start have been put on stable storage, and only overwritten since; nil where that is not known.
+    /// The number of bytes from the start that have been put on stable storage, and only overwritten since;
+    /// nil if unknown.
     public var syncedSize: Int64? {
         let size = synced.load(ordering: .relaxed)
         return size >= 0 ? size : nil
     }
 
-    /// Records that so many bytes from the start are on stable storage.
+    /// Records the number of bytes from the start that are on stable storage.
     public func noteSynced(_ size: Int64) { synced.store(size, ordering: .relaxed) }
 
-    /// Puts the bytes, and the file's name in `staging/`, on stable storage; `size` is how many bytes there are, or fewer.
+    /// Puts the bytes, and the file's name in `staging/`, on stable storage; `size` is at most the number of
+    /// bytes.
     public func synchronize(size: Int64) throws(BlobStoreError) {
         let cutsBefore = cuts.load(ordering: .relaxed)
-        // A sync that succeeds after one that failed means nothing for pages that were not written since.
+        // A successful sync after a failed one proves nothing about pages that were not written since.
         if isSuspect { try file.rewriteData(size: file.measure().size) }
         do throws(BlobStoreError) {
             try file.synchronize(.staged)
@@ -111,7 +114,7 @@ public final class StagedFile: Sendable {
         hasFailedSync.store(false, ordering: .relaxed)
         if cuts.load(ordering: .relaxed) == cutsBefore { noteSynced(size) }
         KillPoint.stagedSynced.reach()
-        // The name does not change, and lasts as long as this object at least.
+        // The name does not change, and stays at least as long as this object.
         guard !isNameDurable.load(ordering: .relaxed) else { return }
         try store.synchronizeStaging()
         isNameDurable.store(true, ordering: .relaxed)

@@ -2,13 +2,13 @@ internal import AssetModel
 internal import Glibc
 internal import SystemPackage
 
-/// A folder that holds blobs: `blobs/ab/<62 hex digits>`, beside `staging/` for what is being written.
+/// A folder that holds blobs: `blobs/ab/<62 hex digits>`, beside `staging/` for unfinished files.
 final class StoreFolder: Sendable {
     let blobs: Int32
     let staging: Int32
     let path: String
 
-    /// Opens it in an existing folder, and makes what it lacks.
+    /// Opens the folders in an existing folder, and creates missing ones.
     init(at path: String) throws(BlobStoreError) {
         self.path = path
         blobs = try Self.folder("\(path)/blobs")
@@ -35,14 +35,14 @@ final class StoreFolder: Sendable {
 
     static func name(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 
-    /// The size of a blob's file; nil where there is none.
+    /// Returns the size of a blob's file; nil if it does not exist.
     func size(of digest: Digest) -> Int64? {
         var status = stat()
         let isThere = unsafe fstatat(blobs, BlobStore.path(of: digest), &status, AT_SYMLINK_NOFOLLOW) == 0
         return isThere ? Int64(status.st_size) : nil
     }
 
-    /// Opens a blob's file for reading; nil where there is none.
+    /// Opens a blob's file for reading; nil if it does not exist.
     func open(_ digest: Digest) throws(BlobStoreError) -> OpenFile? {
         let path = BlobStore.path(of: digest)
         let number = unsafe openat(blobs, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
@@ -52,7 +52,7 @@ final class StoreFolder: Sendable {
         throw BlobStoreError(reason, during: "open blobs/\(path)")
     }
 
-    /// Removes a blob's file, if it is there.
+    /// Deletes a blob's file, if it exists.
     func remove(_ digest: Digest) throws(BlobStoreError) {
         let path = BlobStore.path(of: digest)
         guard unsafe unlinkat(blobs, path, 0) != 0 else { return }
@@ -77,8 +77,8 @@ final class StoreFolder: Sendable {
         try file.synchronize(sync)
     }
 
-    /// Removes all that is in `staging/`, but what is to be kept.
-    /// - Returns: how many files.
+    /// Deletes all files in `staging/`, except `kept`.
+    /// - Returns: the number of deleted files.
     func clearStaging(except kept: Set<String> = []) throws(BlobStoreError) -> Int {
         let number = try checked("open staging") { unsafe openat(staging, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard let folder = unsafe fdopendir(number) else {
@@ -91,7 +91,7 @@ final class StoreFolder: Sendable {
                 unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             if name == "." || name == ".." || kept.contains(name) { continue }
-            // A folder is none of ours, and no reason not to mount.
+            // A foreign folder is left alone, and must not prevent a mount.
             if unsafe unlinkat(staging, name, 0) != 0 {
                 let reason = Errno(rawValue: errno)
                 guard reason == .isDirectory else {

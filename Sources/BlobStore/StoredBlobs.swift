@@ -2,16 +2,17 @@ public import AssetModel
 internal import Glibc
 internal import SystemPackage
 
-/// The blobs of a library and of its alternate stores as they lie on the disk, for reading alone: it makes nothing and locks nothing.
+/// The blobs of a library and of its alternate stores on the disk, read-only: it creates nothing and locks
+/// nothing.
 ///
 /// ## Concurrency
 /// All methods may be called at once from any thread.
 public final class StoredBlobs: Sendable {
     private let folders: [Int32]
-    /// The paths at which there is no folder `blobs`.
+    /// The paths without a folder `blobs`.
     public let absent: [String]
 
-    /// Opens the folders `blobs` at some paths, as far as they are there; the library's own first.
+    /// Opens the folders `blobs` at some paths, as far as they exist; the library's own first.
     public init(at paths: [String]) {
         var (folders, absent): ([Int32], [String]) = ([], [])
         for path in paths {
@@ -33,7 +34,7 @@ public final class StoredBlobs: Sendable {
         }
     }
 
-    /// Opens the file of a blob that has its size; nil where there is none.
+    /// Opens a file of a blob that has its size; nil if there is none.
     public func open(_ digest: Digest, size: Int64) throws(BlobStoreError) -> OpenFile? {
         let path = BlobStore.path(of: digest)
         for folder in folders {
@@ -51,13 +52,13 @@ public final class StoredBlobs: Sendable {
 
     /// A name in a folder of blobs.
     public enum Name: Sendable {
-        /// That of a blob.
+        /// The name of a blob.
         case blob(Digest)
-        /// Another, with its path below `blobs/`.
+        /// Any other name, with its path below `blobs/`.
         case foreign(String)
     }
 
-    /// Calls `body` with each name; what is in a folder that is no blobs' is not looked at.
+    /// Calls `body` with each name; folders that are not for blobs are not searched.
     public func forEach(_ body: (Name) throws -> Void) rethrows {
         for folder in folders {
             for name in Self.names(in: folder, ".") {
@@ -73,7 +74,7 @@ public final class StoredBlobs: Sendable {
         }
     }
 
-    /// The bytes of lowercase hexadecimal digits; nil for other text.
+    /// Returns the bytes of lowercase hexadecimal digits; nil for other text.
     static func bytes(_ text: String) -> [UInt8]? {
         let digits = Array("0123456789abcdef".utf8)
         let values = text.utf8.map { digits.firstIndex(of: $0) }
@@ -83,7 +84,7 @@ public final class StoredBlobs: Sendable {
         }
     }
 
-    /// The names in a folder, in their order; none where it cannot be read.
+    /// Returns the names in a folder, sorted; none if it cannot be read.
     static func names(in folder: Int32, _ path: String) -> [String] {
         let number = unsafe openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
         guard number >= 0, let list = unsafe fdopendir(number) else {

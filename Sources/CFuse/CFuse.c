@@ -81,11 +81,13 @@ static struct {
     int want_passthrough, want_export;
 } wire;
 
-/* Whether the request that this thread serves is a STATX, or INIT: libfuse serves a request on the thread that has read it. */
+/* Whether the request that this thread serves is a STATX, or INIT: libfuse serves a request on the thread
+ * that has read it. */
 static _Thread_local int serves_statx, serves_init;
 
-/* Makes of requests that libfuse 3.14 does not know those that it does. TMPFILE is a CREATE of the name "/", which the kernel
- * sends, and which no CREATE has; STATX begins as GETATTR does, and cfuse_reply_attr answers it. */
+/* Translates requests that libfuse 3.14 does not know to ones that it does. TMPFILE becomes a CREATE of the
+ * name "/", which the kernel sends with it, and which no other CREATE has; STATX begins like GETATTR, and
+ * cfuse_reply_attr answers it. */
 static void translate(struct in_header *header, size_t count) {
     serves_statx = 0;
     if (header->opcode == OPCODE_TMPFILE && count >= sizeof *header + sizeof(struct create_in) + 2) {
@@ -105,10 +107,11 @@ static void refuse(int fd, uint64_t unique, int error) {
     if (write(fd, &out, sizeof out) < 0) return;
 }
 
-/* Views have numbers beyond all files: see View.swift. What is made in one waits for the kernel to hear of it. */
+/* Views have numbers beyond all files: see View.swift. A name created in one waits for a notification to the
+ * kernel. */
 static int is_of_a_view(uint64_t number) { return number >> 56 != 0; }
 
-/* The lane of a request; LANES for one that has none. */
+/* Returns the lane of a request; LANES for one without a lane. */
 static enum lane_name lane_of(const struct in_header *header, size_t count) {
     switch (header->opcode) {
     case OPCODE_OPEN: case OPCODE_READ: case OPCODE_WRITE: case OPCODE_FLUSH: case OPCODE_FSYNC: case OPCODE_FALLOCATE:
@@ -116,7 +119,7 @@ static enum lane_name lane_of(const struct in_header *header, size_t count) {
     case OPCODE_FSYNCDIR:
         return LANE_FILES;
     case OPCODE_SETATTR: {
-        /* Without a new size it is quick, and may be a folder's. */
+        /* Without a new size it is quick, and may be on a folder. */
         uint32_t valid = 0;
         if (count >= sizeof *header + sizeof valid) memcpy(&valid, header + 1, sizeof valid);
         return valid & SETATTR_SIZE ? LANE_FILES : LANE_MAKES;
@@ -128,7 +131,7 @@ static enum lane_name lane_of(const struct in_header *header, size_t count) {
         return is_of_a_view(header->nodeid) ? LANES : LANE_MAKES;
     case OPCODE_SETXATTR: case OPCODE_REMOVEXATTR: return LANE_MAKES;
     case OPCODE_RENAME: case OPCODE_RENAME2: {
-        /* Of renames between folders the kernel has one at a time in the whole mount: all others wait for it. */
+        /* The kernel runs one rename between folders at a time in the whole mount: all others wait for it. */
         uint64_t folder = header->nodeid;
         if (count >= sizeof *header + sizeof folder) memcpy(&folder, header + 1, sizeof folder);
         return folder == header->nodeid ? LANE_NAMES : LANES;
@@ -139,7 +142,8 @@ static enum lane_name lane_of(const struct in_header *header, size_t count) {
     }
 }
 
-/* How many requests were read that change or read files, and how many that look at names and attributes; of which nodes. */
+/* The numbers of requests that change or read files, and that look up names and attributes; and the counted
+ * nodes. */
 static atomic_ulong uses, looks;
 static uint64_t first_counted, last_counted;
 
@@ -160,7 +164,7 @@ static void count_request(const struct in_header *header) {
     case OPCODE_OPENDIR: case OPCODE_READDIR: case OPCODE_READDIRPLUS: case OPCODE_LISTXATTR:
         atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);
         break;
-    /* Programs that wait for a value ask for it again and again. */
+    /* Programs that wait for a value send these again and again. */
     case OPCODE_GETXATTR: case OPCODE_STATFS: case OPCODE_FORGET: case OPCODE_BATCH_FORGET: case OPCODE_INTERRUPT:
     case OPCODE_RELEASEDIR:
         break;
@@ -168,13 +172,14 @@ static void count_request(const struct in_header *header) {
     }
 }
 
-/* Whether programs expect EINTR of a request: open(2) is tried again, and what reads or turns a file may take long. */
+/* Returns whether programs expect EINTR from a request: open(2) is retried, and a request that reads or turns
+ * a file may take long. */
 static int may_be_asked_to_end(uint32_t opcode) {
     return opcode == OPCODE_OPEN || opcode == OPCODE_OPENDIR || opcode == OPCODE_GETXATTR || opcode == OPCODE_SETXATTR;
 }
 
-/* Ends a request that waits for its turn and whose caller is being killed.
- * Of any other libfuse is to know: it has the kernel send the interrupt again with one of the next requests. */
+/* Ends a request that waits for its turn, if its caller is being killed. All other interrupts must reach
+ * libfuse: it makes the kernel send an interrupt again with one of the next requests. */
 static int end_waiting(int fd, uint64_t unique) {
     struct in_header waiting;
     if (!turns_peek(unique, number, &waiting, sizeof waiting)) return 0;
@@ -184,7 +189,7 @@ static int end_waiting(int fd, uint64_t unique) {
     return 1;
 }
 
-/* The next request whose turn it is. */
+/* Returns the next request whose turn it is. */
 static ssize_t next_request(int fd, void *buffer, size_t length) {
     size_t waited = turns_next(buffer, length);
     if (waited > 0) return (ssize_t)waited;
@@ -209,8 +214,8 @@ static ssize_t next_request(int fd, void *buffer, size_t length) {
     }
 }
 
-/* INIT is the first request of a session and is answered before the second is read, so `wire` is written by one thread
- * only. Another thread may wait in read(2) already then. */
+/* INIT is the first request of a session and is answered before the second is read, so only one thread writes
+ * `wire`. Another thread may already wait in read(2) then. */
 static ssize_t wire_read(int fd, void *buffer, size_t length, void *userdata) {
     (void)userdata;
     ssize_t count = next_request(fd, buffer, length);
@@ -237,7 +242,8 @@ static ssize_t wire_writev(int fd, struct iovec *iov, int count, void *userdata)
         if (wire.want_export) {
             out->flags |= wire.offered & INIT_EXPORT_SUPPORT;
         } else if (wire.offered2 & INIT2_NO_EXPORT_SUPPORT) {
-            /* Without it a handle leads to its file as long as the kernel happens to remember that. */
+            /* Without this flag a file handle is valid only as long as the kernel happens to remember its
+             * file. */
             out->flags |= INIT_EXT;
             out->flags2 |= INIT2_NO_EXPORT_SUPPORT;
         }
@@ -327,7 +333,7 @@ int cfuse_store(struct fuse_session *session, uint64_t inode, const void *bytes,
     return fuse_lowlevel_notify_store(session, inode, 0, &vector, 0);
 }
 
-/* Threads that serve requests say something, too. */
+/* Threads that serve requests log, too. */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static char last_line[512];
 

@@ -10,15 +10,15 @@
 
 #define SET(number) (UINT64_C(1) << ((number) - 1))
 
-/* What does nothing, or stops a process, where no handler is set: signal(7). */
+/* Signals that without a handler do nothing, or stop a process: signal(7). */
 static const uint64_t harmless = SET(SIGCHLD) | SET(SIGURG) | SET(SIGWINCH) | SET(SIGCONT) | SET(SIGSTOP) | SET(SIGTSTP) | SET(SIGTTIN)
                                | SET(SIGTTOU);
-/* By which users, terminals and time limits ask a program to end what it does. */
+/* Signals by which users, terminals and time limits ask a program to end its work. */
 static const uint64_t asking = SET(SIGHUP) | SET(SIGINT) | SET(SIGQUIT) | SET(SIGALRM) | SET(SIGTERM);
 
 struct signals { uint64_t pending, shared, blocked, ignored, caught; };
 
-/* The lines of a thread's status that have sets of signals; 0 where it has none. */
+/* Reads the sets of signals in a thread's status; returns 0 if it has none. */
 static int read_signals(int32_t thread, struct signals *found) {
     char path[48], *line = NULL;
     size_t room = 0;
@@ -47,7 +47,8 @@ int cfuse_is_ending(int32_t thread, int or_asked) {
     if (thread <= 0) return or_asked;
     if (!read_signals(thread, &found)) return or_asked || (kill(thread, 0) != 0 && errno == ESRCH);
     uint64_t pending = found.pending | found.shared;
-    /* The kernel turns a signal that ends a process into SIGKILL for each of its threads, but for one that leaves a core. */
+    /* The kernel turns a signal that ends a process into SIGKILL for each of its threads, except one that
+     * dumps core. */
     if (pending & SET(SIGKILL)) return 1;
     pending &= ~found.blocked;
     if (pending & ~found.caught & ~found.ignored & ~harmless) return 1;

@@ -8,9 +8,10 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* Memory of all requests that wait for a turn; each counts as a page at least. */
+/* The memory of all requests that wait for a turn; each counts as a page at least. */
 enum { ROOM = 256 << 20, LEAST = 4096 };
-/* Of one user's that hold the locks of folders, which others may need: some thousand, served in less than a second. */
+/* The memory of one user's requests that hold locks of folders, which other users may need: some thousand
+ * requests, served in less than a second. */
 enum { ROOM_OF_NAMES = 8 << 20 };
 
 struct waiting {
@@ -19,7 +20,7 @@ struct waiting {
     char bytes[];
 };
 
-/* A user with requests that are served or wait; forgotten with the last of them. */
+/* A user with requests that are served or wait; freed with the last of them. */
 struct user {
     struct user *next;
     struct lane *lane;
@@ -31,7 +32,7 @@ struct user {
 
 static struct lane {
     int threads, served;
-    /* In the order in which the users have their next turns. */
+    /* The users, in the order of their next turns. */
     struct user *users;
 } lanes[LANES];
 
@@ -39,7 +40,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t waiting_bytes;
 static uint32_t mounter;
 
-/* Whose request the calling thread serves; nobody's where nothing is counted. */
+/* The user whose request the calling thread serves; NULL for requests that are not counted. */
 static _Thread_local struct user *current;
 
 void turns_begin(const int threads[LANES], uint32_t owner) {
@@ -69,7 +70,7 @@ static void serve(struct user *user) {
     current = user;
 }
 
-/* The first of the users who has a waiting request and a free turn goes behind all others. */
+/* Takes a request of the first user with a waiting one and a free turn, and moves that user to the end. */
 static struct waiting *take(struct lane *lane) {
     for (struct user **place = &lane->users; *place; place = &(*place)->next) {
         struct user *user = *place;
@@ -129,7 +130,7 @@ enum turn turns_take(enum lane_name name, uint32_t uid, const void *bytes, size_
     }
     size_t room = length < LEAST ? LEAST : length;
     struct waiting *request = NULL;
-    /* The end of an open is never refused: the kernel sends it once. */
+    /* A RELEASE is never refused: the kernel sends it once. */
     size_t most = name == LANE_NAMES || name == LANE_MAKES ? ROOM_OF_NAMES : ROOM;
     int has_room = user->bytes + room <= most && waiting_bytes < ROOM && user->bytes + room <= ROOM - waiting_bytes;
     if (name == LANE_ENDS || has_room) request = malloc(sizeof *request + length);

@@ -2,6 +2,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <malloc.h>
 #include <errno.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
@@ -29,7 +30,8 @@ extern ssize_t copy_file_range(int from, off_t *fromOffset, int to, off_t *toOff
 extern pid_t gettid(void);
 extern int memfd_create(const char *name, unsigned int flags);
 
-/* Sends bytes with up to two descriptors beside them (SCM_RIGHTS, unix(7)), whose macros Swift cannot use; whether all went. */
+/* Sends bytes with up to two descriptors (SCM_RIGHTS, unix(7)), whose macros Swift cannot use; returns
+ * whether all were sent. */
 static inline int linux_send(int to, const void *bytes, size_t count, const int *files, int fileCount) {
     struct iovec part = {(void *)bytes, count};
     union {
@@ -51,7 +53,8 @@ static inline int linux_send(int to, const void *bytes, size_t count, const int 
     return sendmsg(to, &message, MSG_NOSIGNAL) == (ssize_t)count;
 }
 
-/* The signal or status that a child has ended with; -1 while it runs. It stays to be waited for. */
+/* Returns the signal or status that a child has ended with; -1 while it runs. The child can still be waited
+ * for. */
 static inline int linux_end_of(pid_t child) {
     siginfo_t information;
     information.si_pid = 0;
@@ -59,18 +62,18 @@ static inline int linux_end_of(pid_t child) {
     return information.si_status;
 }
 
-/* Has a process, or the calling thread for 0, run only where no other wants a processor or the disk; sched(7), ioprio_set(2). There is no
- * way back without a privilege. */
+/* Lets a process, or the calling thread for 0, run only when no other wants a processor or the disk;
+ * sched(7), ioprio_set(2). Undoing it takes a privilege. */
 static inline void linux_run_when_idle(pid_t process) {
     const struct sched_param parameter = {0};
     if (sched_setscheduler(process, 5 /* SCHED_IDLE */, &parameter) != 0) return;
     syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, process, 3 << 13 /* IOPRIO_CLASS_IDLE */);
 }
 
-/* F_SETLEASE is hidden without _GNU_SOURCE, and fcntl is variadic. 0, or -1 and errno. */
+/* F_SETLEASE is hidden without _GNU_SOURCE, and fcntl is variadic. Returns 0, or -1 and errno. */
 extern int fcntl(int fd, int command, ...);
 static inline int linux_lease(int fd, int type) { return fcntl(fd, 1024 /* F_SETLEASE */, type); }
-/* The environment as it is: a value need not be text. */
+/* Returns the environment as bytes: a value need not be text. */
 static inline char **linux_environment(void) {
     extern char **environ;
     return environ;
@@ -78,7 +81,7 @@ static inline char **linux_environment(void) {
 
 extern int pthread_setname_np(pthread_t thread, const char *name);
 extern int pthread_setattr_default_np(const pthread_attr_t *attributes);
-/* Gives threads that are begun from now on some attributes, the size of their stack among them. */
+/* Sets the attributes of threads that are started from now on, such as the size of their stack. */
 static inline int linux_set_default_thread_attributes(const pthread_attr_t *attributes) {
     return pthread_setattr_default_np(attributes);
 }
@@ -103,7 +106,8 @@ static inline int linux_set_filesystem_flag(const char *path, const char *flag) 
     return result;
 }
 
-/* Opens a path that stays below a folder and in its mount, and goes through no link; openat2(2). A descriptor, or -1 and errno. */
+/* Opens a path that stays below a folder and in its mount, and follows no link; openat2(2). Returns a
+ * descriptor, or -1 and errno. */
 static inline int linux_open_beneath(int folder, const char *path, unsigned long long flags) {
     struct open_how how;
     memset(&how, 0, sizeof how);
@@ -112,14 +116,14 @@ static inline int linux_open_beneath(int folder, const char *path, unsigned long
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
-/* Has this thread's rights to files be those of another user; setfsuid(2). */
+/* Set this thread's rights to files to those of another user; setfsuid(2). */
 extern int setfsuid(uid_t user);
 extern int setfsgid(gid_t group);
 extern int setgroups(size_t count, const gid_t *groups);
 extern int getgrouplist(const char *user, gid_t group, gid_t *groups, int *count);
 
-/* A file's inode, and when it was made, in nanoseconds since 1970: a number is given again, and the two are not; statx(2). 0, or -1 where
-   the filesystem does not say the second. */
+/* Returns a file's inode, and its birth time in nanoseconds since 1970, by statx(2): an inode number is
+ * reused, but not together with its time. The result is 0, or -1 if the filesystem has no birth times. */
 static inline int linux_birth(const char *path, unsigned long long *inode, long long *made) {
     // <linux/stat.h> cannot be included beside <sys/stat.h>: stx_mask, stx_ino, stx_btime.
     union { unsigned int mask; unsigned long long words[32]; } status;
@@ -129,13 +133,14 @@ static inline int linux_birth(const char *path, unsigned long long *inode, long 
         || !(status.mask & BIRTH))
         return -1;
     *inode = status.words[4];
-    // A moment that 64 bits cannot count, as of a wrong clock, is none.
+    // A moment beyond 64 bits, as of a wrong clock, counts as unknown.
     return __builtin_mul_overflow((long long)status.words[10], 1000000000LL, made)
            || __builtin_add_overflow(*made, (long long)(unsigned int)status.words[11], made) ? -1 : 0;
 }
 
-/* Whether statfs(2) succeeds on a path, asked by a child without descriptors: 0 or an errno. A thread that waits for an answer of its own
-   process keeps the process from ending when it is killed, and so the connection of the mount from being ended. */
+/* Returns whether statfs(2) succeeds on a path, called by a child without descriptors: 0 or an errno. A
+ * thread that waits for an answer of its own process would keep a killed process from ending, and so the
+ * mount's connection from being closed. */
 static inline int linux_statfs_in_child(const char *path) {
     pid_t child = fork();
     if (child < 0) return errno;
@@ -148,6 +153,10 @@ static inline int linux_statfs_in_child(const char *path) {
     while (waitpid(child, &status, 0) < 0) if (errno != EINTR) return errno;
     return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
+
+/* glibc gives each thread that finds a heap taken another one, up to eight for each processor, and each heap
+   keeps its own gaps. */
+static inline int linux_limit_heaps(int count) { return mallopt(M_ARENA_MAX, count); }
 
 /* FICLONE is a macro over _IOW and ioctl is variadic: Swift can use neither. */
 static inline int linux_clone(int to, int from) { return ioctl(to, FICLONE, from); }

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/// Bytes that were written since the last sync that succeeded.
+/// Bytes that were written since the last successful sync.
 struct piece {
     struct piece *next;
     sqlite3_int64 offset;
@@ -18,33 +18,33 @@ struct piece {
     unsigned char *bytes;
 };
 
-/// A write-ahead log: SQLite's file of the VFS below lies behind it.
+/// A write-ahead log; SQLite's file of the underlying VFS lies after it in memory.
 struct log {
     sqlite3_file file;
-    /// Another descriptor of the file, for fallocate(2). SQLite locks the database and its index, never the log, so
-    /// that closing this one drops no lock.
+    /// Another descriptor of the file, for fallocate(2). SQLite locks the database and its index, never the
+    /// log, so closing this one releases no lock.
     int descriptor;
     /// Whether `wal_keep` was called.
     int keeps;
     /// Whether the file lacks some of the pieces.
     int late;
-    /// Whether anything was written since the last sync.
+    /// Whether any bytes were written since the last sync.
     int fresh;
     /// Whether a read of the log, or of its database, has failed since `wal_unread`.
     int unread;
     struct piece *first, *last;
-    /// The header of the last frame that ends a transaction, and where it is; -1 where none was written.
+    /// The header of the last frame that ends a transaction, and its offset; -1 if none was written.
     unsigned char commit[WAL_FRAME_HEADER];
     sqlite3_int64 commit_offset;
-    /// The connection of a log that keeps.
+    /// The connection of a log for which `wal_keep` was called.
     sqlite3 *connection;
 };
 
 static sqlite3_vfs *below;
 
 #ifdef DEBUG
-/// Whether ASSETFS_WITHOUT_SYNC names a sync, as in `Sync.swift`: `log` of COMMIT, `log-checkpoint` of the log before a
-/// checkpoint, `catalog` of the database after one, `search` of the index for searches.
+/// Returns whether ASSETFS_WITHOUT_SYNC names a sync, as in `Sync.swift`: `log` of COMMIT, `log-checkpoint`
+/// of the log before a checkpoint, `catalog` of the database after one, `search` of the search index.
 static int is_left_out(const char *name) {
     const char *names = getenv("ASSETFS_WITHOUT_SYNC");
     size_t length = strlen(name);
@@ -60,7 +60,7 @@ static size_t header(void) { return (sizeof(struct log) + 15) & ~(size_t)15; }
 
 static sqlite3_file *real(sqlite3_file *file) { return (sqlite3_file *)((char *)file + header()); }
 
-/// Turns the errors of a full disk into SQLITE_FULL: SQLite itself does so with ENOSPC of write(2) alone.
+/// Converts the errors of a full disk to SQLITE_FULL: SQLite itself does so only for ENOSPC of write(2).
 static int normalize(sqlite3_file *file, int code) {
     int number = 0;
     if ((code & 0xFF) != SQLITE_IOERR) return code;
@@ -68,7 +68,7 @@ static int normalize(sqlite3_file *file, int code) {
     return number == ENOSPC || number == EDQUOT ? SQLITE_FULL : code;
 }
 
-/// Returns whether the disk could not do what was asked of it, which it may do later.
+/// Returns whether the disk failed in a way that may be temporary.
 static int is_disk(int code) { return code == SQLITE_FULL || (code & 0xFF) == SQLITE_IOERR; }
 
 static void drop(struct log *log) {
@@ -103,14 +103,14 @@ static int append(struct log *log, const void *bytes, int count, sqlite3_int64 o
     return SQLITE_OK;
 }
 
-/// Writes all pieces once more: after a sync that failed the kernel may have dropped what it had.
+/// Writes all pieces again: after a failed sync the kernel may have dropped the pages.
 static int flush(struct log *log) {
     sqlite3_file *file = &log->file;
     if (!log->late) return SQLITE_OK;
     for (struct piece *piece = log->first; piece; piece = piece->next) {
         for (size_t done = 0; done < piece->count;) {
             size_t rest = piece->count - done;
-            // SQLite's own file takes less than 128 KiB at once.
+            // SQLite's own file accepts less than 128 KiB at once.
             int count = rest < (1 << 16) ? (int)rest : 1 << 16;
             int code = real(file)->pMethods->xWrite(
                 real(file), piece->bytes + done, count, piece->offset + (sqlite3_int64)done);
@@ -131,11 +131,12 @@ static int close_log(sqlite3_file *file) {
     return real(file)->pMethods->xClose(real(file));
 }
 
-/// Reads, and once more where the disk failed.
+/// Reads, and reads again if the disk failed.
 ///
-/// SQLite rolls the transaction back when a read answers SQLITE_IOERR, even one for a SELECT, which would undo what others
-/// were told is done. So a read for statements that only return rows answers SQLITE_CANTOPEN, which fails them alone. COMMIT and ROLLBACK
-/// return none: what SQLITE_CANTOPEN stops there leaves pages of the transaction in memory, which later ones would take for the catalog's.
+/// SQLite rolls the transaction back when a read returns SQLITE_IOERR, even one for a SELECT, which would
+/// undo changes that callers were told are done. So a read for statements that only return rows returns
+/// SQLITE_CANTOPEN, which fails them alone. COMMIT and ROLLBACK return no rows: SQLITE_CANTOPEN there would
+/// leave pages of the transaction in memory, which later transactions would take for the catalog's.
 static int read_again(
     sqlite3_file *file, const sqlite3_io_methods *methods, sqlite3 *connection, void *buffer, int count,
     sqlite3_int64 offset) {
@@ -154,7 +155,8 @@ static int read_log(sqlite3_file *file, void *buffer, int count, sqlite3_int64 o
     int code = read_again(real(file), real(file)->pMethods, log->connection, buffer, count, offset);
     if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) log->unread = 1;
     if (!log->late || (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)) return code;
-    // How far the buffer is known to be right where the file itself was too short: pieces lie behind each other.
+    // The end of the part of the buffer that is valid if the file itself was too short: pieces follow each
+    // other.
     sqlite3_int64 end = offset + count, covered = offset;
     for (struct piece *piece = log->first; piece; piece = piece->next) {
         sqlite3_int64 from = piece->offset > offset ? piece->offset : offset;
@@ -169,7 +171,8 @@ static int read_log(sqlite3_file *file, void *buffer, int count, sqlite3_int64 o
 
 static int write_log(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
     struct log *log = (struct log *)file;
-    // The second number of a frame's header is 0 but where the frame ends a transaction: "WAL Frame Header", sqlite.org/fileformat2.html.
+    // The second number of a frame's header is 0 unless the frame ends a transaction: "WAL Frame Header",
+    // sqlite.org/fileformat2.html.
     static const unsigned char none[4];
     if (count == WAL_FRAME_HEADER && memcmp((const char *)bytes + 4, none, sizeof none)) {
         memcpy(log->commit, bytes, WAL_FRAME_HEADER);
@@ -196,8 +199,8 @@ static int sync_log(sqlite3_file *file, int flags) {
         return is_left_out("search") ? SQLITE_OK : normalize(file, real(file)->pMethods->xSync(real(file), flags));
     int was_fresh = log->fresh;
     log->fresh = 0;
-    // The sync of a COMMIT, of which `wal_flush` says whether it holds; or one before a checkpoint, which must not
-    // begin before all is on the disk.
+    // This is the sync of a COMMIT, whose durability `wal_flush` reports; or one before a checkpoint, which
+    // must not begin before all bytes are on the disk.
     if (log->late) return was_fresh ? SQLITE_OK : flush(log);
     int code = is_left_out(was_fresh ? "log" : "log-checkpoint")
         ? SQLITE_OK : normalize(file, real(file)->pMethods->xSync(real(file), flags));
@@ -255,7 +258,7 @@ static int sync_nothing(sqlite3_file *file, int flags) {
     return SQLITE_OK;
 }
 
-/// Gives a database of SQLite's own VFS another sync, where that is to be left out.
+/// Replaces the sync of a database in SQLite's own VFS, if that sync is to be left out.
 static void leave_out(const char *name, sqlite3_file *file) {
     static sqlite3_io_methods without;
     const char *last = strrchr(name, '/');
@@ -280,7 +283,7 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     log->descriptor = -1;
     log->commit_offset = -1;
     int code = below->xOpen(below, name, real(file), flags, result);
-    // SQLite closes no file without methods.
+    // SQLite does not close a file without methods.
     if (code != SQLITE_OK) return code;
     log->file.pMethods = &methods;
     log->descriptor = open(name, O_RDWR | O_CLOEXEC);
@@ -296,7 +299,8 @@ int wal_register(void) {
         code = sqlite3_initialize();
         sqlite3_vfs *found = code == SQLITE_OK ? sqlite3_vfs_find(NULL) : NULL;
         if (found) {
-            // All else is done by the functions below, which look at the other members of their VFS alone.
+            // All other members are SQLite's own functions, which use only the remaining members of their
+            // VFS.
             vfs = *found;
             vfs.zName = "assetfs";
             vfs.szOsFile = (int)header() + found->szOsFile;
@@ -317,7 +321,7 @@ static struct log *log_of(void *connection) {
     return file && file->pMethods == &methods ? (struct log *)file : NULL;
 }
 
-/// A database whose log keeps: `methods` are those of its file, and `real` those of SQLite's own VFS.
+/// A database whose log keeps bytes: `methods` are those of its file, and `real` those of SQLite's own VFS.
 struct database {
     sqlite3_io_methods methods;
     const sqlite3_io_methods *real;
@@ -361,7 +365,7 @@ int wal_keep(void *connection) {
 int64_t wal_reserve(void *connection, int64_t count) {
     struct log *log = log_of(connection);
     if (!log || log->descriptor < 0) return 0;
-    // What cannot be had, or not on this filesystem, is not reserved: the answer says so.
+    // Space that the disk or filesystem does not provide is not reserved: the result tells how much was.
     (void)fallocate(log->descriptor, FALLOC_FL_KEEP_SIZE, 0, count);
     struct stat status;
     return fstat(log->descriptor, &status) == 0 ? (int64_t)status.st_blocks * 512 : 0;

@@ -6,11 +6,12 @@ internal import Synchronization
 
 /// The SQLite record of a library: one connection with one running transaction that every operation joins.
 ///
-/// What is written is seen by every reader at once, and is durable when `commit` returns. `AssetLibrary` decides when that is,
-/// because the bytes that rows name must be durable first.
+/// Readers see each change at once; it is durable when `commit` returns. `AssetLibrary` decides when to
+/// commit, because the bytes that rows name must be durable first.
 ///
 /// ## Concurrency
-/// Operations run one at a time on the caller's thread. A body given to `read`, `write` or `commit` must not call the catalog.
+/// Operations run one at a time on the caller's thread. A body given to `read`, `write` or `commit` must not
+/// call the catalog.
 public final class Catalog: Sendable {
     private let queue: DatabaseQueue
     private let changes = Atomic(0)
@@ -18,25 +19,27 @@ public final class Catalog: Sendable {
     private let redo = Redo()
     private let mark = Mutex<CommitMark?>(nil)
     private let firstChange: @Sendable () -> Void
-    /// Why changes are refused until those that there are have been written: SQLite's code, or 0.
+    /// The reason why changes are refused until the pending ones have been written: SQLite's code, or 0.
     private let refusal = Atomic(SQLITE_OK)
-    /// Whether the write-ahead log's end is in memory alone, because the disk did not take it.
+    /// Whether the end of the write-ahead log is in memory alone, because the disk did not take it.
     private let isLate = Atomic(false)
     private let reserve: Int64
     private let reserved = Atomic<Int64>(0)
 
-    /// How many operations may wait for one commit before it is asked for early.
+    /// The number of operations after which a commit is requested early.
     private static let manyChanges = 20_000
 
-    /// Opens the catalog, makes it if there is none, migrates it, and begins the running transaction.
+    /// Opens the catalog, creates it if there is none, migrates it, and begins the running transaction.
     ///
-    /// One that `isExpected` is not made: a file without a catalog's tables is damaged, since its log may have been lost, or another file may
-    /// have taken its place.
-    /// `reserve` is how many bytes of the disk the write-ahead log is to have for itself, so that a disk that others fill
-    /// has room for a commit.
-    /// `whenDirty` is called at the first change after a commit, and again when there are many; on the thread of the operation,
-    /// so it must return at once.
-    /// - Throws: `.busy`, `.newer`, or `.failed` with what SQLite says.
+    /// With `isExpected` no catalog is created: a file without a catalog's tables is then damaged, because
+    /// its log may have been lost or another file may have taken its place.
+    ///
+    /// `reserve` is the number of bytes that the write-ahead log keeps allocated on the disk, so that a
+    /// commit has room on a disk that other programs fill.
+    ///
+    /// `whenDirty` is called at the first change after a commit, and again after many changes; it runs on the
+    /// thread of the operation, so it must return at once.
+    /// - Throws: `.busy`, `.newer`, or `.failed` with SQLite's message.
     public init(
         path: String,
         isExpected: Bool = false,
@@ -49,8 +52,9 @@ public final class Catalog: Sendable {
         configuration.journalMode = .wal
         configuration.busyMode = .timeout(2)
         configuration.prepareDatabase { database in
-            // The index of the write-ahead log is in memory, then, and not in a mapped file: to write to a page of that
-            // which finds no room on the disk is SIGBUS. Before anything else, because it counts from the first use on.
+            // In this mode the index of the write-ahead log is in memory, and not in a mapped file: writing
+            // to a page of a mapped file that finds no room on the disk is SIGBUS. This comes before anything
+            // else, because it takes effect at the first use of the database.
             try database.execute(
                 sql: """
                     PRAGMA locking_mode = EXCLUSIVE;
@@ -73,7 +77,8 @@ public final class Catalog: Sendable {
             try Schema.migrator.migrate(queue)
             try queue.inDatabase { try Schema.mendFormerShapes($0) }
             try queue.inDatabase { database in
-                // Here and not above: GRDB turns it to NORMAL, which a power cut outruns, when it sets the journal mode.
+                // Set here and not above: GRDB sets NORMAL together with the journal mode, and with NORMAL a
+                // power cut can lose a commit.
                 try database.execute(sql: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE")
                 let code = unsafe wal_keep(database.connection)
                 guard code == SQLITE_OK else {
@@ -86,10 +91,17 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// Runs `body` with the records as every operation before has left them.
-    /// - Throws: what `body` throws, or `CatalogError`.
+    /// Runs a body on the catalog's queue, which is a lock in the order of locks.
+    private func inQueue<Value>(_ body: (Database) throws -> Value) rethrows -> Value {
+        LockRank.catalog.enter()
+        defer { LockRank.catalog.leave() }
+        return try queue.inDatabase(body)
+    }
+
+    /// Runs `body` with the records as all previous operations have left them.
+    /// - Throws: the errors of `body`, or `CatalogError`.
     public func read<Value>(_ body: (Records) throws -> Value) throws -> Value {
-        try queue.inDatabase { database in
+        try inQueue { database in
             try checkHealth()
             try begin(database)
             do {
@@ -100,18 +112,19 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// Whether an error is none of a body's own.
+    /// Returns whether an error comes from SQLite, and not from a body itself.
     private func isOfSQLite(_ error: any Error) -> Bool { error is CatalogError || error is DatabaseError }
 
     /// Runs `body`, which first checks and then writes: a refusal must come before its first change.
     ///
-    /// A failure *after* a change cannot be undone alone. The whole running transaction is then rolled back. Where the disk could not be
-    /// read, the next operation makes all other changes once more; else the catalog stays what it was at the last commit, and every later
-    /// operation fails with `.lost`.
-    /// - Throws: what `body` throws, or `CatalogError`.
+    /// A failure *after* a change cannot be undone alone; the whole running transaction is then rolled back.
+    /// If the disk could not be read, the next operation repeats all other changes; otherwise the catalog
+    /// stays as of the last commit, and every later operation fails with `.lost`.
+    /// - Throws: the errors of `body`, or `CatalogError`.
     public func write<Value>(_ body: (Records) throws -> Value) throws -> Value {
-        let result = try queue.inDatabase { database in
-            // In here, because what waited for its turn may find the transaction lost.
+        let result = try inQueue { database in
+            // Checked within the queue, because the transaction may have been lost while this operation
+            // waited for its turn.
             try checkHealth()
             try begin(database)
             switch refusal.load(ordering: .relaxed) {
@@ -129,11 +142,12 @@ public final class Catalog: Sendable {
                     if database.totalChangesCount == before, database.isInsideTransaction { throw error }
                     throw lose(CatalogError(error), database)
                 }
-                // SQLite's code may be any then, and a statement half done. The next operation makes all changes before this one anew.
+                // SQLite may report any code here, with a statement half done. The next operation repeats all
+                // changes before this one.
                 if database.isInsideTransaction { try? database.execute(sql: "ROLLBACK") }
                 throw isOfSQLite(error) ? CatalogError.unread : error
             }
-            // A body that has caught the failure itself has gone on without a transaction.
+            // The body has caught the failure itself and continued without a transaction.
             guard database.isInsideTransaction else { throw lose(.unread, database) }
             return value
         }
@@ -142,19 +156,20 @@ public final class Catalog: Sendable {
         return result
     }
 
-    /// Whether there is anything that a crash would lose.
+    /// Whether a crash would lose any change.
     public var hasChanges: Bool { changes.load(ordering: .relaxed) > 0 || isLate.load(ordering: .relaxed) }
 
-    /// Makes everything so far durable, in one step.
+    /// Makes all changes so far durable, in one step.
     ///
-    /// Where the disk has no room, or fails, nothing is lost: `.full` and `.unwritten` say that it is all still to be made
-    /// durable, and that changes are refused until a later call has done so.
+    /// Where the disk has no room, or fails, nothing is lost: `.full` and `.unwritten` say that all changes
+    /// are still to be made durable, and that new ones are refused until a later call has succeeded.
     /// - Parameters:
-    ///   - copy: gets a step further, between this transaction and the next.
-    ///   - prepare: runs while no operation can, just before: makes durable what the rows name.
-    /// - Throws: what `prepare` throws (then nothing is committed and nothing lost), or `CatalogError`.
+    /// - copy: advanced by one step, between this transaction and the next.
+    /// - prepare: runs just before the COMMIT, while no operation can run: makes the blobs durable that the
+    ///   rows name.
+    /// - Throws: the errors of `prepare` (then nothing is committed and nothing lost), or `CatalogError`.
     public func commit(advancing copy: CatalogCopy? = nil, prepare: () throws -> Void) throws {
-        try queue.inDatabase { database in
+        try inQueue { database in
             try checkHealth()
             try begin(database)
             try catchUp(database)
@@ -172,7 +187,7 @@ public final class Catalog: Sendable {
                 throw lose(CatalogError(error), database)
             }
             copy?.advance(database)
-            // Where that fails the next operation begins it.
+            // If this fails, the next operation begins the transaction.
             let problem: CatalogError?
             do throws(CatalogError) {
                 try begin(database)
@@ -189,12 +204,13 @@ public final class Catalog: Sendable {
     /// The mark that the last COMMIT of this catalog has left in the log; nil where there was none.
     public var lastCommit: CommitMark? { mark.withLock { $0 } }
 
-    /// Refuses changes until a commit has succeeded: the disk has no room for those that there are, or does not take them.
+    /// Refuses changes until a commit has succeeded, because the disk has no room for the pending ones or
+    /// fails to write them.
     public func refuseChanges(isFull: Bool) {
         refusal.store(isFull ? SQLITE_FULL : SQLITE_IOERR, ordering: .relaxed)
     }
 
-    /// Begins the running transaction where a read has failed before, and makes the changes once more that it had.
+    /// Begins the running transaction after a failed read has ended it, and repeats the changes that it had.
     private func begin(_ database: Database) throws(CatalogError) {
         guard !database.isInsideTransaction else { return }
         do {
@@ -207,10 +223,11 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// How many bytes of the disk are still to be kept free for the write-ahead log, because it does not have them yet.
+    /// The number of bytes of the disk still to be kept free for the write-ahead log, because it has not
+    /// allocated them yet.
     public var missingReserve: Int64 { max(0, reserve - reserved.load(ordering: .relaxed)) }
 
-    /// Writes out what the disk did not take of the last COMMIT.
+    /// Writes the part of the last COMMIT that the disk did not take.
     private func catchUp(_ database: Database) throws(CatalogError) {
         guard isLate.load(ordering: .relaxed) else { return }
         let code = unsafe wal_flush(database.connection)
@@ -229,16 +246,16 @@ public final class Catalog: Sendable {
         reserved.store(unsafe wal_reserve(database.connection, reserve), ordering: .relaxed)
     }
 
-    /// Refuses every later operation, because what is changed from here on could not be made durable.
+    /// Refuses every later operation, because changes from here on could not be made durable.
     public func stop(reason: String) { failure.withLock { if $0 == nil { $0 = .lost(reason: reason) } } }
 
-    /// Lets go of a copy that is being made.
-    public func end(_ copy: CatalogCopy) { queue.inDatabase { _ in copy.end() } }
+    /// Closes a copy that is being made.
+    public func end(_ copy: CatalogCopy) { inQueue { _ in copy.end() } }
 
-    /// Commits nothing more, and closes the file.
+    /// Closes the file without committing anything more.
     public func close() throws(CatalogError) {
         do {
-            try queue.inDatabase { database in
+            try inQueue { database in
                 if database.isInsideTransaction { try database.execute(sql: "ROLLBACK") }
             }
             try queue.close()
@@ -253,7 +270,7 @@ public final class Catalog: Sendable {
 
     private func lose(_ error: CatalogError, _ database: Database) -> CatalogError {
         failure.withLock { $0 = .lost(reason: "\(error)") }
-        // Already failing: if the rollback fails too, closing the file does the same.
+        // The catalog fails already: if the rollback fails too, closing the file rolls back.
         if database.isInsideTransaction { try? database.execute(sql: "ROLLBACK") }
         return error
     }

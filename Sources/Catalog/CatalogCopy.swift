@@ -2,13 +2,13 @@ internal import GRDB
 internal import GRDBSQLite
 internal import Glibc
 
-/// A copy of the catalog that is being made while others change it, in short steps between two of its transactions.
+/// A copy of the catalog that is made while others change it, in short steps, each between two transactions.
 ///
-/// SQLite carries a page that changes after it was copied over to the copy, so that the copy is the catalog as it was committed before the
-/// last step. See sqlite3_backup_step.
+/// If a page changes after it was copied, SQLite writes it to the copy as well, so that the copy is the
+/// catalog as committed before the last step. See sqlite3_backup_step.
 ///
 /// ## Concurrency
-/// One thread makes it and has it go on; `Catalog.commit` runs its steps on that thread.
+/// One thread creates and advances it; `Catalog.commit` runs its steps on that thread.
 @safe
 public final class CatalogCopy {
     private static let pagesAtOnce: Int32 = 16
@@ -18,12 +18,13 @@ public final class CatalogCopy {
     private var target: OpaquePointer?
     private var backup: OpaquePointer?
     private var problem: CatalogError?
-    /// Whether it has all pages, and is a file of its own.
+    /// Whether the copy has all pages, and is a file of its own.
     public private(set) var isComplete = false
 
-    /// Makes an empty file for it; nothing may be there.
+    /// Creates an empty file for the copy; the path must not exist.
     ///
-    /// `stepTime` is how long one step may hold up all operations; it copies some pages in any case.
+    /// `stepTime` is how long one step may hold up all operations; a step copies at least `pagesAtOnce`
+    /// pages.
     public init(to path: String, stepTime: Duration = .milliseconds(2)) throws(CatalogError) {
         (self.path, self.stepTime) = (path, stepTime)
         let file = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -31,7 +32,7 @@ public final class CatalogCopy {
         _ = close(file)
         let code = unsafe sqlite3_open_v2(path, &target, SQLITE_OPEN_READWRITE, nil)
         guard code == SQLITE_OK else { throw .failed(code: code, reason: "\(path) cannot be opened") }
-        // It is on stable storage when it has its name, and not before.
+        // The copy must be on stable storage when it gets its name, and not before.
         unsafe sqlite3_exec(
             target,
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF",
@@ -49,10 +50,10 @@ public final class CatalogCopy {
         return unsafe .failed(code: code, reason: "\(call) of \(path): \(String(cString: strerror(number)))")
     }
 
-    /// Says why it cannot be completed, if it cannot.
+    /// Throws the reason why the copy cannot be completed, if there is one.
     public func check() throws(CatalogError) { if let problem { throw problem } }
 
-    /// Copies for a moment; `database` is in no transaction.
+    /// Copies pages for at most `stepTime`; `database` is in no transaction.
     func advance(_ database: Database) {
         guard !isComplete, problem == nil else { return }
         if unsafe backup == nil {
@@ -79,19 +80,21 @@ public final class CatalogCopy {
         } while !isComplete && problem == nil && .now < end
     }
 
-    /// Lets go of catalog and copy.
+    /// Ends the backup, and closes the copy.
     func end() {
         unsafe sqlite3_backup_finish(backup)
         unsafe sqlite3_close(target)
         unsafe (backup, target) = (nil, nil)
     }
 
-    /// Puts a complete copy on stable storage, as a file that needs no write-ahead log; `Catalog.end` comes before.
+    /// Puts a complete copy on stable storage, as a file that needs no write-ahead log; `Catalog.end` comes
+    /// before.
     public func makeDurable() throws(CatalogError) {
         let file = unsafe open(path, O_RDWR | O_CLOEXEC)
         guard file >= 0 else { throw Self.failure("open", of: path) }
         defer { _ = close(file) }
-        // > File format write version and read version: 1 for legacy; 2 for WAL — sqlite.org/fileformat2.html, offset 18
+        // > File format write version and read version: 1 for legacy; 2 for WAL —
+        // > sqlite.org/fileformat2.html, offset 18
         let versions: [UInt8] = [1, 1]
         guard unsafe pwrite(file, versions, 2, 18) == 2 else { throw Self.failure("write", of: path) }
         guard fsync(file) == 0 else { throw Self.failure("fsync", of: path) }

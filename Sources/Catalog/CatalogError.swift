@@ -6,25 +6,26 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
     case busy
     /// The file was written by a newer assetfs.
     case newer
-    /// The file was written by an older assetfs, and its tables are not what they are here.
+    /// The file was written by an older assetfs, and its tables are not those of this version.
     case older
-    /// The disk has no room for what was changed last; nothing is lost, and changes are refused until it has.
+    /// The disk has no room for the last changes; nothing is lost, and changes are refused until it has.
     case full
-    /// The disk did not take what was changed last; nothing is lost, and changes are refused until it does.
+    /// The disk did not take the last changes; nothing is lost, and changes are refused until it does.
     case unwritten
-    /// The disk could not be read within a change. The caller makes that change once more when the disk can be read; nothing is lost.
+    /// The disk could not be read within a change; nothing is lost. The caller repeats that change when the
+    /// disk can be read.
     case unread
-    /// SQLite failed: its code and its words.
+    /// SQLite failed: its code and its message.
     case failed(code: Int32, reason: String)
     /// An earlier failure rolled back the running transaction; only mounting again helps.
     case lost(reason: String)
 
-    /// Makes an error of SQLite one of the catalog.
+    /// Converts an error of SQLite to one of the catalog.
     public init(_ error: any Error) {
         switch error {
         case let error as CatalogError: self = error
         case let error as DatabaseError where error.resultCode == .SQLITE_BUSY: self = .busy
-        // The answer to a read that failed: CWriteAheadLog.c.
+        // The code of a read that failed: CWriteAheadLog.c.
         case let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN:
             self = .failed(code: error.extendedResultCode.rawValue, reason: "the disk could not be read")
         case let error as DatabaseError:
@@ -33,7 +34,7 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
         }
     }
 
-    /// Whether there was no room for the catalog on the disk.
+    /// Whether the disk had no room for the catalog.
     public var isNoSpace: Bool {
         if case .full = self { return true }
         if case .failed(let code, _) = self { return code & 0xFF == ResultCode.SQLITE_FULL.rawValue }
@@ -48,13 +49,13 @@ public enum CatalogError: Error, CustomStringConvertible, Sendable {
         }
     }
 
-    /// Whether what is in the file makes no sense.
+    /// Whether the file is corrupt.
     public var isDamage: Bool {
         guard case .failed(let code, _) = self else { return false }
         return [ResultCode.SQLITE_CORRUPT.rawValue, ResultCode.SQLITE_NOTADB.rawValue].contains(code & 0xFF)
     }
 
-    /// One sentence.
+    /// The message for the user, in one sentence.
     public var description: String {
         switch self {
         case .busy: "The catalog is locked by another program; end it and try again."

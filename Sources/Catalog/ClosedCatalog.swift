@@ -3,8 +3,8 @@ internal import GRDB
 internal import GRDBSQLite
 internal import Glibc
 
-/// A catalog that no mount has open, or a copy of one, opened for reading alone: neither opening nor closing it changes what is on the
-/// disk.
+/// A catalog that no mount has open, or a copy of one, opened read-only: neither opening nor closing it
+/// changes the disk.
 ///
 /// ## Concurrency
 /// Operations run one at a time on the caller's thread. A body given to `read` must not call the catalog.
@@ -12,7 +12,7 @@ public final class ClosedCatalog: Sendable {
     private let queue: DatabaseQueue
 
     /// Opens a catalog that this assetfs could mount without changing its tables.
-    /// - Throws: `.newer`, `.older`, `.busy`, or `.failed` with what SQLite says.
+    /// - Throws: `.newer`, `.older`, `.busy`, or `.failed` with SQLite's message.
     public init(path: String) throws(CatalogError) {
         do {
             guard Self.size(of: path) > 0 else {
@@ -29,18 +29,18 @@ public final class ClosedCatalog: Sendable {
         }
     }
 
-    /// Returns how a database is opened so that nothing is changed.
+    /// Returns a configuration that opens a database without changing it.
     static func configuration(for path: String) -> Configuration {
         var configuration = Configuration()
         configuration.foreignKeysEnabled = false
         configuration.allowsUnsafeTransactions = true
         configuration.prepareDatabase { database in
-            // The index of the write-ahead log is in memory, then, and no file is made for it.
+            // In this mode the index of the write-ahead log is in memory, and SQLite creates no file for it.
             try database.execute(
                 sql: "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA query_only = ON"
             )
             if Self.hasLog(path) {
-                // What is in the log stays there.
+                // Leaves the frames of the log where they are.
                 let code = unsafe wal_leave(database.connection)
                 guard code == SQLITE_OK else { throw CatalogError.failed(code: code, reason: "the log cannot be left") }
             }
@@ -57,7 +57,7 @@ public final class ClosedCatalog: Sendable {
 
     /// Runs `body` with the records.
     ///
-    /// `isUnwanted` is asked every few milliseconds and ends a statement.
+    /// `isUnwanted` is asked every few milliseconds; true interrupts the running statement.
     public func read<Value>(
         isUnwanted: () -> Bool = { false },
         _ body: (Records) throws -> Value
@@ -78,19 +78,20 @@ public final class ClosedCatalog: Sendable {
 }
 
 extension Records {
-    /// Checks the file's pages, and, where that is to be thorough, that the indexes have all rows; returns what is wrong, sentence by
-    /// sentence.
+    /// Checks the file's pages, and, if `isThorough`, that the indexes have all rows; returns a sentence for
+    /// each problem.
     public func integrity(isThorough: Bool) throws -> [String] {
         try allOnce("PRAGMA \(isThorough ? "integrity_check" : "quick_check")(100)", []) { $0.text(0) }
             .filter { $0 != "ok" }
     }
 
-    /// Makes all indexes anew from the tables.
+    /// Rebuilds all indexes from the tables.
     public func makeIndexesAnew() throws { try database.execute(sql: "REINDEX") }
 }
 
 extension Schema {
-    /// Throws `.failed` with SQLITE_NOTADB where a database does not have the tables of a catalog, of whichever version.
+    /// Throws `.failed` with SQLITE_NOTADB if a database does not have the tables of a catalog, of any
+    /// version.
     static func requireTables(in database: Database) throws {
         guard try database.tableExists("grdb_migrations"), try migrator.appliedIdentifiers(database).contains(first)
         else { throw CatalogError.failed(code: SQLITE_NOTADB, reason: "it has no tables of a catalog") }

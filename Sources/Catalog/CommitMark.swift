@@ -1,16 +1,17 @@
 internal import CWriteAheadLog
 
-/// Where a catalog's log has the end of a transaction, by which another log can be told from it.
+/// The position of a transaction's end in a catalog's log, which distinguishes that log from any other.
 public struct CommitMark: Equatable, Sendable {
-    /// Bytes before the frame's header.
+    /// The number of bytes before the frame's header.
     public let offset: Int64
     /// The frame's header, with a checksum of the log up to there: 24 bytes.
     public let header: [UInt8]
 
-    /// How many bytes a header has.
+    /// The number of bytes of a header.
     public static let headerSize = Int(WAL_FRAME_HEADER)
 
-    /// Makes a mark of its offset and header; nil where the offset is negative, and where the header has another size.
+    /// Creates a mark from its offset and header; nil if the offset is negative or the header has another
+    /// size.
     public init?(offset: Int64, header: [UInt8]) {
         guard offset >= 0, header.count == Self.headerSize else { return nil }
         (self.offset, self.header) = (offset, header)

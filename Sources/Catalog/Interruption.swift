@@ -2,10 +2,11 @@ internal import GRDB
 internal import GRDBSQLite
 
 extension Database {
-    /// How many instructions of SQLite's machine come between two questions: less than a millisecond's.
+    /// The number of instructions of SQLite's virtual machine between two calls of the handler: less than a
+    /// millisecond's.
     private static let stride: Int32 = 20_000
 
-    /// Runs `body`, whose statements fail with SQLITE_INTERRUPT once `isUnwanted` says so.
+    /// Runs `body`, whose statements fail with SQLITE_INTERRUPT once `isUnwanted` returns true.
     func interrupting<Value>(when isUnwanted: () -> Bool, _ body: () throws -> Value) rethrows -> Value {
         try withoutActuallyEscaping(isUnwanted) { isUnwanted in
             let question = Question(isUnwanted)
@@ -27,7 +28,7 @@ extension Database {
     }
 }
 
-/// A question that SQLite's callback asks.
+/// A closure as an object, for SQLite's callback.
 private final class Question {
     let ask: () -> Bool
 

@@ -1,6 +1,6 @@
-// Rows that hang on others, and what is counted.
+// Rows that refer to others, and counts.
 extension Invariant {
-    /// A rule that a row's column names a row of another table.
+    /// Returns the rule that a column of a table names an existing row of another table.
     private static func orphan(_ table: String, _ column: String, of target: String) -> Invariant {
         let condition = "\(column) IS NOT NULL AND \(column) NOT IN (SELECT id FROM \(target))"
         return Invariant(
@@ -39,7 +39,8 @@ extension Invariant {
             ),
         ]
 
-    /// A way through all nodes for each blob would take hours: no index has their blobs.
+    /// Counts in one pass over all nodes: one query per blob would take hours, because no index has the blobs
+    /// of nodes.
     private static let counted = """
         WITH used (blob, uses, shown) AS (
             SELECT blob, sum(uses), sum(shown) FROM (
@@ -68,7 +69,7 @@ extension Invariant {
             UNION ALL SELECT uid, 32 + length(CAST(name AS BLOB)) + length(CAST(value AS BLOB)) FROM field
             UNION ALL SELECT uid, 32 + length(CAST(name AS BLOB)) + length(CAST(value AS BLOB)) FROM desktop_value) GROUP BY uid)
         """
-    /// Once through the trash, and not once for each folder.
+    /// Counts in one pass over the trash, and not in one for each folder.
     private static let trashCounts = """
         WITH RECURSIVE above (asset, folder) AS (
             SELECT id, trashed_parent FROM asset WHERE trashed_parent IN (SELECT node FROM removed_folder)
@@ -166,7 +167,7 @@ extension Invariant {
         ),
     ]
 
-    /// Rules for a text that grows.
+    /// Returns the rules for a journal, a text that only grows.
     private static func journal(_ table: String, _ file: String) -> [Invariant] {
         let gaps = """
             (SELECT end, end - length(line) AS start, coalesce(lag(end) OVER (ORDER BY end), 0) AS before FROM \(table))
@@ -177,7 +178,8 @@ extension Invariant {
                 "Lines of \(file) are missing.",
                 .none,
                 "SELECT end, NULL FROM \(gaps) WHERE start >= before + 3",
-                // An empty object with as many bytes, so that all other lines stay where programs have read them.
+                // An empty object with as many bytes, so that all other lines keep the offsets at which
+                // programs have read them.
                 .statements(
                     """
                     INSERT INTO \(table) (end, line)

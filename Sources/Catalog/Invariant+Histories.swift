@@ -1,4 +1,4 @@
-// What files show, and what assets have been.
+// The contents of files, and the histories of assets.
 extension Invariant {
     private static let isUnpublished = "EXISTS (SELECT 1 FROM staged s WHERE s.node = n.id)"
     private static let newest = "(SELECT v.blob FROM version v WHERE v.asset = n.asset ORDER BY v.number DESC LIMIT 1)"
@@ -13,7 +13,7 @@ extension Invariant {
         a.trashed IS NULL AND NOT \(isShown)
             AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.parent = 8 AND e.name = CAST(CAST(a.id AS TEXT) AS BLOB))
         """
-    /// A size of which the row of the blob says another.
+    /// Returns the condition that a row has another size than its blob.
     private static func hasOtherSize(_ row: String) -> String {
         "\(row).size <> coalesce((SELECT b.size FROM blob b WHERE b.id = \(row).blob), iif(\(row).blob IS NULL, 0, \(row).size))"
     }
@@ -25,7 +25,7 @@ extension Invariant {
             "A content belongs to an asset that is missing.",
             .none,
             "SELECT id, NULL FROM version WHERE asset NOT IN (SELECT id FROM asset)",
-            // Content is never removed: the asset is made anew, and gets a file below.
+            // A repair deletes no content: the asset is created again, and gets a file below.
             .statements(
                 """
                 INSERT INTO asset (id, created, uid, original_name, uuid)
@@ -39,7 +39,7 @@ extension Invariant {
             "A file shows an asset that is missing.",
             .node,
             "SELECT n.id, n.id FROM node n WHERE \(noAsset)",
-            // The next mount makes one of a file that has none and waits for it.
+            // A file without an asset that is recorded in `staged` becomes one at the next mount.
             .statements(
                 """
                 INSERT OR IGNORE INTO staged (node, file) SELECT n.id, '' FROM node n WHERE \(noAsset) AND n.links > 0;
@@ -108,7 +108,7 @@ extension Invariant {
             "A file does not have the newest content of its asset.",
             .node,
             "SELECT n.id, n.id FROM node n WHERE \(isNotNewest)",
-            // At the next mount the asset gets the content that the file has.
+            // At the next mount the file's blob becomes the newest version of its asset.
             .statements("INSERT OR IGNORE INTO staged (node, file) SELECT n.id, '' FROM node n WHERE \(isNotNewest)")
         ),
         Invariant(

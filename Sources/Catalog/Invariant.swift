@@ -1,34 +1,35 @@
 /// A rule that the rows of a catalog keep, also in the state in which a crash leaves it.
 public struct Invariant: Sendable {
-    /// The thing that a row is about, by which a path is found for people.
+    /// The kind of object that a row is about, by which the path for a report is found.
     enum Subject: Sendable { case node, asset, blob, none }
 
-    /// How rows that break the rule are mended.
+    /// The way in which rows that break the rule are repaired.
     enum Repair: Sendable {
-        /// Statements that mend all of them at once.
+        /// Statements that repair all of them at once.
         case statements(String)
-        /// The roots that are missing are made.
+        /// The missing roots are created.
         case roots
         /// The subject, a node without a name, gets one in `lost+found/`.
         case name
-        /// The first of the folders that the roots do not lead to moves to `lost+found/`, with what is below it; and so on.
+        /// The first folder that no root leads to moves to `lost+found/`, with everything below it; then the
+        /// next one, until none is left.
         case reconnect
         /// The subject, an asset without a file, gets one in `lost+found/`.
         case file
-        /// Nothing mends them; a sentence says what a person can do.
+        /// No repair exists; a sentence tells the user a remedy.
         case impossible(String)
     }
 
     /// A short name, for programs.
     public let name: String
-    /// What is wrong with a row: a sentence.
+    /// The fault of a row, as a sentence.
     public let sentence: String
     let subject: Subject
     /// A SELECT of the number of each row that breaks the rule, and of its subject.
     let rows: String
     let repair: Repair
 
-    /// What a person can do about rows that no repair mends; nil where one does.
+    /// The user's remedy for rows that no repair mends; nil where one does.
     public var advice: String? {
         if case .impossible(let sentence) = repair { return sentence }
         return nil
@@ -38,7 +39,8 @@ public struct Invariant: Sendable {
         (self.name, self.sentence, self.subject, self.rows, self.repair) = (name, sentence, subject, rows, repair)
     }
 
-    /// All rules, in the order in which they are checked and mended: names before the assets that need files, and counts at the end.
+    /// All rules, in the order in which they are checked and repaired: names before the assets that need
+    /// files, and counts at the end.
     public static let all = names + histories + orphans + counts + journals
 }
 
@@ -47,7 +49,7 @@ public struct Invariant: Sendable {
 extension Invariant {
     /// Whether the node `n` is a folder.
     private static let isFolder = "n.mode & 61440 = 16384"
-    /// The rule whose rows are names, and not what they lead to.
+    /// The rule whose rows are names, and not nodes.
     static let entryWithoutFolder = "entry-without-folder"
     private static let roots = "(2, 8, 9, 10)"
     private static let subfolders =
@@ -55,14 +57,14 @@ extension Invariant {
     private static let entries = "(SELECT count(*) FROM entry e WHERE e.node = n.id)"
     private static let isNamed = "EXISTS (SELECT 1 FROM entry e WHERE e.node = n.id)"
 
-    /// The folders that the roots lead to; as the beginning of a statement.
+    /// The folders that the roots lead to, as the beginning of a statement.
     static let reached = """
         WITH RECURSIVE reached (id) AS (
             SELECT id FROM node WHERE id IN \(roots)
             UNION SELECT e.node FROM reached r JOIN entry e ON e.parent = r.id JOIN node n ON n.id = e.node WHERE \(isFolder))
         """
 
-    /// The folders that no root leads to, the one with the lowest number first; as a statement.
+    /// The folders that no root leads to, the one with the lowest number first, as a statement.
     static let unreached = """
         \(reached) SELECT n.id, n.id FROM node n WHERE \(isFolder) AND n.links > 0 AND n.id NOT IN \(roots) AND \(isNamed)
             AND n.id NOT IN (SELECT id FROM reached) ORDER BY n.id

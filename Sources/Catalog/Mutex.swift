@@ -1,11 +1,12 @@
 #if ASSETFS_PTHREAD_MUTEX
-// ThreadSanitizer sees no lock of Synchronization's: Tests/Sanitizers/PthreadMutex.
+// ThreadSanitizer does not see the locks of Synchronization: Tests/Sanitizers/PthreadMutex.
 internal import GRDB
 internal import PthreadMutex
 
 typealias Mutex = PthreadMutex.Mutex
 
-/// Stands in for GRDB's queue in a build with ThreadSanitizer, which sees no lock in a queue, and so no order in which it is taken.
+/// A replacement for GRDB's queue in a build with ThreadSanitizer, which sees neither a lock in a queue nor
+/// its order among locks.
 final class DatabaseQueue: Sendable {
     private let queue: GRDB.DatabaseQueue
     private let turn = Lock()

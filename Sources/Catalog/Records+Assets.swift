@@ -1,52 +1,54 @@
 public import AssetModel
 internal import GRDBSQLite
 
-/// One content of an asset.
+/// One version of an asset.
 public struct VersionRecord: Sendable {
     /// Its row.
     public var id: VersionID
-    /// 1 for the first, and so on.
+    /// The version's number, 1 for the first.
     public var number: Int64
-    /// Nil when it is empty.
+    /// The digest of its blob; nil when it is empty.
     public var digest: Digest?
-    /// Bytes.
+    /// The number of bytes.
     public var size: Int64
-    /// When it was uploaded.
+    /// The time of the upload.
     public var created: Timestamp
-    /// Who uploaded it.
+    /// The uploader.
     public var uid: UInt32
     /// The name it was uploaded under.
     public var name: [UInt8]
-    /// By how many degrees it is turned clockwise against what was uploaded.
+    /// The degrees by which it is turned clockwise against the uploaded picture.
     public var rotation: Int64
-    /// Who could read it at the moments when it was replaced: only who could at all of them may; none for the present content, and where
-    /// that was not recorded.
+    /// The readers of the version's file at each moment when it was replaced.
+    ///
+    /// A user may read the version only if allowed by all of them. Empty for the present version, and where
+    /// this was not recorded.
     public var standings: [Standing]
 }
 
-/// The thing with a history.
+/// An asset, which has a history of versions.
 public struct AssetRecord: Sendable {
     /// Its number.
     public let id: AssetID
-    /// When it came to be.
+    /// The time of creation.
     public let created: Timestamp
-    /// Who first uploaded it.
+    /// The first uploader.
     public let uid: UInt32
     /// The name it was first uploaded under.
     public let originalName: [UInt8]
-    /// When its last name was removed; nil while it has one.
+    /// The time when its last name was removed; nil while it has one.
     public let trashed: Timestamp?
-    /// When it goes by itself; nil where it stays.
+    /// The time at which it expires; nil where it does not.
     public let expires: Timestamp?
-    /// When it goes because somebody said so, or its folder.
+    /// The expiry that a user or its folder has set.
     public let deadline: Timestamp?
-    /// When it goes because nobody has stored it.
+    /// The expiry of an asset that is not stored.
     public let unstoredUntil: Timestamp?
-    /// The life that it was given, an ISO 8601 period; nil where it has none, or was given a time.
+    /// The lifetime that it was given, an ISO 8601 period; nil where it has none, or was given a time.
     public let life: String?
-    /// What a scanner found in it.
+    /// The malware that a scanner found in it.
     public let infection: String?
-    /// Its identifier that is unique everywhere, 16 random bytes.
+    /// Its globally unique identifier, 16 random bytes.
     public let uuid: [UInt8]
 }
 
@@ -56,16 +58,17 @@ extension Records {
         try first("SELECT id FROM blob WHERE digest = ?", [digest.value]) { BlobID(rawValue: $0.integer(0)) }
     }
 
-    /// Returns the digests of all blobs whose first byte this is.
+    /// Returns the digests of all blobs that begin with a byte.
     public func digests(beginningWith first: UInt8) throws -> [Digest] {
-        // One that has all of its bytes is 32 of them.
+        // A digest has 32 bytes: the upper bound is the highest one with this first byte.
         try all(
             "SELECT digest FROM blob WHERE digest BETWEEN ? AND ?",
             [.blob([first]), .blob([first] + [UInt8](repeating: 0xFF, count: 31))]
         ) { Digest($0.bytes(0)) }.compactMap { $0 }
     }
 
-    /// Records a blob, under a number that none has had: what is found out about one may be recorded when it is gone.
+    /// Records a blob, under a number that no blob has had: a result of extraction may be recorded after its
+    /// blob is gone.
     public func insertBlob(_ digest: Digest, size: Int64, at now: Timestamp) throws -> BlobID {
         try run(
             """
@@ -77,17 +80,17 @@ extension Records {
         return BlobID(rawValue: lastRow)
     }
 
-    /// A blob's digest.
+    /// Returns the digest of a blob.
     public func digest(of blob: BlobID) throws -> Digest? {
         try first("SELECT digest FROM blob WHERE id = ?", [blob.value]) { Digest($0.bytes(0)) } ?? nil
     }
 
-    /// A blob's size in bytes.
+    /// Returns the size of a blob in bytes.
     public func size(of blob: BlobID) throws -> Int64? {
         try first("SELECT size FROM blob WHERE id = ?", [blob.value]) { $0.integer(0) }
     }
 
-    /// Blobs with their sizes, in the order of their rows, behind one of them.
+    /// Returns blobs with their digests and sizes, in the order of their rows, after a given one.
     public func blobs(after blob: BlobID, limit: Int) throws -> [(id: BlobID, digest: Digest?, size: Int64)] {
         try all(
             "SELECT id, digest, size FROM blob WHERE id > ? ORDER BY id LIMIT ?",
@@ -97,14 +100,15 @@ extension Records {
         }
     }
 
-    /// 16 random bytes, which are the same where the statement runs once more; from SQLite, which asks the kernel for none.
+    /// 16 random bytes as a value, so that a repeated statement has them again; from SQLite, which makes no
+    /// system call for them.
     static var newIdentifier: SQLValue {
         var bytes = [UInt8](repeating: 0, count: 16)
         unsafe sqlite3_randomness(16, &bytes)
         return .blob(bytes)
     }
 
-    /// Records an asset, which those may see who may see a file; under a number of its own unless one is asked for.
+    /// Records an asset with the access level of a file; under a number of its own unless `id` is given.
     public func insertAsset(
         _ id: AssetID? = nil,
         uid: UInt32,
@@ -119,18 +123,18 @@ extension Records {
         return AssetID(rawValue: lastRow)
     }
 
-    /// Records under which name an asset was first uploaded.
+    /// Records the name under which an asset was first uploaded.
     public func setOriginalName(of id: AssetID, to name: EntryName) throws {
         try run("UPDATE asset SET original_name = ? WHERE id = ?", [name.value, id.value])
     }
 
-    /// The highest number that an asset has had.
+    /// Returns the highest number that an asset has had.
     public func lastAsset() throws -> AssetID {
         AssetID(rawValue: try first("SELECT seq FROM sqlite_sequence WHERE name = 'asset'", []) { $0.integer(0) } ?? 0)
     }
 
-    /// Assets that are listed, in the order of their numbers, behind one of them: not what is in the trash or hidden, and no
-    /// alternative files.
+    /// Returns the listed assets in the order of their numbers, after a given one: no trashed or hidden
+    /// assets, and no alternative files.
     public func listedAssets(after id: AssetID, limit: Int) throws -> [AssetID] {
         try all(
             """
@@ -144,7 +148,7 @@ extension Records {
         ) { AssetID(rawValue: $0.integer(0)) }
     }
 
-    /// A former content, and whose it is; nil where it is gone, or is a present one.
+    /// Returns a former version with its asset; nil if it is gone or is a present one.
     public func formerVersion(_ id: VersionID) throws -> (asset: AssetID, version: VersionRecord)? {
         let asset = try first("SELECT asset FROM version WHERE id = ? AND superseded IS NOT NULL", [id.value]) {
             AssetID(rawValue: $0.integer(0))
@@ -179,12 +183,12 @@ extension Records {
         }
     }
 
-    /// Whether a file shows an asset.
+    /// Returns whether a file shows an asset.
     public func isShown(_ id: AssetID) throws -> Bool {
         try first("SELECT 1 FROM node WHERE asset = ? AND links > 0 LIMIT 1", [id.value]) { _ in true } ?? false
     }
 
-    /// Removes an asset with its versions and fields; no file that has a name may show it.
+    /// Deletes an asset with its versions and fields; no file that has a name may show it.
     public func deleteAsset(_ id: AssetID) throws {
         try run("UPDATE node SET asset = NULL, former_asset = NULL WHERE asset = ?", [id.value])
         try run("DELETE FROM version WHERE asset = ?", [id.value])
@@ -194,7 +198,7 @@ extension Records {
         try run("DELETE FROM asset WHERE id = ?", [id.value])
     }
 
-    /// Adds to how often an asset's files were opened, and read from start to end.
+    /// Adds to the number of times that an asset's files were opened, and were read from start to end.
     public func addVisits(of asset: AssetID, clicks: Int64, downloads: Int64) throws {
         try run(
             """
@@ -205,15 +209,15 @@ extension Records {
         )
     }
 
-    /// How often that was.
+    /// Returns the number of clicks and downloads of an asset.
     public func visits(of asset: AssetID) throws -> (clicks: Int64, downloads: Int64) {
         try first("SELECT clicks, downloads FROM visit WHERE asset = ?", [asset.value]) {
             ($0.integer(0), $0.integer(1))
         } ?? (0, 0)
     }
 
-    /// Records an asset's next version, and gives its row; the one before is superseded, and was readable as `former` says, besides
-    /// what was recorded before.
+    /// Records an asset's next version and returns its row; the previous version is superseded, and `former`
+    /// is added to its recorded standings.
     public func insertVersion(
         of asset: AssetID,
         blob: BlobID?,
@@ -246,7 +250,7 @@ extension Records {
         return id
     }
 
-    /// Gives a version another content, within the upload that made it.
+    /// Replaces a version's content, within the upload that made it.
     public func updateVersion(_ id: VersionID, blob: BlobID?, size: Int64, at now: Timestamp) throws {
         try run(
             "UPDATE version SET blob = ?, size = ?, created = ? WHERE id = ?",
@@ -255,7 +259,7 @@ extension Records {
         try queueExtraction(of: blob, at: now)
     }
 
-    /// Removes the newest version of an asset: the one before is the present one again.
+    /// Deletes the newest version of an asset: the previous one is the present one again.
     public func deleteNewestVersion(_ id: VersionID, of asset: AssetID) throws {
         try run("DELETE FROM version WHERE id = ?", [id.value])
         try run(
@@ -267,7 +271,8 @@ extension Records {
         )
     }
 
-    /// The newest versions of an asset, at most `limit` of them: their rows and blobs, and whether it is recorded who could read them.
+    /// Returns the newest versions of an asset, at most `limit`: their rows and blobs, and whether their
+    /// readers are recorded.
     public func newestVersions(
         of asset: AssetID,
         limit: Int
@@ -280,7 +285,7 @@ extension Records {
         ) { (VersionID(rawValue: $0.integer(0)), $0.optionalInteger(1).map(BlobID.init), $0.integer(2) != 0) }
     }
 
-    /// Records by how many degrees a version is turned against what was uploaded.
+    /// Records the degrees by which a version is turned against the uploaded picture.
     public func setRotation(of id: VersionID, to degrees: Int64) throws {
         try run("UPDATE version SET rotation = ? WHERE id = ?", [.integer(degrees), id.value])
     }

@@ -1,18 +1,18 @@
 public import AssetModel
 internal import GRDB
 
-// How many bytes of attributes, fields and policies users have set: `Schema.attributeShares`.
+// The number of bytes of attributes, fields and policies that users have set: `Schema.attributeShares`.
 extension Records {
-    /// Bytes that each attribute counts besides its name and value.
+    /// The number of bytes that each attribute counts besides its name and value.
     public static let attributeOverhead: Int64 = 32
 
-    /// Returns how many bytes of attributes, fields and policies a user has set.
+    /// Returns the number of bytes of attributes, fields and policies that a user has set.
     public func attributeBytes(of uid: UInt32) throws -> Int64 {
         try first("SELECT bytes FROM attribute_share WHERE uid = ?", [.integer(Int64(uid))]) { $0.integer(0) } ?? 0
     }
 
-    /// Returns how many bytes of an attribute's present rows are of a user's share: of the names on the file itself, and of a field
-    /// and the last name of its asset.
+    /// Returns how many bytes of an attribute's present rows count for a user: those of the names on the file
+    /// itself, and those of a field and of the last name on its asset.
     public func attributeBytes(
         of uid: UInt32,
         on node: NodeRecord,
@@ -44,7 +44,7 @@ extension Records {
             ) { $0.integer(0) } ?? 0)
     }
 
-    /// Returns how many bytes of a folder's policy are of a user's share.
+    /// Returns how many bytes of a folder's policy count for a user.
     public func policyBytes(of uid: UInt32, _ key: PolicyKey, of folder: NodeID) throws -> Int64 {
         try first(
             """
@@ -55,19 +55,19 @@ extension Records {
         ) { $0.integer(0) } ?? 0
     }
 
-    /// Returns an extended attribute's value, and the user whose share it is of.
+    /// Returns an extended attribute's value, and the user that it counts for.
     public func sharedAttribute(_ name: [UInt8], of node: NodeID) throws -> (value: [UInt8], uid: UInt32)? {
         try first("SELECT value, uid FROM extended_attribute WHERE node = ? AND name = ?", [node.value, .blob(name)]) {
             ($0.bytes(0), $0.unsigned(1))
         }
     }
 
-    /// The user whose share what is set of a node is of where no other is said; as SQL.
+    /// Returns the user that attributes of a node count for where no other is given, as SQL.
     static func owner(ofNode node: String) -> String {
         "coalesce((SELECT n.uid FROM node n WHERE n.id = \(node)), 0)"
     }
 
-    /// The user whose share what is set of an asset is of where no other is said; as SQL.
+    /// Returns the user that attributes of an asset count for where no other is given, as SQL.
     static func owner(ofAsset asset: String) -> String {
         """
         coalesce((SELECT n.uid FROM node n WHERE n.asset = \(asset) ORDER BY n.former_asset IS NOT NULL, n.id LIMIT 1),
@@ -77,6 +77,6 @@ extension Records {
 }
 
 extension SQLValue {
-    /// A user's number, or NULL.
+    /// Creates a user's number, or NULL.
     init(_ uid: UInt32?) { self = uid.map { .integer(Int64($0)) } ?? .null }
 }

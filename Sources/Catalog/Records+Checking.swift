@@ -8,12 +8,12 @@ public struct Violation: Sendable {
     public let rule: Invariant
     /// The row's number.
     public let row: Int64
-    /// The path of the file, folder or asset that it is about, as people write it; nil where there is none.
+    /// The path of the file, folder or asset, for people; nil where there is none.
     public let path: [UInt8]?
 }
 
 extension Records {
-    /// Returns the first `limit` rows that break a rule, and how many there are.
+    /// Returns the first `limit` rows that break a rule, and the number of all of them.
     public func violations(of rule: Invariant, limit: Int) throws -> (violations: [Violation], count: Int64) {
         let rows = try allOnce(rule.rows, []) { ($0.integer(0), $0.optionalInteger(1)) }
         let found = try rows.prefix(limit).map { row, subject in
@@ -33,7 +33,7 @@ extension Records {
         }
     }
 
-    /// Returns the path of a file of an asset, or the one that it had before it came to the trash; nil where there is none.
+    /// Returns the path of a file of an asset, or its path before it was trashed; nil where there is none.
     public func pathForPeople(of asset: AssetID) throws -> [UInt8]? {
         let node = try first("SELECT id FROM node WHERE asset = ? AND links > 0 ORDER BY id LIMIT 1", [asset.value]) {
             NodeID(rawValue: $0.integer(0))
@@ -45,9 +45,9 @@ extension Records {
         return (former ?? nil).map { Array("trash/".utf8) + $0 }
     }
 
-    /// Returns one of a node's paths in the mount, as far up as there are names; nil where it has no name.
+    /// Returns one of a node's paths in the mount, as far up as there are names; nil if it has no name.
     ///
-    /// The folders may go round in a circle.
+    /// The folders may form a cycle.
     public func pathForPeople(of node: NodeID) throws -> [UInt8]? {
         let roots: [NodeID: String] = [
             .folders: "folders", .unfiled: "resources", .alternatives: "alternatives", .collections: "collections",
@@ -68,9 +68,9 @@ extension Records {
         return names.isEmpty ? nil : Array(([Array("?".utf8)] + names.reversed()).joined(separator: [0x2F]))
     }
 
-    // MARK: Mending
+    // MARK: Repair
 
-    /// Mends the rows that break a rule, as far as that can be done; no content is removed.
+    /// Repairs the rows that break a rule, as far as that is possible; no content is removed.
     public func mend(_ rule: Invariant) throws {
         switch rule.repair {
         case .impossible: break
@@ -79,7 +79,7 @@ extension Records {
         case .name:
             let rows = try allOnce(rule.rows, []) { ($0.integer(0), NodeID(rawValue: $0.integer(1))) }
             for (row, node) in rows {
-                // The row is a name in a folder that is missing, or else the node itself.
+                // The row is a name in a missing folder, or else the node itself.
                 if rule.name == Invariant.entryWithoutFolder {
                     try run("DELETE FROM entry WHERE id = ?", [.integer(row)])
                 }
@@ -104,7 +104,7 @@ extension Records {
         try run(script: "PRAGMA user_version = \((count + 1) & 0x7FFF_FFFF)")
     }
 
-    /// Makes the folders that are in no other, as far as they are missing.
+    /// Creates the missing root folders.
     public func insertMissingRoots() throws {
         for id in NodeID.roots where try node(id) == nil {
             let mode: UInt32 = id == .collections ? 0o041777 : 0o040755
@@ -128,7 +128,7 @@ extension Records {
         try addLost(node, EntryName.listed(mark, uploaded ?? []))
     }
 
-    /// Gives an asset without a file one in `lost+found/`, for its uploader alone.
+    /// Gives an asset without a file one in `lost+found/`, readable by its uploader alone.
     private func giveFile(to asset: AssetID) throws {
         let found = try first(
             """
@@ -154,8 +154,9 @@ extension Records {
         try setAsset(of: node, to: asset)
     }
 
-    /// Records a content that no row names as a file in `lost+found/`, of the library's owner alone; the next mount makes an asset of it.
-    /// - Returns: its path, as people write it.
+    /// Records a blob that no row names as a file in `lost+found/`, owned by the library's owner and closed
+    /// to all others; the next mount makes an asset of it.
+    /// - Returns: its path, for people.
     public func insertLost(_ digest: Digest, size: Int64, name: String) throws -> [UInt8]? {
         let blob = try insertBlob(digest, size: size, at: .now)
         let node = try insertLost(
@@ -183,7 +184,7 @@ extension Records {
         return node.id
     }
 
-    /// Adds a name to `lost+found/`, or one with a number before it where there is such a name.
+    /// Adds a name to `lost+found/`, with a number before it if the name is taken.
     private func addLost(_ node: NodeID, _ bytes: [UInt8]) throws {
         let folder = try lostFolder()
         let bytes = (try? EntryName(bytes))?.bytes ?? Array("\(node)".utf8)
@@ -202,8 +203,8 @@ extension Records {
         try touchFolder(folder, subfolders: isFolder ? 1 : 0, at: .now)
     }
 
-    /// Finds `folders/lost+found/`, or makes it: a folder of the library's owner that is closed to all others, because what comes to be in
-    /// it may have been in a closed folder.
+    /// Finds or creates `folders/lost+found/`: a folder of the library's owner that is closed to all others,
+    /// because files in it may come from a closed folder.
     private func lostFolder() throws -> NodeID {
         try insertMissingRoots()
         var number = 0
@@ -234,7 +235,8 @@ extension Records {
 
     // MARK: Numbers
 
-    /// Leaves out so many numbers of files and assets: those that came after the catalog was copied may be known to programs.
+    /// Skips a number of files' and assets' numbers: programs may know those that were given out after the
+    /// catalog was copied.
     public func skipNumbers(_ count: Int64) throws {
         for table in ["node", "asset"] {
             try run(
@@ -245,10 +247,10 @@ extension Records {
         }
     }
 
-    /// Has the index of `search.sqlite` made anew at the next mount.
+    /// Has the next mount rebuild the index of `search.sqlite`.
     public func forgetSearchIndex() throws { try run("UPDATE search_state SET identifier = X'', turn = 0", []) }
 
-    /// Forgets the staged files of uploads that are not there any more: these files keep the content that they have.
+    /// Forgets the staged files of uploads that are missing: these files keep their recorded content.
     public func forgetStagedFiles(except present: Set<String>) throws {
         for record in try staged() {
             guard let file = record.file, !present.contains(file) else { continue }

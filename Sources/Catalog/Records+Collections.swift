@@ -1,8 +1,8 @@
 public import AssetModel
 
-// Collections, and those of them that are sealed: groups.
+// Collections, and groups, which are sealed collections.
 extension Records {
-    /// A folder and all folders below it.
+    /// Returns a folder and all folders below it.
     public func folders(below root: NodeID) throws -> [NodeID] {
         try all(
             """
@@ -16,7 +16,7 @@ extension Records {
         ) { NodeID(rawValue: $0.integer(0)) }
     }
 
-    /// Returns who own the collections that a file has names in.
+    /// Returns the owners of the collections that a file has names in.
     public func ownersOfCollections(with file: NodeID) throws -> [UInt32] {
         try all(
             "SELECT DISTINCT f.uid FROM entry e JOIN node f ON f.id = e.parent WHERE e.node = ? AND e.collection = 1",
@@ -24,8 +24,8 @@ extension Records {
         ) { $0.unsigned(0) }
     }
 
-    /// Makes the names that a file has in an owner's collections another's.
-    /// - Returns: how many.
+    /// Moves the names that a file has in an owner's collections to another file.
+    /// - Returns: the number of names.
     public func moveCollectionEntries(from former: NodeID, to node: NodeID, of owner: UInt32) throws -> Int64 {
         try run(
             """
@@ -53,17 +53,17 @@ extension Records {
         try run("DELETE FROM member WHERE node = ?", [id.value])
     }
 
-    /// All groups.
+    /// Returns all groups.
     public func groups() throws -> [NodeID] {
         try all("SELECT node FROM sealed", []) { NodeID(rawValue: $0.integer(0)) }
     }
 
-    /// When a group was sealed; nil for what is none.
+    /// Returns the time when a group was sealed; nil for a folder that is not a group.
     public func groupCreated(_ id: NodeID) throws -> Timestamp? {
         try first("SELECT created FROM sealed WHERE node = ?", [id.value]) { $0.timestamp(0) }
     }
 
-    /// The members that a group was sealed with, in their order.
+    /// Returns the members that a group was sealed with, in their order.
     public func members(of id: NodeID) throws -> [AssetID] {
         try all("SELECT asset FROM member WHERE node = ? ORDER BY position", [id.value]) {
             AssetID(rawValue: $0.integer(0))

@@ -2,12 +2,12 @@ public import AssetModel
 internal import GRDB
 
 extension Records {
-    /// How many entries, and how many folders, are looked at in search of deep ones.
+    /// The number of entries plus folders that a search for deep folders reads.
     private static let depthBudget = 2000
 
     /// Returns whether a folder has folders in it at more levels, or with a longer path, than given.
     ///
-    /// Of many entries only some are looked at, the deepest first.
+    /// Of many entries only some are read, the deepest first.
     public func isDeeper(_ folder: NodeID, than levels: Int, bytes: Int) throws -> Bool {
         var open = [(id: folder, levels: 0, bytes: 0)]
         var budget = Self.depthBudget

@@ -1,18 +1,18 @@
 public import AssetModel
 internal import GRDB
 
-/// The bytes that a program has set by a name which desktops use for a field.
+/// The bytes that a program has set under an extended attribute that desktops use for a field.
 public struct DesktopValue: Sendable {
     /// The extended attribute's name, such as `user.xdg.tags`.
     public let name: String
-    /// What was set.
+    /// The bytes that were set.
     public let value: [UInt8]
-    /// Whether that is a value of the field, which was set with it.
+    /// Whether the bytes were also set as the field's value.
     public let isFieldValue: Bool
-    /// The user whose share it is of; nil for the asset's owner.
+    /// The user that the bytes count for; nil for the asset's owner.
     public let uid: UInt32?
 
-    /// Describes what was set.
+    /// Creates a value.
     public init(name: String, value: [UInt8], isFieldValue: Bool, uid: UInt32?) {
         self.name = name
         self.value = value
@@ -21,16 +21,17 @@ public struct DesktopValue: Sendable {
     }
 }
 
-// What programs have set by desktops' names, byte for byte. `setField`, `deleteField` and `copyFields` keep it beside the fields.
+// The values of desktops' attributes, byte for byte. `setField`, `deleteField` and `copyFields` keep them in
+// step with the fields.
 extension Records {
-    /// The bytes that were set by a desktop's name; nil where that name answers from the field.
+    /// Returns the bytes that were set under a desktop's name; nil where that name answers from the field.
     public func desktopValue(_ name: String, of asset: AssetID) throws -> [UInt8]? {
         try first("SELECT value FROM desktop_value WHERE asset = ? AND name = ?", [asset.value, .text(name)]) {
             $0.bytes(0)
         }
     }
 
-    /// All that was set by desktops' names of one field.
+    /// Returns all values that were set under desktops' names of one field.
     public func desktopValues(of field: Field, of asset: AssetID) throws -> [DesktopValue] {
         try all(
             "SELECT name, value, is_field_value, uid FROM desktop_value WHERE asset = ? AND field = ?",
@@ -45,7 +46,7 @@ extension Records {
         }
     }
 
-    /// All that was set by desktops' names.
+    /// Returns all values that were set under desktops' names.
     public func desktopValues(of asset: AssetID) throws -> [DesktopValue] {
         try all("SELECT name, value, is_field_value, uid FROM desktop_value WHERE asset = ?", [asset.value]) {
             DesktopValue(
@@ -57,12 +58,13 @@ extension Records {
         }
     }
 
-    /// The desktops' names by which something was set.
+    /// Returns the desktops' names that have a value.
     public func desktopNames(of asset: AssetID) throws -> [String] {
         try all("SELECT name FROM desktop_value WHERE asset = ?", [asset.value]) { $0.text(0) }
     }
 
-    /// The desktop's name by which a field's present value was set; nil where there is none, or no value.
+    /// Returns the desktop's name under which a field's present value was set; nil if there is no value, or
+    /// it was set otherwise.
     public func desktopName(of field: Field, of asset: AssetID) throws -> String? {
         try first(
             "SELECT attribute FROM field WHERE asset = ? AND name = ? AND source = 'person'",
@@ -70,7 +72,7 @@ extension Records {
         ) { $0.isNull(0) ? nil : $0.text(0) } ?? nil
     }
 
-    /// Records what was set by a desktop's name; the field is left as it is.
+    /// Records the value of a desktop's name; the field is left unchanged.
     public func setDesktopValue(_ value: DesktopValue, of field: Field, of asset: AssetID) throws {
         try run(
             """
@@ -84,17 +86,18 @@ extension Records {
         )
     }
 
-    /// Removes what was set by a desktop's name; the field is left as it is.
+    /// Removes the value of a desktop's name; the field is left unchanged.
     public func deleteDesktopValue(_ name: String, of asset: AssetID) throws {
         try run("DELETE FROM desktop_value WHERE asset = ? AND name = ?", [asset.value, .text(name)])
     }
 
-    /// Has the desktops' names of a field answer from the field again.
+    /// Removes the values of all desktops' names of a field, which then answer from the field again.
     public func deleteDesktopValues(of field: Field, of asset: AssetID) throws {
         try run("DELETE FROM desktop_value WHERE asset = ? AND field = ?", [asset.value, .text(field.name)])
     }
 
-    /// Forgets what desktops' names have said of a field that has lost its value; bytes that never were a value stay.
+    /// Removes the desktop values of a field that has lost its value; bytes that never were a value of the
+    /// field stay.
     func deleteFieldValues(of field: Field, of asset: AssetID) throws {
         try run(
             "DELETE FROM desktop_value WHERE asset = ? AND field = ? AND is_field_value = 1",
@@ -102,9 +105,9 @@ extension Records {
         )
     }
 
-    /// Gives one asset what desktops' names have said of another, before its fields are copied.
+    /// Copies the desktop values of one asset to another, before its fields are copied.
     ///
-    /// What was said of a field that the other has a value of is replaced.
+    /// Values for a field that the source has a value of are replaced.
     func copyDesktopValues(of source: AssetID, to asset: AssetID) throws {
         try run(
             "DELETE FROM desktop_value WHERE asset = ? AND field IN (SELECT name FROM field WHERE asset = ?)",
@@ -121,7 +124,8 @@ extension Records {
 }
 
 extension Schema {
-    /// Keeps what programs set by desktops' names byte for byte: `is_field_value` is 1 where the bytes were set as the field's value, too.
+    /// The table of the bytes that programs set under desktops' names: `is_field_value` is 1 where they were
+    /// also set as the field's value.
     static let desktopValues = """
         CREATE TABLE desktop_value (
             asset INTEGER NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, value BLOB NOT NULL,

@@ -9,14 +9,14 @@ extension Records {
         try first(Self.nodeByName, [parent.value, name.value]) { NodeRecord($0) }
     }
 
-    /// Records a name; `isOfCollection` says that it is a file's in a collection.
+    /// Records a name; `isOfCollection` says that the name is a file's in a collection.
     public func insertEntry(
         _ name: EntryName,
         in parent: NodeID,
         node: NodeID,
         isOfCollection: Bool = false
     ) throws {
-        // Of a collection the order is kept in which files were linked.
+        // A collection keeps the order in which files were linked.
         let place = isOfCollection ? "(SELECT coalesce(max(place), 0) + 1 FROM entry WHERE parent = ?1)" : "?5"
         try placing(name) { offered in
             try run(
@@ -26,7 +26,8 @@ extension Records {
         }
     }
 
-    /// Runs a statement that gives a name its place in listings; if another name of the folder has that already, with the next one.
+    /// Runs a statement that gives a name its place in listings; if another name of the folder has that
+    /// place, tries the next one.
     private func placing(_ name: EntryName, _ body: (SQLValue) throws -> Void) throws {
         var place = name.listingPlace
         while true {
@@ -38,7 +39,7 @@ extension Records {
         }
     }
 
-    /// Makes a name mean another node.
+    /// Makes a name lead to another node.
     public func updateEntry(_ name: EntryName, in parent: NodeID, node: NodeID) throws {
         try run(
             "UPDATE entry SET node = ? WHERE parent = ? AND name = ?",
@@ -46,7 +47,7 @@ extension Records {
         )
     }
 
-    /// Records whether a name in a collection is a file's, when it has come to mean another node.
+    /// Records whether a name in a collection is a file's, after it was made to lead to another node.
     public func markEntry(_ name: EntryName, in parent: NodeID) throws {
         try run(
             """
@@ -57,7 +58,7 @@ extension Records {
         )
     }
 
-    /// Gives an entry another name and folder; nothing may be there.
+    /// Moves an entry to another name and folder; the new name must not exist.
     public func moveEntry(
         _ name: EntryName,
         in parent: NodeID,
@@ -83,7 +84,7 @@ extension Records {
         try run("DELETE FROM entry WHERE parent = ? AND name = ?", [parent.value, name.value])
     }
 
-    /// Whether a folder has entries.
+    /// Returns whether a folder has entries.
     public func hasEntries(_ folder: NodeID) throws -> Bool {
         try first("SELECT 1 FROM entry WHERE parent = ? LIMIT 1", [folder.value]) { _ in true } ?? false
     }
@@ -93,7 +94,8 @@ extension Records {
         WHERE e.parent = ? AND e.place > ? ORDER BY e.place LIMIT ?
         """
 
-    /// At most `limit` entries of a folder behind a cookie, 0 being the start, in an order that stays.
+    /// Returns at most `limit` entries of a folder after a cookie, 0 being the start, in an order that does
+    /// not change.
     public func entries(of folder: NodeID, after cookie: Int64, limit: Int) throws -> [EntryRecord] {
         try all(
             Self.entriesOfFolder,
@@ -101,21 +103,21 @@ extension Records {
         ) { EntryRecord(cookie: $0.integer(0), name: $0.bytes(1), node: NodeRecord($0, from: 2)) }
     }
 
-    /// One of a node's names, and the folder it is in; in a collection only where it has no other.
+    /// Returns one of a node's names, and its folder; a name in a collection only if the node has no other.
     public func anyEntry(of node: NodeID) throws -> (parent: NodeID, name: EntryName)? {
         try first("SELECT parent, name FROM entry WHERE node = ? ORDER BY collection, id LIMIT 1", [node.value]) {
             (NodeID(rawValue: $0.integer(0)), try EntryName($0.bytes(1)))
         }
     }
 
-    /// All of a node's names, and the folders they are in.
+    /// Returns all of a node's names, and their folders.
     public func entriesNaming(_ node: NodeID) throws -> [(parent: NodeID, name: EntryName)] {
         try all("SELECT parent, name FROM entry WHERE node = ? ORDER BY collection, id", [node.value]) {
             (NodeID(rawValue: $0.integer(0)), try EntryName($0.bytes(1)))
         }
     }
 
-    /// The folder that a folder is in.
+    /// Returns the folder that contains a folder.
     public func parent(of folder: NodeID) throws -> NodeID? {
         try first("SELECT parent FROM entry WHERE node = ? LIMIT 1", [folder.value]) { NodeID(rawValue: $0.integer(0)) }
     }

@@ -1,16 +1,16 @@
 public import AssetModel
 
 extension Records {
-    /// The nodes that have an attribute outside `user.`.
+    /// Returns the nodes that have an attribute outside `user.`.
     public func nodes(withAttribute name: String) throws -> [NodeID] {
-        // The literal, “user”, is the partial index's; without it SQLite would read all attributes.
+        // The literal, “user”, is the one of the partial index; without it SQLite would read all attributes.
         try all("SELECT node FROM extended_attribute WHERE name < X'75736572' AND name = ?", [.blob(Array(name.utf8))])
         {
             NodeID(rawValue: $0.integer(0))
         }
     }
 
-    /// An extended attribute's value.
+    /// Returns an extended attribute's value.
     public func extendedAttribute(_ name: [UInt8], of node: NodeID) throws -> [UInt8]? {
         try first(
             "SELECT value FROM extended_attribute WHERE node = ? AND name = ?",
@@ -18,12 +18,12 @@ extension Records {
         ) { $0.bytes(0) }
     }
 
-    /// Names of the extended attributes.
+    /// Returns the names of a node's extended attributes.
     public func extendedAttributeNames(of node: NodeID) throws -> [[UInt8]] {
         try all("SELECT name FROM extended_attribute WHERE node = ?", [node.value]) { $0.bytes(0) }
     }
 
-    /// Records an extended attribute, or its new value, in the share of `uid` or else of the node's owner.
+    /// Records an extended attribute or its new value, which counts for `uid`, or for the node's owner.
     public func setExtendedAttribute(
         _ name: [UInt8],
         of node: NodeID,
@@ -47,7 +47,7 @@ extension Records {
         )
     }
 
-    /// Whether anything is set under one of the names, or under a desktop's name of the field.
+    /// Returns whether a node has one of the attributes, or a value under a desktop's name of the field.
     public func hasAttribute(_ names: [[UInt8]], orDesktopNameOf field: Field, on node: NodeID) throws -> Bool {
         try first(
             """

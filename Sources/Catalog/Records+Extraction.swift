@@ -1,18 +1,18 @@
 public import AssetModel
 
-/// A content that is to be looked into, or has been.
+/// The state of the extraction of a blob's metadata.
 public struct ExtractionRecord: Sendable {
-    /// The content.
+    /// The blob.
     public let blob: BlobID
-    /// How far it is known.
+    /// The state of its extraction.
     public let state: ExtractionState
-    /// When it is to be looked into, again if need be; nil where there is nothing to do.
+    /// The time of the next attempt; nil if there is nothing to do.
     public let due: Timestamp?
-    /// How often that has failed.
+    /// The number of failed attempts.
     public let attempts: Int64
-    /// When that was last.
+    /// The time of the last attempt.
     public let updated: Timestamp
-    /// Why it failed.
+    /// The reason of the failure.
     public let error: String?
 
     fileprivate static let columns = "x.blob, x.state, x.due, x.attempts, x.updated, x.error"
@@ -27,12 +27,13 @@ public struct ExtractionRecord: Sendable {
     }
 }
 
-// What contents say themselves, and the queue of those that nobody has looked into: the queue is the table, so that no crash loses it.
+// Extracted metadata, and the queue of blobs to extract from: the queue is the table, so that no crash loses
+// it.
 extension Records {
     /// The blob of an asset's newest version, as an SQL expression with the asset as its one value.
     static let newestBlob = "(SELECT v.blob FROM version v WHERE v.asset = ? ORDER BY v.number DESC LIMIT 1)"
 
-    /// Has a content looked into, if that has not been done.
+    /// Queues the extraction of a blob, unless it has been queued before.
     public func queueExtraction(of blob: BlobID?, at now: Timestamp) throws {
         guard let blob else { return }
         try run(
@@ -41,7 +42,7 @@ extension Records {
         )
     }
 
-    /// Has a content looked into, before all others; once more, if `again`.
+    /// Queues the extraction of a blob before all others; repeats a finished one if `again`.
     public func hurryExtraction(of blob: BlobID, again: Bool = false, at now: Timestamp) throws {
         try queueExtraction(of: blob, at: now)
         let condition = again ? "" : " AND state = 'waiting'"
@@ -51,7 +52,7 @@ extension Records {
         )
     }
 
-    /// What is known of an asset's present content; nil where it is empty, or nobody has been asked to look.
+    /// Returns the extraction of an asset's present version; nil if it is empty or was never queued.
     public func extraction(of asset: AssetID) throws -> ExtractionRecord? {
         try first(
             "SELECT \(ExtractionRecord.columns) FROM extraction x WHERE x.blob = \(Self.newestBlob)",
@@ -59,12 +60,13 @@ extension Records {
         ) { ExtractionRecord($0) }
     }
 
-    /// The blob of an asset's present content.
+    /// Returns the blob of an asset's present version.
     public func currentBlob(of asset: AssetID) throws -> BlobID? {
         try first("SELECT \(Self.newestBlob)", [asset.value]) { $0.optionalInteger(0).map(BlobID.init) } ?? nil
     }
 
-    /// The next contents to look into: those that come before all others because requests wait for them, or all others.
+    /// Returns the next blobs to extract from: those that requests wait for if `isHurried`, and otherwise all
+    /// others.
     public func dueExtractions(isHurried: Bool, by now: Timestamp, limit: Int) throws -> [ExtractionRecord] {
         try all(
             """
@@ -75,17 +77,18 @@ extension Records {
         ) { ExtractionRecord($0) }
     }
 
-    /// Whether a content is to be looked into, again if that has failed.
+    /// Returns whether the extraction of a blob is due, for the first time or again after a failure.
     public func isWaiting(_ blob: BlobID) throws -> Bool {
         try first("SELECT 1 FROM extraction WHERE blob = ? AND due IS NOT NULL", [blob.value]) { _ in true } ?? false
     }
 
-    /// When the next content is to be looked into.
+    /// Returns the time at which the next extraction is due.
     public func nextExtraction() throws -> Timestamp? {
         try first("SELECT due FROM extraction WHERE due IS NOT NULL ORDER BY due LIMIT 1", []) { $0.timestamp(0) }
     }
 
-    /// The assets whose present content a blob is, with the name that it was uploaded under; those in the trash left out.
+    /// Returns the assets outside the trash whose present version is a blob, with the names that it was
+    /// uploaded under.
     public func assets(showing blob: BlobID) throws -> [(asset: AssetID, name: [UInt8])] {
         try all(
             """
@@ -96,7 +99,8 @@ extension Records {
         ) { (AssetID(rawValue: $0.integer(0)), $0.bytes(1)) }
     }
 
-    /// Records what was found in a content, or why not all of it could be, and when that is tried again.
+    /// Records the metadata found in a blob, or the reason why it is incomplete and the time of the next
+    /// attempt.
     public func setFindings(
         of blob: BlobID,
         _ findings: String?,
@@ -116,24 +120,25 @@ extension Records {
         )
     }
 
-    /// Forgets that a content was to be looked into.
+    /// Forgets the extraction of a blob.
     public func deleteExtraction(of blob: BlobID) throws {
         try run("DELETE FROM extraction WHERE blob = ?", [blob.value])
     }
 
     // MARK: Findings
 
-    /// A member of an object in what is known of an asset's content, as text.
+    /// Returns a member of an object in the extracted metadata of an asset's present version, as text.
     func finding(_ object: String, _ name: String, of asset: AssetID) throws -> String? {
         try finding("$.\(object).\"\(name)\"", of: asset)
     }
 
-    /// Whether a tag, such as `exif.FNumber`, is in an asset's content.
+    /// Returns whether the extracted metadata of an asset has a tag, such as `exif.FNumber`.
     public func hasTag(_ name: String, _ asset: AssetID) throws -> Bool {
         try finding("tags", name, of: asset) != nil
     }
 
-    /// What is known of an asset's content under a name, such as `width`, as text; 1 for true and 0 for false.
+    /// Returns a value of an asset's extracted metadata, such as `width`, as text; 1 for true and 0 for
+    /// false.
     public func finding(named name: String, of asset: AssetID) throws -> String? {
         try finding("$.\"\(name)\"", of: asset)
     }
@@ -145,7 +150,7 @@ extension Records {
         ) { $0.isNull(0) ? nil : $0.text(0) } ?? nil
     }
 
-    /// All that is known of an asset's content, member by member, each as JSON.
+    /// Returns all extracted metadata of an asset, member by member, each as JSON.
     public func findings(of asset: AssetID) throws -> [(name: String, json: String)] {
         try all(
             """
@@ -156,22 +161,22 @@ extension Records {
         ) { ($0.text(0), $0.text(1)) }
     }
 
-    // MARK: Beginning again
+    // MARK: Reverting to extracted values
 
-    /// Records whether an asset is to go back to what its file says itself when that is known.
+    /// Records whether an asset's fields are to revert to the extracted values when these are known.
     ///
-    /// What people say from here on is no part of that.
+    /// Values that users set after this call are kept.
     public func setReverts(_ reverts: Bool, of asset: AssetID) throws {
         try run("UPDATE asset SET reverts = ? WHERE id = ?", [reverts ? 1 : 0, asset.value])
         try run("UPDATE field SET reverts = ? WHERE asset = ?", [reverts ? 1 : 0, asset.value])
     }
 
-    /// Whether an asset is to go back to what its file says itself.
+    /// Returns whether an asset's fields are to revert to the extracted values.
     public func reverts(_ asset: AssetID) throws -> Bool {
         try first("SELECT reverts FROM asset WHERE id = ?", [asset.value]) { $0.integer(0) != 0 } ?? false
     }
 
-    /// Forgets what people had said, when that was asked for, of what the file says itself.
+    /// Deletes the user-set values that were to be reverted, of those fields that have an extracted value.
     public func revertFields(of asset: AssetID) throws {
         let rows = try all("SELECT name FROM field WHERE asset = ? AND reverts <> 0", [asset.value]) { $0.text(0) }
         for field in rows.compactMap({ Field($0) }) where try extractedField(field, of: asset) != nil {
@@ -182,7 +187,8 @@ extension Records {
 
     // MARK: Jobs
 
-    /// Contents that nobody has looked into yet, or in vain, behind one of them, each with the first asset that shows it.
+    /// Returns blobs whose extraction is outstanding or has failed, after a given one, each with the first
+    /// asset that shows it.
     public func unfinishedExtractions(after blob: BlobID, limit: Int) throws -> [(blob: BlobID, asset: AssetID)] {
         try all(
             """

@@ -1,37 +1,37 @@
 public import AssetModel
 
-/// A URL that is to be fetched, or has been.
+/// A URL in the import queue, fetched or not.
 public struct FetchRecord: Sendable {
-    /// How far it is, in Uploadcare's words.
+    /// The state of a fetch, in Uploadcare's terms.
     public enum State: String, Sendable {
         case waiting, progress, success, error
     }
 
     /// Its row.
     public let id: Int64
-    /// What it is known by: 16 random bytes as a UUID.
+    /// The public identifier of the fetch: 16 random bytes as a UUID.
     public let token: String
-    /// How far it is.
+    /// The state of the fetch.
     public let state: State
-    /// What was asked for.
+    /// The request as the user wrote it.
     public let request: String
-    /// The folder that it goes to.
+    /// The folder that the file is put into.
     public let folder: NodeID
-    /// Who has asked.
+    /// The requesting user.
     public let uid: UInt32
-    /// The group of who has asked.
+    /// The group of that user.
     public let gid: UInt32
-    /// Their other groups, as far as these decided about the folder then.
+    /// The user's other groups, as far as they decided about access to the folder at the time of the request.
     public let groups: [UInt32]
-    /// When that was.
+    /// The time of the request.
     public let created: Timestamp
-    /// When it came this far.
+    /// The time when it reached its state.
     public let updated: Timestamp
     /// The asset that it has become.
     public let asset: AssetID?
-    /// How many bytes there were.
+    /// The number of bytes of the file.
     public let size: Int64?
-    /// Why it could not be fetched: Uploadcare's code, a sentence, and errno's name.
+    /// The reason why it could not be fetched: Uploadcare's code, a sentence, and errno's name.
     public let problem: (code: String, sentence: String, errno: String)?
 
     fileprivate static let columns =
@@ -52,9 +52,9 @@ public struct FetchRecord: Sendable {
     }
 }
 
-// URLs that are fetched: the queue is the table, so that no crash loses it.
+// The queue of URLs to fetch: the queue is the table, so that no crash loses it.
 extension Records {
-    /// Records what is to be fetched.
+    /// Records a URL to be fetched.
     public func insertFetch(
         _ request: String,
         token: String,
@@ -74,17 +74,17 @@ extension Records {
         return lastRow
     }
 
-    /// Finds one.
+    /// Returns a fetch by its row.
     public func fetch(_ id: Int64) throws -> FetchRecord? {
         try first("SELECT \(FetchRecord.columns) FROM fetch WHERE id = ?", [.integer(id)]) { FetchRecord($0) }
     }
 
-    /// Finds one by its token.
+    /// Returns a fetch by its token.
     public func fetch(token: String) throws -> FetchRecord? {
         try first("SELECT \(FetchRecord.columns) FROM fetch WHERE token = ?", [.text(token)]) { FetchRecord($0) }
     }
 
-    /// The last that somebody has asked for in a folder.
+    /// Returns the last fetch that a user has requested into a folder.
     public func lastFetch(into folder: NodeID, by uid: UInt32) throws -> FetchRecord? {
         try first(
             "SELECT \(FetchRecord.columns) FROM fetch WHERE folder = ? AND uid = ? ORDER BY id DESC LIMIT 1",
@@ -92,7 +92,8 @@ extension Records {
         ) { FetchRecord($0) }
     }
 
-    /// Returns the first of each user that is waiting, or was under way, and is none of some; the oldest first.
+    /// Returns each user's first fetch that is waiting or was interrupted, except the running ones; the
+    /// oldest first.
     public func firstWaitingFetches(except running: [Int64]) throws -> [(id: Int64, uid: UInt32)] {
         try all(
             """
@@ -103,7 +104,7 @@ extension Records {
         ) { ($0.integer(0), $0.unsigned(1)) }
     }
 
-    /// How many of somebody's have not ended.
+    /// Returns the number of a user's fetches that have not ended.
     public func waitingFetches(of uid: UInt32) throws -> Int64 {
         try first(
             "SELECT count(*) FROM fetch WHERE state <> 'success' AND state IN ('waiting', 'progress') AND uid = ?",
@@ -111,7 +112,7 @@ extension Records {
         ) { $0.integer(0) } ?? 0
     }
 
-    /// Those that have not ended well, behind one of them.
+    /// Returns fetches that are unfinished or have failed, after a given one.
     public func unfinishedFetches(after id: Int64, limit: Int) throws -> [FetchRecord] {
         try all(
             "SELECT \(FetchRecord.columns) FROM fetch WHERE state <> 'success' AND id > ? ORDER BY id LIMIT ?",
@@ -119,7 +120,7 @@ extension Records {
         ) { FetchRecord($0) }
     }
 
-    /// Records how far one is.
+    /// Records the state of a fetch.
     public func setFetch(
         _ id: Int64,
         to state: FetchRecord.State,
@@ -138,16 +139,16 @@ extension Records {
         )
     }
 
-    /// Forgets what has ended before a moment.
+    /// Forgets fetches that ended before a moment, and remembered URLs whose asset is gone.
     public func deleteFetches(endedBefore time: Timestamp) throws {
         try run("DELETE FROM fetch WHERE state IN ('success', 'error') AND updated < ?", [time.value])
         try run("DELETE FROM fetched_url WHERE asset NOT IN (SELECT id FROM asset)", [])
     }
 
-    /// Forgets one.
+    /// Forgets a fetch.
     public func deleteFetch(_ id: Int64) throws { try run("DELETE FROM fetch WHERE id = ?", [.integer(id)]) }
 
-    /// Whether there are such.
+    /// Returns whether any fetch ended before a moment.
     public func hasFetches(endedBefore time: Timestamp) throws -> Bool {
         try first(
             "SELECT 1 FROM fetch WHERE state IN ('success', 'error') AND updated < ? LIMIT 1",
@@ -157,7 +158,7 @@ extension Records {
 
     // MARK: URLs that were fetched before
 
-    /// The asset that was fetched from a URL, and remembered; nil where it is not there any more.
+    /// Returns the asset that was fetched from a URL, if it was remembered and a file still shows it.
     public func fetchedAsset(from url: String) throws -> AssetID? {
         let asset = try first("SELECT asset FROM fetched_url WHERE url = ?", [.text(url)]) {
             AssetID(rawValue: $0.integer(0))

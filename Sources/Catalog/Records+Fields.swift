@@ -1,26 +1,28 @@
 public import AssetModel
 
-/// What a field's row says.
+/// The meaning of a field's row.
 public enum FieldSource: String, Sendable {
-    /// Somebody set the value.
+    /// A user set the value.
     case person
-    /// Somebody removed the value that the file itself has.
+    /// A user removed the extracted value.
     case removed
 }
 
-/// How far it is known what an asset's file says itself.
+/// The state of the extraction of metadata from an asset's file.
 public enum ExtractionState: String, Sendable {
-    /// Nobody has looked yet.
+    /// Extraction has not run yet.
     case waiting
-    /// It is known.
+    /// Extraction is complete.
     case ready
-    /// It could not be found out, or not all of it.
+    /// Extraction failed, or is incomplete.
     case failed
 }
 
-// An asset's fields: what people have set, and below that what the newest version's content says itself.
+// An asset's fields: user-set values, and for fields without one the values extracted from the newest
+// version.
 extension Records {
-    /// A field's value: a person's, or else the file's own, unless that is to be left alone.
+    /// Returns a field's value: the user-set one, or else the extracted one, unless embedded metadata is
+    /// ignored.
     public func field(_ field: Field, of asset: AssetID) throws -> String? {
         let own = try first(
             "SELECT value, source FROM field WHERE asset = ? AND name = ?",
@@ -32,7 +34,8 @@ extension Records {
         return try extractedField(field, of: asset)
     }
 
-    /// Whether a person has set or removed a field's value, and nobody has asked for what the file says since.
+    /// Returns whether a user has set or removed a field's value, and no revert to the extracted value was
+    /// requested since.
     public func isSaid(_ field: Field, of asset: AssetID) throws -> Bool {
         try first(
             "SELECT 1 FROM field WHERE asset = ? AND name = ? AND reverts = 0",
@@ -40,14 +43,14 @@ extension Records {
         ) { _ in true } ?? false
     }
 
-    /// What the file says itself of a field.
+    /// Returns the extracted value of a field.
     public func extractedField(_ field: Field, of asset: AssetID) throws -> String? {
         guard field.isExtracted, try !ignoresEmbedded(asset) else { return nil }
         return try finding(Field.isTag(field.name) ? "tags" : "fields", field.name, of: asset)
     }
 
-    /// The fields of an asset that have a value, tags but those that a person has set left out; `attribute` is the name under which a
-    /// value was set, where that is not the field's own.
+    /// Returns the fields of an asset that have a value, without tags that no user has set; `attribute` is
+    /// the name under which a value was set, if that is not the field's own.
     public func fields(
         of asset: AssetID
     ) throws -> [(field: Field, value: String, isOwn: Bool, attribute: String?)] {
@@ -78,7 +81,8 @@ extension Records {
         return result
     }
 
-    /// Fields that people have set, and the names under which they did, where those are not the fields' own.
+    /// Returns the user-set fields, and the names under which they were set, if those are not the fields'
+    /// own.
     public func ownFields(
         of asset: AssetID
     ) throws -> [(field: Field, value: String, attribute: String?, uid: UInt32)] {
@@ -90,7 +94,8 @@ extension Records {
         }.compactMap { name, value, attribute, uid in name.map { ($0, value, attribute, uid) } }
     }
 
-    /// How many bytes the names of a node's attributes have in a list, but for those that no user has set.
+    /// Returns the bytes that the names of a node's attributes take in a list, counting only those that a
+    /// user has set.
     public func listedBytes(of id: NodeID) throws -> Int64 {
         try first(
             """
@@ -105,7 +110,7 @@ extension Records {
         ) { $0.integer(0) } ?? 0
     }
 
-    /// Fields that the file has and that people have removed.
+    /// Returns the fields whose extracted value users have removed.
     public func removedFields(of asset: AssetID) throws -> [Field] {
         try all(
             "SELECT name FROM field WHERE asset = ? AND source = 'removed' ORDER BY name",
@@ -113,15 +118,16 @@ extension Records {
         ) { Field($0.text(0)) }.compactMap(\.self)
     }
 
-    /// How many keys of free metadata an asset has.
+    /// Returns the number of an asset's keys of free metadata.
     public func metadataCount(of asset: AssetID) throws -> Int {
         try ownFields(of: asset).count { $0.field.isMetadata }
     }
 
-    /// Records the value that a person gives a field; `attribute` is the name under which that is done, where it is not the field's own.
+    /// Records the user-set value of a field; `attribute` is the name under which it was set, if that is not
+    /// the field's own.
     ///
-    /// Another desktop's name keeps what was set by it, until the field is set by its own. It is in the share of `uid`, or else of the
-    /// asset's owner.
+    /// The values of other desktops' names stay until the field is set under its own name. The value counts
+    /// for `uid`, or else for the asset's owner.
     public func setField(
         _ field: Field,
         of asset: AssetID,
@@ -135,7 +141,7 @@ extension Records {
         try setDesktopValue(value, of: field, of: asset)
     }
 
-    /// Removes a field's value; what the file says itself, or may say when that is known, stays removed.
+    /// Removes a field's value; an extracted value, present or still to come, then stays hidden.
     public func deleteField(_ field: Field, of asset: AssetID) throws {
         try deleteFieldValues(of: field, of: asset)
         let isUnknown = try field.isExtracted && extraction(of: asset).map { $0.state != .ready } ?? false
@@ -165,7 +171,7 @@ extension Records {
         )
     }
 
-    /// Gives one asset what people have set of another, which wins over its own.
+    /// Copies the user-set values of one asset to another, where they replace its own.
     public func copyFields(of source: AssetID, to asset: AssetID) throws {
         try copyDesktopValues(of: source, to: asset)
         try run(

@@ -1,9 +1,9 @@
-// What was said of uploads, and what has happened: texts that grow, which programs read as files.
-/// A text that grows.
+// Receipts of uploads, and events of assets: texts that only grow, which programs read as files.
+/// A text that only grows.
 public enum Journal: String, Sendable {
-    /// What became of each upload.
+    /// The result of each upload.
     case receipts = "receipt"
-    /// What has happened to assets.
+    /// The changes of assets.
     case events = "event"
 }
 
@@ -17,15 +17,15 @@ extension Records {
         )
     }
 
-    /// How many bytes all lines have.
+    /// Returns the number of bytes of all lines.
     public func size(of journal: Journal) throws -> Int64 {
         try first("SELECT max(end) FROM \(journal.rawValue)", []) { $0.integer(0) } ?? 0
     }
 
-    /// The lines from a byte offset on, until there are `count` bytes or no more.
+    /// Returns the lines from a byte offset on, at most `count` bytes.
     public func bytes(of journal: Journal, from offset: Int64, count: Int) throws -> [UInt8] {
         var result: [UInt8] = []
-        // Row by row, because nobody knows before how many lines fill `count` bytes.
+        // Row by row, because the number of lines that fill `count` bytes is not known in advance.
         let rows = try statement(
             "SELECT end, line FROM \(journal.rawValue) WHERE end > ? ORDER BY end",
             [.integer(offset)]
@@ -39,21 +39,21 @@ extension Records {
         return result
     }
 
-    // MARK: Programs that are told
+    // MARK: Delivery of events to a program
 
-    /// The first event behind an offset, and where the next begins.
+    /// Returns the first event after an offset, and the offset of the next one.
     public func event(after offset: Int64) throws -> (line: [UInt8], end: Int64)? {
         try first("SELECT line, end FROM event WHERE end > ? ORDER BY end LIMIT 1", [.integer(offset)]) {
             ($0.bytes(0), $0.integer(1))
         }
     }
 
-    /// Up to where a program has been told of events; nil where none is to be.
+    /// Returns the offset up to which the program has received events; nil if there is no program.
     public func toldEvents() throws -> Int64? {
         try first("SELECT told FROM event_hook WHERE id = 1", []) { $0.integer(0) }
     }
 
-    /// Records up to where a program has been told of events; nil for none that is to be.
+    /// Records the offset up to which the program has received events; nil if there is no program.
     public func setToldEvents(_ end: Int64?) throws {
         guard let end else { return try run("DELETE FROM event_hook", []) }
         try run("INSERT OR REPLACE INTO event_hook (id, told) VALUES (1, ?)", [.integer(end)])

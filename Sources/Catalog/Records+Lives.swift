@@ -1,20 +1,20 @@
 public import AssetModel
 
-/// An asset that is in the trash.
+/// An asset in the trash.
 public struct TrashRecord: Sendable {
     /// The asset.
     public let asset: AssetID
-    /// When its last name was removed.
+    /// The time when its last name was removed.
     public let trashed: Timestamp
-    /// When it is removed for good.
+    /// The time when it is removed for good.
     public let until: Timestamp
     /// The folder that the name was in, which may be gone.
     public let parent: NodeID
     /// The name.
     public let name: [UInt8]
-    /// Where that was below `folders/`; not UTF-8 where names are not.
+    /// The path of the name below `folders/`; not UTF-8 where names are not.
     public let pathBytes: [UInt8]
-    /// The same for people.
+    /// The path as text for people.
     public var path: String { String(decoding: pathBytes, as: UTF8.self) }
     /// The file, which has no name; nil where it shows another asset.
     public let node: NodeID?
@@ -33,27 +33,27 @@ public struct TrashRecord: Sendable {
     }
 }
 
-/// A former content of an asset.
+/// A former version of an asset.
 public struct FormerVersionRecord: Sendable {
     /// Its row.
     public let id: VersionID
-    /// Whose it is.
+    /// The version's asset.
     public let asset: AssetID
-    /// Since when it is a former one.
+    /// The time when it was superseded.
     public let superseded: Timestamp
-    /// Bytes that it takes of the library's own disk.
+    /// The bytes that it takes on the library's own disk.
     public let size: Int64
-    /// Bytes that it has, on whichever disk.
+    /// Its bytes, on any disk.
     public let bytes: Int64
-    /// Whether it is the first of the asset's contents that are kept, besides empty ones.
+    /// Whether it is the oldest kept version of the asset, not counting empty ones.
     public let isOriginal: Bool
 }
 
-// What goes by itself: assets at their time, what was removed, former contents, and contents that nobody uses.
+// Expiry, trash, former versions, and unused blobs.
 extension Records {
     // MARK: Access
 
-    /// Records who may see a file, and with it its asset; nil for nothing said.
+    /// Records the access level of a file, and with it that of its asset; nil for none.
     public func setAccess(of node: NodeRecord, to access: Access?) throws {
         let value = SQLValue.integer(access?.rawValue ?? 0)
         if let asset = node.asset {
@@ -63,7 +63,7 @@ extension Records {
         }
     }
 
-    /// Whether a folder may hold something that goes by itself or is hidden.
+    /// Returns whether a folder may hold files that expire or are hidden.
     public func isSpecial(_ folder: NodeID) throws -> Bool {
         try first("SELECT 1 FROM special_folder WHERE node = ?", [folder.value]) { _ in true } ?? false
     }
@@ -73,12 +73,12 @@ extension Records {
     private static let recomputeExpiry =
         "UPDATE asset SET expires = coalesce(min(deadline, unstored_until), deadline, unstored_until) WHERE id = ?"
 
-    /// Records whether an asset goes at the time that was said, or not before that is allowed again.
+    /// Records whether an asset expires at its time, or not before that is permitted again.
     public func setMayExpire(_ asset: AssetID, _ may: Bool) throws {
         try run(may ? Self.recomputeExpiry : "UPDATE asset SET expires = NULL WHERE id = ?", [asset.value])
     }
 
-    /// Records when an asset is to go, and the period that this was said as; nil for never.
+    /// Records the explicit deadline of an asset, and the period that it was given as; nil for none.
     public func setDeadline(of asset: AssetID, to time: Timestamp?, saidAs life: String? = nil) throws {
         try run(
             "UPDATE asset SET deadline = ?, ttl = ? WHERE id = ?",
@@ -87,15 +87,16 @@ extension Records {
         try run(Self.recomputeExpiry, [asset.value])
     }
 
-    /// Records when an asset goes unless it is stored; nil where it is.
+    /// Records the expiry of an asset that is not stored; nil for a stored one.
     public func setUnstored(of asset: AssetID, until time: Timestamp?) throws {
         try run("UPDATE asset SET unstored_until = ? WHERE id = ?", [SQLValue(time?.rawValue), asset.value])
         try run(Self.recomputeExpiry, [asset.value])
     }
 
-    /// An asset that was made of another's file goes when that does unless somebody stores it, and has its contents where that has them.
+    /// Copies to an asset made from another user's file the store and the 24-hour default expiry of that
+    /// file's asset.
     ///
-    /// Not at an end that somebody has set: nobody has set it for this one.
+    /// An explicit deadline is not copied: no user has set it for this asset.
     public func copyLife(of asset: AssetID, to other: AssetID) throws {
         try run(
             """
@@ -106,7 +107,7 @@ extension Records {
         try run(Self.recomputeExpiry, [other.value])
     }
 
-    /// Assets that are to go by a moment.
+    /// Returns assets that have expired by a moment.
     public func expired(by time: Timestamp, limit: Int) throws -> [AssetID] {
         try all(
             "SELECT id FROM asset WHERE expires IS NOT NULL AND expires <= ? ORDER BY expires LIMIT ?",
@@ -114,7 +115,7 @@ extension Records {
         ) { AssetID(rawValue: $0.integer(0)) }
     }
 
-    /// Assets that a folder's entries show and that are to go by a moment.
+    /// Returns assets that a folder's entries show and that have expired by a moment.
     public func expiredAssets(in folder: NodeID, by time: Timestamp) throws -> [AssetID] {
         try all(
             """
@@ -125,7 +126,7 @@ extension Records {
         ) { AssetID(rawValue: $0.integer(0)) }
     }
 
-    /// When the next asset goes.
+    /// Returns the time at which the next asset expires.
     public func nextExpiry() throws -> Timestamp? {
         try first("SELECT expires FROM asset WHERE expires IS NOT NULL ORDER BY expires LIMIT 1", []) {
             $0.timestamp(0)
@@ -134,9 +135,10 @@ extension Records {
 
     // MARK: Trash
 
-    /// Records that an asset lost its last name: which it was, where, whose, and until when it can be taken back.
+    /// Moves an asset that lost its last name to the trash: records its file, folder, name and path, and the
+    /// time until which it can be restored.
     ///
-    /// An asset that another node shows stays.
+    /// An asset that another node shows is left unchanged.
     public func trash(
         _ id: AssetID,
         _ node: NodeID?,
@@ -159,12 +161,12 @@ extension Records {
         )
     }
 
-    /// Records which file an asset in the trash comes back as.
+    /// Records the file as which an asset in the trash is restored.
     public func setTrashedNode(of id: AssetID, to node: NodeID) throws {
         try run("UPDATE asset SET trashed_node = ? WHERE id = ?", [node.value, id.value])
     }
 
-    /// An asset's present content, and when that was uploaded.
+    /// Returns the blob, size and upload time of an asset's present version.
     public func newestVersion(of asset: AssetID) throws -> (blob: BlobID?, size: Int64, created: Timestamp)? {
         try first(
             "SELECT blob, size, created FROM version WHERE asset = ? ORDER BY number DESC LIMIT 1",
@@ -183,14 +185,14 @@ extension Records {
         )
     }
 
-    /// What is known of an asset in the trash; nil where it is not there.
+    /// Returns the record of an asset in the trash; nil if it is not there.
     public func trashed(_ id: AssetID) throws -> TrashRecord? {
         try first("SELECT \(TrashRecord.columns) FROM asset WHERE id = ? AND trashed IS NOT NULL", [id.value]) {
             TrashRecord($0)
         }
     }
 
-    /// Assets in the trash, in the order of their numbers, behind one of them.
+    /// Returns assets in the trash, in the order of their numbers, after a given one.
     public func trashed(after id: AssetID, limit: Int) throws -> [TrashRecord] {
         try all(
             "SELECT \(TrashRecord.columns) FROM asset WHERE trashed IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
@@ -198,7 +200,7 @@ extension Records {
         ) { TrashRecord($0) }
     }
 
-    /// Assets whose time in the trash is over at a moment; the first to go first.
+    /// Returns assets whose time in the trash is over at a moment, in the order of that time.
     public func purgeable(by time: Timestamp, limit: Int) throws -> [TrashRecord] {
         try all(
             """
@@ -209,7 +211,7 @@ extension Records {
         ) { TrashRecord($0) }
     }
 
-    /// When the next asset leaves the trash.
+    /// Returns the time when the next asset leaves the trash.
     public func nextPurge() throws -> Timestamp? {
         try first("SELECT trashed_until FROM asset WHERE trashed_until IS NOT NULL ORDER BY trashed_until LIMIT 1", [])
         {
@@ -217,9 +219,9 @@ extension Records {
         }
     }
 
-    // MARK: Former contents
+    // MARK: Former versions
 
-    /// Former contents of all assets, those superseded first in front, behind one of them.
+    /// Returns former versions of all assets after a given one, in the order in which they were superseded.
     public func formerVersions(
         after last: FormerVersionRecord?,
         limit: Int
@@ -248,7 +250,8 @@ extension Records {
         }
     }
 
-    /// Former contents of an asset, the newest first, with when they were uploaded and superseded.
+    /// Returns an asset's former versions, the newest first, with the times of their upload and of their
+    /// replacement.
     public func formerVersions(
         of asset: AssetID
     ) throws -> [(id: VersionID, created: Timestamp, superseded: Timestamp, size: Int64)] {
@@ -258,7 +261,7 @@ extension Records {
         ) { (VersionID(rawValue: $0.integer(0)), $0.timestamp(1), $0.timestamp(2), $0.integer(3)) }
     }
 
-    /// Removes a former content; the MD5 of an asset's first one stays known, if it was.
+    /// Deletes a former version; the MD5 of an asset's first version is kept, if it had been computed.
     public func deleteFormerVersion(_ id: VersionID, of asset: AssetID) throws {
         try run(
             """
@@ -270,16 +273,16 @@ extension Records {
         try run("DELETE FROM version WHERE id = ? AND superseded IS NOT NULL", [id.value])
     }
 
-    /// The MD5 of an asset's first content, where that is no longer kept.
+    /// Returns the MD5 of an asset's first version, if that version was deleted.
     public func firstMD5(of asset: AssetID) throws -> [UInt8]? {
         try first("SELECT first_md5 FROM asset WHERE id = ?", [asset.value]) { $0.bytes(0) }.flatMap {
             $0.isEmpty ? nil : $0
         }
     }
 
-    // MARK: Contents that nobody uses
+    // MARK: Unused blobs
 
-    /// Blobs that neither a version nor a file has needed since before a moment, in the order of that time.
+    /// Returns blobs that neither a version nor a file has used since a moment, in the order of that time.
     public func unusedBlobs(
         since time: Timestamp,
         notIn stores: [Int64] = [],
@@ -295,8 +298,8 @@ extension Records {
         ) { (BlobID(rawValue: $0.integer(0)), Digest($0.bytes(1)), $0.integer(2)) }
     }
 
-    /// Removes a blob, and what was found in it, unless something uses it.
-    /// - Returns: whether it is gone.
+    /// Deletes a blob and its extracted metadata, unless a version or a file uses it.
+    /// - Returns: whether it was deleted.
     public func deleteUnusedBlob(_ id: BlobID) throws -> Bool {
         let isUsed = """
             EXISTS (SELECT 1 FROM version v WHERE v.blob = blob.id) OR uses <> 0 OR shown <> 0
@@ -309,17 +312,19 @@ extension Records {
 
     // MARK: Space
 
-    /// Bytes of contents that no name shows: what the trash and former contents hold, and what is not yet removed.
+    /// Returns the bytes of blobs that no name shows: those of the trash and of former versions, and unused
+    /// ones.
     public func reclaimableBytes() throws -> Int64 {
         try first("SELECT reclaimable FROM space", []) { max(0, $0.integer(0)) } ?? 0
     }
 
-    /// Bytes that statfs(2) shows as free besides those of the disk; negative where more are masked than can be reclaimed.
+    /// Returns the bytes that statfs(2) shows as free besides those of the disk; negative where more are
+    /// masked than can be reclaimed.
     public func shownFreeBytes() throws -> Int64 {
         try first("SELECT max(0, reclaimable) - masked FROM space", []) { $0.integer(0) } ?? 0
     }
 
-    /// What the library holds, counted row by row.
+    /// Returns the totals of the library, counted row by row.
     public func counts() throws -> LibraryCounts {
         func number(_ sql: String) throws -> Int64 { try first(sql, []) { $0.integer(0) } ?? 0 }
         return LibraryCounts(
@@ -332,16 +337,16 @@ extension Records {
     }
 }
 
-/// How much a library holds.
+/// The totals of a library.
 public struct LibraryCounts: Sendable {
     /// Assets that have a name.
     public let assets: Int64
     /// Assets in the trash.
     public let trashed: Int64
-    /// Former contents.
+    /// Former versions.
     public let formerVersions: Int64
-    /// Bytes of all contents; equal ones are kept once.
+    /// The bytes of all blobs; equal content is stored once.
     public let bytes: Int64
-    /// Those of contents that no name shows.
+    /// The bytes of blobs that no name shows.
     public let reclaimable: Int64
 }

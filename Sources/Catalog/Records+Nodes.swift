@@ -6,10 +6,10 @@ extension NodeRecord {
         n.born, n.target, n.former_asset, n.access, n.expires, n.placed_by_other
         """
 
-    /// What is added to a value of access that only a folder has said.
+    /// The bit of an access value that comes from a folder alone.
     private static let inheritedAccess: Int64 = 16
 
-    /// The column that says who may see a file.
+    /// The value of the column with the access level.
     var accessValue: SQLValue {
         .integer(access.map { $0.rawValue | (isAccessInherited ? Self.inheritedAccess : 0) } ?? 0)
     }
@@ -44,10 +44,10 @@ extension NodeRecord {
 extension Records {
     private static let nodeByNumber = "SELECT \(NodeRecord.columns) FROM node n WHERE n.id = ?"
 
-    /// Finds a node by its number.
+    /// Returns a node by its number.
     public func node(_ id: NodeID) throws -> NodeRecord? { try first(Self.nodeByNumber, [id.value]) { NodeRecord($0) } }
 
-    /// Records a new node, under a number of its own unless it brings one.
+    /// Records a new node, under a number of its own unless it has one.
     /// - Returns: the node with its number.
     public func insert(_ node: NodeRecord) throws -> NodeRecord {
         var node = node
@@ -69,7 +69,7 @@ extension Records {
         return node
     }
 
-    /// Records another file that is equal to one: its content, attributes, asset and extended attributes, but not its names.
+    /// Records a copy of a file: its content, attributes, asset and extended attributes, but not its names.
     public func insertCopy(of node: NodeRecord) throws -> NodeID {
         var copy = node
         (copy.id, copy.links) = (NodeID(rawValue: 0), 0)
@@ -104,12 +104,12 @@ extension Records {
         )
     }
 
-    /// Records when a node was last read; that is no change of it.
+    /// Records the time when a node was last read; its change time is left unchanged.
     public func setAccessTime(of node: NodeID, to time: Timestamp) throws {
         try run("UPDATE node SET accessed = ? WHERE id = ? AND accessed < ?", [time.value, node.value, time.value])
     }
 
-    /// Records what a file's content is.
+    /// Records a file's content: size, blocks, blob and times.
     public func updateContent(of node: NodeRecord) throws {
         try run(
             "UPDATE node SET size = ?, blocks = ?, blob = ?, modified = ?, changed = ? WHERE id = ?",
@@ -120,7 +120,7 @@ extension Records {
         )
     }
 
-    /// Records which asset a file shows, and, where that is another file's, which it showed before.
+    /// Records the asset that a file shows, and, if that is another file's, the asset that it showed before.
     public func setAsset(of id: NodeID, to asset: AssetID?, former: AssetID? = nil) throws {
         try run(
             "UPDATE node SET asset = ?, former_asset = ? WHERE id = ?",
@@ -128,12 +128,13 @@ extension Records {
         )
     }
 
-    /// Records whether a node is where a user has put it who neither owned it nor was root.
+    /// Records whether a user other than its owner and root has put a node into its folder.
     public func setPlacedByOther(_ id: NodeID, _ isPlacedByOther: Bool) throws {
         try run("UPDATE node SET placed_by_other = ? WHERE id = ?", [.integer(isPlacedByOther ? 1 : 0), id.value])
     }
 
-    /// Whether another user has put the file that shows an asset, or showed it last, where it is, or was.
+    /// Returns whether another user has put the file that shows an asset, or that showed it last, into its
+    /// folder.
     public func isPlacedByOther(_ asset: AssetID) throws -> Bool {
         try first(
             """
@@ -144,12 +145,12 @@ extension Records {
         ) { _ in true } ?? false
     }
 
-    /// Adds to a node's count of names, and says when.
+    /// Adds to a node's link count, and sets its change time.
     public func addLinks(_ count: Int64, to id: NodeID, at now: Timestamp) throws {
         try run("UPDATE node SET links = links + ?, changed = ? WHERE id = ?", [.integer(count), now.value, id.value])
     }
 
-    /// Records that a folder's entries changed, and how many subfolders it gained.
+    /// Records that a folder's entries changed, and adds to its number of subfolders.
     public func touchFolder(_ id: NodeID, subfolders: Int64 = 0, at now: Timestamp) throws {
         try run(
             "UPDATE node SET links = links + ?, modified = ?, changed = ? WHERE id = ?",
@@ -157,13 +158,14 @@ extension Records {
         )
     }
 
-    /// Removes a node that has no names, and all that hangs on it.
+    /// Deletes a node that has no names, with its attributes and policies.
     ///
-    /// A node that has names stays, and so does one whose asset is in the trash.
+    /// A node that has names is kept, and so is one whose asset is in the trash.
     public func deleteUnlinkedNode(_ id: NodeID, keepsUpload: Bool = false) throws {
         try run("DELETE FROM node WHERE id = ? AND \(Self.isLost)", [id.value])
         let isGone = changedRows > 0
-        // What is in the trash may still get what was written last; else the upload is over in any case.
+        // The staged bytes of a trashed file may still be committed; otherwise the upload has ended in any
+        // case.
         if keepsUpload { return }
         try run(
             "DELETE FROM staged WHERE node = ? AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = staged.node AND links > 0)",
@@ -177,7 +179,7 @@ extension Records {
     private static let isLost =
         "links = 0 AND NOT EXISTS (SELECT 1 FROM asset a WHERE a.trashed_node = node.id)"
 
-    /// Returns nodes without a name that are not in the trash either, and that no interrupted upload gives one.
+    /// Returns nodes without a name that are not in the trash, and that no interrupted upload will name.
     public func unlinkedNodes() throws -> [NodeID] {
         try all(
             """
@@ -188,15 +190,15 @@ extension Records {
         ) { NodeID(rawValue: $0.integer(0)) }
     }
 
-    /// Whether any node has left the trash and may have no name.
+    /// Returns whether any node has left the trash and may have no name.
     public func hasLostNodes() throws -> Bool {
         try first("SELECT 1 FROM lost_node LIMIT 1", []) { _ in true } ?? false
     }
 
-    /// Records that a node has no name, and that nobody may know.
+    /// Lists a node without a name, which the sweeper deletes if nothing uses it.
     public func noteLost(_ id: NodeID) throws { try run("INSERT OR IGNORE INTO lost_node VALUES (?)", [id.value]) }
 
-    /// Takes nodes that have left the trash without a name from the list of them.
+    /// Removes nodes from the list of those that have left the trash, and returns the ones without a name.
     public func takeLostNodes(limit: Int) throws -> [NodeID] {
         let nodes = try all("SELECT node FROM lost_node LIMIT ?", [.integer(Int64(limit))]) {
             NodeID(rawValue: $0.integer(0))
@@ -205,7 +207,7 @@ extension Records {
         return try nodes.filter { try self.node($0)?.links == 0 }
     }
 
-    /// How many nodes there are.
+    /// Returns the number of nodes.
     public func nodeCount() throws -> Int64 {
         try first("SELECT count(*) FROM node", []) { $0.integer(0) } ?? 0
     }

@@ -1,9 +1,10 @@
 public import AssetModel
 
-// An asset that goes on with another owner's file, and what of it stays with the former owner.
+// An asset that continues with another owner's file, and the part of it that stays with the former owner.
 extension Records {
-    /// Records an asset that is equal to another, with another number: what is said of it, its place in the trash, its fields, and the
-    /// contents that it has had since it became an owner's: the owner is first in what is recorded of who could read each.
+    /// Records a copy of an asset under another number, with its attributes, its place in the trash, its
+    /// fields, and the versions that it has had since it came to an owner: the recorded standings of a
+    /// version begin with its owner.
     public func insertCopy(of asset: AssetID, since owner: UInt32) throws -> AssetID {
         let columns = """
             created, uid, original_name, trashed, trashed_parent, trashed_name, trashed_node, trashed_path, trashed_until, trashed_home,
@@ -29,14 +30,14 @@ extension Records {
         return copy
     }
 
-    /// Returns whose an asset is: the owner of the file that shows it, or showed it last, or the user who has made an asset without a file.
+    /// Returns the owner of an asset: of the file that shows it, or showed it last, or else its creator.
     public func owner(of asset: AssetID) throws -> UInt32 {
         let file = "(SELECT n.uid FROM node n WHERE n.id = (SELECT a.trashed_node FROM asset a WHERE a.id = ?1))"
         return try first("SELECT coalesce(\(file), \(Self.owner(ofAsset: "?1")))", [asset.value]) { $0.unsigned(0) }
             ?? 0
     }
 
-    /// Records who could read those contents of an asset of which nobody has recorded it.
+    /// Records the readers of those versions of an asset that have none recorded.
     public func setMissingRights(_ rights: FileRights, ofVersionsOf asset: AssetID) throws {
         try run(
             "UPDATE version SET rights = ? WHERE asset = ? AND coalesce(standings, rights) IS NULL",
@@ -44,18 +45,18 @@ extension Records {
         )
     }
 
-    /// Who may see an asset; nil where nobody has said it.
+    /// Returns the access level of an asset; nil where none is set.
     public func access(of asset: AssetID) throws -> Access? {
         try first("SELECT access & 15 FROM asset WHERE id = ?", [asset.value]) { Access(rawValue: $0.integer(0)) }
             ?? nil
     }
 
-    /// Records what a file that shows no asset says of who may see it.
+    /// Records the access level of a file that shows no asset.
     public func setAccess(ofNode node: NodeRecord) throws {
         try run("UPDATE node SET access = ? WHERE id = ?", [node.accessValue, node.id.value])
     }
 
-    /// Records that those may see an asset who may see a file.
+    /// Gives an asset the access level of a file.
     public func setAccess(of asset: AssetID, like node: NodeRecord) throws {
         try run("UPDATE asset SET access = ? WHERE id = ?", [node.accessValue, asset.value])
     }

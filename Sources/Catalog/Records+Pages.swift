@@ -1,8 +1,8 @@
 public import AssetModel
 
-// Pages of what there may be very much of.
+// Long lists, page by page.
 extension Records {
-    /// Returns at most `limit` entries of a folder behind a cookie, with the modes of what they name.
+    /// Returns at most `limit` entries of a folder after a cookie, with the modes of their nodes.
     public func modes(
         in folder: NodeID,
         after cookie: Int64,
@@ -17,19 +17,19 @@ extension Records {
         ) { ($0.integer(0), NodeID(rawValue: $0.integer(1)), $0.unsigned(2)) }
     }
 
-    /// Whether any folder says something of one kind.
+    /// Returns whether any folder sets a policy.
     public func hasFolders(saying key: PolicyKey) throws -> Bool {
         try first("SELECT 1 FROM policy WHERE key = ? LIMIT 1", [.text(key.rawValue)]) { _ in true } ?? false
     }
 
-    /// Returns folders that say which former contents are kept.
+    /// Returns folders that set the retention of former versions.
     public func foldersSayingVersions() throws -> [NodeID] {
         try all("SELECT DISTINCT node FROM policy WHERE key IN ('versions', 'preset')", []) {
             NodeID(rawValue: $0.integer(0))
         }
     }
 
-    /// An asset's versions, the newest first.
+    /// Returns an asset's versions, the newest first.
     public func versions(of asset: AssetID) throws -> [VersionRecord] {
         try versions("v.asset = ? ORDER BY v.number DESC", [asset.value])
     }
@@ -39,12 +39,12 @@ extension Records {
         try versions("v.asset = ? ORDER BY v.number DESC LIMIT 1", [asset.value]).first
     }
 
-    /// Returns how many versions an asset has.
+    /// Returns the number of an asset's versions.
     public func versionCount(of asset: AssetID) throws -> Int64 {
         try first("SELECT count(*) FROM version WHERE asset = ?", [asset.value]) { $0.integer(0) } ?? 0
     }
 
-    /// Returns an asset's former versions behind a number, at most `limit` of them.
+    /// Returns at most `limit` former versions of an asset after a number.
     public func formerVersions(of asset: AssetID, after number: Int64, limit: Int) throws -> [VersionRecord] {
         try versions(
             """

@@ -8,31 +8,32 @@ public struct HolderRecord: Sendable {
     public let asset: AssetID
 }
 
-/// A place among the files that show a content.
+/// A position among the files that show a blob.
 public struct HolderPosition: Sendable {
     var version: Int64 = 0
     var node: Int64 = 0
 
-    /// In front of all.
+    /// Creates the position before the first file.
     public init() {}
 }
 
 extension Records {
-    // MARK: What folders say
+    // MARK: Policies of folders
 
-    /// What a folder itself says, in no order.
+    /// Returns the policies that a folder itself sets, in no order.
     public func policies(of folder: NodeID) throws -> [(key: String, value: String)] {
         try all("SELECT key, value FROM policy WHERE node = ?", [folder.value]) { ($0.text(0), $0.text(1)) }
     }
 
-    /// Whether any folder says anything; with `uploads`, anything that an upload may fail by, or be filed by.
+    /// Returns whether any folder sets a policy; with `uploads`, only those by which uploads may be rejected
+    /// or filed.
     public func hasPolicies(ofUploads uploads: Bool) throws -> Bool {
         let others = PolicyKey.general.filter { !$0.concernsUploads }.map { "'\($0.rawValue)'" }.joined(separator: ", ")
         let condition = uploads ? " WHERE key NOT IN (\(others)) AND key NOT LIKE '\(PolicyKey.fieldPrefix)%'" : ""
         return try first("SELECT 1 FROM policy\(condition) LIMIT 1", []) { _ in true } ?? false
     }
 
-    /// Records what a folder says, in the share of `uid` or else of the folder's owner.
+    /// Records a policy of a folder, which counts for `uid`, or else for the folder's owner.
     public func setPolicy(_ key: PolicyKey, of folder: NodeID, to value: String, by uid: UInt32? = nil) throws {
         try run(
             """
@@ -43,19 +44,19 @@ extension Records {
         )
     }
 
-    /// Removes what a folder says.
+    /// Removes a policy of a folder.
     public func deletePolicy(_ key: PolicyKey, of folder: NodeID) throws {
         try run("DELETE FROM policy WHERE node = ? AND key = ?", [folder.value, .text(key.rawValue)])
     }
 
     // MARK: Equal content
 
-    /// Gives files that show an asset with this content, the first uploaded first, behind a position, until `body` answers false or
-    /// `limit` rows have been read.
+    /// Calls `body` with files that show an asset with this blob, the first uploaded first, after a position,
+    /// until `body` returns false or `limit` rows have been read.
     ///
-    /// Only what the assets are now counts, not what they were or are in the trash. With a folder, only files in it are given; the others,
-    /// and former contents, are among the rows that are read.
-    /// - Returns: where to go on, and whether there are no more.
+    /// Only present versions of assets outside the trash count. With a folder, only files in it are passed to
+    /// `body`; all others, and former versions, are among the rows that are read.
+    /// - Returns: the position to continue from, and whether all rows have been read.
     public func holders(
         of blob: BlobID,
         in folder: NodeID? = nil,
@@ -79,7 +80,7 @@ extension Records {
         while left > 0, let row = try rows.next() {
             left -= 1
             let (version, node) = (row.integer(0), row.optionalInteger(1))
-            // Behind the last file of a version there is none of it.
+            // A version's position begins before its first file.
             if last.version != version { last.node = 0 }
             last.version = version
             guard let node else { continue }
@@ -94,7 +95,7 @@ extension Records {
         return (last, left > 0)
     }
 
-    /// Whether a file shows an asset with a content still.
+    /// Returns whether a file still shows an asset with a blob.
     public func isShown(_ holder: HolderRecord, with blob: BlobID) throws -> Bool {
         try first(
             "SELECT 1 FROM node WHERE id = ? AND asset = ? AND blob = ? AND links > 0",
@@ -102,7 +103,7 @@ extension Records {
         ) { _ in true } ?? false
     }
 
-    /// Files that show an asset of which another was the first.
+    /// Returns the files that show an asset that belongs to another file.
     public func duplicates(of asset: AssetID) throws -> [NodeRecord] {
         try all(
             "SELECT \(NodeRecord.columns) FROM node n WHERE n.asset = ? AND n.former_asset IS NOT NULL",
@@ -112,7 +113,7 @@ extension Records {
         }
     }
 
-    /// Whether all files with names that show an asset are one user's.
+    /// Returns whether a user owns all named files that show an asset.
     public func isAlone(_ asset: AssetID, of uid: UInt32) throws -> Bool {
         try first(
             "SELECT 1 FROM node WHERE asset = ? AND uid <> ? AND links > 0 LIMIT 1",
@@ -120,17 +121,18 @@ extension Records {
         ) { _ in true } == nil
     }
 
-    /// Files that showed another owner's asset before that became impossible, and are to get one of their own.
+    /// Returns files that show another owner's asset, from before that became impossible; each is to get an
+    /// asset of its own.
     public func sharedAcrossOwners() throws -> [NodeID] {
         try all("SELECT node FROM shared_due", []) { NodeID(rawValue: $0.integer(0)) }
     }
 
-    /// Records that a file shows no other owner's asset any more.
+    /// Records that a file no longer shows another owner's asset.
     public func deleteSharedAcrossOwners(_ node: NodeID) throws {
         try run("DELETE FROM shared_due WHERE node = ?", [node.value])
     }
 
-    /// Gives an asset the fields of another that it has not itself.
+    /// Copies those fields of an asset that the other does not have itself.
     public func copyMissingFields(of source: AssetID, to asset: AssetID) throws {
         try run(
             """
@@ -142,24 +144,24 @@ extension Records {
         )
     }
 
-    // MARK: What policies make of assets
+    // MARK: Attributes of assets from policies
 
-    /// Records that an asset's embedded metadata is to be left alone.
+    /// Records whether an asset's embedded metadata is ignored.
     public func setIgnoresEmbedded(_ ignores: Bool, of asset: AssetID) throws {
         try run("UPDATE asset SET no_exif = ? WHERE id = ?", [ignores ? 1 : 0, asset.value])
     }
 
-    /// Whether an asset's embedded metadata is to be left alone.
+    /// Returns whether an asset's embedded metadata is ignored.
     public func ignoresEmbedded(_ asset: AssetID) throws -> Bool {
         try first("SELECT no_exif FROM asset WHERE id = ?", [asset.value]) { $0.integer(0) != 0 } ?? false
     }
 
-    /// Records what a scanner found in an asset's content; nil for nothing.
+    /// Records the malware that a scanner found in an asset's content; nil for none.
     public func setInfection(of asset: AssetID, to signature: String?) throws {
         try run("UPDATE asset SET infection = ? WHERE id = ?", [signature.map(SQLValue.text) ?? nil, asset.value])
     }
 
-    /// Files that show an asset, its own first.
+    /// Returns the files that show an asset, its own first.
     public func nodes(showing asset: AssetID) throws -> [NodeID] {
         try all(
             "SELECT id FROM node WHERE asset = ? AND links > 0 ORDER BY former_asset IS NOT NULL, id",
@@ -169,7 +171,7 @@ extension Records {
 
     // MARK: MD5
 
-    /// A blob's MD5, if it has been computed.
+    /// Returns a blob's MD5, if it has been computed.
     public func md5(of blob: BlobID) throws -> [UInt8]? {
         try first("SELECT md5 FROM blob WHERE id = ?", [blob.value]) { $0.bytes(0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
@@ -179,7 +181,7 @@ extension Records {
         try run("UPDATE blob SET md5 = ? WHERE id = ?", [.blob(md5), blob.value])
     }
 
-    /// Blobs whose MD5 has not been computed, behind one of them.
+    /// Returns blobs whose MD5 has not been computed, after a given one.
     public func blobsWithoutMD5(after blob: BlobID, limit: Int) throws -> [(id: BlobID, digest: Digest?, size: Int64)] {
         try all(
             "SELECT id, digest, size FROM blob WHERE md5 IS NULL AND id > ? ORDER BY id LIMIT ?",

@@ -1,30 +1,30 @@
 public import AssetModel
 
-/// An asset in the trash, or a former content: something that goes when room is needed.
+/// An asset in the trash, or a former version: data that is removed when space is needed.
 public struct ReclaimableRecord: Sendable {
-    /// What goes, in the order in which a user's go.
+    /// The kind of the data, in the order in which a user's data is removed.
     public enum Kind: Int64, Sendable, CaseIterable {
-        /// An asset in the trash, with all its contents.
+        /// An asset in the trash, with all its versions.
         case trash
-        /// A former content of an asset that has a name.
+        /// A former version of an asset that has a name.
         case formerContent
-        /// The first content of such an asset.
+        /// The first version of such an asset.
         case firstContent
     }
 
-    /// What goes.
+    /// The kind of the data.
     public let kind: Kind
     /// The asset.
     public let asset: AssetID
-    /// The former content's row; 0 for an asset in the trash.
+    /// The former version's row; 0 for an asset in the trash.
     public let version: VersionID
-    /// Since when it is in the trash, or a former content.
+    /// The time when it was trashed or superseded.
     public let since: Timestamp
-    /// The user who has uploaded it; the file's owner where root or the user who has mounted has done so.
+    /// The uploader; the file's owner if root or the mounting user has uploaded it.
     public let uid: UInt32
-    /// Bytes of it on the library's own disk that no name shows.
+    /// Its bytes on the library's own disk that no name shows.
     public let ownBytes: Int64
-    /// Bytes of it, on whichever disk.
+    /// Its bytes, on any disk.
     public let bytes: Int64
 
     fileprivate init(_ row: Columns) {
@@ -38,23 +38,24 @@ public struct ReclaimableRecord: Sendable {
     }
 }
 
-/// Up to where what can be removed has been read: in the order of `trashed` and `superseded`.
+/// The position up to which removable data has been read, in the order of `trashed` and `superseded`.
 public struct ReclaimablePosition: Sendable {
     /// The last asset of the trash.
     public var trash: (since: Timestamp, asset: AssetID)
-    /// The last former content.
+    /// The last former version.
     public var versions: (since: Timestamp, version: VersionID)
 
-    /// The beginning.
+    /// Creates the position before all data.
     public init() {
         trash = (Timestamp(rawValue: .min), AssetID(rawValue: 0))
         versions = (Timestamp(rawValue: .min), VersionID(rawValue: 0))
     }
 }
 
-// What makes room when there is none, and whose it is.
+// Data that can be removed for space, and the user that it counts for.
 extension Records {
-    /// A version's uploader, or the file's owner where that is `root` or `mounter`: those upload for others; as SQL.
+    /// Returns a version's uploader, or the file's owner if that is `root` or `mounter`, because these upload
+    /// for others; as SQL.
     private static func user(_ uploader: String, asset: String) -> String {
         """
         coalesce(nullif(nullif(\(uploader), 0), ?1),
@@ -78,9 +79,9 @@ extension Records {
         coalesce((SELECT b.size FROM blob b WHERE b.id = v.blob AND b.store = 0 AND b.shown = 0), 0), v.size
         """
 
-    /// Returns what is in the trash, or was superseded, behind a position, which moves on; those first that have been so for longest.
+    /// Returns trashed assets and former versions after a position, which advances, the oldest first.
     ///
-    /// What is empty, or is a former content of an asset in the trash, is not among it. `isEnd` says that there is no more.
+    /// Empty ones, and former versions of trashed assets, are left out. `isEnd` says that all have been read.
     public func reclaimable(
         after position: inout ReclaimablePosition,
         mounter: UInt32,
@@ -107,7 +108,7 @@ extension Records {
         return (records, trash.count < limit && versions.count < limit)
     }
 
-    /// Returns what is in the trash, or was superseded, of a folder and all below it, in no order.
+    /// Returns the trashed assets and former versions of a folder and all folders below it, in no order.
     public func reclaimable(below folder: NodeID, mounter: UInt32) throws -> [ReclaimableRecord] {
         let values = [SQLValue.integer(Int64(mounter)), folder.value]
         let trash = try all(
@@ -127,7 +128,7 @@ extension Records {
         return (trash + versions).filter { $0.bytes > 0 }
     }
 
-    /// Returns the position behind all that is in the trash or was superseded.
+    /// Returns the position after all trashed assets and former versions.
     public func reclaimableEnd() throws -> ReclaimablePosition {
         var end = ReclaimablePosition()
         let trash = try first(
@@ -143,7 +144,7 @@ extension Records {
         return end
     }
 
-    /// Whether a former content is one still, since the same moment.
+    /// Returns whether a version is still a former one, since the recorded moment.
     public func isFormer(_ record: ReclaimableRecord) throws -> Bool {
         try first(
             """
@@ -154,8 +155,8 @@ extension Records {
         ) { _ in true } ?? false
     }
 
-    /// Returns how many bytes of the library's own disk no name shows of something that can be removed, and how many of them become
-    /// free with it: those that no other asset and no other version has.
+    /// Returns the bytes of removable data on the library's own disk that no name shows, and how many of them
+    /// its removal frees: those of blobs that no other asset and no other version has.
     public func freedBytes(by record: ReclaimableRecord) throws -> (held: Int64, freed: Int64) {
         let (own, other) =
             record.kind == .trash ? ("v.asset = ?1", "w.asset <> ?1") : ("v.id = ?2", "w.id <> ?2")

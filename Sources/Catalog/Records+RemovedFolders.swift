@@ -1,8 +1,8 @@
 public import AssetModel
 
-/// What a folder was when it was removed.
+/// The attributes of a folder when it was removed.
 public struct RemovedFolderRecord: Sendable {
-    /// The folder that it was in, which may be removed as well.
+    /// The folder that contained it, which may be removed as well.
     public let parent: NodeID
     /// All of st_mode.
     public let mode: UInt32
@@ -10,11 +10,11 @@ public struct RemovedFolderRecord: Sendable {
     public let uid: UInt32
     /// Group.
     public let gid: UInt32
-    /// Access control list, in the kernel's form; nil where the mode said all.
+    /// The access control list, in the kernel's form; nil where the mode was complete.
     public let accessList: [UInt8]?
-    /// Default access control list, likewise.
+    /// The default access control list, likewise.
     public let defaultList: [UInt8]?
-    /// What it said about uploads, as a JSON object of texts.
+    /// Its policies, as a JSON object of texts.
     public let policies: String
 
     fileprivate init(_ row: Columns) {
@@ -28,9 +28,11 @@ public struct RemovedFolderRecord: Sendable {
     }
 }
 
-// Folders that are removed while files that were in them are in the trash: triggers forget each with the last of these.
+// Folders that are removed while files from them are in the trash: triggers delete each record with the last
+// of these files.
 extension Records {
-    /// Records what a folder is that is being removed, if assets that were in it, or in a recorded folder below, are in the trash.
+    /// Records a folder that is being removed, if assets from it, or from a recorded folder below it, are in
+    /// the trash.
     ///
     /// Must be called before `countTrash(of:for:)`.
     public func recordRemoval(of folder: NodeID, in parent: NodeID) throws {
@@ -51,7 +53,8 @@ extension Records {
         )
     }
 
-    /// Returns what a folder was when it was removed; nil where no asset in the trash was in it, or it is still there.
+    /// Returns the record of a removed folder; nil if no asset in the trash comes from it, or it still
+    /// exists.
     public func removedFolder(_ id: NodeID) throws -> RemovedFolderRecord? {
         try first(
             """

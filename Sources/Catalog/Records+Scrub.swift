@@ -1,41 +1,41 @@
 public import AssetModel
 
-/// How far the contents have been read and compared with their SHA-256.
+/// The progress of verifying all blobs against their SHA-256.
 public struct ScrubRecord: Sendable {
-    /// When the pass under way began; nil where there is none.
+    /// The time when the running pass began; nil if there is none.
     public var began: Timestamp?
-    /// Up to which content it has come.
+    /// The last blob that the pass has read.
     public var position = BlobID(rawValue: 0)
-    /// The last content that there was when it began.
+    /// The last blob that existed when the pass began.
     public var last = BlobID(rawValue: 0)
-    /// How many it has read.
+    /// The number of blobs that it has read.
     public var contents: Int64 = 0
-    /// Their bytes.
+    /// The bytes of these blobs.
     public var bytes: Int64 = 0
-    /// How many it could not read: their store is not there, or they were changed again and again.
+    /// The number of blobs that it could not read: their store was absent, or they changed again and again.
     public var skipped: Int64 = 0
-    /// When the last pass ended; nil before there was one.
+    /// The time when the last pass ended; nil before the first one.
     public var finished: Timestamp?
 
-    /// None yet.
+    /// Creates the state before the first pass.
     public init() {}
 }
 
-/// A content that is not what it was when it was stored.
+/// A corrupt blob.
 public struct DamageRecord: Sendable {
-    /// The content.
+    /// The blob.
     public let blob: BlobID
     /// Its SHA-256.
     public let digest: Digest?
-    /// What is wrong with it: a sentence.
+    /// The damage, as a sentence.
     public let reason: String
-    /// When that was found.
+    /// The time when it was found.
     public let found: Timestamp
 }
 
-// Whether contents are what they were when they were stored.
+// The verification of blobs.
 extension Records {
-    /// How far the contents have been looked through.
+    /// Returns the progress of the verification.
     public func scrub() throws -> ScrubRecord {
         try first("SELECT began, position, last, contents, bytes, skipped, finished FROM scrub", []) { row in
             var record = ScrubRecord()
@@ -49,7 +49,7 @@ extension Records {
         } ?? ScrubRecord()
     }
 
-    /// Records how far they have been.
+    /// Records the progress of the verification.
     public func setScrub(_ record: ScrubRecord) throws {
         try run(
             "UPDATE scrub SET began = ?, position = ?, last = ?, contents = ?, bytes = ?, skipped = ?, finished = ?",
@@ -61,17 +61,17 @@ extension Records {
         )
     }
 
-    /// The highest number of a content.
+    /// Returns the highest number of a blob.
     public func lastBlob() throws -> BlobID {
         BlobID(rawValue: try first("SELECT max(id) FROM blob", []) { $0.optionalInteger(0) ?? 0 } ?? 0)
     }
 
-    /// What is wrong with a content; nil where nothing is known.
+    /// Returns the damage of a blob; nil where none is known.
     public func damage(of blob: BlobID) throws -> String? {
         try first("SELECT reason FROM damage WHERE blob = ?", [blob.value]) { $0.text(0) }
     }
 
-    /// Records what is wrong with a content.
+    /// Records the damage of a blob.
     public func setDamage(of blob: BlobID, to reason: String, at now: Timestamp) throws {
         try run(
             "INSERT OR REPLACE INTO damage (blob, reason, found) VALUES (?, ?, ?)",
@@ -79,10 +79,10 @@ extension Records {
         )
     }
 
-    /// A content is what it was.
+    /// Deletes the damage of a blob, which is intact again.
     public func deleteDamage(of blob: BlobID) throws { try run("DELETE FROM damage WHERE blob = ?", [blob.value]) }
 
-    /// Contents that are damaged, in the order of their numbers.
+    /// Returns the corrupt blobs, in the order of their numbers.
     public func damage(limit: Int = .max) throws -> [DamageRecord] {
         try all(
             "SELECT d.blob, b.digest, d.reason, d.found FROM damage d JOIN blob b ON b.id = d.blob ORDER BY d.blob LIMIT ?",
@@ -97,10 +97,11 @@ extension Records {
         }
     }
 
-    /// How many are damaged.
+    /// Returns the number of corrupt blobs.
     public func damageCount() throws -> Int64 { try first("SELECT count(*) FROM damage", []) { $0.integer(0) } ?? 0 }
 
-    /// Assets that have a content, or had it, with the number of the version; `isFormer` where it is no asset's present one.
+    /// Returns the assets that have or had a blob, with the number of the version; `isFormer` where it is not
+    /// the present one.
     public func uses(of blob: BlobID, limit: Int) throws -> [(asset: AssetID, version: Int64, isFormer: Bool)] {
         try all(
             "SELECT asset, number, superseded IS NOT NULL FROM version WHERE blob = ? ORDER BY id LIMIT ?",

@@ -1,8 +1,9 @@
 public import AssetModel
 
-// Who could read contents that are not the present ones any more.
+// The readers of former versions.
 extension Records {
-    /// Of some folders those that not everybody may go through, and those of `listed`, which have an access control list.
+    /// Returns those of some folders that are not executable for all users, and those of `listed`, which have
+    /// an access control list.
     public func closedFolders(of folders: [NodeID], listed: [NodeID]) throws -> [NodeRecord] {
         guard !folders.isEmpty else { return [] }
         let having = listed.isEmpty ? "" : " OR n.id IN (\(Self.marks(listed.count)))"
@@ -14,7 +15,8 @@ extension Records {
         ) { NodeRecord($0) }
     }
 
-    /// Records who could read an asset's present content, for when it is a former one; what was recorded before holds, too.
+    /// Records the readers of an asset's present version, for the time when it is a former one; earlier
+    /// records stay in effect.
     public func keepStanding(_ standing: Standing, ofNewestVersionOf asset: AssetID) throws {
         try run(
             "UPDATE version SET standings = CAST(coalesce(standings, x'') || ? AS BLOB) WHERE asset = ? AND superseded IS NULL",
@@ -22,7 +24,7 @@ extension Records {
         )
     }
 
-    /// Forgets who could read a version: it is the present one still, and its file says that.
+    /// Deletes the recorded readers of a version: it is still the present one, and its file determines them.
     public func forgetStandings(of version: VersionID) throws {
         try run("UPDATE version SET standings = NULL, rights = NULL WHERE id = ?", [version.value])
     }

@@ -1,36 +1,37 @@
 public import AssetModel
 
-/// A folder besides the library's own that contents may be in.
+/// A folder for blobs besides the library's own.
 public struct StoreRecord: Sendable {
     /// Its number, from 1.
     public let id: Int64
-    /// What people call it.
+    /// Its name.
     public let name: String
-    /// Where it is.
+    /// Its path.
     public var path: String
-    /// What the folder's own file says that it is.
+    /// The identifier in the folder's own file.
     public let identifier: String
-    /// Whether it does.
+    /// Whether the folder has that file.
     public let isMade: Bool
 }
 
-/// A content that may have to be moved.
+/// A blob that may have to be moved.
 public struct MoveRecord: Sendable {
-    /// The content.
+    /// The blob.
     public let blob: BlobID
     /// Its SHA-256.
     public let digest: Digest?
-    /// Bytes.
+    /// The number of bytes.
     public let size: Int64
-    /// In which store it is.
+    /// The store that has it.
     public let store: Int64
-    /// In which it is to be: that of all assets that have it or had it, or the library's own; nil where nobody has it any more.
+    /// The store that is to have it: the one of all assets with a version of it, or the library's own where
+    /// they differ; nil where no version has it.
     public let target: Int64?
 }
 
 // Stores besides the library's own folder, which has the number 0.
 extension Records {
-    /// All of them.
+    /// Returns all stores.
     public func stores() throws -> [StoreRecord] {
         try all("SELECT id, name, path, identifier, made FROM store ORDER BY id", []) {
             StoreRecord(
@@ -52,7 +53,7 @@ extension Records {
         return StoreRecord(id: lastRow, name: name, path: path, identifier: identifier, isMade: false)
     }
 
-    /// Records where a store is.
+    /// Records the path of a store.
     public func setPath(ofStore id: Int64, to path: String) throws {
         try run("UPDATE store SET path = ? WHERE id = ?", [.text(path), .integer(id)])
     }
@@ -60,39 +61,39 @@ extension Records {
     /// Removes a store that was never used.
     public func deleteStore(_ id: Int64) throws { try run("DELETE FROM store WHERE id = ?", [.integer(id)]) }
 
-    /// How many contents a store has, and their bytes.
+    /// Returns the number of blobs in a store, and their bytes.
     public func contents(ofStore id: Int64) throws -> (count: Int64, bytes: Int64) {
         try first("SELECT count(*), coalesce(sum(size), 0) FROM blob WHERE store = ? AND store <> 0", [.integer(id)]) {
             ($0.integer(0), $0.integer(1))
         } ?? (0, 0)
     }
 
-    /// Records that a store's folder says whose it is.
+    /// Records that a store's folder has the file that identifies it.
     public func setMade(store id: Int64) throws { try run("UPDATE store SET made = 1 WHERE id = ?", [.integer(id)]) }
 
-    /// In which store an asset is to have its contents.
+    /// Returns the store that an asset's blobs are to be in.
     public func store(of asset: AssetID) throws -> Int64 {
         try first("SELECT store FROM asset WHERE id = ?", [asset.value]) { $0.integer(0) } ?? 0
     }
 
-    /// Records in which store an asset is to have its contents.
+    /// Records the store that an asset's blobs are to be in.
     public func setStore(of asset: AssetID, to store: Int64) throws {
         try run("UPDATE asset SET store = ? WHERE id = ?", [.integer(store), asset.value])
     }
 
-    /// In which store a content is.
+    /// Returns the store that a blob is in.
     public func store(of blob: BlobID) throws -> Int64 {
         try first("SELECT store FROM blob WHERE id = ?", [blob.value]) { $0.integer(0) } ?? 0
     }
 
-    // In which store a content is to be: that of all assets that have it or had it, or the library's own; NULL where nobody has it any
-    // more. A subquery of `b`.
+    // The store that a blob is to be in: the one of all assets with a version of it, or the library's own
+    // where they differ; NULL where no version has it. A subquery of `b`.
     private static let target = """
         (SELECT iif(count(*) = 0, NULL, iif(min(a.store) = max(a.store), min(a.store), 0))
         FROM version v JOIN asset a ON a.id = v.asset WHERE v.blob = b.id)
         """
 
-    /// Records in which store a content is, and that there is nothing more to be done with it, unless it is to be in another by now.
+    /// Records the store that a blob is in, and ends its move, unless it is to be in another store by now.
     public func setStore(of blob: BlobID, to store: Int64) throws {
         try run("UPDATE blob SET store = ? WHERE id = ?", [.integer(store), blob.value])
         try run(
@@ -103,10 +104,10 @@ extension Records {
         )
     }
 
-    /// A content stays where it is, wherever it is to be.
+    /// Leaves a blob where it is, regardless of the store that it is to be in.
     public func deleteMove(of blob: BlobID) throws { try run("DELETE FROM store_due WHERE blob = ?", [blob.value]) }
 
-    /// Has a content looked at, whether it is where it is to be.
+    /// Queues a check whether a blob is in the store that it is to be in.
     public func queueMove(of blob: BlobID, at time: Timestamp, because error: String? = nil) throws {
         try run(
             "INSERT OR REPLACE INTO store_due (blob, due, error) SELECT id, ?, ? FROM blob WHERE id = ?",
@@ -114,10 +115,10 @@ extension Records {
         )
     }
 
-    /// What could not be moved is tried again now.
+    /// Retries the failed moves now.
     public func retryMoves() throws { try run("UPDATE store_due SET due = 0 WHERE error IS NOT NULL", []) }
 
-    /// The content that has been due for longest, by a moment; not between stores that are not there.
+    /// Returns the blob whose move has been due longest by a moment, except from or to absent stores.
     public func dueMove(by time: Timestamp, notBetween absent: [Int64] = []) throws -> MoveRecord? {
         let stores = absent.map(String.init).joined(separator: ", ")
         return try first(
@@ -138,12 +139,12 @@ extension Records {
         }
     }
 
-    /// When the next is due; nil where there is none.
+    /// Returns the time at which the next move is due; nil where there is none.
     public func nextMove() throws -> Timestamp? {
         try first("SELECT min(due) FROM store_due", []) { $0.optionalTimestamp(0) } ?? nil
     }
 
-    /// How many contents may have to be moved, and why one could not be.
+    /// Returns the number of blobs that may have to be moved, and the error of one that could not be.
     public func moves() throws -> (count: Int64, error: String?) {
         try first("SELECT count(*), max(error) FROM store_due", []) {
             ($0.integer(0), $0.isNull(1) ? nil : $0.text(1))

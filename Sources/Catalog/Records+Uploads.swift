@@ -1,38 +1,40 @@
 public import AssetModel
 
-/// An upload that had not ended when the library was last left.
+/// An upload that had not ended when the library was last closed.
 public struct StagedRecord: Sendable {
     /// The file that was being written.
     public let node: NodeID
-    /// The name of its bytes in `staging/`; nil when the file has its content, and only the asset does not.
+    /// The name of its bytes in `staging/`; nil if the file has its content, and only the asset does not.
     public let file: String?
-    /// When it was last written, as far as that was known; nil when a program has set a time since.
+    /// The time of its last write, as far as that was known; nil if a program has set a time since.
     public let modified: Timestamp?
-    /// What its verdict needs to know; nil where no verdict is to come.
+    /// The data that its commit needs; nil if no commit is to come.
     public let upload: InterruptedUpload?
 }
 
-/// What the verdict on an upload needs besides the bytes, so that the next mount gives the verdict that this one would have given.
+/// The data that the commit of an upload needs besides the bytes, so that the next mount commits as this one
+/// would have.
 public struct InterruptedUpload: Sendable, Equatable {
-    /// The user who writes.
+    /// The writing user.
     public var uid: UInt32
     /// The group of that user.
     public var gid: UInt32
-    /// Whether the writer has been told that the upload is accepted, so that no policy may refuse it any more.
+    /// Whether the writer was told that the upload is accepted, so that no policy may reject it any more.
     public var isAnswered = false
-    /// Whether the writer made the file, so that a refusal takes its name away.
+    /// Whether the writer created the file, so that a rejection removes its name.
     public var isBorn = false
-    /// Whether the file was opened through `resources/ID/`, so that its former content is kept.
+    /// Whether the file was opened through `resources/ID/`, so that its former version is kept.
     public var isReplacement = false
-    /// Whether the writer wanted more bytes than the file may have.
+    /// Whether the writer wrote beyond the file's size limit.
     public var isExceeded = false
-    /// The attributes that a refusal gives back.
+    /// The attributes that a rejection restores.
     public var former: FormerAttributes?
-    /// How many bytes from the start of the staged file were on stable storage when this was recorded; nil where that is not known.
+    /// The number of bytes from the start of the staged file that were on stable storage at the time of this
+    /// record; nil where unknown.
     public var synced: Int64?
-    /// Who could read the former content when it was first changed.
+    /// The readers of the former version when it was first changed.
     public var standing: Standing?
-    /// The name that the file is to have, where it has none yet.
+    /// The name that the file is to get, if it has none yet.
     public var aim: Aim?
 
     /// A file's attributes before an upload.
@@ -43,7 +45,7 @@ public struct InterruptedUpload: Sendable, Equatable {
         var modified: Timestamp
         var accessed: Timestamp
 
-        /// Takes the attributes of a file.
+        /// Copies the attributes of a file.
         public init(of node: NodeRecord) {
             (mode, uid, gid) = (node.mode, node.uid, node.gid)
             (modified, accessed) = (node.modified, node.accessed)
@@ -63,30 +65,30 @@ public struct InterruptedUpload: Sendable, Equatable {
         }
     }
 
-    /// A name that an upload is to have.
+    /// A name that an upload is to get.
     public struct Aim: Sendable, Equatable {
         /// The folder.
         public var parent: NodeID
         /// The name in it.
         public var name: EntryName
-        /// The asset whose next content it is to be.
+        /// The asset whose next version it is to be.
         public var asset: AssetID?
-        /// The name under which that content was uploaded.
+        /// The name under which that version was uploaded.
         public var uploaded: EntryName?
-        /// Whether the file came by a signed path.
+        /// Whether the file was written through a signed path.
         public var isDropped: Bool
 
-        /// Describes a name.
+        /// Creates a destination.
         public init(parent: NodeID, name: EntryName, asset: AssetID?, uploaded: EntryName?, isDropped: Bool) {
             (self.parent, self.name) = (parent, name)
             (self.asset, self.uploaded, self.isDropped) = (asset, uploaded, isDropped)
         }
     }
 
-    /// Describes an upload by a user.
+    /// Creates an upload of a user.
     public init(uid: UInt32, gid: UInt32) { (self.uid, self.gid) = (uid, gid) }
 
-    /// From this bit on `flags` has the number of bytes on stable storage, and 1; 0 where it is not known.
+    /// The lowest bit of `flags` for the number of bytes on stable storage plus 1; 0 where that is unknown.
     fileprivate static let syncedShift: Int64 = 8
 
     fileprivate var flags: Int64 {
@@ -96,7 +98,7 @@ public struct InterruptedUpload: Sendable, Equatable {
 }
 
 extension Records {
-    /// Records where an unfinished upload's bytes are, so that a crash does not lose them.
+    /// Records the staged file of an unfinished upload, so that a crash does not lose it.
     ///
     /// An empty `file` says that the node has its content already.
     public func recordStaged(
@@ -125,12 +127,13 @@ extension Records {
         )
     }
 
-    /// A program has set a file's time, which a crash must not take back.
+    /// Forgets the last write of an upload, because a program has set the file's time, which a crash must not
+    /// undo.
     public func forgetStagedTime(_ node: NodeID) throws {
         try run("UPDATE staged SET modified = NULL WHERE node = ?", [node.value])
     }
 
-    /// Records that a file has a content, or an asset, that its asset has yet to learn of.
+    /// Records that a file has a content or an asset that its asset does not have as a version yet.
     public func recordUnpublished(_ node: NodeID) throws {
         try run("INSERT OR IGNORE INTO staged (node, file) VALUES (?, '')", [node.value])
     }
@@ -138,7 +141,7 @@ extension Records {
     /// Forgets an upload that has ended.
     public func deleteStaged(_ node: NodeID) throws { try run("DELETE FROM staged WHERE node = ?", [node.value]) }
 
-    /// Uploads that have not ended.
+    /// Returns the uploads that have not ended.
     public func staged() throws -> [StagedRecord] {
         try all(
             """
@@ -157,7 +160,7 @@ extension Records {
         }
     }
 
-    /// Reads the columns from `uid` on; returns nil of a row that has none.
+    /// Reads the columns from `uid` on; returns nil for a row without them.
     private static func interruptedUpload(_ row: Columns) throws -> InterruptedUpload? {
         guard let uid = row.optionalInteger(3) else { return nil }
         let flags = row.integer(5)

@@ -1,13 +1,13 @@
 public import AssetModel
 internal import GRDB
 
-/// Of which kind bytes are that count for a folder's quota.
+/// The kind of bytes that count for a folder's quota.
 public enum UsageKind: Int64, Sendable, CaseIterable {
     /// Files that have a name.
     case files = 1
-    /// Former contents of files that have a name.
+    /// Former versions of files that have a name.
     case formerContents
-    /// What was removed and can be taken back.
+    /// Removed files that can be restored.
     case trash
     /// Alternative files of assets.
     case alternatives
@@ -17,11 +17,11 @@ public enum UsageKind: Int64, Sendable, CaseIterable {
 
 /// Bytes of one kind that count for one folder.
 public struct UsageRecord: Sendable {
-    /// The folder that has them itself.
+    /// The folder that they count for directly.
     public let folder: NodeID
-    /// What they are.
+    /// The kind of the bytes.
     public let kind: UsageKind
-    /// How many; a change may be less than nothing.
+    /// The number of bytes; a change may be negative.
     public let bytes: Int64
 
     fileprivate init?(_ row: Columns) {
@@ -31,15 +31,18 @@ public struct UsageRecord: Sendable {
     }
 }
 
-// What counts for quotas. A *unit* is an asset, by its number, or a file or folder without one, by its negative number.
+// Counts for quotas. A *unit* is an asset, by its number, or a file or folder without one, by its negative
+// number.
 //
-// Where a folder has a quota, triggers of this connection note each unit that is about to change, with what it counted before; what
-// it counts then is asked for when somebody wants to know. So it does not matter by which way something has changed.
+// Where a folder has a quota, triggers of this connection note each unit that is about to change, with its
+// count before the change; its count afterwards is computed when a caller reads the changes. So every way of
+// changing a unit is counted.
 extension Records {
     private static let alternatives = NodeID.alternatives.rawValue
     private static let unfiled = NodeID.unfiled.rawValue
 
-    /// The folder that an asset's file is in, or was removed from, or that the asset has for itself; as SQL.
+    /// Returns the folder that contains an asset's file, or that it was removed from, or the asset's own
+    /// folder; as SQL.
     private static func home(of asset: String, _ suffix: String) -> String {
         """
         coalesce(
@@ -52,7 +55,8 @@ extension Records {
         """
     }
 
-    /// A folder, or where it has an asset's alternative files, the one that the asset's file is in; as SQL.
+    /// Returns a folder, or, if that holds an asset's alternative files, the folder of the asset's file; as
+    /// SQL.
     private static func counting(_ folder: String) -> String {
         """
         (SELECT coalesce(
@@ -62,7 +66,7 @@ extension Records {
         """
     }
 
-    /// What the units of a table count, by folder and kind; as SQL.
+    /// Returns the bytes that the units of a table count, by folder and kind; as SQL.
     private static func charges(of units: String) -> String {
         func ofNodes(_ condition: String) -> String {
             """
@@ -98,9 +102,9 @@ extension Records {
 
     private static let unit = "coalesce(asset, -id)"
 
-    /// The tables and triggers; all end with the connection.
+    /// The tables and triggers; all are temporary and end with the connection.
     private static let tracking: String = {
-        // Not OR IGNORE: within a trigger the statement that has set it off decides what a conflict is.
+        // Without OR IGNORE: within a trigger, the conflict clause of the outer statement applies.
         func markAll(_ query: String) -> String {
             """
             INSERT INTO usage_due SELECT DISTINCT unit FROM (\(query))
@@ -109,7 +113,7 @@ extension Records {
         }
         func mark(_ unit: String) -> String { markAll("SELECT \(unit) AS unit") }
         func markNode(_ node: String) -> String { markAll("SELECT \(unit) AS unit FROM node WHERE id = \(node)") }
-        // With an asset its alternative files come to count elsewhere.
+        // When an asset moves, its alternative files count elsewhere, too.
         func move(_ asset: String) -> String {
             """
             \(mark(asset))
@@ -170,15 +174,15 @@ extension Records {
                 + trigger("asset_gone", "DELETE ON asset", move("OLD.id"))
     }()
 
-    /// Whether any folder has a quota.
+    /// Returns whether any folder has a quota.
     public func hasQuotas() throws -> Bool {
         try first("SELECT 1 FROM policy WHERE key = 'quota' LIMIT 1", []) { _ in true } ?? false
     }
 
-    /// Begins to note what changes, for quotas.
+    /// Creates the tables and triggers that note changes for quotas.
     public func trackUsage() throws { try run(script: Self.tracking) }
 
-    /// What has changed since the last `takeUsageChanges`; nothing is written.
+    /// Returns the changes since the last `takeUsageChanges`; nothing is written.
     public func usageChanges() throws -> [UsageRecord] {
         try all(
             """
@@ -190,7 +194,7 @@ extension Records {
         ) { UsageRecord($0) }.compactMap { $0 }
     }
 
-    /// What has changed since the last call.
+    /// Returns the changes since the last call, and clears them.
     public func takeUsageChanges() throws -> [UsageRecord] {
         try run("DELETE FROM usage_due", [])
         let changes = try all(
@@ -204,7 +208,8 @@ extension Records {
         return changes.compactMap { $0 }
     }
 
-    /// The folders below one, itself among them, as `below`, and the units that may count for them as `unit`; the beginning of a query.
+    /// Returns the beginning of a query: the folders below one, including itself, as `below`, and the units
+    /// that may count for them as `unit`.
     static func units(below folder: String) -> String {
         """
         WITH RECURSIVE below (id) AS (
@@ -228,7 +233,8 @@ extension Records {
         """
     }
 
-    /// Counts what a folder, and all below it, has; `folders/` also what assets without a folder have.
+    /// Counts the bytes of a folder and all folders below it; for `folders/` also those of assets without a
+    /// folder.
     public func usage(below folder: NodeID) throws -> [UsageRecord] {
         try all(
             """
@@ -240,7 +246,8 @@ extension Records {
         ) { UsageRecord($0) }.compactMap { $0 }
     }
 
-    /// What an asset with its alternative files, or a file or folder without one, counts now.
+    /// Counts the present bytes of an asset with its alternative files, or of a file or folder without an
+    /// asset.
     public func usage(of node: NodeRecord) throws -> [UsageRecord] {
         try all(
             """
@@ -254,27 +261,27 @@ extension Records {
         ) { UsageRecord($0) }.compactMap { $0 }
     }
 
-    /// The folder for which counts what is in one: another only for alternative files.
+    /// Returns the folder that a folder's files count for: another one only for alternative files.
     public func countingFolder(of folder: NodeID) throws -> NodeID? {
         try first("SELECT \(Self.counting("?"))", [folder.value]) { $0.optionalInteger(0).map(NodeID.init) } ?? nil
     }
 
-    /// The folder for which counts what an asset has.
+    /// Returns the folder that an asset counts for.
     public func countingFolder(ofAsset asset: AssetID) throws -> NodeID? {
         try first("SELECT \(Self.counting(Self.home(of: "?1", "1")))", [asset.value]) {
             $0.optionalInteger(0).map(NodeID.init)
         } ?? nil
     }
 
-    /// Has what was removed from a folder count for another, because the folder goes.
+    /// Makes files removed from a folder count for another one, because the folder is removed.
     public func countTrash(of folder: NodeID, for other: NodeID) throws {
         try run("UPDATE asset SET trashed_home = ? WHERE trashed_home = ?", [other.value, folder.value])
     }
 
     // MARK: Masked copies
 
-    /// Records that a file's content is to be shown as if it were stored for it alone, or for it and its `peers`, unless no other
-    /// file shows it.
+    /// Records that a file's content is shown as if it were stored for this file alone, or for it and its
+    /// `peers`, unless no other file shows it.
     public func maskCopy(_ node: NodeRecord, with peers: Int64? = nil) throws {
         guard let blob = node.blob else { return }
         try run(
@@ -287,12 +294,13 @@ extension Records {
         )
     }
 
-    /// Returns what a masked copy has in common with those that count with it; nil where a file is none.
+    /// Returns the number that a masked copy shares with the copies counted together with it; nil for a file
+    /// that is not masked.
     public func maskedPeers(of node: NodeID) throws -> Int64? {
         try first("SELECT peers FROM masked_copy WHERE node = ?", [node.value]) { $0.integer(0) }
     }
 
-    /// Has a file that shows another's content as it is lie and count as that one does.
+    /// Copies the layout and mask of a file to another one that shows its content.
     public func copyMask(of source: NodeID, to node: NodeID) throws {
         try run("DELETE FROM layout WHERE node = ?", [node.value])
         try run(
@@ -319,17 +327,17 @@ extension Records {
         )
     }
 
-    /// Whether a file's data lies elsewhere than in the content's own file.
+    /// Returns whether any file has a layout of its own, different from the blob's file.
     public func hasLayouts() throws -> Bool { try first("SELECT 1 FROM layout LIMIT 1", []) { _ in true } ?? false }
 
-    /// Records where the data of a file lay when its content, which was there, was uploaded.
+    /// Records the layout of a file's data at its upload, when the library already had the content.
     public func setLayout(of node: NodeRecord, to extents: [Range<Int64>]) throws {
         guard let blob = node.blob else { return }
         let text = extents.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
         try run("INSERT OR REPLACE INTO layout VALUES (?, ?, ?)", [node.id.value, blob.value, .text(text)])
     }
 
-    /// Where a file's data lies, if that is not as in the content's own file.
+    /// Returns the layout of a file's data, if it differs from the blob's file.
     public func layout(of node: NodeID) throws -> [Range<Int64>]? {
         try first(
             "SELECT l.extents FROM layout l JOIN node n ON n.id = l.node AND n.blob = l.blob WHERE l.node = ?",

@@ -4,15 +4,15 @@ internal import GRDBSQLite
 
 /// The records of a catalog within one operation.
 ///
-/// Its verbs check nothing but what a unique index does; the rules are `AssetLibrary`'s.
+/// Its functions check nothing beyond the unique indexes; the rules are `AssetLibrary`'s.
 public struct Records {
     let database: Database
-    /// What notes changes; nil where they are made once more, and for other databases.
+    /// The recorder of changes; nil during a replay, and for other databases.
     let redo: Redo?
 
     init(database: Database, redo: Redo? = nil) { (self.database, self.redo) = (database, redo) }
 
-    /// Runs a statement that answers no rows.
+    /// Runs a statement that returns no rows.
     func run(_ sql: String, _ values: [SQLValue]) throws {
         _ = try statement(sql, values).next()
         redo?.note(sql, values)
@@ -24,7 +24,7 @@ public struct Records {
         redo?.note(script: sql)
     }
 
-    /// The first row of a query, made into a value.
+    /// Returns the first row of a query, converted to a value.
     func first<Value>(_ sql: String, _ values: [SQLValue], _ make: (Columns) throws -> Value) throws -> Value? {
         let rows = try statement(sql, values)
         defer { rows.end() }
@@ -33,7 +33,7 @@ public struct Records {
         return try row.map(make)
     }
 
-    /// All rows of a query, made into values.
+    /// Returns all rows of a query, converted to values.
     func all<Value>(_ sql: String, _ values: [SQLValue], _ make: (Columns) throws -> Value) throws -> [Value] {
         let rows = try statement(sql, values)
         defer { rows.end() }
@@ -43,7 +43,7 @@ public struct Records {
         return result
     }
 
-    /// The same of a statement that is not kept for another time.
+    /// Returns all rows of a query that is not kept in the statement cache.
     func allOnce<Value>(_ sql: String, _ values: [SQLValue], _ make: (Columns) throws -> Value) throws -> [Value] {
         let prepared = try database.makeStatement(sql: sql)
         return try withExtendedLifetime(prepared) {
@@ -54,32 +54,32 @@ public struct Records {
         }
     }
 
-    /// A statement with its values bound, prepared once.
+    /// Returns a cached statement with its values bound.
     ///
-    /// `end` it before the next use of the same text.
+    /// Call `end` on it before the next use of the same text.
     func statement(_ sql: String, _ values: [SQLValue]) throws -> Rows {
         let statement = unsafe try database.cachedStatement(sql: sql).sqliteStatement
         unsafe sqlite3_reset(statement)
         return unsafe Rows(unsafe statement, values)
     }
 
-    /// What `PRAGMA synchronous` is for this connection: 2 where a commit is on stable storage when it returns.
+    /// Returns `PRAGMA synchronous` of this connection: 2 if a commit is on stable storage when it returns.
     public func synchronousMode() throws -> Int64? { try first("PRAGMA synchronous", []) { $0.integer(0) } }
 
-    /// Returns the marks for so many values of a statement, with a comma between.
+    /// Returns a number of placeholders for a statement's values, separated by commas.
     static func marks(_ count: Int) -> String { Array(repeating: "?", count: count).joined(separator: ", ") }
 
     /// The number that the last INSERT gave to its row.
     var lastRow: Int64 { database.lastInsertedRowID }
 
-    /// How many rows the last statement changed.
+    /// The number of rows that the last statement changed.
     var changedRows: Int { database.changesCount }
 }
 
 /// A value for a statement.
 ///
-/// Steps and bindings go to SQLite itself: with GRDB's rows and arguments a lookup costs twice as much, and an upload makes a
-/// dozen of them.
+/// Steps and bindings call SQLite directly: with GRDB's rows and arguments a lookup costs twice as much, and
+/// an upload makes a dozen of them.
 enum SQLValue {
     case null
     case integer(Int64)
@@ -92,8 +92,9 @@ enum SQLValue {
     /// Wraps a value, or NULL for nil.
     init(_ value: Int64?) { self = value.map(SQLValue.integer) ?? .null }
 
-    // > SQLITE_TRANSIENT means that the content will likely change in the near future and that SQLite should make its own
-    // > private copy — sqlite.org/c3ref/c_static.html. It is -1 cast to a destructor, which Swift does not import.
+    // > SQLITE_TRANSIENT means that the content will likely change in the near future and that SQLite should
+    // > make its own private copy — sqlite.org/c3ref/c_static.html.
+    // It is -1 cast to a destructor, which Swift does not import.
     fileprivate func bind(to statement: OpaquePointer, at index: Int32) {
         let copied = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
         switch self {
@@ -121,7 +122,7 @@ extension SQLValue: ExpressibleByIntegerLiteral, ExpressibleByNilLiteral {
 }
 
 extension RawRepresentable where RawValue == Int64 {
-    /// As a statement's value.
+    /// The value for a statement.
     var value: SQLValue { .integer(rawValue) }
 }
 
@@ -146,7 +147,7 @@ struct Rows {
         for (index, value) in values.enumerated() { unsafe value.bind(to: unsafe statement, at: Int32(index + 1)) }
     }
 
-    /// The next row, valid until the next step; nil, and the statement ended, when there is none.
+    /// Returns the next row, valid until the next step; at the end resets the statement and returns nil.
     func next() throws(CatalogError) -> Columns? {
         switch unsafe sqlite3_step(statement) {
         case SQLITE_ROW: return unsafe Columns(unsafe statement)
@@ -162,7 +163,7 @@ struct Rows {
         }
     }
 
-    /// Ends the statement, so that it holds no read of the tables.
+    /// Resets the statement, so that it holds no read lock on the tables.
     func end() { unsafe sqlite3_reset(statement) }
 }
 

@@ -1,12 +1,13 @@
 internal import GRDB
 internal import Synchronization
 
-/// The changes of the running transaction, so that they can be made once more where SQLite has rolled it back.
+/// The changes of the running transaction, for a replay after SQLite has rolled it back.
 ///
-/// SQLite takes a whole transaction back when a read fails within a change of it, and others were told that their changes are done.
+/// SQLite rolls back a whole transaction if a read fails within one of its changes, although the callers of
+/// earlier changes were told that they succeeded.
 ///
 /// ## Concurrency
-/// The catalog's operations, which run one at a time, use it; `steps` is held for a moment only.
+/// Used by the catalog's operations, which run one at a time; `steps` is held for a moment only.
 final class Redo: Sendable {
     private enum Step {
         case statement(String, [SQLValue])
@@ -15,19 +16,19 @@ final class Redo: Sendable {
 
     private let steps = Mutex<[Step]>([])
 
-    /// How many changes there are.
+    /// The number of changes.
     var count: Int { steps.withLock { $0.count } }
 
-    /// Notes a statement that has changed something.
+    /// Records a statement that has changed rows.
     func note(_ sql: String, _ values: [SQLValue]) { steps.withLock { $0.append(.statement(sql, values)) } }
 
-    /// Notes statements without values.
+    /// Records statements without values.
     func note(script sql: String) { steps.withLock { $0.append(.script(sql)) } }
 
-    /// Forgets all changes but the first ones.
+    /// Forgets all changes except the first `count`.
     func cut(to count: Int) { steps.withLock { $0.removeLast(max(0, $0.count - count)) } }
 
-    /// Makes all changes once more.
+    /// Repeats all changes.
     func replay(on database: Database) throws {
         let records = Records(database: database)
         for step in steps.withLock({ $0 }) {

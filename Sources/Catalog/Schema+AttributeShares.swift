@@ -1,11 +1,12 @@
 internal import GRDB
 
 extension Schema {
-    /// Records whose share an attribute's bytes are of, and how many bytes each user has.
+    /// Records the user that an attribute's bytes count for, and the number of bytes of each user.
     ///
-    /// `uid` is the user who has set the row, so that no user takes room from another by setting attributes of that user's files; where
-    /// no one has, as for a copy, it is the owner. `attribute_share` is the sum, with `Records.attributeOverhead` for each row. Triggers
-    /// keep it: a plain upload has none of these rows, and pays nothing.
+    /// `uid` is the user that set the row, so that no user takes space from another by setting attributes on
+    /// that user's files; for rows that no user has set, as in a copy, it is the owner. `attribute_share` is
+    /// the sum, with `Records.attributeOverhead` for each row. Triggers maintain it: a plain upload has none
+    /// of these rows, and pays nothing.
     static let attributeShares: String = {
         let tables = [
             (name: "extended_attribute", id: "node", key: "name"), (name: "policy", id: "node", key: "key"),
@@ -24,7 +25,7 @@ extension Schema {
                 UPDATE \(table.name) SET uid = \(owner(table.name, table.id));
                 """
         }
-        // Reasons of refusals are assetfs's own.
+        // The reasons of rejections are assetfs's own attributes.
         sql += "UPDATE extended_attribute SET uid = 0 WHERE substr(name, 1, 16) = CAST('user.asset.error' AS BLOB);"
         let rows = tables.map { "SELECT uid, \(bytes("", $0.key)) AS bytes FROM \($0.name)" }
         sql += """
@@ -32,7 +33,7 @@ extension Schema {
                 SELECT uid, sum(bytes) FROM (\(rows.joined(separator: " UNION ALL "))) GROUP BY uid;
             """
         for table in tables {
-            // OR REPLACE removes a row without a word to triggers; the row is still there before it does.
+            // OR REPLACE removes a row without firing delete triggers; this trigger runs before it does.
             let (id, key) = (table.id, table.key)
             let former = "FROM \(table.name) t WHERE t.\(id) = NEW.\(id) AND t.\(key) = NEW.\(key)"
             sql += """

@@ -2,9 +2,11 @@ internal import AssetModel
 internal import GRDB
 
 extension Schema {
-    /// Gives each name a place in its folder's listing that depends on the name alone, and each field the attribute under which it was set.
+    /// Gives each name a place in its folder's listing that depends on the name alone, and each field the
+    /// attribute under which it was set.
     ///
-    /// A collection's files keep the order in which they were linked. `field.attribute` is NULL where that is the field's own name.
+    /// A collection's files keep the order in which they were linked. `field.attribute` is NULL if the field
+    /// was set under its own name.
     static func addPlaces(_ database: Database) throws {
         try database.execute(
             sql: """
@@ -19,7 +21,8 @@ extension Schema {
         }
         let update = try database.makeStatement(sql: "UPDATE entry SET place = ? WHERE id = ?")
         for (id, place) in places { try update.execute(arguments: [place, id]) }
-        // Two names of a folder with one place are as good as impossible; then the younger one's is the next.
+        // Two names of a folder with one place are practically impossible; if they occur, the younger one
+        // gets the next place.
         try database.execute(
             sql: """
                 UPDATE entry SET place = place + 1 WHERE EXISTS (

@@ -1,7 +1,9 @@
 extension Schema {
-    /// What removed folders were, as long as an asset that was in one, or below, is in the trash.
+    /// The attributes of removed folders, as long as an asset from one, or from a folder below it, is in the
+    /// trash.
     ///
-    /// `assets` counts these. An asset's way up is its `trashed_parent`, and then `parent` of each folder that was removed after it.
+    /// `assets` is the number of these assets. An asset's former path is its `trashed_parent`, and then
+    /// `parent` of each folder that was removed after it.
     static let removedFolders = """
         CREATE TABLE removed_folder (
             node INTEGER PRIMARY KEY, parent INTEGER NOT NULL, mode INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
@@ -31,10 +33,12 @@ extension Schema {
         END;
         """
 
-    /// Counts an asset more in all folders on its way up: its verdict came after they were removed, or it is a copy.
+    /// Adds an asset to the counts of all folders on its former path: it was committed after they were
+    /// removed, or it is a copy.
     private static let enter = "UPDATE removed_folder SET assets = assets + 1 WHERE node IN (\(above("NEW")));"
 
-    /// Counts an asset less in all folders on its way up, and forgets those that no other needs.
+    /// Subtracts an asset from the counts of all folders on its former path, and deletes those that no other
+    /// asset needs.
     private static let leave = """
         UPDATE removed_folder SET assets = assets - 1 WHERE node IN (\(above("OLD")));
         DELETE FROM removed_folder WHERE assets <= 0 AND node IN (\(above("OLD")));

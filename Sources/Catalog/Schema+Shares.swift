@@ -1,10 +1,12 @@
 extension Schema {
-    /// What counts for whom: the folder that has what is in the trash, and contents that are shown as if they were stored twice.
+    /// The folder that an asset in the trash counts for, and contents that are shown as if they were stored
+    /// twice.
     ///
-    /// `asset.trashed_home` is the folder whose quota counts an asset in the trash: the one that it was removed from, or the nearest one
-    /// above it that is still there. `masked_copy` has the files whose content the library had already, where their uploader could read
-    /// no file with it: statfs(2) shows `size` bytes less for each with a name, `shown`, so that it tells nothing of the other file.
-    /// `space.masked` is the sum of these. Of all files that show a content one at least is not masked.
+    /// `asset.trashed_home` is the folder whose quota counts an asset in the trash: the one that it was
+    /// removed from, or the nearest existing one above it. `masked_copy` has the files whose content the
+    /// library had already, where their uploader could read no file with it: for each of them with a name,
+    /// `shown`, statfs(2) shows `size` bytes less, so that it reveals nothing about the other file.
+    /// `space.masked` is the sum of these. Of all files that show a blob at least one is not masked.
     static let shares = """
         ALTER TABLE asset ADD COLUMN trashed_home INTEGER;
         UPDATE asset SET trashed_home = trashed_parent WHERE trashed IS NOT NULL;
@@ -46,8 +48,9 @@ extension Schema {
 
     /// Masked copies that count once together: `peers` is a number that they have in common.
     ///
-    /// Whose uploader could read a masked copy, and no other file with the content, knows of the content by that copy. All of them are
-    /// stored once, as far as that user can know, and for as long as one of them has a name.
+    /// A user that could read a masked copy, but no other file with the blob, knows the blob only by that
+    /// copy. As far as that user can know, all these copies are stored once, as long as one of them has a
+    /// name.
     static let maskedPeers = """
         ALTER TABLE masked_copy ADD COLUMN peers INTEGER NOT NULL DEFAULT 0;
         UPDATE masked_copy SET peers = node;

@@ -2,11 +2,12 @@ internal import AssetModel
 internal import GRDB
 
 extension Schema {
-    /// Adds who could read former contents by the folders on their way, also to uploads that a crash must not lose; and `layout`: where
-    /// the data of a file lay when it was uploaded, if the library had its content.
+    /// Adds the readers of former versions according to the folders on their paths, also to uploads that a
+    /// crash must not lose; and `layout`: the positions of a file's data at its upload, if the library
+    /// already had its content.
     ///
-    /// The former contents that there are already, of files which not everybody can go to, are for the recorded owner alone: nobody
-    /// knows who could go to them when they stood.
+    /// Existing former versions of files below a folder that is closed to some users become readable to the
+    /// recorded owner alone, because it is not known which other users could reach them at the time.
     static func addStandings(_ database: Database) throws {
         try database.execute(
             sql: """

@@ -1,7 +1,7 @@
 extension Schema {
-    /// Adds to `staged` what the next mount needs for the verdict on an interrupted upload.
+    /// Adds to `staged` the data that the next mount needs to commit an interrupted upload.
     ///
-    /// `uid` is NULL where no verdict is to come; `flags` are those of `InterruptedUpload`.
+    /// `uid` is NULL if no commit is to come; `flags` are those of `InterruptedUpload`.
     static let interruptedUploads = """
         ALTER TABLE staged ADD COLUMN uid INTEGER;
         ALTER TABLE staged ADD COLUMN gid INTEGER;

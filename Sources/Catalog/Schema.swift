@@ -2,7 +2,7 @@ internal import AssetModel
 internal import GRDB
 
 extension DatabaseMigrator {
-    /// Registers a migration, at the end of whose transaction a debug build may be killed.
+    /// Registers a migration; a debug build may be killed at the end of its transaction.
     fileprivate mutating func add(_ name: String, migrate: @escaping @Sendable (Database) throws -> Void) {
         registerMigration(name) { database in
             try migrate(database)
@@ -34,7 +34,7 @@ enum Schema {
         migrator.add("11 scrub") { try $0.execute(sql: scrub) }
         migrator.add("12 stores") { try $0.execute(sql: stores) }
         migrator.add("13 places", migrate: addPlaces)
-        // Who could read a former content when it was replaced, `FileRights.bytes`; from migration 20 on that is in `standings`.
+        // The rights at its replacement, `FileRights.bytes`; from migration 20 on they are in `standings`.
         migrator.add("14 rights of versions") { database in
             try database.execute(
                 sql: """
@@ -51,17 +51,17 @@ enum Schema {
         migrator.add("20 standings", migrate: addStandings)
         migrator.add("21 groups of fetches") { try $0.execute(sql: fetchGroups) }
         migrator.add("22 masked peers") { try $0.execute(sql: maskedPeers) }
-        // Whether a user has put a file or folder where it is who neither owned it nor was root: `NodeRecord.isPlacedByOther`.
+        // The column of `NodeRecord.isPlacedByOther`.
         migrator.add("23 placed by others") {
             try $0.execute(sql: "ALTER TABLE node ADD COLUMN placed_by_other INTEGER NOT NULL DEFAULT 0")
         }
         return migrator
     }
 
-    /// `AUTOINCREMENT` where a number must never come back: inode numbers and asset ids.
+    /// The first tables: `AUTOINCREMENT` where a number must never be reused: inode numbers and asset ids.
     ///
-    /// Times are nanoseconds since 1970. Names, targets and extended attributes are BLOBs: bytes, compared as bytes.
-    /// STRICT, so that no value of a wrong type can get in.
+    /// Times are nanoseconds since 1970. Names, targets and extended attributes are BLOBs: bytes, compared as
+    /// bytes. STRICT tables reject values of a wrong type.
     private static let foundation = """
         CREATE TABLE blob (
             id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, created INTEGER NOT NULL) STRICT;
@@ -100,12 +100,12 @@ enum Schema {
         INSERT INTO sqlite_sequence (name, seq) VALUES ('node', \(NodeID.firstInCatalog - 1));
         """
 
-    /// Which nodes have an attribute that is not a user's: the kernel asks every node for some, and few have one.
+    /// An index of the attributes outside `user.`: the kernel asks every node for some, and few have one.
     private static let kernelAttributes = """
         CREATE INDEX extended_attribute_kernel ON extended_attribute (name, node) WHERE name < X'75736572';
         """
 
-    /// What policies make of uploads: files that show another file's asset, assets that go by themselves or are infected.
+    /// Results of policies: files that show another file's asset, and assets that expire or are infected.
     private static let policies = """
         ALTER TABLE node ADD COLUMN former_asset INTEGER;
         ALTER TABLE asset ADD COLUMN expires INTEGER;
@@ -116,9 +116,9 @@ enum Schema {
         CREATE INDEX blob_without_md5 ON blob (id) WHERE md5 IS NULL;
         """
 
-    /// What files say themselves: kept by content, so that equal ones are looked into once.
+    /// Extracted metadata, by blob, so that equal content is extracted from once.
     ///
-    /// `due` is when that is to be done, or done again; NULL where there is nothing to do.
+    /// `due` is the time of the next attempt; NULL if there is nothing to do.
     private static let metadata = """
         CREATE TABLE extraction (
             blob INTEGER PRIMARY KEY, state TEXT NOT NULL, due INTEGER, attempts INTEGER NOT NULL DEFAULT 0,
@@ -135,11 +135,10 @@ enum Schema {
             WHERE v.blob IS NOT NULL AND a.trashed IS NULL;
         """
 
-    /// The key that signed paths are signed with.
+    /// The key for signatures of signed paths.
     private static let signing = "CREATE TABLE signing (id INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT"
 
-    /// Assets of which something has changed that can be looked for, as often as that has happened; and which index `search.sqlite` has
-    /// to be, after how many steps.
+    /// Assets to index again, one row per change; and the identifier and step that `search.sqlite` must have.
     private static let search = """
         CREATE TABLE search_due (id INTEGER PRIMARY KEY, asset INTEGER NOT NULL) STRICT;
         CREATE TABLE search_state (identifier BLOB NOT NULL, turn INTEGER NOT NULL) STRICT;
@@ -175,13 +174,13 @@ enum Schema {
         END;
         """
 
-    /// What has happened to assets, and up to where a program has been told of it.
+    /// The events of assets, and the offset up to which a program has received them.
     private static let events = """
         CREATE TABLE event (end INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
         CREATE TABLE event_hook (id INTEGER PRIMARY KEY, told INTEGER NOT NULL) STRICT;
         """
 
-    /// URLs that are to be fetched, or have been; and which asset came from which, where that is to be remembered.
+    /// The queue of URLs to fetch, with finished ones; and the assets fetched from URLs to remember.
     private static let fetches = """
         DROP TABLE job;
         CREATE TABLE fetch (
@@ -193,17 +192,18 @@ enum Schema {
         CREATE TABLE fetched_url (url TEXT PRIMARY KEY, asset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         """
 
-    /// The supplementary groups that a user was in who has a URL fetched, as far as they decided about the folder: gids with a comma between.
+    /// The supplementary groups of a fetch's user that decided about the folder: gids separated by commas.
     private static let fetchGroups = "ALTER TABLE fetch ADD COLUMN member TEXT NOT NULL DEFAULT ''"
 
-    /// How often an asset's files were opened, and read from start to end.
+    /// The number of times that an asset's files were opened, and were read from start to end.
     private static let visits = """
         CREATE TABLE visit (asset INTEGER PRIMARY KEY, clicks INTEGER NOT NULL, downloads INTEGER NOT NULL) STRICT
         """
 
     /// Stores besides the library's own folder, which has the number 0.
     ///
-    /// Also where contents are, where assets are to have theirs, and which contents may have to be moved, from when on. `space` is the library's own disk's.
+    /// Also the store of each blob, the one for each asset's blobs, and when blobs may have to be moved.
+    /// `space` counts the library's own disk.
     private static let stores = """
         CREATE TABLE store (
             id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, path TEXT NOT NULL, identifier TEXT NOT NULL,
@@ -258,7 +258,7 @@ enum Schema {
         END;
         """
 
-    /// How far contents have been read and compared with their SHA-256, and which are not what they were.
+    /// The progress of verifying blobs against their SHA-256, and the corrupt blobs.
     private static let scrub = """
         \(scrubTable)
         INSERT INTO scrub VALUES (1, NULL, 0, 0, 0, 0, 0, NULL);
@@ -268,16 +268,16 @@ enum Schema {
         END;
         """
 
-    /// Who may see an asset, and how long it, its former contents and what was removed stay.
+    /// The access level and expiry of assets, and the retention of former versions and of the trash.
     ///
-    /// `access` is `Access`'s number, 0 for nothing, and 16 more where nobody has said it but a folder. `asset.expires` is the earlier of
-    /// `deadline`, which somebody set, and `unstored_until`. A node's `access` and `expires` are its asset's. What is derived is kept
-    /// right by triggers, whoever changes what it is derived from:
-    /// `lost_node` has files that were in the trash, are not any more, and may have no name;
-    /// `special_folder` has the folders that hold, or held, something that goes by itself or is hidden;
-    /// `blob.uses` counts versions and nodes, `blob.shown` nodes that have a name, `blob.unused` says since when there is no use;
-    /// `entry.collection` is 1 for a file's name in a collection; `sealed` has the groups, and `member` what they were sealed with;
-    /// `space.reclaimable` has the bytes of all blobs that no name shows.
+    /// `access` is the number of an `Access`, 0 for none, plus 16 where only a folder has set it.
+    /// `asset.expires` is the earlier of `deadline`, which a user or a folder has set, and `unstored_until`.
+    /// A node's `access` and `expires` are its asset's. Triggers keep these derived values up to date:
+    /// - `lost_node` has files that have left the trash and may have no name;
+    /// - `special_folder` has the folders that hold, or held, files that expire or are hidden;
+    /// - `blob.uses` counts versions and nodes, `blob.shown` named nodes; `blob.unused`: unused since;
+    /// - `entry.collection` marks files in collections; `sealed` has the groups, `member` their members;
+    /// - `space.reclaimable` is the number of bytes of all blobs that no name shows.
     private static let lives = """
         ALTER TABLE asset ADD COLUMN access INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE asset ADD COLUMN deadline INTEGER;

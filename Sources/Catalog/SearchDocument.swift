@@ -1,12 +1,12 @@
 public import AssetModel
 
-/// What of an asset can be looked for.
+/// The searchable data of an asset.
 public struct SearchDocument: Sendable {
     /// The asset.
     public let asset: AssetID
-    /// The folders that its names are in.
+    /// The folders of its names.
     var folders: [Int64] = []
-    /// The folders that its names are in, at most a hundred.
+    /// The folders of its names, at most a hundred.
     public var places: [NodeID] { folders.map(NodeID.init) }
     var texts: [SearchQuery.Column: String] = [:]
     var fileExtension = ""
@@ -17,33 +17,34 @@ public struct SearchDocument: Sendable {
     var duration: Double?
     var pages: Int64?
     var rank: Int64?
-    /// When it was taken, or else when it was uploaded: nanoseconds.
+    /// The time when it was taken, or else uploaded, in nanoseconds.
     var date: Int64 = 0
     var uploaded: Int64 = 0
     var access: Int64 = 0
     var expires: Int64?
     var blob: Int64?
     var position: Position?
-    /// Whether anybody but its owner may read the file, by its mode.
+    /// Whether users other than the owner may read the file, by its mode.
     var isShared = false
-    /// Who uploaded it, and whose the file is.
+    /// The uploader, and the owner of the file.
     var uploader: Int64 = 0
     var owner: Int64 = 0
 }
 
-// What has changed and is to be looked for anew: a list that triggers write, whoever changes what.
+// The queue of assets to index again, which triggers write at every change.
 extension Records {
-    /// The end of the list of changes; nil where there is none.
+    /// Returns the last change in the queue; nil if it is empty.
     public func lastSearchChange() throws -> Int64? {
         try first("SELECT max(id) FROM search_due", []) { $0.optionalInteger(0) } ?? nil
     }
 
-    /// The beginning of the list of changes; nil where there is none.
+    /// Returns the first change in the queue; nil if it is empty.
     public func firstSearchChange() throws -> Int64? {
         try first("SELECT min(id) FROM search_due", []) { $0.optionalInteger(0) } ?? nil
     }
 
-    /// Assets that have changed, the first first: at most `limit` changes, and the last of them.
+    /// Returns changed assets, the oldest change first: those of at most `limit` changes, and the last of
+    /// these changes.
     public func searchChanges(limit: Int) throws -> (assets: [AssetID], last: Int64)? {
         let changes = try all("SELECT id, asset FROM search_due ORDER BY id LIMIT ?", [.integer(Int64(limit))]) {
             ($0.integer(0), AssetID(rawValue: $0.integer(1)))
@@ -53,13 +54,14 @@ extension Records {
         return (changes.map(\.1).filter { seen.insert($0).inserted }, last)
     }
 
-    /// The changes up to one of them are in the index, as its step `turn`.
+    /// Removes changes up to a given one from the queue, after the index has recorded them as its step
+    /// `turn`.
     public func forgetSearchChanges(through last: Int64, turn: Int64) throws {
         try run("DELETE FROM search_due WHERE id <= ?", [.integer(last)])
         try run("UPDATE search_state SET turn = ?", [.integer(turn)])
     }
 
-    /// The files that show an asset, its own first, with their names; those in collections last.
+    /// Returns the files that show an asset, its own first, with their names; those in collections last.
     public func files(showing asset: AssetID) throws -> [(node: NodeRecord, parent: NodeID, name: EntryName)] {
         try all(
             """
@@ -70,19 +72,20 @@ extension Records {
         ) { (NodeRecord($0, from: 2), NodeID(rawValue: $0.integer(0)), try EntryName($0.bytes(1))) }
     }
 
-    /// The index that belongs to this catalog, and how many steps it has taken.
+    /// Returns the identifier of the index that belongs to this catalog, and the number of its steps.
     public func searchState() throws -> (index: [UInt8], turn: Int64) {
         try first("SELECT identifier, turn FROM search_state", []) { ($0.bytes(0), $0.integer(1)) } ?? ([], 0)
     }
 
-    /// A new index begins with all assets.
+    /// Records a new, empty index, and queues all assets.
     public func restartSearch(_ index: [UInt8]) throws {
         try run("DELETE FROM search_due", [])
         try run("INSERT INTO search_due (asset) SELECT id FROM asset ORDER BY id", [])
         try run("UPDATE search_state SET identifier = ?, turn = 0", [.blob(index)])
     }
 
-    /// What of an asset can be looked for; nil where it is in the trash, gone, an alternative file of another, or has no file.
+    /// Returns the searchable data of an asset; nil if it is in the trash, deleted, another asset's
+    /// alternative file, or has no file.
     public func searchDocument(of id: AssetID) throws -> SearchDocument? {
         let found = try first(
             "SELECT access, created, expires, uid, no_exif FROM asset WHERE id = ? AND trashed IS NULL",

@@ -3,16 +3,16 @@ internal import CSearch
 internal import GRDB
 internal import GRDBSQLite
 
-/// What can be looked for, in a file of its own beside the catalog: whoever searches holds up nobody who uploads, and what is in it can
-/// always be made anew.
+/// The search index, in a file of its own beside the catalog: searches do not hold up uploads, and its data
+/// can always be rebuilt.
 ///
 /// ## Concurrency
 /// Operations run one at a time on the caller's thread; it takes no other lock.
 public final class SearchIndex: Sendable {
     private let queue: DatabaseQueue
 
-    /// Opens an index, and makes it if there is none; one that cannot be read is made anew.
-    /// - Throws: `.failed` where none can be made.
+    /// Opens an index, creates it if there is none, and clears one whose tables have another version.
+    /// - Throws: `.failed` if it cannot be opened or created.
     public init(path: String) throws(CatalogError) {
         do {
             queue = try Self.open(path)
@@ -21,8 +21,8 @@ public final class SearchIndex: Sendable {
         }
     }
 
-    /// Makes an index in memory, for `finds`.
-    /// - Throws: `.failed` where none can be made.
+    /// Creates an index in memory, for `finds`.
+    /// - Throws: `.failed` if it cannot be created.
     public init() throws(CatalogError) {
         do {
             queue = try DatabaseQueue(configuration: Self.configuration())
@@ -37,7 +37,7 @@ public final class SearchIndex: Sendable {
         configuration.busyMode = .timeout(2)
         configuration.foreignKeysEnabled = false
         configuration.prepareDatabase { database in
-            // As in the catalog.
+            // The settings are those of the catalog.
             try database.execute(
                 sql: "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY"
             )
@@ -54,17 +54,17 @@ public final class SearchIndex: Sendable {
         configuration.journalMode = .wal
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.inDatabase { database in
-            // Its steps must be on stable storage before the catalog forgets what they are made of.
+            // The steps must be on stable storage before the catalog removes their changes from its queue.
             try database.execute(sql: "PRAGMA synchronous = FULL")
             if try !isCurrent(database) { try make(database) }
         }
         return queue
     }
 
-    /// The meaning of what is in the tables: another makes all anew.
+    /// The version of the meaning of the tables; an index with another one is cleared.
     private static let version = 1
 
-    /// The statements that make the tables: other ones make all anew.
+    /// The statements that make the tables; an index that others have made is cleared.
     private static let tables = [
         """
         CREATE TABLE document (
@@ -111,7 +111,7 @@ public final class SearchIndex: Sendable {
         }
     }
 
-    /// Which index it is, and how many steps it has taken.
+    /// Returns the identifier of the index, and the number of its steps.
     public func state() throws -> (index: [UInt8], turn: Int64) {
         try queue.inDatabase { database in
             try Records(database: database).first("SELECT identifier, turn FROM state", []) {
@@ -120,14 +120,14 @@ public final class SearchIndex: Sendable {
         }
     }
 
-    /// Begins anew, with nothing in it.
-    /// - Returns: which index it is from here on.
+    /// Clears the index.
+    /// - Returns: its new identifier.
     public func clear() throws -> [UInt8] {
         try queue.inDatabase { try Self.make($0) }
         return try state().index
     }
 
-    /// Records what assets are now, nil for what is not to be found, durably, as one step.
+    /// Records the present data of assets, nil for those that cannot be found, durably, as one step.
     public func update(_ changes: [(asset: AssetID, document: SearchDocument?)], turn: Int64) throws {
         try queue.inDatabase { database in
             try database.inTransaction {
@@ -142,9 +142,9 @@ public final class SearchIndex: Sendable {
         }
     }
 
-    /// The assets that a query means, the best first.
+    /// Returns the assets that match a query, the best match first.
     ///
-    /// `isUnwanted` is asked every few milliseconds, on this thread, and ends the search.
+    /// `isUnwanted` is asked every few milliseconds, on this thread; true ends the search.
     /// - Throws: `.failed` with SQLITE_INTERRUPT then.
     public func find(
         _ query: SearchQuery,
@@ -154,14 +154,15 @@ public final class SearchIndex: Sendable {
         var statement = SearchStatement(scope)
         let sql = statement.select(query.condition)
         return try queue.inDatabase { database in
-            // Each is another statement, and so none is kept.
+            // Each search is another statement, so none is cached.
             try database.interrupting(when: isUnwanted) {
                 try Records(database: database).allOnce(sql, statement.values) { AssetID(rawValue: $0.integer(0)) }
             }
         }
     }
 
-    /// Whether a query means one asset, of which nothing is kept; for an index without any other.
+    /// Returns whether a query matches one asset, without keeping it in the index; for an index without any
+    /// other.
     public func finds(_ document: SearchDocument, _ query: SearchQuery, in scope: SearchScope) throws -> Bool {
         var statement = SearchStatement(scope)
         let sql = statement.select(query.condition)
@@ -221,7 +222,7 @@ extension Records {
 }
 
 extension SearchDocument {
-    /// What the table `document` has of it.
+    /// The values of its row in the table `document`.
     var values: [SQLValue] {
         [
             asset.value, mediaType.map { .text(MediaKind(mediaType: $0).rawValue) } ?? .null,
@@ -233,6 +234,6 @@ extension SearchDocument {
         ]
     }
 
-    /// What the table `words` has of it.
+    /// The values of its row in the table `words`.
     var words: [SQLValue] { SearchQuery.Column.allCases.map { .text(texts[$0] ?? "") } }
 }

@@ -1,17 +1,17 @@
 internal import AssetModel
 internal import GRDB
 
-/// A file `search.sqlite` that no mount has open, opened for reading alone.
+/// A file `search.sqlite` that no mount has open, opened read-only.
 ///
 /// ## Concurrency
 /// Operations run one at a time on the caller's thread.
 public final class ClosedSearchIndex: Sendable {
     private let queue: DatabaseQueue
-    /// Which index it is, and how many steps it has taken.
+    /// The identifier of the index, and the number of its steps.
     public let state: (index: [UInt8], turn: Int64)
 
-    /// Opens an index and changes nothing; nil where there is none.
-    /// - Throws: where it cannot be read, or its pages make no sense.
+    /// Opens an index without changing it; nil where there is none.
+    /// - Throws: if it cannot be read, or its pages are corrupt.
     public init?(path: String) throws(CatalogError) {
         guard ClosedCatalog.size(of: path) > 0 else { return nil }
         do {
@@ -49,23 +49,24 @@ public final class ClosedSearchIndex: Sendable {
     }
 }
 
-/// The assets with some numbers, as a catalog has them.
+/// The searchable assets within a range of numbers, according to the catalog.
 public struct SearchablePart: Sendable {
     /// The assets that can be found.
     public let found: Set<Int64>
-    /// The assets of which the index has yet to hear.
+    /// The assets with changes that the index does not have yet.
     public let due: Set<Int64>
 }
 
 extension Records {
-    /// Returns the numbers of assets behind one of them, in order.
+    /// Returns the numbers of assets after a given one, in order.
     public func assets(after position: Int64, limit: Int) throws -> [Int64] {
         try all("SELECT id FROM asset WHERE id > ? ORDER BY id LIMIT ?", [.integer(position), .integer(Int64(limit))]) {
             $0.integer(0)
         }
     }
 
-    /// Returns which assets with numbers in a range can be found, and of which of them the index has yet to hear.
+    /// Returns the assets in a range of numbers that can be found, and those with changes that the index does
+    /// not have yet.
     public func searchable(in range: ClosedRange<Int64>) throws -> SearchablePart {
         let bounds: [SQLValue] = [.integer(range.lowerBound), .integer(range.upperBound)]
         let found = try all(
@@ -80,7 +81,7 @@ extension Records {
         return SearchablePart(found: Set(found), due: Set(due))
     }
 
-    /// Returns the numbers of assets in an index behind one of them, in order.
+    /// Returns the numbers of assets in an index after a given one, in order.
     public func indexedAssets(after position: Int64, limit: Int) throws -> [Int64] {
         try all(
             "SELECT asset FROM document WHERE asset > ? ORDER BY asset LIMIT ?",
@@ -88,7 +89,7 @@ extension Records {
         ) { $0.integer(0) }
     }
 
-    /// Whether an index has an asset exactly as it is.
+    /// Returns whether an index has exactly the present data of an asset.
     public func holds(_ document: SearchDocument) throws -> Bool {
         let columns = Self.documentColumns.map { "\($0) IS ?" }.joined(separator: " AND ")
         let words = SearchQuery.Column.allCases.map { "\($0.rawValue) IS ?" }.joined(separator: " AND ")
@@ -105,8 +106,8 @@ extension Records {
         return Set(folders) == Set(document.folders)
     }
 
-    /// Checks that the words of an index lead to the texts that have them, and reads all of them; no row is written.
-    /// - Throws: `.failed` with SQLITE_CORRUPT where they do not.
+    /// Checks that the words of an index lead to their texts, reading all of them; no row is written.
+    /// - Throws: `.failed` with SQLITE_CORRUPT if they do not.
     public func checkWords() throws {
         try database.execute(sql: "PRAGMA query_only = OFF; SAVEPOINT words_check")
         defer { try? database.execute(sql: "ROLLBACK TO words_check; RELEASE words_check") }

@@ -1,17 +1,17 @@
 public import AssetModel
 
-/// What a query means at the moment, and to whom.
+/// The user and the state of the library for which a query is evaluated.
 public struct SearchScope: Sendable {
-    /// The folders that a path means: that one and all below it.
+    /// The folders that a path in the query stands for: the folder itself and all below it.
     public var folders: [String: [NodeID]] = [:]
-    /// The contents that there are of those that are asked for.
+    /// The blobs of those digests in the query that the library has.
     public var blobs: [Digest: BlobID] = [:]
-    /// Who asks; root sees what is hidden, others what is theirs.
+    /// The searching user; root finds hidden assets of all users, other users only their own.
     public var uid: UInt32
-    /// By which lives are counted.
+    /// The time at which expiry is evaluated.
     public var now: Timestamp
 
-    /// Describes who asks, and when.
+    /// Creates a scope without folders and blobs.
     public init(uid: UInt32, now: Timestamp) {
         self.uid = uid
         self.now = now
@@ -20,19 +20,20 @@ public struct SearchScope: Sendable {
 
 /// A query in SQL.
 ///
-/// Whatever somebody has typed is bound, and never a part of it.
+/// User input is always bound, and never a part of the SQL text.
 struct SearchStatement {
     private let scope: SearchScope
     private(set) var values: [SQLValue] = []
 
     init(_ scope: SearchScope) { self.scope = scope }
 
-    /// What a word counts for in each text, in the order of `SearchQuery.Column`.
+    /// The weight of a word in each text, in the order of `SearchQuery.Column`.
     private static let weights = "10, 8, 6, 6, 5, 2, 2, 2, 1"
 
     /// Returns the whole statement: the best matches first, and of equal ones the newest upload.
     ///
-    /// How well a row matches is told from that row alone, so that the order says nothing of rows that the reader may not read.
+    /// The relevance of a row is computed from that row alone, so that the order reveals nothing about rows
+    /// that the user may not read.
     mutating func select(_ condition: SearchQuery.Condition) -> String {
         var parts: [SearchQuery.Condition]
         if case .all(let some) = condition { parts = some } else { parts = [condition] }
@@ -46,12 +47,12 @@ struct SearchStatement {
         for part in parts { conditions.append(expression(part)) }
         conditions.append("(d.expires IS NULL OR d.expires > ?)")
         values.append(scope.now.value)
-        // What others may not read at all need not be looked at one by one.
+        // Rows that the user may not read at all need not be checked one by one.
         if scope.uid != 0 {
             conditions.append("(d.owner = ? OR d.shared <> 0)")
             values.append(.integer(Int64(scope.uid)))
         }
-        // What is hidden is found by who asks for that, and may know of it.
+        // Hidden assets are found only by a query that asks for them, and only for users that may see them.
         let asksForHidden = condition.isAskingForHidden
         if !asksForHidden { conditions.append("d.access NOT BETWEEN 4 AND 7") }
         if asksForHidden, scope.uid != 0 {
@@ -81,7 +82,7 @@ struct SearchStatement {
         case .fileExtension(let text): return equal("d.extension", .text(text))
         case .access(let some): return list("d.access", some.map(\.rawValue))
         case .duplicate(let isDuplicate):
-            // Others than root learn of their own files alone.
+            // Users other than root see duplicates among their own files alone.
             let others = scope.uid == 0 ? "" : " AND o.owner = ?"
             if scope.uid != 0 { values.append(.integer(Int64(scope.uid))) }
             return
@@ -105,7 +106,7 @@ struct SearchStatement {
         return "(\(column) IS NOT NULL AND \(column) = ?)"
     }
 
-    /// Numbers of ours, which nobody has typed.
+    /// Returns a condition on internal numbers, which are not user input.
     private func list(_ column: String, _ numbers: [Int64]) -> String {
         "\(column) IN (\(numbers.map(String.init).joined(separator: ",")))"
     }
@@ -121,7 +122,7 @@ struct SearchStatement {
         case .user: column = "d.uploader"
         default: column = "d.\(number.rawValue)"
         }
-        // What has no such number is in no range, and so outside of all.
+        // A row without the number is in no range, and so outside of all.
         var parts = ["\(column) IS NOT NULL"]
         for (bound, sign) in [(from, ">="), (to, "<=")] {
             guard let bound else { continue }
@@ -134,7 +135,7 @@ struct SearchStatement {
         return "(\(parts.joined(separator: " AND ")))"
     }
 
-    /// The great circle's distance on a ball of the earth's mean radius.
+    /// Returns a condition on the great-circle distance, on a sphere with the earth's mean radius.
     private mutating func near(_ position: Position, _ metres: Double) -> String {
         let radius = 6_371_008.8
         let degrees = metres / radius * 180 / .pi
@@ -151,7 +152,7 @@ struct SearchStatement {
 
     // MARK: Words
 
-    /// Words in FTS5's own language, each in quotation marks: nothing in them is its syntax.
+    /// Returns words in FTS5's query language, each in quotation marks, so that none is read as syntax.
     private static func match(_ condition: SearchQuery.Condition) -> String {
         switch condition {
         case .all(let parts): "(\(parts.map(match).joined(separator: " AND ")))"
@@ -162,7 +163,8 @@ struct SearchStatement {
         }
     }
 
-    /// Returns a text in quotation marks, with those in it doubled: scalars, because a mark behind one makes one character of both.
+    /// Returns a text in quotation marks, with those in it doubled, by scalars, because a mark after a
+    /// quotation mark forms one character with it.
     private static func quoted(_ text: String) -> String {
         let parts = text.unicodeScalars.split(separator: "\"", omittingEmptySubsequences: false)
         return "\"" + parts.map { String($0) }.joined(separator: "\"\"") + "\""

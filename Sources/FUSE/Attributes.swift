@@ -1,11 +1,11 @@
 internal import CFuse
 internal import Glibc
 
-/// What stat(2) shows of an inode.
+/// The attributes of an inode, as stat(2) shows them.
 public struct Attributes: Sendable {
     /// `st_ino`.
     public var inode: InodeNumber
-    /// What stat(2) shows as the number, where that is to be another.
+    /// The inode number for stat(2), if it differs.
     public var shownInode: InodeNumber?
     /// File type and permission bits.
     public var mode: UInt32
@@ -28,10 +28,10 @@ public struct Attributes: Sendable {
     /// Last change of content or attributes, in nanoseconds since 1970.
     public var changed: Int64
 
-    /// When it came to be, in nanoseconds since 1970; nil where that is not known.
+    /// The time of creation, in nanoseconds since 1970; nil if unknown.
     public var born: Int64?
 
-    /// Describes an inode.
+    /// Creates attributes.
     public init(
         inode: InodeNumber,
         mode: UInt32,
@@ -74,9 +74,9 @@ public struct Attributes: Sendable {
     }
 }
 
-/// What setattr changes; nil leaves a value alone.
+/// The changes of setattr; nil leaves a value unchanged.
 public struct AttributeChanges: Sendable {
-    /// A new time: the server's present, or one that the caller chose.
+    /// A new time: the server's present, or one chosen by the caller.
     public enum Time: Sendable {
         /// `UTIME_NOW`.
         case now
@@ -121,7 +121,7 @@ extension timespec {
             : timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
     }
 
-    /// Clamped to what 64 bits of nanoseconds hold, the years 1677 to 2262, as ext4 clamps to its own range.
+    /// The time in nanoseconds, clamped to 64 bits, the years 1677 to 2262, as ext4 clamps to its own range.
     fileprivate var nanoseconds: Int64 {
         let (product, overflow) = Int64(tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
         let (sum, overflow2) = product.addingReportingOverflow(Int64(tv_nsec))

@@ -1,21 +1,21 @@
 internal import CFuse
 internal import Glibc
 
-/// The process that asks.
+/// The process that makes a request.
 @safe
 public struct Caller: Sendable {
     /// Its filesystem user id.
     public let uid: UInt32
     /// Its filesystem group id.
     public let gid: UInt32
-    /// Its thread id; 0 when the kernel itself asks, as in RELEASE.
+    /// Its thread id; 0 for requests of the kernel itself, such as RELEASE.
     public let pid: Int32
-    /// The permissions that it takes from what it makes.
+    /// The permission bits that are removed from files that it creates.
     public let umask: UInt32
     /// The request, which libfuse keeps until it is answered.
     private nonisolated(unsafe) let request: fuse_req_t?
 
-    /// Names a caller.
+    /// Creates a caller without a request.
     public init(uid: UInt32, gid: UInt32, pid: Int32, umask: UInt32) {
         self.uid = uid
         self.gid = gid
@@ -24,7 +24,7 @@ public struct Caller: Sendable {
         unsafe request = nil
     }
 
-    /// Names the caller of a request; nil where libfuse does not know it.
+    /// Returns the caller of a request; nil if libfuse does not know it.
     init?(of request: fuse_req_t) {
         guard let context = unsafe fuse_req_ctx(request) else { return nil }
         uid = unsafe context.pointee.uid
@@ -34,9 +34,9 @@ public struct Caller: Sendable {
         unsafe self.request = unsafe request
     }
 
-    /// Whether a signal that ends the process, or asks it to end, has interrupted the call meanwhile.
+    /// Whether the call was interrupted by a signal that ends the process, or asks it to end.
     ///
-    /// To be asked only while the request is served.
+    /// Valid only while the request is served.
     public var isInterrupted: Bool {
         guard let request = unsafe request, unsafe fuse_req_interrupted(request) != 0 else {
             return false
@@ -44,19 +44,24 @@ public struct Caller: Sendable {
         return cfuse_is_ending(pid, 1) != 0
     }
 
-    /// Whether it is in a group, or root, who is in all.
+    /// Returns whether the caller is in a group; root is in every group.
     ///
-    /// The kernel sends no supplementary groups; they are read from /proc, where a process of another namespace is not found
-    /// and counts as in none.
+    /// It reads a file of /proc: a request that asks more than once keeps `supplementaryGroups`.
     public func isMember(of group: UInt32) -> Bool {
-        if uid == 0 || gid == group { return true }
-        let status = status("Uid:", "Groups:")
-        // A number may be another process's by now. The fourth id is the filesystem's — proc(5)
-        guard let ids = status["Uid:"], ids.count == 4, ids[3] == uid else { return false }
-        return status["Groups:"]?.contains(group) ?? false
+        uid == 0 || gid == group || supplementaryGroups?.contains(group) == true
     }
 
-    /// What its program is called, as far as that is known: at most 15 bytes.
+    /// The caller's supplementary groups; nil where they cannot be learnt.
+    ///
+    /// The kernel sends none. They are read from /proc, where a process of another namespace is not found.
+    public var supplementaryGroups: Set<UInt32>? {
+        let status = status("Uid:", "Groups:")
+        // The process number may have been reused. The fourth id is the filesystem's — proc(5)
+        guard let ids = status["Uid:"], ids.count == 4, ids[3] == uid else { return nil }
+        return status["Groups:"].map(Set.init)
+    }
+
+    /// The name of its program, if known: at most 15 bytes.
     public var program: String? {
         guard pid != 0, let file = unsafe fopen("/proc/\(pid)/comm", "re") else { return nil }
         defer { unsafe _ = fclose(file) }
@@ -65,7 +70,7 @@ public struct Caller: Sendable {
         return String(decoding: line.prefix { $0 != 0 && $0 != 0x0A }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    /// The numbers in some lines of the process's status.
+    /// Returns the numbers in some lines of the process's status.
     private func status(_ keys: String...) -> [String: [UInt32]] {
         var found: [String: [UInt32]] = [:]
         guard let file = unsafe fopen("/proc/\(pid)/status", "re") else { return found }

@@ -1,9 +1,10 @@
 internal import CFuse
 internal import Glibc
 
-/// One reply to readdir or readdirplus, filled entry by entry until it is full.
+/// A reply to readdir or readdirplus, filled entry by entry until it is full.
 ///
-/// An entry's cookie is where the next reading goes on, just behind that entry; it must stay right while entries come and go.
+/// An entry's cookie is the position after it, from which the next reply continues; it must stay valid while
+/// entries come and go.
 @safe
 public struct DirectoryBuffer: ~Copyable {
     private let request: fuse_req_t
@@ -20,7 +21,7 @@ public struct DirectoryBuffer: ~Copyable {
     var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(rebasing: storage[0..<count]) }
 
     /// Adds a name with its inode number and file type (readdir).
-    /// - Returns: false when it no longer fits; then it was not added.
+    /// - Returns: false if it does not fit; it was not added then.
     public mutating func append(_ name: [UInt8], inode: InodeNumber, mode: UInt32, cookie: Int64) -> Bool {
         var attributes = stat()
         attributes.st_ino = UInt(inode.rawValue)
@@ -31,10 +32,10 @@ public struct DirectoryBuffer: ~Copyable {
         return take(needed)
     }
 
-    /// Adds a name with everything that a lookup would answer (readdirplus).
+    /// Adds a name with the complete answer of a lookup (readdirplus).
     ///
     /// The kernel's count for the inode grows by one.
-    /// - Returns: false when it no longer fits; then it was not added.
+    /// - Returns: false if it does not fit; it was not added then.
     public mutating func append(_ name: [UInt8], entry: Entry, cookie: Int64) -> Bool {
         var parameter = entry.asParameter
         let needed = unsafe withCString(name) {
@@ -43,7 +44,8 @@ public struct DirectoryBuffer: ~Copyable {
         return take(needed)
     }
 
-    /// The free part of the buffer, its size, and the name; libfuse answers how much it needs, and writes when that fits.
+    /// Calls `add` with the free part of the buffer, its size, and the name; libfuse returns the needed size,
+    /// and writes if it fits.
     private func withCString(
         _ name: [UInt8],
         _ add: (UnsafeMutablePointer<CChar>?, Int, UnsafePointer<CChar>?) -> Int

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Logging
 internal import SystemPackage
 
-/// What libfuse hands back to every callback: the filesystem and the log.
+/// The object that libfuse passes to every callback: the filesystem and the log.
 final class Dispatcher: Sendable {
     let filesystem: any Filesystem
     let log: Logger
@@ -22,7 +22,8 @@ final class Dispatcher: Sendable {
         return unsafe Unmanaged<Dispatcher>.fromOpaque(pointer).takeUnretainedValue()
     }
 
-    /// Logs a refusal once, as loud as it deserves: errors of ours, notices that a person caused and would not learn of otherwise.
+    /// Logs a failure once: I/O errors as errors, failures with a cause for the user as notices, all others
+    /// for debugging.
     func note(_ failure: OperationFailure, _ operation: StaticString, for caller: Caller) {
         let level: Logger.Level =
             switch failure.errno {
@@ -34,10 +35,10 @@ final class Dispatcher: Sendable {
     }
 }
 
-/// Serves one request: calls the filesystem and sends what it returned or threw.
+/// Serves one request: calls the filesystem, and sends the returned value or the thrown error.
 ///
-/// The only place that replies with an error, and every path through it replies exactly once. (FORGET alone has no
-/// reply.)
+/// Failures are sent only here, in `answerInTime`, and by a `WaitingRequest` whose caller ends; every path
+/// replies exactly once. (FORGET alone has no reply.)
 func answer<Value>(
     _ request: fuse_req_t?,
     _ operation: StaticString,
@@ -57,11 +58,12 @@ func answer<Value>(
     }
 }
 
-/// Serves one request whose operation may have to wait: then it is tried again later, on another thread.
+/// Serves one request whose operation may have to wait: it is then tried again later, on another thread.
 ///
-/// `body` must own what it uses: the arguments of libfuse's callback are gone when that has returned. What it waits for before it is
-/// tried at all, `first` says; a user who has too many requests waiting gets what can be answered without, or EAGAIN where the answer takes
-/// long and `isLong` says so. `interruption` says what ends the wait with EINTR.
+/// `body` must own its values: the arguments of libfuse's callback are gone when that has returned. `first`
+/// returns the condition to wait for before the first attempt. If the user has too many waiting requests, the
+/// operation is tried at once, or fails with EAGAIN if `isLong` says that it takes long. `interruption` says
+/// which signals end the wait with EINTR.
 func answerInTime<Value>(
     _ request: fuse_req_t?,
     _ operation: StaticString,
@@ -72,7 +74,7 @@ func answerInTime<Value>(
     reply: @escaping @Sendable (fuse_req_t, Value) -> Int32
 ) {
     guard let given = unsafe request else { return }
-    // No thread but the one that tries touches the request.
+    // Only the thread that tries the operation uses the request.
     nonisolated(unsafe) let request = unsafe given
     @Sendable func attempt(_ waiting: WaitingRequest?) {
         guard let dispatcher = unsafe Dispatcher.serving(request), let caller = unsafe Caller(of: request) else {
@@ -148,7 +150,8 @@ func replyOpened(_ request: fuse_req_t, _ opened: Opened) -> Int32 {
     }
 }
 
-/// Gives the kernel a handle; takes it back when the kernel does not take the reply, as when the caller was killed meanwhile.
+/// Gives the kernel a handle; releases it if the kernel does not take the reply, as when the caller was
+/// killed meanwhile.
 func handing(
     _ handle: FileHandle,
     to request: fuse_req_t,
@@ -178,14 +181,14 @@ extension Opened {
 
 func inode(_ number: fuse_ino_t) -> InodeNumber { InodeNumber(rawValue: number) }
 
-/// The handle of a request.
+/// Returns the handle of a request.
 /// - Throws: EBADF for a request without one, which the kernel does not send.
 func handle(_ information: UnsafeMutablePointer<fuse_file_info>?) throws(OperationFailure) -> FileHandle {
     try handle(unsafe information?.pointee.fh ?? 0)
 }
 
-/// The handle behind a number.
-/// - Throws: as above.
+/// Returns the handle for a number.
+/// - Throws: EBADF for 0.
 func handle(_ number: UInt64) throws(OperationFailure) -> FileHandle {
     guard let handle = FileHandle(rawValue: number) else { throw OperationFailure(.badFileDescriptor) }
     return handle

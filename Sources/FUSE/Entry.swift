@@ -1,15 +1,15 @@
 internal import CFuse
 
-/// A name's answer: the inode behind it and how long the kernel may believe it.
+/// The answer to a lookup: the inode, and the time that the kernel may cache it.
 public struct Entry: Sendable {
     /// The inode's attributes, its number among them.
     public var attributes: Attributes
-    /// How long the kernel may keep the name.
+    /// The time that the kernel may cache the name.
     public var nameLifetime: Duration
-    /// How long the kernel may keep the attributes.
+    /// The time that the kernel may cache the attributes.
     public var attributesLifetime: Duration
 
-    /// Answers a name.
+    /// Creates an entry.
     public init(attributes: Attributes, nameLifetime: Duration, attributesLifetime: Duration) {
         self.attributes = attributes
         self.nameLifetime = nameLifetime
@@ -25,7 +25,7 @@ public struct Entry: Sendable {
         return result
     }
 
-    /// ENOENT that the kernel may keep: inode number 0 with a lifetime.
+    /// Returns an ENOENT that the kernel may cache: inode number 0 with a lifetime.
     static func missing(for lifetime: Duration) -> fuse_entry_param {
         var result = fuse_entry_param()
         result.entry_timeout = lifetime.seconds
@@ -37,19 +37,19 @@ extension Duration {
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }
 
-/// An open file or directory and how the kernel is to treat it.
+/// An open file or directory, and its treatment by the kernel.
 public struct Opened {
-    /// What the session hands back with every request.
+    /// The handle, which the session passes with every later request.
     public let handle: FileHandle
-    /// Reads and writes come to the server as the program makes them, past the page cache.
+    /// Whether reads and writes bypass the page cache and reach the server as the program makes them.
     public var isDirect = false
-    /// The page cache of earlier opens (for a directory: its cached listing) is still right.
+    /// Whether the page cache of earlier opens (for a directory: its cached listing) is still valid.
     public var keepsCache = false
-    /// close(2) needs no FLUSH: nothing can be written through this handle.
+    /// Whether close(2) needs no FLUSH, because nothing can be written through this handle.
     public var needsNoFlush = false
-    /// The file that the kernel reads, and maps, instead of asking the server.
+    /// The file that the kernel reads, and maps, instead of sending requests.
     public var backing: BackingFile?
 
-    /// Answers an open with the filesystem's object for it.
+    /// Creates an answer with the filesystem's object for the open file.
     public init(_ object: any AnyObject & Sendable) { handle = FileHandle(object) }
 }

@@ -1,33 +1,35 @@
-/// The operations of a filesystem: each returns its answer or throws its refusal, on one of the session's threads.
+/// The operations of a filesystem: each returns its answer or throws its failure, on one of the session's
+/// threads.
 ///
-/// There are no default methods, so that a forgotten operation does not compile; what is not listed libfuse refuses with ENOSYS.
-/// The names are those of the system calls; the arguments are those of `fuse_lowlevel_ops`.
+/// There are no default methods, so that a forgotten operation does not compile; libfuse answers operations
+/// that are not listed with ENOSYS. The names are those of the system calls; the arguments are those of
+/// `fuse_lowlevel_ops`.
 public protocol Filesystem: Sendable {
-    /// How long the kernel may remember that a name is missing.
+    /// The time that the kernel may cache the absence of a name.
     var missingNameLifetime: Duration { get }
-    /// Called once, when the kernel and the session have agreed on what they can do.
+    /// Starts the filesystem; called once, after the kernel and the session have agreed on their features.
     func start(_ kernel: Kernel)
 
-    /// Finds a name; nil where there is none.
+    /// Finds a name; nil if it does not exist.
     func lookup(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure) -> Entry?
-    /// Lets go of inodes that the kernel no longer refers to.
+    /// Releases inodes that the kernel no longer refers to.
     func forget(_ forgotten: [Forgotten])
 
-    /// Attributes, and how long the kernel may believe them.
+    /// Returns attributes, and the time that the kernel may cache them.
     func getattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> (Attributes, Duration)
-    /// Changes attributes and answers all of them.
+    /// Changes attributes, and returns all of them.
     func setattr(
         _ inode: InodeNumber,
         _ changes: AttributeChanges,
         handle: FileHandle?,
         for caller: Caller
     ) throws(OperationFailure) -> (Attributes, Duration)
-    /// The target of a symbolic link.
+    /// Returns the target of a symbolic link.
     func readlink(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [UInt8]
-    /// Statistics of the filesystem.
+    /// Returns the statistics of the filesystem.
     func statfs(for caller: Caller) throws(OperationFailure) -> FilesystemStatistics
 
-    /// Makes a file, fifo, socket or device.
+    /// Creates a file, fifo, socket or device.
     func mknod(
         _ name: Name,
         in parent: InodeNumber,
@@ -35,27 +37,28 @@ public protocol Filesystem: Sendable {
         device: UInt64,
         for caller: Caller
     ) throws(OperationFailure) -> Entry
-    /// Makes a directory.
+    /// Creates a directory.
     func mkdir(_ name: Name, in parent: InodeNumber, mode: UInt32, for caller: Caller) throws(OperationFailure) -> Entry
-    /// Makes a symbolic link.
+    /// Creates a symbolic link.
     func symlink(
         _ name: Name,
         in parent: InodeNumber,
         target: [UInt8],
         for caller: Caller
     ) throws(OperationFailure) -> Entry
-    /// Makes a hard link.
+    /// Creates a hard link.
     func link(
         _ inode: InodeNumber,
         as name: Name,
         in parent: InodeNumber,
         for caller: Caller
     ) throws(OperationFailure) -> Entry
-    /// Removes a name of something other than a directory.
+    /// Removes a name of a file that is not a directory.
     func unlink(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure)
     /// Removes an empty directory.
     func rmdir(_ name: Name, in parent: InodeNumber, for caller: Caller) throws(OperationFailure)
-    /// Moves a name, replacing, refusing or exchanging the one that is there, as renameat2(2)'s flags say.
+    /// Moves a name; an existing target is replaced, exchanged, or an error, according to renameat2(2)'s
+    /// flags.
     func rename(
         _ name: Name,
         in parent: InodeNumber,
@@ -65,7 +68,7 @@ public protocol Filesystem: Sendable {
         for caller: Caller
     ) throws(OperationFailure)
 
-    /// Makes and opens a file.
+    /// Creates and opens a file.
     func create(
         _ name: Name,
         in parent: InodeNumber,
@@ -73,13 +76,14 @@ public protocol Filesystem: Sendable {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened)
-    /// Opens a file; `flags` are open(2)'s, without those that the kernel has dealt with.
+    /// Opens a file; `flags` are those of open(2), except the ones that the kernel has handled.
     func open(_ inode: InodeNumber, flags: Int32, for caller: Caller) throws(OperationFailure) -> Opened
-    /// Reads.
+    /// Reads from a file.
     func read(_ handle: FileHandle, offset: Int64, count: Int, for caller: Caller) throws(OperationFailure) -> ReadReply
     /// Writes all of the bytes, which are valid only during the call.
     ///
-    /// `isSynchronous` says that this write waits for the disk, because of the file's flags or of pwritev2(2)'s.
+    /// `isSynchronous` says that this write waits for the disk, because of the file's flags or those of
+    /// pwritev2(2).
     func write(
         _ handle: FileHandle,
         offset: Int64,
@@ -87,15 +91,15 @@ public protocol Filesystem: Sendable {
         isSynchronous: Bool,
         for caller: Caller
     ) throws(OperationFailure)
-    /// What the end of a write waits for before it is tried; nil for nothing.
+    /// Returns the condition that a flush waits for before its first attempt; nil for none.
     func waitBeforeFlushing(_ handle: FileHandle, for caller: Caller) -> RequestWait?
-    /// A descriptor was closed: errors reach close(2). May come often, or never.
+    /// Handles the close of a descriptor: errors reach close(2). May come several times, or never.
     func flush(_ handle: FileHandle, for caller: Caller) throws(OperationFailure)
     /// Puts a file on stable storage.
     func fsync(_ handle: FileHandle, for caller: Caller) throws(OperationFailure)
-    /// The last descriptor was closed. Nobody hears an error.
+    /// Handles the close of the last descriptor. An error would reach no program.
     func release(_ handle: FileHandle)
-    /// Allocates, punches or zeroes, as fallocate(2)'s mode says.
+    /// Allocates, punches or zeroes a range, according to fallocate(2)'s mode.
     func fallocate(
         _ handle: FileHandle,
         mode: Int32,
@@ -103,7 +107,7 @@ public protocol Filesystem: Sendable {
         length: Int64,
         for caller: Caller
     ) throws(OperationFailure)
-    /// Copies a part of one file into another, as copy_file_range(2) says; answers how many bytes.
+    /// Copies a part of one file to another, as copy_file_range(2); returns the number of bytes.
     func copyFileRange(
         from source: FileHandle,
         offset start: Int64,
@@ -115,13 +119,15 @@ public protocol Filesystem: Sendable {
     /// Finds data or holes (SEEK_DATA, SEEK_HOLE).
     func lseek(_ handle: FileHandle, offset: Int64, whence: Int32, for caller: Caller) throws(OperationFailure) -> Int64
 
-    /// What the opening of a directory waits for before it is tried, because it may take long; nil for nothing.
+    /// Returns the condition that the opening of a directory waits for before its first attempt, because it
+    /// may take long; nil for none.
     ///
-    /// Lookups and listings may not wait: the kernel holds the directory's lock meanwhile, which others need.
+    /// Lookups and listings must not wait: the kernel holds the directory's lock meanwhile, which other
+    /// requests need.
     func waitBeforeOpening(_ inode: InodeNumber, for caller: Caller) -> RequestWait?
     /// Opens a directory.
     func opendir(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> Opened
-    /// Lists names from a cookie on, 0 being the start; what takes long to find out `opendir` has done.
+    /// Lists names from a cookie on, 0 being the start; slow work was done by `opendir`.
     func readdir(
         _ inode: InodeNumber,
         handle: FileHandle,
@@ -142,7 +148,8 @@ public protocol Filesystem: Sendable {
     /// Closes a directory.
     func releasedir(_ handle: FileHandle)
 
-    /// What the setting of an attribute waits for, because it may take long; nil where it waits for nothing.
+    /// Returns the condition that the setting of an attribute waits for, because it may take long; nil for
+    /// none.
     func waitBeforeSetting(_ name: Name, for caller: Caller) -> RequestWait?
     /// Sets an extended attribute; `flags` are setxattr(2)'s.
     func setxattr(
@@ -152,15 +159,16 @@ public protocol Filesystem: Sendable {
         flags: Int32,
         for caller: Caller
     ) throws(OperationFailure)
-    /// What the reading of an attribute waits for, whose value may be yet to come; nil where it waits for nothing.
+    /// Returns the condition that the reading of an attribute waits for, if its value is not known yet; nil
+    /// for none.
     func waitBeforeReading(_ name: Name, of inode: InodeNumber, for caller: Caller) -> RequestWait?
     /// Reads an extended attribute.
     func getxattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure) -> [UInt8]
-    /// Names of the extended attributes.
+    /// Returns the names of the extended attributes.
     func listxattr(_ inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> [[UInt8]]
-    /// The flags of chattr(1), as FS_IOC_GETFLAGS has them.
+    /// Returns the flags of chattr(1), in the form of FS_IOC_GETFLAGS.
     func flags(of inode: InodeNumber, for caller: Caller) throws(OperationFailure) -> UInt32
-    /// Sets all flags of chattr(1); the kernel has checked that the caller may.
+    /// Sets all flags of chattr(1); the kernel has checked the caller's permission.
     func setFlags(of inode: InodeNumber, to flags: UInt32, for caller: Caller) throws(OperationFailure)
     /// Removes an extended attribute.
     func removexattr(_ inode: InodeNumber, name: Name, for caller: Caller) throws(OperationFailure)

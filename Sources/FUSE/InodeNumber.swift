@@ -1,10 +1,10 @@
 /// The kernel's number for a file or directory of this session.
 ///
-/// The kernel counts its references to a number: every `Entry` in an answer (lookup, create, mkdir, mknod, symlink, link,
-/// and each entry of readdirplus) adds one, and FORGET takes some away. Until the count is zero the number must stay valid,
-/// also when the last name is gone.
+/// The kernel counts its references to a number: every `Entry` in an answer (lookup, create, mkdir, mknod,
+/// symlink, link, and each entry of readdirplus) adds one, and FORGET subtracts some. Until the count is zero
+/// the number must stay valid, even after the last name is removed.
 public struct InodeNumber: RawRepresentable, Hashable, Sendable {
-    /// The number as the kernel knows it.
+    /// The kernel's number.
     public let rawValue: UInt64
     /// Wraps a number.
     public init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -12,14 +12,14 @@ public struct InodeNumber: RawRepresentable, Hashable, Sendable {
     public static let root = InodeNumber(rawValue: 1)
 }
 
-/// How many references to an inode the kernel gave up.
+/// A number of references to an inode that the kernel has released.
 public struct Forgotten: Sendable {
     /// The inode.
     public let inode: InodeNumber
-    /// How many references.
+    /// The number of references.
     public let count: UInt64
 
-    /// Names references.
+    /// Creates a count.
     public init(inode: InodeNumber, count: UInt64) {
         self.inode = inode
         self.count = count

@@ -1,6 +1,8 @@
-/// The name of a directory entry as the kernel sends it: 1 or more bytes without `/` and NUL, of any encoding.
+/// The name of a directory entry as the kernel sends it: 1 or more bytes without `/` and NUL, in any
+/// encoding.
 ///
-/// The kernel has refused `.`, `..` and anything longer than 1,024 bytes before it asks; the limit of 255 is the filesystem's.
+/// The kernel rejects `.`, `..` and names longer than 1,024 bytes itself; the limit of 255 is the
+/// filesystem's.
 public struct Name: Hashable, Sendable {
     /// The bytes, without a terminator.
     public let bytes: [UInt8]
@@ -15,7 +17,7 @@ public struct Name: Hashable, Sendable {
 }
 
 extension Name {
-    /// What a file is made under that is to have no name: open(2) with O_TMPFILE.
+    /// The name in a request to create a file without a name: open(2) with O_TMPFILE.
     public static let none: [UInt8] = [0x2F]
 }
 

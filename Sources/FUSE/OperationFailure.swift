@@ -1,16 +1,16 @@
 public import SystemPackage
 
-/// A refusal: what the caller sees as errno, and why, for the log.
+/// A failed operation: its errno for the caller, and its cause for the log.
 public struct OperationFailure: Error, Sendable {
-    /// What the system call fails with.
+    /// The errno of the system call.
     public let errno: Errno
-    /// The whole sentence, where errno does not say it all.
+    /// A whole sentence, if errno is not enough.
     public let cause: String?
-    /// Where the operation is only to be tried again later, has a function of that user called then, once, on any thread; `errno` is for
-    /// a caller that does not wait.
+    /// Set if the operation is only to be tried again later: calls a function of that user then, once, on any
+    /// thread; `errno` is for a caller that does not wait.
     public let awaiting: (@Sendable (_ uid: UInt32, @escaping @Sendable () -> Void) -> Void)?
 
-    /// Describes a refusal.
+    /// Creates a failure.
     public init(
         _ errno: Errno,
         cause: String? = nil,

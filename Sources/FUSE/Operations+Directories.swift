@@ -76,7 +76,7 @@ private func list(
     }
 }
 
-/// A buffer that an answer hands on to its reply.
+/// A buffer that is passed from the operation to its reply.
 private final class DirectoryPage {
     var buffer: DirectoryBuffer
 

@@ -43,7 +43,10 @@ extension fuse_lowlevel_ops {
     }
 }
 
-/// > If size is specified as zero, these calls return the current size of the named extended attribute — getxattr(2)
+/// Returns a value that fits into the caller's buffer, and throws ERANGE for any other.
+///
+/// > If size is specified as zero, these calls return the current size of the named extended attribute —
+/// > getxattr(2)
 private func fitting(_ bytes: [UInt8], _ size: Int) throws(OperationFailure) -> [UInt8] {
     guard size == 0 || bytes.count <= size else { throw OperationFailure(.outOfRange) }
     return bytes

@@ -130,7 +130,7 @@ extension fuse_lowlevel_ops {
     }
 }
 
-/// Returns what the end of a write to an open file waits for.
+/// Returns the condition that a flush of an open file waits for.
 private func waitBeforeFlushing(_ number: UInt64) -> (any Filesystem, Caller) -> RequestWait? {
     { fs, caller in (try? handle(number)).flatMap { fs.waitBeforeFlushing($0, for: caller) } }
 }

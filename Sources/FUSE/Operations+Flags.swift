@@ -2,10 +2,11 @@ internal import CFuse
 internal import SystemPackage
 
 extension fuse_lowlevel_ops {
-    /// Serves chattr(1) and lsattr(1), which the kernel sends as ioctls of their own (fs/fuse/ioctl.c); any other is ENOTTY.
+    /// Serves chattr(1) and lsattr(1), which the kernel sends as ioctls of their own (fs/fuse/ioctl.c); any
+    /// other is ENOTTY.
     mutating func serveFlags() {
         unsafe ioctl = { request, number, command, _, _, _, input, inputCount, outputCount in
-            // A copy: the buffer is libfuse's.
+            // A copy, because the buffer is libfuse's.
             let words = unsafe UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : inputCount)
                 .words()
             unsafe answer(request, "ioctl") { (fs, caller) throws(OperationFailure) in
@@ -23,9 +24,10 @@ private enum Command {
     static let setFlags: UInt32 = 0x4008_6602
     static let getExtended: UInt32 = 0x801C_581F
     static let setExtended: UInt32 = 0x401C_5820
-    /// How many words struct fsxattr has: its flags, what is not known here, and padding.
+    /// The number of words in struct fsxattr: its flags, the unsupported members, and padding.
     static let extendedWords = 7
-    /// Flags of FS_IOC_FSSETXATTR, and what they are for FS_IOC_SETFLAGS: immutable, append-only, no access times, no dump.
+    /// Flags of FS_IOC_FSSETXATTR, and those of FS_IOC_SETFLAGS for them: immutable, append-only, no access
+    /// times, no dump.
     static let extended: [(flag: UInt32, plain: UInt32)] = [(0x8, 0x10), (0x10, 0x20), (0x40, 0x80), (0x80, 0x40)]
 }
 
@@ -51,7 +53,7 @@ private func reply(
     case Command.setExtended:
         guard words.count >= Command.extendedWords else { throw OperationFailure(.invalidArgument) }
         let known = Command.extended.reduce(0) { $0 | $1.flag }
-        // Sizes of extents and project numbers are not kept; the count of extents is not to be set.
+        // Extent sizes and project numbers are not supported; the extent count cannot be set.
         guard words[0] & ~known == 0, words[1] == 0, words[3] == 0, words[4] == 0 else {
             throw OperationFailure(.notSupportedOnSocket)
         }
@@ -66,7 +68,7 @@ private func reply(
 }
 
 extension UnsafeRawBufferPointer {
-    /// The bytes as whole numbers of 32 bits.
+    /// Returns the bytes as whole numbers of 32 bits.
     fileprivate func words() -> [UInt32] {
         (0..<count / 4).map { unsafe loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self) }
     }

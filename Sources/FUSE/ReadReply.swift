@@ -1,29 +1,30 @@
 public import SystemPackage
 
-/// Bytes for read(2).
+/// The result of read(2).
 public enum ReadReply: Sendable {
     /// These bytes.
     case bytes([UInt8])
-    /// Up to `count` bytes of an open file from `offset`; `owner` keeps the descriptor open until the reply is sent.
+    /// Up to `count` bytes of an open file from `offset`; `owner` keeps the descriptor open until the reply
+    /// is sent.
     case file(FileDescriptor, owner: any Sendable & AnyObject, offset: Int64, count: Int)
 }
 
-/// What statfs(2) shows.
+/// The statistics of a filesystem for statfs(2).
 public struct FilesystemStatistics: Sendable {
-    /// Bytes in a block.
+    /// The number of bytes in a block.
     public var blockSize: UInt64
-    /// Blocks in all.
+    /// The total number of blocks.
     public var blocks: UInt64
-    /// Free blocks.
+    /// The number of free blocks.
     public var freeBlocks: UInt64
-    /// Free blocks for people other than root.
+    /// The number of free blocks for users other than root.
     public var availableBlocks: UInt64
-    /// Inodes in all.
+    /// The total number of inodes.
     public var files: UInt64
-    /// Free inodes.
+    /// The number of free inodes.
     public var freeFiles: UInt64
 
-    /// Describes a disk.
+    /// Creates statistics.
     public init(
         blockSize: UInt64,
         blocks: UInt64,

@@ -4,14 +4,14 @@ public import Logging
 internal import Synchronization
 public import SystemPackage
 
-/// Why a mount could not be made.
+/// The reason why a mount failed.
 public enum SessionError: Error, CustomStringConvertible, Sendable {
     /// libfuse does not know an option.
     case options(String)
     /// The kernel, or fusermount3, refused the mount.
     case mount(String)
 
-    /// The whole sentence.
+    /// The message for the user.
     public var description: String {
         switch self {
         case .options(let reason), .mount(let reason): reason
@@ -19,40 +19,43 @@ public enum SessionError: Error, CustomStringConvertible, Sendable {
     }
 }
 
-/// What the kernel may ask for at once.
+/// Limits of the kernel's requests.
 public struct RequestLimits: Sendable {
-    /// The most bytes of a read, and that are read ahead; nil for what the kernel offers.
+    /// The maximum number of bytes of a read, and of readahead; nil for the kernel's own limits.
     let maximumRead, maximumReadahead: UInt32?
 
-    /// Limits requests.
+    /// Creates limits.
     public init(maximumRead: UInt32? = nil, maximumReadahead: UInt32? = nil) {
         (self.maximumRead, self.maximumReadahead) = (maximumRead, maximumReadahead)
     }
 }
 
-/// One mount: from `init`, which mounts, until `deinit`, which unmounts.
+/// A mount: `init` mounts, `deinit` unmounts.
 @safe
 public final class Session {
     private let session: OpaquePointer
     private let dispatcher: Unmanaged<Dispatcher>
-    /// How many threads at most serve requests on files, of which one user alone gets half; on names of files, as much; that look at
-    /// names, and as many that make them; and the ends of opens, twice as many as are served at once.
+    /// The maximum numbers of threads for requests on files, of which a single user gets half; for names of
+    /// files, likewise; for finding names, and as many for creating them; and for RELEASE, twice as many as
+    /// serve it at once.
     private static let fileThreads = max(8, 2 * Int32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     private static let nameThreads: Int32 = 6
     private static let lookThreads: Int32 = 6
     private static let endThreads: Int32 = 8
-    /// How many serve requests at all: some are left for what is always quick, and for root and the user who has mounted.
+    /// The total number of threads: some are left for requests that are always quick, and for root and the
+    /// mounting user.
     ///
-    /// libfuse makes them as requests need them. Fewer that wait in read(2) were no faster: docs/ARCHITECTURE.md has the figures.
+    /// libfuse creates them as requests need them. Fewer threads waiting in read(2) were not faster:
+    /// README.md in this folder has the figures.
     private static let threads = fileThreads + nameThreads + 2 * lookThreads + endThreads / 2 + 6
 
-    /// Counts requests on nodes with these numbers from here on.
+    /// Counts requests on nodes with these numbers from now on.
     public static func countRequests(on nodes: ClosedRange<UInt64>) {
         cfuse_count_requests(nodes.lowerBound, nodes.upperBound)
     }
 
-    /// How many requests the kernel has sent on nodes that `countRequests` has named: those that change or read files, and those that look
-    /// at names and attributes.
+    /// The numbers of requests on the nodes given to `countRequests`: those that change or read files, and
+    /// those that look up names and attributes.
     public static var requests: (uses: UInt, looks: UInt) {
         let counts = cfuse_requests()
         return (counts.uses, counts.looks)
@@ -60,9 +63,10 @@ public final class Session {
 
     /// Mounts `filesystem` on `mountpoint`.
     ///
-    /// `source` is what mountinfo shows as mounted; `options` are those of libfuse, such as `allow_other`; `usesPassthrough` says whether the
-    /// kernel is asked to read files for us, and `exportsHandles` whether it offers handles of files that it has forgotten.
-    /// - Throws: `SessionError` with the reason in words; nothing is mounted then.
+    /// `source` is the source in mountinfo; `options` are those of libfuse, such as `allow_other`;
+    /// `usesPassthrough` says whether passthrough is requested of the kernel, and `exportsHandles` whether
+    /// the kernel may offer file handles for files that it has forgotten.
+    /// - Throws: `SessionError` with the reason; nothing is mounted then.
     public init(
         filesystem: any Filesystem,
         mountpoint: FilePath,
@@ -128,17 +132,19 @@ public final class Session {
         filesystem.start(unsafe Kernel(session: session, device: device))
     }
 
-    /// Serves requests on several threads until the filesystem is unmounted or SIGINT, SIGTERM or SIGHUP arrives, and then has `ending` done.
+    /// Serves requests on several threads until the filesystem is unmounted or SIGINT, SIGTERM or SIGHUP
+    /// arrives, and then calls `ending`.
     ///
-    /// After a signal all requests are served while that goes on: what it tells the kernel may wait for a page that somebody reads, and
-    /// libfuse drops requests when its loop ends. Block the three signals in every thread before.
+    /// After a signal all requests are served while `ending` runs: its notifications to the kernel may wait
+    /// for a page that a client is reading, and libfuse drops requests when its loop ends. The three signals
+    /// must be blocked in every thread before.
     public func run(ending: @escaping @Sendable () -> Void) {
         guard let configuration = unsafe fuse_loop_cfg_create() else { return ending() }
         defer { unsafe fuse_loop_cfg_destroy(configuration) }
         unsafe fuse_loop_cfg_set_max_threads(configuration, UInt32(Self.threads))
         unsafe fuse_loop_cfg_set_idle_threads(configuration, UInt32(Self.threads))
         unsafe fuse_loop_cfg_set_clone_fd(configuration, 0)
-        // Interrupts the loop's waiting, and does nothing else; without SA_RESTART.
+        // Interrupts the loop's wait, without another effect; without SA_RESTART.
         var interrupt = sigaction()
         unsafe interrupt.__sigaction_handler.sa_handler = { _ in }
         unsafe _ = sigaction(SIGUSR1, &interrupt, nil)
@@ -150,15 +156,15 @@ public final class Session {
         let thread = end.begin()
         unsafe fuse_session_loop_mt(session, configuration)
         end.isOver.store(true, ordering: .relaxed)
-        // Unmounted, nobody has sent a signal; the thread does the rest all the same.
+        // After an unmount no signal was sent; this one lets the thread run `ending` nevertheless.
         _ = pthread_kill(thread, SIGTERM)
         _ = pthread_join(thread, nil)
     }
 
-    /// The thread that takes the signals that end a session.
+    /// The thread that waits for the signals that end a session.
     ///
     /// ## Concurrency
-    /// `session` is used while `run` waits for the thread; libfuse's exit flag may be set by any.
+    /// `session` is used while `run` waits for the thread; any thread may set libfuse's exit flag.
     @safe
     private final class Ending: @unchecked Sendable {
         private let session: OpaquePointer
@@ -195,7 +201,7 @@ public final class Session {
             unsafe sigwait(&signals, &signal)
             body()
             unsafe fuse_session_exit(session)
-            // Again, until the loop has seen it: it may not have come to wait yet.
+            // Repeated until the loop has ended, because it may not have begun to wait yet.
             while !isOver.load(ordering: .relaxed) {
                 _ = pthread_kill(main, SIGUSR1)
                 usleep(10_000)
@@ -203,16 +209,16 @@ public final class Session {
         }
     }
 
-    /// Unmounts, when nothing is served any more.
+    /// Unmounts the filesystem after the last request was served.
     public func unmount() { unsafe fuse_session_unmount(session) }
 
-    /// What libfuse has said last; nil where that is nothing.
+    /// The last message of libfuse; nil if there is none.
     public static var lastMessage: String? {
         let line = lastLine(or: "")
         return line.isEmpty ? nil : line
     }
 
-    /// The option that names a source: libfuse takes a comma in a value when a backslash stands before it.
+    /// Returns the option for a source: libfuse accepts a comma in a value after a backslash.
     private static func escaped(_ source: FilePath) -> [CChar] {
         let count = source.length
         let bytes = unsafe source.withPlatformString { unsafe Array(UnsafeBufferPointer(start: $0, count: count)) }
@@ -237,12 +243,12 @@ public final class Session {
 }
 
 extension fuse_lowlevel_ops {
-    /// Agrees on what `Kernel` cannot patch later: long lists of names with their attributes, cached symlinks, and access
-    /// control lists, with which the umask is ours to apply.
+    /// Requests the features that `CFuse` cannot patch later: long lists of names with their attributes,
+    /// cached symlinks, and access control lists, with which the daemon applies the umask.
     fileprivate mutating func serveStart() {
         unsafe `init` = { userdata, connection in
             guard let connection = unsafe connection else { return }
-            // libfuse ends the session where these differ from what the kernel was told.
+            // libfuse ends the session if these differ from the values that the kernel was told.
             if let dispatcher = unsafe userdata {
                 let limits = unsafe Unmanaged<Dispatcher>.fromOpaque(dispatcher).takeUnretainedValue().limits
                 if let most = limits.maximumRead { unsafe connection.pointee.max_read = most }

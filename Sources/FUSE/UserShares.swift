@@ -1,9 +1,9 @@
 internal import Synchronization
 
-/// A number of places that users share: each may have as many as are still free.
+/// A number of places that users share: each user may take as many as are still free.
 ///
-/// One user alone gets half of them, two get a third each, and there is always one for a user who has none. Users who are `exempt` may take
-/// places beyond that, up to `limit`, and leave fewer to the others.
+/// A single user gets half of them, two get a third each, and there is always one for a user that has none.
+/// `exempt` users may take places beyond that, up to `limit`, and leave fewer to other users.
 ///
 /// ## Concurrency
 /// `state` is held for a moment only and takes no other lock.
@@ -18,13 +18,13 @@ public final class UserShares: Sendable {
     private let exempt: Set<UInt32>
     private let state = Mutex(State())
 
-    /// Shares `capacity` places, and `limit` for users who are exempt.
+    /// Creates `capacity` places, and `limit` for exempt users.
     public init(capacity: Int, limit: Int, exempt: Set<UInt32>) {
         (self.capacity, self.limit, self.exempt) = (capacity, limit, exempt)
     }
 
-    /// Takes a place, or several, which are free again when the answer is released.
-    /// - Returns: nil where the user has not so many places left.
+    /// Takes one or more places, which become free again when the result is deallocated.
+    /// - Returns: nil if the user may not take so many.
     public func take(for uid: UInt32, _ count: Int = 1) -> UserShare? {
         let isTaken = state.withLock { state in
             let taken = state.taken[uid] ?? 0
@@ -39,7 +39,7 @@ public final class UserShares: Sendable {
         return isTaken ? UserShare(uid, of: self, count) : nil
     }
 
-    /// How many places a user has.
+    /// Returns the number of places that a user has.
     public func taken(by uid: UInt32) -> Int { state.withLock { $0.taken[uid] ?? 0 } }
 
     fileprivate func giveBack(_ uid: UInt32, _ count: Int) {
@@ -51,7 +51,7 @@ public final class UserShares: Sendable {
     }
 }
 
-/// Places of a user, given back when this is released.
+/// Places of a user, which become free when this object is deallocated.
 public final class UserShare: Sendable {
     private let uid: UInt32
     private let shares: UserShares

@@ -3,25 +3,29 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// Has a function called once, on any thread, when a request that waits is to be tried again; false where there is nothing to wait
-/// for, and the function is not called.
+/// A function that has another one called once, on any thread, when a waiting request is to be tried again.
+///
+/// It returns false if there is nothing to wait for; the other function is not called then.
 public typealias RequestWait = @Sendable (@escaping @Sendable () -> Void) -> Bool
 
-/// What ends a request that waits before its operation can be done.
+/// The events that end a waiting request before its operation is done.
 enum Interruption {
-    /// The end of its caller, or a signal that asks for that.
+    /// The end of its caller, or a signal that asks the caller to end.
     case asked
-    /// The end of its caller alone: no program expects EINTR, and the operation is done all the same.
+    /// The end of its caller alone: programs do not expect EINTR, and the operation is carried out in any
+    /// case.
     case killed
 }
 
-/// A request that is answered when its operation can be done, or with EINTR when its caller is to end before.
+/// A request that is answered when its operation can be done, or with EINTR if its caller is about to end
+/// before.
 ///
-/// The thread that has read the request serves others meanwhile. Without an answer not even SIGKILL would end the caller.
+/// The thread that has read the request serves other requests meanwhile. Without an answer not even SIGKILL
+/// would end the caller.
 ///
 /// ## Concurrency
-/// `state` is held for a moment only. Only the thread that has claimed the request uses it; libfuse calls its function with a lock of
-/// the request held, and never after it was taken away.
+/// `state` is held for a moment only. Only the thread that has claimed the request uses it; libfuse calls its
+/// interrupt function with a lock of the request held, and never after the function was removed.
 @safe
 final class WaitingRequest: Sendable {
     private enum State { case preparing, waiting, claimed }
@@ -29,9 +33,9 @@ final class WaitingRequest: Sendable {
     // Sendable because of `state`.
     private nonisolated(unsafe) let request: fuse_req_t
     private let state = Mutex(State.preparing)
-    /// Tries the operation once more, which is answered then or waits on.
+    /// Tries the operation again, which answers the request or waits again.
     private let attempt: @Sendable (WaitingRequest) -> Void
-    /// The place of the caller among all who wait.
+    /// The caller's place among all waiting requests.
     private let share: UserShare
     private let thread: Int32
     private let interruption: Interruption
@@ -53,14 +57,15 @@ final class WaitingRequest: Sendable {
         self.attempt = attempt
     }
 
-    /// Shares out how many requests wait: one user alone has 256.
+    /// Creates the shares of waiting requests: a single user has 256.
     static func shares() -> UserShares { UserShares(capacity: 512, limit: .max, exempt: [0, getuid()]) }
 
-    /// Waits until `awaiting` says that the operation is to be tried again.
+    /// Waits until `awaiting` calls back, and then tries the operation again.
     func wait(_ awaiting: RequestWait) {
         state.withLock { $0 = .preparing }
         let itself = unsafe Unmanaged.passRetained(self)
-        // An interrupt that has come already is told of at once. The request is not answered here, where libfuse has its lock.
+        // libfuse reports an earlier interrupt at once. The request is not answered here, where libfuse holds
+        // its lock.
         unsafe fuse_req_interrupt_func(
             request,
             { _, data in
@@ -78,7 +83,7 @@ final class WaitingRequest: Sendable {
         if !awaiting(resume) { resume() }
     }
 
-    /// Answers the request where its caller is to end.
+    /// Answers the request with EINTR if its caller is about to end.
     /// - Returns: whether it is still to be watched.
     func endIfCallerEnds() -> Bool {
         switch state.withLock({ $0 }) {
@@ -91,7 +96,7 @@ final class WaitingRequest: Sendable {
         return false
     }
 
-    /// Takes the request from all other threads, and from libfuse the reference to it.
+    /// Claims the request from all other threads, and releases libfuse's reference to this object.
     private func claim() -> Bool {
         let isOurs = state.withLock { state in
             guard state == .waiting else { return false }
@@ -105,18 +110,19 @@ final class WaitingRequest: Sendable {
     }
 }
 
-/// Requests that wait although their callers were interrupted.
+/// Waiting requests whose callers were interrupted, but do not end.
 ///
-/// The kernel tells of the first signal alone, so that the one that ends a caller is looked for as long as the request waits.
+/// The kernel reports only the first signal, so the daemon polls for one that ends the caller as long as the
+/// request waits.
 ///
 /// ## Concurrency
-/// `state` is held for a moment only. One thread looks, as long as there is such a request.
+/// `state` is held for a moment only. One thread polls, as long as there is such a request.
 final class InterruptedRequests: Sendable {
     private let state = Mutex<(requests: [WaitingRequest], isWatched: Bool)>(([], false))
-    /// Microseconds between two looks.
+    /// The time between two polls, in microseconds.
     private static let pause: UInt32 = 20_000
 
-    /// Looks at a request now, and again and again.
+    /// Checks a request now, and again until it has ended.
     func watch(_ request: WaitingRequest) {
         let isFirst = state.withLock { state in
             state.requests.append(request)
@@ -136,7 +142,7 @@ final class InterruptedRequests: Sendable {
             },
             Unmanaged.passRetained(self).toOpaque()
         )
-        // Without a thread it is the next interruption that looks.
+        // Without a thread, the next interruption starts one.
         if result == 0 { pthread_detach(thread) } else { state.withLock { $0.isWatched = false } }
     }
 

@@ -2,8 +2,9 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// Makes two connected sockets that keep the borders of messages (SOCK_SEQPACKET, unix(7)); programs that are started inherit neither.
-/// - Throws: what socketpair(2) reports.
+/// Makes two connected sockets that keep message boundaries (SOCK_SEQPACKET, unix(7)); started programs
+/// inherit neither.
+/// - Throws: the error of socketpair(2).
 public func socketPair() throws(Errno) -> (Int32, Int32) {
     var ends: (Int32, Int32) = (-1, -1)
     let made = unsafe withUnsafeMutableBytes(of: &ends) {
@@ -18,13 +19,14 @@ public func socketPair() throws(Errno) -> (Int32, Int32) {
     return ends
 }
 
-/// Starts a program with no signal blocked: one that this thread blocks is the program's to hear, or to be ended by.
+/// Starts a program with no signal blocked, so that it receives the signals that this thread blocks.
 ///
-/// `descriptors` are what it has as 0, 1, 2 and so on, with /dev/null to write to where there is none, and no others of ours.
-/// `environment` is what it is started with, ours if it is nil; in a group of its own it can be ended with all that it has begun, and
-/// one that `standsBack` runs only where no other process wants a processor or the disk.
+/// `descriptors` become the program's 0, 1, 2 and so on, with /dev/null for writing in place of nil; it
+/// inherits no others. `environment` is its environment, this process's own if it is nil. In a process group
+/// of its own it can be killed together with all its children, and one that `standsBack` runs only while no
+/// other process needs a processor or the disk.
 /// - Returns: the number of its process.
-/// - Throws: what posix_spawn(3) returns.
+/// - Throws: the error of posix_spawn(3).
 public func spawn(
     _ program: String,
     _ arguments: [String],
@@ -72,17 +74,18 @@ public func spawn(
     return process
 }
 
-/// Has a process that leads a session run only where no other wants a processor or the disk.
+/// Makes a process that leads a session run only while no other needs a processor or the disk.
 private func haveRunWhenIdle(_ process: pid_t) {
     linux_run_when_idle(process)
-    // Policies of scheduling hold within a session alone, where the kernel shares time out between sessions: sched(7), “The autogroup feature”.
+    // Scheduling policies apply within a session alone, where the kernel shares time between sessions:
+    // sched(7), “The autogroup feature”.
     let group = unsafe open("/proc/\(process)/autogroup", O_WRONLY | O_CLOEXEC)
     guard group >= 0 else { return }
     unsafe _ = write(group, "19", 2)
     _ = close(group)
 }
 
-/// Runs `body` with C's array of strings.
+/// Runs `body` with an array of C strings.
 private func withPointers<Result>(
     to strings: [String],
     _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
@@ -91,7 +94,7 @@ private func withPointers<Result>(
     let all = unsafe copies
     defer { unsafe all.forEach { unsafe free($0) } }
     return unsafe copies.withUnsafeMutableBufferPointer { buffer in
-        // An array with at least its nil in it has an address.
+        // The array contains at least the terminating nil, so it has an address.
         unsafe body(buffer.baseAddress.unsafelyUnwrapped)
     }
 }

@@ -1,34 +1,34 @@
 internal import AssetModel
 
-/// Fetches what a URL leads to, in a process of its own that has the network, and nothing else of ours: it hands over bytes, and writes
-/// to nothing.
+/// Downloads a URL in a process of its own, which has network access and none of this process's files: it
+/// passes on bytes, and writes to nothing.
 public struct Download: Sendable {
-    /// What a download may take.
+    /// The limits of a download.
     public struct Limits: Sendable {
-        /// The most bytes.
+        /// The greatest number of bytes.
         public var size: Int64
-        /// Altogether, in seconds.
+        /// The time for the whole download, in seconds.
         public var time: Int
-        /// Without a byte, in seconds.
+        /// The time without a byte, in seconds.
         public var pause: Int
-        /// How often the URL may lead to another.
+        /// The number of redirects.
         public var redirects = 5
-        /// Networks that may be reached besides public addresses, with `+` between; `*` for all.
+        /// Networks that may be reached besides public addresses, separated by `+`; `*` for all.
         public var networks: String
 
-        /// Limits without any network besides public ones.
+        /// Sets limits; `networks` may be empty, for public addresses only.
         public init(size: Int64, time: Int, pause: Int, networks: String) {
             (self.size, self.time, self.pause, self.networks) = (size, time, pause, networks)
         }
     }
 
-    /// What is known when the first bytes come.
+    /// The response's metadata, known when the first bytes come.
     public struct Head: Sendable {
-        /// How many there will be; nil where the server does not say.
+        /// The number of bytes; nil where the server does not give it.
         public let size: Int64?
-        /// Content-Disposition.
+        /// The Content-Disposition header.
         public let disposition: String
-        /// The URL that it all came from in the end.
+        /// The final URL after redirects.
         public let url: String
     }
 
@@ -41,18 +41,20 @@ public struct Download: Sendable {
         self.limits = limits
     }
 
-    /// Fetches; `begin` is called once, and then `take` with the bytes in their order.
-    /// - Throws: `FetchProblem`, or what the two throw, with which it is given up; so it is when `isCancelled`, asked twice a second.
+    /// Downloads the URL; `begin` is called once, and then `take` with the bytes in their order.
+    /// - Throws: `FetchProblem`, or an error of the two, which cancels the download; so does `isCancelled`,
+    ///   which is called twice a second.
     public func run(
         isCancelled: @escaping @Sendable () -> Bool,
         begin: (Head) throws -> Void,
         take: (ArraySlice<UInt8>) throws -> Void
     ) throws {
-        // libcurl watches over the time; this is for a worker that does not. It is killed with its object, whatever is thrown.
+        // libcurl enforces the time limit; this one is for a worker that does not. The worker is killed with
+        // its object after any error.
         let worker = try start(isCancelled)
         let end = ContinuousClock.now + .seconds(limits.time + 60)
         while true {
-            // Also while bytes keep coming.
+            // This is checked while bytes keep coming, too.
             if isCancelled() { throw FetchProblem(.taskFailed, "download task failed: nobody waits for it any more.") }
             let message = try next(of: worker, until: end)
             switch message.first {
@@ -92,7 +94,7 @@ public struct Download: Sendable {
         }
     }
 
-    /// What the worker's words mean, in Uploadcare's.
+    /// Translates the worker's error words into Uploadcare's errors.
     func problem(_ words: [String]) -> FetchProblem {
         let detail = words.count > 1 ? words[1] : ""
         switch words.first {

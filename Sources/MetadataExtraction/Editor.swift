@@ -3,43 +3,43 @@ internal import Glibc
 internal import Synchronization
 public import SystemPackage
 
-/// Writes what people say of files into copies of them, and finds out how a picture is turned without touching its pixels, in a
-/// process of its own.
+/// Writes user-set values into copies of files, and determines how to rotate a picture without changing its
+/// pixels, in a process of its own.
 ///
 /// ## Concurrency
-/// The worker is held while it works on a file: one at a time.
+/// The worker is locked while it works on a file: one at a time.
 public final class Editor: Sendable {
-    /// How a picture of some type is turned.
+    /// The way in which a picture of some type is rotated.
     public enum Turning: Equatable, Sendable {
-        /// By other values at these places of the file, and nothing else.
+        /// By replacing the values at these places of the file, and nothing else.
         case patch([Patch])
         /// By tags with these values, which ExifTool writes into a copy.
         case tags([String])
     }
 
-    /// Bytes that take the place of others.
+    /// Bytes that replace others.
     public struct Patch: Equatable, Sendable {
-        /// From the start of the file.
+        /// The position from the start of the file.
         public let offset: Int64
-        /// As many as there were.
+        /// The new bytes, as many as before.
         public let bytes: [UInt8]
     }
 
     private let isCancelled: @Sendable () -> Bool
     private let worker = Mutex<(process: WorkerProcess, limit: Int64)?>(nil)
 
-    /// Makes an editor; its worker begins with the first file.
+    /// Makes an editor; its worker starts with the first file.
     ///
-    /// When `isCancelled`, which is asked twice a second, the file at hand is given up.
+    /// When `isCancelled`, which is called twice a second, work on the current file is abandoned.
     public init(isCancelled: @escaping @Sendable () -> Bool = { false }) { self.isCancelled = isCancelled }
 
-    /// Ends the worker until the next file comes.
+    /// Stops the worker until the next file comes.
     public func rest() { worker.withLock { $0 = nil } }
 
-    /// How to turn a file by some degrees clockwise.
+    /// Returns how to rotate a file by some degrees clockwise.
     ///
-    /// `orientation` is EXIF's 1 to 8, as it was found in it; `isInXMP` says whether XMP has it, too.
-    /// - Throws: `.file` where files of the type cannot be turned without a loss.
+    /// `orientation` is EXIF's 1 to 8, as it was found in the file; `isInXMP` says whether XMP has it, too.
+    /// - Throws: `.file` where files of the type cannot be rotated losslessly.
     public func turning(
         _ file: FileDescriptor,
         type: String,
@@ -52,7 +52,7 @@ public final class Editor: Sendable {
         let clockwise: [Int64: Int64] = [1: 0, 6: 90, 3: 180, 8: 270]
         switch type {
         case "image/heic", "image/heif", "image/avif":
-            // irot counts against the clock: ISO/IEC 23008-12, 6.5.10.
+            // irot counts counter-clockwise: ISO/IEC 23008-12, 6.5.10.
             guard let turned = clockwise[orientation] else {
                 throw .file("A mirrored picture of this type cannot be turned.")
             }
@@ -79,7 +79,7 @@ public final class Editor: Sendable {
         }
     }
 
-    /// JPEG and what is built like TIFF, as most cameras' raw pictures are.
+    /// Returns whether a type is JPEG or a format built like TIFF, as most cameras' raw pictures are.
     private static func hasDirectories(_ type: String) -> Bool {
         let raw = [
             "image/x-adobe-dng", "image/x-nikon-nef", "image/x-nikon-nrw", "image/x-sony-arw", "image/x-sony-sr2",
@@ -101,7 +101,7 @@ public final class Editor: Sendable {
             guard let offset = Int64(fields[index]), (2...Int64(status.st_size) - 2).contains(offset),
                 let value = Int64(fields[index + 2])
             else { throw .file("What the worker said of the file's orientation is no answer.") }
-            // What is no orientation counts as upright.
+            // An invalid orientation counts as upright.
             places.append((offset, fields[index + 1] == "little", (1...8).contains(value) ? value : 1))
         }
         return places
@@ -109,9 +109,10 @@ public final class Editor: Sendable {
 
     /// Writes tags into a copy of a file.
     ///
-    /// Each is `NAME=VALUE`, `NAME+=VALUE` for one value of a list, or `NAME?=VALUE` for what is changed only where it is there. The copy is
-    /// open for reading and writing. If it `mustBeExact`, ExifTool may leave nothing out and mend nothing.
-    /// - Returns: what ExifTool does not know, or cannot write.
+    /// Each is `NAME=VALUE`, `NAME+=VALUE` for one value of a list, or `NAME?=VALUE` for a tag that is
+    /// changed only if it exists. The copy is open for reading and writing. With `mustBeExact`, ExifTool may
+    /// neither leave out nor repair anything.
+    /// - Returns: the tags that ExifTool does not know, or cannot write.
     @discardableResult
     public func embed(
         _ tags: [String],
@@ -122,7 +123,8 @@ public final class Editor: Sendable {
     ) throws(Examiner.Failure) -> [String] {
         var status = stat()
         guard unsafe fstat(file.rawValue, &status) == 0 else { throw .file("The file cannot be measured.") }
-        // What is written besides the file itself is a few texts; 64 MiB are more than ExifTool ever needs.
+        // The bytes written besides the file itself are a few texts; 64 MiB are more than ExifTool ever
+        // needs.
         let limit = Int64(status.st_size) + 64 << 20
         let verb = mustBeExact ? "turn" : "embed"
         let answer = try ask([verb, `extension`] + tags, file, writing: copy, outputBytes: limit)
@@ -135,14 +137,14 @@ public final class Editor: Sendable {
         return Array(answer.dropFirst())
     }
 
-    /// Writes tags into an XMP file of its own, which is open for reading and writing.
-    /// - Returns: what ExifTool does not know, or cannot write.
+    /// Writes tags into a separate XMP file, which is open for reading and writing.
+    /// - Returns: the tags that ExifTool does not know, or cannot write.
     @discardableResult
     public func writeSidecar(_ tags: [String], into file: FileDescriptor) throws(Examiner.Failure) -> [String] {
         Array(try ask(["sidecar", ""] + tags, nil, writing: file, outputBytes: 1 << 20).dropFirst())
     }
 
-    /// Asks, and gives the fields of the answer behind its `ok`.
+    /// Sends a request, and returns the fields of the answer behind its `ok`.
     private func ask(
         _ request: [String],
         _ file: FileDescriptor?,
@@ -152,12 +154,12 @@ public final class Editor: Sendable {
         let bytes = request.flatMap { Array($0.utf8.filter { $0 != 0 }) + [0] }
         guard bytes.count < 65_536 else { throw .file("All that is to be written is more than 64 KiB.") }
         let answer = try worker.withLock { worker throws(Examiner.Failure) in
-            // One that may write too little is of no use.
+            // A worker with a lower output limit is replaced.
             if let present = worker, present.limit < outputBytes { worker = nil }
             let limit = worker?.limit ?? max(outputBytes, 256 << 20)
             var process = worker?.process
             defer { worker = process.map { ($0, limit) } }
-            // A file that has ended one worker does not get a second: somebody waits.
+            // A file that has killed one worker does not get a second one: a request waits.
             return try Examiner.ask(
                 &process,
                 .exiftool(outputBytes: limit),

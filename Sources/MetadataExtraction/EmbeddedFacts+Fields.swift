@@ -1,9 +1,9 @@
 internal import AssetModel
 
-// Which tags say what. In the order of the Metadata Working Group's guidelines 2.0, which ExifTool's `MWG` tags follow; after them
-// what each kind of file has besides.
+// Maps tags to fields: in the order of the Metadata Working Group's guidelines 2.0, which ExifTool's `MWG`
+// tags follow; after them the tags that each kind of file has besides.
 extension EmbeddedFacts {
-    /// The fields that the file says itself.
+    /// Returns the fields that are embedded in the file.
     func fields(of media: MediaFacts) -> [(field: Field, value: String)] {
         let isVideo = media.type.hasPrefix("video/")
         var found: [(String, String?)] = [
@@ -26,7 +26,7 @@ extension EmbeddedFacts {
 
     private func isDocument(_ type: String) -> Bool { type.hasPrefix("application/") || type.hasPrefix("text/") }
 
-    /// Lines end as Unix's do, and no character is there that a terminal would obey.
+    /// Converts line ends to Unix's, and removes characters that a terminal would interpret.
     private static func cleaned(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         var wasReturn = false
@@ -81,7 +81,7 @@ extension EmbeddedFacts {
         return isDocument ? first(["XML-dc:Description", "PDF:Subject", "FlashPix:Subject", "FlashPix:Comments"]) : nil
     }
 
-    /// Merged from all that keep them; each once, in its first spelling.
+    /// The keywords, merged from all tags that hold them; each once, in its first spelling.
     private var keywords: String? {
         var seen: Set<String> = []
         var result: [String] = []
@@ -89,7 +89,7 @@ extension EmbeddedFacts {
             for value in names.flatMap({ self[$0] }) {
                 for part in value.split(whereSeparator: { separators.contains($0) }) {
                     let leaf = leafAfter.flatMap { part.split(separator: $0).last } ?? part
-                    // A comma in a keyword would make two of it: KFileMetaData shows U+201A instead.
+                    // A comma in a keyword would split it: KFileMetaData shows U+201A instead.
                     let word = String(leaf).trimmingSpaces.map { $0 == "," ? "\u{201A}" : $0 }
                     guard !word.isEmpty, result.count < 1000, seen.insert(String(word).lowercased()).inserted else {
                         continue
@@ -107,7 +107,7 @@ extension EmbeddedFacts {
         return result.isEmpty ? nil : result.joined(separator: ",")
     }
 
-    /// What cameras and programs write where a person has written nothing.
+    /// Returns whether a text is a default of cameras and programs, and not written by a person.
     private static func isJunk(_ text: String) -> Bool {
         let text = text.trimmingSpaces.lowercased()
         let whole: Set<String> = [
@@ -158,7 +158,7 @@ extension EmbeddedFacts {
         return copyrightNotice.flatMap(Self.holder)
     }
 
-    /// Whom a notice such as `© 2011-2014 Jane Doe. All rights reserved.` names.
+    /// Returns the holder that a notice such as `© 2011-2014 Jane Doe. All rights reserved.` names.
     static func holder(inNotice notice: String) -> String? {
         var rest = Substring(notice.trimmingSpaces)
         var hasMark = false
@@ -169,7 +169,7 @@ extension EmbeddedFacts {
         let years = rest.prefix { $0.isASCII && $0.isNumber || " ,-–:".contains($0) }
         guard hasMark, years.contains(where: \.isNumber) || years.isEmpty else { return nil }
         var holder = String(rest.dropFirst(years.count))
-        // In lower case a text may have other indices: where it has, the whole is the name.
+        // Lower-casing a text may change its indices; in that case the whole text is taken as the name.
         let lower = holder.lowercased()
         if lower.utf8.count == holder.utf8.count, let end = lower.range(of: "all rights reserved") {
             holder = String(
@@ -183,7 +183,7 @@ extension EmbeddedFacts {
 
     private var language: String? { first(["XMP-dc:Language", "PDF:Language", "XML-dc:Language"]) }
 
-    /// Stars as desktops count them: twice their number.
+    /// The rating as desktops count it: twice the number of stars.
     private var rank: String? {
         func stars(_ names: [String], _ scale: [Double]) -> Int? {
             guard let value = first(names).flatMap(Double.init), value > 0 else { return nil }
@@ -208,7 +208,7 @@ extension EmbeddedFacts {
         .map(Self.singleSpaced)
     }
 
-    /// Without the make, which some cameras say twice.
+    /// The model without the make, which some cameras repeat in it.
     private var model: String? {
         guard
             let model = first([
@@ -256,7 +256,7 @@ extension EmbeddedFacts {
 
     private func number(_ names: [String], _ range: ClosedRange<Double>) -> String? {
         for name in names {
-            // Some have several in one: “100 0”.
+            // Some tags hold several values: “100 0”.
             guard let text = self[name].first?.split(separator: " ").first, let number = Double(text),
                 range.contains(number)
             else { continue }
@@ -267,7 +267,7 @@ extension EmbeddedFacts {
 
     // MARK: The place
 
-    /// Latitude and longitude, and altitude where there is one.
+    /// The latitude and longitude, and the altitude where there is one.
     var position: String? {
         for group in ["Composite", "XMP-exif"] {
             guard let latitude = self["\(group):GPSLatitude"].first.flatMap(Double.init),
@@ -283,7 +283,7 @@ extension EmbeddedFacts {
         return nil
     }
 
-    /// Seven decimals are a centimetre.
+    /// Rounds to seven decimals, about a centimetre.
     private static func decimal(_ number: Double) -> String {
         let rounded = (number * 1e7).rounded() / 1e7
         return plain(rounded).contains("e") ? "0" : plain(rounded)
@@ -291,7 +291,7 @@ extension EmbeddedFacts {
 }
 
 extension String {
-    /// Without some characters at both ends.
+    /// Returns the text without some characters at both ends.
     fileprivate func trimming(_ isUnwanted: (Character) -> Bool) -> String {
         guard let start = firstIndex(where: { !isUnwanted($0) }), let end = lastIndex(where: { !isUnwanted($0) }) else {
             return ""
@@ -299,7 +299,7 @@ extension String {
         return String(self[start...end]).trimmingSpaces
     }
 
-    /// Where another string is.
+    /// Returns the range of another string in this one.
     fileprivate func range(of other: String) -> Range<String.Index>? {
         var start = startIndex
         while start < endIndex {

@@ -2,12 +2,12 @@ internal import AssetModel
 internal import Glibc
 
 extension EmbeddedFacts {
-    /// When it was taken, and the zone where the file says that, or where the satellites' time tells it.
+    /// Returns the time of capture, and the zone where the file has it, or where the GPS time reveals it.
     func capturedTime(ofVideo isVideo: Bool) -> CapturedTime? {
         let photo = [
             "MWG:DateTimeOriginal", "XMP-exif:DateTimeOriginal", "MWG:CreateDate",
         ]
-        // QuickTime's and Matroska's are UTC by their specifications; ExifTool writes them so.
+        // QuickTime's and Matroska's times are UTC by their specifications; ExifTool writes them so.
         let film = [
             "Keys:CreationDate", "ItemList:ContentCreateDate", "UserData:ContentCreateDate",
             "UserData:DateTimeOriginal",
@@ -27,7 +27,7 @@ extension EmbeddedFacts {
         return first(["Composite:GPSDateTime"]).flatMap { CapturedTime($0) }.flatMap { Self.isMeant($0) ? $0 : nil }
     }
 
-    /// Clocks that nobody has set say one of these.
+    /// Returns whether a time is plausible: clocks that were never set show one of the excluded times.
     private static func isMeant(_ time: CapturedTime) -> Bool {
         guard time.date[0] >= 1826 else { return false }
         if time.date == [1904, 1, 1] { return false }
@@ -38,7 +38,7 @@ extension EmbeddedFacts {
         return seconds < Int64(now.tv_sec) + 2 * 86_400
     }
 
-    /// Minutes east of UTC by the time of the satellites, which is UTC; their fix may be minutes old.
+    /// Returns the minutes east of UTC by the GPS time, which is UTC; the fix may be minutes old.
     private func offsetBySatellite(_ time: CapturedTime) -> Int? {
         guard let satellite = first(["Composite:GPSDateTime"]).flatMap({ CapturedTime($0) })?.wallSeconds,
             let wall = time.wallSeconds

@@ -1,14 +1,15 @@
 public import AssetModel
 
-/// Which tags of a copy say what people have said of the file: the Metadata Working Group's for pictures, which keep EXIF, IPTC and
-/// XMP the same; each format's own besides XMP for the rest.
+/// Maps fields to the tags of a copy: the Metadata Working Group's for pictures, which keep EXIF, IPTC and
+/// XMP equal; for the other formats each one's own tags besides XMP.
 public enum Embedding {
-    /// What a copy of a file of some type is to say, for `Editor.embed`; an empty value removes what is there.
+    /// Returns the tags for a copy of a file of some type, for `Editor.embed`; an empty value removes the
+    /// present one.
     public static func tags(for fields: [(field: Field, value: String)], type: String) -> [String] {
         fields.flatMap { tags(for: $0.field, $0.value, kind: Kind(type)) }
     }
 
-    /// The same for a file of its own beside the copy.
+    /// Returns the tags for a sidecar file beside the copy.
     public static func sidecarTags(for fields: [(field: Field, value: String)]) -> [String] {
         fields.flatMap { tags(for: $0.field, $0.value, kind: .sidecar) }
     }
@@ -34,7 +35,7 @@ public enum Embedding {
         let isPicture = kind == .picture
         switch field.name {
         case "caption":
-            // What has it besides says the same, where it is there.
+            // The other places of a caption get the same text, where they exist.
             let others = ["ExifIFD:UserComment", "IFD0:XPComment", "File:Comment", "PNG:Description", "PNG:Comment"]
             return isPicture
                 ? ["MWG:Description=\(value)"] + others.map { "\($0)?=\(value)" }
@@ -53,7 +54,7 @@ public enum Embedding {
             return ["XMP-iptcCore:ExtDescrAccessibility=\(value)"] + (kind == .document ? ["PDF:Subject=\(value)"] : [])
         case "alternative_text": return ["XMP-iptcCore:AltTextAccessibility=\(value)"]
         case "keywords":
-            // The paths that others keep would bring back what has been removed.
+            // The hierarchical keywords of other programs would restore removed keywords.
             let paths = [
                 "XMP-lr:HierarchicalSubject=", "XMP-digiKam:TagsList=", "XMP-microsoft:LastKeywordXMP=",
                 "IFD0:XPKeywords=",
@@ -82,7 +83,7 @@ public enum Embedding {
         }
     }
 
-    /// A tag that somebody has set by its own name, where ExifTool writes its group.
+    /// Returns the assignment of a tag that a user has set by its own name, where ExifTool writes its group.
     private static func tag(_ name: String, _ value: String) -> [String] {
         let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
         let groups = ["exif": "EXIF", "iptc": "IPTC", "xmp": "XMP"]
@@ -99,7 +100,7 @@ public enum Embedding {
             case .document, .sidecar: ["XMP-photoshop:DateCreated"]
             }
         guard let time = CapturedTime(value) else { return value.isEmpty ? all.map { "\($0)=" } : [] }
-        // EXIF has colons in its dates, and needs the time.
+        // EXIF has colons in its dates, and requires the time.
         let text = time.description
         let exif =
             text.prefix(10).map { $0 == "-" ? ":" : String($0) }.joined()
@@ -112,7 +113,8 @@ public enum Embedding {
         }
     }
 
-    /// First all that says a place goes, whoever wrote it: a place that somebody has removed must not leave the house.
+    /// Removes first all tags with a location, of any program: a location that a user has
+    /// removed must not be exported.
     private static func position(_ value: String, _ kind: Kind) -> [String] {
         let position = Position(value)
         var tags = ["XMP-exif:GPS*=", "XMP-iptcExt:LocationCreated=", "XMP-iptcExt:LocationShown="]
@@ -146,6 +148,6 @@ public enum Embedding {
 }
 
 extension String {
-    /// EXIF writes a zone in digits.
+    /// The text with a numeric zone, as EXIF writes it.
     fileprivate var replacingZulu: String { hasSuffix("Z") ? dropLast() + "+00:00" : self }
 }

@@ -2,17 +2,18 @@ internal import Glibc
 internal import Synchronization
 public import SystemPackage
 
-/// Looks into files: what they are by libmagic and libavformat, and what is embedded in them by ExifTool, each in a process of its
-/// own that is begun when it is needed.
+/// Extracts metadata from files: their type with libmagic and libavformat, and embedded metadata with
+/// ExifTool, each in a process of its own that is started when it is needed.
 ///
 /// ## Concurrency
-/// Each worker is held while it looks into a file: one at a time. Have several examiners to look into several at once.
+/// Each worker is locked while it works on a file: one at a time. To work on several files at once, use
+/// several examiners.
 public final class Examiner: Sendable {
-    /// Why a file could not be looked into.
+    /// The reason why no metadata could be extracted.
     public enum Failure: Error {
-        /// No file can be looked into: what a person has to know.
+        /// No file can be processed: a message for the administrator.
         case unavailable(String)
-        /// This file cannot be looked into: what is wrong with it.
+        /// This file cannot be processed: the reason.
         case file(String)
 
         init(_ failure: WorkerProcess.Failure) {
@@ -28,37 +29,37 @@ public final class Examiner: Sendable {
     private let probe = Mutex<WorkerProcess?>(nil)
     private let exiftool = Mutex<WorkerProcess?>(nil)
 
-    /// Makes an examiner; its workers begin with the first file.
+    /// Makes an examiner; its workers start with the first file.
     ///
-    /// Workers of one that `standsBack` run only where no other process wants a processor or the disk.
-    /// When `isCancelled`, which is asked twice a second, the file at hand is given up.
+    /// With `standsBack` the workers run only while no other process needs a processor or the disk. When
+    /// `isCancelled`, which is called twice a second, work on the current file is abandoned.
     public init(standsBack: Bool = false, isCancelled: @escaping @Sendable () -> Bool = { false }) {
         self.standsBack = standsBack
         self.isCancelled = isCancelled
     }
 
-    /// Ends the workers until the next file comes.
+    /// Stops the workers until the next file comes.
     public func rest() {
         probe.withLock { $0 = nil }
         exiftool.withLock { $0 = nil }
     }
 
-    /// Begins the workers that are not there, and waits until they can be asked, which takes up to a second.
+    /// Starts the workers that are not running, and waits until they are ready, which takes up to a second.
     public func prepare() throws(Failure) {
         try begin(probe, .probe)
         try begin(exiftool, .exiftool(outputBytes: 0))
     }
 
-    /// The MIME type of a file's content.
+    /// Returns the MIME type of a file's bytes.
     public func type(of file: FileDescriptor) throws(Failure) -> String {
         let answer = try ask(probe, .probe, Array("t".utf8), file)
         guard let type = ProbedFacts(answer)?.type else { throw .file("libmagic gave no type.") }
         return type
     }
 
-    /// Looks into a file, whose name had an extension.
+    /// Extracts the metadata of a file, whose name had an extension.
     ///
-    /// What one worker found stays where the other did not survive the file.
+    /// The findings of one worker are kept where the other did not survive the file.
     public func examine(_ file: FileDescriptor, extension: String) throws(Failure) -> Findings {
         var problem: String?
         var probed = ProbedFacts()
@@ -80,7 +81,8 @@ public final class Examiner: Sendable {
         return Findings(probed, embedded, problem: problem)
     }
 
-    /// Notes, tables and programs' sources: of many files the most.
+    /// Returns whether files of a type have no embedded metadata: notes, tables and source code, which are
+    /// most files in many libraries.
     private func hasNothingEmbedded(_ type: String?) -> Bool {
         type == "text/plain" || type == "text/csv" || type == "application/json" || type?.hasPrefix("text/x-") ?? false
     }
@@ -106,7 +108,7 @@ public final class Examiner: Sendable {
         }
     }
 
-    /// The worker, begun if there is none.
+    /// Returns the worker, which is started if it is not running.
     private static func running(
         _ worker: inout WorkerProcess?,
         _ kind: WorkerProcess.Kind,
@@ -119,7 +121,8 @@ public final class Examiner: Sendable {
         return new
     }
 
-    /// Asks a worker; a second one, new, where the first has ended: that may have been for another reason.
+    /// Sends a request to a worker; retries once with a new worker where the first has ended, which may have
+    /// had another reason.
     static func ask(
         _ worker: inout WorkerProcess?,
         _ kind: WorkerProcess.Kind,

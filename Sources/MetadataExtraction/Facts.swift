@@ -1,8 +1,8 @@
 internal import AssetModel
 
-/// What the probe says of a file: its type, and the streams that it has.
+/// The probe's answer for a file: its type, and its streams.
 struct ProbedFacts: Equatable {
-    /// A stream, or what holds for all of them.
+    /// A stream, or the values of the whole container.
     struct Stream: Equatable {
         /// The codec; for the whole, the container.
         var name = ""
@@ -20,7 +20,7 @@ struct ProbedFacts: Equatable {
 
     init() {}
 
-    /// Reads an answer: names and values, each with a NUL behind it; nil where it is none.
+    /// Parses an answer: names and values, each with a NUL behind it; nil where it is malformed.
     init?(_ answer: [UInt8]) {
         let fields = Array(answer.split(separator: 0, omittingEmptySubsequences: false).dropLast())
         guard fields.count.isMultiple(of: 2), fields.count <= 2000 else { return nil }
@@ -45,9 +45,9 @@ struct ProbedFacts: Equatable {
     }
 }
 
-/// What ExifTool says of a file: tags with their values.
+/// ExifTool's answer for a file: tags with their values.
 struct EmbeddedFacts {
-    /// A tag: its group in families 0 and 1, its name, and what it says.
+    /// A tag: its group in families 0 and 1, its name, and its values.
     struct Tag {
         let outer: String
         let group: String
@@ -60,11 +60,11 @@ struct EmbeddedFacts {
 
     init() {}
 
-    /// Reads an answer: `ok`, and then the tags.
-    /// - Throws: what ExifTool objects to, or that the answer is none.
+    /// Parses an answer: `ok`, and then the tags.
+    /// - Throws: ExifTool's error, or that the answer is malformed.
     init(_ answer: [UInt8]) throws(Examiner.Failure) {
         var fields = answer.split(separator: 0, omittingEmptySubsequences: false).dropLast()
-        // UTF-8 is repaired: EXIF's text may be in any encoding.
+        // Invalid UTF-8 is repaired: EXIF's text may be in any encoding.
         func next() -> String? { fields.popFirst().map { String(decoding: $0, as: UTF8.self) } }
         switch next() {
         case "ok": break
@@ -89,15 +89,16 @@ struct EmbeddedFacts {
 
     private static var malformed: Examiner.Failure { .file("What ExifTool's worker said of the file is no answer.") }
 
-    /// The values of a tag, such as `IFD0:Model`, that are more than blanks, the one to be believed first.
+    /// The values of a tag, such as `IFD0:Model`, without blank ones, in the order of precedence.
     subscript(name: String) -> [String] {
-        // An answer has up to 1 MiB, and all of it may be one tag's.
+        // An answer has up to 1 MiB, all of which may belong to one tag.
         var seen: Set<String> = []
         return (index[name] ?? []).flatMap { tags[$0].values }.map(\.trimmingSpaces)
             .filter { !$0.isEmpty && seen.insert($0).inserted }
     }
 
-    /// The first of some tags that says something; `ID3` and `ID3v1` stand for themselves, `ID3*` for all newer versions.
+    /// Returns the first valid value of some tags; `ID3` and `ID3v1` stand for themselves, `ID3*` for all
+    /// newer versions.
     func first(_ names: [String], where isMeant: (String) -> Bool = { _ in true }) -> String? {
         for name in names {
             for name in Self.expanded(name) {
@@ -107,7 +108,7 @@ struct EmbeddedFacts {
         return nil
     }
 
-    /// The values of the first of some tags that has any.
+    /// Returns the values of the first of some tags that has any.
     func firstList(_ names: [String]) -> [String] {
         for name in names.flatMap(Self.expanded) where !self[name].isEmpty { return self[name] }
         return []

@@ -1,18 +1,18 @@
 public import AssetModel
 
-/// What is known of a file's content, ready to be kept.
+/// The metadata of a file, in the form in which it is stored.
 public struct Findings: Sendable {
-    /// Its MIME type.
+    /// The MIME type.
     public let mediaType: String
-    /// EXIF's 1 to 8, where it has one.
+    /// The orientation, EXIF's 1 to 8, where the file has one.
     public let orientation: Int64?
-    /// Whether XMP has it, too.
+    /// Whether XMP has the orientation, too.
     public let isOrientationInXMP: Bool
-    /// Why not all of it could be found out; nil where it could.
+    /// The reason why some metadata is missing; nil where none is.
     public let problem: String?
-    /// All of it, as a JSON object: `mime_type` and its like, `fields`, and `tags`.
+    /// All metadata as a JSON object: `mime_type` and the other properties, `fields`, and `tags`.
     ///
-    /// docs/FORMAT.md has its shape.
+    /// docs/FORMAT.md describes it.
     public let json: JSONObject
 
     init(_ probed: ProbedFacts, _ embedded: EmbeddedFacts, problem: String?) {
@@ -35,9 +35,9 @@ public struct Findings: Sendable {
 }
 
 extension EmbeddedFacts {
-    /// Tags under the names of fields, `exif.FNumber`: the first of each name, for there may be several.
+    /// The tags under the names of fields, `exif.FNumber`: the first of each name, for there may be several.
     ///
-    /// What is computed from others, and what is about the file as such, is not among them.
+    /// Composite tags, and those about the file as such, are left out.
     var namedTags: [(name: String, value: String)] {
         var seen: Set<String> = []
         return tags.compactMap { tag in

@@ -1,14 +1,14 @@
 internal import AssetModel
 
-/// What a file is: its type, and what can be measured in it.
+/// The type of a file and its measurable properties.
 struct MediaFacts {
     let type: String
     let charset: String?
-    /// As shown, after the orientation.
+    /// The displayed size, after the orientation.
     let size: (width: Int64, height: Int64)?
-    /// EXIF's 1 to 8; of a film 1, 6, 3 or 8 for how it is turned.
+    /// The orientation, EXIF's 1 to 8; 1, 6, 3 or 8 for the rotation of a film.
     let orientation: Int64?
-    /// Seconds.
+    /// The duration in seconds.
     let duration: Double?
     let hasAudio: Bool
     let hasVideo: Bool
@@ -20,7 +20,7 @@ struct MediaFacts {
         self.embedded = embedded
         let said = embedded["File:MIMEType"].first
         let isPicture = said?.hasPrefix("image/") ?? false
-        // A raw picture of some cameras looks like a film of one second.
+        // To libavformat a raw picture of some cameras looks like a film of one second.
         self.probed = isPicture ? ProbedFacts() : probed
         hasAudio = !isPicture && !probed.audio.isEmpty
         hasVideo = !isPicture && !probed.video.isEmpty
@@ -38,19 +38,19 @@ struct MediaFacts {
     private static func charset(_ said: String?) -> String? {
         switch said {
         case nil, "binary", "unknown-8bit": nil
-        case "us-ascii": "utf-8"  // which it is, too
+        case "us-ascii": "utf-8"  // ASCII is a subset of UTF-8
         case let charset: charset
         }
     }
 
     private static func orientation(_ probed: ProbedFacts, _ embedded: EmbeddedFacts, isHEIF: Bool) -> Int64? {
         let clockwise: [Int: Int64] = [0: 1, 90: 6, 180: 3, 270: 8]
-        // A number of a worker's may be one that no integer is.
+        // A number from a worker may be beyond any integer.
         if let video = probed.video.first {
             return Int(exactly: (video.number("rotation") ?? 0).rounded(.towardZero)).flatMap { clockwise[$0] }
         }
         if isHEIF {
-            // irot counts against the clock, and what EXIF says is of no account: ISO/IEC 23008-12, 6.5.10.
+            // irot counts counter-clockwise, and EXIF's orientation is ignored: ISO/IEC 23008-12, 6.5.10.
             guard let said = embedded["QuickTime:Rotation"].first.flatMap(Double.init),
                 let turned = Int(exactly: said.rounded(.towardZero))
             else { return 1 }
@@ -78,7 +78,7 @@ struct MediaFacts {
             return nil
         }
         func number(_ name: String) -> Double? {
-            // SVG may say “100%”.
+            // SVG may have “100%”.
             embedded[name].first.flatMap(Double.init)
         }
         let parts = embedded["Composite:ImageSize"].first?.split { $0 == " " || $0 == "x" }.map { Double($0) } ?? []
@@ -92,12 +92,13 @@ struct MediaFacts {
     private static func duration(_ probed: ProbedFacts, _ embedded: EmbeddedFacts, _ type: String) -> Double? {
         var seconds = probed.whole.number("duration")
         if seconds == nil, probed.audio.isEmpty, probed.video.isEmpty || type == "image/gif" {
-            // ExifTool guesses where a format does not say; where there are no streams it is all there is.
+            // ExifTool estimates the duration where a format does not record it; without streams there is no
+            // other source.
             seconds = embedded.first(["GIF:Duration", "QuickTime:Duration", "MIDI:Duration", "Flash:Duration"]).flatMap(
                 Double.init
             )
         }
-        // Ten years: what is longer is a broken header.
+        // A duration of more than ten years comes from a broken header.
         return seconds.flatMap { $0 > 0 && $0 < 315_360_000 ? $0 : nil }
     }
 
@@ -141,7 +142,7 @@ struct MediaFacts {
         json.add("content_info", content)
     }
 
-    /// As Uploadcare's `image_info`.
+    /// The properties of Uploadcare's `image_info`.
     private var imageInfo: JSONObject? {
         guard let size else { return nil }
         var info = JSONObject()
@@ -191,14 +192,15 @@ struct MediaFacts {
             ?? !embedded["RIFF:AnimationLoopCount"].isEmpty
     }
 
-    /// Dots per inch, across and down.
+    /// The resolution in dots per inch, across and down.
     private var resolution: [Int64]? {
         for group in ["JFIF", "IFD0"] {
             guard let x = embedded["\(group):XResolution"].first.flatMap(Double.init),
                 let y = embedded["\(group):YResolution"].first.flatMap(Double.init), (1...1e6).contains(x),
                 (1...1e6).contains(y)
             else { continue }
-            // JFIF 1.02: 0 is an aspect ratio, 1 inches, 2 centimetres; TIFF 6.0: 1 none, 2 inches, 3 centimetres.
+            // JFIF 1.02: 0 is an aspect ratio, 1 inches, 2 centimetres; TIFF 6.0: 1 none, 2 inches, 3
+            // centimetres.
             let unit = embedded["\(group):ResolutionUnit"].first
             let isMetric = unit == (group == "JFIF" ? "2" : "3")
             guard isMetric || unit == (group == "JFIF" ? "1" : "2") || unit == nil && group == "IFD0" else { continue }
@@ -212,7 +214,7 @@ struct MediaFacts {
         return [x, y].map { Int64(($0 * 0.0254).rounded()) }
     }
 
-    /// As the `video` of Uploadcare's `content_info`; the duration in milliseconds.
+    /// The properties of the `video` in Uploadcare's `content_info`; the duration in milliseconds.
     private var videoInfo: JSONObject {
         var info = JSONObject()
         info.add("duration", number: duration.map { ($0 * 1000).rounded() })

@@ -1,6 +1,6 @@
-/// A file's MIME type, of which libmagic and ExifTool each know some better.
+/// Merges the MIME types from libmagic and ExifTool, each of which is better for some files.
 enum MediaType {
-    /// Whom to believe.
+    /// Returns the more reliable of the two types.
     static func merged(_ magic: String?, _ embedded: EmbeddedFacts, hasAudio: Bool, hasVideo: Bool) -> String {
         let said = embedded["File:MIMEType"].first
         let magic = magic ?? "application/octet-stream"
@@ -11,7 +11,8 @@ enum MediaType {
         return canonical[type] ?? type
     }
 
-    /// Types that libmagic names as IANA does, or by more of the content.
+    /// Returns whether libmagic's type is preferred, because it follows IANA's names or examines more of the
+    /// bytes.
     private static func isKnownBetter(_ type: String) -> Bool {
         let beginnings = [
             "text/", "image/vnd.adobe.photoshop", "font/sfnt", "application/x-executable",
@@ -26,7 +27,7 @@ enum MediaType {
         return beginnings.contains { type.hasPrefix($0) }
     }
 
-    /// Containers of films that have sound alone.
+    /// The types of film containers that hold only sound.
     private static let soundOnly = [
         "video/mp4": "audio/mp4", "video/quicktime": "audio/mp4", "video/x-m4v": "audio/mp4",
         "video/x-ms-asf": "audio/x-ms-wma",
@@ -36,7 +37,7 @@ enum MediaType {
         "video/3gpp": "audio/3gpp", "video/3gpp2": "audio/3gpp2",
     ]
 
-    /// One name of several.
+    /// The canonical name of each type with several names.
     private static let canonical = [
         "audio/x-m4a": "audio/mp4", "audio/x-m4b": "audio/mp4", "application/x-matroska": "video/x-matroska",
         "image/x-icon": "image/vnd.microsoft.icon", "application/x-rar-compressed": "application/vnd.rar",

@@ -2,14 +2,16 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// Starts `assetfs-worker names`, which works in a mount with ordinary system calls until the socket is closed.
+/// Starts `assetfs-worker names`, which works in a mount with ordinary system calls until the socket is
+/// closed.
 ///
 /// The first message is the path of the mountpoint with a NUL at its end.
 /// - Parameters:
-///   - device: The mount's device as MAJOR:MINOR; on any other it touches nothing.
-///   - socket: A SOCK_SEQPACKET socket that it serves, and its only descriptor but standard error.
+/// - Parameters:
+///  - device: The mount's device as MAJOR:MINOR; in any other mount it does nothing.
+///  - socket: A SOCK_SEQPACKET socket for its requests, its only descriptor besides standard error.
 /// - Returns: the number of its process; nil where assetfs-worker is not installed.
-/// - Throws: what posix_spawn(3) returns.
+/// - Throws: the error of posix_spawn(3).
 public func startNamesWorker(
     device: String,
     socket: FileDescriptor

@@ -2,25 +2,25 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// A process that looks into files that nobody vouches for: `assetfs-worker`, which sees to its own confinement.
+/// A process that parses untrusted files: `assetfs-worker`, which confines itself.
 ///
-/// It is asked for one file after another over a socket, and killed with this object.
+/// It gets one file after another over a socket, and is killed with this object.
 final class WorkerProcess: Sendable {
-    /// Which worker.
+    /// The kind of a worker.
     enum Kind {
-        /// Type and streams.
+        /// Determines type and streams.
         case probe
-        /// What is embedded; and, into copies of up to so many bytes, writing it.
+        /// Extracts embedded metadata, and writes it into copies of at most this size.
         case exiftool(outputBytes: Int64)
-        /// What a URL leads to.
+        /// Downloads a URL.
         case fetch
     }
 
-    /// Why there is no answer.
+    /// The reason of a missing answer.
     enum Failure: Error {
         /// The worker cannot be started here.
         case unavailable(String)
-        /// The worker did not survive the file, or took too long for it; it is gone.
+        /// The worker did not survive the file, or took too long for it; the process has ended.
         case lost(String)
     }
 
@@ -29,22 +29,23 @@ final class WorkerProcess: Sendable {
     private let limits: Limits
     private let isCancelled: @Sendable () -> Bool
 
-    /// What one file may take.
+    /// The limits for one file.
     struct Limits {
-        /// Of a processor's time, in seconds.
+        /// The processor time, in seconds.
         var processorTime = 10
-        /// Altogether, in milliseconds: a disk that is slow is no fault of the file.
+        /// The elapsed time, in milliseconds: a slow disk must not count against the file.
         var patience: Int32 = 30_000
     }
 
-    /// The most bytes that one answer may have.
+    /// The greatest size of an answer in bytes.
     private static let answerLimit = 1 << 20
-    /// A worker that has grown to more than this, in bytes, is begun anew.
+    /// The memory in bytes beyond which a worker is replaced.
     private static let memoryLimit = 400 << 20
 
-    /// Starts a worker and waits until it can be asked.
+    /// Starts a worker and waits until it is ready.
     ///
-    /// One that `standsBack` runs only where no other process wants a processor or the disk. `script` is what ExifTool's worker runs.
+    /// With `standsBack` it runs only while no other process needs a processor or the disk. `script` is the
+    /// program of ExifTool's worker.
     init(
         _ kind: Kind,
         standsBack: Bool = false,
@@ -53,7 +54,7 @@ final class WorkerProcess: Sendable {
         script: [UInt8] = PackageResources.exiftool_worker_pl
     ) throws(Failure) {
         var limits = limits
-        // The scheduler may leave one that stands back without a processor for long.
+        // The scheduler may leave such a worker without a processor for long.
         if standsBack { limits.patience *= 20 }
         self.limits = limits
         self.isCancelled = isCancelled
@@ -70,7 +71,8 @@ final class WorkerProcess: Sendable {
             throw error
         }
         socket = ends.0
-        // What it loads before it is ready is ours, and takes long only where the machine is busy.
+        // The worker loads only its own trusted files before it is ready, which takes long only on a busy
+        // machine.
         let patience = 4 * limits.patience
         let end = ContinuousClock.now + .milliseconds(Int64(patience))
         let greeting = (try? message(until: end)) ?? []
@@ -90,7 +92,7 @@ final class WorkerProcess: Sendable {
         _ = waitpid(process, nil, 0)
     }
 
-    /// `assetfs-worker` beside this program or where `make install` puts it.
+    /// The path of `assetfs-worker`, beside this program or where `make install` puts it.
     static let program: String? = {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
@@ -137,9 +139,11 @@ final class WorkerProcess: Sendable {
         }
     }
 
-    /// Asks, with the descriptor of a file, and that of a copy to be written; `answer` waits for what it says to that.
+    /// Sends a request, with the descriptor of a file, and that of a copy to be written; `answer` waits for
+    /// the reply.
     ///
-    /// The worker gets the file for reading alone, whatever for we have it open: what it could write to may be somebody's only copy.
+    /// The worker gets the file for reading alone, independent of how this process has opened it: a file that
+    /// it could write to may be a user's only copy.
     func ask(_ request: [UInt8], _ file: FileDescriptor?, writing copy: FileDescriptor? = nil) throws(Failure) {
         var numbers: [Int32] = []
         defer { if file != nil, let first = numbers.first { _ = close(first) } }
@@ -160,7 +164,7 @@ final class WorkerProcess: Sendable {
         }
     }
 
-    /// What the worker says to the last request.
+    /// Returns the worker's reply to the last request.
     func answer() throws(Failure) -> [UInt8] {
         let end = ContinuousClock.now + .milliseconds(Int64(limits.patience))
         let most = used + limits.processorTime
@@ -175,12 +179,12 @@ final class WorkerProcess: Sendable {
         }
     }
 
-    /// One message of a worker that does not look into a file: its processor's time is its own.
+    /// Returns one message of a worker that parses no file, without a limit of its processor time.
     func message(until end: ContinuousClock.Instant) throws(Failure) -> [UInt8] {
         try next(until: end, processorTime: .max)
     }
 
-    /// Whether it has grown so much that a new one is better.
+    /// Whether the worker's memory has grown so much that it should be replaced.
     var isLarge: Bool {
         let file = unsafe open("/proc/\(process)/statm", O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return true }
@@ -191,7 +195,7 @@ final class WorkerProcess: Sendable {
         return (fields.count > 1 ? Int(fields[1]) ?? .max : .max) > Self.memoryLimit / Int(getpagesize())
     }
 
-    /// Seconds of a processor that the worker has used.
+    /// The processor time that the worker has used, in seconds.
     private var used: Int {
         var clock = clockid_t()
         var time = timespec()
@@ -201,10 +205,11 @@ final class WorkerProcess: Sendable {
         return time.tv_sec
     }
 
-    /// One message; `.lost` when the worker has ended, or takes too long: then it is ended.
+    /// Returns one message; throws `.lost` when the worker has ended, or takes too long, after which it is
+    /// killed.
     ///
-    /// The kernel could watch over the time of a processor, but not for us: prlimit(2) of another user's process takes a capability that a
-    /// container may not have.
+    /// The kernel could limit the processor time, but not on behalf of this process: prlimit(2) of another
+    /// user's process needs a capability that a container may not have.
     private func next(until end: ContinuousClock.Instant, processorTime: Int) throws(Failure) -> [UInt8] {
         while true {
             let left = end - .now
@@ -228,7 +233,7 @@ final class WorkerProcess: Sendable {
     }
 
     private func whyEnded() -> String {
-        // It has closed its socket, which comes before its end: on a busy machine some time before.
+        // The worker closes its socket before its end: on a busy machine some time before.
         for _ in 0..<1000 {
             switch linux_end_of(process) {
             case -1: usleep(5000)

@@ -1,9 +1,9 @@
-# Reads what is embedded in files, and writes it into copies of them, with the ExifTool library.
+# Extracts embedded metadata from files, and writes it into copies of them, with the ExifTool library.
 #
-# Runs in assetfs-worker's sandbox: descriptor 0 is a SOCK_SEQPACKET socket. A request is one message with one descriptor (two to
-# write: the file and the copy) and fields that end with NUL: the verb, the extension that the file had, and the verb's arguments.
-# A reply is fields that end with NUL, in messages that begin with “+” where more follow and “.” where none do.
-# The first argument is the number of recvmsg(2).
+# Runs in assetfs-worker's sandbox: descriptor 0 is a SOCK_SEQPACKET socket. A request is one message with one
+# descriptor (two for writing: the file and the copy) and fields that end with NUL: the verb, the extension of
+# the file's name, and the verb's arguments. A reply is fields that end with NUL, in messages that begin with
+# “+” where more follow and “.” where none do. The first argument is the number of recvmsg(2).
 use strict;
 use warnings;
 BEGIN { $Image::ExifTool::configFile = "" }
@@ -14,8 +14,9 @@ use File::RandomAccess;
 
 my $recvmsg = shift @ARGV;
 
-# Everything is loaded before the first file comes: after that nothing can be opened any more. It takes most of a second; but tables that
-# are loaded one by one, as files need them, have tags without a group in some orders of files (ID3:Year of ExifTool 12.57).
+# All modules are loaded before the first file comes, because no file can be opened after that. This takes
+# most of a second; but tables that are loaded one by one, as files need them, have tags without a group in
+# some orders of files (ID3:Year of ExifTool 12.57).
 {
     local $SIG{__WARN__} = sub { };
     Image::ExifTool::LoadAllTables();
@@ -36,7 +37,7 @@ my $recvmsg = shift @ARGV;
     }
 }
 {
-    # To try the key of a PDF with AES-256 takes seconds, and without a password it is in vain.
+    # Trying the key of a PDF with AES-256 takes seconds, and fails without a password.
     no warnings 'redefine';
     my $init = \&Image::ExifTool::PDF::DecryptInit;
     *Image::ExifTool::PDF::DecryptInit = sub($$$) {
@@ -46,8 +47,8 @@ my $recvmsg = shift @ARGV;
     };
 }
 
-# landlock_create_ruleset(2) and landlock_restrict_self(2), whose numbers are the same on all machines: no right to any file is
-# granted, so that from here on there are only the descriptors that come with requests.
+# landlock_create_ruleset(2) and landlock_restrict_self(2), whose numbers are equal on all machines: no right
+# to any file is granted, so that from here on only the descriptors of requests can be used.
 {
     my $rights = pack 'Q', (1 << 13) - 1;
     my $rules = syscall 444, $rights, 8, 0;
@@ -55,7 +56,7 @@ my $recvmsg = shift @ARGV;
     POSIX::close($rules);
 }
 
-# A request: its fields and its descriptors; nothing when the daemon has gone.
+# Receives a request: its fields and its descriptors; exits when the daemon has ended.
 sub receive {
     my $text = "\0" x 65536;
     my $part = pack 'P65536 Q', $text, length $text;
@@ -79,7 +80,7 @@ sub answer {
     }
 }
 
-# A value as a field: text without NUL, of 16 KiB at most.
+# Converts a value to a field: text without NUL, of at most 16 KiB.
 sub text {
     my $value = shift;
     $value = substr $value, 0, 16384 if length $value > 16384;
@@ -92,7 +93,8 @@ my %options = (
     PrintConv => 0, Duplicates => 1, LargeFileSupport => 1, Composite => 1, CharsetEXIF => 'UTF8', QuickTimeUTC => 1, Password => ''
 );
 
-# Tags as fields: the group, the group and name by which mappings know it, how many values, and those.
+# Returns a file's tags as fields: the group, the group and name that the mappings use, the number of values,
+# and the values.
 sub extract {
     my ($file, $extension) = @_;
     open my $handle, '<&=', $file or return ('error', "$!");
@@ -106,10 +108,10 @@ sub extract {
     my (@reply, %seen);
     my $left = 400_000;
     my @tags = $tool->GetFoundTags('File');
-    # Of several of one name the first is the one that ExifTool believes, which is the one without a number.
+    # Of several tags with one name ExifTool prefers the one without a number; it comes first.
     for my $tag ((grep { !/\(/ } @tags), (grep { /\(/ } @tags)) {
         my ($outer, $inner) = ($tool->GetGroup($tag, 0), $tool->GetGroup($tag, 1));
-        # The camera's private notes have served their purpose when the composite tags are there; IFD1 is about the thumbnail.
+        # The camera's private notes are needed only for the composite tags; IFD1 is about the thumbnail.
         next if $outer eq 'MakerNotes' or $outer eq 'ICC_Profile' or $inner eq 'System' or $inner eq 'IFD1';
         (my $name = $tag) =~ s/ \(\d+\)$//;
         next if $seen{"$inner:$name"}++ > 20;
@@ -125,7 +127,8 @@ sub extract {
     return ('ok', @reply);
 }
 
-# ExifTool with new values for tags, given as NAME=VALUE, NAME+=VALUE or NAME?=VALUE; and what it does not know.
+# Returns ExifTool with new values for tags, given as NAME=VALUE, NAME+=VALUE or NAME?=VALUE, and the unknown
+# tags.
 sub writer {
     my ($isExact, @tags) = @_;
     my $tool = Image::ExifTool->new;
@@ -140,7 +143,7 @@ sub writer {
     for my $tag (@tags) {
         my ($name, $value) = split /=/, $tag, 2;
         $value = undef unless length $value;
-        # A list is given value by value, and takes the place of the one that is there.
+        # A list is given value by value, and replaces the present one.
         if ($name =~ s/\+$//) { push @{$lists{$name}}, $value }
         elsif ($name =~ s/\?$//) { $set->($name, $value, defined $value ? (EditOnly => 1) : (EditOnly => 0)) }
         else { $set->($name, $value) }
@@ -158,7 +161,7 @@ sub written {
     return ('error', text($@)) unless defined $result;
     return ('error', text($tool->GetValue('Error') || 'ExifTool cannot write files of this kind')) unless $result;
     my $warning = $tool->GetValue('Warning');
-    # What ExifTool calls minor it has noticed, and left as it is.
+    # ExifTool ignores the problems that it calls minor, and leaves them as they are.
     return ('error', text($warning)) if $isExact and $warning and $warning !~ /^\[minor\]/i;
     return ('ok', $result == 1 ? 'changed' : 'same', map { text($_) } @unknown);
 }
@@ -172,7 +175,7 @@ sub embed {
     return written($isExact, \@tags, $in, $out, $extension);
 }
 
-# Writes tags into a file of their own.
+# Writes tags into a separate file.
 sub sidecar {
     my ($file, @tags) = @_;
     open my $out, '+<&=', $file or return ('error', "$!");
@@ -180,9 +183,10 @@ sub sidecar {
     return written(0, \@tags, undef, $out, '', 'XMP');
 }
 
-# Where a JPEG or TIFF file has its orientation: offsets of the values, with their byte order and what they are.
+# Finds the orientations of a JPEG or TIFF file: offsets of the values, with their byte order and the values.
 #
-# TIFF 6.0 has the tag 0x0112 as one SHORT in each page's directory; in a JPEG that is within an APP1 segment (Exif 2.32, 4.7.2).
+# TIFF 6.0 has the tag 0x0112 as one SHORT in each page's directory; in a JPEG that is within an APP1 segment
+# (Exif 2.32, 4.7.2).
 sub orientations {
     my $file = shift;
     open my $handle, '<&=', $file or return ('error', "$!");
@@ -199,7 +203,7 @@ sub orientations {
         my $head = $bytes->($base, 8);
         my $order = { II => "<", MM => ">" }->{substr $head, 0, 2}; return unless $order;
         my ($magic, $next) = unpack "x2 S$order L$order", $head;
-        # 42, and what Olympus and Panasonic write in its place.
+        # 42, or the numbers of Olympus and Panasonic in its place.
         return unless grep { $magic == $_ } 42, 0x4F52, 0x5352, 0x55;
         my %seen;
         for (my $pages = 0; $next and $pages < 1000 and !$seen{$next}++; $pages++) {
@@ -210,7 +214,7 @@ sub orientations {
                 last if defined $end and $entry + 12 > $end;
                 my ($tag, $type, $values, $value) = unpack "S$order S$order L$order S$order", $bytes->($entry, 12) || return;
                 push @found, $entry + 8, $order eq '<' ? 'little' : 'big', $value if $tag == 0x112 and $type == 3 and $values == 1;
-                # TIFF 6.0 has one in each directory.
+                # TIFF 6.0 has the tag once in each directory.
                 last if $tag >= 0x112;
             }
             last unless $all;
@@ -244,6 +248,6 @@ while (my ($fields, @files) = receive()) {
     elsif ($verb eq 'embed' and @files == 2) { answer(embed(0, @files, $extension, @arguments)) }
     elsif ($verb eq 'turn' and @files == 2) { answer(embed(1, @files, $extension, @arguments)) }
     else { answer('error', 'no such request') }
-    # What a handle of Perl's has not closed.
+    # Closes the descriptors that Perl's handles have left open.
     POSIX::close($_) for @files;
 }

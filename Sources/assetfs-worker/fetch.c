@@ -1,8 +1,9 @@
 /*
- * Fetches one URL. The request is fields that end with a NUL: URL, most bytes, seconds altogether, seconds without a byte, redirects, and
- * the networks that are allowed besides public addresses (“*” for all). Answered are “h” with the length (or nothing), the name that
- * the server gives, the URL in the end and its type, each ended by a NUL; “d” with bytes, again and again; and at the end “.” or
- * “!” with a word for what was wrong, a NUL, and what there is to say about it.
+ * Downloads one URL. The request is fields that end with a NUL: URL, greatest number of bytes, seconds
+ * altogether, seconds without a byte, redirects, and the networks that are allowed besides public addresses
+ * (“*” for all). The answers are “h” with the length (or nothing), the name that the server gives, the final
+ * URL and its type, each ended by a NUL; “d” with bytes, again and again; and at the end “.” or “!” with a
+ * word for the error, a NUL, and its details.
  */
 #define _GNU_SOURCE
 #include "worker.h"
@@ -37,7 +38,8 @@ static int is_in(const unsigned char *address, const unsigned char *network, int
     return bits == 0 || !((*address ^ *network) >> (8 - bits));
 }
 
-/* What is not reached over the Internet: IANA's special-purpose registries (RFC 6890), multicast, and what translates to these. */
+/* Networks that are not reached over the Internet: IANA's special-purpose registries (RFC 6890),
+ * multicast, and translations to these. */
 static const struct { const char *network; int bits; } special4[] = {
     {"0.0.0.0", 8}, {"10.0.0.0", 8}, {"100.64.0.0", 10}, {"127.0.0.0", 8}, {"169.254.0.0", 16}, {"172.16.0.0", 12}, {"192.0.0.0", 24},
     {"192.0.2.0", 24}, {"192.31.196.0", 24}, {"192.52.193.0", 24}, {"192.88.99.0", 24}, {"192.168.0.0", 16}, {"192.175.48.0", 24},
@@ -58,14 +60,15 @@ static int is_public6(const unsigned char *address) {
     static const unsigned char translated[12] = {0, 0x64, 0xFF, 0x9B};
     if (!memcmp(address, mapped, 12) || !memcmp(address, translated, 12)) return is_public4(address + 12);
     if (address[0] == 0x20 && address[1] == 0x02) return is_public4(address + 2); /* 6to4 */
-    /* Global unicast alone is 2000::/3; of that not Teredo, benchmarking, ORCHID, documentation. */
+    /* Global unicast is only 2000::/3; without Teredo, benchmarking, ORCHID, documentation. */
     if (address[0] >> 5 != 1) return 0;
     if (address[0] == 0x20 && address[1] == 0x01 && address[2] < 0x02) return 0;
     if (address[0] == 0x20 && address[1] == 0x01 && address[2] == 0x0D && address[3] == 0xB8) return 0;
     return !(address[0] == 0x3F && address[1] == 0xFF && address[2] >> 4 == 0);
 }
 
-/* Whether somebody has allowed it: networks such as 10.0.0.0/8 or fd00::/8, with “+” between. */
+/* Returns whether the administrator has allowed an address: networks such as 10.0.0.0/8 or fd00::/8, with
+ * “+” between. */
 static int is_allowed(int family, const unsigned char *address) {
     char list[1024];
     if (!strcmp(networks, "*")) return 1;
@@ -98,14 +101,15 @@ static int may_reach(const struct sockaddr *address) {
     return 0;
 }
 
-/* Asked with the address as it will be connected to, before there is a socket: nothing leaves for one that is refused. */
+/* Called with the address of the coming connection, before there is a socket: no packet is sent to a
+ * refused address. */
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
     (void)context;
     if (purpose != CURLSOCKTYPE_IPCXN || !may_reach(&address->addr)) return CURL_SOCKET_BAD;
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/* Once more, with what the socket is connected to, before each request. */
+/* Checks the connected socket's address once more before each request. */
 static int before_request(void *context, char *peer, char *own, int peerPort, int ownPort) {
     (void)context, (void)own, (void)peerPort, (void)ownPort;
     struct sockaddr_in four = {.sin_family = AF_INET};
@@ -121,7 +125,7 @@ static size_t header(char *line, size_t size, size_t count, void *context) {
     (void)context;
     size_t length = size * count;
     static const char name[] = "content-disposition:";
-    /* Each answer of a chain of redirects begins so; the last one's headers count. */
+    /* Each response of a chain of redirects begins with this line; only the last one's headers count. */
     if (length > 5 && !strncasecmp(line, "HTTP/", 5)) disposition[0] = 0;
     if (length >= sizeof name && !strncasecmp(line, name, sizeof name - 1)) {
         size_t rest = length - (sizeof name - 1);
@@ -174,14 +178,14 @@ static void report(CURLcode result) {
     curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &system);
     switch (result) {
     case CURLE_OK:
-        /* A redirect that leads nowhere, or a part of a file, is no file. */
+        /* A redirect without a target, or a partial response, is no file. */
         if (status < 200 || status > 299 || status == 206) { snprintf(detail, sizeof detail, "%ld", status); fail("http", detail); return; }
         begin();
         say(".", 1);
         return;
     case CURLE_HTTP_RETURNED_ERROR: snprintf(detail, sizeof detail, "%ld", status); fail("http", detail); return;
     case CURLE_UNSUPPORTED_PROTOCOL:
-        /* Also what libcurl says of an answer that is no HTTP. */
+        /* libcurl returns this for an answer that is no HTTP, too. */
         if (status < 300 || status > 399) break;
         fail("scheme", "");
         return;
@@ -243,7 +247,7 @@ void fetch_serve(void) {
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, header);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, body);
     report(curl_easy_perform(curl));
-    /* What was said last is read before the socket is closed. */
+    /* The daemon reads the last message before the socket is closed. */
     char end;
     while (recv(0, &end, 1, 0) < 0 && errno == EINTR) {}
 }

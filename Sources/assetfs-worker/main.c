@@ -1,13 +1,14 @@
 /*
- * assetfs-worker: looks into files that nobody vouches for, in a process that can do nothing else.
+ * assetfs-worker: parses untrusted files, in a process that can do nothing else.
  *
- *   assetfs-worker probe                       type by libmagic, streams by libavformat
- *   assetfs-worker exiftool OUTPUT-BYTES       what is embedded, by the Perl program on descriptor 3
- *   assetfs-worker fetch                       what a URL leads to, by libcurl
- *   assetfs-worker names DEVICE                no file of others: works in the mount in the daemon's stead, see names.c
+ *  assetfs-worker probe                       type by libmagic, streams by libavformat
+ *  assetfs-worker exiftool OUTPUT-BYTES       embedded metadata, by the Perl program on descriptor 3
+ *  assetfs-worker fetch                       downloads by libcurl
+ *  assetfs-worker names DEVICE                no untrusted files: system calls in the mount, see names.c
  *
- * All have a SOCK_SEQPACKET socket as their standard input and output: a request is one message with the descriptors
- * of the files; a reply is one or more messages, each of which begins with “+” where more follow and “.” where none do.
+ * All have a SOCK_SEQPACKET socket as their standard input and output: a request is one message with the
+ * descriptors of the files; a reply is one or more messages, each of which begins with “+” where more follow
+ * and “.” where none do.
  */
 #define _GNU_SOURCE
 #include "worker.h"
@@ -31,7 +32,7 @@ static const char *const libraries[] = {
     "/usr/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/usr/share/perl5", "/usr/share/perl", "/etc/perl", "/dev/null", NULL
 };
 
-/* The environment is not the user's: nothing in it that a library would follow. */
+/* The environment is fixed and not the user's: it has no variable that changes a library's behaviour. */
 static char *const environment[] = {"PATH=/nonexistent", "HOME=/nonexistent", "LC_ALL=C", "TZ=UTC", NULL};
 
 int main(int count, char **arguments) {
@@ -48,7 +49,7 @@ int main(int count, char **arguments) {
     }
     if (strcmp(kind, "exiftool") == 0 && count == 3) {
         close_range(4, ~0U, 0);
-        /* perl(1) has no name for the number of recvmsg(2), by which descriptors come. */
+        /* perl(1) has no name for the number of recvmsg(2), which receives the descriptors. */
         char receive[16];
         snprintf(receive, sizeof receive, "%d", (int)SYS_recvmsg);
         char *perl[] = {"/usr/bin/perl", "-e", "open my $f, '<&=', 3; local $/; eval <$f>; die $@ if $@", receive, NULL};

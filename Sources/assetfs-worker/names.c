@@ -1,15 +1,17 @@
 /*
- * assetfs-worker names DEVICE: works in the mount in the daemon's stead, with ordinary system calls.
+ * assetfs-worker names DEVICE: makes ordinary system calls in the mount on behalf of the daemon.
  *
- * The kernel forgets a cached name, and tells inotify(7)'s watchers, only under the folder's lock. The daemon must not wait for
- * that lock: a client may hold it while it waits for the daemon, and a thread in that wait keeps a killed daemon, and its /dev/fuse,
- * alive. This process has no descriptor of /dev/fuse, so that the end of the daemon ends its waits, too.
+ * The kernel drops a cached name, and notifies inotify(7)'s watchers, only under the folder's lock. The
+ * daemon must not wait for that lock: a client may hold it while it waits for the daemon, and a thread in
+ * that wait keeps a killed daemon, and its /dev/fuse, alive. This process has no descriptor of /dev/fuse, so
+ * that the end of the daemon ends its waits, too.
  *
- * The first message on the SOCK_SEQPACKET socket 0 is the path of the mountpoint. Each other is a request: a letter, the names that lead to a folder, and one or two names in it,
- * each with its NUL. The reply is an errno as a 32-bit integer. The daemon knows the requests of this process by its number and
- * answers them with what is recorded already; nothing that is done here changes the library.
+ * The first message on the SOCK_SEQPACKET socket 0 is the path of the mountpoint. Each later one is a
+ * request: a letter, the names that lead to a folder, and one or two names in it, each with its NUL. The
+ * reply is an errno as a 32-bit integer. The daemon recognises the requests of this process by its number and
+ * answers them with the recorded state; no request changes the library.
  *
- * Between two requests nothing in the mount is open: umount(2) would be refused.
+ * Between two requests no file of the mount is open, which would make umount(2) fail.
  */
 #define _GNU_SOURCE
 #include "worker.h"
@@ -37,7 +39,8 @@ static int open_below(int folder, const char *path) {
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
-/* The mount's root; -1 and ESTALE where another mount lies over it, or it is detached. Asks no server for anything. */
+/* Opens the mount's root; -1 and ESTALE where another mount lies over it, or it is detached. Sends no
+ * request to any server. */
 static int open_root(const char *mountpoint, dev_t device) {
     int root = open(mountpoint, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (root < 0) return -1;
@@ -50,7 +53,7 @@ static int open_root(const char *mountpoint, dev_t device) {
     return -1;
 }
 
-/* Opens the file, so that the kernel drops the pages that it has of it, and reads nothing. */
+/* Opens the file, so that the kernel drops its cached pages, and reads nothing. */
 static int reload(int folder, const char *name) {
     int flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
     int file = openat(folder, name, flags | O_NOATIME);
@@ -60,7 +63,7 @@ static int reload(int folder, const char *name) {
     return 0;
 }
 
-/* Sets the size that the file has: inotify(7) tells of a change of the content. The server changes nothing. */
+/* Sets the size that the file has, so that inotify(7) reports a modification. The server changes nothing. */
 static int touch(int folder, const char *name) {
     int file = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (file < 0) return -1;
@@ -79,7 +82,8 @@ static int touch(int folder, const char *name) {
     return result;
 }
 
-/* The kernel may have cached that the name is missing: mknod(2) has it looked up anew, and fails because it is still there for us. */
+/* Removes a name. The kernel may have cached its absence: mknod(2) makes it look the name up again, and
+ * fails because the name still exists for this process. */
 static int take_away(int folder, const char *name) {
     if (unlinkat(folder, name, 0) == 0) return 0;
     if (errno != ENOENT) return -1;
@@ -91,7 +95,8 @@ static int act(char kind, int folder, const char *name, const char *other) {
     struct stat status;
     switch (kind) {
     case 'u': return take_away(folder, name);
-    /* With a name that is there this asks the server for it again, whatever is cached, and fails with EEXIST. */
+    /* With an existing name this makes the kernel look it up again, even if it is cached, and fails with
+     * EEXIST. */
     case 'c':
     case 'r': return mknodat(folder, name, S_IFREG | 0600, 0);
     case 'm': return renameat(folder, name, folder, other);
@@ -111,7 +116,7 @@ static int serve(char *message, size_t length, const char *mountpoint, dev_t dev
     if (count < inFolder) return EINVAL;
     int folder = open_root(mountpoint, device), result = folder < 0 ? errno : 0;
     for (char *part = message + 1; part < end && result == 0; part += strlen(part) + 1) {
-        /* A name is one step: a path as a whole may be longer than PATH_MAX. */
+        /* Each name is one step, because a whole path may be longer than PATH_MAX. */
         if (*part == 0 || strchr(part, '/')) {
             result = EINVAL;
         } else if (count > inFolder) {
@@ -133,7 +138,7 @@ void names_serve(const char *device) {
     static char message[MESSAGE_LIMIT], mountpoint[MESSAGE_LIMIT];
     unsigned major, minor;
     if (sscanf(device, "%u:%u", &major, &minor) != 2) worker_fail("the device is no MAJOR:MINOR");
-    /* It ends with its socket, and works until then. */
+    /* The process ends when its socket is closed, and ignores these signals until then. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

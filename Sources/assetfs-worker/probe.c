@@ -1,4 +1,5 @@
-/* The type of a file by libmagic, and what streams it has by libavformat. Neither sees a name: only an open descriptor. */
+/* Determines the type of a file by libmagic, and its streams by libavformat. Neither gets a name, only an
+ * open descriptor. */
 #define _GNU_SOURCE
 #include "worker.h"
 #include <errno.h>
@@ -12,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What is read of a file at most: of a hostile one everything would be read over and over. */
+/* The limit of the bytes that are read of a file: a hostile one could make the parser read everything over
+ * and over. */
 static const int64_t readingLimit = 64 << 20;
 
 struct source { int file; int64_t position, size, left; };
@@ -37,7 +39,7 @@ static int64_t source_seek(void *opaque, int64_t offset, int whence) {
     return source->position = offset;
 }
 
-/* A fact: its name and its value, each with a NUL behind it. */
+/* Writes a fact: its name and its value, each with a NUL behind it. */
 static void tell(FILE *reply, const char *name, const char *value) {
     fwrite(name, 1, strlen(name) + 1, reply);
     fwrite(value, 1, strnlen(value, 200), reply);
@@ -50,7 +52,8 @@ static void tell_number(FILE *reply, const char *name, double value) {
     tell(reply, name, text);
 }
 
-/* Demuxers of what people keep; the players of old games' music are not among them, nor is any that opens a second file. */
+/* The demuxers for common formats; those for the music of old games are left out, and so is any that opens
+ * a second file. */
 static const char formats[] =
     "mov,mp4,m4a,matroska,webm,mp3,ogg,flac,wav,w64,aiff,avi,asf,flv,live_flv,mpegts,mpeg,mpegvideo,h264,hevc,m4v,aac,ac3,eac3,dts,"
     "ape,wv,mpc,mpc8,tak,tta,dsf,caf,amr,au,mxf,dv,rm,wtv,swf,aa,rawvideo";
@@ -89,7 +92,7 @@ static void tell_streams(FILE *reply, int file, int64_t size, int isMedia) {
     av_dict_set(&options, "format_whitelist", formats, 0);
     int opened = avformat_open_input(&format, "", NULL, &options);
     av_dict_free(&options);
-    /* A weak guess is believed only where libmagic says the same. */
+    /* A weak guess is believed only where libmagic agrees. */
     if (opened == 0 && (isMedia || format->probe_score > AVPROBE_SCORE_EXTENSION / 2)) {
         avformat_find_stream_info(format, NULL);
         tell(reply, "container", format->iformat->name);
@@ -97,7 +100,7 @@ static void tell_streams(FILE *reply, int file, int64_t size, int isMedia) {
         if (format->bit_rate > 0) tell_number(reply, "bitrate", (double)format->bit_rate);
         for (unsigned i = 0; i < format->nb_streams && i < 64; i++) {
             const AVStream *stream = format->streams[i];
-            /* The picture on a record's sleeve is no film. */
+            /* An attached cover picture is no video stream. */
             if (stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO) tell_stream(reply, stream, "audio");
             else if (stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC))
                 tell_stream(reply, stream, "video");
@@ -129,7 +132,7 @@ static void examine(FILE *reply, magic_t magic, int file, int isTypeOnly) {
     tell_streams(reply, file, status.st_size, strncmp(type, "audio/", 6) == 0 || strncmp(type, "video/", 6) == 0);
 }
 
-/* Receives a request and the descriptor that comes with it; -1 when there is nobody any more. */
+/* Receives a request and its descriptor; -1 when the socket is closed. */
 static int receive(char *kind) {
     union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr header; } control;
     struct iovec part = {kind, 1};

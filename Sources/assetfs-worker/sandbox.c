@@ -1,4 +1,4 @@
-/* What keeps a worker in its place. Each layer holds where another does not: kernels and users differ. */
+/* Confines a worker. Each layer holds where another does not: kernels and users differ. */
 #define _GNU_SOURCE
 #include "worker.h"
 #include <errno.h>
@@ -26,11 +26,11 @@ static void limit(__rlimit_resource_t resource, rlim_t value) {
 static void enter(long outputBytes, int namespaces) {
     umask(077);
     if (geteuid() == 0) {
-        /* No mounts of its own: a copy of ours would keep a filesystem alive that has been unmounted. */
+        /* No mount namespace: a copy of the mounts would keep an unmounted filesystem alive. */
         if (unshare(namespaces | CLONE_NEWIPC | CLONE_NEWUTS)) worker_fail("unshare");
         if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY)) worker_fail("setuid");
     }
-    /* After the change of user, which forgets it: a daemon that is killed takes its workers along. */
+    /* This comes after the change of user, which resets it: workers end with a killed daemon. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) worker_fail("no_new_privs");
     limit(RLIMIT_AS, memory);
@@ -45,7 +45,8 @@ void sandbox_enter(long outputBytes) { enter(outputBytes, CLONE_NEWNET); }
 
 void sandbox_enter_network(void) { enter(0, 0); }
 
-/* Landlock is newer than the C library's headers, and each of its versions knows more to refuse: landlock(7). */
+/* Landlock is newer than the C library's headers, and each of its versions can refuse more operations:
+ * landlock(7). */
 void sandbox_confine(const char *const *paths, const char *program, int mayConnect) {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1) worker_fail("the kernel has no Landlock, without which no file is looked into");
@@ -70,7 +71,7 @@ void sandbox_confine(const char *const *paths, const char *program, int mayConne
         }
         close(rule.parent_fd);
     }
-    /* The program, and what the kernel starts to load it. */
+    /* The program, and the dynamic loader that the kernel starts for it. */
     const char *executables[] = {program, "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"};
     for (int i = 0; program && i < 3; i++) {
         struct landlock_path_beneath_attr rule = {
@@ -100,7 +101,7 @@ static const int allowed[] = {
     SCMP_SYS(sysinfo), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(dup),
 };
 
-/* What a connection takes besides, and the thread that looks names up. */
+/* The calls that a connection and the resolver's thread need besides. */
 static const int network[] = {
     SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     SCMP_SYS(bind), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(socketpair), SCMP_SYS(shutdown), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(clone), SCMP_SYS(clone3),
@@ -112,7 +113,7 @@ static void filter(int mayExecute, int mayConnect) {
     if (!filter) worker_fail("seccomp_init");
     for (unsigned i = 0; i < sizeof allowed / sizeof *allowed; i++) seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
     for (unsigned i = 0; mayConnect && i < sizeof network / sizeof *network; i++) seccomp_rule_add(filter, SCMP_ACT_ALLOW, network[i], 0);
-    /* Its own limits, to read them: another process of the same user must not have its changed. */
+    /* Reading its own limits only: those of other processes of the same user must not be changed. */
     seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
     /* Up to F_SETFL: flags, and copies of descriptors; no locks, leases or signals. */
     seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_LE, F_SETFL));
@@ -120,7 +121,7 @@ static void filter(int mayExecute, int mayConnect) {
     seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 0);
     if (mayExecute) {
         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execve), 0);
-        /* With these the program makes its cage smaller still when it has loaded what it needs. */
+        /* With these the program confines itself further once it has loaded its modules. */
         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(landlock_create_ruleset), 0);
         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(landlock_restrict_self), 0);
     }

@@ -2,7 +2,7 @@ import ArgumentParser
 import AssetModel
 import Foundation
 
-/// The command line: parses, calls one thing, prints, exits.
+/// The command line: parses the arguments, runs one command, prints and exits.
 @main
 struct AssetFSCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,7 +32,7 @@ struct AssetFSCommand: ParsableCommand {
             var command = try parseAsRoot(arguments)
             try command.run()
         } catch  where exitCode(for: error) == .validationFailure {
-            // Arguments may be others' names, as those that a shell's * stands for.
+            // Arguments may be names that other users have chosen, such as those that a shell's * stands for.
             let text = arguments.filter { Shown.name($0) != $0 }.reduce(fullMessage(for: error)) {
                 $0.replacingOccurrences(of: $1, with: Shown.name(RawArguments.bytes($1)))
             }

@@ -4,9 +4,10 @@ import CLinux
 import Foundation
 import SystemPackage
 
-/// What assetfs knows of a file: `user.asset.info`, or where that is longer than an attribute may be, the asset's `info.json`.
+/// The description of a file by assetfs: `user.asset.info`, or where that exceeds the size of an attribute,
+/// the asset's `info.json`.
 enum AssetInformation {
-    /// Returns the JSON of a file or folder in a mount; nil for what is no asset.
+    /// Returns the JSON of a file or folder in a mount; nil where it has no asset.
     static func text(of place: Held, in mount: Held) throws -> String? {
         let (value, isTooLong) = try attribute(of: place)
         guard isTooLong else { return value.map { String(decoding: $0, as: UTF8.self) } }
@@ -20,9 +21,10 @@ enum AssetInformation {
         return String(decoding: text.last == 0x0A ? text.dropLast() : text[...], as: UTF8.self)
     }
 
-    /// Returns what is known of a file in the trash, which may have no `info.json`: without what makes it too long for an attribute.
+    /// Returns the description of a file in the trash, which may have no `info.json`: without the members
+    /// that exceed the size of an attribute.
     ///
-    /// `isWhole` says whether that is all.
+    /// `isWhole` says whether the description is complete.
     static func members(ofTrashed file: Held) throws -> (members: [String: Any], isWhole: Bool)? {
         let (value, isTooLong) = try attribute(of: file)
         guard isTooLong else {

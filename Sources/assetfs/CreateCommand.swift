@@ -32,7 +32,7 @@ struct CreateCommand: ParsableCommand {
             if unsafe mkdirat(resources.descriptor, "\(id)", 0o777) == 0 {
                 return Output.print(path, isRaw: names.isRaw)
             }
-            // Somebody was faster.
+            // Another process has taken the number meanwhile.
             guard [EEXIST, EPERM].contains(errno) else {
                 throw ExitStatus.failed.because(
                     "\(path) could not be made: \(systemReason)."
@@ -92,7 +92,7 @@ struct GroupCommand: ParsableCommand {
         let (source, name) = (try place.openFile(), place.typed.name)
         for number in 0..<1001 {
             let target = number == 0 ? name : RestoreCommand.numbered(name, number)
-            // The descriptor's own path is one that is followed to the very file.
+            // The descriptor's own path leads to this very file.
             let result = unsafe linkat(
                 AT_FDCWD,
                 source.link,

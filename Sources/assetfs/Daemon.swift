@@ -3,18 +3,20 @@ import CLinux
 import Foundation
 import SystemPackage
 
-/// Going to the background: the command starts itself again, and waits until that says that the mount is there.
+/// Starts the daemon in the background: the command starts itself again, and waits until the child reports
+/// that the mount is ready.
 ///
-/// Swift has no safe fork: a forked child has one thread of many. The child is a process of its own from the start, in a
-/// session of its own, and writes one byte to an inherited pipe when it is ready; until then its errors go to our stderr.
+/// Swift has no safe fork: a forked child has one thread of many. The child is a new process from the start,
+/// in its own session, and writes one byte to an inherited pipe when it is ready; until then its errors go to
+/// the parent's stderr.
 enum Daemon {
     private static let variable = "ASSETFS_READY_DESCRIPTOR"
 
-    /// Whether this process is that child.
+    /// Whether this process is the child.
     static var isBackground: Bool { ProcessInfo.processInfo.environment[variable] != nil }
 
     /// Starts the child and waits for it.
-    /// - Returns: what the command is to end with: success once the mount is there, else the child's own status.
+    /// - Returns: the command's exit code: success once the mount is ready, otherwise the child's own status.
     static func start() -> ExitCode {
         var ends: [Int32] = [-1, -1]
         guard unsafe pipe(&ends) == 0 else {
@@ -25,13 +27,14 @@ enum Daemon {
         unsafe posix_spawnattr_init(&attributes)
         unsafe posix_spawnattr_setflags(&attributes, 0x80 /* POSIX_SPAWN_SETSID */)
         defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
-        // The daemon outlives whoever started it, so it keeps none of their files: only stdio, and the pipe as 3.
+        // The daemon outlives its parent, so it keeps none of the parent's files: only stdio, and the pipe as
+        // 3.
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 3)
         unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 4)
         defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
-        // As they are: neither an argument nor a variable need be text.
+        // Unchanged: neither an argument nor a variable need be text.
         unsafe setenv(variable, "3", 1)
         // By its path, so that ps(1) and pkill(1) know the process by its name.
         let executable = FilePath("/proc/self/exe").linkTarget().map(FilePath.init(bytes:)) ?? "/proc/self/exe"
@@ -56,13 +59,13 @@ enum Daemon {
             )
         }
         let code = (result >> 8) & 0xFF
-        // Ended well, and never ready: nothing is mounted all the same.
+        // The child ended with status 0 before it was ready, and so nothing is mounted.
         return ExitCode(code == 0 ? ExitStatus.failed.rawValue : code)
     }
 
-    /// Lets go of the terminal.
+    /// Detaches from the terminal.
     ///
-    /// What the runtime says when the process dies goes to `log`, if there is one.
+    /// Messages of the runtime about a crash go to `log`, if there is one.
     static func leaveTerminal(errorsTo log: Int32) {
         unsafe _ = chdir("/")
         let null = unsafe open("/dev/null", O_RDWR)
@@ -71,7 +74,7 @@ enum Daemon {
         if null > 2 { _ = close(null) }
     }
 
-    /// Tells whoever waits that the mount is there.
+    /// Reports to the parent and to systemd that the mount is ready.
     static func reportReady() {
         notifySystemd()
         guard let number = ProcessInfo.processInfo.environment[variable].flatMap(Int32.init) else { return }
@@ -80,6 +83,8 @@ enum Daemon {
         _ = close(number)
     }
 
+    /// Tells systemd that the mount is ready.
+    ///
     /// > READY=1 Tells the service manager that service startup is finished — sd_notify(3)
     private static func notifySystemd() {
         guard let path = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], path.utf8.count < 108 else { return }
@@ -102,7 +107,7 @@ enum Daemon {
         }
     }
 
-    /// No thread made from here on is interrupted by the signals that end the mount.
+    /// Blocks the signals that end the mount for this thread and all that it makes from here on.
     static func blockSignals() {
         var signals = sigset_t()
         unsafe sigemptyset(&signals)

@@ -62,7 +62,8 @@ struct DescribeCommand: ParsableCommand {
     }
 
     private func describe(_ file: Held, _ values: [(field: Field, value: String)], _ removed: [Field]) throws {
-        // First, so that what is said here is not forgotten with it.
+        // This comes first, because it reverts the fields that are set at that moment, and would revert those
+        // set below.
         if reprocess { try ExtendedAttribute.set("user.asset.reprocess", of: file, to: "1") }
         for (field, value) in values { try ExtendedAttribute.set("user.asset.\(field.name)", of: file, to: value) }
         if let addKeywords {

@@ -20,7 +20,7 @@ struct EventsCommand: ParsableCommand {
         }
     }
 
-    /// Returns an event's line for people; `shown` escapes a name for the terminal.
+    /// Returns an event's line for users; `shown` escapes a name for the terminal.
     static func text(of event: [String: Any], shown: (String) -> String) -> String {
         var text = Journal.time(of: event) + (event["event"] as? String ?? "").padded(to: 19)
         if let from = event["from"] as? String { text += "\(shown(from)) → " }

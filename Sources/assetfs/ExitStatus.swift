@@ -3,9 +3,9 @@ import AssetLibrary
 import Foundation
 import SystemPackage
 
-/// How the command ends.
+/// The exit status of the command.
 ///
-/// Published in `--help` and the man page; a number never changes its meaning.
+/// The numbers are published in `--help` and the man page, and never change their meaning.
 enum ExitStatus: Int32 {
     case failed = 1
     case libraryInUse = 2
@@ -20,13 +20,13 @@ enum ExitStatus: Int32 {
     case damaged = 11
     case gaveUp = 12
 
-    /// Says what is wrong on stderr and gives what to throw.
+    /// Prints an error on stderr and returns the exit code to throw.
     func because(_ sentence: Sentence) -> ExitCode {
         Output.note(sentence)
         return ExitCode(rawValue)
     }
 
-    /// Says that something in the mount's `uploads/` cannot be read, and why that may be.
+    /// Prints that a file of the mount's `uploads/` cannot be read, with the possible reasons.
     static func unreadable(_ path: FilePath) -> ExitCode {
         failed.because("\(path) cannot be read; it is its owner's alone, and a mount with view=folders hides it.")
     }

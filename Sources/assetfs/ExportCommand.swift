@@ -40,7 +40,7 @@ struct ExportCommand: ParsableCommand {
             let files = try ListedFile.all(in: [source], recursive: true)
             if !files.isComplete { isComplete = false }
             for file in files.found {
-                // To one name a file, or all that is in a folder.
+                // One file goes to the named path, a folder's files below it.
                 let target = isFolder ? [name] + file.rest : [destination.name] + file.rest
                 copies.append(ExportedCopy(file: file, target: target))
             }
@@ -67,20 +67,22 @@ struct ExportCommand: ParsableCommand {
     }
 }
 
-/// What goes where: a file, and the names below the folder that copies go to.
+/// One copy: a file, and the names of its target below the destination folder.
 private struct ExportedCopy {
     let file: ListedFile
     let target: [[UInt8]]
 }
 
-/// What people have said of a file, from its `user.asset.info`; an empty value is what they have removed.
+/// The user-set values of a file, from its `user.asset.info`; an empty value is one that the user has
+/// removed.
 struct Said {
     var fields: [(field: Field, value: String)] = []
     var type = ""
 
     var isEmpty: Bool { fields.isEmpty }
 
-    /// Whether the file has something that a person has taken away, or a place that is another's now.
+    /// Whether an exported copy must not show the file's embedded values: a user has removed one, or changed
+    /// the location.
     var mustNotLeave: Bool { fields.contains { $0.value.isEmpty || $0.field == .gps } }
 
     init() {}

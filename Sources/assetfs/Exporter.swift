@@ -5,18 +5,19 @@ import Foundation
 import MetadataExtraction
 import SystemPackage
 
-/// Makes the copy of one file, by descriptors: users may be able to write to the folder that copies go to.
+/// Copies one file, by descriptors: other users may be able to write to the destination folder.
 struct Exporter {
     let file: ListedFile
-    /// The folder that the caller has named, and the names below it.
+    /// The destination folder that the caller has named, and the names below it.
     let root: Held
     let target: [[UInt8]]
-    /// The path of the copy, for people.
+    /// The path of the copy, for messages.
     let path: FilePath
     let options: (embed: Bool, sidecar: Bool, force: Bool)
     let editor: Editor
 
-    /// A file under another name until it is complete, so that no half of a file is ever taken for one.
+    /// A file under another name until it is complete, so that an incomplete copy is never mistaken for the
+    /// file.
     private final class Partial {
         let folder: Held
         let name = Array(".assetfs-\(UUID().uuidString).part".utf8)
@@ -39,13 +40,13 @@ struct Exporter {
             unsafe _ = unlinkat(folder.descriptor, name.terminated, 0)
         }
 
-        /// Gives the file its name.
+        /// Renames the file to its final name.
         func finish(as target: [UInt8], replacing: Bool) -> Bool {
             guard fsync(descriptor) == 0 else { return false }
             let flags: UInt32 = replacing ? 0 : 1 /* RENAME_NOREPLACE */
             let (from, to) = (folder.descriptor, folder.descriptor)
             if unsafe renameat2(from, name.terminated, to, target.terminated, flags) == 0 { return true }
-            // Filesystems that do not know the flag.
+            // Some filesystems do not support the flag.
             guard !replacing, errno == EINVAL else { return false }
             return unsafe linkat(from, name.terminated, to, target.terminated, 0) == 0
         }
@@ -77,8 +78,9 @@ struct Exporter {
         }
     }
 
-    /// Writes the fields into another copy, out of the first: the worker is another user, whom the mount does not let in.
-    /// - Returns: nil where the file cannot hold them.
+    /// Writes the fields into a second copy, made from the first: the worker runs as another user, which the
+    /// mount does not let in.
+    /// - Returns: nil where the file's format cannot hold the fields.
     private func embed(_ said: Said, _ partial: Partial, in folder: Held) throws -> Partial? {
         guard let copy = Partial(in: folder) else { throw failure(path) }
         do throws(Examiner.Failure) {
@@ -88,7 +90,7 @@ struct Exporter {
                 tags,
                 from: FileDescriptor(rawValue: partial.descriptor),
                 into: FileDescriptor(rawValue: copy.descriptor),
-                // Where it is text: none other says of which kind a file is.
+                // Only the extension tells the kinds of text files apart.
                 extension: file.path.extension ?? ""
             )
             if !unknown.isEmpty {
@@ -116,7 +118,7 @@ struct Exporter {
         guard SparseCopy(from: file, to: partial.descriptor).run() else { throw failure(self.file.path) }
     }
 
-    /// The copy gets the times and permissions of the file, and its name.
+    /// Gives the copy the times and permissions of the file, and its name.
     private func finish(_ partial: Partial, like source: Held, as name: [UInt8]) throws {
         _ = fchmod(partial.descriptor, source.status.st_mode & 0o777)
         unsafe _ = futimens(partial.descriptor, [source.status.st_atim, source.status.st_mtim])

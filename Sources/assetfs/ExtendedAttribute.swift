@@ -6,12 +6,12 @@ import SystemPackage
 
 /// Extended attributes of files and folders in a mount.
 enum ExtendedAttribute {
-    /// An attribute's value; nil where there is none.
+    /// Reads an attribute's value; nil where there is none.
     static func read(_ name: String, of place: Held) throws -> String? {
         try bytes(name, of: place).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// An attribute's value as it is; nil where there is none.
+    /// Reads an attribute's value as bytes; nil where there is none.
     static func bytes(_ name: String, of place: Held) throws -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let size = buffer.count
@@ -27,15 +27,15 @@ enum ExtendedAttribute {
         guard unsafe setxattr(place.link, name, bytes, bytes.count, 0) == 0 else { throw failure(place) }
     }
 
-    /// Removes an attribute, if it is there.
+    /// Removes an attribute, if there is one.
     static func remove(_ name: String, of place: Held) throws {
         guard unsafe removexattr(place.link, name) == 0 || errno == ENODATA else { throw failure(place) }
     }
 
-    /// What the last call that failed means.
+    /// Returns the failure of the last call, with the mount's own reason where it gives one.
     private static func failure(_ place: Held) -> ExitCode {
         let (number, path) = (errno, place.path)
-        // The mount says in words what the number means.
+        // The mount gives the reason in words.
         if [EINVAL, ERANGE, E2BIG, EPERM, EOPNOTSUPP].contains(number),
             let reason = try? read("user.asset.error", of: place)
         {
@@ -49,9 +49,9 @@ enum ExtendedAttribute {
     }
 }
 
-/// What holds for uploads into a folder, as `user.policy.effective` says.
+/// The effective policy for uploads into a folder, from `user.policy.effective`.
 struct EffectivePolicy {
-    /// A key's value, and who gave it.
+    /// A key's value and its source.
     struct Setting {
         let value: String
         let origin: String
@@ -63,7 +63,7 @@ struct EffectivePolicy {
     /// The keys of single fields.
     var fieldKeys: [String] { settings.keys.filter { $0.hasPrefix(PolicyKey.fieldPrefix) }.sorted() }
 
-    /// Reads it from a folder, or the folder that a file is in.
+    /// Reads the policy of a folder, or of the folder of a file.
     init(of place: Held) throws {
         guard let json = try ExtendedAttribute.read("user.policy.effective", of: place) else {
             throw ExitStatus.failed.because(

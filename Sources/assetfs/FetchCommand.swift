@@ -73,8 +73,8 @@ struct FetchCommand: ParsableCommand {
         return try FetchRequest(lines.joined(separator: "\n"))
     }
 
-    /// Shows how far it is until it has ended.
-    /// - Returns: whether it has ended well.
+    /// Shows the progress of an import until it has ended.
+    /// - Returns: whether the import has succeeded.
     private func wait(for job: (url: String, token: String), in mount: Held) throws -> Bool {
         let job = (url: job.url, token: job.token, names: FilePath("uploads/jobs/\(job.token).json").names)
         let path = mount.path.appending(below: job.names)

@@ -1,12 +1,14 @@
 import CLinux
 import Foundation
 
-/// A connection between the kernel and a daemon of ours, as /sys/fs/fuse/connections lists it by the minor number of its device.
+/// A connection between the kernel and an assetfs daemon, as /sys/fs/fuse/connections lists it by the minor
+/// number of its device.
 ///
-/// It ends when the last descriptor of /dev/fuse is closed. A killed daemon that waits in the kernel never closes its own, and its
-/// clients wait for ever; then the connection must be aborted — Documentation/filesystems/fuse, “Aborting a filesystem connection”.
+/// The connection ends when the last descriptor of /dev/fuse is closed. A killed daemon that waits in the
+/// kernel never closes its own, and its clients wait for ever; then the connection must be aborted —
+/// Documentation/filesystems/fuse, “Aborting a filesystem connection”.
 struct FuseConnection {
-    /// Where it is mounted, as mountinfo writes it.
+    /// The mountpoint's path, as mountinfo writes it.
     private let path: [UInt8]
     private let library: [UInt8]
     private let number: String
@@ -15,10 +17,12 @@ struct FuseConnection {
     /// SIGKILL in the masks of /proc/PID/status.
     private static let killed = UInt64(1) << 8
 
-    /// Aborts and unmounts what a killed daemon that does not end has left on a mountpoint, or of a library.
+    /// Aborts and unmounts the connections that a killed daemon which does not end has left on a mountpoint,
+    /// or of a library.
     ///
-    /// A daemon that ends by itself within three seconds is waited for, and one that has not been killed is left alone.
-    /// - Returns: how many.
+    /// A killed daemon that ends within three seconds needs no abort, and one that has not been killed is
+    /// left alone.
+    /// - Returns: the number of aborted connections.
     @discardableResult
     static func endDead(mountpoint: [UInt8]? = nil, library: [UInt8]? = nil) -> Int {
         var count = 0
@@ -40,12 +44,12 @@ struct FuseConnection {
         }
     }
 
-    /// Waits for the end of a daemon that was killed and has not yet let go of its library.
+    /// Waits for the end of a daemon that was killed and still holds its library.
     static func awaitEnd(of library: [UInt8]) {
         if let daemon = daemon(of: library), isKilled(daemon) { _ = ends(daemon, within: 5) }
     }
 
-    /// The process that holds a library's lock.
+    /// Returns the process that holds a library's lock.
     private static func daemon(of library: [UInt8]) -> Int32? {
         var status = stat()
         guard unsafe stat((library + Array("/lock\0".utf8)).map { CChar(bitPattern: $0) }, &status) == 0 else {
@@ -78,7 +82,7 @@ struct FuseConnection {
     private static func ends(_ process: Int32, within seconds: Int) -> Bool {
         let end = ContinuousClock.now + .seconds(seconds)
         while true {
-            // A zombie whose threads are all gone only waits for its parent.
+            // A zombie whose threads have all ended only waits for its parent.
             let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []
             if threads.allSatisfy({ field("State", of: process, thread: $0)?.hasPrefix("Z") ?? true }) { return true }
             guard .now < end else { return false }
@@ -86,7 +90,8 @@ struct FuseConnection {
         }
     }
 
-    /// As root the control filesystem is mounted where it is missing; its files are the mount's owner's to write to.
+    /// Aborts the connection and unmounts it; root mounts the control filesystem where it is missing, and its
+    /// files are writable for the mount's owner.
     private func abort() {
         let file = "\(Self.folder)/\(number)/abort"
         if unsafe access(file, F_OK) != 0 { _ = unsafe mount("none", Self.folder, "fusectl", 0, nil) }
@@ -110,7 +115,7 @@ struct FuseConnection {
         }
     }
 
-    /// A line of /proc/PID/status, or of one of the process' threads.
+    /// Returns a value from /proc/PID/status, or from that of one of the process' threads.
     private static func field(_ key: String, of process: Int32, thread: String? = nil) -> String? {
         let path = "/proc/\(process)" + (thread.map { "/task/\($0)" } ?? "") + "/status"
         let text = String(decoding: contents(of: path), as: UTF8.self)
@@ -124,7 +129,8 @@ struct FuseConnection {
 }
 
 extension MountPoint {
-    /// Unmounts; a mount in use is tried again for a second, because the daemon's own agent may have a folder open for a moment.
+    /// Unmounts; retries for a second while the mount is in use, because the daemon's own agent may have a
+    /// folder open for a moment.
     func unmountPatiently(isLazy: Bool) -> Outcome {
         var outcome = unmount(isLazy: isLazy)
         for _ in 0..<20 where outcome == .inUse {

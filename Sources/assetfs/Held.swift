@@ -3,20 +3,22 @@ import CLinux
 import Foundation
 import SystemPackage
 
-/// A file or folder that is held by a descriptor (O_PATH): what was checked is what is used, whatever its path leads to meanwhile.
+/// A file or folder that is held by a descriptor (O_PATH): the checked file is the used one, wherever its
+/// path leads meanwhile.
 ///
-/// Root's commands go through folders that users make. From a mount, or from the folder that copies go to, each name is opened relative to
-/// a descriptor: no symbolic link is followed, nothing above or on another filesystem is reached, and no fifo or device is opened.
+/// Root's commands go through folders that users make. From a mount, or from the destination folder of
+/// copies, each name is opened relative to a descriptor: no symbolic link is followed, nothing above or on
+/// another filesystem is reached, and no fifo or device is opened.
 final class Held {
     let descriptor: Int32
-    /// The path, for people.
+    /// The path, for messages.
     let path: FilePath
-    /// What fstat(2) has said when it was opened.
+    /// The result of fstat(2) at the open.
     let status: stat
 
     private static let flags = O_CLOEXEC | O_NOFOLLOW | 0x200000 /* O_PATH */
 
-    /// Takes a descriptor; nil, and errno says why, where there is none.
+    /// Takes a descriptor; nil where there is none, with the reason in errno.
     private init?(_ descriptor: Int32, _ path: FilePath) {
         var status = stat()
         guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {
@@ -28,12 +30,12 @@ final class Held {
 
     deinit { _ = close(descriptor) }
 
-    /// Opens a folder by the path that the caller has typed, whose links are the caller's own business; nil where there is none.
+    /// Opens a folder by a path that the caller has typed, whose links are followed; nil where there is none.
     static func folder(_ path: FilePath) -> Held? {
         Held(path.open(O_DIRECTORY | 0x200000 /* O_PATH */), path)
     }
 
-    /// Opens a folder in the same way, made as far as it is missing.
+    /// Opens a folder by such a path, and makes it and the missing ones above.
     static func made(_ path: FilePath) -> Held? {
         if let found = folder(path) { return found }
         let parent = path.removingLastComponent()
@@ -45,16 +47,17 @@ final class Held {
         return above.find([path.name]).map { Held(fcntl($0.descriptor, F_DUPFD_CLOEXEC, 0), path) } ?? nil
     }
 
-    /// Opens the mount that is meant, which need not be said where there is only one of ours.
+    /// Opens the mount at a path, or the only assetfs mount where no path is given.
     static func mount(_ mountpoint: FilePath?) throws -> Held {
         let path = try MountPoint.only(mountpoint)
         guard let held = folder(path) else { throw ExitStatus.failed.because("\(path): \(systemReason).") }
         return held
     }
 
-    /// Opens what is below this folder; nil, and errno says why, where nothing is or a link is on the way.
+    /// Opens a path below this folder; nil, with the reason in errno, where there is nothing or a link is on
+    /// the way.
     ///
-    /// A link itself can be had by its name.
+    /// A link as the last name is opened itself.
     func find(_ names: [[UInt8]]) -> Held? {
         let path = names.isEmpty ? path : path.appending(name: Array(names.joined(separator: [0x2F])))
         guard !names.isEmpty else { return Held(fcntl(descriptor, F_DUPFD_CLOEXEC, 0), path) }
@@ -64,7 +67,7 @@ final class Held {
         }
         let text = Array(names.joined(separator: [0x2F])).terminated
         let result = unsafe linux_open_beneath(descriptor, text, UInt64(Self.flags))
-        // Kernels before 5.6, sandboxes that do not know the call, and paths of more than PATH_MAX.
+        // For kernels before 5.6, sandboxes that do not know the call, and paths of more than PATH_MAX.
         if result < 0, [ENOSYS, EPERM, ENAMETOOLONG].contains(errno) { return Held(walk(names), path) }
         return Held(result, path)
     }
@@ -73,7 +76,7 @@ final class Held {
         !name.isEmpty && name != [0x2E] && name != [0x2E, 0x2E] && !name.contains(0)
     }
 
-    /// Does the same name by name.
+    /// Opens a path below this folder, one name at a time.
     private func walk(_ names: [[UInt8]]) -> Int32 {
         var current = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
         for name in names where current >= 0 {
@@ -102,7 +105,7 @@ final class Held {
         return -1
     }
 
-    /// Opens folders below this one, and makes those that are missing; calls `made` with each of these.
+    /// Opens folders below this one, and makes the missing ones; calls `made` with each new folder.
     func openFolders(_ names: [[UInt8]], mode: mode_t, made: (Held) -> Void = { _ in }) throws -> Held {
         var folder = try open([])
         for (index, name) in names.enumerated() {
@@ -110,10 +113,11 @@ final class Held {
             var next = step(from: folder.descriptor, to: name)
             if next < 0 {
                 isMade = unsafe mkdirat(folder.descriptor, name.terminated, mode) == 0
-                // EEXIST and all else shows in whether there is a folder now.
+                // EEXIST and all other errors show in whether there is a folder now.
                 next = step(from: folder.descriptor, to: name)
             }
-            // A path is as long as the folder is deep: one for each level of each file is too much.
+            // A path is as long as the folder is deep: building one for each level of each file would cost
+            // too much.
             let isNamed = index == names.count - 1 || isMade
             guard let held = Held(next, isNamed ? path.appending(below: Array(names[...index])) : path), held.isFolder
             else {
@@ -131,7 +135,7 @@ final class Held {
         return folder
     }
 
-    /// Opens what is below this folder.
+    /// Opens a path below this folder.
     func open(_ names: [[UInt8]]) throws -> Held {
         guard let held = find(names) else { throw Self.failure(path.appending(below: names)) }
         return held
@@ -140,10 +144,10 @@ final class Held {
     /// The folders/ of this mount; the mount itself where it shows nothing else.
     var folders: Held { get throws { try find([Array("folders".utf8)]) ?? open([]) } }
 
-    /// Opens what is below this folder, by a path of ours.
+    /// Opens a path below this folder, given as text.
     func open(_ path: String) throws -> Held { try open(FilePath(path).names) }
 
-    /// Says what the last call that failed means for a path in a mount.
+    /// Prints the failure of the last call for a path in a mount.
     static func failure(_ path: FilePath) -> ExitCode {
         switch errno {
         case ENOENT: ExitStatus.failed.because("\(path) does not exist.")
@@ -156,14 +160,14 @@ final class Held {
         }
     }
 
-    // MARK: What it is
+    // MARK: Kind
 
     private var type: mode_t { status.st_mode & S_IFMT }
     var isFolder: Bool { type == S_IFDIR }
     var isFile: Bool { type == S_IFREG }
     var isLink: Bool { type == S_IFLNK }
 
-    /// Its kind, for people.
+    /// The kind of the file, for messages.
     var kind: String { Self.kind(of: status) }
 
     static func kind(of status: stat) -> String {
@@ -177,17 +181,17 @@ final class Held {
         }
     }
 
-    /// Whether it is the file or folder that stat(2) has described.
+    /// Returns whether this is the file or folder that stat(2) has described.
     func isSame(_ other: stat) -> Bool { status.st_dev == other.st_dev && status.st_ino == other.st_ino }
 
-    // MARK: What is in it
+    // MARK: Contents
 
-    /// A path by which calls that take nothing but paths reach this very file, to be followed.
+    /// A path by which calls that take only paths reach this very file, to be followed.
     var link: String { "/proc/self/fd/\(descriptor)" }
 
     /// Opens a file or folder for reading: a descriptor, or -1.
     ///
-    /// Nothing else is ever opened.
+    /// Files of another kind are never opened.
     func reopen() -> Int32 {
         guard isFile || isFolder else {
             errno = EINVAL
@@ -196,7 +200,8 @@ final class Held {
         return unsafe Foundation.open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     }
 
-    /// The names in it, in the order of their bytes; nil, and errno says why, where it cannot be read.
+    /// Returns the names in the folder, in the order of their bytes; nil, with the reason in errno, where it
+    /// cannot be read.
     func entries() -> [[UInt8]]? {
         let descriptor = reopen()
         guard descriptor >= 0 else { return nil }
@@ -207,14 +212,14 @@ final class Held {
         return unsafe FilePath.entries(of: folder)
     }
 
-    /// What stat(2) says of a name in it; nil where there is none.
+    /// Returns the status of a name in the folder; nil where there is none.
     func status(of name: [UInt8]) -> stat? {
         var status = stat()
         let result = unsafe fstatat(descriptor, name.terminated, &status, AT_SYMLINK_NOFOLLOW)
         return result == 0 ? status : nil
     }
 
-    /// All bytes of a file.
+    /// Reads all bytes of a file.
     func contents() -> [UInt8]? {
         let file = isFile ? reopen() : -1
         guard file >= 0 else { return nil }
@@ -222,7 +227,7 @@ final class Held {
         return FilePath.contents(of: file)
     }
 
-    /// Where a symbolic link leads.
+    /// Returns the target of a symbolic link.
     func linkTarget() -> [UInt8]? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         let count = unsafe readlinkat(descriptor, "", &buffer, buffer.count)
@@ -231,7 +236,7 @@ final class Held {
 }
 
 extension FilePath {
-    /// The path of something below this folder.
+    /// Returns a path below this folder.
     func appending(below names: [[UInt8]]) -> FilePath {
         names.isEmpty ? self : appending(name: Array(names.joined(separator: [0x2F])))
     }

@@ -1,11 +1,11 @@
 import Foundation
 import AssetModel
 
-/// The information on an asset, which a mount gives as JSON, as lines for people.
+/// Formats the description of an asset, which a mount gives as JSON, as lines for users.
 struct InformationText {
     private(set) var lines: [Sentence] = []
 
-    /// Takes the members of the object; `tags` adds those that are embedded in the file.
+    /// Takes the members of the object; `tags` adds the tags that are embedded in the file.
     init(_ info: [String: Any], tags: Bool) {
         addContent(info)
         addFields(info)
@@ -60,14 +60,15 @@ struct InformationText {
             let label =
                 name == "gps"
                 ? "GPS" : name.contains(".") ? name : name.replacingOccurrences(of: "_", with: " ").capitalizedFirst
-            // Lines of a long text stand below each other, and none begins where a label does.
+            // The lines of a long text are aligned below each other, and none begins in the column of the
+            // labels.
             for (number, line) in value.components(separatedBy: "\n").enumerated() {
                 row(number == 0 ? label + (own.contains(name) ? " *" : "") : "", line)
             }
         }
         var settings: [String] = []
         if let time = fields["exposure_time"].flatMap(Double.init) {
-            // Of a time so short that the number is no integer it is shown as it is.
+            // A time so short that its inverse does not fit an integer is shown as it is.
             let part = time > 0 && time < 0.3 ? Int(exactly: (1 / time).rounded()) : nil
             settings.append(part.map { "1/\($0) s" } ?? "\(time) s")
         }

@@ -23,7 +23,7 @@ struct JobsCommand: ParsableCommand {
         let path = FilePath("uploads/jobs").names
         guard let folder = mount.find(path) else { throw ExitStatus.unreadable(mount.path.appending(below: path)) }
         if wait {
-            // The first that is waiting is enough to know. A verdict that ends makes a job of what it has found.
+            // One waiting job is enough to go on waiting. A commit may queue a job.
             while try awaitsVerdicts(in: mount)
                 || list(folder).contains(where: { job($0, in: folder).map { $0.status != "error" } ?? false })
             {
@@ -38,7 +38,7 @@ struct JobsCommand: ParsableCommand {
         Output.print("\(jobs.count - failed) to be done, \(failed) failed.")
     }
 
-    /// Whether uploads are still to be read for their verdicts; false for a user who is not told.
+    /// Returns whether uploads still wait for their commit; false for a user that may not see that.
     private func awaitsVerdicts(in mount: Held) throws -> Bool {
         guard let folders = mount.find([Array("folders".utf8)]) ?? mount.find([]),
             let value = try ExtendedAttribute.bytes("user.asset.info", of: folders),
@@ -58,7 +58,7 @@ struct JobsCommand: ParsableCommand {
         return names.map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// A piece of work; nil for what has ended meanwhile.
+    /// Returns a job; nil where it has ended meanwhile.
     private func job(_ name: String, in folder: Held) -> Job? {
         guard let line = folder.find([Array(name.utf8)])?.contents().map({ String(decoding: $0, as: UTF8.self) }),
             let job = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],

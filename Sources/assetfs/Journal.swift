@@ -3,7 +3,7 @@ import AssetModel
 import Foundation
 import SystemPackage
 
-/// A text that grows, line by line, in a mount's `uploads/`: what is said to read one.
+/// The options for reading a journal in a mount's `uploads/`, which grows line by line.
 struct Journal: ParsableArguments {
     @Argument(help: "Where the library is mounted; need not be said when there is one mount.")
     var mountpoint: FilePath?
@@ -15,8 +15,8 @@ struct Journal: ParsableArguments {
     var json = false
     @OptionGroup var names: NameOptions
 
-    /// Gives `text` the lines that `isMeant`, from a while ago on where that is said, goes on with those that come, and prints what it
-    /// makes of them.
+    /// Passes the entries that `isMeant` to `text`, from the given time on, and prints its results; goes on
+    /// with new lines where that is wanted.
     func print(
         _ name: String,
         where isMeant: ([String: Any]) -> Bool,
@@ -39,7 +39,7 @@ struct Journal: ParsableArguments {
                 guard let entry = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
                     isMeant(entry)
                 else { continue }
-                // Each line goes out as it comes, also into a pipe.
+                // Each line is written at once, also into a pipe.
                 if json { Output.printJSON(line) } else { self.names.print(text(entry)) }
             }
             guard follow else { return }
@@ -47,7 +47,7 @@ struct Journal: ParsableArguments {
         }
     }
 
-    /// When a while ago was, as the lines write it.
+    /// Returns the time that lies a period ago, in the format of the lines.
     private static func beginning(_ text: String) throws -> String {
         guard let start = Timestamp.now.moved(by: text, isBefore: true) else {
             throw ValidationError("“\(text)” is no length of time; write 90s, 15m, 1h, 2d or 1w.")
@@ -55,13 +55,13 @@ struct Journal: ParsableArguments {
         return start.description
     }
 
-    /// When something was, for people.
+    /// Returns the time of an entry, for users.
     static func time(of entry: [String: Any]) -> String {
         (entry["at"] as? String ?? "").prefix(19).replacingOccurrences(of: "T", with: " ").padded(to: 21)
     }
 }
 
-/// Reads lines of a file that others append to.
+/// Reads lines of a file that grows.
 struct LineReader {
     private let file: Int32
     private var position: off_t = 0
@@ -70,7 +70,7 @@ struct LineReader {
 
     init(_ file: Int32) { self.file = file }
 
-    /// The next complete line; nil at the end.
+    /// Returns the next complete line; nil at the end.
     mutating func next() -> String? {
         while true {
             if let end = buffer[start...].firstIndex(of: 0x0A) {
@@ -86,7 +86,7 @@ struct LineReader {
         }
     }
 
-    /// Goes to the first line that is not older than a time, in as many steps as halving takes.
+    /// Finds the first line that is not older than a time, by bisection.
     mutating func seek(to time: String) throws {
         var status = stat()
         guard unsafe fstat(file, &status) == 0 else { return }
@@ -96,7 +96,7 @@ struct LineReader {
             if let line = line(behind: middle), line < time { low = middle } else { high = middle }
         }
         position = low
-        // Not in the middle of a line.
+        // A position within a line is moved to the next line.
         if low > 0 { _ = next() }
         while true {
             let (before, kept, left) = (position, buffer, start)
@@ -114,7 +114,7 @@ struct LineReader {
         return Self.time(of: String(decoding: part[(end + 1)...], as: UTF8.self))
     }
 
-    /// The time with which each line begins: `{"at":"2026-…`.
+    /// Returns the time with which each line begins: `{"at":"2026-…`.
     static func time(of line: String) -> String { String(line.dropFirst(7).prefix(30)) }
 
     private func read(_ count: Int, at offset: off_t) -> [UInt8] {

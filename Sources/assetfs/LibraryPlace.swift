@@ -2,14 +2,14 @@ import AssetLibrary
 import Foundation
 import SystemPackage
 
-/// Where a library is: a path of bytes, and the text by which the library opens its files.
+/// The place of a library: a path of bytes, and the text by which the library opens its files.
 struct LibraryPlace {
     let path: FilePath
-    /// The path, or one of /proc that leads there: SQLite is called with text.
+    /// The path, or one in /proc that leads there: SQLite takes only text.
     let text: String
     private let wasMade: Bool
 
-    /// Makes the folder where its path is no text and nothing is there yet, and keeps it open.
+    /// Keeps a folder open whose path is no text, and makes it where it is missing.
     init(_ path: FilePath) throws {
         self.path = path
         if let text = String(validating: path.bytes, as: UTF8.self) {
@@ -27,7 +27,7 @@ struct LibraryPlace {
         text = "/proc/self/fd/\(folder)"
     }
 
-    /// Takes a folder that is to be there.
+    /// Takes an existing folder.
     init(existing path: FilePath) throws {
         guard path.isFolder else {
             throw ExitStatus.libraryNotAccessible.because("The library \(path) does not exist, or is no folder.")
@@ -37,7 +37,7 @@ struct LibraryPlace {
 
     /// Takes the lock of the library, which no mount may have.
     ///
-    /// All that is made in the library from here on is its owner's, also where root has called.
+    /// All files that are made in the library from here on belong to its owner, also where root has called.
     func open() throws -> ClosedLibrary {
         if geteuid() == 0, let status = path.status(), status.st_uid != 0 {
             guard setegid(status.st_gid) == 0, seteuid(status.st_uid) == 0 else {
@@ -51,44 +51,45 @@ struct LibraryPlace {
             do throws(OpenLibraryError) {
                 return try ClosedLibrary(at: text)
             } catch {
-                // Right after umount(8), which does not wait for the daemon.
+                // A mount may still be ending: umount(8) does not wait for the daemon.
                 if case .inUse = error, former.wait() { continue }
                 throw ExitStatus(error).because(Sentence(sentence(error)))
             }
         }
     }
 
-    /// Takes back a folder that was made for a library which could not be.
+    /// Removes a folder that was made for a library which could not be opened.
     func abandon() { if wasMade { unsafe _ = path.withC { unsafe rmdir($0) } } }
 
-    /// A sentence about the library, with its own path.
+    /// Returns an error's sentence with the library's own path.
     func sentence(_ error: OpenLibraryError) -> String {
         error.description.replacingOccurrences(of: text, with: path.description)
     }
 }
 
-/// What is known of the process that has a library open, from the library's file `lock`.
+/// The state of the process that has a library open, from the library's file `lock`.
 struct LibraryLock {
     private let library: FilePath
 
-    /// The file: of which library a mount is says whoever has mounted, and what lies there may be a link or a fifo.
+    /// The file: a user that mounts chooses the library's path, so the file may be a link or a fifo.
     private var file: Held? { Held.folder(library)?.find([Array("lock".utf8)]) }
 
     init(of library: FilePath) { self.library = library }
 
-    /// What the file says; nil where it says nothing, or cannot be read.
+    /// The state in the file; nil where it has none, or cannot be read.
     var state: LockState? { file?.contents().flatMap(LockState.init) }
 
-    /// Opens the file, so that its lock can be waited for; nil where there is none.
+    /// Opens the file, so that its lock can be awaited; nil where there is none.
     func open() -> Int32? {
         guard let file, file.isFile else { return nil }
         let descriptor = file.reopen()
         return descriptor >= 0 ? descriptor : nil
     }
 
-    /// Whether a process has the library open: it has the very file open.
+    /// Returns whether a process has the library open: it must have this very file open.
     ///
-    /// A number in the file alone could be another process's, in another namespace or after a restart of the machine.
+    /// The number in the file alone could be another process's, in another namespace or after a restart of
+    /// the machine.
     func isHeld(by process: Int32) -> Bool {
         guard let lock = file?.status, let numbers = FilePath("/proc/\(process)/fd").entries() else { return false }
         return numbers.contains { number in
@@ -97,19 +98,19 @@ struct LibraryLock {
         }
     }
 
-    /// How a process that has the library open is.
+    /// The state of a process that has the library open.
     enum Holder {
-        /// It serves a mount, or is not ours.
+        /// It serves a mount, or is no assetfs.
         case busy
-        /// It has no mount: it ends, or begins.
+        /// It has no mount, because it is starting or ending.
         case idle(Int32)
-        /// It makes everything durable.
+        /// It makes all changes durable.
         case ending(Int32)
-        /// It is gone.
+        /// The process has ended.
         case gone
     }
 
-    /// Looks at the process that has the library open.
+    /// The state of the process that has the library open.
     var holder: Holder {
         switch state {
         case .ending(let process): return kill(process, 0) == 0 || errno == EPERM ? .ending(process) : .gone
@@ -123,14 +124,14 @@ struct LibraryLock {
     }
 }
 
-/// Waits, as mount does for the end of the library's former mount, and says after a while for what.
+/// Waits for the end of the library's former mount, and prints after a while the reason of the wait.
 struct FormerMount {
     private let lock: LibraryLock
     private let library: FilePath
     private let begin = ContinuousClock.now
     private var hasSpoken = false
 
-    /// How long a process is waited for that has no mount, and one that says that it ends.
+    /// The longest wait for a process without a mount, and for one that is ending.
     private static let patience = (idle: Duration.seconds(5), ending: Duration.seconds(120))
 
     init(of library: FilePath) {
@@ -141,8 +142,8 @@ struct FormerMount {
     /// The process that has the library open, as far as it is known.
     var process: Int32? { lock.state?.process.flatMap { lock.isHeld(by: $0) ? $0 : nil } }
 
-    /// Waits a moment where the process that has the library open is about to end.
-    /// - Returns: false where it is not, or has been waited for long enough.
+    /// Waits for a moment where the process that has the library open is about to end.
+    /// - Returns: false where it is not, or the longest wait is over.
     mutating func wait() -> Bool {
         let waited = begin.duration(to: .now)
         switch lock.holder {

@@ -4,17 +4,17 @@ import SystemPackage
 
 /// A file that was found below a path.
 struct ListedFile {
-    /// The mount that it is in.
+    /// The mount of the file.
     let mount: Held
     private let names: [[UInt8]]
-    /// How many of the names lead to it from the path that was given.
+    /// The number of names that lead from the given path to the file.
     private let count: Int
     private let status: stat
     private let typed: FilePath
 
-    /// Its path, for people.
+    /// The path, for messages.
     var path: FilePath { typed.appending(below: rest) }
-    /// The names that lead to it from the path that was given.
+    /// The names that lead from the given path to the file.
     var rest: [[UInt8]] { names.suffix(count) }
 
     fileprivate init(_ names: [[UInt8]], _ status: stat, below path: MountPath, count: Int) {
@@ -22,7 +22,7 @@ struct ListedFile {
         (self.names, self.status, self.count) = (names, status, count)
     }
 
-    /// Opens it, if it is the very file that was found.
+    /// Opens the file, if the path still leads to the file that was found.
     func open() throws -> Held {
         guard let held = mount.find(names) else { throw Held.failure(path) }
         guard held.isSame(status) else {
@@ -31,10 +31,11 @@ struct ListedFile {
         return held
     }
 
-    /// Finds regular files below some paths, in the order of their names; folders are gone through where that is asked for.
+    /// Finds regular files below some paths, in the order of their names; folders are searched where
+    /// `recursive` is set.
     ///
-    /// Of all else in them, and of a folder that cannot be gone through, is said that it is left out.
-    /// - Returns: the files, and whether all folders could be gone through.
+    /// Prints which other files, and which unreadable folders, are left out.
+    /// - Returns: the files, and whether all folders could be searched.
     static func all(in paths: [MountPath], recursive: Bool) throws -> (found: [ListedFile], isComplete: Bool) {
         var listing = Listing()
         for path in paths {
@@ -58,22 +59,22 @@ struct ListedFile {
     }
 }
 
-/// The files of some folders and those below them, which are as deep as users like: few folders are open at once.
+/// A search in folders and all below them, which may be of any depth: few folders are open at once.
 private struct Listing {
-    /// A folder whose names are gone through.
+    /// A folder whose names are being searched.
     private struct Level {
-        /// How many names lead to it.
+        /// The number of names that lead to the folder.
         let depth: Int
         let status: stat
-        /// Names that are still to come, the last first.
+        /// The remaining names, the last first.
         var names: [[UInt8]]
-        /// The folder itself; nil where it is opened anew when it is needed again.
+        /// The folder itself; nil where it has to be opened again.
         var folder: Held?
     }
 
     var found: [ListedFile] = []
     var isComplete = true
-    /// So many of the folders above one stay open.
+    /// The number of folders above the current one that stay open.
     private static let openLevels = 32
 
     /// Adds the files below a folder.
@@ -91,11 +92,11 @@ private struct Listing {
             }
             let held = folder.find([name])
             let reason = (errno, systemReason)
-            // Nothing has to be opened again for a folder of which all names have been had.
+            // A folder without remaining names need not be opened again.
             if !level.names.isEmpty { levels.append(level) }
             names.append(name)
             guard let held else {
-                // What goes meanwhile is not there.
+                // A file that was removed meanwhile is left out silently.
                 if reason.0 != ENOENT { leaveOut("\(shown()) is left out: \(reason.1).") }
                 continue
             }

@@ -4,8 +4,8 @@ import Logging
 import SystemPackage
 import Synchronization
 
-/// Where log lines go: to the terminal, and for a background mount from its readiness on to `assetfs.log` in the library, which
-/// then gets what was said before as well.
+/// Writes log lines: to the terminal, and for a background mount from its readiness on to `assetfs.log` in
+/// the library, which then also gets the earlier lines.
 ///
 /// When the file has grown beyond 8 MiB a new one is begun, and the former is kept as `assetfs.log.1`.
 ///
@@ -14,7 +14,7 @@ import Synchronization
 final class LogFile: Sendable {
     private struct State {
         var descriptor: Int32 = 2
-        /// The library's folder; -1 as long as the lines go to the terminal.
+        /// The library's folder; -1 while the lines go to the terminal.
         var folder: Int32 = -1
         var earlyLines: [UInt8] = []
         var hasMoved = false
@@ -24,10 +24,11 @@ final class LogFile: Sendable {
     private static let limit = 8 << 20
     private let state = Mutex(State())
 
-    /// A logger that writes here.
+    /// A logger that writes to this file.
     var logger: Logger { Logger(label: "assetfs") { _ in Handler(file: self) } }
 
-    /// Writes a line at once, so that lines of several threads do not mix; there is nowhere to report that it failed.
+    /// Writes a line with one call, so that lines of several threads do not mix; a failure cannot be reported
+    /// anywhere.
     fileprivate func write(_ event: LogEvent) {
         let now = Timestamp.now
         state.withLock { state in
@@ -37,7 +38,7 @@ final class LogFile: Sendable {
         }
     }
 
-    /// Writes what has been left out so far: nothing more may come.
+    /// Writes the counts of the lines that were left out so far, at the end of the log.
     func finish() {
         state.withLock { state in
             Self.sayLeftOut(&state, .now, isEnd: true)
@@ -58,8 +59,9 @@ final class LogFile: Sendable {
         if !state.hasMoved { state.earlyLines += bytes }
     }
 
-    /// Goes on in the library's file.
-    /// - Returns: the descriptor that all lines go to from now on, also when another file is begun; -1 where there is none.
+    /// Redirects the log to the library's file.
+    /// - Returns: the descriptor for all lines from now on, also when another file is begun; -1 where there
+    ///   is none.
     func move(toLibrary folder: FileDescriptor) -> Int32 {
         state.withLock { state in
             let folder = fcntl(folder.rawValue, F_DUPFD_CLOEXEC, 3)
@@ -80,14 +82,15 @@ final class LogFile: Sendable {
         unsafe openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
     }
 
-    /// Begins a new file when the present one has grown too long, under the descriptor that it has, and for what the runtime says on stderr.
+    /// Begins a new file when the present one has grown too long, under the same descriptor, and redirects
+    /// the runtime's stderr there.
     private static func rotate(_ state: inout State) {
         var status = stat()
         guard state.folder >= 0, unsafe fstat(state.descriptor, &status) == 0, status.st_size > limit,
             unsafe renameat(state.folder, name, state.folder, name + ".1") == 0
         else { return }
         let file = open(in: state.folder)
-        // Where none can be made, it goes on in the former.
+        // Without a new file the log stays in the former.
         guard file >= 0 else { return unsafe _ = renameat(state.folder, name + ".1", state.folder, name) }
         var errors = stat()
         let hasErrors =

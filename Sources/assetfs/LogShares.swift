@@ -1,9 +1,9 @@
 import Logging
 
-/// How many lines of a log one user's requests may cause in a minute: a program that is refused again and again fills no disk and hides
-/// no other's lines.
+/// Limits the log lines that one user's requests may cause in a minute, so that a program with repeated
+/// refusals neither fills the disk nor hides other users' lines.
 ///
-/// Failures of ours have a share beside that of refusals.
+/// Errors of assetfs itself are counted apart from refusals.
 struct LogShares {
     private struct Key: Hashable {
         let uid: String
@@ -11,14 +11,14 @@ struct LogShares {
     }
 
     private static let limit = 100
-    /// The part of a line's metadata that says whose request has caused it.
+    /// The key of a line's metadata that names the user of the request.
     private static let key = "uid"
 
     private var minute: Int64 = 0
     private var counts: [Key: Int] = [:]
 
-    /// Takes a place for a line in a minute.
-    /// - Returns: false where the user has had all of that minute.
+    /// Counts a line in the present minute.
+    /// - Returns: false where the user has reached the limit.
     mutating func take(for metadata: Logger.Metadata?, at level: Logger.Level) -> Bool {
         guard let uid = metadata?[Self.key] else { return true }
         let count = counts[Key(uid: "\(uid)", isError: level >= .error), default: 0] + 1
@@ -26,8 +26,8 @@ struct LogShares {
         return count <= Self.limit
     }
 
-    /// Begins anew where another minute has begun.
-    /// - Returns: sentences on what was left out until then, each to be said once.
+    /// Resets the counts when another minute has begun.
+    /// - Returns: sentences on the lines that were left out until then, each to be logged once.
     mutating func begin(minute now: Int64) -> [String] {
         guard now != minute else { return [] }
         minute = now

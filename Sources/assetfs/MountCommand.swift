@@ -66,11 +66,11 @@ struct MountCommand: ParsableCommand {
         try serve(path, on: mountpoint, options)
     }
 
-    /// Ends what killed daemons have left on a mountpoint, so that mounting again needs nothing by hand.
-    /// - Returns: why one could not be ended.
+    /// Unmounts the mounts of killed daemons on a mountpoint, so that mounting again needs no manual step.
+    /// - Returns: why one could not be unmounted.
     private static func clearDeadMounts(on mountpoint: FilePath) -> String? {
         while let mount = MountPoint.mounts(on: mountpoint).last, mount.isOurs, mount.isDead {
-            // Programs that still work in it get errors only, and keep nothing of it.
+            // Programs that still use it get only errors, and can keep no data of it.
             switch mount.unmount(isLazy: true) {
             case .done: break
             case .inUse: return "it is in use"
@@ -127,11 +127,11 @@ struct MountCommand: ParsableCommand {
     }
 
     private func serve(_ path: FilePath, on mountpoint: FilePath, _ options: MountOptions) throws {
-        // What the library makes is its owner's alone; a command of the user's gets the user's umask.
+        // Files of the library are for its owner alone; the user's event command gets the user's umask.
         let umask = Foundation.umask(0o077)
         var options = options
         options.eventCommand = options.eventCommand.map { "umask \(String(umask, radix: 8))\n\($0)" }
-        // Before any thread begins: the session alone takes the signals that end the mount.
+        // This precedes the start of any thread: only the session takes the signals that end the mount.
         Daemon.blockSignals()
         let file = LogFile()
         let log = file.logger
@@ -150,7 +150,7 @@ struct MountCommand: ParsableCommand {
                 place.abandon()
                 throw error
             }
-            // Not those on views, which programs ask again and again how far the library is.
+            // Requests on views do not count, because programs poll them for the library's state.
             Session.countRequests(on: AssetFilesystem.catalogNodes)
             library.activity.observe { Session.requests }
             let folder = library.folder
@@ -161,7 +161,8 @@ struct MountCommand: ParsableCommand {
                 log.notice("Mounted \(path) on \(mountpoint).")
                 Daemon.reportReady()
             }
-            // While the session is still there: what the library tells the kernel goes through it.
+            // This runs while the session still exists: the library's notifications to the kernel go through
+            // it.
             session.run {
                 library.noteEnding()
                 library.stopObserving()
@@ -226,9 +227,10 @@ struct MountCommand: ParsableCommand {
     }
 }
 
-/// What fusermount3 says on stderr while it mounts, which is no sentence of ours.
+/// The messages of fusermount3 on stderr while it mounts, which are not shown as they are.
 ///
-/// It gets none of the caller's files: one that stays would have their reader wait for its end.
+/// fusermount3 inherits none of the caller's files: if it stayed, a reader of such a pipe would wait for its
+/// end.
 private final class CapturedErrors {
     private var former = [Int32](0...2).map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
     private let file = unsafe memfd_create("errors", 1 /* MFD_CLOEXEC */)
@@ -245,7 +247,7 @@ private final class CapturedErrors {
         if null >= 0 { _ = close(null) }
     }
 
-    /// Lets stderr be what it was, and passes on what others have said.
+    /// Restores stderr, and passes on the messages of other programs.
     /// - Returns: the last line of fusermount3.
     @discardableResult
     func end() -> String? {

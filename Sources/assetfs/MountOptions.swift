@@ -4,35 +4,35 @@ import AssetModel
 import Glibc
 import SystemPackage
 
-/// The options of `-o`: ours, and those that go on to the kernel and libfuse.
+/// The options of `-o`: those of assetfs, and those that are passed to the kernel and libfuse.
 struct MountOptions {
     var rootView = AssetFilesystem.RootView.all
     var usesPassthrough = true
     /// Whether files may be opened by handles, as NFS servers do.
     var exportsHandles = false
-    /// What holds where no folder says otherwise.
+    /// The policies where no folder sets another value.
     var policies: [(key: PolicyKey, value: String)] = []
-    /// Where clamd listens.
+    /// The path of clamd's socket.
     var scanner = "/run/clamav/clamd.ctl"
-    /// How URLs are fetched; nil where they are not.
+    /// The settings of URL imports; nil where imports are not allowed.
     var fetching: FetchSettings?
-    /// Folders besides the library that contents may be in.
+    /// The folders besides the library that blobs may be stored in.
     var stores: [(name: String, path: String)] = []
-    /// A line of shell that is told of each event.
+    /// A line of shell that is run for each event.
     var eventCommand: String?
-    /// How often all contents are compared with their SHA-256; nil for only when somebody asks.
+    /// The interval at which all blobs are verified by their SHA-256; nil for only on request.
     var scrubbing = Period("P30D")
-    /// Those of mount(8), fuse(8) and libfuse.
+    /// The options of mount(8), fuse(8) and libfuse.
     var system = SystemOptions()
 
-    /// A sentence about the option that is wrong.
+    /// A sentence about an invalid option.
     struct Invalid: Error {
         let sentence: String
-        /// Whether the option is known, or none, and not a value of ours that is wrong.
+        /// Whether the option itself is refused or unknown, and not a value of an assetfs option.
         var isRefusal = false
     }
 
-    /// Takes the comma-separated lists of `-o`, in their order.
+    /// Parses the comma-separated lists of `-o`, in their order.
     init(_ lists: [String]) throws(Invalid) {
         for option in lists.flatMap(Self.options) {
             let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
@@ -83,7 +83,7 @@ struct MountOptions {
         try system.check()
     }
 
-    /// The options of a list; a comma within a value is written `\,`, as mount(8) does.
+    /// Splits a list into options; a comma within a value is written `\,`, as in mount(8).
     private static func options(_ list: String) -> [String] {
         var (options, isEscaped): ([String], Bool) = ([""], false)
         for character in list {
@@ -99,7 +99,7 @@ struct MountOptions {
         return options.filter { !$0.isEmpty }
     }
 
-    /// Networks that are given as `10.0.0.0/8+fd00::/8`, or `private` for all.
+    /// Parses networks that are given as `10.0.0.0/8+fd00::/8`, or `private` for all.
     private static func networks(_ text: String?) throws(Invalid) -> String {
         guard let text, !text.isEmpty else { return "" }
         if text == "private" { return "*" }
@@ -118,7 +118,7 @@ struct MountOptions {
         return text
     }
 
-    /// A store that is given as `NAME:FOLDER`.
+    /// Parses a store that is given as `NAME:FOLDER`.
     private static func store(_ text: String) throws(Invalid) -> (name: String, path: String) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let isName =

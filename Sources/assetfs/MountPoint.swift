@@ -3,14 +3,14 @@ import CLinux
 import Foundation
 import SystemPackage
 
-/// What /proc/self/mountinfo says of a mount of this process.
+/// A mount of this process, as /proc/self/mountinfo lists it.
 struct MountPoint {
     let id: Int
-    /// The mount that it is on.
+    /// The mount below this one.
     let parent: Int
-    /// The filesystem's device, such as `0:53`: the same for all mounts of one filesystem, in all namespaces.
+    /// The filesystem's device, such as `0:53`: equal for all mounts of one filesystem, in all namespaces.
     let device: String
-    /// The names that lead to it from the root.
+    /// The names that lead from the root to the mount.
     let names: [[UInt8]]
     let type: String
     private let sourceBytes: [UInt8]
@@ -18,18 +18,18 @@ struct MountPoint {
     var path: FilePath { Self.absolute(names) }
     var source: FilePath { FilePath(bytes: sourceBytes) }
 
-    /// Mounts on `path`, the uppermost last.
+    /// Returns the mounts on `path`, the uppermost last.
     static func mounts(on path: FilePath) -> [MountPoint] {
         let names = path.names
         return all().filter { $0.names == names }
     }
 
-    /// All mounts that a process sees.
+    /// Returns all mounts that a process sees.
     static func all(of process: String = "self") -> [MountPoint] {
         FilePath("/proc/\(process)/mountinfo").contents().map(all) ?? []
     }
 
-    /// Reads a table of mounts: proc(5), /proc/PID/mountinfo.
+    /// Parses a table of mounts: proc(5), /proc/PID/mountinfo.
     static func all(in table: [UInt8]) -> [MountPoint] {
         table.split(separator: 0x0A).compactMap { line in
             let parts = line.split(separator: 0x20).map(Array.init)
@@ -48,12 +48,12 @@ struct MountPoint {
         }
     }
 
-    /// All mounts of ours.
+    /// All assetfs mounts.
     static var ours: [MountPoint] { all().filter(\.isOurs) }
 
     var isOurs: Bool { type == "fuse.assetfs" }
 
-    /// The mount that is meant, which need not be said where there is only one of ours.
+    /// Returns the named mount, or the only assetfs mount where none is named.
     static func only(_ mountpoint: FilePath?) throws -> FilePath {
         if let mountpoint { return try resolved(mountpoint) }
         let mounts = ours
@@ -66,24 +66,24 @@ struct MountPoint {
         return only.path
     }
 
-    /// Whether the daemon behind it is gone, as after kill -9.
+    /// Whether the daemon of the mount has ended, as after kill -9.
     var isDead: Bool {
-        // Of all that can be asked, this alone the kernel never answers from its caches.
+        // Of all requests the kernel never answers this one from its caches.
         var statistics = statvfs()
         return unsafe path.withC { unsafe statvfs($0, &statistics) } != 0 && [ENOTCONN, ECONNABORTED].contains(errno)
     }
 
-    /// How unmounting has ended.
+    /// The outcome of unmounting.
     enum Outcome: Equatable {
         case done
         case inUse
-        /// Why it may not be.
+        /// The reason of a refusal.
         case refused(String)
     }
 
-    /// Unmounts, as root by umount2(2), else by the helper that lets people end their own mounts.
+    /// Unmounts: root by umount2(2), other users by the helper that lets them end their own mounts.
     ///
-    /// `isLazy`: what is in use goes on in the mount, which has no name any more.
+    /// With `isLazy` open files stay usable in the mount, which then has no path.
     func unmount(isLazy: Bool = false) -> Outcome {
         if geteuid() == 0 {
             let flags = Int32(LINUX_NOFOLLOW | (isLazy ? LINUX_DETACH : 0))
@@ -95,9 +95,10 @@ struct MountPoint {
         return helper.errors.contains("busy") ? .inUse : .refused(helper.reason)
     }
 
-    /// An absolute path without symbolic links and without `.` and `..`.
+    /// Returns an absolute path without symbolic links and without `.` and `..`.
     ///
-    /// Nothing on the way is asked but where links lead, which a mount that no longer answers does not hold up: it is no link.
+    /// The only system call on the way is readlink(2), which a mount that no longer answers does not hold up:
+    /// a mountpoint is no link.
     ///
     /// Below a place that `isForeign`, which gets its names, links are not followed.
     static func resolved(_ path: FilePath, isForeign: ([[UInt8]]) -> Bool = { _ in false }) throws -> FilePath {
@@ -135,6 +136,8 @@ struct MountPoint {
         FilePath(bytes: [0x2F] + names.joined(separator: [0x2F]))
     }
 
+    /// Decodes the escapes of mountinfo.
+    ///
     /// > space, tab, newline and backslash are written as \040, \011, \012 and \134 — proc(5)
     private static func unescaped(_ text: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
@@ -152,14 +155,14 @@ struct MountPoint {
     }
 }
 
-/// A program that does something for us which takes a privilege.
+/// A helper program with the privilege for one task.
 enum HelperProcess {
-    /// How it has ended.
+    /// The outcome of a helper.
     struct Result {
         let status: Int32
         let errors: String
 
-        /// The last line that it has said, without its name.
+        /// The last line of its errors, without its name.
         var reason: String {
             let line = errors.split(separator: "\n").last.map(String.init) ?? "it ended with status \(status)"
             return line.components(separatedBy: ": ").dropFirst().joined(separator: ": ").isEmpty
@@ -167,7 +170,7 @@ enum HelperProcess {
         }
     }
 
-    /// Runs a program of PATH, or where PATH is not set of the usual places, on a path.
+    /// Runs a program from PATH, or where PATH is not set from the usual directories, on a path.
     static func run(_ arguments: [String], _ path: FilePath) -> Result {
         let errors = unsafe memfd_create("errors", 1 /* MFD_CLOEXEC */)
         defer { _ = close(errors) }

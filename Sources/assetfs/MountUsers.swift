@@ -1,16 +1,17 @@
 import Foundation
 import SystemPackage
 
-/// The users of a mount, as /proc lists them; the mount itself, which may not answer, is not asked.
+/// The users of a mount, as /proc lists them; the mount itself, which may not answer, is not accessed.
 struct MountUsers {
     private let mount: MountPoint
 
     init(of mount: MountPoint) { self.mount = mount }
 
-    /// How many are named.
+    /// The number of users that are named.
     private static let limit = 10
 
-    /// A sentence that names the programs that work in a mount, and the mounts that lie in it; nil where none is found.
+    /// A sentence that names the programs that work in a mount, and the mounts below it; nil where none is
+    /// found.
     var inUse: String? {
         let below = MountPoint.all().filter { $0.parent == mount.id }.map { "a mount on \($0.path)" }
         let programs = Self.processes().filter(isUsing).map(Self.describe)
@@ -19,7 +20,8 @@ struct MountUsers {
         return all.prefix(Self.limit).joined(separator: ", ") + (all.count > Self.limit ? " and others" : "")
     }
 
-    /// What keeps the filesystem there although the mount is gone; empty where nothing does.
+    /// The mounts and programs that keep the filesystem alive after it was unmounted; empty where there are
+    /// none.
     var holders: [String] {
         var result = MountPoint.all().filter(isSame).map {
             "it is mounted on \($0.path), too (“umount \($0.path)” ends that)"
@@ -27,7 +29,7 @@ struct MountUsers {
         let own = FilePath("/proc/self/ns/mnt").linkTarget()
         var seen: Set<[UInt8]?> = [own]
         for process in Self.processes() {
-            // One of each namespace is enough.
+            // One process of each namespace is enough.
             guard let namespace = FilePath("/proc/\(process)/ns/mnt").linkTarget(), seen.insert(namespace).inserted,
                 let copy = MountPoint.all(of: "\(process)").first(where: isSame)
             else { continue }
@@ -37,12 +39,13 @@ struct MountUsers {
         return Array(result.prefix(Self.limit))
     }
 
-    /// Whether a mount is one of the same library: a device's number alone is given again as soon as its filesystem is gone.
+    /// Returns whether a mount is one of the same library: the number of a device alone is reused as soon as
+    /// its filesystem is gone.
     private func isSame(_ other: MountPoint) -> Bool {
         other.device == mount.device && other.type == mount.type && other.source == mount.source
     }
 
-    /// Whether a process has a file open or mapped in the mount, or its current or root directory.
+    /// Returns whether a process has a file open or mapped in the mount, or its current or root directory.
     private func isUsing(_ process: Int32) -> Bool {
         let folder = FilePath("/proc/\(process)")
         for name in ["cwd", "root"] {
@@ -56,7 +59,7 @@ struct MountUsers {
                 return true
             }
         }
-        // Numbers of devices are hexadecimal here, and decimal in mountinfo.
+        // Device numbers are hexadecimal here, and decimal in mountinfo.
         let device = mount.device.split(separator: ":").compactMap { Int($0) }
         guard device.count == 2, let maps = folder.appending("maps").contents() else { return false }
         func hexadecimal(_ number: Int) -> String { (number < 16 ? "0" : "") + String(number, radix: 16) }

@@ -3,7 +3,7 @@ import AssetModel
 import Foundation
 import SystemPackage
 
-/// A line for people, in which nothing that others have chosen is obeyed by a terminal; see `Shown`.
+/// A line for users, without characters from names that a terminal would interpret; see `Shown`.
 struct Sentence: ExpressibleByStringInterpolation, CustomStringConvertible {
     let description: String
 
@@ -21,7 +21,7 @@ struct Sentence: ExpressibleByStringInterpolation, CustomStringConvertible {
 
         mutating func appendLiteral(_ literal: String) { text += Shown.sentence(literal) }
 
-        /// Adds a path from which its bytes can be had back.
+        /// Appends a path in a form from which its bytes can be recovered.
         mutating func appendInterpolation(_ path: FilePath) { text += path.shown }
 
         mutating func appendInterpolation(_ value: some CustomStringConvertible) {
@@ -31,41 +31,41 @@ struct Sentence: ExpressibleByStringInterpolation, CustomStringConvertible {
 }
 
 extension FilePath {
-    /// What a terminal can show of the path.
+    /// The path with escapes for the terminal.
     var shown: String { Shown.name(bytes) }
 }
 
-/// What the command prints: all of it goes through here.
+/// The output of the command: everything is printed through this type.
 enum Output {
     /// Prints a line.
     static func print(_ line: Sentence) { write(STDOUT_FILENO, Array(line.description.utf8) + [0x0A]) }
 
-    /// Prints a name or path: for people, or as it is with a NUL behind it.
+    /// Prints a name or path: escaped for users, or raw with a NUL behind it.
     static func print(_ name: [UInt8], isRaw: Bool) {
         if isRaw { write(STDOUT_FILENO, name + [0]) } else { print(Sentence(name.shown)) }
     }
 
-    /// Prints a path in the same way.
+    /// Prints a path, escaped or raw.
     static func print(_ path: FilePath, isRaw: Bool) { print(path.bytes, isRaw: isRaw) }
 
     /// Prints JSON.
     static func printJSON(_ text: String) { write(STDOUT_FILENO, Array(Shown.json(text).utf8) + [0x0A]) }
 
-    /// Says a sentence on stderr.
+    /// Prints a sentence on stderr.
     static func note(_ sentence: Sentence) { write(STDERR_FILENO, Array("assetfs: \(sentence)\n".utf8)) }
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     ///
-    /// Where the output cannot be written, the command fails.
+    /// Where stdout cannot be written to, the command fails.
     static func write(_ descriptor: Int32, _ bytes: [UInt8]) {
         var done = 0
-        // Not with FileHandle, which ends the process where that fails.
+        // FileHandle is not used, because it ends the process where a write fails.
         while done < bytes.count {
             let count = unsafe bytes.withUnsafeBytes {
                 unsafe Foundation.write(descriptor, $0.baseAddress?.advanced(by: done), bytes.count - done)
             }
             if count < 0, errno != EINTR {
-                // A terminal or file that takes no messages changes nothing of what the command does.
+                // A failed message on stderr does not change the work of the command.
                 guard descriptor == STDOUT_FILENO else { return }
                 note("The output cannot be written: \(systemReason).")
                 exit(ExitStatus.failed.rawValue)
@@ -76,11 +76,11 @@ enum Output {
 }
 
 extension ValidationError {
-    /// Makes one of a sentence that may have names in it.
+    /// Makes an error of a sentence that may contain names.
     init(_ sentence: Sentence) { self.init(sentence.description) }
 }
 
-/// How names are to be printed.
+/// The options for printing names.
 struct NameOptions: ParsableArguments {
     @Flag(
         name: [.customShort("0"), .customLong("null")],
@@ -88,10 +88,10 @@ struct NameOptions: ParsableArguments {
     )
     var isRaw = false
 
-    /// What is printed of a name that is given as text.
+    /// Returns the printed form of a name that is given as text.
     func text(_ name: String) -> String { isRaw ? name : Shown.name(name) }
 
-    /// What is printed of a name that is given as bytes.
+    /// Returns the printed form of a name that is given as bytes.
     func bytes(_ name: [UInt8]) -> [UInt8] { isRaw ? name : Array(Shown.name(name).utf8) }
 
     /// Prints a line made with `text`.

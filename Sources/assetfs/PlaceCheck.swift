@@ -1,12 +1,12 @@
 import Foundation
 import SystemPackage
 
-/// Refuses places for a mount in which the library, or a store, would be behind the mount itself.
+/// Refuses places for a mount in which the library, or a store, would lie below the mount itself.
 ///
-/// The daemon would wait for its own answer. Folders are compared by device and inode, because symbolic links and bind mounts give
-/// one folder many paths.
+/// The daemon would wait for its own answer. Folders are compared by device and inode, because symbolic links
+/// and bind mounts give one folder many paths.
 enum PlaceCheck {
-    /// A folder, by what stat(2) says of it.
+    /// The identity of a folder by stat(2).
     private struct Identity: Hashable {
         let device: UInt64
         let inode: UInt64
@@ -14,7 +14,7 @@ enum PlaceCheck {
         init(_ status: stat) { (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino)) }
     }
 
-    /// Checks a library, which need not be there yet.
+    /// Checks a library, which need not exist yet.
     static func check(library: FilePath, on mountpoint: FilePath) throws {
         try check(library, "library", on: mountpoint)
         try refuseUnlessOurs(library, "library")
@@ -49,7 +49,7 @@ enum PlaceCheck {
         }
     }
 
-    /// Refuses a path, as it was typed, that leads through a folder where another user may say where it leads.
+    /// Refuses a path, as it was typed, that leads through a folder where another user could redirect it.
     static func refuseLinks(to place: FilePath, _ what: String) throws {
         try refuseUnlessOurs(place.isAbsolute ? place : MountPoint.resolved(".").pushing(place), what)
     }
@@ -59,23 +59,23 @@ enum PlaceCheck {
         throw ExitStatus.mountRefused.because("The \(what) \(place) \(reason)")
     }
 
-    /// Whether a path is that of a folder, or leads through it.
+    /// Returns whether a path is that of a folder, or leads through it.
     private static func isInside(_ path: FilePath, _ folder: FilePath) -> Bool {
-        // Nothing need be there yet.
+        // The folder need not exist yet.
         guard let wanted = folder.status().map(Identity.init) else { return path.starts(with: folder) }
         return ancestors(path).contains { $0.status().map(Identity.init) == wanted }
     }
 
-    /// The assetfs mount that a path is in, by the device of the lowest folder above it that is there.
+    /// Returns the assetfs mount that a path is in, by the device of the lowest existing folder above it.
     private static func mount(of path: FilePath) -> MountPoint? {
         guard let status = ancestors(path).lazy.compactMap({ $0.status() }).first else { return nil }
         let device = UInt64(status.st_dev)
-        // As the kernel's new_encode_dev() has it, and mountinfo writes it.
+        // The encoding of the kernel's new_encode_dev(), which mountinfo splits.
         let (major, minor) = ((device >> 8) & 0xFFF, (device & 0xFF) | ((device >> 12) & 0xFFF00))
         return MountPoint.ours.first { $0.device == "\(major):\(minor)" }
     }
 
-    /// A path and all above it, the path first.
+    /// Returns a path and all above it, the path first.
     private static func ancestors(_ path: FilePath) -> [FilePath] {
         var result = [path]
         while let last = result.last, last.length > 1, last.removingLastComponent() != last {

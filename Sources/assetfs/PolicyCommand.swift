@@ -58,6 +58,6 @@ struct PolicyCommand: ParsableCommand {
 }
 
 extension String {
-    /// With spaces behind it, so that columns stand below each other.
+    /// Returns the text padded with spaces, so that columns are aligned.
     func padded(to width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
 }

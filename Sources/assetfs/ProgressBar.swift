@@ -3,7 +3,8 @@ import AssetModel
 import Foundation
 import SystemPackage
 
-/// How far a command is with many files: a line on the terminal that is written again and again; nothing where stderr is none.
+/// The progress of a command with many files: a line on the terminal that is overwritten; nothing where
+/// stderr is no terminal.
 struct ProgressBar {
     private let total: Int
     private var done = 0
@@ -13,10 +14,11 @@ struct ProgressBar {
 
     private init(total: Int) { self.total = total }
 
-    /// Does something to each of some files, and says of how many it could be done; `body` has said itself what was wrong.
+    /// Runs `body` for each of some items, and prints for how many it succeeded; `body` prints its failures
+    /// itself.
     ///
-    /// `isComplete` says whether these are all that were meant.
-    /// - Throws: the status of a failure where it could not be done to all.
+    /// `isComplete` says whether these are all the items that were asked for.
+    /// - Throws: the status of a failure where `body` failed for one.
     static func run<Item>(
         _ items: [Item],
         isComplete: Bool,
@@ -35,18 +37,19 @@ struct ProgressBar {
         if failed > 0 || !isComplete { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
-    /// Shows how much of something is done until it all is: `body` answers how much, and nil at the end.
+    /// Shows the progress of a task until it is complete: `body` returns the completed amount, and nil at the
+    /// end.
     static func run(of total: Int, _ what: String, _ body: () throws -> Int?) rethrows {
         var bar = ProgressBar(total: total)
         while let done = try body() {
-            // A mount says how much; see `show`.
+            // The amount comes from a mount and is not trusted; see `show`.
             bar.done = min(max(0, done), total)
             bar.show(what)
         }
         bar.clear()
     }
 
-    /// One file more is done.
+    /// Counts one more file.
     private mutating func advance(_ name: String) {
         done += 1
         show(name)
@@ -57,11 +60,11 @@ struct ProgressBar {
         last = Date()
         let filled = Self.width * done / max(1, total)
         let bar = String(repeating: "#", count: filled) + String(repeating: " ", count: Self.width - filled)
-        // To the end of the line, so that nothing of a longer name is left: ECMA-48's EL.
+        // The bar erases to the end of the line (ECMA-48's EL), so that nothing of a longer name is left.
         write("\r[\(bar)] \(done)/\(total) \(Shown.name(String(name.prefix(40))))\u{1B}[K")
     }
 
-    /// The line is free for something else.
+    /// Clears the line for other output.
     private func clear() { if isShown { write("\r\u{1B}[K") } }
 
     private func write(_ text: String) { Output.write(STDERR_FILENO, Array(text.utf8)) }

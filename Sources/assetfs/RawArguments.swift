@@ -2,15 +2,16 @@ public import ArgumentParser
 import Foundation
 public import SystemPackage
 
-/// The arguments of the command line as text from which their bytes can be had back.
+/// The arguments of the command line as text from which their bytes can be recovered.
 ///
-/// An argument need not be UTF-8, and Swift's text must be. A byte that is not UTF-8 becomes a character of a private-use area,
-/// U+10FE80 for 0x80 to U+10FEFF for 0xFF; an argument that has such a character itself gets its four bytes written in that way.
+/// An argument need not be UTF-8, and Swift's text must be. A byte that is not UTF-8 becomes a character of a
+/// private-use area, U+10FE80 for 0x80 to U+10FEFF for 0xFF; an argument that has such a character itself
+/// gets its four bytes encoded that way.
 enum RawArguments {
     private static let base: UInt32 = 0x10FE00
     private static let stand = (base + 0x80)...(base + 0xFF)
 
-    /// All arguments behind the program's name.
+    /// The arguments without the program's name.
     static var all: [String] {
         (1..<max(1, Int(CommandLine.argc))).compactMap { index in
             guard let argument = unsafe CommandLine.unsafeArgv[index] else { return nil }
@@ -20,7 +21,7 @@ enum RawArguments {
         }
     }
 
-    /// The text that stands for some bytes.
+    /// Returns the text that stands for some bytes.
     static func text(_ bytes: [UInt8]) -> String {
         var result = String.UnicodeScalarView()
         func escape(_ bytes: ArraySlice<UInt8>) {
@@ -47,14 +48,14 @@ enum RawArguments {
         }
     }
 
-    /// The bytes that a text stands for.
+    /// Returns the bytes that a text stands for.
     static func bytes(_ text: String) -> [UInt8] {
         text.unicodeScalars.flatMap { scalar -> [UInt8] in
             stand.contains(scalar.value) ? [UInt8(scalar.value - base)] : Array(String(scalar).utf8)
         }
     }
 
-    /// Whether a text stands for bytes that are UTF-8.
+    /// Returns whether a text stands for bytes that are UTF-8.
     static func isText(_ text: String) -> Bool { !text.unicodeScalars.contains { stand.contains($0.value) } }
 }
 

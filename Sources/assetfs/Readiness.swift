@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import SystemPackage
 
-/// Asks a new mount whether it answers, from a process beside the one that serves it.
+/// Checks whether a new mount answers, from a process beside the one that serves it.
 final class Readiness: Sendable {
     private enum State {
         case asking
@@ -13,10 +13,11 @@ final class Readiness: Sendable {
     private let state = Mutex(State.asking)
     private let end = DispatchSemaphore(value: 0)
 
-    /// Begins; `ready` is called on the thread when the mount has answered.
+    /// Starts the check; `ready` is called on the thread when the mount has answered.
     init(of mountpoint: FilePath, _ ready: @escaping @Sendable () -> Void) {
         Thread.detachNewThread { [self] in
-            // The kernel never answers this from its caches, and a daemon that did not agree with it never does.
+            // The kernel never answers this from its caches, and a daemon that failed in the INIT exchange
+            // never answers it.
             let number = unsafe mountpoint.withC { unsafe linux_statfs_in_child($0) }
             let answered = number == 0
             let reason = Errno(rawValue: number).description
@@ -26,14 +27,14 @@ final class Readiness: Sendable {
             } else {
                 let failure = answered ? "another mount lies on it, or it was unmounted at once" : reason
                 state.withLock { $0 = .failed(failure) }
-                // As a signal that ends the mount.
+                // This ends the mount as a user's signal would.
                 kill(getpid(), SIGTERM)
             }
             end.signal()
         }
     }
 
-    /// Waits for the answer, when nothing is served any more.
+    /// Waits for the result after the session has ended.
     /// - Returns: why the mount was never ready; nil where it was.
     func failure() -> String? {
         end.wait()

@@ -16,7 +16,7 @@ struct ReceiptsCommand: ParsableCommand {
         }
     }
 
-    /// Returns a receipt's line for people; `shown` escapes a name for the terminal.
+    /// Returns a receipt's line for users; `shown` escapes a name for the terminal.
     static func text(of receipt: [String: Any], shown: (String) -> String) -> String {
         var text = Journal.time(of: receipt) + (receipt["outcome"] as? String ?? "").padded(to: 11)
         text += shown(receipt["path"] as? String ?? receipt["name"] as? String ?? "")

@@ -40,6 +40,7 @@ struct RestoreCommand: ParsableCommand {
         if failed { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
+    /// Restores a file from the trash.
     /// - Returns: the path that the file has now.
     private func restore(_ item: String, _ folders: RestoredFolders) throws -> FilePath {
         let (trash, name) = try find(item)
@@ -48,7 +49,7 @@ struct RestoreCommand: ParsableCommand {
             throw ExitStatus.failed.because("\(source) does not exist.")
         }
         let path = try ExtendedAttribute.bytes("user.asset.path", of: file)
-        // The name in the trash may be cut; this is the one that the file had.
+        // The name in the trash may be cut; this is the name that the file had.
         guard let base = try ExtendedAttribute.bytes("user.asset.filename", of: file) else {
             throw ExitStatus.failed.because("\(source) is nothing that was removed.")
         }
@@ -81,15 +82,15 @@ struct RestoreCommand: ParsableCommand {
             }
             return try move(name, of: trash, to: folder, as: base)
         }
-        // The group that the file has, where the owner's own is not known here.
+        // The file's group, where the owner's own group is not known here.
         for folder in made where isRoot && folder.status.st_gid == OwnerRights.nobody {
             unsafe _ = fchownat(folder.descriptor, "", uid_t.max, file.status.st_gid, 0x1000 /* AT_EMPTY_PATH */)
         }
         return target
     }
 
-    /// Returns whether all folders on the way to where a file was, as far as they are there, are root's and no other user's to write to:
-    /// then no user can have prepared the way.
+    /// Returns whether all existing folders on the way to a file's former place belong to root and are
+    /// writable for no other user: then no user can have prepared the way.
     private func isRootsAlone(_ path: [UInt8], in mount: Held) throws -> Bool {
         guard !path.starts(with: "/".utf8) else { return false }
         var folder = try mount.open("folders")
@@ -105,17 +106,19 @@ struct RestoreCommand: ParsableCommand {
         return true
     }
 
-    /// Opens the folder that a file was in, made as far as it is missing; calls `made` with each of these, and how many names lead to it.
+    /// Opens the former folder of a file, and makes the missing ones; calls `made` with each of these, and
+    /// the number of names that lead to it.
     private func openFolder(of path: [UInt8], in mount: Held, made: (Held, Int) -> Void) throws -> Held {
-        // A path that begins with a slash is one in the mount; a file of a collection alone comes back to folders/.
+        // A path with a leading slash is relative to the mount; a file that was only in a collection is
+        // restored to folders/.
         let root = try path.starts(with: "/resources/".utf8) ? mount : mount.open("folders")
         let isInCollection = path.starts(with: "/collections/".utf8)
         let parts = isInCollection ? [] : path.split(separator: 0x2F).dropLast().map { Array($0) }
-        // For the owner alone: it is for them to say who else may come in.
+        // For the owner alone; the owner may then open the folder to other users.
         return try root.openFolders(parts, mode: 0o700) { made($0, $0.path.names.count - root.path.names.count) }
     }
 
-    /// Gives a file in the trash its name, or the next that is free.
+    /// Gives a file in the trash its name, or the next free one.
     private func move(_ name: [UInt8], of trash: Trash, to folder: Held, as base: [UInt8]) throws -> FilePath {
         for number in 0..<100_000 {
             let target = number == 0 ? base : Self.numbered(base, number)
@@ -160,15 +163,16 @@ struct RestoreCommand: ParsableCommand {
         return (try Trash(mount: place.mount), place.names[1])
     }
 
-    /// A name with a number, before its extension.
+    /// Returns a name with a number before its extension.
     static func numbered(_ name: [UInt8], _ number: Int) -> [UInt8] {
         (try? EntryName(name))?.numbered(number).bytes ?? name + Array("-\(number)".utf8)
     }
 }
 
-/// The rights of a file's owner, for what root does in their place.
+/// The rights of a file's owner, for root's operations on the owner's behalf.
 enum OwnerRights {
-    /// Runs `body` with the rights to files that the owner has; where the caller is not root, or the owner is, with those that there are.
+    /// Runs `body` with the owner's rights to files; where the caller is not root, or the owner is root, with
+    /// the caller's own.
     static func of<Value>(_ status: stat, _ body: () throws -> Value) throws -> Value {
         guard geteuid() == 0, status.st_uid != 0 else { return try body() }
         var former = [gid_t](repeating: 0, count: 65_536)
@@ -177,7 +181,8 @@ enum OwnerRights {
         guard count >= 0, unsafe setgroups(groups.count, groups) == 0 else {
             throw ExitStatus.failed.because("The rights of the file's owner could not be taken on: \(systemReason).")
         }
-        // Of the thread alone, and of nothing but files: what FUSE lets into a mount is asked of the process itself.
+        // This affects the thread alone, and only its access to files: FUSE checks the process itself for
+        // access to a mount.
         _ = setfsgid(group)
         _ = setfsuid(status.st_uid)
         defer {
@@ -185,17 +190,17 @@ enum OwnerRights {
             _ = setfsgid(getegid())
             _ = unsafe setgroups(Int(count), former)
         }
-        // The call itself never says whether it has succeeded; > -1 changes nothing — setfsuid(2)
+        // The call itself never reports success; > -1 changes nothing — setfsuid(2)
         guard setfsuid(uid_t.max) == Int32(bitPattern: status.st_uid) else {
             throw ExitStatus.failed.because("The rights of the file's owner could not be taken on.")
         }
         return try body()
     }
 
-    /// The group of users that the system does not know.
+    /// The group of users that are unknown to the system.
     static let nobody: gid_t = 65_534
 
-    /// The groups of a user; of one that the system does not know, none but nobody's.
+    /// Returns the groups of a user; for a user unknown to the system only group 65534.
     private static func groups(of user: uid_t) -> (gid_t, [gid_t]) {
         guard let entry = unsafe getpwuid(user) else { return (nobody, []) }
         let group = unsafe entry.pointee.pw_gid

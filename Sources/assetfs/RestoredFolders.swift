@@ -2,7 +2,7 @@ import AssetModel
 import CLinux
 import Foundation
 
-/// What a folder was before it was removed, as `user.asset.removed_folders` of a file in the trash says.
+/// The former properties of a removed folder, from `user.asset.removed_folders` of a file in the trash.
 struct FormerFolder {
     let mode: mode_t
     let uid: uid_t
@@ -11,7 +11,8 @@ struct FormerFolder {
     let defaultList: [UInt8]?
     let policies: [String: String]
 
-    /// Reads what is known of the folders on the way to a file in the trash, by the number of names that lead to each.
+    /// Reads the properties of the folders on the way to a file in the trash, by the number of names that
+    /// lead to each.
     static func all(of file: Held) throws -> [Int: FormerFolder] {
         try ExtendedAttribute.bytes("user.asset.removed_folders", of: file).map(all) ?? [:]
     }
@@ -31,7 +32,7 @@ struct FormerFolder {
             let mode = mode_t(digits, radix: 8),
             let uid = (object["uid"] as? Int).flatMap(uid_t.init(exactly:)),
             let gid = (object["gid"] as? Int).flatMap(gid_t.init(exactly:)),
-            // A folder whose lists cannot be read stays its maker's alone.
+            // A folder whose lists cannot be read stays closed to all users but its maker.
             let access = ((object["access_list"] ?? "") as? String).flatMap([UInt8].init(hexadecimal:)),
             let defaults = ((object["default_list"] ?? "") as? String).flatMap([UInt8].init(hexadecimal:))
         else { return nil }
@@ -42,22 +43,25 @@ struct FormerFolder {
     }
 }
 
-/// Folders that were made again for files that come back: for their makers alone, until all files are there.
+/// The folders that were made again for restored files: open to their makers alone, until all files are
+/// there.
 ///
-/// Then each gets the owner, group, mode, access lists and policies that it had, as far as the caller may give them, and is never open to
-/// more users than it was.
+/// Then each gets its former owner, group, mode, access lists and policies, as far as the caller may set
+/// them, and is never open to more users than before.
 final class RestoredFolders {
     private var made: [(folder: Held, former: FormerFolder)] = []
     private var owner: uid_t?
     private static let limit = 256
 
-    /// Begins with another file: files of another owner are put into the folders as they are in the end.
+    /// Begins with another file: before files of another owner are restored, the folders get their final
+    /// properties.
     func begin(_ file: Held) {
         if owner != file.status.st_uid || made.count >= Self.limit { finish() }
         owner = file.status.st_uid
     }
 
-    /// Adds a folder that was made just now, by the user `maker`; one that another user has put in its place is left alone.
+    /// Adds a folder that the user `maker` has just made; one that another user has put in its place is left
+    /// alone.
     func add(_ folder: Held, _ former: FormerFolder, maker: uid_t) {
         guard folder.status.st_uid == maker, folder.status.st_mode & 0o077 == 0, folder.entries()?.isEmpty == true
         else {
@@ -66,7 +70,8 @@ final class RestoredFolders {
         made.append((folder, former))
     }
 
-    /// Has all folders be what they were; those within others first, because the others may then be closed to the caller.
+    /// Gives all folders their former properties; inner ones first, because the outer ones may then be closed
+    /// to the caller.
     func finish() {
         for (folder, former) in made.reversed() { Self.finish(folder, former) }
         made = []
@@ -83,11 +88,11 @@ final class RestoredFolders {
         var hasGroup = folder.status.st_gid == former.gid
         if !hasGroup { hasGroup = unsafe fchownat(folder.descriptor, "", uid_t.max, former.gid, empty) == 0 }
         let hasLists = former.accessList != nil || former.defaultList != nil
-        // Lists that the folder has got from the one above are none of its own.
+        // Lists that the folder has inherited from the one above are removed.
         for name in [accessName, defaultName] { unsafe _ = removexattr(folder.link, name) }
         var mode = former.mode & 0o7777
         if !hasGroup {
-            // Another group has no more than the former one and all others had.
+            // Another group gets no more than both the former group and all other users had.
             let common = hasLists ? 0 : mode & mode >> 3 & 0o007
             mode = mode & 0o1700 | common << 3 | common
         }

@@ -60,7 +60,7 @@ struct ScrubCommand: ParsableCommand {
         var percent: Int { members["percent"] as? Int ?? 0 }
         var count: Int { members["damaged"] as? Int ?? 0 }
 
-        /// A line for each file that is damaged; of a former content with its number.
+        /// Returns a line for each corrupt file; for a former version with its number.
         func damaged(_ names: NameOptions) -> [String] {
             (members["damaged_files"] as? [[String: Any]] ?? []).map { file in
                 let version = (file["version"] as? Int).map { " (former content \($0))" } ?? ""

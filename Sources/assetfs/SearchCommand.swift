@@ -57,10 +57,10 @@ struct SearchCommand: ParsableCommand {
         while count < limit ?? .max, let entry = unsafe readdir(directory) {
             guard unsafe entry.pointee.d_type == UInt8(DT_LNK) else { continue }
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
-            // What goes meanwhile is not there.
+            // A file that was removed meanwhile is left out.
             guard let names = folder.find([name]).flatMap(MountPath.found) else { continue }
             count += 1
-            // Its sentence has been said.
+            // The failure has been printed already.
             do { try show(names, in: mount) } catch { isComplete = false }
         }
         if !isComplete { throw ExitCode(ExitStatus.failed.rawValue) }

@@ -43,6 +43,7 @@ struct SignCommand: ParsableCommand {
         for path in paths { Output.print(try sign(path), isRaw: names.isRaw) }
     }
 
+    /// Signs a file or folder.
     /// - Returns: the signed path; that of a box ends with a slash.
     private func sign(_ path: FilePath) throws -> [UInt8] {
         guard let place = try MountPath(finding: path), place.isBelow("folders") || place.isBelow("resources") else {

@@ -1,50 +1,53 @@
 import CLinux
 import Foundation
 
-/// Copies all bytes of a file into an empty one, as cp(1) does: a hole stays one, and what the kernel can copy itself, it copies.
+/// Copies all bytes of a file into an empty one, as cp(1) does: holes stay holes, and the kernel copies
+/// directly where it can.
 struct SparseCopy {
     private let source: Int32
     private let copy: Int32
 
     init(from source: Int32, to copy: Int32) { (self.source, self.copy) = (source, copy) }
 
-    /// Copies until the end.
-    /// - Returns: false, and errno says why, where that failed.
+    /// Copies the file to its end.
+    /// - Returns: false where that failed, with the reason in errno.
     func run() -> Bool {
         var place: off_t = 0
         while true {
             let start = lseek(source, place, 3 /* SEEK_DATA */)
             if start < 0 {
-                // > ENXIO  whence is SEEK_DATA, […] and offset is beyond the end of the file, or […] within a hole at the end — lseek(2)
+                // > ENXIO  whence is SEEK_DATA, […] and offset is beyond the end of the file, or […] within a
+                // > hole at the end — lseek(2)
                 if errno == ENXIO { return finish(place) }
-                // A filesystem that knows no holes.
+                // The filesystem does not support holes.
                 guard errno == EINVAL || errno == EOPNOTSUPP else { return false }
                 return copyData(from: place, to: .max) != nil
             }
             let end = lseek(source, start, 4 /* SEEK_HOLE */)
             if end < 0, errno == ENXIO { return finish(place) }
             guard end >= 0, let reached = copyData(from: start, to: end) else { return false }
-            // It became shorter meanwhile.
+            // The file was shortened meanwhile.
             guard reached > start else { return finish(start) }
             place = reached
         }
     }
 
-    /// Gives the copy the length of the file, whose end may be a hole.
+    /// Sets the copy's length to that of the file, whose end may be a hole.
     private func finish(_ place: off_t) -> Bool {
         var status = stat()
         guard unsafe fstat(source, &status) == 0 else { return false }
         return ftruncate(copy, max(place, status.st_size)) == 0
     }
 
-    /// Copies what is between two places.
-    /// - Returns: the place that was reached, which is earlier at the end of the file; nil, and errno says why, where that failed.
+    /// Copies the bytes between two positions.
+    /// - Returns: the reached position, which is earlier at the end of the file; nil where that failed, with
+    ///   the reason in errno.
     private func copyData(from start: off_t, to end: off_t) -> off_t? {
         var (from, to) = (start, start)
         while from < end {
             let count = unsafe copy_file_range(source, &from, copy, &to, Int(min(end - from, 1 << 30)), 0)
             if count == 0 { return from }
-            // Not between these two filesystems.
+            // The kernel cannot copy between these two filesystems.
             if count < 0 { return copyThroughMemory(from: from, to: end) }
         }
         return from

@@ -4,32 +4,34 @@ import CLinux
 import Foundation
 import SystemPackage
 
-/// The options of mount(8), fuse(8) and libfuse: each is carried out, has no meaning here, or is refused with a sentence.
+/// The options of mount(8), fuse(8) and libfuse: each is applied, has no effect here, or is refused with a
+/// sentence.
 ///
-/// libfuse is given none that is not in this table: it says what is wrong in its own words, or not at all.
+/// Only options of this table are passed to libfuse, whose own error messages differ from those of assetfs or
+/// are missing.
 struct SystemOptions {
-    /// What libfuse and fusermount3 are given, in their order.
+    /// The options for libfuse and fusermount3, in their order.
     private(set) var passedOn: [String] = []
     private(set) var accessTimes = AccessTimeRule.relative
-    /// Whether reading a folder does not count as access to it.
+    /// Whether reading a folder leaves its time of access unchanged.
     private(set) var ignoresFolderAccess = false
     /// Whether symbolic links in the mount are not followed.
     private(set) var ignoresLinks = false
     private(set) var isLazyTime = false
-    /// The most bytes that one request reads, and that are read ahead; nil for what the kernel offers.
+    /// The greatest number of bytes in one read request, and in readahead; nil for the kernel's own values.
     private(set) var maximumRead: UInt32?
     private(set) var maximumReadahead: UInt32?
     /// Whether users other than the mount's owner may use it.
     private(set) var allowsOthers = false
-    /// With which mode a mountpoint that is not there is made; nil where it has to be there.
+    /// The mode with which a missing mountpoint is made; nil where it has to exist.
     private(set) var mountpointMode: mode_t?
 
     private enum Meaning {
-        /// It holds anyway, or says something to another program.
+        /// The option states the default, or is meant for another program.
         case nothing
-        /// libfuse knows it, and fusermount3 lets everybody have it.
+        /// An option that libfuse knows, and that fusermount3 allows every user.
         case passedOn
-        /// libfuse knows it, and root alone may have it.
+        /// An option that libfuse knows, and that only root may use.
         case rootOnly
         case refused(String)
     }
@@ -93,7 +95,7 @@ struct SystemOptions {
         return values
     }()
 
-    /// Takes an option.
+    /// Applies an option.
     /// - Throws: a sentence where it is refused, or unknown.
     mutating func take(_ name: String, _ value: String?, isRoot: Bool = geteuid() == 0) throws(MountOptions.Invalid) {
         let option = value.map { "\(name)=\($0)" } ?? name
@@ -118,7 +120,7 @@ struct SystemOptions {
         default:
             switch value == nil ? Self.flags[name] : Self.values[name] {
             case .nothing:
-                // What holds anyway takes back what an option before it has said.
+                // An option that states a default cancels its opposite before it.
                 if let opposite = ["rw": "ro", "async": "sync", "defaults": nil][name] {
                     passedOn.removeAll { $0 == opposite || opposite == nil && Self.isDefault($0) }
                 }
@@ -132,7 +134,8 @@ struct SystemOptions {
         }
     }
 
-    /// Takes an option that mount(8) carries out itself and does not pass on: it works here, too, or is refused.
+    /// Applies an option that mount(8) handles itself and does not pass on: it works here, too, or is
+    /// refused.
     private mutating func takeMountCommands(
         _ name: String,
         _ value: String?,
@@ -156,18 +159,21 @@ struct SystemOptions {
         mountpointMode = mode
     }
 
-    /// > defaults: rw, suid, dev, exec, auto, nouser, async — mount(8), of which a FUSE filesystem has not suid and dev.
+    /// Returns whether `defaults` cancels an option.
+    ///
+    /// > defaults: rw, suid, dev, exec, auto, nouser, async — mount(8), of which a FUSE filesystem has not
+    /// > suid and dev.
     private static func isDefault(_ option: String) -> Bool { ["ro", "noexec", "sync"].contains(option) }
 
     private mutating func takeRoots(_ name: String, _ option: String) throws(MountOptions.Invalid) {
         guard !name.hasSuffix("context") || FilePath("/sys/fs/selinux").isFolder else {
             throw Self.refusal(option, "this kernel has no SELinux")
         }
-        // libfuse takes a comma in a value when a backslash stands before it.
+        // In libfuse's options a comma within a value has a backslash before it.
         passedOn.append(option.replacingOccurrences(of: ",", with: "\\,"))
     }
 
-    /// Refuses what takes root, where this is another user.
+    /// Refuses options that need root, where the caller is another user.
     func check(isRoot: Bool = geteuid() == 0) throws(MountOptions.Invalid) {
         guard !isRoot else { return }
         let reason = "root alone can mount with it"
@@ -189,13 +195,13 @@ struct SystemOptions {
     /// Whether each write waits for the disk; the kernel leaves that to the filesystem.
     var isSynchronous: Bool { passedOn.contains("sync") }
 
-    /// What libfuse is to be given.
+    /// Returns the options for libfuse.
     func forFUSE(isRoot: Bool = geteuid() == 0) -> [String] {
-        // fusermount3 sets this one flag; root sets all of them when the mount is there.
+        // fusermount3 sets this one flag; root sets all of them when the mount exists.
         passedOn + (accessTimes == .never && !isRoot ? ["noatime"] : [])
     }
 
-    /// Sets on a new mount what libfuse does not know.
+    /// Sets the flags on a new mount that libfuse does not know.
     /// - Throws: a sentence where the kernel refuses it.
     func apply(to mountpoint: FilePath) throws(MountOptions.Invalid) {
         guard geteuid() == 0 else { return }

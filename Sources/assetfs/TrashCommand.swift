@@ -22,9 +22,9 @@ struct TrashCommand: ParsableCommand {
         let trash = try Trash(mount: Held.mount(mountpoint))
         var isComplete = true
         for name in try trash.names() {
-            // What somebody takes back meanwhile is not there.
+            // A file that was restored meanwhile is left out.
             guard let file = trash.folder.find([name]) else { continue }
-            // The sentence of a failure has been said.
+            // The failure has been printed already.
             guard let found = try? AssetInformation.members(ofTrashed: file) else {
                 if trash.folder.status(of: name) != nil { isComplete = false }
                 continue

@@ -19,7 +19,7 @@ struct Trash {
         ExitStatus.failed.because("\(path) cannot be read; a mount with view=folders hides it.")
     }
 
-    /// Names, in the order of the assets' numbers.
+    /// Returns the names, in the order of the assets' numbers.
     func names() throws -> [[UInt8]] {
         guard let names = folder.entries() else { throw Self.unreadable(folder.path) }
         func number(_ name: [UInt8]) -> Int {
@@ -30,9 +30,9 @@ struct Trash {
 }
 
 extension [UInt8] {
-    /// What a C function takes as a path or name.
+    /// The bytes as a C string, for a path or name.
     var terminated: [CChar] { map { CChar(bitPattern: $0) } + [0] }
 
-    /// What a terminal can show of a name or path.
+    /// The name or path with escapes for the terminal.
     var shown: String { Shown.name(self) }
 }

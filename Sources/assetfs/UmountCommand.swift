@@ -34,11 +34,11 @@ struct UmountCommand: ParsableCommand {
             if ended > 0 { return }
             throw ExitStatus.notMounted.because("No assetfs is mounted on \(mountpoint).")
         }
-        // Where this command was begun in the mount, its own directory is no reason to leave that alone.
+        // The command's own working directory in the mount must not keep it in use.
         unsafe _ = chdir("/")
         let lock = LibraryLock(of: mount.source)
         let daemon = lock.state?.process.flatMap { lock.isHeld(by: $0) ? $0 : nil }
-        // Before the mount is gone: with it goes what tells of its users.
+        // The daemon is identified before the unmount: afterwards the mount's users cannot be found.
         switch mount.unmountPatiently(isLazy: lazy || mount.isDead) {
         case .done: break
         case .inUse:

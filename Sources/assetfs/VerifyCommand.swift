@@ -34,7 +34,7 @@ struct VerifyCommand: ParsableCommand {
         try Self.print(String(decoding: report.bytesOfJSON, as: UTF8.self), json: json, names)
     }
 
-    /// Has the mount check its library, and waits.
+    /// Asks the mount to check its library, and waits for the result.
     private func checkMount() throws {
         guard !repair else {
             throw ExitStatus.libraryInUse.because(
@@ -73,7 +73,7 @@ struct VerifyCommand: ParsableCommand {
         return result
     }
 
-    /// Prints what a check has found, and ends with the status that says so.
+    /// Prints the result of a check, and exits with the status for it.
     static func print(_ line: String, json: Bool, _ names: NameOptions) throws {
         let members = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
         let faults = members["faults"] as? Int ?? 0

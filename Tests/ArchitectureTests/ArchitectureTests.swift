@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// What each module may import: ours, and others.
+/// The imports that each module may have: modules of this package, and others.
 ///
-/// SwiftPM does not enforce it.
+/// SwiftPM does not enforce them.
 private let allowedImports: [String: Set<String>] = [
     "MetadataExtraction": ["AssetModel", "CLinux", "SystemPackage"],
     "FUSE": ["CFuse", "SystemPackage", "Logging"],
@@ -22,7 +22,7 @@ private let allowedImports: [String: Set<String>] = [
         "Foundation",
     ],
 ]
-// PthreadMutex stands for Synchronization in the build of `make tsan`.
+// PthreadMutex replaces Synchronization in the build of `make tsan`.
 private let everywhere: Set<String> = ["Glibc", "Synchronization", "FoundationEssentials", "PthreadMutex"]
 
 struct ArchitectureTests {
@@ -30,7 +30,8 @@ struct ArchitectureTests {
         .deletingLastPathComponent().appendingPathComponent("Sources").path
 
     private func files(of module: String) throws -> [(name: String, lines: [String])] {
-        try FileManager.default.contentsOfDirectory(atPath: "\(sources)/\(module)").filter { $0.hasSuffix(".swift") }
+        // With folders within folders.
+        try FileManager.default.subpathsOfDirectory(atPath: "\(sources)/\(module)").filter { $0.hasSuffix(".swift") }
             .map {
                 let text = try String(contentsOfFile: "\(sources)/\(module)/\($0)", encoding: .utf8)
                 return ($0, text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
@@ -54,7 +55,8 @@ struct ArchitectureTests {
         }
     }
 
-    // Such a lock wraps the function once more each time that it is taken: calls become slower until the stack ends. `Hook` is for that.
+    // A lock with a function as its value wraps the function in one more thunk each time it is taken: calls
+    // become slower until the stack overflows. `Hook` stores functions without that.
     @Test(arguments: allowedImports.keys.sorted())
     func `no lock has a function for its value`(module: String) throws {
         for (name, lines) in try files(of: module) {

@@ -13,7 +13,7 @@ struct LookupCountsTests {
         counts.add(node)
         let first = counts.subtract([forgotten])
         #expect(first.unknown == [node] && first.nameless.isEmpty)
-        // Another thread looks it up, and opens it, before the thread of the FORGET goes on.
+        // Another thread looks the node up and opens it, before the thread of the FORGET continues.
         counts.add(node)
         counts.noteNameless(node)
         #expect(!counts.takeForgotten(node))

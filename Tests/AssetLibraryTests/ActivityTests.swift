@@ -7,7 +7,7 @@ import Testing
 
 @testable import AssetLibrary
 
-/// Background work waits for uploads and readers, and gets done.
+/// Background work defers to uploads and readers, and still makes progress.
 @Suite struct ActivityTests {
     private static let never = Duration.seconds(1_000_000)
 
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func `a mount can be asked whether it is quiet as often as one likes`() async {
-        // On a small stack, which calls would end that become deeper each time.
+        // Runs on a small stack, which calls would overflow if they became deeper with each round.
         await withCheckedContinuation { ended in
             let thread = Thread {
                 let activity = Activity(pause: .zero)
@@ -106,7 +106,7 @@ import Testing
         share.endStep(at: start + .seconds(11), .seconds(10))
         #expect(!share.isDue(at: start + .seconds(29)))
         #expect(share.isDue(at: start + .seconds(30)))
-        // Without a step in between, what was due stays due.
+        // Work that is due stays due until a step is taken.
         share.endStep(at: start + .seconds(31), .seconds(10))
         #expect(share.isDue(at: start + .seconds(31)))
     }

@@ -93,7 +93,8 @@ struct UploadTests {
         try withLibrary { library, _ in
             let (record, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, by: Uploader())
             try library.put("same content", in: node)
-            // Past the library, so that the verdict learns of it only from the records, as in a race.
+            // Changes the catalog directly, so that the commit learns of it only from the records, as in a
+            // race.
             try library.catalog.write { records in
                 try records.deleteEntry(try EntryName("f"), in: .folders)
                 try records.addLinks(-1, to: record.id, at: .now)
@@ -150,7 +151,7 @@ struct BindingTests {
             let bound = try #require(library.bind(reader))
             let writer = try library.open(record.id, forWriting: true, by: Uploader())
             try library.put("X", in: writer)
-            // Who was bound before the change sees it: it is the same file on the disk.
+            // A reader that was bound before the change sees the change: it has the same file on the disk.
             #expect(
                 try Digest(reading: bound, size: 10) == Digest(reading: try #require(writer.content.file), size: 10)
             )
@@ -290,7 +291,8 @@ struct TreeTests {
 }
 
 struct OpeningTests {
-    /// An asset's file that is being written to and was synced meanwhile, in a library at `one`.
+    /// Runs `body` with a file of an asset that is being written to and was synced meanwhile, in a library at
+    /// `one`.
     private func withRecordedUpload(
         _ name: String = #function,
         _ body: (AssetLibrary, NodeRecord, OpenNode, String) throws -> Void
@@ -342,7 +344,7 @@ struct OpeningTests {
 
     @Test func `an upload that was recorded is finished at the next opening`() throws {
         try withRecordedUpload { first, record, node, path in
-            // What a power cut now would leave: the disk as it is, without any ending.
+            // The state that a power failure would leave now: the files of the disk, without a shutdown.
             try run("cp", "-a", path + "/one", path + "/two").check()
             first.close(node, wasWriting: true)
             try first.close()
@@ -364,7 +366,7 @@ struct OpeningTests {
             try first.close()
             #expect(try run("sqlite3", path + "/one/catalog.sqlite", "SELECT count(*) FROM staged").output == "0\n")
             let second = try AssetLibrary(at: path + "/two", log: quiet, policies: keepingAll)
-            // It is in the trash, with the content that it had before that upload.
+            // The asset is in the trash, with the content before that upload.
             let gone = try second.read { try $0.node(record.id) }
             #expect(gone?.links == 0)
             #expect(gone?.size == 6)
@@ -377,7 +379,7 @@ struct OpeningTests {
     @Test func `room for more than there can be is refused`() throws {
         try withLibrary { library, _ in
             let (_, node) = try library.makeFile(try EntryName("f"), in: .folders, mode: 0o644, by: Uploader())
-            // More than once: the reserve must not be confused by what it refused.
+            // Repeats it, because rejected requests must leave the reserve unchanged.
             for _ in 0..<3 {
                 #expect(throws: LibraryError.self) { try library.allocate(node, mode: 0, offset: 0, length: .max) }
                 #expect(throws: LibraryError.self) { try library.allocate(node, mode: 0, offset: 0, length: 1 << 50) }
@@ -390,7 +392,7 @@ struct OpeningTests {
         try withRecordedUpload { first, record, node, path in
             try first.flush(node)
             first.close(node, wasWriting: true)
-            // The catalog on the disk still says `staged`, and the bytes are a blob already.
+            // The catalog on the disk still has the row in `staged`, and the bytes are already a blob.
             try run("cp", "-a", path + "/one", path + "/two").check()
             try first.close()
             let second = try AssetLibrary(at: path + "/two", log: quiet, policies: keepingAll)

@@ -8,7 +8,7 @@ import Testing
 struct BackgroundThreadTests {
     @Test(.timeLimit(.minutes(1)))
     func `a thread that is woken far more often than it comes to run can be stopped`() {
-        // While it is busy nobody empties its pipe, which has room for 65,536 messages.
+        // While the thread is busy it does not read its pipe, which has room for 65,536 messages.
         let thread = BackgroundThread(delay: .zero) {
             usleep(1_500_000)
             return nil

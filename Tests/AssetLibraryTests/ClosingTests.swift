@@ -5,7 +5,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Bytes that are written after a file was closed to others come back after a crash in a closed file alone.
+/// Bytes that are written after a file was closed to other users are recovered after a crash only into a file
+/// that is still closed.
 struct ClosingTests {
     private static let owner = Uploader(uid: 7, gid: 8)
 
@@ -15,7 +16,7 @@ struct ClosingTests {
         _ = try library.setAttributes(of: id, changes)
     }
 
-    /// How a file is closed, and whether it is so in a library.
+    /// A way of closing a file to other users, and a check for it.
     private struct Way: Sendable {
         let close: @Sendable (AssetLibrary, _ folder: NodeID, _ file: NodeID) throws -> Void
         let isClosed: @Sendable (AssetLibrary, _ folder: NodeID, _ file: NodeRecord?) throws -> Bool
@@ -41,7 +42,7 @@ struct ClosingTests {
             file.map { $0.effectiveMode & 0o777 } == 0o600
         },
         "access list": Way { library, _, file in
-            // Owner rw, the user 9 nothing, group and others r, and the mask that this needs.
+            // Owner rw, user 9 no rights, group and others r, and the mask that this entry requires.
             func entry(_ tag: UInt8, _ permissions: UInt8, _ id: UInt32) -> [UInt8] {
                 [tag, 0, permissions, 0] + (0..<4).map { UInt8(truncatingIfNeeded: id >> (8 * $0)) }
             }
@@ -96,7 +97,7 @@ struct ClosingTests {
             _ = try make("c", mode: 0o700)
             let (record, node) = try library.makeFile(try EntryName("a"), in: folder, mode: 0o644, by: Self.owner)
             try library.put("for all to read", in: node)
-            // With this the catalog knows where the bytes are, and so does the next mount.
+            // fsync records the staged file in the catalog, so that the next mount finds the bytes.
             try library.synchronize(node)
             try way.close(library, folder, record.id)
             try library.put(" and a secret", at: 15, in: node)

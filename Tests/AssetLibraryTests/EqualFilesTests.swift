@@ -8,10 +8,10 @@ import Testing
 
 @testable import AssetLibrary
 
-/// A library may have very many files with one content; a verdict looks at them page by page.
+/// A library may have very many files with one content; a commit reads them page by page.
 @Suite(.serialized)
 struct EqualFilesTests {
-    /// Counts how often a library asks for the time, which it does for each equal file that has an end; at the tenth of these times
+    /// Counts the library's reads of the clock, one for each equal file that can expire; at the tenth of them
     /// another thread reads from the catalog.
     private final class Watch: Sendable {
         private let state = Mutex<(isCounting: Bool, looked: Int, lookedBefore: Int?)>((false, 0, nil))
@@ -30,7 +30,7 @@ struct EqualFilesTests {
             return .now
         }
 
-        /// Returns when the other thread waits for the catalog.
+        /// Starts a thread that reads from the catalog, and returns when it waits for the catalog.
         private func readBeside(_ library: AssetLibrary) {
             let isThere = DispatchSemaphore(value: 0)
             let task = Mutex("")
@@ -52,7 +52,8 @@ struct EqualFilesTests {
             }
         }
 
-        /// How many files had been looked at when the other thread had its turn, and how many were looked at all in all.
+        /// Returns the number of files that the library had read when the other thread got the catalog, and
+        /// the total.
         func end() -> (before: Int, all: Int) {
             isRead.wait()
             return state.withLock { ($0.lookedBefore ?? 0, $0.looked) }
@@ -86,7 +87,7 @@ struct EqualFilesTests {
         let watch = Watch()
         try withLibrary(time: { watch.look() }) { library, _ in
             let (temporary, shown) = (try folder("temporary", in: library), try folder("shown", in: library))
-            // What goes by itself is not what a file becomes that is uploaded to stay.
+            // A file that is uploaded to stay must not become an asset that expires.
             try say("store", "0", on: temporary, of: library)
             for number in 0..<600 { _ = try upload("\(number).txt", in: temporary, of: library) }
             let last = try upload("last.txt", in: shown, of: library)
@@ -111,7 +112,7 @@ struct EqualFilesTests {
             watch.library.withLock { $0 = nil }
             #expect(looked.all >= 600)
             #expect(looked.before <= 300, "\(looked)")
-            // The one that counts is found behind them.
+            // The matching file comes after the expiring ones.
             let assets = try library.read { records in
                 let new = try records.node(named: EntryName("new.txt"), in: shown)
                 return (try records.node(last)?.asset, new?.asset)
@@ -124,7 +125,7 @@ struct EqualFilesTests {
         try withLibrary { library, _ in
             let (other, shown) = (try folder("other", in: library), try folder("shown", in: library))
             try say("duplicates", "RETURN_EXISTING", on: other, of: library)
-            // All of these show one asset.
+            // All of these files show one asset.
             for number in 0..<600 { _ = try upload("\(number).txt", in: other, of: library) }
             _ = try upload("first.txt", in: shown, of: library)
             try say("duplicates", "REJECT", on: shown, of: library)

@@ -10,7 +10,7 @@ struct ErrandTests {
         let errands = Errands(threads: 2)
         let (gate, isDone) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         let done = Mutex<[UInt32]>([])
-        // Before any thread begins, so that their order is known.
+        // All are queued before a thread begins, so that their order is fixed.
         for uid in [1, 1, 1, 1] as [UInt32] {
             _ = errands.run(for: uid) {
                 gate.wait()
@@ -19,7 +19,7 @@ struct ErrandTests {
             }
         }
         errands.start()
-        // The first of user 1 holds one of two threads; the others of user 1 wait for it.
+        // The first errand of user 1 holds one of two threads; the others of user 1 wait for it.
         for uid in [2, 2, 3] as [UInt32] {
             _ = errands.run(for: uid) {
                 done.withLock { $0.append(uid) }

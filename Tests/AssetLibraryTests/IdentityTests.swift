@@ -43,7 +43,7 @@ extension AssetLibrary {
         }
     }
 
-    /// Whether an asset is not in the trash; nil when there is none.
+    /// Returns whether an asset is outside the trash, or nil if the asset does not exist.
     fileprivate func isLive(_ id: AssetID?) throws -> Bool? {
         try id.flatMap { id in try read { try $0.asset(id) }.map { $0.trashed == nil } }
     }
@@ -80,7 +80,7 @@ struct IdentityTests {
             try library.move(".DS_Store", "._x")
             #expect(try library.find("._x")?.size == 6)
             #expect(try library.outcomes() == [])
-            // Only a name that a person gives makes it one.
+            // The file becomes an asset only with a final name.
             try library.move("._x", "x")
             #expect(try library.outcomes() == ["created"])
         }
@@ -184,7 +184,7 @@ struct IdentityTests {
             #expect(aside.asset != former.asset)
             #expect((aside.asset == nil) == (backup.hasSuffix("~") || backup.hasSuffix(".tmp")))
             #expect(try library.caption(of: backup) == "mine")
-            // Moved back, it is the name's again.
+            // After the move back, the file has the asset of that name again.
             try library.move(backup, "a.jpg")
             #expect(try library.find("a.jpg")?.asset == former.asset)
             #expect(try library.versions(of: former.id).map(\.size) == [3, 3, 3])
@@ -383,14 +383,14 @@ struct IdentityTests {
                 by: Uploader(uid: 7, gid: 8)
             )
             #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 1 << 30) == 14)
-            // Neither written nor staged.
+            // The copy has written nothing and staged nothing.
             #expect(try read(staging: path) == [])
             #expect(try library.read { try $0.node(record.id)?.blob } == source.blob)
             try library.flush(node)
             let copy = try #require(try library.find("b"))
             #expect(copy.asset != nil)
             #expect(copy.asset != source.asset)
-            // What is written now is not the source's.
+            // Later writes to the copy leave the source unchanged.
             try library.put("THE", in: node)
             library.close(node, wasWriting: true)
             library.close(reader, wasWriting: false)
@@ -450,7 +450,7 @@ struct IdentityTests {
             #expect(refusal("user.asset.caption", [0x41, 0]).contains("NUL"))
             #expect(refusal("user.asset.captoin", [0x41]).contains("user.asset.captoin"))
             #expect(refusal("user.asset.id", [0x39]).contains("user.asset.id"))
-            // What a copying tool read it may set again.
+            // A copying tool may set each attribute that it has read.
             #expect(refusal("user.asset.id", Array("1".utf8)) == "")
             #expect(refusal("user.asset.caption", Array("Zürich".utf8)) == "")
             #expect(try library.extendedAttributeNames(of: id) == [captionName])

@@ -6,23 +6,24 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Uploads that a crash or the end of a mount interrupts before their verdict: the next mount gives it by the rules of their folder.
+/// Uploads that a crash or the end of a mount interrupts before their commit: the next mount commits them by
+/// the rules of their folder.
 struct InterruptedTests {
-    /// One upload that is interrupted, and what the next mount makes of it.
+    /// One interrupted upload, and its expected result after the next mount.
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String
-        /// `user.policy.KEY` and its value.
+        /// Pairs of a `user.policy.KEY` and its value.
         var policies: [(key: String, value: String)] = []
         var name = "b"
         var text = "other"
-        /// Who writes; “a” is 7's.
+        /// The user ID of the writer; the file “a” is owned by user 7.
         var writer: UInt32 = 77
         /// Whether the file has a former content, “former”, of another user.
         var isThere = false
-        /// What is there afterwards: names and contents.
+        /// The expected names and contents after the next mount.
         let found: [String: String]
         let outcomes: [String]
-        /// What a writer does besides, in the open file.
+        /// Further operations of the writer on the open file.
         var act: @Sendable (AssetLibrary, OpenNode) throws -> Void = { _, _ in }
     }
 
@@ -135,7 +136,8 @@ struct InterruptedTests {
         )
     }
 
-    /// `isCopied` says that the bytes come by copy_file_range(2), where the first file has them.
+    /// Commits interrupted uploads at the next mount; `isCopied` has the bytes come by copy_file_range(2)
+    /// where the first file contains them.
     @Test(arguments: cases, [false, true])
     func `the next mount judges as the close would have`(one: Case, isCopied: Bool) throws {
         try withScratch { scratch in
@@ -205,7 +207,7 @@ struct InterruptedTests {
         return entries.map { String(decoding: $0.name, as: UTF8.self) }.sorted()
     }
 
-    /// More than the end of a mount reads.
+    /// A size above the limit of bytes that the end of a mount reads.
     private static let long: Int64 = 3 << 30
 
     @Test(arguments: [false, true])
@@ -241,7 +243,7 @@ struct InterruptedTests {
         }
     }
 
-    /// Opens a library for `body`, and closes it.
+    /// Opens a library, runs `body`, and closes the library.
     private func opened(_ path: String, _ body: (AssetLibrary) throws -> Void) throws {
         let library = try AssetLibrary(at: path, log: quiet, policies: keepingAll)
         try body(library)

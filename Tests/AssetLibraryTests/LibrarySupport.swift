@@ -6,7 +6,7 @@ import Logging
 import TestSupport
 import Testing
 
-/// A library without a kernel.
+/// Runs `body` with a library that is not mounted.
 func withLibrary(
     _ name: String = #function,
     saving: Duration = .seconds(15),
@@ -30,7 +30,7 @@ func withLibrary(
     }
 }
 
-/// Former contents are kept, however short they stood: tests are quick.
+/// Policies that keep all former versions, however short they were current, because tests are quick.
 let keepingAll: [(key: PolicyKey, value: String)] = [(.versions, "all")]
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import AssetLibrary
 
-/// A clock that a test sets.
+/// A clock whose time is set by a test.
 final class TestClock: Sendable {
     private let time = Mutex(Timestamp.now)
 
@@ -16,7 +16,7 @@ final class TestClock: Sendable {
     func advance(hours: Int64) { time.withLock { $0 = $0.advanced(bySeconds: hours * 3600) } }
 }
 
-/// What goes by itself, by a clock that the test sets.
+/// Expiry, trash and the pruning of versions, with a clock that the test sets.
 struct LivesTests {
     private func withClock(
         _ name: String = #function,
@@ -42,7 +42,7 @@ struct LivesTests {
             clock.advance(hours: 2)
             library.sweepNow()
             #expect(try library.names() == [])
-            // For good: there is nothing in the trash.
+            // An expired asset is deleted for good, and not moved to the trash.
             #expect(try library.read { try $0.counts() }.trashed == 0)
             #expect(try library.read { try $0.counts() }.assets == 0)
         }
@@ -108,7 +108,7 @@ struct LivesTests {
             #expect(library.lifeTime >= clock.now)
             clock.advance(hours: -48)
             #expect(throws: LibraryError.self) { try library.remove(EntryName("a"), in: .folders) }
-            // What is given a life now has all of it.
+            // A lifetime that is set now begins now.
             let next = try library.upload("b", "y")
             try library.set("ttl", "P1D", of: next.id)
             #expect(!(try #require(try library.read { try $0.node(next.id) })).isExpired(at: library.lifeTime))
@@ -180,7 +180,7 @@ struct LivesTests {
             let kept = try #require(try library.value("expires", of: file.id))
             #expect(kept > temporary)
             #expect(kept.prefix(10) == Period("P3M")?.added(to: clock.now).description.prefix(10))
-            // Whoever says when it goes has decided.
+            // A deadline that a user sets wins.
             let other = try library.upload("b", "y")
             try library.set("ttl", "P1M", of: other.id)
             #expect(try library.value("stored", of: other.id) == "1")
@@ -241,7 +241,7 @@ struct LivesTests {
             let new = try library.upload("new", "2")
             #expect(try library.value("access", of: new.id) == "PRIVATE")
             #expect(try library.value("access_level", of: new.id) == "3")
-            // As editors save: a new file takes the name.
+            // Saves as editors do: a new file takes the name.
             let edited = try library.upload(".said.Xy12Zq", "3")
             #expect(try library.read { try $0.node(edited.id)?.effectiveMode } == 0o100600)
             _ = try library.move(
@@ -291,7 +291,7 @@ struct LivesTests {
             #expect(try library.value("caption", of: file.id) == "words")
             #expect(try library.versions(of: file.id).count == 2)
             #expect(try library.read { try $0.node(file.id)?.modified } == found.node.modified)
-            // The former name is anybody's.
+            // Another file may take the former name.
             #expect(try library.value("id", of: library.upload("a", "other").id) != "\(found.record.asset)")
             _ = try library.remove(EntryName("b"), in: .folders)
             clock.advance(hours: 23)
@@ -358,7 +358,7 @@ struct LivesTests {
 
     @Test func `a sweep that finds nothing due changes nothing`() throws {
         try withClock { library, _ in
-            // Empty, so that nobody looks into it.
+            // An empty file, so that no metadata extraction is queued.
             _ = try library.upload("a", "")
             _ = try library.remove(EntryName("a"), in: .folders)
             library.sweeper.stop()
@@ -402,7 +402,7 @@ struct LivesTests {
         }
     }
 
-    // MARK: Former contents
+    // MARK: Former versions
 
     @Test func `former contents are kept by number, by age, and when they stood for long enough`() throws {
         try withClock(policies: [(.versions, "2,P2D,PT0S")]) { library, clock in
@@ -416,7 +416,7 @@ struct LivesTests {
             #expect(try library.versions(of: file.id).map(\.number) == [5, 4, 3, 1])
             clock.advance(hours: 2)
             library.sweepNow()
-            // The first stays, whatever its age.
+            // The first version stays at any age.
             #expect(try library.versions(of: file.id).map(\.number) == [5, 1])
         }
         try withClock(policies: []) { library, _ in
@@ -438,10 +438,10 @@ struct LivesTests {
             _ = try library.replace(only.id, "other")
             _ = try library.remove(EntryName("b"), in: .folders)
             #expect(try library.read { try $0.reclaimableBytes() } == 7)
-            // It is too young.
+            // The blob is too young to be collected.
             library.sweepNow()
             #expect(try library.read { try $0.blobs(after: BlobID(rawValue: 0), limit: 10) }.count == 4)
-            // Nobody asks for more than there can be.
+            // A request above any possible size fails.
             #expect(!library.makeRoom(1 << 56))
             #expect(library.makeRoom(0))
             let left = try library.read { try $0.blobs(after: BlobID(rawValue: 0), limit: 10) }
@@ -451,7 +451,7 @@ struct LivesTests {
             #expect(library.makeRoom(0))
             #expect(try library.read { try $0.blobs(after: BlobID(rawValue: 0), limit: 10) }.count == 2)
             #expect(try library.read { try $0.reclaimableBytes() } == 0)
-            // Equal content comes anew.
+            // Equal content is uploaded again.
             let again = try library.upload("d", "old")
             let node = try library.open(again.id, forWriting: false, by: Uploader())
             #expect(try node.text() == "old")
@@ -481,7 +481,7 @@ extension AssetLibrary {
         try read { try $0.entries(of: .folders, after: 0, limit: 100) }.map { String(decoding: $0.name, as: UTF8.self) }
     }
 
-    /// Writes a file anew.
+    /// Replaces the content of a file.
     fileprivate func replace(_ id: NodeID, _ text: String) throws {
         let node = try open(id, forWriting: true, by: Uploader(uid: 7))
         try truncate(node, to: 0, isOpening: true)
@@ -492,7 +492,7 @@ extension AssetLibrary {
 }
 
 extension OpenNode {
-    /// All that is in it.
+    /// Returns the content as text.
     fileprivate func text() throws -> String {
         let (file, size) = content
         guard let file else { return "" }

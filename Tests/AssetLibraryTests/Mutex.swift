@@ -1,5 +1,5 @@
 #if ASSETFS_PTHREAD_MUTEX
-// ThreadSanitizer sees no lock of Synchronization's: Tests/Sanitizers/PthreadMutex.
+// ThreadSanitizer does not understand the locks of Synchronization: see Tests/Sanitizers/PthreadMutex.
 import PthreadMutex
 
 typealias Mutex = PthreadMutex.Mutex

@@ -18,7 +18,7 @@ struct PolicyLibraryTests {
         library.close(node, wasWriting: true)
     }
 
-    /// As an open for writing is answered: by another file, where the name is to stay.
+    /// Returns the node that answers an open for writing: a new one, because the name is preserved.
     private func openBeside(_ id: NodeID, in library: AssetLibrary) throws -> OpenNode {
         let record = try #require(try library.read { try $0.node(id) })
         guard let (folder, name) = try library.keptNames(of: record, isTruncating: true).first else {
@@ -112,7 +112,7 @@ struct PolicyLibraryTests {
             #expect(expires < Timestamp.now.advanced(bySeconds: 86_410).description)
             try set(files[1].id, "1")
             #expect(throws: LibraryError.self) { try set(files[1].id, "2") }
-            // A day later.
+            // Moves the times of the rows back by a day.
             try library.catalog.write { records in
                 for file in files {
                     guard let asset = try records.node(file.id)?.asset, try records.asset(asset)?.expires != nil else {
@@ -139,7 +139,7 @@ struct PolicyLibraryTests {
             )
             try library.put("same", in: node)
             try library.synchronize(node)
-            // As kill -9 leaves it: a copy, because the lock is ours.
+            // The state that kill -9 leaves: a copy, because this process holds the library's lock.
             try run("cp", "-a", path + "/library", path + "/crashed").check()
             #expect(throws: LibraryError.self) { try library.flush(node) }
             library.close(node, wasWriting: true)
@@ -166,11 +166,11 @@ struct PolicyLibraryTests {
             try library.put(String(text.dropFirst(1 << 20)), in: node)
             try library.flush(node)
             library.close(node, wasWriting: true)
-            // close has said that all is well; a policy that comes now is not retroactive.
+            // close(2) has succeeded; a policy that is set afterwards is not retroactive.
             try say("duplicates", "REJECT", of: library)
             #expect(try library.computed("sha256", of: node.id) != nil)
             #expect(try names(in: library) == ["a", "b"])
-            // From here on the close waits for it.
+            // With this policy the close waits for the commit.
             let (_, other) = try library.makeFile(
                 try EntryName("c"),
                 in: .folders,

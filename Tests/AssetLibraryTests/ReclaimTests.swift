@@ -5,7 +5,7 @@ import Testing
 
 @testable import AssetLibrary
 
-/// What goes first when room is needed, by a clock that the test sets.
+/// The order of eviction, with a clock that the test sets.
 struct ReclaimTests {
     private static let policies: [(key: PolicyKey, value: String)] = [(.versions, "1000,P365D,PT0S")]
 
@@ -18,7 +18,7 @@ struct ReclaimTests {
         try withLibrary(name, policies: policies, time: { clock.now }) { library, _ in try body(library, clock) }
     }
 
-    /// Writes a file anew, `kilobytes` long, with a text again and again.
+    /// Replaces the content of a file with `kilobytes` of a repeated text.
     private func put(
         _ name: String,
         _ kilobytes: Int,
@@ -58,7 +58,7 @@ struct ReclaimTests {
             #expect(try library.reclaim(50 << 10, waits: true).bytes == 50 << 10)
             let left = ["alice1", "alice2", "alice3", "carol1", "carol2", "bob6", "bob7", "bob8"]
             #expect(try names(in: library) == left)
-            // As much again comes from all who have as much, the oldest first.
+            // The next space comes from all users with equal totals, the oldest blobs first.
             #expect(try library.reclaim(20 << 10, waits: true).count == 2)
             #expect(try names(in: library) == ["alice2", "alice3", "carol1", "carol2", "bob7", "bob8"])
             #expect(try library.reclaim(1 << 30, waits: true).count == 6)
@@ -74,7 +74,7 @@ struct ReclaimTests {
             #expect(try library.reclaim(40 << 10, waits: true).count == 4)
             #expect(try names(in: library) == ["alice"])
             let bob = try #require(try library.read { try $0.node(named: EntryName("bob"), in: .folders) })
-            // The first content goes last.
+            // The first version is evicted last.
             #expect(try library.versions(of: bob.id).map(\.number) == [6, 1])
         }
     }
@@ -100,7 +100,7 @@ struct ReclaimTests {
             for n in 2...3 { try trash("bob\(n)", 10, by: 5002, in: library) }
             #expect(try library.reclaim(10 << 10, waits: true).count == 1)
             #expect(try names(in: library) == ["alice1", "alice2", "bob2", "bob3"])
-            // Alice loses nothing as long as bob has more, which can go in a moment.
+            // Alice loses nothing while bob uses more, because bob's blobs can be evicted in a moment.
             try trash("bob4", 10, by: 5002, in: library)
             #expect(try library.reclaim(1 << 30, waits: true).isHeldUp)
             #expect(try names(in: library) == ["alice1", "alice2", "bob2", "bob3", "bob4"])

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What the next mount finds after a crash: a copy of the library's folder at that moment.
+/// Recovery at the next mount after a crash, from a copy of the library's folder at that moment.
 struct RecoveryTests {
     private func withCrash(
         of body: (AssetLibrary) throws -> Void,
@@ -16,7 +16,7 @@ struct RecoveryTests {
         try withScratch(name) { scratch in
             let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             try body(library)
-            // As the background does after half a second.
+            // Waits for the commit that the background thread makes after half a second.
             for _ in 0..<1200 where library.catalog.hasChanges { Thread.sleep(forTimeInterval: 0.05) }
             try run("cp", "-a", "\(scratch)/library", "\(scratch)/crashed").check()
             try library.close()
@@ -164,7 +164,8 @@ struct RecoveryTests {
 
     @Test func `an upload that cannot be finished keeps its bytes, and nobody from theirs`() throws {
         try withScratch { scratch in
-            // Where the blob of “one” and a newline would be: a disk that refuses.
+            // A folder in the place of the blob of “one” and a newline: simulates a disk that refuses the
+            // blob.
             let blob = "2c/8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"
             let library = try AssetLibrary(at: "\(scratch)/library", log: quiet, policies: keepingAll)
             _ = try library.upload("other", "other")
@@ -206,7 +207,7 @@ struct RecoveryTests {
 
     @Test func `a deep tree does not exhaust the stack`() throws {
         try withLibrary { library, _ in
-            // As a library has it that was filled before paths had a limit.
+            // The state of a library that was filled before paths had a limit.
             let parent = try library.catalog.write { records in
                 try (0..<20_000).reduce(NodeID.folders) { parent, _ in
                     let folder = try records.insert(NodeRecord(mode: 0o040755, uid: 0, gid: 0, now: .now))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AssetLibrary
 
-/// Lines of shell that the user who mounts has named.
+/// Shell commands from the mount options.
 struct ShellCommandTests {
     @Test func `a command gets an input that no pipe has room for whole, also when it begins to read late`() throws {
         try withScratch { scratch in

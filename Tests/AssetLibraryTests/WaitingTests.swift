@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Verdicts on large files that are not written in one go.
+/// Deferred commits of large files that are not written in one pass.
 struct WaitingTests {
     private func write(_ count: Int, _ byte: UInt8, at offset: Int64, to id: NodeID, _ library: AssetLibrary) throws {
         let node = try library.open(id, forWriting: true, by: Uploader())
@@ -28,7 +28,7 @@ struct WaitingTests {
             for part in [3, 0, 2, 1] as [Int64] { try write(1 << 20, UInt8(part), at: part << 20, to: id, library) }
             #expect(try library.outcomes() == ["created"])
             #expect(library.openState(of: id)?.size == 4 << 20)
-            // Who asks gets an answer that is right.
+            // A request for a computed value gets the correct value.
             let content = (0..<4).flatMap { Array(repeating: UInt8($0), count: 1 << 20) }
             try Data(content).write(to: URL(fileURLWithPath: path + "/../content"))
             let digest = try run("sha256sum", path + "/../content").check().output.prefix(64)
@@ -71,7 +71,7 @@ struct WaitingTests {
             let path = "\(scratch)/library"
             let (one, two) = try opened(path) { library in
                 let (one, two) = (try make("one", in: library), try make("two", in: library))
-                // The second is equal to the first, and so becomes no blob of its own.
+                // The second content equals the first, and so adds no blob.
                 for id in [one, two] { try write(2 << 20, 1, at: 0, to: id, library) }
                 for id in [one, two] { try write(1, 2, at: 5, to: id, library) }
                 try library.commit()

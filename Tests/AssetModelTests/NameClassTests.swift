@@ -54,7 +54,7 @@ struct NameClassTests {
 }
 
 struct AccessControlListTests {
-    /// u::rwx, u:7:r-x, g::r--, m::rwx, o::r--.
+    /// The list u::rwx, u:7:r-x, g::r--, m::rwx, o::r--.
     private let bytes: [UInt8] =
         [2, 0, 0, 0] + [1, 0, 7, 0, 255, 255, 255, 255] + [2, 0, 5, 0, 7, 0, 0, 0] + [4, 0, 4, 0, 255, 255, 255, 255]
         + [16, 0, 7, 0, 255, 255, 255, 255] + [32, 0, 4, 0, 255, 255, 255, 255]

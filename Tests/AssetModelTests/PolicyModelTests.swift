@@ -2,14 +2,15 @@ import AssetModel
 import Testing
 
 struct NumberedNameTests {
-    /// The rules of docs/SEMANTICS.md; `example_file` is HubSpot's own example.
+    /// Checks the rules of docs/SEMANTICS.md; `example_file` is HubSpot's own example.
     @Test func `a listed name has 255 bytes at most, its mark, its extension and whole characters`() {
         func listed(_ name: [UInt8]) -> [UInt8] { EntryName.listed("12-", name) }
         #expect(listed(Array("a.jpg".utf8)) == Array("12-a.jpg".utf8))
         #expect(listed(Array(repeating: 0x78, count: 252)) == Array("12-".utf8) + Array(repeating: 0x78, count: 252))
         let long = listed(Array(repeating: 0x78, count: 248) + Array(".tar.gz".utf8))
         #expect(long == Array("12-".utf8) + Array(repeating: 0x78, count: 245) + Array(".tar.gz".utf8))
-        // Two bytes, three and four each: one, two or three too many to be kept whole.
+        // Characters of two, three and four bytes each: the name is one, two or three bytes too long to keep
+        // them whole.
         for character in ["é", "€", "😀"] {
             for lead in 0..<4 {
                 let name = String(repeating: "a", count: lead) + String(repeating: character, count: 255)
@@ -18,7 +19,7 @@ struct NumberedNameTests {
                 #expect(String(validating: cut, as: UTF8.self) != nil)
             }
         }
-        // Bytes of no character are cut where it is needed.
+        // Invalid UTF-8 is cut at any byte.
         #expect(listed(Array(repeating: 0x80, count: 255)).count == 255)
         #expect(listed(Array(repeating: 0xE9, count: 255)).count == 255)
     }
@@ -60,7 +61,7 @@ struct NumberedNameTests {
                 #expect(name.number(of: numbered) == number)
             }
         }
-        // Bytes that are no characters are not lost.
+        // Numbering keeps invalid UTF-8.
         let bytes = try EntryName([UInt8](repeating: 0xFF, count: 250) + Array(".bin".utf8))
         #expect(bytes.number(of: bytes.numbered(1)) == 1)
     }
@@ -214,7 +215,7 @@ struct PolicyModelTests {
         #expect(spared.trashLife == Period("P1D") && spared.life == nil && !spared.isTemporary)
         #expect(spared.versions.count == 20 && spared.versions.period == nil && spared.versions.keepsOriginal)
         #expect(spared.maxSize == ByteCount("5M"))
-        // Nor is more taken than the folder takes, where the other is the strict one.
+        // No value becomes stricter if the other policy is the stricter one.
         for (key, value) in [(PolicyKey.trash, "PT1H"), (.versions, "all"), (.ttl, "P30D")] {
             try base.apply(key, value)
         }

@@ -35,7 +35,7 @@ struct ShownTests {
             let shown = Shown.name(bytes)
             #expect(Shown.bytes(ofName: shown) == bytes)
             #expect(shown.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control })
-            // In a sentence it is not done a second time.
+            // Escaping is idempotent in a sentence.
             #expect(Shown.sentence(shown) == shown)
         }
     }

@@ -12,7 +12,7 @@ struct ShownValueTests {
         #expect(
             Shown.value(String(repeating: "東", count: 201)) == String(repeating: "東", count: 200) + "… (201 characters)"
         )
-        // Marks that all belong to one letter are characters, too.
+        // Combining marks of a single letter are counted as characters, too.
         let marks = "e" + String(repeating: "\u{301}", count: 50_000)
         #expect(Shown.value(marks) == "e" + String(repeating: "\u{301}", count: 199) + "… (50001 characters)")
         #expect(Shown.value([UInt8](repeating: 0x80, count: 60_000)).utf8.count < 4000)

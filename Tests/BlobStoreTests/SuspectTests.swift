@@ -5,7 +5,7 @@ import Testing
 
 @testable import BlobStore
 
-/// Blobs whose sync has failed once: the kernel calls their pages clean, whether they are on the disk or not.
+/// Blobs whose sync has failed once: the kernel calls their pages clean, whether or not they are on the disk.
 struct SuspectTests {
     private func adopt(_ text: String, into store: BlobStore) throws -> Digest {
         let staged = try store.stage()
@@ -21,12 +21,12 @@ struct SuspectTests {
             let store = try BlobStore(at: path)
             let (kept, lost) = (try adopt("kept", into: store), try adopt("lost", into: store))
             store.suspect([kept, lost])
-            // What a kernel leaves that could not write a page, and has dropped it.
+            // The state after the kernel could not write a page and has dropped it.
             try run("truncate", "-s", "0", "\(path)/blobs/\(BlobStore.path(of: lost))").check()
             try run("truncate", "-s", "4", "\(path)/blobs/\(BlobStore.path(of: lost))").check()
             #expect(try store.makeDurable() == [lost])
             #expect(store.isMarked(lost) && !store.isMarked(kept))
-            // It is asked for once, and new bytes heal it.
+            // A lost blob is reported once, and new bytes repair it.
             #expect(try store.makeDurable() == [])
             #expect(try adopt("lost", into: store) == lost)
             #expect(try store.makeDurable() == [])

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Copies of a catalog that is changed meanwhile.
+/// Copies of a catalog that changes during the copy.
 struct CatalogCopyTests {
     private func file(_ number: Int) -> NodeRecord {
         NodeRecord(mode: 0o100644, uid: UInt32(number), gid: 2, now: Timestamp(rawValue: 1))
@@ -22,7 +22,7 @@ struct CatalogCopyTests {
             let copy = try CatalogCopy(to: folder + "/copy", stepTime: .zero)
             var steps = 0
             while !copy.isComplete {
-                // Those at both ends: of what is copied already, and of what is not yet.
+                // The pages at both ends: of the part that is already copied, and of the rest.
                 try catalog.write { records in
                     try records.setAccessTime(of: nodes[steps], to: Timestamp(rawValue: 100))
                     try records.setAccessTime(of: nodes[nodes.count - 1 - steps], to: Timestamp(rawValue: 100))

@@ -167,7 +167,8 @@ struct CatalogTests {
             #expect(all.sorted() == (0..<10).map { "f\($0)" })
             let first = try catalog.read { try $0.entries(of: .folders, after: 0, limit: 5) }
             #expect(names(first) == Array(all.prefix(5)))
-            // One that was listed and one that was not go; one of each goes and comes back, and one of each is replaced.
+            // Of the listed names and of the unlisted ones, one is removed, one is removed and added again,
+            // and one is replaced.
             try catalog.write { records in
                 func name(_ index: Int) throws -> EntryName { try EntryName(all[index]) }
                 for index in [0, 9] { try records.deleteEntry(name(index), in: .folders) }
@@ -198,7 +199,7 @@ struct CatalogTests {
             }
             try before.commit {}
             try before.close()
-            // What has the name's place already.
+            // Simulates a collision of hashes: another name already has the `place` of this one.
             try run(
                 "python3",
                 "-c",
@@ -227,7 +228,7 @@ struct CatalogTests {
             }
             try before.commit {}
             try before.close()
-            // As the migrations before have left it.
+            // The state after all migrations before this one.
             let program = """
                 import sqlite3; c = sqlite3.connect("\(folder)/c"); c.execute("DROP TABLE desktop_value")
                 for table in ("extended_attribute", "policy", "field"):
@@ -242,7 +243,7 @@ struct CatalogTests {
             #expect(values.map(\.name) == ["user.xdg.tags"] && values.map(\.isFieldValue) == [true])
             #expect(values.map(\.value) == [Array("ä, b".utf8)])
             #expect(try catalog.read { try $0.desktopName(of: .keywords, of: asset) } == "user.xdg.tags")
-            // Two fields, one of them by a desktop's name: they count for the owner.
+            // Two fields, one of them set by a desktop's name: both count for the owner.
             let bytes = Int64("keywordsä, b".utf8.count + "captionc".utf8.count + "user.xdg.tagsä, b".utf8.count)
             let overhead = 3 * Records.attributeOverhead
             #expect(try catalog.read { try $0.attributeBytes(of: 5001) } == bytes + overhead)

@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 struct CatalogFullDiskTests {
-    /// A catalog on a disk of four megabytes, which `fill` has another file take all that is left of.
+    /// Runs `body` with a catalog on a disk of four megabytes; `fill` lets another file take all space that
+    /// is left.
     private func withSmallDisk(
         _ name: String = #function,
         _ body: (_ path: String, _ fill: () throws -> Void) throws -> Void
@@ -15,7 +16,7 @@ struct CatalogFullDiskTests {
             defer { _ = try? run("umount", "-l", folder) }
             try body(folder) {
                 _ = try run("dd", "if=/dev/zero", "of=\(folder)/other", "bs=4k")
-                // A commit needs as little as one page.
+                // A commit may need as little as one page.
                 try #require(try run("df", "--output=avail", folder).check().output.hasSuffix(" 0\n"))
             }
         }
@@ -71,7 +72,7 @@ struct CatalogFullDiskTests {
             try fill()
             let late = try insert(2000, into: catalog)
             #expect(isFull { try catalog.commit {} })
-            // As after a crash: the files as they are.
+            // The state after a crash: the files as they are.
             try withScratch { copy in
                 for name in ["c", "c-wal"] {
                     try FileManager.default.copyItem(atPath: "\(folder)/\(name)", toPath: "\(copy)/\(name)")

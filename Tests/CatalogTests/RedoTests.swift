@@ -5,16 +5,17 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A catalog file whose reads fail for a while, below a transaction that has changes already.
+/// A catalog file whose reads fail for a while, during a transaction that already has changes.
 struct RedoTests {
-    /// How many files the catalog has at the beginning: more pages than one change reads.
+    /// The number of files in the catalog at the beginning: more pages than one change reads.
     private static let count: Int64 = 5000
 
     private func file(_ number: Int64) -> NodeRecord {
         NodeRecord(mode: 0o100644, uid: 1, gid: 2, now: Timestamp(rawValue: number))
     }
 
-    /// Has reads of the files whose names begin with a path fail with EBADF while `body` runs: their descriptors may only write.
+    /// Makes reads of the files whose names begin with a path fail with EBADF while `body` runs: their
+    /// descriptors become write-only.
     private func withoutReads(of path: String, _ body: () throws -> Void) throws {
         let real = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap(Int32.init)
             .compactMap { number in
@@ -49,7 +50,7 @@ struct RedoTests {
         }
     }
 
-    /// Makes files and reads all others, in one change; `made` gets the number of each file that is made.
+    /// Creates files and reads all others, in one change; appends the number of each new file to `made`.
     private func changeAndReadAll(
         _ catalog: Catalog,
         inserting count: Int64 = 1,
@@ -61,7 +62,7 @@ struct RedoTests {
         }
     }
 
-    /// A catalog with files, none of whose pages are in memory.
+    /// Runs `body` with a catalog of files, none of whose pages are in memory.
     private func withCatalog(_ name: String = #function, _ body: (Catalog, _ path: String) throws -> Void) throws {
         try withScratch(name) { folder in
             let path = folder + "/c"
@@ -85,7 +86,7 @@ struct RedoTests {
             var inBetween: NodeID?
             try withoutReads(of: path) {
                 #expect(isUnread { try changeAndReadAll(catalog) { inBetween = $0 } })
-                // The disk still fails: the changes cannot be made once more, and are kept.
+                // The disk still fails: the changes cannot be repeated yet, and are kept.
                 #expect(isUnread { _ = try catalog.read { try $0.node(before) } })
                 #expect(isUnread { try catalog.commit {} })
                 #expect(catalog.hasChanges)
@@ -110,7 +111,7 @@ struct RedoTests {
     @Test func `pages that a change has made are forgotten with it, though they cannot be read again for that`() throws
     {
         try withCatalog { catalog, path in
-            // SQLite has written page 1 to the log, and reads it again from there to take a change of it back.
+            // SQLite has written page 1 to the log, and reads it from there when it undoes a change of it.
             for number in 0..<500 { _ = try catalog.write { try $0.insert(file(Int64(number))) } }
             try catalog.commit {}
             let before = try (0..<300).map { number in try catalog.write { try $0.insert(file(number)).id } }

@@ -8,7 +8,7 @@ struct RemovedFolderTests {
 
     private func folder(_ mode: UInt32) -> NodeRecord { NodeRecord(mode: 0o040000 | mode, uid: 1, gid: 2, now: now) }
 
-    /// Has an asset in the trash that was in a folder.
+    /// Moves an asset to the trash, from a folder.
     private func trash(_ asset: AssetID, in folder: NodeID, _ records: Records) throws {
         let later = Timestamp(rawValue: 1 << 60)
         try records.trash(asset, nil, parent: folder, name: EntryName("f"), path: [0x66], at: now, until: later)
@@ -46,14 +46,15 @@ struct RemovedFolderTests {
                 #expect(known.accessList == [1, 2, 3] && known.defaultList == nil && known.parent == .folders)
                 #expect(known.policies == #"{"max_size":"5M"}"#)
                 #expect(try records.removedFolder(inner)?.parent == outer)
-                // One whose verdict came after its folder was gone holds both back as the others do.
+                // An asset that is committed after its folder was removed keeps both folders on record, as
+                // the others do.
                 let late = try makeAsset(records)
                 try trash(late, in: inner, records)
                 try records.restore(first)
                 #expect(try records.removedFolder(inner) != nil)
                 try records.deleteAsset(late)
                 #expect(try records.removedFolder(inner) == nil)
-                // One is purged, and one is removed from elsewhere anew.
+                // One is purged, and one is removed again from another folder.
                 #expect(try records.removedFolder(outer) != nil)
                 try records.deleteAsset(second)
                 #expect(try records.removedFolder(outer) != nil)
@@ -77,7 +78,7 @@ struct RemovedFolderTests {
             }
             try before.commit {}
             try before.close()
-            // As the migrations before have left it.
+            // The state after all migrations before this one.
             let program = """
                 import sqlite3; c = sqlite3.connect("\(path)/c"); [c.execute(f"DROP TRIGGER removed_folder_{name}") for name in ("left", "purged", "entered", "copied")]
                 c.execute("DROP TABLE removed_folder")
@@ -86,7 +87,7 @@ struct RemovedFolderTests {
             try run("python3", "-c", program).check()
             let catalog = try Catalog(path: path + "/c") {}
             try catalog.write { records in
-                // Nothing leads from the asset to this one, so that nothing would have it forgotten.
+                // The asset does not lead to this folder, so no event would delete its record.
                 try remove(outer, in: .folders, records)
                 #expect(try records.removedFolder(outer) == nil && records.removedFolder(inner) == nil)
                 let other = try records.insert(folder(0o711)).id

@@ -3,7 +3,7 @@ import Catalog
 import TestSupport
 import Testing
 
-/// Who could read former contents, as it is recorded.
+/// The recorded rights to read former versions.
 struct StandingRecordTests {
     private static let list = AccessControlList(
         [2, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 2, 0, 4, 0, 9, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]
@@ -68,7 +68,7 @@ struct StandingRecordTests {
             }
             try before.commit {}
             try before.close()
-            // As the migrations before have left it: with the rights of 7's file of mode 0644.
+            // The state after all migrations before this one: with the rights of user 7's file of mode 0644.
             let program = """
                 import sqlite3; c = sqlite3.connect("\(folder)/c")
                 c.execute("ALTER TABLE version DROP COLUMN standings"); c.execute("ALTER TABLE staged DROP COLUMN standing")

@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
 
-/// Work that no request waits for stands back behind those who upload and read, as other programs see it.
+/// Background work has a lower priority than uploads and reads, as other programs observe it.
 @Suite(.serialized)
 struct BackgroundTests {
-    /// `workers CLASS` counts the daemon's processes of a class of scheduling.
+    /// `workers CLASS` counts the daemon's processes of one scheduling class.
     private static let prelude = """
         set -eu; is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
         daemon() { sed -n '1s/running //p' lib/lock | tr -d '\\0'; }
@@ -45,7 +45,8 @@ struct BackgroundTests {
             head -c 1000000 /dev/urandom > a; $ASSETFS mount lib one; cp a one/folders; sync one/folders/a
             cat one/folders/a > /dev/null; before=$(cached); [ $before -gt 900000 ]
             $ASSETFS scrub one | grep -q '^1 contents.*; 0 damaged.$'; is $(cached) $before
-            # What is read is the disk's: a page that the disk has otherwise is not what is compared.
+            # A scrub compares the bytes of the disk, and not cached pages: changes a page of the disk behind
+            # the cache.
             python3 - $(blob a) <<'END'
             import os, sys
             fd = os.open(sys.argv[1], os.O_RDWR | os.O_DIRECT); import mmap

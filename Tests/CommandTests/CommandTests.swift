@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The built command: what it says and with which status it ends.
+/// The output and the exit status of the built command.
 @Suite(.serialized)
 struct CommandTests {
     private func pid(_ path: String) throws -> String {
@@ -40,7 +40,7 @@ struct CommandTests {
             }
             let log = try String(contentsOfFile: path + "/lib/assetfs.log", encoding: .utf8)
             #expect(log.contains("error: open: ") && log.contains("blob"))
-            // The same content, uploaded again, heals it.
+            // Uploading the same content again repairs the blob.
             try shell("echo c > one/folders/again; cat one/folders/c one/folders/again", in: path).check()
             try run(assetfs, "umount", path + "/one").check()
         }
@@ -52,7 +52,7 @@ struct CommandTests {
             try shell(
                 "exec 3> \(path)/one/folders/open; echo unfinished >&3; pkill -\(signal) -f '[a]ssetfs mount \(path)'"
             ).check()
-            // The lock is free when the daemon has ended.
+            // The lock is free when the daemon has exited.
             try run("flock", "-w", "20", path + "/lib/lock", "true").check()
             #expect(try run("ls", path + "/one").output == "")
             try checkLibrary(path + "/lib")
@@ -195,7 +195,10 @@ struct CommandTests {
         }
     }
 
-    @Test func `the version is printed`() throws {
-        #expect(try run(assetfs, "--version").check().output == "assetfs 0.1.0\n")
+    @Test func `the version is printed, and is the changelog's newest release`() throws {
+        let sources = #filePath.components(separatedBy: "/Tests/")[0]
+        let changelog = try String(contentsOfFile: "\(sources)/docs/CHANGELOG.md", encoding: .utf8)
+        let release = changelog.split(separator: "\n").first { $0.firstMatch(of: #/^## \d/#) != nil }
+        #expect(try run(assetfs, "--version").check().output == "assetfs \(release?.dropFirst(3) ?? "none")\n")
     }
 }

@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A daemon that was killed, and whether all that waited for it goes on.
+/// A daemon that was killed, and the processes that wait for it.
 @Suite(.serialized)
 struct DeadDaemonTests {
-    /// Serves a mount in the daemon's stead until one of its own threads waits for an answer that never comes: SIGKILL cannot end it.
+    /// Serves a mount in place of the daemon until one of its own threads waits for an answer that never
+    /// comes: SIGKILL cannot end it.
     private let stuck = """
         import ctypes, fcntl, os, struct, sys, threading, time
         libc = ctypes.CDLL(None, use_errno=True)
@@ -24,7 +25,7 @@ struct DeadDaemonTests {
         time.sleep(600)
         """
 
-    /// Runs `body` with the place of a mount whose daemon was killed and does not end.
+    /// Runs `body` with the folder of a mount whose daemon was killed and does not exit.
     private func withStuckDaemon(
         _ name: String = #function,
         _ body: (_ root: String, _ library: String) throws -> Void
@@ -45,7 +46,8 @@ struct DeadDaemonTests {
                 "awk -v p='\(root)' '$5 == p { split($3, a, \":\"); print a[2] }' /proc/self/mountinfo"
             )
             let number = connection.output.trimmingCharacters(in: .whitespacesAndNewlines)
-            // It ends with the test in any case. Once it has ended, the connection's number may be another mount's.
+            // The process ends with the test in any case. Afterwards another mount may have the number of the
+            // connection.
             defer {
                 if process.isRunning {
                     try? "1".write(
@@ -58,7 +60,7 @@ struct DeadDaemonTests {
             }
             kill(process.processIdentifier, SIGKILL)
             try body(root, library)
-            // The process is gone without further help.
+            // The process has exited without further help.
             process.waitUntilExit()
         }
     }
@@ -100,14 +102,15 @@ struct DeadDaemonTests {
             for n in $(seq 500); do second=$(agent | grep -v "^$first$" || true); [ -n "$second" ] && break; sleep 0.02; done
             [ -n "$second" ] && [ "$second" != "$first" ]
             for n in $(seq 500); do grep -q "^SigIgn:.*4003$" /proc/$second/status && break; sleep 0.02; done
-            # What a terminal sends to all is no reason to end before the daemon.
+            # A signal that a terminal sends to the whole group must not end the agent before the daemon.
             kill -TERM $second; kill -INT $second; echo 3 > folders/d/a; is "$(cat folders/d/a-2)" 3; is "$(agent)" "$second"
             """
         )
     }
 
     #if DEBUG
-    /// The mount's own question after whether it answers must not come from a thread of the daemon, which would wait for itself.
+    /// Kills a daemon before its mount is ready: the readiness check must not run on a thread of the daemon,
+    /// which would wait for itself.
     @Test func `a daemon that is killed before its mount has answered ends`() throws {
         try withPlace { path in
             try verifyScript(

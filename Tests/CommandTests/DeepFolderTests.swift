@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Commands that go through all that users have made.
+/// Commands that process all files and folders of all users.
 @Suite(.serialized)
 struct DeepFolderTests {
     private let deep = """
@@ -16,7 +16,8 @@ struct DeepFolderTests {
     {
         try runScript(
             deep + """
-                # Of each twentieth level one file comes behind the folder, for which the folder above has to be there again.
+                # Every twentieth level lists one file after the folder: for that file the folder above must
+                # be opened again.
                 as 5002 /usr/bin/python3 - $F/b <<'END'
                 import os, sys
                 folder = os.open(sys.argv[1], os.O_RDONLY)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// No other user can put something else in the place of a library or store.
+/// No other user can replace the folder of a library or store.
 @Suite(.serialized)
 struct ForeignFolderTests {
     private func script(_ text: String, _ name: String = #function) throws {
@@ -18,7 +18,8 @@ struct ForeignFolderTests {
             refused() { says 9 "$1" $ASSETFS mount home/in/lib one; grep -q 'Choose a folder' said; is "$(mounts one)" 0; says 9 "$1" $ASSETFS mount home/in/new one; [ ! -e home/in/new ]; }
             chown 5003 home; refused "home, which belongs to user 5003"; chown 0 home; chown 5003 home/in; refused "home/in, which belongs to user 5003"; chown 0 home/in
             chmod 777 home; refused "home, which all users may write to"; chmod 775 home; chgrp 5003 home; refused "home, which group 5003 may write to"
-            # Where names are their owners' alone, and where the group is the mounter's alone.
+            # Sticky folders, in which users own their names, and a group that only the mounting user belongs
+            # to.
             chmod 1777 home; $ASSETFS mount home/in/lib one; is "$(cat one/folders/x)" x; $ASSETFS umount one
             chgrp 0 home; chmod 775 home; $ASSETFS mount home/in/lib one; $ASSETFS umount one
             chmod 1777 home; chown 5003 home; refused "home, which belongs to user 5003"; chown 0 home; chmod 755 home
@@ -41,7 +42,7 @@ struct ForeignFolderTests {
             """
             mkdir home; chown 5003 home; says 9 "The store .*home, which belongs to user 5003" $ASSETFS mount -o store=cold:$PWD/home/store lib one; is "$(mounts one)" 0; [ ! -e home/store ]
             chown 0 home; mkdir home/store; $ASSETFS mount -o store=cold:$PWD/home/store lib one; $ASSETFS umount one
-            # One that the library remembers, too.
+            # A store that the library remembers is checked, too.
             chown 5003 home; says 9 "The store .*home, which belongs to user 5003" $ASSETFS mount lib one; is "$(mounts one)" 0; chown 0 home; $ASSETFS mount lib one; $ASSETFS umount one
             """
         )
@@ -52,11 +53,11 @@ struct ForeignFolderTests {
             """
             mkdir home; chown 1000:1000 home one; chmod 700 home
             cat > theirs.sh <<'END'
-            # With a device that everybody may open.
+            # With /dev/fuse accessible to all users.
             mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/fuse c 10 229
             user() { timeout 60 setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
             user $ASSETFS mount $PWD/home/lib one; user sh -c "echo x > one/folders/x"; is "$(user cat one/folders/x)" x; user $ASSETFS umount one
-            # Root's mount of it would be the user's to change.
+            # The user could change the library of a mount by root.
             says 9 "belongs to user 1000" $ASSETFS mount home/lib two; is "$(mounts two)" 0
             END
             { echo "ASSETFS=$ASSETFS"; declare -f is says mounts; echo 'set -eu'; cat theirs.sh; } > all.sh; unshare -m --propagation private bash all.sh

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Libraries that share their files with a copy of hard links.
+/// Libraries that share their files with a copy made of hard links.
 struct HardLinkTests {
     @Test func `what is done in a copy of hard links does not come to the original, and not back`() throws {
         try withPlace { path in
@@ -14,7 +14,7 @@ struct HardLinkTests {
                 mount_one; echo here > one/folders/here; is "$(ls one/folders two/folders | tr '\\n' ' ')" 'one/folders: early here  two/folders: early there '
                 fails getfattr -n user.asset.title one/folders/early
                 umount_one; $ASSETFS umount two; verify 0 --deep lib; verify 0 --deep copy
-                # A repair of the copy, too.
+                # A repair of the copy leaves the original unchanged, too.
                 rm -r copy; sql "UPDATE blob SET size = size + 1"; cp -al lib copy; before=$(sha256sum lib/catalog.sqlite* lib/search.sqlite*)
                 $ASSETFS verify --repair copy > log 2>&1 || true; is "$(sha256sum lib/catalog.sqlite* lib/search.sqlite*)" "$before"; fails cmp lib/catalog.sqlite copy/catalog.sqlite
                 """,

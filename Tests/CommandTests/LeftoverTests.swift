@@ -2,10 +2,12 @@ import TestSupport
 import Testing
 
 #if DEBUG
-/// Contents in `blobs/` that a crash has kept from their rows, or from their removal.
+/// Blobs without rows in `blobs/`, left by a crash before their rows were committed or before their files
+/// were removed.
 @Suite(.serialized)
 struct LeftoverTests {
-    /// `begin POINT` mounts `lib` on `one` until its daemon comes to a point; `end` waits until it is dead, and takes the mount away.
+    /// `begin POINT` mounts `lib` on `one` until its daemon reaches a kill point; `end` waits until it has
+    /// died, and removes the mount.
     private let prelude = """
         begin() { : > log; ASSETFS_KILL_AT=$1 $ASSETFS mount -f lib one > log 2>&1 & daemon=$!; until grep -q Mounted log || ! kill -0 $daemon 2> /dev/null; do sleep 0.01; done; }
         end() { local s=0; wait $daemon || s=$?; is $s 137; umount -l one || true; }
@@ -46,7 +48,7 @@ struct LeftoverTests {
             "cp older new; mv new lib/catalog.sqlite; rm lib/catalog.sqlite-wal",
             "cp older new; mv new lib/catalog.sqlite; : > lib/catalog.sqlite-wal",
             "cp older lib/catalog.sqlite; rm lib/catalog.sqlite-wal; cp -a lib copied; rm -r lib; mv copied lib",
-            // A library that is put back gets the numbers of the inodes that were removed.
+            // A restored library gets the inode numbers of the removed one.
             "cp -a lib copied; cp older copied/catalog.sqlite; : > copied/catalog.sqlite-wal; rm -r lib; cp -a copied lib; rm -r copied",
             "sed -i 's/^boot .*/boot another/' lib/lock; cp older lib/catalog.sqlite; rm lib/catalog.sqlite-wal",
         ] {
@@ -54,7 +56,7 @@ struct LeftoverTests {
                 """
                 cp lib/catalog.sqlite older; begin none; cp late one/folders/late; sync one/folders/late; kill -9 $daemon; wait $daemon || true; umount -l one; \(restore)
                 mount_one; umount_one; cmp late $(blob late); fails test -e lib/leftover; verify 0 --deep lib; says 'of no content'
-                # Another crash proves nothing of it, though its inode was changed in the meantime.
+                # Another crash proves nothing about the file, although its inode was changed in the meantime.
                 begin none; chmod 600 $(blob late); chmod 700 $(dirname $(blob late)); kill -9 $daemon; wait $daemon || true; umount -l one
                 mount_one; umount_one; cmp late $(blob late); fails test -e lib/leftover
                 """,
@@ -73,7 +75,7 @@ struct LeftoverTests {
             """
             begin none; echo other > one/folders/other; sync one/folders/other; cp -a lib backup; cp late one/folders/late; sync one/folders/late; kill -9 $daemon; wait $daemon || true; umount -l one
             \(restore)
-            # As if the catalog did not know it.
+            # The catalog has no row for the blob.
             mount_one; umount_one; test -e lib/leftover && exit 1; cmp late $(blob late); verify 0 --deep lib
             """,
             isFull: false
@@ -102,7 +104,8 @@ struct LeftoverTests {
                 mkdir store; chmod 700 store; $ASSETFS mount -o store=deep:$PWD/store lib one; echo early > one/folders/early; cp late one/folders/late; setfattr -n user.asset.alternate_store_id -v deep one/folders/late
                 until [ "$(find store -name "$(hash late | cut -c3-)")" ]; do sleep 0.05; done; $ASSETFS umount one; file=$(find store -name "$(hash late | cut -c3-)")
                 begin() { : > log; $ASSETFS mount -f -o store=deep:$PWD/store lib one > log 2>&1 & daemon=$!; until grep -q Mounted log; do sleep 0.01; done; }
-                # A younger file in the store without a row: of a session that the catalog does not know.
+                # A younger file in the store without a row: it belongs to a session that the catalog does not
+                # know.
                 begin; echo unknown > content; h=$(hash content); mkdir -p -m 700 store/blobs/${h:0:2}; cp content store/blobs/${h:0:2}/${h:2}; chmod 600 store/blobs/${h:0:2}/${h:2}; kill -9 $daemon; wait $daemon || true; umount -l one
                 begin; $ASSETFS umount one; wait $daemon; cmp content store/blobs/${h:0:2}/${h:2}; rm store/blobs/${h:0:2}/${h:2}
                 touch -d '3 days ago' lib/FORMAT; begin; $ASSETFS umount one; wait $daemon; mkdir -m 700 store/leftover; mv $file store/leftover/$(hash late); rm lib/catalog.sqlite

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The log of a background mount has an end, whatever users do.
+/// The log of a background mount has a bounded size under any load of users.
 @Suite(.serialized)
 struct LogTests {
     private func script(_ text: String, _ name: String = #function) throws {
@@ -11,7 +11,7 @@ struct LogTests {
         }
     }
 
-    /// `refused UID COUNT` has attributes refused whose values are long, once for each of four kinds in turn.
+    /// `refused UID COUNT` sets attributes with long values that are refused, of four kinds in turn.
     private let helpers = """
         chmod 755 .
         refused() { setpriv --reuid $1 --regid $1 --clear-groups /usr/bin/python3 -c '
@@ -38,7 +38,7 @@ struct LogTests {
             lines = open("lib/assetfs.log", "rb").read().decode().splitlines()
             refusals = [line for line in lines if "setxattr:" in line]
             left = [int(n) for line in lines for n in re.findall(r"notice: (\\d+) lines on refusals of user 5001's requests were left out", line)]
-            # A minute may end in between; none is counted twice or lost.
+            # A minute may end in between; no refusal is counted twice or lost.
             assert len(refusals) + sum(left) == 301 and left, (len(refusals), left)
             assert max(map(len, lines)) < 4200, max(map(len, lines))
             assert all("… (60000 characters)" in line for line in refusals), [line[-80:] for line in refusals]

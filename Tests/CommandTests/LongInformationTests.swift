@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Files of which so much is known that no attribute holds it.
+/// Files whose metadata is too long for one extended attribute.
 @Suite(.serialized)
 struct LongInformationTests {
     private let prelude = """

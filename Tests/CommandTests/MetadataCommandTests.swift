@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The commands that show, set and take along what is known of files.
+/// The commands that show, set and export metadata of files.
 struct MetadataCommandTests {
     private func withPictures(_ name: String = #function, _ body: (MountedLibrary) throws -> Void) throws {
         try withMountedLibrary(name) { mount in
@@ -43,7 +43,7 @@ struct MetadataCommandTests {
                 let refused = try run([assetfs, "describe", paths[1]] + arguments)
                 #expect(refused.status == 64 && refused.errors.contains(word), "\(arguments): \(refused.errors)")
             }
-            // One that cannot be described does not keep the others from it.
+            // A file that cannot be described does not stop the command for the others.
             let some = try run(assetfs, "describe", mount.path("s.wav"), paths[1], "--rotate", "90")
             #expect(some.status == 1 && some.output == "1 of 2 files described.\n" && some.errors.contains("audio/wav"))
             #expect(
@@ -116,18 +116,20 @@ struct MetadataCommandTests {
             #expect(said == "Grüße\nGrüße\na, b\n")
             #expect(try mount.read("p1.jpg") == before)
             #expect(try run("stat", "-c", "%y", out + "/p1.jpg").output.hasPrefix("2020-01-01"))
-            // What nobody has described is copied as it is, and what cannot hold it has it beside it.
+            // A file without a description is copied unchanged, and a type that cannot contain metadata gets
+            // a sidecar.
             try run("cmp", out + "/p2.jpg", mount.path("p2.jpg")).check()
             try run("cmp", out + "/s.wav", mount.path("s.wav")).check()
             #expect(done.errors.contains("s.wav.xmp"))
             #expect(try run("exiftool", "-s3", "-XMP-dc:Description", out + "/s.wav.xmp").check().output == "Grüße\n")
-            // Nobody else's file is in the way of an unfinished copy, and the file itself is no copy.
+            // A file of another program does not block an unfinished copy, and the file itself does not count
+            // as a copy.
             try run("touch", out + "/q.jpg.part").check()
             try run(assetfs, "export", picture, out + "/q.jpg").check()
             try run("rm", out + "/q.jpg.part", out + "/q.jpg").check()
             let itself = try run(assetfs, "export", "--force", "--embed", picture, mount.folders)
             #expect(itself.status == 1 && itself.errors.contains("is the file itself"))
-            // A place must not leave with a file that it cannot be taken out of.
+            // A GPS position must not leave the library in a file from which it cannot be removed.
             try run("setfattr", "-n", "user.asset.gps", "-v", "1,2", mount.path("s.wav")).check()
             let kept = try run(assetfs, "export", "--embed", "--force", mount.path("s.wav"), out + "/no.wav")
             #expect(kept.status == 1 && kept.errors.contains("is not exported"))

@@ -2,19 +2,21 @@ import Foundation
 import TestSupport
 import Testing
 
-/// mount(8) and systemd with what `make install` installs, in a mount namespace of the test's own where that is possible.
+/// mount(8) and systemd with the files of `make install`, in a mount namespace of the test's own where that
+/// is possible.
 @Suite(.serialized)
 struct MountHelperTests {
     private let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
 
-    /// Runs shell in a mount namespace in which the helper and the command are where `make install` puts them.
+    /// Runs a shell command in a mount namespace that has the helper and the command in the places where
+    /// `make install` puts them.
     private func installed(_ line: String) throws -> CommandResult {
         try withScratch { path in
             let setup = """
                 set -e
                 mkdir -p \(path)/mnt /usr/local/bin
-                # Laid over, so that nothing is left on the machine.
+                # Uses overlays, so that the machine stays unchanged.
                 for folder in /sbin /usr/local/bin; do
                     mkdir -p \(path)/up$folder \(path)/work$folder
                     mount -t overlay overlay -o lowerdir=$(readlink -f $folder),upperdir=\(path)/up$folder,workdir=\(path)/work$folder $(readlink -f $folder)

@@ -2,18 +2,19 @@ import Foundation
 import TestSupport
 import Testing
 
-/// All options of mount(8), fuse(8) and libfuse: carried out, without a meaning here, or refused; never half of it.
+/// All options of mount(8), fuse(8) and libfuse: each is carried out, has no meaning here, or is refused;
+/// never a part of it.
 @Suite(.serialized)
 struct MountOptionTests {
-    /// What is done about an option.
+    /// The expected treatment of an option.
     private enum Answer {
-        /// mountinfo shows a word that it does not show without.
+        /// mountinfo contains a word that it lacks without the option.
         case shown(String)
-        /// mountinfo does not show a word that it shows without.
+        /// mountinfo lacks a word that it contains without the option.
         case hidden(String)
-        /// The mount is as without.
+        /// The mount is the same with and without the option.
         case nothing
-        /// Status 9, and a sentence that names the option, with some words.
+        /// Status 9, and a sentence that names the option and contains some words.
         case refused(String)
     }
 
@@ -64,7 +65,7 @@ struct MountOptionTests {
 
     @Test func `each option is carried out, means nothing, or is refused by its name`() throws {
         try withPlace { path in
-            /// The words of mountinfo on the mount.
+            /// Returns the words that mountinfo has for the mount.
             func shown() throws -> [String] {
                 let table = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
                 guard let line = table.split(separator: "\n").last(where: { $0.contains(" \(path)/one ") }) else {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The commands that show and set what folders say, and what became of uploads.
+/// The commands that show and set policies of folders, and show receipts of uploads.
 struct PolicyCommandTests {
     @Test func `policy shows and sets what a folder says`() throws {
         try withMountedLibrary { mount in
@@ -39,7 +39,7 @@ struct PolicyCommandTests {
             #expect(try explain("h/new").contains("goes after 24 hours"))
             #expect(try explain("h/.new.part").contains("temporary: an upload when it is renamed"))
             #expect(try explain("h/.DS_Store").contains("junk"))
-            // What is no file gets no content, whatever the policy says.
+            // Only regular files have content, under any policy.
             try run("mkfifo", mount.path("fifo"), mount.path("h/fifo")).check()
             try run("ln", "-s", "a.txt", mount.path("h/link")).check()
             for name in ["fifo", "h/fifo", "h/link"] {
@@ -78,13 +78,13 @@ struct PolicyCommandTests {
             }
             #expect(recent.count == 1)
             #expect(try run(assetfs, "receipts", mount.root, "--since", "soon").status == 64)
-            // Both follow, and neither ends by itself; tests run with SIGTERM blocked.
+            // Both commands follow, and run until they get a signal; tests run with SIGTERM blocked.
             for follower in [
                 "\(assetfs) receipts \(mount.root) --follow --since 0s",
                 "tail -n 0 -f \(mount.root)/uploads/receipts.jsonl",
             ] {
                 let name = "next-\(UUID().uuidString.prefix(4))"
-                // It may not follow yet when the first is written.
+                // The command may not follow yet when the first line is written.
                 let line = """
                     \(follower) > \(mount.scratch)/followed & follower=$!
                     for n in $(seq 600); do
@@ -113,7 +113,8 @@ struct PolicyCommandTests {
             try run("mv", mount.path("a.upload"), mount.path("a.jpg")).check()
             #expect(try mount.lastReceipt()["outcome"] as? String == "created")
             let refused = try run("mv", mount.path("b.upload"), mount.path("b.jpg"))
-            // mv(1) asks twice, with RENAME_NOREPLACE first. What it says then depends on memory that it has not set.
+            // mv(1) calls rename twice, first with RENAME_NOREPLACE. Its message then depends on memory that
+            // it has not initialised.
             #expect(refused.status == 1)
             #expect(try mount.receipts().count == 2)
             #expect(try mount.read("b.upload") == Array("same".utf8))

@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Catalogs that are made from snapshots and contents.
+/// Catalogs that are rebuilt from snapshots and blobs.
 @Suite(.serialized)
 struct RecoverTests {
-    /// What makes the catalog of `lib` useless, and what mount(1) then says.
+    /// Ways to make the catalog of `lib` unusable, and the expected message of mount(1).
     private static let damages = [
         ("no catalog", "rm lib/catalog.sqlite", "has no catalog.sqlite"),
         ("an empty one", ": > lib/catalog.sqlite", "has no catalog.sqlite"),
@@ -86,13 +86,13 @@ struct RecoverTests {
             try verifyScript(
                 """
                 make_library; umount_one; touch -d '3 days ago' lib/FORMAT; mount_one; umount_one; good=lib/snapshots/$(ls lib/snapshots); rm lib/catalog.sqlite; cp -a lib sound; umask 077
-                # A newer assetfs's.
+                # A snapshot of a newer assetfs.
                 sqlite3 $good "INSERT INTO grdb_migrations VALUES ('999 of the next version')"; recover 1 lib; says "$(basename $good) cannot be taken.*newer"; fails test -e lib/catalog.sqlite
-                # One that the disk cannot read, alone, and with an older one.
+                # A snapshot that the disk cannot read, first alone, and then with an older one.
                 rm -rf lib; cp -a sound lib; s=0; strace -f -qq -o /dev/null -P $good -e trace=read -e inject=read:error=EIO $ASSETFS recover lib > report 2>&1 || s=$?; is $s 1; says 'No snapshot could be read'; fails test -e lib/catalog.sqlite
                 older=lib/snapshots/catalog-20200101.sqlite; cp $good $older; s=0; strace -f -qq -o /dev/null -P $good -e trace=read -e inject=read:error=EIO $ASSETFS recover lib > report 2>&1 || s=$?
                 is $s 0; says 'A snapshot was passed over'; says "catalog is that of $(basename $(dirname $older))/$(basename $older)"; test -e $good; mount_one; same; umount_one
-                # No room for what opening the copy writes.
+                # No space for the bytes that opening the copy writes.
                 mkdir small; mount -t tmpfs -o size=$(($(du -sk sound | cut -f1) + $(stat -c %s ${good/lib/sound}) / 1024 + 8))k none small; trap 'umount -l small' EXIT
                 cp -a sound small/lib; good=$(ls -d small/lib/snapshots/*); dd if=/dev/zero of=small/fill bs=4k count=20000 2> /dev/null || true; truncate -s -$((($(stat -c %s $good) + 4095) / 4096 * 4096)) small/fill
                 recover 1 small/lib; says 'cannot be taken\\|cannot be copied'; fails test -e small/lib/catalog.sqlite; rm small/fill; umount small; trap - EXIT
@@ -111,7 +111,7 @@ struct RecoverTests {
                     rm lib/catalog.sqlite; eval "$other"; verify 11 lib; says recover; s=0; $ASSETFS mount lib one > report 2>&1 || s=$?; is $s 11; says 'assetfs recover'
                     recover 0 lib; mount_one; same; umount_one; rm -rf lib; cp -a sound lib
                 done
-                # What a new library has before its first checkpoint, copied without the log.
+                # A copy without the log of a new library before its first checkpoint.
                 rm -rf lib; $ASSETFS mount -f lib one & until [ -e one/folders ]; do sleep 0.01; done; echo 1 > one/folders/f; sync one/folders/f; rm -rf copy; cp -a lib copy; rm -f copy/*-wal; kill -9 $!; wait || true; umount -l one
                 s=0; $ASSETFS mount copy one > report 2>&1 || s=$?; is $s 11; says 'assetfs recover'
                 """,

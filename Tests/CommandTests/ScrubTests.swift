@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Contents that are not any more what they were when they were stored.
+/// Corrupt blobs, and their repair.
 @Suite(.serialized)
 struct ScrubTests {
-    /// What the scripts share: `blob N` is the file of `a`'s, `b`'s … content.
+    /// Functions that the scripts share: `blob FILE` prints the path of the blob that has the content of
+    /// FILE.
     private static let prelude = """
         set -eu; fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
         value() { getfattr --only-values -n user.asset.$1 "$2" 2> /dev/null; }
@@ -132,7 +133,7 @@ struct ScrubTests {
 
     @Test func `a state that gets shorter while it is read is read whole`() throws {
         try withPlace { path in
-            // The command learns of the file's size when the pass has ended, and has opened it before.
+            // The command reads the file's size when the pass has ended, and has opened the file before.
             try script(
                 """
                 $ASSETFS mount lib one; head -c 30M /dev/urandom > one/folders/a; sync one/folders/a; scrub 0
@@ -153,7 +154,7 @@ struct ScrubTests {
                 head -c 3000000 /dev/urandom > a; for n in $(seq 50); do echo $n > $n; done
                 $ASSETFS mount -o scrub=P1D lib one; cp a $(seq 50) one/folders; $ASSETFS umount one
                 printf X | dd of=$(blob 50) bs=1 conv=notrunc 2> /dev/null
-                # As a pass that ended in its middle.
+                # The state of a pass that was interrupted in the middle.
                 sqlite3 lib/catalog.sqlite "UPDATE scrub SET began = 5, position = 20, last = 51, contents = 20, finished = 1"
                 $ASSETFS mount -o scrub=P1D lib one; $ASSETFS scrub --report one | grep -q "^[2-5][0-9] contents, "
                 for n in $(seq 1200); do $ASSETFS scrub --report one > report || break; sleep 0.1; done

@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Names of users on the terminals and in the logs of others.
+/// Names that users choose, on the terminals and in the logs of other users.
 @Suite(.serialized)
 struct ShownCommandTests {
-    /// Files with names that terminals obey, and `clean COMMAND`, which fails where something of them is printed as it is.
+    /// Files whose names contain control sequences of terminals, and `clean COMMAND`, which fails if one of
+    /// them is printed unescaped.
     private let names = #"""
         export LC_ALL=C.UTF-8; A="as 5001"; F=$MOUNT/folders; chmod 1777 $F
         n=$(printf 'e\033]0;PWN\007\033[2Jz\nFAKE LINE\302\23331m\342\200\256\342\200\213.txt'); g=$(printf 't\033[31m\nx.txt')
@@ -52,7 +53,7 @@ struct ShownCommandTests {
     @Test func `jobs are shown with names that can be had back`() throws {
         try runScript(
             #"""
-            # A picture that ends the worker.
+            # A picture that crashes the worker.
             /usr/bin/python3 - $MOUNT/folders << 'END'
             import os, struct, sys, zlib
             def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

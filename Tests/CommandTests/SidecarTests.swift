@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Sidecars of copies whose names leave no room for `.xmp`.
+/// Sidecars of copies whose names are too long for another `.xmp`.
 struct SidecarTests {
     @Test func `each copy has a sidecar of its own, however long its name is`() throws {
         try withMountedLibrary { mount in

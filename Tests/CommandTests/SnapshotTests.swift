@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Copies of the catalog that a mount keeps.
+/// Snapshots of the catalog that a mount makes.
 @Suite(.serialized)
 struct SnapshotTests {
     @Test func `a copy of the catalog is kept each day, and seven of them`() throws {

@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Mounting with closed descriptors, low limits and odd names of the caller.
+/// Mounts by callers with closed descriptors, low limits and odd names.
 @Suite(.serialized)
 struct StartTests {
-    /// What the scripts share: `says N WORDS COMMAND` expects a status and words on stderr; `daemon` is the process of `lib`.
+    /// Functions that the scripts share: `says N WORDS COMMAND` expects a status and words on stderr;
+    /// `daemon` is the process that serves `lib`.
     static let prelude = """
         set -eu; is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
         daemon() { pgrep -o -f "[a]ssetfs mount.* $PWD/${1:-lib} "; }
@@ -104,7 +105,7 @@ struct StartTests {
             $little -f 65536 $ASSETFS mount lib one; ! head -c 65M /dev/zero > one/folders/b 2> said; grep -q 'File too large' said
             echo c > one/folders/c; is "$(cat one/folders/c)" c; $ASSETFS umount one
             for limit in '-s 100' '-n 1000' '-c 0'; do $little $limit $ASSETFS mount lib one; find one > /dev/null; echo d > one/folders/d; $ASSETFS umount one; done
-            # A sentence that cannot be written ends nothing else.
+            # A message that cannot be written changes no status and ends no other process.
             status=0; $little -f 0 $ASSETFS mount lib one 2> said || status=$?; is "$status" 1
             status=0; $ASSETFS mount nowhere/lib none 2> /dev/full || status=$?; is "$status" 6
             for size in 100 65535; do says 1 "at most $((size * 1024)) bytes (ulimit -f)" $little -f $size $ASSETFS mount lib one; done
@@ -130,7 +131,7 @@ struct StartTests {
     @Test func `a daemon that dies before its mount answers is a failure, and leaves no mount`() throws {
         try script(
             """
-            # The daemon is stopped at its first request, and killed: fuse's device is open, and nothing was answered.
+            # The daemon is killed at its first reply: its /dev/fuse is open, and no request was answered.
             s=0; timeout 60 strace -f -qq -o trace -e inject=writev:signal=KILL:when=1 -P /dev/fuse $ASSETFS mount lib one 2> said || s=$?
             [ $s != 0 ] && [ $s != 124 ]; grep -q 'assetfs: ' said; is "$(mounts one)" 0; flock -w 20 lib/lock true
             $ASSETFS mount lib one; $ASSETFS umount one

@@ -2,17 +2,18 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Contents in stores on other disks.
+/// Blobs in stores on other disks.
 @Suite(.serialized)
 struct StoreTests {
-    /// What the scripts share: `$STORE` is a folder on another filesystem, `blob N` is the end of the path of a content.
+    /// Definitions that the scripts share: `$STORE` is a folder on another filesystem, `blob FILE` prints the
+    /// end of the path of the blob that has the content of FILE.
     private static let prelude = """
         set -eu; fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
         value() { getfattr --only-values -n user.asset.$1 "$2" 2> /dev/null; }
         is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; exit 1; }; }
         blob() { h=$(sha256sum < $1 | cut -c1-64); echo blobs/${h:0:2}/${h:2}; }
         move() { for f in "${@:2}"; do setfattr -n user.asset.alternate_store_id -v $1 $f; done; }
-        settled() { timeout 60 $ASSETFS jobs --wait one > /dev/null; }
+        settled() { timeout 500 $ASSETFS jobs --wait one > /dev/null; }
         unmount() { $ASSETFS umount one; }
 
         """
@@ -41,13 +42,13 @@ struct StoreTests {
             for f in a c holes; do test -e $STORE/$(blob $f); test ! -e lib/$(blob $f); cmp $f one/folders/$f; done; test -e lib/$(blob b)
             test $(stat -c %b $STORE/$(blob holes)) -lt 1000
             $ASSETFS status one | grep -q '^Store 1  *archive: 3 contents, .* free, '
-            # Written to, it is changed in a copy, and that follows.
+            # A write changes a copy in the library, which is migrated afterwards.
             printf more >> one/folders/a; printf more >> a; python3 -c 'import mmap
             with open("one/folders/c", "r+b") as f:
                 with mmap.mmap(f.fileno(), 0) as pages: pages[0:1] = b"!"'
             cmp a one/folders/a; head -c 1 one/folders/c | grep -q '!'
             settled; test -e $STORE/$(blob a); test ! -e lib/$(blob a); is "$(value versions one/folders/a)" 2; cat one/folders/* one/resources/1/versions/* > /dev/null
-            # What another asset has too is in the library's own folder.
+            # A blob that another asset shows too is in the library itself.
             cp one/folders/a one/folders/twin; settled; test -e lib/$(blob a); test ! -e $STORE/$(blob a); is "$(value store one/folders/a)" primary
             move archive one/folders/twin; settled; test ! -e lib/$(blob a); cmp a one/folders/twin
             rm one/folders/twin; cmp a one/folders/a
@@ -78,7 +79,8 @@ struct StoreTests {
             """
             head -c 200000 /dev/urandom > a; echo b > b; echo c > c
             $ASSETFS mount -o store=archive:$STORE lib one; cp a b c one/folders; move archive one/folders/a one/folders/b; settled; unmount
-            # Another library's store, a folder that is in use, and none at all are none of ours; nothing is left of a new library.
+            # The store of another library, a used folder, and a missing folder are refused; nothing is left
+            # of a new library.
             fails $ASSETFS mount -o store=archive:$STORE other two; $ASSETFS mount -o store=archive:$STORE other two 2>&1 | grep -q 'belongs to another library'
             fails $ASSETFS mount -o store=archive:$PWD other two; fails $ASSETFS mount -o store=archive:/nowhere other two; test ! -e other
             mv $STORE $STORE-away; mkdir $STORE; $ASSETFS mount lib one; grep -q 'error: The store “archive” (.*) is empty' lib/assetfs.log

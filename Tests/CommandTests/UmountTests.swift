@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// How a mount ends, and what is said while it does.
+/// The end of a mount, and the messages of the commands during it.
 @Suite(.serialized)
 struct UmountTests {
     private func script(_ text: String, _ name: String = #function) throws {
@@ -72,7 +72,8 @@ struct UmountTests {
     @Test func `an end that failed is umount's failure, and the daemon's`() throws {
         try script(
             """
-            # What the last process has noted of its end; a command reads it when the lock is free.
+            # The state that the last daemon recorded about its exit; a command reads it when the lock is
+            # free.
             $ASSETFS mount $PWD/lib one; is "$(head -c 8 lib/lock)" "running "; is "$(stat -c %s lib/lock)" 512; mount --bind one/folders two
             $ASSETFS umount one 2> said & umount=$!; while [ "$(mounts one)" != 0 ]; do sleep 0.01; done; d=$(daemon)
             strace -f -qq -o /dev/null -e inject=fsync,fdatasync,syncfs:error=EIO -p $d 2> attached & tracer=$!
@@ -90,7 +91,7 @@ struct UmountTests {
             $ASSETFS mount lib one
             for n in $(seq 5); do echo $n > one/folders/$n; umount one; $ASSETFS mount lib one; is "$(cat one/folders/$n)" $n; done
             says 2 'in use by another process' $ASSETFS mount lib two; $ASSETFS umount one
-            # A daemon that is stopped while it ends.
+            # A daemon that is stopped while it exits.
             $ASSETFS mount $PWD/lib one; d=$(daemon); kill -STOP $d; umount -l one; $ASSETFS mount lib one & mount=$!
             until [ -e /proc/$mount/task/$mount/children ] && [ "$(cat /proc/$mount/task/$mount/children)" ]; do sleep 0.01; done; kill -CONT $d; wait $mount
             is "$(cat one/folders/5)" 5; $ASSETFS umount one
@@ -102,7 +103,7 @@ struct UmountTests {
         try script(
             """
             cat > theirs.sh <<'END'
-            # With a device that everybody may open.
+            # With /dev/fuse accessible to all users.
             mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/fuse c 10 229
             user() { timeout 60 setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
             trap 'pkill -KILL -u 1000 -f "[a]ssetfs mount.* $PWD/lib" || true' EXIT

@@ -1,7 +1,8 @@
 import TestSupport
 
-/// What scripts about checks of libraries share: `make_library` fills `lib`, `verify STATUS …` checks a library and keeps what it says in
-/// `report`, and `same` compares a mount on `one` with what was put in.
+/// Functions that scripts about checks of libraries share: `make_library` fills `lib`, `verify STATUS …`
+/// checks a library and keeps its output in `report`, and `same` compares a mount on `one` with the original
+/// files.
 private let prelude = """
     set -eu; fails() { if "$@" 2> /dev/null; then echo "this succeeded: $*" >&2; exit 1; fi; }
     is() { [ "$1" = "$2" ] || { echo "line ${BASH_LINENO[0]}: “$1” is not “$2”" >&2; cat report >&2 || true; exit 1; }; }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Checks of libraries, and what they mend.
+/// Checks and repairs of libraries.
 @Suite(.serialized)
 struct VerifyTests {
     @Test func `a sound library has no fault, mounted or not, and a check changes nothing`() throws {
@@ -55,7 +55,7 @@ struct VerifyTests {
         }
     }
 
-    /// What is done to a library that nobody has open, and which rules are then broken.
+    /// Damages to a library that no process has open, and the rules that each breaks.
     private static let damages: [(name: String, damage: String, rules: [String])] = [
         (
             "a name that leads to nothing",

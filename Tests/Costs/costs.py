@@ -1,10 +1,11 @@
-"""Counts the SQL statements, requests and system calls that one operation costs, and compares them with golden.json.
+"""Counts the SQL statements, requests and system calls of each operation, and compares them with golden.json.
 
 usage: costs.py ASSETFS [--write]
 
-Each operation is done 50 times on a mount of its own kind of files; counted is what the threads do that serve requests, each of them
-once for every request. A count may not rise: a change that needs more says why, and writes the file anew with --write. Where a count
-falls, the file is written anew as well, so that it does not rise again unseen.
+Each operation is done 50 times on files of its own in a mount. The counts are those of the threads that serve
+requests, each of them once for every request. A count may not rise: a change that needs more gives a reason,
+and writes the file again with --write. After a count has fallen, the file is written again as well, so that
+the count cannot rise again unnoticed.
 """
 import ctypes
 import json
@@ -21,9 +22,9 @@ from counts import Statements, Trace, Usage  # noqa: E402
 GOLDEN = f"{HERE}/golden.json"
 TIMES = 50
 PR_SET_NAME = 15
-# What one more row of a table or one more wake may add to the mean of an operation.
+# The allowed increase of the mean of an operation, for one more row of a table or one more wake.
 TOLERANCE = 0.15
-# Which of these a thread makes depends on what other threads do. Of the device, read(2) and writev(2) are known from the requests.
+# Calls whose threads depend on other threads. On the device, read(2) and writev(2) follow from the requests.
 CHANCE = {
     "read", "writev", "write", "futex", "sched_yield", "poll", "madvise", "mprotect", "mmap", "munmap", "brk", "rt_sigprocmask",
     "clock_nanosleep", "gettid", "clone", "clone3", "set_robust_list", "rseq"}
@@ -34,7 +35,7 @@ def create(folder, number):
 
 
 def replace(folder, number):
-    """As rsync does it: a temporary name, times and mode, and a rename over the former file."""
+    """Replaces files as rsync does: a temporary name, times and mode, and a rename over the former file."""
     temporary = f"{folder}/.{number}.a1b2c3"
     mounts.store(temporary, b"new %d" % number * 1000)
     os.utime(temporary, ns=(1, 1))
@@ -49,17 +50,17 @@ def read(folder, number):
 
 
 def back_up(folder, number):
-    """Looks at a file and reads it, for the first time since it was written."""
+    """Stats and reads each file for the first time since it was written."""
     os.lstat(f"{folder}/{number}")
     read(folder, number)
 
 
-# Whose opens count as no visit, so that the kernel's page cache may have what they read.
+# Programs whose opens do not count as downloads, so that the kernel may cache the pages that they read.
 PROGRAMS = {"back up": b"tar", "back up again": b"tar"}
 
 
 def perform(name, operation, folder, numbers):
-    """Does an operation on some files, where that matters in a process of the program's name."""
+    """Runs an operation on some files, in a process with the program's name if that matters."""
     program = PROGRAMS.get(name)
     child = os.fork() if program else 0
     if child:
@@ -74,7 +75,7 @@ def perform(name, operation, folder, numbers):
         os._exit(0)
 
 
-# In this order: each works on what those before have left.
+# In this order: each operation uses the results of the former ones.
 OPERATIONS = {
     "create": create,
     "back up": back_up,
@@ -101,7 +102,7 @@ def count(binary):
             usage, folder = Usage(mount.daemon), f"{mount.files}/folder"
             os.mkdir(folder)
             for number in range(TIMES, TIMES + 3):
-                # What is done once in a mount is done.
+                # Performs the one-time work of a mount first.
                 for name, operation in OPERATIONS.items():
                     perform(name, operation, folder, [number])
             for name, operation in OPERATIONS.items():
@@ -133,7 +134,7 @@ def main():
             if abs(number - golden[name][kind]) > TOLERANCE:
                 changed.append(f"{name}: {number} {kind} and not {golden[name][kind]}")
     if changed:
-        sys.exit("\n".join(["The costs have changed; docs/ARCHITECTURE.md tells when golden.json may be written anew:", *changed]))
+        sys.exit("\n".join(["The costs have changed; docs/DEVELOPING.md tells when golden.json may be written anew:", *changed]))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Clients that only load a mount, with all that holds a folder's lock in the kernel while it waits for the daemon.
+"""Clients that put load on a mount, with all operations that hold a folder's lock in the kernel while they
+wait for the daemon.
 
-Among them is all that the kernel is told of by the daemon's own doing: duplicates that are refused, files that expire, replacements
-through resources/ID/, numbered names and drop boxes; and beside it the requests that hold a folder's lock while they wait: fsync,
-mkdir, rmdir and listings of the same folders. Each ends when the mount is gone, or else it is stuck.
+They cause all changes that the daemon itself notifies the kernel of: rejected duplicates, expiring files,
+replacements through resources/ID/, numbered names and drop boxes. Beside these they make requests that hold a
+folder's lock while they wait: fsync, mkdir, rmdir and listings of the same folders. A client that does not
+exit when the mount is gone is stuck.
 """
 import os, signal, subprocess, time
 
@@ -12,7 +14,8 @@ ROOT = [""]
 
 
 def forever(action):
-    """Runs an action until the mount is gone; what a policy or a race of the clients refuses is no end."""
+    """Repeats an action until the mount is gone; errors of policies, or of races between clients, are
+    ignored."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     number = 0
     while True:
@@ -26,7 +29,7 @@ def forever(action):
 
 
 def live(load, *arguments):
-    """The life of a client, which may find the mount gone before it has begun."""
+    """Runs a client, which may find the mount gone before it has begun."""
     try: load(*arguments)
     except OSError: pass
 
@@ -86,7 +89,7 @@ def drops(box):
 
 
 def prepare(program, mount):
-    """Makes the folders of the load, and answers its clients."""
+    """Creates the folders of the load, and returns its clients."""
     ROOT[0] = root = f"{mount}/folders"
     for name, policy in [("refusing", ("duplicates", "REJECT")), ("numbered", ("overwrite", "false")), ("plain", None), ("box", None)]:
         os.makedirs(f"{root}/{name}", exist_ok=True)
@@ -106,7 +109,7 @@ def prepare(program, mount):
 
 
 def describe(process):
-    """Prints what the threads of a process wait for."""
+    """Prints the state and the kernel stack of each thread of a process."""
     for thread in os.listdir(f"/proc/{process}/task"):
         try:
             state = open(f"/proc/{process}/task/{thread}/status").read().split("State:")[1].split("\n")[0].strip()

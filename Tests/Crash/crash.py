@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""Kills the daemon of a mount again and again while programs work in it, and looks what is left.
+"""Kills the daemon of a mount again and again while programs work in it, and checks the result.
 
-    crash.py [--kills 1000] [--seed 1] [--assetfs .build/debug/assetfs] [--work /var/tmp/assetfs-crash] [--only POINT,POINT] [--keep]
-             [--during recover,repair,snapshot]
+    crash.py [--kills 1000] [--seed 1] [--assetfs .build/debug/assetfs] [--work /var/tmp/assetfs-crash]
+             [--only POINT,POINT] [--keep] [--during recover,repair,snapshot]
 
-Kills come at random moments, and at the points that `Sources/AssetModel/KillPoint.swift` names, which only a debug build has: while
-writers work, while other clients hold the locks that the daemon could wait for, while a library is made, while a mount recovers from the
-kill before, and while a mount ends. After each the daemon and all clients must be gone within seconds; the library must mount by itself;
-all that fsync(2), fdatasync(2), msync(2), O_DSYNC or `assetfs umount` has acknowledged must be there; all else must be as it was at
-one moment since; `assetfs verify --deep` must find nothing; `staging/` must be empty in the end, and no mount be left.
+Kills come at random moments, and at the points of `Sources/AssetModel/KillPoint.swift`, which exist in debug
+builds only: while writers work, while other clients hold locks that the daemon could wait for, while a
+library is created, while a mount recovers from the former kill, and while a mount ends. After each kill the
+daemon and all clients must exit within seconds; the library must mount without a repair; all data that
+fsync(2), fdatasync(2), msync(2), O_DSYNC or `assetfs umount` has acknowledged must be there; all other data
+must be in the state of one moment since; `assetfs verify --deep` must find nothing; `staging/` must be empty
+in the end, and no mount be left.
 
-`--during` kills `assetfs recover`, `assetfs verify --repair`, or a daemon that copies its catalog, and not programs' daemon: during.py.
+`--during` kills `assetfs recover`, `assetfs verify --repair`, or a daemon that copies its catalog, instead of
+the daemon of programs: see during.py.
 
-Ends with a table: how often each point was aimed at, and how often the daemon died there. Needs root.
+The run ends with a table: how often each point was aimed at, and how often the daemon died there. Needs root.
 """
 import argparse, collections, errno, multiprocessing, os, random, re, select, shutil, signal, sqlite3, subprocess, sys, time
 
@@ -23,13 +26,14 @@ from library import Clients, Fault, Library, compare, mounted, run
 import bystanders, during, loads
 
 USERS = [0, 5001, 5002]
-# Points that only the making of a library has, the opening, or the end of a mount; all others are met at work.
+# Points that are reached only while a library is created or opened, or at the end of a mount; all others are
+# reached by the writers.
 MAKING = ["migrated", "roots-committed", "format-written", "format-named", "key-named", "search-cleared"]
 OPENING = ["statistics-asked", "recovering", "upload-recovered", "nameless-removed", "recovery-committed", "staging-cleared", "leftover-set-aside", "expiry-committed"]
 ENDING = ["close-begun", "uploads-ended", "close-committed", "snapshot-stepped", "snapshot-made", "snapshot-named", "index-closed", "catalog-closed", "end-noted"]
-# Points of what is done when a mount is quiet.
+# Points of work that is done when a mount is quiet.
 QUIET = ["rows-collected", "blob-removed", "copy-made", "copy-placed", "original-removed", "search-step-written", "asset-expired"]
-# After how many passages to kill, where that is not at random.
+# The numbers of passages after which to kill, for points where these are not random.
 PASSAGES = {point: [1] for point in MAKING + OPENING + ENDING + QUIET} | {
             "migrated": list(range(1, 24)), "upload-recovered": [1, 1, 2], "nameless-removed": [1, 1, 2], "blob-exchanged": [1, 1, 2],
             "blob-removed": [1, 1, 2], "names-half-swapped": [1, 2], "name-replaced": [1, 2], "staged-retired": [1, 2, 4]}
@@ -37,16 +41,17 @@ DAY = 24 * 3600
 
 
 def points():
-    """The names in the sources, but those that only commands come to."""
+    """Returns the names in the sources, except those that only commands reach."""
     with open(f"{HERE}/../../Sources/AssetModel/KillPoint.swift") as file: text = file.read()
     names = [value or name for name, value in re.findall(r"^    case (\w+)(?: = \"([\w-]+)\")?$", text, re.M)]
     return [name for name in names if name not in during.POINTS["recover"] + during.POINTS["repair"]]
 
 
 class Death:
-    """Tells the failures that a daemon's end makes from all others, at the moment when a client meets them."""
+    """Distinguishes the failures that the end of a daemon causes from all others, at the moment when a
+    client gets them."""
 
-    # PF_EXITING of linux/sched.h: the process ends, and its descriptors are closed after that.
+    # PF_EXITING of linux/sched.h: the process exits; its descriptors are closed later.
     EXITING = 4
 
     def __init__(self, process, mountpoint):
@@ -54,7 +59,8 @@ class Death:
         self.descriptor = os.pidfd_open(process.pid)
 
     def has_begun(self):
-        """Whether the daemon ends: nothing is waited for, so that a kill which is still to come excuses nothing."""
+        """Returns whether the daemon is exiting, without waiting, so that a later kill excuses no earlier
+        error."""
         if select.select([self.descriptor], [], [], 0)[0]: return True
         try:
             with open(f"/proc/{self.process}/stat") as file: words = file.read().rpartition(")")[2].split()
@@ -62,17 +68,19 @@ class Death:
         return words[0] in "ZX" or bool(int(words[6]) & self.EXITING)
 
     def excuses(self, error):
-        """Whether an error is one of a mount whose daemon has died: the kernel's, or that of the folder below the mount."""
+        """Returns whether an error comes from a mount whose daemon has died: from the kernel, or from the
+        folder below the mount."""
         if not isinstance(error, OSError) or not self.has_begun(): return False
         if isinstance(error, loads.MappingFailure): return True
-        # EIO is the kernel's for a page that it could not read any more, also one that a write(2) is a part of.
+        # EIO comes from the kernel for a page that it could not read any more, also a page that is partly
+        # overwritten by write(2).
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO) or error.errno == errno.ENOENT and not mounted(self.mountpoint)
 
     def close(self): os.close(self.descriptor)
 
 
 def describe(process):
-    """Answers what the threads of a process wait for."""
+    """Returns the state and the kernel stack of each thread of a process."""
     lines = []
     for thread in os.listdir(f"/proc/{process}/task"):
         try:
@@ -99,7 +107,7 @@ class Run:
         return Library(self.options.assetfs, f"{work}/library", work, ["allow_other", "policy.versions=1"])
 
     def renew(self):
-        """Begins with a new library."""
+        """Creates a new library."""
         shutil.rmtree(self.library.path, ignore_errors=True)
         shutil.rmtree(self.library.store)
         os.makedirs(self.library.store)
@@ -108,13 +116,13 @@ class Run:
     # Kills
 
     def aim(self, point):
-        """Answers the environment in which a daemon dies at a point."""
+        """Returns the environment in which a daemon dies at a point."""
         if not point: return {}
         self.aimed[point] += 1
         return {"ASSETFS_KILL_AT": f"{point}:{self.chosen.choice(PASSAGES.get(point, [1, 1, 2, 3, 5, 12]))}"}
 
     def end(self, purpose, library=None):
-        """Takes away what is left of a mount whose daemon has died, or kills it now."""
+        """Removes the rest of a mount whose daemon has died, or kills it now."""
         library = library or self.library
         isGood = library.kill(leaves_mount=self.chosen.random() < 0.5)
         reached = re.search(r"^Killed at ([\w-]+)\.$", library.said(), re.M)
@@ -126,19 +134,20 @@ class Run:
         if not isGood: raise Fault("the daemon does not end by being killed")
 
     def kill_at_work(self, point=None, isEnding=False):
-        """Has the writers work, and kills after so many acknowledgements, at a point, or while the mount ends."""
+        """Lets the writers work, and kills after a number of acknowledgements, at a point, or while the
+        mount ends."""
         library, chosen = self.library, self.chosen
         library.begin(**self.aim(point))
         if not library.wait(): return self.end("while a mount recovers")
         death = Death(library.daemon, library.mountpoint)
-        # A point may be come to before any writer is there, or before all other clients are.
+        # A point may be reached before any writer has started, or before all other clients have.
         try: clients = Clients(library, self.histories, chosen, self.work, death.excuses, kind=loads.Writer, users=USERS)
         except OSError as error:
             if not death.excuses(error): raise
             return self.end("at work")
         try: others = self.start_others() if chosen.random() < 0.2 else []
         except (OSError, subprocess.CalledProcessError) as error:
-            # A command says in words that the mount is gone.
+            # A command reports in words that the mount is gone.
             if not (death.has_begun() if isinstance(error, subprocess.CalledProcessError) else death.excuses(error)): raise
             others = []
         isAimed = point and not isEnding and point not in QUIET
@@ -180,7 +189,8 @@ class Run:
         return others
 
     def await_work(self, clients, count, patience):
-        """Waits for acknowledgements, until the mount is gone, or for a moment: what is aimed at may not come."""
+        """Waits for a number of acknowledgements, until the mount is gone, or until a time limit: the
+        point may not be reached."""
         end = time.monotonic() + patience
         while count > 0 and (left := end - time.monotonic()) > 0:
             if not select.select([clients.reader], [], [], left)[0]: return
@@ -189,7 +199,7 @@ class Run:
             count -= len(got)
 
     def kill_early(self, point=None):
-        """Kills while a mount opens the library, perhaps recovering from the kill before."""
+        """Kills while a mount opens the library, perhaps while it recovers from the former kill."""
         self.library.begin(**self.aim(point))
         if point: self.library.wait()
         else:
@@ -198,7 +208,7 @@ class Run:
         self.end("while a mount recovers")
 
     def kill_making(self, point):
-        """Kills while a library is made, or when its key is."""
+        """Kills while a library or its key is created."""
         library = self.make(f"{self.work}/new")
         shutil.rmtree(library.path, ignore_errors=True)
         library.begin(**self.aim(point))
@@ -211,10 +221,10 @@ class Run:
         faults = library.check(self.counts, is_powered=True) + self.verify_deep(library)
         if faults: raise Fault("\n".join(faults))
 
-    # What is left
+    # The check after a kill
 
     def verify(self):
-        """Mounts the library, and compares it with what is known."""
+        """Mounts the library, and compares it with the histories."""
         try:
             self.library.mount()
             faults = compare(self.library, self.histories, self.counts)
@@ -230,7 +240,7 @@ class Run:
         return [f"verify: {result.stdout}{result.stderr}"] if result.returncode else []
 
     def age(self):
-        """Makes what is due in a minute or a day due now."""
+        """Makes work that is due in a minute or a day due now."""
         path = self.library.path
         catalog = sqlite3.connect(f"{path}/catalog.sqlite")
         with catalog:
@@ -241,10 +251,10 @@ class Run:
         for name in [f"{path}/FORMAT"] + [f"{copies}/{name}" for name in (os.listdir(copies) if os.path.isdir(copies) else [])]:
             os.utime(name, (time.time() - 2 * DAY,) * 2)
 
-    # All of it
+    # The run
 
     def find_points(self):
-        """Asks the program whether it has points."""
+        """Asks the program whether it has kill points."""
         library = self.make(f"{self.work}/new")
         library.begin(ASSETFS_KILL_AT="recovering")
         hasPoints = not library.wait()
@@ -259,7 +269,7 @@ class Run:
         chosen = self.chosen
         if number % 40 == 0: self.renew()
         point = None
-        # Every other kill is at a point, so that all are come to in turn.
+        # Every second kill is at a point, so that all points are reached in turn.
         if self.points and (number % 2 or self.options.only):
             if not self.turn:
                 self.turn = list(self.points)

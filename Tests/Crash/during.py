@@ -1,8 +1,9 @@
-"""Kills of `assetfs recover`, of `assetfs verify --repair`, and of a daemon that copies its catalog: `crash.py --during`.
+"""Kills of `assetfs recover`, of `assetfs verify --repair`, and of a daemon that copies its catalog:
+`crash.py --during`.
 
-Each round begins with the same library and the same damage, kills one to three runs, at the points of `KillPoint.swift` in turn or at random
-moments, and lets one go to its end. Then the library must be as after a run that nobody has killed, nothing that was there must be lost,
-and no unfinished file be left.
+Each round begins with the same library and the same damage, kills one to three runs, at the points of
+`KillPoint.swift` in turn or at random moments, and lets one run finish. Then the library must be in the state
+after an uninterrupted run, no data may be lost, and no unfinished file may be left.
 """
 import collections, contextlib, hashlib, os, random, re, shutil, signal, sqlite3, subprocess, time
 
@@ -14,7 +15,7 @@ POINTS = {
     "repair": ["catalog-half-kept", "catalog-kept", "catalog-mended", "files-mended"],
     "snapshot": ["snapshot-stepped", "snapshot-made", "snapshot-named"],
 }
-# Points that one run comes to more than once.
+# Points that one run reaches more than once.
 PASSAGES = {"catalog-half-kept": 2, "snapshot-stepped": 2}
 UNFINISHED = ["catalog.recovered.sqlite", "catalog.recovered.sqlite-wal", "catalog.before-repair.new", "catalog.before-repair.new-wal",
               "snapshots/new.sqlite", "snapshots/new.sqlite-wal", "leftover"]
@@ -40,7 +41,8 @@ class Rounds:
     # The library
 
     def make(self):
-        """Makes a library with a snapshot, files that are younger, and a catalog whose last changes are in its log."""
+        """Creates a library with a snapshot, with newer files, and with a catalog whose last changes are
+        in its log."""
         library, root = self.library, f"{self.work}/mount/folders"
         library.mount()
         for number in range(40):
@@ -61,12 +63,12 @@ class Rounds:
         run("cp", "-a", self.place, self.sound)
 
     def make_old(self):
-        """Has a snapshot be due."""
+        """Makes a snapshot due."""
         names = [f"{self.place}/FORMAT"] + [f"{folder}/{name}" for folder, _, names in os.walk(f"{self.place}/snapshots") for name in names]
         for name in names: os.utime(name, (time.time() - 2 * 24 * 3600,) * 2)
 
     def damage(self):
-        """Takes the sound library, and does the damage that the command is for."""
+        """Copies the sound library, and makes the damage that the command repairs."""
         shutil.rmtree(self.place, ignore_errors=True)
         run("cp", "-a", self.sound, self.place)
         catalog = f"{self.place}/catalog.sqlite"
@@ -76,7 +78,7 @@ class Rounds:
             name = f"{self.place}/leftover/{hashlib.sha256(aside).hexdigest()}"
             with open(name, "wb") as file: file.write(aside)
             os.chmod(name, 0o600)
-            # Not only the beginning: what is in the log would heal it.
+            # Damages more than the beginning, because the log could replace the damaged pages.
             with open(catalog, "r+b") as file: file.write(b"damaged" * 2000)
             with open(f"{catalog}-wal", "r+b") as file: file.write(b"damaged")
             return
@@ -86,7 +88,7 @@ class Rounds:
             database.execute("PRAGMA foreign_keys = OFF")
             database.execute("UPDATE blob SET uses = uses + 7 WHERE id % 3 = 0")
             database.execute("DELETE FROM entry WHERE CAST(name AS TEXT) IN ('7', '41')")
-        # To close it would write the log into the catalog.
+        # Copies before the connection closes, because closing writes the log into the catalog.
         for suffix in "", "-wal": shutil.copy2(catalog + suffix, f"{self.work}/damaged{suffix}")
         database.close()
         for suffix in "", "-wal": shutil.move(f"{self.work}/damaged{suffix}", catalog + suffix)
@@ -99,13 +101,13 @@ class Rounds:
                 for place, _, names in os.walk(f"{self.place}/{folder}") for name in names}
 
     def catalog(self):
-        """Answers the digests of the catalog and of its log."""
+        """Returns the digests of the catalog and of its log."""
         return [digest(f"{self.place}/{name}") for name in ("catalog.sqlite", "catalog.sqlite-wal") if os.path.exists(f"{self.place}/{name}")]
 
-    # Runs
+    # Runs of the command
 
     def start(self, variables):
-        """Starts the command, or a daemon that comes to what is to be killed."""
+        """Starts the command, or a daemon that reaches the point of the kill."""
         if self.command == "snapshot":
             self.library.begin(**variables)
             return self.library.daemon
@@ -126,7 +128,7 @@ class Rounds:
             variables = {"ASSETFS_KILL_AT": f"{point}:{self.chosen.randint(1, PASSAGES.get(point, 1))}"}
         process = self.start(variables)
         if self.command == "snapshot":
-            # The copy is due when the mount is there, or when it ends.
+            # The copy is made soon after the mount is ready, or when it ends.
             if self.library.wait() and (point or self.chosen.random() < 0.7):
                 subprocess.Popen([self.library.program, "umount", self.library.mountpoint], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not point:
@@ -138,14 +140,14 @@ class Rounds:
         self.counts["kills" if status == -signal.SIGKILL else "ends without a kill"] += 1
 
     def end(self):
-        """Lets the command go to its end, and answers what the library has then."""
+        """Lets the command finish, and returns the state of the library."""
         began = time.monotonic()
         if self.command == "snapshot":
             self.library.mount()
             self.library.unmount()
         else:
             status = self.start({}).wait(60)
-            # A run that was killed at its end has done everything.
+            # A run that was killed at its end may have done all the work.
             isDone = "nothing has to be recovered" in self.said() and self.counts.total() > 0
             if status != 0 and not isDone: raise Fault(f"{self.command} ended with {status}: {self.said()}")
         self.duration = time.monotonic() - began
@@ -156,7 +158,8 @@ class Rounds:
         return found
 
     def check(self, found):
-        """Compares the library with one of which no run was killed, and looks for what was there."""
+        """Compares the library with one of an uninterrupted run, and checks that the former files are
+        there."""
         faults = []
         for name in sorted(set(found) | set(self.expected)):
             if found.get(name) != self.expected.get(name): faults.append(f"{name} has {found.get(name)} and not {self.expected.get(name)}")
@@ -177,7 +180,8 @@ class Rounds:
         if faults: raise Fault("\n".join(faults[:20]))
 
     def is_copy(self, name):
-        """Whether a kept catalog is the damaged one with its log, or one that was mended already."""
+        """Returns whether a preserved catalog is the damaged one with its log, or one that was repaired
+        already."""
         if digest(f"{self.place}/{name}") != self.damaged[0]: return self.is_whole(name)
         log = f"{self.place}/{name}-wal"
         return len(self.damaged) == 1 or os.path.exists(log) and digest(log) == self.damaged[1]

@@ -1,4 +1,4 @@
-"""What writers do where a daemon is killed, besides what they do where a disk loses its power."""
+"""Operations of writers in crash tests, in addition to those of power cuts."""
 import ctypes, errno, os
 
 from history import File, Folder
@@ -19,7 +19,7 @@ class Writer(writers.Writer):
     def identifier(self, name): return os.getxattr(self.path(name), "user.asset.id").decode()
 
     def scattered(self):
-        """A larger file whose parts come in any order, with holes in between until they have."""
+        """Writes the parts of a larger file in any order, with holes in between."""
         name, size = self.any("large", 2, None), 40960 * self.chosen.choice([8, 16])
         history, session, whole = self.history, self.history.session(), self.fresh(size)
         parts = list(range(0, size, 40960))
@@ -43,7 +43,7 @@ class Writer(writers.Writer):
         return name
 
     def swapped(self):
-        """Two names exchange their files."""
+        """Exchanges the files of two names."""
         one, two = self.any("plain", 10), self.any("plain", 10)
         if not one or one == two: return self.saved()
         paths = [os.fsencode(self.path(name)) for name in (one, two)]
@@ -53,7 +53,8 @@ class Writer(writers.Writer):
         return one
 
     def renewed(self):
-        """A replacement by the asset's number: the name has one content or the other, and no part of either."""
+        """Replaces a file by the asset's number: the name has the old content or the new one, never a
+        mixture."""
         name = self.any("plain", 10)
         if not name: return self.saved()
         data = self.fresh()
@@ -68,7 +69,7 @@ class Writer(writers.Writer):
         return name
 
     def restored(self):
-        """A file that is removed, and taken back from the trash."""
+        """Removes a file, and restores it from the trash."""
         name = self.any("plain", 10)
         if not name: return self.saved()
         former, number = self.history[name], self.identifier(name)
@@ -77,7 +78,8 @@ class Writer(writers.Writer):
         return name
 
     def limited(self):
-        """New files in a folder with a quota: one that would exceed it is refused, and has no name then."""
+        """Creates files in a folder with a quota: one that would exceed it is rejected, and has no name
+        afterwards."""
         name = self.any("limited", 5, None)
         if self.history[name] is not None:
             self.remove(name)
@@ -91,7 +93,7 @@ class Writer(writers.Writer):
         except OSError as error:
             if error.errno != errno.EDQUOT: raise
             isRefused = True
-        # Whether close refuses it is known afterwards.
+        # Whether close rejects it is known only afterwards.
         with history.step({name: None}, session), history.step({name: File(data)}, session):
             try: os.close(descriptor)
             except OSError as error:
@@ -102,27 +104,28 @@ class Writer(writers.Writer):
         return name
 
     def nameless(self):
-        """A file that is made without a name, and stays open until the next one is, unless it gets a name."""
+        """Creates a file without a name, which stays open until the next one is created, unless it gets a
+        name."""
         if self.held is not None: os.close(self.held)
         self.held, data = os.open(self.path("plain"), os.O_TMPFILE | os.O_RDWR, 0o644), self.fresh()
         os.write(self.held, data)
         name = self.any("plain", 10, None)
         if self.history[name] is None:
             with self.history.step({name: File(data)}):
-                # os.link follows no symbolic link.
+                # linkat(2) directly, because os.link does not follow symbolic links.
                 if LIBC.linkat(-100, b"/proc/self/fd/%d" % self.held, -100, os.fsencode(self.path(name)), FOLLOW):
                     raise OSError(ctypes.get_errno(), "linkat")
         return name
 
     def stored(self):
-        """Has a content moved to another store, or back."""
+        """Migrates a blob to another store, or back."""
         name = self.any("plain", 10) or self.any("large", 2)
         if not name: return self.saved()
         if os.geteuid() == 0: os.setxattr(self.path(name), "user.asset.alternate_store_id", self.chosen.choice([b"1", b"1", b"0"]))
         return name
 
     def searched(self):
-        """Has the index brought up to date at once."""
+        """Requests an immediate update of the search index."""
         os.listdir(f"{self.mount}/search/file")
         return "plain/0"
 

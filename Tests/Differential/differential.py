@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Random sequences of system calls, by two processes, on assetfs and on the disk's own filesystem side by side.
+"""Random sequences of system calls, by two processes, on assetfs and on the filesystem of the disk in
+parallel.
 
-Results, errnos, attributes, which times move, extended attributes and contents must be equal, with handles kept open over renames,
-removals, truncations and what the other process does; and the tree must be the same after each remount. `make differential` runs it,
-with and without passthrough; a difference prints the seed and the call.
+Results, errnos, attributes, changes of times, extended attributes and contents must be equal, with handles
+kept open over renames, removals, truncations and changes by the other process; and the tree must be equal
+after each remount. `make differential` runs it, with and without passthrough; a difference prints the seed
+and the call.
 """
 import argparse
 import collections
@@ -25,16 +27,16 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Final, temporary and junk names: to a program they are all the same.
+# Final, temporary and junk names: all must behave alike for a program.
 NAMES = ["a", "b", "c", "a~", ".a.x1Y2z3", "b.part", "._c", "d1", "d2", "d1/x", "d1/y", "d1/x.tmp", "d2/x", "d2/sub", "d2/sub/z"]
 SIZES = [0, 1, 10, 5000, 70000, 140000, 200000]
 PUNCH, ZERO, KEEP = 3, 0x10, 1
-# What a mapping writes gets its time when the kernel writes the page back.
+# A store through a mapping changes the time when the kernel writes the page back.
 UNTIMED = {"map", "map and read", "rewrite", "open", "close"}
-# ext4 leaves the time alone when the value is the one that was there, XFS does not.
+# When the value is unchanged ext4 keeps the time, and XFS does not.
 UNTIMED |= {"setxattr", "setxattr, new", "setxattr, replacing", "fsetxattr"}
 
-# Mappings that outlive the descriptor they were made through, as mmap(2) allows; Python's own keep a duplicate of it.
+# Mappings that outlive their descriptor, as mmap(2) allows; the mappings of Python keep a duplicate of it.
 UNTIMED |= {"raw map", "raw map of a handle", "raw load", "raw store", "raw msync", "raw munmap"}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -59,7 +61,7 @@ class Mapping:
         self.addresses.append(address)
 
     def size(self):
-        """How large the mapped file is now, in the first folder."""
+        """Returns the present size of the mapped file in the first folder."""
         address = self.addresses[0]
         return os.stat(f"/proc/self/map_files/{address:x}-{address + -(-self.length // 4096) * 4096:x}").st_size
 
@@ -88,19 +90,20 @@ class Difference(Exception):
 
 
 class Process:
-    """One of the two processes: keeps its own handles, and does every call in both folders, the first of which is right."""
+    """One of the two processes: it keeps its own handles, and makes every call in both folders; the first
+    is the reference."""
 
     def __init__(self, folders):
         self.folders = folders
         self.handles = []
         self.mappings = []
-        # Through this a page behind the end of a file is EIO, and not the end of this process.
+        # Through this file an access behind the end of a file is EIO, and does not kill this process.
         self.memory = os.open("/proc/self/mem", os.O_RDWR)
-        # Times of mapped files move when the kernel writes their pages: both processes look here.
+        # Times of mapped files change when the kernel writes their pages: both processes read this list.
         self.mapped = os.open(folders[0] + ".mapped", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def both(self, call):
-        """What `call` returns, or the name of its errno, in each folder."""
+        """Returns the result of `call`, or the name of its errno, in each folder."""
         results = []
         for side, folder in enumerate(self.folders):
             try:
@@ -113,7 +116,7 @@ class Process:
         os.write(self.mapped, struct.pack("QQ", side, os.fstat(descriptor).st_ino))
 
     def times(self, names, handle):
-        """When content and attributes last changed."""
+        """Returns the times of the last changes of content and attributes."""
         result = []
         mapped = set(struct.iter_unpack("QQ", os.pread(self.mapped, 1 << 24, 0)))
         for side, folder in enumerate(self.folders):
@@ -127,7 +130,7 @@ class Process:
             if handle:
                 status = os.fstat(handle[side])
                 found["handle", status.st_ino] = status.st_mtime_ns, status.st_ctime_ns
-            # A file that is mapped in one folder is the mapped one in the other, too.
+            # A file that is mapped in one folder is mapped in the other, too.
             result.append({key: time for key, time in found.items() if (side, key[1]) not in mapped})
         names = set.intersection(*({name for name, _ in found} for found in result))
         return [{key: time for key, time in found.items() if key[0] in names} for found in result]
@@ -149,7 +152,7 @@ class Process:
         return results
 
     def raw(self, kind, chosen, one, handle, data, offset):
-        """Does one call on a mapping, of which the descriptors are closed, or not."""
+        """Makes one call on a mapping, whose descriptors may be closed."""
         if kind in ("raw map", "raw map of a handle"):
             descriptors, writable = handle, chosen.random() < 0.6
             if kind == "raw map":
@@ -174,7 +177,7 @@ class Process:
             count = min(50000, mapping.length - start)
             return self.both(lambda s, _: os.pread(self.memory, count, mapping.addresses[s] + start))
         if kind == "raw store":
-            # What is stored in the last page behind the end of the file is nobody's.
+            # A store behind the end of the file in its last page belongs to no content.
             count = min(len(data), min(mapping.size(), mapping.length) - start)
             if not mapping.writable or count <= 0:
                 return [0, 0]
@@ -186,7 +189,7 @@ class Process:
         return [0, 0]
 
     def step(self, seed, number):
-        """Does one call, and says which kind it was."""
+        """Makes one call, and returns its kind."""
         chosen = random.Random(f"{seed} {number}")
         choose = chosen.choice
         one, two = choose(NAMES), choose(NAMES)
@@ -201,7 +204,7 @@ class Process:
             return os.path.join(folder, name)
 
         def read(path):
-            # A fifo would wait for somebody to write.
+            # A fifo would wait for a writer.
             file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             try:
                 return os.pread(file, 1 << 20, 0)
@@ -241,7 +244,8 @@ class Process:
             return os.copy_file_range(other[side], handle[side], 1 << 20, 0, 0)
 
         def seek_data(side, _):
-            # The kernel does not write what is mapped before it asks a FUSE filesystem for holes (docs/SEMANTICS.md, Mappings).
+            # The kernel does not write mapped pages back before it asks a FUSE filesystem for holes
+            # (docs/SEMANTICS.md, Mappings).
             if self.mappings or fcntl.fcntl(handle[side], fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
                 os.fsync(handle[side])
             size = os.fstat(handle[side]).st_size
@@ -254,7 +258,7 @@ class Process:
                 found = size
             finally:
                 os.lseek(handle[side], position, os.SEEK_SET)
-            # Where data may begin is the disk's affair; that nothing else lies before it is not.
+            # A disk may report data early, but all bytes before the reported offset must be zeros.
             if any(readable(handle[side], offset, found - offset)):
                 return "data in a hole"
             return "found"
@@ -334,7 +338,7 @@ class Process:
             flags |= choose(extra + ([os.O_TRUNC, os.O_CREAT | os.O_TRUNC] if flags & 3 != os.O_RDONLY else []))
             results = self.both(lambda _, f: os.open(at(f, one), flags, 0o644))
             if all(isinstance(result, int) for result in results):
-                # A device that does not exist, or a fifo, has nothing to compare.
+                # A missing device and a fifo have no content to compare.
                 if stat.S_ISREG(os.fstat(results[0]).st_mode):
                     self.handles.append(results)
                 else:
@@ -410,7 +414,7 @@ def compare(folders):
 
 
 class Worker:
-    """A process of its own that does what it is told, one call at a time."""
+    """A process of its own that executes one call at a time on request."""
 
     def __init__(self, folders):
         self.channel, theirs = socket.socketpair()

@@ -1,7 +1,10 @@
-"""Compares what the flags of chattr(1) forbid in two folders: one of ext4 and one of a mount.
+"""Compares the effect of the flags of chattr(1) in two folders: one of ext4 and one of a mount.
 
-usage: flags.py FOLDER FOLDER [all]. Every operation runs as root, as root without CAP_LINUX_IMMUTABLE, and as the file's owner, on a file
-and on a folder with each combination of i, a, A and d, or with some of them. The answers, errno names, must be equal.
+usage: flags.py FOLDER FOLDER [all]
+
+Every operation runs as root, as root without CAP_LINUX_IMMUTABLE, and as the file's owner, on a file and on a
+folder with each combination of i, a, A and d, or with some of them. The results, names of errnos, must be
+equal.
 """
 import ctypes, errno, fcntl, mmap, os, struct, sys
 
@@ -9,7 +12,8 @@ I, A, D, N = 0x10, 0x20, 0x40, 0x80
 GET, SET, FSGET, FSSET = 0x80086601, 0x40086602, 0x801C581F, 0x401C5820
 COMBINATIONS = [sum(bit for n, bit in enumerate((I, A, D, N)) if mask >> n & 1) for mask in range(16)]
 TRIED = COMBINATIONS if "all" in sys.argv[3:] else [0, I, A, I | D, I | A, A | N]
-# mmap(2) refuses these where the kernel's inode has S_APPEND, which no FUSE server can give it, and asks the server nothing.
+# mmap(2) refuses these on an inode with S_APPEND, which no FUSE server can set, and sends no request to the
+# server.
 UNASKED = {"held map", "held map read", "map rwa shared write", "map rwa shared read"}
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,7 +34,7 @@ def get(path):
 
 
 def put(path, flags):
-    """As chattr(1): the flags that are not asked for stay."""
+    """Sets the flags as chattr(1) does: flags other than i, a, A and d stay."""
     fd = os.open(path, os.O_RDONLY)
     try:
         now = struct.unpack("I", fcntl.ioctl(fd, GET, b"\0" * 4))[0]
@@ -70,7 +74,7 @@ def fallocate(mode, offset, length):
 
 
 def held(act):
-    """Through a descriptor that was open for writing before the flags were set."""
+    """Runs the operation on a descriptor that was open for writing before the flags were set."""
     return lambda path, before: act(before)
 
 
@@ -166,14 +170,14 @@ def drop(caller):
         check(libc.capset(header, struct.pack("6I", *words)))
 
 
-# What leaves a file or folder as it was.
+# Operations that leave a file or folder unchanged.
 HARMLESS = {"getxattr", "read", "list", "open w", "open rw", "open a", "open rwa", "open creat", "open creat a", "open noatime", "chattr again",
             "held fsync", "truncate same", "map r shared", "map r private write", "map rwa private", "held map read", "map rwa shared read"}
 filled = {}
 
 
 def answer(path, is_folder, flags, caller, name, act):
-    # What was refused has changed nothing, either: those files serve once more.
+    # A refused operation has changed nothing, either: its files are used again.
     if filled.get(path) != is_folder:
         clean(os.path.dirname(path))
         fill(path, is_folder)

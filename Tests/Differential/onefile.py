@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Random operations on one file in a mount, beside the same bytes kept in memory: reads, writes, truncations, holes, mappings, copies
-and syncs, through handles that were opened before and after; with the file kept open, and opened anew all the time. `make onefile`
-runs it; a difference prints the seed and the last operations.
+"""Random operations on one file in a mount, compared with a copy of its bytes in memory.
+
+The operations are reads, writes, truncations, holes, mappings, copies and syncs, through handles that were
+opened before and after; with the file kept open, and opened again all the time. `make onefile` runs it; a
+difference prints the seed and the last operations.
 """
 import argparse
 import collections
@@ -64,7 +66,8 @@ class OneFile:
             self.mapping = None
 
     def map(self):
-        """A shared mapping, kept until the file shrinks: what is behind its end may not be touched."""
+        """Creates a shared mapping, kept until the file shrinks: pages behind its end must not be
+        accessed."""
         if not self.mapping and self.bytes:
             self.mapping = mmap.mmap(self.random.choice(self.writers), len(self.bytes))
         return self.mapping
@@ -72,7 +75,7 @@ class OneFile:
     def step(self):
         choose = self.random.choice
         writer, reader = choose(self.writers), choose(self.readers + self.writers)
-        # Often the same places, so that operations meet.
+        # Often the same places, so that operations overlap.
         offset = choose([self.random.randrange(self.limit), self.random.randrange(16) * 4096, len(self.bytes)]) % self.limit
         length = min(choose([1, 100, 4096, self.random.randrange(1, 70000)]), self.limit - offset)
         kinds = ["read"] * 6 + ["write"] * 6 + ["map read", "map write"] * 2
@@ -93,7 +96,7 @@ class OneFile:
             os.close(file)
             self.put(len(self.bytes), data)
         elif kind == "truncate":
-            # Cut a little more often than grown.
+            # Shrinks the file a little more often than it extends it.
             size = choose([offset, offset // 2, 0 if self.random.random() < 0.1 else offset])
             if size < len(self.bytes):
                 self.drop_mapping()
@@ -124,7 +127,7 @@ class OneFile:
             data = self.random.randbytes(max(0, min(length, len(self.mapping) - offset)))
             self.mapping[offset:offset + len(data)] = data
             self.bytes[offset:offset + len(data)] = data
-            # Other handles see it at the latest when it is synced or unmapped, as mmap(2) promises.
+            # Other handles see the change at the latest after msync or munmap, as mmap(2) promises.
             self.mapping.flush()
         elif kind == "sync":
             os.fsync(writer)
@@ -137,7 +140,7 @@ class OneFile:
                     raise AssertionError(f"the size is {size}, not {len(self.bytes)}")
         elif kind == "reopen":
             self.drop_mapping()
-            # Now and then nobody has it open for a moment.
+            # Now and then no process has the file open for a moment.
             for files, flags in (self.readers, os.O_RDONLY), (self.writers, os.O_RDWR):
                 index = self.random.randrange(len(files))
                 os.close(files[index])

@@ -1,14 +1,16 @@
-"""A mount under test: a daemon whose system calls may fail, and a watch that ends what hangs."""
+"""A mount under test: a daemon whose system calls may fail, and a watchdog that ends hanging requests."""
 import mmap, os, signal, struct, subprocess, time
 
 CONNECTIONS = "/sys/fs/fuse/connections"
 
 
 class Watch:
-    """A process that aborts a mount's connection when no step was taken for some time: no signal reaches a caller in the kernel."""
+    """A process that aborts a mount's connection after some time without a step: no signal reaches a
+    caller in the kernel."""
 
     def __init__(self, seconds):
-        # When the last step was taken, the mount's number, whether it was aborted, and whether the watch is to end.
+        # The time of the last step, the number of the mount, whether it was aborted, and whether the watchdog
+        # is to end.
         self.pages = mmap.mmap(-1, 4096)
         self.beat()
         self.child = os.fork()
@@ -68,7 +70,8 @@ class Daemon:
         subprocess.run(["umount", "-l", self.mount], stderr=subprocess.DEVNULL)
 
     def unmount(self, seconds=60):
-        """Ends the mount, and returns the statuses of `assetfs umount` and of the daemon; None for one that did not end."""
+        """Ends the mount, and returns the statuses of `assetfs umount` and of the daemon; None for a
+        process that did not exit."""
         try: status = subprocess.run([self.assetfs, "umount", self.mount], capture_output=True, timeout=seconds).returncode
         except subprocess.TimeoutExpired: status = None
         try: own = self.process.wait(10 if status == 0 else 3)

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Lets each system call of a mount on its library fail in turn, and fails when bytes are lost or wrong, or a mount must be restarted.
+"""Makes each system call of a mount on its library fail in turn; fails on lost or wrong bytes, or a needed
+restart.
 
-    faults.py [--assetfs .build/release/assetfs] [--work /var/tmp/assetfs-faults] [--seed 1] [--choice 12] [--only CALL,KIND]
-              [--phases disk,live,start,end,found] [--large 20] [--table FILE]
+    faults.py [--assetfs .build/release/assetfs] [--work /var/tmp/assetfs-faults] [--seed 1] [--choice 12]
+              [--only CALL,KIND] [--phases disk,live,start,end,found] [--large 20] [--table FILE]
 
-A round without faults says which calls there are, on which kinds of files of the library; so a new one is covered by itself. Each
-is then made to fail once, or from some call on until the fault is over, while users' operations go on. Each operation succeeds or
-says why; what was acknowledged before can be read; afterwards the same mount takes uploads again, and `assetfs verify --deep` of
-the library, and the next mount, find all as it was said to be. `start` and `end` do so while a library is mounted and unmounted.
+A round without faults records the calls on each kind of file of the library, so that new calls are covered
+without a change here. Each is then made to fail once, or from one call on until the fault is over, while
+operations of users continue. Each operation succeeds or reports an error; acknowledged data can be read;
+afterwards the same mount accepts uploads again, and `assetfs verify --deep` of the library, and the next
+mount, find everything as acknowledged. `start` and `end` do this while a library is mounted and unmounted.
 The table has a line for each fault. Needs root and cc.
 """
 import argparse, collections, errno, os, random, shutil, subprocess, sys, time
@@ -30,7 +32,7 @@ class Run:
     # A library and its mount
 
     def begin(self, passthrough=False):
-        """Makes a library, mounts it, and waits for a first upload."""
+        """Creates a library, mounts it, and waits for a first upload."""
         self.numbers += 1
         self.place = f"{self.options.work}/{self.numbers}"
         os.makedirs(f"{self.place}/mount")
@@ -55,7 +57,8 @@ class Run:
         if not keep: shutil.rmtree(self.place, ignore_errors=True)
 
     def recover(self, problems):
-        """Waits until an upload has been acknowledged, and returns how long that took; None where it takes a restart."""
+        """Waits until an upload is acknowledged, and returns how long that took; None if the mount must be
+        restarted."""
         begun = time.monotonic()
         problem = None
         while time.monotonic() < begun + self.options.patience / 2 and self.daemon.is_alive:
@@ -80,12 +83,12 @@ class Run:
         return None
 
     def settle(self, problems):
-        """Looks at each file of the round, and waits for what goes by itself."""
+        """Checks each file of the round, and waits for expired files."""
         load = self.load
         unsure = [path for path in load.model.unsure if "#" not in path]
         try:
             load.check([path for path in load.model.history if path.startswith(load.folder) or path in load.model.unsure])
-            # Bytes of an upload whose end has failed are acknowledged by fsync of that file.
+            # After an upload whose commit failed, fsync of that file acknowledges its bytes.
             for path in unsure:
                 if isinstance(load.model.now(path), bytes): load.sync(path, "fsync (again)")
         except Wrong as wrong: problems.append(f"WRONG: {wrong}")
@@ -104,7 +107,8 @@ class Run:
         if not self.is_found(f"{load.count}"): problems.append("BACKGROUND: a caption is not found")
 
     def look_into_pictures(self, problems):
-        """Waits for what files say: a file that could not be looked into is tried again in a minute."""
+        """Waits for the metadata of pictures: a file whose extraction failed is tried again after a
+        minute."""
         end = time.monotonic() + (75 if self.options.choice == 0 else 0)
         while (missing := [name for name in self.pictures if self.attribute(name) != b"7"]) and time.monotonic() < end:
             self.watch.beat()
@@ -116,7 +120,7 @@ class Run:
         except OSError: return None
 
     def is_found(self, word):
-        """Says whether the search finds the caption of this round, if there is one."""
+        """Returns whether the search finds the caption of this round, if there is one."""
         if self.load.model.history.get(f"{self.load.folder}/said#user.asset.caption", [None])[-1] is None: return True
         try: return any(entry.endswith("-said") for entry in os.listdir(self.load.path(f"search/caption:{word}")))
         except OSError: return False
@@ -137,11 +141,12 @@ class Run:
 
     def verify(self, problems, is_exact):
         said = subprocess.run([self.options.assetfs, "verify", self.library, "--deep"], capture_output=True, text=True, timeout=300)
-        # Of a mount that has ended otherwise it names uploads that the next one finishes.
+        # After another exit of the mount, the message lists uploads that the next mount commits.
         if said.returncode and is_exact: problems.append(f"VERIFY: {said.returncode}: {said.stdout.strip()[-300:]} {said.stderr.strip()[-200:]}")
 
     def restart(self, problems):
-        """Ends a mount that is dead or of no more use, and checks that all that was acknowledged is there at the next."""
+        """Ends a mount that is dead or unusable, and checks that all acknowledged data is there at the
+        next mount."""
         if self.watch.has_aborted: problems.append("HANG")
         status, own = self.daemon.unmount()
         if own is None or own < 0: problems.append(f"CRASH: at its end {own}")
@@ -152,7 +157,7 @@ class Run:
     # Phases
 
     def line(self, fault, phase, hits, errors, recovered, problems):
-        # A value that is not known yet is not there: ENODATA.
+        # A value that is not known yet is missing: ENODATA.
         odd = sorted({f"{name} {short(number)}" for name, number in errors if number > 0
                       and number not in FITTING[fault.error] and (name, number) != ("extraction", errno.ENODATA)})
         answers = collections.Counter(short(number) if number > 0 else f"exit {-number}" for _, number in errors)
@@ -166,7 +171,7 @@ class Run:
         if hits: self.failed[fault.call, fault.kind] += 1
 
     def round(self, fault):
-        """One fault during a round; returns whether the mount can be used on."""
+        """Runs a round with one fault; returns whether the mount remains usable."""
         load, problems = self.load, []
         load.errors = []
         load.prepare()
@@ -196,7 +201,8 @@ class Run:
         return not problems
 
     def group(self, faults, passthrough=False):
-        """Runs faults one after the other on one library, and a new one after each that did harm."""
+        """Runs several faults one after the other on one library, and creates a new library after each
+        that did harm."""
         is_begun = False
         for fault in faults:
             if not is_begun: self.begin(passthrough)
@@ -215,7 +221,8 @@ class Run:
         self.finish()
 
     def kept_upload(self, is_synced=True):
-        """An upload whose end failed for want of room is there after a crash, when there was room and fsync, or the log, said so."""
+        """Checks an upload whose commit failed for lack of space: it exists after a crash if there was
+        space and fsync, or the log, reported it."""
         self.begin()
         fault, problems, load = lasting("fsync", "blobs", errno.ENOSPC), [], self.load
         load.prepare()
@@ -229,7 +236,7 @@ class Run:
         for label, step in [("fsync", os.fsync), ("close", os.close)][not is_synced:]:
             try: step(descriptor)
             except OSError as error: load.errors.append((label, error.errno))
-        # After the second failure it waits for longer, which it does no more when there is room.
+        # After the second failure the retry waits longer, but no longer once there is space.
         end = time.monotonic() + (0 if is_synced else 20)
         while self.daemon.said().count("could not be ended") < 2 and time.monotonic() < end: time.sleep(0.02)
         self.shim.lift()
@@ -246,7 +253,8 @@ class Run:
         self.finish()
 
     def cold_catalog(self, is_changing=False):
-        """Reads of the catalog fail when others have changed something, perhaps within changes: what they were told stays."""
+        """Lets reads of the catalog fail after changes of other users, perhaps within changes:
+        acknowledged changes stay."""
         self.begin()
         fault, problems, load = lasting("pread", "catalog.sqlite", errno.EIO), [], self.load
         for _ in range(4): load.prepare()
@@ -274,13 +282,14 @@ class Run:
         self.finish()
 
     def record(self):
-        """Returns how often each call was seen on each kind of file, while a library is mounted, in a round, and at its end."""
+        """Returns how often each call was made on each kind of file, while a library is mounted, in a
+        round, and at its end."""
         self.begin()
         start = self.shim.counts()
         self.load.prepare()
         before = self.shim.counts()
         self.load.work()
-        # What goes by itself is seen, too.
+        # Includes the calls of expiry and retention.
         time.sleep(0.6 if self.options.choice else 2)
         problems = []
         self.recover(problems)
@@ -298,7 +307,8 @@ class Run:
         return start, between(before, after), between(after, end), between(end, again)
 
     def at_start(self, fault, is_new):
-        """One fault while a library is mounted: it mounts, or says why not, and then mounts without the fault."""
+        """Runs one fault while a library is mounted: it mounts, or reports an error and then mounts
+        without the fault."""
         problems = []
         self.begin()
         self.load.prepare()
@@ -319,7 +329,7 @@ class Run:
         else:
             said = self.daemon.said().strip().splitlines()[-1:]
             if status is None or status < 0 or not said: problems.append(f"CRASH: {status} {said}")
-        # A library that could not be made is none, and the next mount makes it.
+        # A library that could not be created does not exist, and the next mount creates it.
         self.after_end(problems, is_exact=True, is_made=is_mounted or not is_new)
         self.line(fault, "new" if is_new else "start", hits, [], None, problems)
         self.finish()
@@ -332,7 +342,8 @@ class Run:
         self.load = Load(self.mount, self.options.assetfs, self.options.large << 20, self.watch.beat)
 
     def at_end(self, fault):
-        """One fault while a library is unmounted: where that says that all is well it is."""
+        """Runs one fault while a library is unmounted: if the command reports success, the library is
+        complete."""
         problems = []
         self.begin()
         self.load.prepare()

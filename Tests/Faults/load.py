@@ -1,4 +1,4 @@
-"""The operations of users that faults meet, and what may be read of each file afterwards."""
+"""The operations of users during a fault, and the allowed contents of each file afterwards."""
 import ctypes, errno, hashlib, mmap, os, signal, subprocess, time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -21,11 +21,11 @@ def exchange(one, other): answered(LIBC.renameat2(-100, one.encode(), -100, othe
 
 
 class Wrong(Exception):
-    """Something was read that cannot have been written, or what was acknowledged is gone."""
+    """A read value that was never written, or a loss of acknowledged data."""
 
 
 class Prefix:
-    """Any beginning of a content: what a program had written when a call of it failed."""
+    """Any beginning of a content: the part that a program had written when a call of it failed."""
 
     def __init__(self, *contents): self.contents = contents
 
@@ -35,7 +35,7 @@ class Prefix:
 
 
 class Either:
-    """A content whose bytes are those of one or of another, in pages."""
+    """A content each of whose pages is that of one content or of another."""
 
     def __init__(self, one, other): self.one, self.other = one, other
 
@@ -47,7 +47,7 @@ class Either:
 
 
 class Model:
-    """What each path has, and what it has had since the last time that all was acknowledged."""
+    """The content of each path, and its contents since everything was last acknowledged."""
 
     def __init__(self): self.history, self.unsure = {}, {}
 
@@ -57,7 +57,7 @@ class Model:
         for path, state in states.items(): self.history.setdefault(path, [ABSENT]).append(state)
 
     def doubt(self, states):
-        """Notes that each path has one of some states."""
+        """Records that each path has one of several states."""
         for path, several in states.items():
             self.history.setdefault(path, [ABSENT])
             self.unsure.setdefault(path, [self.history[path][-1]]).extend(several)
@@ -67,7 +67,7 @@ class Model:
             if path not in self.unsure: del states[:-1]
 
     def settle(self, path, found):
-        """Takes what a path was found to have, which must be possible."""
+        """Records the state that a path was found to have, which must be a possible one."""
         if path in self.unsure:
             if not any(state == found for state in self.unsure[path]): raise Wrong(f"{path} has {shown(found)}")
             del self.unsure[path]
@@ -76,7 +76,7 @@ class Model:
             raise Wrong(f"{path} has {shown(found)} and not {shown(self.history[path][-1])}")
 
     def fall_back(self, path, found):
-        """Takes what a path was found to have after a crash."""
+        """Records the state that a path was found to have after a crash."""
         if not any(state == found for state in self.history[path] + self.unsure.pop(path, [])):
             raise Wrong(f"after a crash {path} has {shown(found)} of {[shown(state) for state in self.history[path]]}")
         self.history[path] = [found]
@@ -95,10 +95,11 @@ class Load:
         self.model, self.count, self.errors, self.expiring = Model(), 0, [], []
         self.is_armed = False
 
-    # Looks
+    # Checks
 
     def look(self, path):
-        """Returns what a path has: `name#attribute` is a value, and all else bytes, or the kind of what has no bytes."""
+        """Returns the state of a path: `name#attribute` is a value; otherwise the bytes, or the kind of an
+        object without bytes."""
         name, _, attribute = path.partition("#")
         try:
             if attribute: return os.getxattr(f"{self.mount}/{name}", attribute)
@@ -113,7 +114,8 @@ class Load:
             raise
 
     def check(self, paths, after_crash=False):
-        """Compares paths with the model; a look that fails where nothing is armed is as wrong as other bytes."""
+        """Compares paths with the model; without an active fault a failing check is as wrong as other
+        bytes."""
         for path in paths:
             self.beat()
             try: found = self.look(path)
@@ -123,7 +125,8 @@ class Load:
     # Steps
 
     def attempt(self, name, body, after, possible=None):
-        """Takes a step: `after` is what paths have when it succeeds, `possible` what else they may have when it fails."""
+        """Performs a step: `after` is the state of paths after success, `possible` further states after a
+        failure."""
         self.beat()
         try:
             body()
@@ -155,7 +158,7 @@ class Load:
         return self.attempt(label, run, {name: new}, {name: list(possible)})
 
     def sync(self, name, label="fsync"):
-        """Waits for the disk, which then has all that was said before."""
+        """Syncs a file; all earlier changes are durable afterwards."""
         self.beat()
         try:
             descriptor = os.open(self.path(name), os.O_RDONLY)
@@ -168,7 +171,7 @@ class Load:
         return True
 
     def change_cold(self, path):
-        """Changes a file in several ways, each of which is done or has no effect."""
+        """Changes a file in several ways, each of which succeeds or has no effect."""
         model, other = self.model, f"{path}-moved"
         def attempt(label, step, states):
             try: step()
@@ -187,7 +190,7 @@ class Load:
              "private", "replaced", "trashed", "holes", "source", "rewritten", "linked", "expiring", "still", "synced"]
 
     def prepare(self):
-        """Makes a round's folder and files, while nothing fails, and waits for the disk."""
+        """Creates the folder and files of a round, without a fault, and syncs them."""
         self.count += 1
         folder = self.folder = f"folders/{self.count}"
         os.mkdir(self.path(folder))
@@ -205,7 +208,7 @@ class Load:
         if self.errors or not self.sync(folder): raise Wrong(f"before the fault: {self.errors}")
 
     def work(self):
-        """Runs a round's operations, each on files of its own."""
+        """Runs the operations of a round, each on files of its own."""
         folder, now, look = self.folder, self.model.now, lambda name: self.model.now(f"{self.folder}/{name}")
         self.put(f"{folder}/small", unique((self.count, "small"), 3000))
         data = unique((self.count, "inplace-new"), 100)
@@ -260,7 +263,7 @@ class Load:
             else: self.expiring.append(name)
 
     def map(self, name):
-        """Writes to a mapping, in a process of its own: a page that finds no disk is its SIGBUS."""
+        """Writes to a mapping, in a process of its own: it gets SIGBUS for a page without disk space."""
         old, data = self.model.now(name), unique((self.count, "mapping"), 100)
         def run():
             child = os.fork()
@@ -324,7 +327,7 @@ class Load:
             self.change("fallocate", name, new + bytes(100000 - len(new)), lambda file: fallocate(file, 0, 0, 100000))
 
     def look_about(self):
-        """Reads while the fault is there: right bytes, or an error."""
+        """Reads during the fault, and expects correct bytes or an error."""
         for label, run in [
             ("search", lambda: os.listdir(self.path(f"search/name:still{self.count % 7}"))),
             ("readdir", lambda: os.listdir(self.path(self.folder))),
@@ -342,7 +345,7 @@ class Load:
             except OSError as error: self.errors.append(("read", error.errno))
 
     def commands(self, scratch):
-        """Runs commands that ask the mount; each ends, and says so where it fails."""
+        """Runs commands that query the mount; each exits, and reports its failure."""
         for label, *arguments in [
             ("export", "export", self.path(f"{self.folder}/still"), f"{scratch}/export-{self.count}"),
             ("verify", "verify", self.mount), ("status", "status", self.mount),

@@ -1,4 +1,4 @@
-"""Which faults there are, and what an operation may answer to each."""
+"""The faults, and the errors that an operation may return for each."""
 import collections, errno
 
 from shim import forever
@@ -8,13 +8,13 @@ GROWING = BYTES | {"create", "writev", "fsync", "fdatasync", "syncfs", "ftruncat
                    "exchange", "link", "mkdir", "symlink", "truncate"}
 CHANGING = GROWING | {"unlink", "rmdir", "chmod", "fchmod", "fchown", "futimens"}
 OPENING = {"open", "create", "opendir", "dup", "fopen"}
-# What an operation may answer where a call has failed so; all else is odd.
+# The errors that an operation may return after a call has failed with an errno; all others are unexpected.
 FITTING = {
     errno.ENOSPC: {errno.ENOSPC}, errno.EDQUOT: {errno.EDQUOT, errno.ENOSPC}, errno.EIO: {errno.EIO},
     errno.EROFS: {errno.EROFS, errno.EIO}, errno.EMFILE: {errno.EMFILE, errno.ENFILE},
 }
 WRITES = "create,write,pwrite,writev,fsync,fdatasync,syncfs,ftruncate,fallocate,mkdir,copy_file_range"
-# Whole disks: what fails, on which kinds of files, and how.
+# Faults of a whole disk: the calls, the kinds of files, and the error.
 DISKS = [
     (WRITES, "*", errno.ENOSPC), (WRITES, "*", errno.EDQUOT), (WRITES, "*", errno.EIO), ("*", "*", errno.EIO),
     (WRITES + ",rename,rename-new,exchange,link,unlink", "*", errno.EROFS), ("open,create,opendir,dup", "*", errno.EMFILE),
@@ -27,20 +27,20 @@ Fault = collections.namedtuple("Fault", "call kind error mode after length halve
 def lasting(call, kind, error, after=0): return Fault(call, kind, error, "lasting", after, forever(), False)
 
 
-# Faults that once did harm, which come with each choice.
+# Faults that once did harm, and are part of each selection.
 FOUND = [
-    # A file that could not be truncated when it was opened had as many zeros as bytes before.
+    # A file whose truncation failed at its open had as many zeros as it had bytes before.
     lasting("ftruncate", "staging", errno.ENOSPC),
     # The mount had to be restarted.
     lasting("fsync", "blobs", errno.EIO), lasting("pwrite,fdatasync", "catalog.sqlite-wal", errno.EIO),
     Fault("open", "blobs/", errno.EMFILE, "first", 0, 1, False),
-    # A search was EIO where there was no room.
+    # A search was EIO on a full disk.
     lasting("fdatasync", "search.sqlite-wal", errno.ENOSPC),
 ]
 
 
 def faults_of(call, kind, count):
-    """Returns the faults of a call on a kind of file that was seen so often in a round."""
+    """Returns the faults of a call on a kind of file that was counted so often in a round."""
     errors = [errno.EIO]
     if call in GROWING: errors.append(errno.ENOSPC)
     if call in {"create", "pwrite", "fsync", "fdatasync", "mkdir"}: errors.append(errno.EDQUOT)

@@ -1,7 +1,9 @@
-// Lets system calls of a daemon on its library fail: a library for LD_PRELOAD, made and steered by `shim.py`.
+// Lets system calls of a daemon on its library fail: a library for LD_PRELOAD, compiled and controlled by
+// `shim.py`.
 //
-// The control file, which FAULTS_CONTROL names, is mapped by both sides. It counts each pair of a call and a kind of
-// file below FAULTS_ROOT, and says which pair is to fail, from which call on, and with which errno.
+// The control file, which FAULTS_CONTROL names, is mapped by both processes. It counts each pair of a call
+// and a kind of file below FAULTS_ROOT, and defines the pair that fails, from which call on, and with which
+// errno.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -24,7 +26,8 @@ enum { CALLS = 96, KINDS = 64, TEXT = 32, LIST_TEXT = 128 };
 
 struct control {
     _Atomic int32_t armed, seen, hits, calls, kinds;
-    // How many calls pass before the first that fails, how many fail, and whether the first one to fail does half instead.
+    // The number of calls that succeed first, the number that fail, and whether the first failing one does
+    // half instead.
     int32_t error, after, length, halves;
     char call[LIST_TEXT], kind[TEXT];
     char call_names[CALLS][TEXT], kind_names[KINDS][TEXT];
@@ -43,7 +46,7 @@ __attribute__((constructor)) static void begin(void) {
     root = getenv("FAULTS_ROOT");
     if (!path || !root) return;
     root_length = strlen(root);
-    // The daemon alone, not the programs that it runs.
+    // Affects only the daemon, and not the programs that it runs.
     unsetenv("LD_PRELOAD");
     int file = (int)(((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open"))(path, O_RDWR | O_CLOEXEC));
     if (file < 0) abort();
@@ -78,7 +81,7 @@ static int kind_named(const char *name, size_t length, const char *end) {
     return index_of(&control->kinds, control->kind_names, KINDS, text) + 1;
 }
 
-/// The kind of what has a path below the library's folder: its first part, with a slash behind for a folder.
+/// Returns the kind of a path below the library's folder: its first component, with a slash after a folder.
 static int kind_below(const char *path) {
     while (*path == '/') path++;
     if (!*path || !strcmp(path, ".")) return kind_named("./", 2, "");
@@ -128,7 +131,7 @@ static int note_open(int file, int kind, int flags) {
     return file;
 }
 
-/// Counts a call, and says whether it is to fail: 1 with errno set, or 2 where it is to do half.
+/// Counts a call, and returns whether it fails: 1 with errno set, or 2 if it does half.
 static int fails(const char *call, int kind) {
     if (!kind) return 0;
     int number = index_of(&control->calls, control->call_names, CALLS, call);
@@ -211,7 +214,7 @@ int ioctl(int file, unsigned long request, ...) {
     return real(file, request, argument);
 }
 
-// Calls on a descriptor, and those that move bytes, which may do half.
+// Calls on a descriptor, and those that transfer bytes, which may do half.
 #define FILE_CALL(type, name, call, parameters, arguments) type name parameters { \
     NEXT(name); \
     return fails(call, kind_open(file)) ? (type)-1 : real arguments; }
@@ -231,7 +234,7 @@ BYTES_CALL(pwrite64, "pwrite", (int file, const void *bytes, size_t count, off64
 FILE_CALL(ssize_t, writev, "writev", (int file, const struct iovec *parts, int count), (file, parts, count))
 FILE_CALL(ssize_t, readv, "readv", (int file, const struct iovec *parts, int count), (file, parts, count))
 
-/// Counts a call on two descriptors as one on the second, and fails where either is wanted.
+/// Counts a call on two descriptors as one on the second, and fails if the fault names either.
 #define TWO_CALL(name, call, parameters, arguments, from, to) ssize_t name parameters { \
     NEXT(name); \
     if (fails(call "-from", kind_open(from))) return -1; \
@@ -310,7 +313,8 @@ PATH_CALL(ssize_t, readlink, "readlink", AT_FDCWD, (const char *path, char *byte
 
 int renameat2(int of, const char *from, int folder, const char *path, unsigned flags) {
     NEXT(renameat2);
-    // Where it must not replace anything it is a call of its own in the table: others follow when it has failed.
+    // A rename that must not replace a file counts as a separate call: the daemon calls others after its
+    // failure.
     const char *call = flags & RENAME_EXCHANGE ? "exchange" : flags ? "rename-new" : "rename";
     return fails(call, kind_of(folder, path)) ? -1 : real(of, from, folder, path, flags);
 }

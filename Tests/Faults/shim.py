@@ -1,4 +1,4 @@
-"""Makes the library that lets a daemon's system calls fail, and steers it: `shim.c` says how."""
+"""Compiles the library that lets a daemon's system calls fail, and controls it; see `shim.c`."""
 import errno, mmap, os, struct, subprocess
 
 CALLS, KINDS, TEXT, LIST_TEXT = 96, 64, 32, 128
@@ -31,7 +31,8 @@ class Shim:
     def _get(self, index): return struct.unpack_from("i", self.pages, index * 4)[0]
 
     def arm(self, call, kind, error, after=0, length=1, halves=False):
-        """Lets calls fail: those of `call` (`*`, or some with commas between them) on `kind` (or `*`), `length` of them after `after`."""
+        """Lets calls fail: those of `call` (`*`, or a list with commas) on `kind` (or `*`), `length` of
+        them after `after`."""
         self.lift()
         struct.pack_into(
             f"iiii{LIST_TEXT}s{TEXT}s", self.pages, TARGET, error, after, length, int(halves),
@@ -46,7 +47,7 @@ class Shim:
     def hits(self): return self._get(2)
 
     def counts(self):
-        """Returns how often each pair of a call and a kind of file has been seen."""
+        """Returns how often each pair of a call and a kind of file was counted."""
         def name(at): return self.pages[at:at + TEXT].split(b"\0")[0].decode()
         calls = [name(NAMES + number * TEXT) for number in range(self._get(3))]
         kinds = [name(NAMES + (CALLS + number) * TEXT) for number in range(self._get(4))]

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Fuzzes every parser of what others write with libFuzzer and AddressSanitizer.
+"""Fuzzes each parser of untrusted input with libFuzzer and AddressSanitizer.
 
-    fuzz.py [--seconds 600 | --runs 1000] [--jobs 1] [--target queries,times | --parts] [--merge] [--skip-build] [--scratch FOLDER]
+    fuzz.py [--seconds 600 | --runs 1000] [--jobs 1] [--target queries,times | --parts] [--merge]
+            [--skip-build] [--scratch FOLDER]
 
-Inputs that reach new code go to .build-fuzz/corpus, finds to .build-fuzz/finds. With --merge the smallest inputs that reach as much replace
-those in Tests/Fuzz/corpus that libFuzzer has made; files with other names stay: each is a find of before, or a first example.
+Inputs that reach new code are stored in .build-fuzz/corpus, finds in .build-fuzz/finds. With --merge the
+smallest inputs that reach as much code replace libFuzzer's inputs in Tests/Fuzz/corpus; files with other
+names stay: each is a former find, or an initial example.
 """
 import argparse, concurrent.futures, glob, os, re, shutil, subprocess, sys, time
 
@@ -12,22 +14,23 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 scratch = f"{ROOT}/.build-fuzz"
 SANITIZERS = "fuzzer,address"
-# Parts in C: the program that feeds them, and what that is compiled with.
+# Parts in C: the program that runs each of them, and its compiler arguments.
 PARTS = {
     "worker-fetch": ["fetch.c", "-lcurl"], "worker-names": ["names.c"], "log-writes": ["log.c", "-lsqlite3"],
     "relevance": ["relevance.c", "-lsqlite3", "-lm"], "fuse-requests": ["requests.c", "-I/usr/include/fuse3", "-lfuse3"],
 }
-# In the repository: so many files of a target, and so many bytes of each.
+# The limits of the corpus in the repository: files per target, and bytes per file.
 FILES, BYTES = 50, 1024
 
 
 def build(targets):
     if any(target not in PARTS for target in targets):
-        # In one argument, because of several --sanitize the compiler takes the last, and no code of Swift's would be counted.
+        # One argument: of several --sanitize options the compiler takes the last, and Swift code would have
+        # no counters.
         command = ["swift", "build", "--package-path", ROOT, "--scratch-path", scratch, "-c", "release", "--product", "fuzz",
                    "-Xswiftc", "-enable-testing", "-Xswiftc", f"-sanitize={SANITIZERS}", "-Xcc", f"-fsanitize={SANITIZERS}"]
         subprocess.run(command, env=dict(os.environ, ASSETFS_FUZZ="1"), check=True)
-        # SwiftPM gives each program a `main` of its own, and libFuzzer has one.
+        # SwiftPM gives each program a `main`, and libFuzzer has one.
         objects = f"@{scratch}/release/fuzz.product/Objects.LinkFileList"
         subprocess.run(["swiftc", f"-sanitize={SANITIZERS}", "-use-ld=lld", objects, "-lfuse3", "-lsqlite3", "-lcrypto", "-o",
                         f"{scratch}/swift-targets"], check=True)
@@ -37,12 +40,12 @@ def build(targets):
         source, *libraries = PARTS[target]
         includes = [f"-I{path}" for path in glob.glob(f"{ROOT}/Sources/*/include")]
         command = [compiler(), "-g", "-O1", f"-fsanitize={SANITIZERS},undefined", "-Wno-deprecated-declarations", *includes]
-        # gold warns of each symbol of the sanitizer's.
+        # Uses lld, because gold warns about each symbol of the sanitizer.
         subprocess.run(command + [f"{HERE}/C/{source}", "-o", f"{scratch}/{target}", "-fuse-ld=lld", *libraries], check=True)
 
 
 def compiler():
-    """Returns the clang that has the sanitizers of Swift's."""
+    """Returns the path of the clang that has the same sanitizers as Swift."""
     own = f"{os.path.dirname(os.path.realpath(shutil.which('swift')))}/clang"
     return own if os.path.exists(own) else "clang"
 
@@ -52,20 +55,23 @@ def command(target):
 
 
 def run(target, limit):
-    """Runs a target, up to an option of libFuzzer's that limits it; returns how many seconds it has run, how many inputs, how many edges those of the corpus and all of them reach, and
-    the file of the find, if there is one."""
+    """Runs a target up to a limit, which is an option of libFuzzer.
+
+    Returns the seconds of the run, the number of inputs, the number of edges that the corpus and all inputs
+    reach, and the file of the find, if there is one.
+    """
     corpus, finds = f"{scratch}/corpus/{target}", f"{scratch}/finds"
     for folder in corpus, finds: os.makedirs(folder, exist_ok=True)
     arguments = [limit, "-timeout=5", "-rss_limit_mb=2048", "-max_len=4096", "-print_final_stats=1",
                  "-use_value_profile=1", f"-artifact_prefix={finds}/{target}-", corpus, f"{HERE}/corpus/{target}"]
-    # Swift's own report of a crash takes minutes with these sanitizers; the reason is said without it.
+    # Swift's own crash report takes minutes with these sanitizers; the reason is printed without it.
     environment = dict(os.environ, ASSETFS_FUZZ_TARGET=target, SWIFT_BACKTRACE="enable=no",
                        ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1")
     if target not in PARTS:
         words = f"{scratch}/{target}.words"
         with open(words, "w") as file:
             subprocess.run(command(target), env=dict(environment, ASSETFS_FUZZ_WORDS="1"), stdout=file, check=True)
-        # A dictionary without words is an error of libFuzzer's.
+        # libFuzzer rejects a dictionary without words.
         if os.path.getsize(words) > 0: arguments.insert(0, f"-dict={words}")
     start = time.monotonic()
     result = subprocess.run(command(target) + arguments, env=environment, capture_output=True, text=True, errors="replace")
@@ -80,7 +86,8 @@ def run(target, limit):
 
 
 def merge(target):
-    """Replaces what libFuzzer has made in the repository's corpus by few small inputs that together reach most."""
+    """Replaces libFuzzer's inputs in the repository's corpus by few small inputs that together reach most
+    code."""
     stored, merged = f"{HERE}/corpus/{target}", f"{scratch}/merged/{target}"
     shutil.rmtree(merged, ignore_errors=True)
     os.makedirs(merged)
@@ -94,7 +101,8 @@ def merge(target):
     with open(control) as file: lines = file.read().splitlines()
     paths = lines[2:2 + int(lines[0])]
     reached = {paths[int(words[1])]: set(words[2:]) for words in map(str.split, lines[2 + len(paths):]) if words[0] == "FT"}
-    # What is stored stays; then the input that reaches most beyond it, of several the smallest, and so on.
+    # Keeps stored files of other names; then adds the input that reaches most code beyond them, of several
+    # the smallest, and so on.
     kept = [path for path in paths if os.path.dirname(path) == stored]
     known = set().union(*(reached.get(path, set()) for path in kept))
     rest = {path for path in reached if path not in kept and os.path.getsize(path) <= BYTES}

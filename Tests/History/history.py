@@ -1,9 +1,9 @@
-"""What a writer has done, and which states of its files a crash may leave.
+"""The history of a writer, and the states of its files that a crash may leave.
 
-A *step* is one system call that changes names or contents; it is noted before the call, because a crash may come within it.
-Steps of one open file are a *session*. After a crash there must be one moment, not before the last acknowledged step, at
-which all names of the writer had the states that are found. Of a session that had begun by then, each block may have any
-content that it had since the last acknowledgement.
+A *step* is one system call that changes names or contents; it is recorded before the call, because a crash
+may come within it. Steps of one open file are a *session*. After a crash there must be one moment, not before
+the last acknowledged step, at which all names of the writer had the states that are found. Of a session that
+had begun by then, each block may have any content that it had since the last acknowledgement.
 """
 import os, stat, time
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ class File(NamedTuple):
     data: bytes
     attributes: tuple = ()
     mode: int = 0o644
-    # When it goes by itself, in seconds since 1970; 0 for never.
+    # The expiry in seconds since 1970; 0 for never.
     expires: float = 0
 
     def __str__(self): return f"{len(self.data)} bytes {self.data[:24]!r}… mode {self.mode:o} {dict(self.attributes)}"
@@ -32,7 +32,7 @@ class Folder(NamedTuple):
 
 
 def observe(path):
-    """Answers the state of a path; a file that expires meanwhile is gone."""
+    """Returns the state of a path; a file that expires meanwhile is absent."""
     try: return observe_present(path)
     except FileNotFoundError: return None
 
@@ -48,7 +48,7 @@ def observe_present(path):
 
 
 def equals(state, found):
-    """Whether a state is the one that was found; what has expired may be gone."""
+    """Returns whether a state is the one that was found; an expired file may be absent."""
     if isinstance(state, File) and state.expires:
         if found is None: return time.time() >= state.expires
         return isinstance(found, File) and found.data == state.data
@@ -56,7 +56,8 @@ def equals(state, found):
 
 
 def mixes(states, found):
-    """Whether each block of a found file has the content that it has in one of the states, none of them being something else."""
+    """Returns whether each block of a found file has the content of that block in one of the states; all
+    states must be files."""
     files = [state for state in states if isinstance(state, File)]
     if not isinstance(found, File) or not files: return False
     if (found.attributes, found.mode) not in {(file.attributes, file.mode) for file in files}: return False
@@ -65,13 +66,14 @@ def mixes(states, found):
     for start in range(0, size, BLOCK):
         block = found.data[start:start + BLOCK]
         parts = [file.data[start:start + len(block)] for file in files]
-        # An upload that went on is cut to what was synced: zeros, which ext4 has behind that, are no content.
+        # A continued upload is cut to its synced size: the zeros that ext4 has behind that are not content.
         if block not in parts and not is_cut_off(files, size, start, block): return False
     return True
 
 
 def is_cut_off(files, size, start, block):
-    """Whether a block has the end of a state that was cut off, with the zeros that a truncation writes behind it, though the size is a former one."""
+    """Returns whether a block contains the end of a state that was cut off, and the zeros that a
+    truncation writes after it, although the size is a former one."""
     for number, file in enumerate(files):
         part = file.data[start:start + len(block)]
         if part and part + bytes(len(block) - len(part)) == block and any(len(former.data) >= size for former in files[:number]): return True
@@ -87,7 +89,7 @@ class History:
     def __init__(self, base=None):
         self.base = base or {}
         self.steps = []
-        # How many steps have returned, and how many of those are acknowledged to be on stable storage.
+        # The number of returned steps, and the number of those that are acknowledged to be on stable storage.
         self.returned = self.acknowledged = self.acknowledgements = 0
         self.sessions = 0
 
@@ -113,7 +115,8 @@ class History:
     def names(self): return sorted(set(self.base).union(*(step.changes for step in self.steps)))
 
     def permitted(self, name, moment):
-        """Answers the state of a name after so many steps, and the states of a session that had begun and not ended by then."""
+        """Returns the state of a name after a number of steps, and the states of a session that was open
+        at that moment."""
         state, first, last, session = self.base.get(name), None, None, None
         for number, step in enumerate(self.steps[:moment], 1):
             if name in step.changes: state, session = step.changes[name], step.session
@@ -132,7 +135,8 @@ class History:
         return state, states
 
     def problems(self, root):
-        """Compares what is below a folder with the history. Answers sentences, and how many names were compared."""
+        """Compares the files below a folder with the history. Returns sentences, and the states that were
+        found."""
         names = self.names()
         found = {name: observe(f"{root}/{name}") for name in names}
         best, least = None, None
@@ -155,7 +159,7 @@ class History:
         return text + extra, found
 
     def blocks(self, name, found):
-        """Says of each block of a file which of its contents have it."""
+        """Returns, for each block of a file, the contents that have that block."""
         if not isinstance(found, File): return []
         states = [("before", self.base.get(name))] + [
             (f"step {number}", step.changes[name]) for number, step in enumerate(self.steps, 1) if name in step.changes]
@@ -168,7 +172,7 @@ class History:
         return [f"    from {start}: {line}" for start, line in lines[:12]]
 
     def following(self, found):
-        """Answers the history that begins with what was found, in which what is to expire still is."""
+        """Returns a history that begins with the found states and keeps their expiry."""
         base = {}
         for name, state in found.items():
             if state is None: continue

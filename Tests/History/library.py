@@ -1,4 +1,5 @@
-"""A library and its mount, the writers in it, and what must hold of its files: what `make powercut` and `make crash` have in common."""
+"""A library and its mount, its writers, and the conditions for its files: the common part of `make
+powercut` and `make crash`."""
 import hashlib, multiprocessing, os, pickle, sqlite3, subprocess, time
 
 import writers
@@ -7,7 +8,7 @@ CONNECTIONS = "/sys/fs/fuse/connections"
 
 
 class Fault(Exception):
-    """A promise that is broken, as a list of sentences."""
+    """A broken promise, as a list of sentences."""
 
 
 def run(*command):
@@ -17,7 +18,7 @@ def run(*command):
 
 
 def mounted(path):
-    """Answers the lines of the table of mounts that are of a path."""
+    """Returns the lines of the table of mounts for a path."""
     with open("/proc/self/mountinfo", errors="surrogateescape") as table: return [line for line in table if line.split()[4] == path]
 
 
@@ -29,11 +30,11 @@ class Library:
         self.mountpoint, self.log = f"{work}/mount", f"{work}/daemon.log"
         os.makedirs(self.mountpoint, exist_ok=True)
         self.environment = dict(os.environ) | (environment or {})
-        # `status` is how the last daemon that was killed has ended.
+        # `status` is the exit status of the last daemon that was killed.
         self.daemon = self.store = self.status = None
 
     def begin(self, **variables):
-        """Starts a mount, and does not wait for it."""
+        """Starts a mount without waiting for it."""
         options = [word for option in self.options for word in ("-o", option)]
         if self.store: options += ["-o", f"store=archive:{self.store}"]
         with open(self.log, "w") as errors:
@@ -47,7 +48,7 @@ class Library:
     def is_up(self): return "Mounted" in self.said()
 
     def wait(self):
-        """Answers whether the mount is there; False when the daemon has ended before."""
+        """Returns whether the mount is ready; False if the daemon has exited before."""
         while not self.is_up():
             if self.daemon.poll() is not None: return False
             time.sleep(0.003)
@@ -58,9 +59,10 @@ class Library:
         if not self.wait(): raise Fault(f"the library does not mount: {self.said()}")
 
     def kill(self, leaves_mount=False):
-        """Kills the daemon, if it is still there, and takes its mount away. Answers whether it has ended by that alone.
+        """Kills the daemon, if it is still running, and removes its mount. Returns whether the kill alone has
+        ended it.
 
-        A mount that is left is for the next `assetfs mount` to clear.
+        A mount that is left is cleared by the next `assetfs mount`.
         """
         isGood = True
         if self.daemon:
@@ -75,7 +77,8 @@ class Library:
         return isGood
 
     def abort(self):
-        """Ends the connection of a daemon that was killed while it asked its own mount: it would wait for itself."""
+        """Aborts the connection of a daemon that was killed while it made a request to its own mount: it
+        would wait for itself."""
         if not os.path.ismount(CONNECTIONS): run("mount", "-t", "fusectl", "none", CONNECTIONS)
         for line in mounted(self.mountpoint):
             with open(f"{CONNECTIONS}/{line.split()[2].split(':')[1]}/abort", "w") as file: file.write("1")
@@ -87,7 +90,8 @@ class Library:
         self.daemon = None
 
     def check(self, counts, is_powered=False):
-        """Looks at the files of a library that is not mounted, and of a machine that has kept its power. Answers sentences."""
+        """Checks the files of a library that is not mounted, after a kill of the daemon and not of the
+        power. Returns sentences."""
         faults = []
         left = os.listdir(f"{self.path}/staging")
         if left: faults.append(f"staging is not empty: {left}")
@@ -97,8 +101,8 @@ class Library:
                 if text != "ok": faults.append(f"integrity_check: {text}")
             if catalog.execute("SELECT count(*) FROM staged").fetchone()[0]: faults.append("uploads are still recorded")
             rows = catalog.execute("SELECT digest, size FROM blob").fetchall()
-            # A kill between a blob's name and its row leaves a file of no content, which the next mount sets aside; after a power cut for an
-            # upload of the same bytes to take over.
+            # A kill between a blob's rename and its row leaves a file without a row. The next mount sets it
+            # aside; after a power cut a later upload of its bytes takes it over.
             known = {digest.hex() for digest, _ in rows}
             lost = sorted({os.path.basename(place) + name for folder in (self.path, self.store) if folder
                            for place, _, names in os.walk(f"{folder}/blobs") for name in names} - known)
@@ -119,7 +123,7 @@ class Library:
 
 
 class Clients:
-    """Writers at work in a mount, each with a history of what it does."""
+    """Writers at work in a mount, each with a history of its steps."""
 
     def __init__(self, library, histories, chosen, work, is_excused, is_slow=False, kind=writers.Writer, users=None):
         self.folders, self.work = f"{library.mountpoint}/folders", work
@@ -142,14 +146,15 @@ class Clients:
     def result(self, number): return f"{self.work}/writer-{number}"
 
     def await_acknowledgements(self, count):
-        """Waits for events and no time: each byte is an acknowledgement. Fewer come where the mount is gone."""
+        """Waits for events and not for a time: each byte is an acknowledgement. Fewer come if the mount is
+        gone."""
         while count > 0 and (got := os.read(self.reader, min(count, 64))): count -= len(got)
 
     def join(self):
         for process in self.processes: process.join()
 
     def collect(self, is_acknowledged=False):
-        """Takes over the histories. Answers what went wrong in a writer before the end, if anything did."""
+        """Takes over the histories. Returns the errors of writers before the end, if there are any."""
         os.close(self.reader)
         problems = []
         for number in range(len(self.histories)):
@@ -163,7 +168,7 @@ class Clients:
 
 
 def compare(library, histories, counts):
-    """Compares a mount with histories. Answers sentences; each history begins anew with what was found."""
+    """Compares a mount with histories. Returns sentences; each history begins anew with the found states."""
     faults = []
     for number, history in enumerate(histories):
         root = f"{library.mountpoint}/folders/writer-{number}"

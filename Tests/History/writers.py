@@ -1,4 +1,5 @@
-"""What the programs do whose disk or daemon fails: each writes in folders of its own, and notes each step before it takes it."""
+"""Programs whose disk or daemon fails: each writes in folders of its own, and records each step before it
+makes it."""
 import errno, hashlib, mmap, os, pickle, random, signal, socket, subprocess, time, traceback
 
 from history import File, Folder, History, Link
@@ -13,7 +14,7 @@ def unique(key, size): return hashlib.shake_128(str(key).encode()).digest(size)
 
 
 def failure(said):
-    """Answers the error that a command's message ends with."""
+    """Returns the error at the end of a command's message."""
     number = next((number for number in errno.errorcode if said.strip().endswith(os.strerror(number))), None)
     return OSError(number, said.strip())
 
@@ -27,7 +28,7 @@ class MappingFailure(OSError):
 
 
 class Mapping:
-    """A shared mapping of a file, in a process of its own: a store that finds no disk any more is its SIGBUS."""
+    """A shared mapping of a file, in a process of its own: a store gets SIGBUS there if the disk is gone."""
 
     def __init__(self, path, size):
         self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -35,7 +36,7 @@ class Mapping:
         if self.process: return other.close()
         try:
             self.socket.close()
-            # A reader has the kernel read the blob itself, which a mapping must not change then.
+            # With an open reader the kernel reads the blob itself, which a mapping must not change then.
             reader = os.open(path, os.O_RDONLY)
             os.pread(reader, 1, 0)
             descriptor = os.open(path, os.O_RDWR)
@@ -78,7 +79,7 @@ class Writer:
     def path(self, name): return f"{self.root}/{name}"
 
     def fresh(self, size=None):
-        """Answers a content that no other file has."""
+        """Returns a content that no other file has."""
         self.count += 1
         size = size or self.chosen.choice([10, 1000, 4096, 9000, 40000, 130000])
         return unique((os.getpid(), self.number, self.count, self.chosen.random()), size)
@@ -90,7 +91,7 @@ class Writer:
         self.report()
 
     def settle(self, name, probability=0.6):
-        """Waits for the disk, by one of the ways that promise it, or goes on."""
+        """Waits for the disk, by one of the ways that promise it, or continues."""
         if self.chosen.random() > probability: return
         way = self.chosen.choice(["file", "data", "folder", "folder", "sync"])
         if way == "sync" and self.chosen.random() < 0.8: way = "folder"
@@ -103,7 +104,7 @@ class Writer:
         if way != "folder" and not isinstance(self.history[name], File): place = os.path.dirname(place)
         try: descriptor = os.open(place, os.O_RDONLY)
         except FileNotFoundError:
-            # It has expired.
+            # The file has expired.
             if self.history[name].expires: return
             raise
         try: (os.fdatasync if way == "data" else os.fsync)(descriptor)
@@ -111,7 +112,7 @@ class Writer:
         self.acknowledge()
 
     def put(self, name, data, flags=os.O_TRUNC, parts=None, syncs=0.0, target=None, pause=0.0):
-        """Writes a file; `target` is the name that it has where names stay."""
+        """Writes a file; `target` is the name that it gets where names are preserved."""
         history, session = self.history, self.history.session()
         shown = target or name
         former = history[shown] or File(b"")
@@ -148,7 +149,7 @@ class Writer:
         if exists is None: return self.chosen.choice(names)
         return self.chosen.choice(present) if present else None
 
-    # Loads: each answers the name that was changed last
+    # Loads: each returns the name that was changed last
 
     def saved(self):
         name = self.any("plain", 10, None)
@@ -191,12 +192,12 @@ class Writer:
                 self.acknowledge()
         finally:
             os.close(source)
-            # The verdict changes nothing that the history knows.
+            # The commit changes no state of the history.
             os.close(copy)
         return target
 
     def changed(self):
-        """Appends, overwrites a part, or cuts; in one open file, with the disk waited for in between."""
+        """Appends, overwrites a part, or truncates; through one open file, with syncs in between."""
         name = self.any("plain", 10)
         if not name: return self.saved()
         session, data = self.history.session(), self.history[name].data
@@ -223,7 +224,7 @@ class Writer:
         return name
 
     def slow(self):
-        """An upload that lasts longer than changes wait for their commit."""
+        """Writes an upload that lasts longer than the delay of a commit."""
         name = self.any("plain", 10, None)
         self.put(name, self.fresh(60000), parts=3, pause=0.4, syncs=0.2)
         return name
@@ -271,7 +272,7 @@ class Writer:
         return name
 
     def many(self):
-        """More files at once than are worth a sync each."""
+        """Creates more files at once than are synced one by one."""
         for number in self.chosen.sample(range(40), 30):
             name = f"many/{number}"
             if self.history[name] is not None and self.chosen.random() < 0.2: self.remove(name)
@@ -284,11 +285,11 @@ class Writer:
             self.remove(name)
             return name
         present = self.any("refusing", 6)
-        # Nothing is no duplicate of nothing, which a cut may have left.
+        # Empty content has no duplicates, and a power cut may have left the file empty.
         if not present or not self.history[present].data or self.chosen.random() < 0.4:
             self.put(name, self.fresh())
             return name
-        # The content is there under another name, so that its close is EEXIST.
+        # The content exists under another name, so that close returns EEXIST.
         data, session = self.history[present].data, self.history.session()
         with self.history.step({name: File(b"")}, session):
             descriptor = os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -308,7 +309,7 @@ class Writer:
         if not free:
             for name in names: self.remove(name)
             return first
-        # One that is empty, as a cut may leave it, is filled in place.
+        # An empty file, as a power cut may leave it, is overwritten in place.
         if free[0] == first or not self.history[first].data:
             self.put(first, self.fresh())
             return first
@@ -338,7 +339,7 @@ class Writer:
         return one
 
     def tree(self):
-        """Folders that are made, renamed with a file in them, exchanged and removed."""
+        """Creates folders, renames them with a file in them, exchanges and removes them."""
         one, two = "tree/one", "tree/two"
         history = self.history
         if history[one] is None:
@@ -348,12 +349,12 @@ class Writer:
             with history.step({one: None, f"{one}/file": None, two: Folder(), f"{two}/file": history[f"{one}/file"]}):
                 os.rename(self.path(one), self.path(two))
         else:
-            # A cut may have come between the folder and the file.
+            # A power cut may have come between the folder and the file.
             if history[f"{two}/file"] is not None: self.remove(f"{two}/file")
             with history.step({two: None}): os.rmdir(self.path(two))
         return one
 
-    # All of it
+    # The run
 
     LOADS = ["saved"] * 4 + ["replaced"] * 3 + ["changed"] * 4 + ["described"] * 3 + ["mapped"] * 2 + [
         "removed", "moved", "copied", "slow", "synchronous", "large", "many", "refused", "refused", "stayed", "stayed",
@@ -364,20 +365,20 @@ class Writer:
         for group, policies in GROUPS.items():
             if self.history[group] is None:
                 with self.history.step({group: Folder()}): os.mkdir(self.path(group))
-            # Each time: the cut before may have come between the two.
+            # Sets them each time: the former power cut may have come between the two.
             for key, value in policies.items(): os.setxattr(self.path(group), f"user.policy.{key}", value.encode())
 
     def work(self, stop, is_slow):
         self.prepare()
-        # On a slow disk one thing more than all others, for it to be under way when others wait for the disk.
+        # On a slow disk one load is far more frequent, so that it is under way when others wait for the disk.
         loads = self.LOADS + [self.chosen.choice(["many", "many", "many", "mapped"])] * 30 if is_slow else self.LOADS
         while not stop.is_set(): self.settle(getattr(self, self.chosen.choice(loads))())
 
 
 def run(kind, root, number, history, seed, acknowledged, stop, is_excused, result, is_slow, user):
-    """The life of a writer: works until it fails, or until it is told to stop, and leaves its history in a file.
+    """Runs a writer until it fails or is told to stop, and stores its history in a file.
 
-    `is_excused` says of a failure whether it is that of a disk or a daemon which is gone; any other is a fault.
+    `is_excused` returns whether a failure is that of a disk or daemon which is gone; any other is an error.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(result, "wb") as file:

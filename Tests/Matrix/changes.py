@@ -1,4 +1,5 @@
-"""Who can change what: each way is tried by each user on an object of its own, which alice has made for it."""
+"""The changes that each user can make: each way is tried by each user on an object that alice has created
+for it."""
 
 import ctypes, os, shutil
 from matrix import ASSETFS, COLUMNS, FIELD, FOLDERS, MOUNT, RESOURCES, TEAM, TRASH, USERS, act, field, make_empty, need, normalised, number, put, store, text
@@ -11,7 +12,7 @@ def exchange(one, other):
 
 
 class Place:
-    """A folder of alice's with one file, for one user's attempt."""
+    """A folder of alice with one file, for the attempt of one user."""
     count = 0
 
     def __init__(self, folder_mode, file_mode, group=None):
@@ -44,7 +45,8 @@ KINDS = {
 
 
 def listed(place):
-    """The folder's access list takes from bob and the group what all others may: to change it."""
+    """Sets an access list on the folder that denies bob and the group the write access of all other users,
+    and returns the place."""
     import subprocess
     subprocess.run(["setfacl", "-m", "u:5002:r-x,g:%d:r-x,o::rwx" % TEAM, place.folder], check=True)
     return place
@@ -99,7 +101,7 @@ def link(place):
 
 
 def state(place):
-    """What a refused attempt must leave as it was."""
+    """Returns the state that a refused attempt must leave unchanged."""
     try:
         known = os.stat(place.file)
         return (text(place.file), known.st_mode, known.st_uid, known.st_gid, known.st_mtime_ns, sorted(os.listxattr(place.file)),
@@ -115,7 +117,8 @@ def attempt(user, place, way):
 
 
 def others(tree):
-    """Changes of what is not simply a file: (object, way, function of a user's name that makes the object and returns the attempt)."""
+    """Returns changes of objects other than files: (object, way, function of a user's name that creates
+    the object and returns the attempt)."""
     def trashed():
         place = Place(0o777, 0o644)
         need("alice", lambda: os.unlink(place.file))

@@ -1,12 +1,14 @@
-"""Who learns what, and who can change what, in a mount that several users share.
+"""The information that each user gets, and the changes that each can make, in a mount that several users
+share.
 
     matrix.py MOUNT ASSETFS SCRATCH [EXPECTED]
 
-Makes a tree of alice's objects, asks as each user in each way, prints two tables in Markdown, and compares them with those in the
-file EXPECTED. The mount needs `allow_other` and `fetch`; the program needs to be root.
+Creates a tree of alice's objects, makes each request as each user, prints two tables in Markdown, and
+compares them with those in the file EXPECTED. The mount needs `allow_other` and `fetch`; the program needs
+root.
 
-root looks first, so that what the kernel remembers of that look is there when others ask. bob is asked once more at the end: an
-answer that differs from the first is shown as `first → last`.
+root makes all requests first, so that the kernel has cached the answers when others make them. bob makes them
+once more at the end: an answer that differs from the first is shown as `first → last`.
 """
 
 import ctypes, errno, json, os, re, stat, subprocess, sys, time
@@ -20,7 +22,7 @@ FIELD = "user.asset."
 
 
 def act(user, action):
-    """Runs `action` as a user in a process of its own: its text, or the errno's name."""
+    """Runs `action` as a user in a process of its own, and returns its text or the name of the errno."""
     uid, gid, groups = USERS[user]
     read, write = os.pipe()
     pid = os.fork()
@@ -42,7 +44,7 @@ def act(user, action):
 
 
 def need(user, action):
-    """Prepares something as a user; an error ends the program."""
+    """Prepares an object as a user; an error ends the program."""
     answer = act(user, action)
     assert answer == "yes", "%s: %s" % (user, answer)
 
@@ -68,7 +70,8 @@ def shell(*command):
 
 
 class Tree:
-    """alice's objects. Words that begin with `zeta` are her secrets: where one of them is in an answer, it has told of it."""
+    """The objects of alice. Words that begin with `zeta` are her secrets: an answer that contains one has
+    revealed it."""
 
     def __init__(self):
         self.files, self.ids, self.secrets = {}, {}, {}
@@ -93,7 +96,8 @@ class Tree:
 
 
 def make_empty(path, mode):
-    """Has alice make an asset without a file: for who may write to folders/, which is open for that moment."""
+    """Lets alice create an asset without a file; this requires write access to folders/, which is open
+    during the call."""
     former = os.stat(FOLDERS).st_mode & 0o7777
     os.chmod(FOLDERS, 0o1777)
     need("alice", lambda: (os.umask(0), os.mkdir(path, mode), None)[-1])
@@ -106,7 +110,7 @@ def build():
         files[name] = "%s/%s.txt" % (home, name)
     files["closed"] = home + "/closed/zeta-inside.txt"
     os.chown(files["0640"], -1, TEAM); os.chmod(files["0640"], 0o640)
-    # One file with two names: an open one, and one in a closed folder that is the older.
+    # One file with two names: an open one, and an older one in a closed folder.
     def linked():
         store(home + "/closed/zeta-two.txt", "two names"); os.link(home + "/closed/zeta-two.txt", home + "/open/two.txt")
         put(files["private"], "access", "PRIVATE"); put(files["hidden"], "access", "HIDDEN_INDEXABLE")
@@ -119,19 +123,19 @@ def build():
     need("alice", linked)
     files["two"] = home + "/open/two.txt"
     tree.group = MOUNT + "/collections/" + next(name for name in os.listdir(MOUNT + "/collections") if "~" in name)
-    # Private when it was first written, public now.
+    # The first version was private; the present one is public.
     need("alice", lambda: (os.chmod(files["former"], 0o600), store(files["former"], "public now", 0o600), os.chmod(files["former"], 0o644), None)[-1])
     for name, path in files.items(): tree.ids[name] = number(path)
-    # Temporary names have no verdict of their own: the alternative has a final one.
+    # Temporary names are not committed by themselves: the alternative has a final one.
     need("alice", lambda: store("%s/%s/alternatives/other.txt" % (RESOURCES, tree.ids["withalternative"]), "zeta-content-alternative"))
     tree.ids["alternative"] = number("%s/%s/alternatives/other.txt" % (RESOURCES, tree.ids["withalternative"]))
     need("alice", lambda: os.chmod(files["withalternative"], 0o600))
-    # Another owner's content that is alice's to read, and a copy of a private one of hers that bob has.
+    # Content of another owner that alice may read, and a copy of a private file of hers that bob has.
     need("bob", lambda: store(FOLDERS + "/bob/mine.txt", "of bob"))
     # An asset that has no file yet.
     tree.ids["empty"] = str(1000 + int(max(tree.ids.values(), key=int)))
     make_empty("%s/%s" % (RESOURCES, tree.ids["empty"]), 0o700)
-    # Refused uploads: by a duplicate, and by name.
+    # Rejected uploads: by a duplicate, and by name.
     def refused():
         os.setxattr(home + "/errors", "user.policy.duplicates", b"REJECT"); os.setxattr(home + "/errors", "user.policy.scope", b"ENTIRE_PORTAL")
         try: store(home + "/errors/zeta-refused.txt", "zeta-content-0600"); raise AssertionError("not refused")
@@ -141,7 +145,7 @@ def build():
         try: os.listdir(MOUNT + "/search/in:zeta-nowhere"); raise AssertionError("found")
         except OSError as error: assert error.errno == errno.EINVAL, error
         put(home + "/open", "fetch", "http://127.0.0.1:1/zeta-fetch.txt")
-        # Its job is there once somebody has looked into it.
+        # The job exists after the metadata of the file was requested.
         field(files["trashed"], "mime_type"); os.unlink(files["trashed"])
     need("alice", refused)
     tree.job = act("alice", lambda: field(home + "/open", "job"))
@@ -150,14 +154,14 @@ def build():
         if state == "error": break
         time.sleep(0.05)
     assert state == "error", state
-    # bob has had a URL answered with a file of alice's, which is in a closed folder now.
+    # The server has answered a URL fetch of bob with a file of alice, which is in a closed folder now.
     tree.moved = FOLDERS + "/bob/moved.txt"
     tree.bobs_job = fetched(tree)
     tree.signed = act("alice", lambda: MOUNT + "/" + field(files["signed"], "signed.1h"))
     need("alice", lambda: os.chmod(files["signed"], 0o600))
     tree.box = act("alice", lambda: MOUNT + "/" + field(home + "/upload", "signed_upload.1h"))
     tree.token = lambda other: other.replace(other.rstrip("/").split("/")[-1], "")
-    # A purged number, and one that never was.
+    # A purged number, and one that never existed.
     need("alice", lambda: store(home + "/purged.txt", "purged"))
     tree.ids["purged"] = number(home + "/purged.txt")
     need("alice", lambda: os.unlink(home + "/purged.txt"))
@@ -167,7 +171,8 @@ def build():
 
 
 def fetched(tree):
-    """Has bob fetch a URL into a folder of his, gives him its job, and moves file and folder to where he may not go."""
+    """Lets bob fetch a URL into a folder of his, returns his job, and moves file and folder to a folder
+    that he may not enter."""
     import http.server, threading
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -190,7 +195,7 @@ def fetched(tree):
 
 
 def learning(tree):
-    """Each way to learn of something: what is looked at, how, and a function of no arguments."""
+    """Returns each way to get information: the object, the request, and a function without arguments."""
     home, files, ids = tree.home, tree.files, tree.ids
     resource = lambda name: "%s/%s" % (RESOURCES, ids[name])
     has = lambda answer, *words: any(word in answer for word in words)
@@ -226,7 +231,7 @@ def learning(tree):
     row("former", "read versions/1-former.txt", lambda: text(resource("former") + "/versions/1-former.txt"))
     row("former", "MD5 of the private content", lambda: re.fullmatch("[0-9a-f]{32}", field(files["former"], "md5_at_upload")) and None)
     row("0644", "user.asset.md5_at_upload", lambda: re.fullmatch("[0-9a-f]{32}", field(files["0644"], "md5_at_upload")) and None)
-    # Who has a directory open from before learns nothing more by it.
+    # An open descriptor of a directory must give no further information.
     def by_descriptor(name):
         path = "%s/descriptor%d.txt" % (home, os.getuid())
         fd = os.open("%s/%s" % (RESOURCES, number(path)), os.O_RDONLY | os.O_DIRECTORY)
@@ -242,7 +247,7 @@ def learning(tree):
 
     row("query that failed", "user.asset.error of the mount", lambda: "zeta-nowhere" in field(MOUNT, "error"))
     row("queries of others", "list search/, as inotify(7) needs", lambda: " ".join(names(MOUNT + "/search")) or "none")
-    # Searching.
+    # Searches.
     found = lambda query: " ".join(sorted(name.split("-", 1)[1] for name in names("%s/search/%s" % (MOUNT, query)))) or "none"
     mine = lambda name, query: any(entry.startswith(ids[name] + "-") for entry in names("%s/search/%s" % (MOUNT, query)))
     for name in ("0600", "0640", "0644", "private", "hidden", "closed", "trashed"):
@@ -254,12 +259,12 @@ def learning(tree):
     row("0600", "assetfs search", lambda: ids["0600"] + "-" in shell(ASSETFS, "search", "zetacaption0600", "--mount", MOUNT) or "0600.txt" in shell(ASSETFS, "search", "zetacaption0600", "--mount", MOUNT))
     row("closed folder", "search in:home/closed", lambda: found("in:home%2Fclosed"))
     row("closed folder", "search in:home/closed/sub", lambda: found("in:home%2Fclosed%2Fsub"))
-    # A file with a name in a closed folder.
+    # A file that also has a name in a closed folder.
     secret = lambda answer: "tells" if has(answer, "zeta", "closed") else "silent"
     row("two", "search, names of what is found", lambda: secret(found("id:" + ids["two"])))
     row("two", "search, where the link leads", lambda: secret(" ".join(os.readlink("%s/search/id:%s/%s" % (MOUNT, ids["two"], name)) for name in names("%s/search/id:%s" % (MOUNT, ids["two"])))))
     row("two", "search -in:home/closed", lambda: mine("two", "id:%s -in:home%%2Fclosed" % ids["two"]))
-    # The name under which a file was first uploaded is a fact of the asset, and known to whoever may read it.
+    # The name of the first upload is information about the asset, available to all its readers.
     def without_origin(text):
         info = json.loads(text)
         for file in info["files"] if "files" in info else [info]: (file or {}).pop("original_filename", None)
@@ -323,7 +328,8 @@ def learning(tree):
     row("closed folder", "list", lambda: names(home + "/closed") and None)
     row("closed folder", "user.policy.effective", lambda: os.getxattr(home + "/closed", "user.policy.effective") and None)
     row("closed folder", "listxattr", lambda: " ".join(os.listxattr(home + "/closed")) or "none")
-    # The content of a file that only alice may read, and of a hidden one: bob has the bytes and asks who else has.
+    # The content of a file that only alice may read, and of a hidden one: bob has the bytes, and searches for
+    # other files with them.
     def copy(name, folder):
         path = "%s/%s/copy.txt" % (FOLDERS, folder); os.path.exists(path) and os.unlink(path)
         store(path, "zeta-content-" + name)
@@ -338,7 +344,7 @@ def learning(tree):
 
 
 def normalised(answer, tree):
-    """Numbers and identifiers that differ from run to run have words."""
+    """Replaces numbers and identifiers that differ between runs by words."""
     answer = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "UUID", answer)
     answer = re.sub(r"(?<![^ ])[0-9]+-", "ID-", answer)
     return answer.replace("\n", " ").strip()
@@ -380,7 +386,7 @@ def main():
         try: return os.getxattr(fd, FIELD + "path").decode()
         finally: os.close(fd)
     tree.dropped = dropped
-    # A thread of root's closes a file at the moment at which a user asks for that.
+    # A thread of root closes a file when a user requests it.
     for name in ("close", "closed"): os.mkfifo("%s/%s" % (SCRATCH, name)); os.chmod("%s/%s" % (SCRATCH, name), 0o666)
     def close():
         while True:
@@ -392,7 +398,7 @@ def main():
     for uid in (0, 5001, 5002, 5003):
         path = "%s/descriptor%d.txt" % (tree.home, uid)
         need("alice", lambda: (store(path, "first"), store(path, "second"), None)[-1])
-    # An answer is not to depend on how far the look into a file is.
+    # Answers must not depend on the progress of the metadata extraction.
     for path in tree.files.values():
         if os.path.exists(path): field(path, "mime_type")
     lines = table("Who learns what", ask_all(tree)) + [""] + table("Who can change what", changes.all(tree))
@@ -408,6 +414,6 @@ def main():
 
 
 if __name__ == "__main__":
-    # Not two copies of the module: `changes` uses what is defined here.
+    # Avoids a second copy of the module: `changes` uses its definitions.
     sys.modules["matrix"] = sys.modules["__main__"]
     main()

@@ -6,12 +6,12 @@ import Testing
 
 @testable import MetadataExtraction
 
-/// Real files, made with ExifTool, and what is found in them.
+/// Real files, made with ExifTool, and the metadata that is extracted from them.
 @Suite(.serialized)
 struct ExaminerTests {
     private let examiner = Examiner()
 
-    /// What is found in a file, as JSON says it.
+    /// Returns the extracted metadata of a file as JSON.
     private func find(_ path: String) throws -> [String: Any] {
         let file = try opened(path)
         defer { try? file.close() }
@@ -24,7 +24,7 @@ struct ExaminerTests {
         try find(path)["fields"] as? [String: String] ?? [:]
     }
 
-    /// A JPEG with some tags.
+    /// Returns the path of a new JPEG with some tags.
     private func jpeg(_ folder: String, _ tags: String...) throws -> String {
         let path = try put(MediaFile.jpeg(width: 30, height: 20), folder, as: "\(UUID().uuidString).jpg")
         guard !tags.isEmpty else { return path }
@@ -86,7 +86,7 @@ struct ExaminerTests {
             #expect(image["format"] as? String == "JPEG" && image["color_mode"] as? String == "L")
             #expect((image["geo_location"] as? [String: Double])?["longitude"] == -16.3738)
             #expect((found["tags"] as? [String: String])?["exif.FNumber"] == "2.8")
-            // As ExifTool itself says.
+            // Compares with the output of ExifTool itself.
             let said = try run("exiftool", "-n", "-s3", "-ISO", path).check().output
             #expect(said == "400\n")
         }
@@ -143,7 +143,7 @@ struct ExaminerTests {
             #expect(fields == ["title": "On trees", "photographer": "Jane Doe", "keywords": "one,two,three"])
             let text = try find(put(Array("Grüße\n".utf8), scratch, as: "t.txt"))
             #expect(text["mime_type"] as? String == "text/plain" && text["encoding"] as? String == "utf-8")
-            // The content counts, and not the name.
+            // The type is determined by the content, and not by the name.
             #expect(try find(put(MediaFile.pdf(pages: 1, title: "x"), scratch, as: "d.jpg"))["pages"] as? Int == 1)
         }
     }
@@ -151,7 +151,7 @@ struct ExaminerTests {
     @Test func `a file that takes all memory is one file's failure`() throws {
         try withScratch("bomb") { scratch in
             let bomb = scratch + "/bomb.png"
-            // 1.5 GB of text in one compressed chunk.
+            // A compressed chunk that expands to 1.5 GB of text.
             let program = """
                 import struct, sys, zlib
                 def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -197,7 +197,7 @@ struct ExaminerTests {
                     try run("exiftool", "-s3", "-XMP-dc:Description", sidecar).check().output.hasPrefix("Ein Baum – ")
                 )
             }
-            // Text has no place for it.
+            // Plain text cannot contain metadata.
             #expect(throws: Examiner.Failure.self) {
                 _ = try embed(["XMP-dc:Title=x"], put(Array("text".utf8), scratch, as: "t.txt"), scratch, editor)
             }
@@ -248,7 +248,7 @@ struct ExaminerTests {
 
     @Test func `a file that has its orientation a million times is soon done with`() throws {
         try withScratch("many") { scratch in
-            // One directory of 65,000 orientations, whose next is itself.
+            // One directory of 65,000 orientation tags, which names itself as the next directory.
             var bytes: [UInt8] = [0x49, 0x49, 42, 0, 8, 0, 0, 0, 0xE8, 0xFD]
             for _ in 0..<65_000 { bytes += [0x12, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0] }
             let file = try opened(put(bytes + [8, 0, 0, 0], scratch, as: "t.tif"))

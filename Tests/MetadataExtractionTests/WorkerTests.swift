@@ -5,10 +5,10 @@ import Testing
 
 @testable import MetadataExtraction
 
-/// What a worker can do that has been taken over by a file: the same sandbox, and a program that means harm.
+/// The limits of a worker that a file has taken over: the same sandbox, and a malicious program.
 @Suite(.serialized)
 struct WorkerTests {
-    /// How the worker receives and answers; `%@` is what it does with a file.
+    /// Receives and answers requests as the worker does; `%@` is the code that handles a file.
     private let frame = """
         use POSIX (); my $recvmsg = shift @ARGV;
         sub receive {
@@ -33,7 +33,7 @@ struct WorkerTests {
         return String(decoding: try worker.answer(), as: UTF8.self).split(separator: "\0").map(String.init)
     }
 
-    /// With a look through the values for each it took minutes.
+    /// Takes milliseconds; a linear search of the values for each one took minutes.
     @Test(.timeLimit(.minutes(1)))
     func `an answer of one tag with very many values is read at once`() throws {
         var answer = Array("ok\0".utf8)
@@ -67,7 +67,8 @@ struct WorkerTests {
     }
 
     @Test func `a worker that means harm can do none`() throws {
-        // Each is the errno that it got, or what came of it. The numbers are of x86-64, as is the machine of these tests.
+        // Each expected result is the errno or the outcome. The system call numbers are those of x86-64, the
+        // machine of these tests.
         let attempts = [
             ("read a file", "open(my $h, '<', '/etc/passwd') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
             ("read its environment", "open(my $h, '<', '/proc/self/environ') ? 'open' : $!{EACCES} ? 'EACCES' : $!"),
@@ -139,7 +140,7 @@ struct WorkerTests {
     }
 
     @Test func `a worker that loops, grows, floods, falls silent or dies is ended, and says why`() throws {
-        // Only the one that does nothing is to be ended by the clock: of the others a busy machine may take its time.
+        // Only the idle program has a short time limit: the others may take longer on a busy machine.
         let quick = WorkerProcess.Limits(processorTime: 1, patience: 120_000)
         let impatient = WorkerProcess.Limits(processorTime: 1, patience: 3000)
         for (action, reason, limits) in [
@@ -174,7 +175,7 @@ struct WorkerTests {
             for _ in 0..<2 {
                 #expect(try examiner.examine(file, extension: "jpg").mediaType == "image/jpeg")
                 try run("pkill", "-9", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").check()
-                // The next file finds it dead, or hears of that when it asks.
+                // The next file finds the worker dead, or gets an error when it sends its request.
                 while try run("pgrep", "-r", "R,S,D", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").status == 0 {
                     usleep(10_000)
                 }
@@ -185,14 +186,14 @@ struct WorkerTests {
     }
 }
 
-/// Puts bytes into a file of a folder, and gives its path.
+/// Puts bytes into a file of a folder, and returns its path.
 func put(_ bytes: [UInt8], _ folder: String, as name: String = "file") throws -> String {
     let path = folder + "/" + name
     guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else { throw TestFailure("no \(path)") }
     return path
 }
 
-/// Opens a file; for writing, a new one.
+/// Opens a file; for writing, creates a new one.
 func opened(_ path: String, forWriting: Bool = false) throws -> FileDescriptor {
     let number = unsafe open(path, forWriting ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0o600)
     guard number >= 0 else { throw TestFailure("\(path) cannot be opened") }

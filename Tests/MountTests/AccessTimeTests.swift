@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Times of the last access, as the mount's option says.
+/// Access times, as set by the mount options.
 struct AccessTimeTests {
     private let functions = """
         set -eu; umask 022
@@ -24,7 +24,7 @@ struct AccessTimeTests {
             echo x > f; before=$(accessed f); cat f > /dev/null; first=$(accessed f); later $before $first
             cat f > /dev/null; is "$(accessed f)" $first
             echo y >> f; changed=$(stat -c %.9Z f); cat f > /dev/null; later $first "$(accessed f)"; is "$(stat -c %.9Z f)" $changed
-            # More than a day ago.
+            # An access time older than a day is updated.
             touch -a -d 2001-01-01 f; cat f > /dev/null; later 978307300 "$(accessed f)"
             touch -a -d 2031-01-01 f; is "$(accessed f | cut -c1-3)" 192; cat f > /dev/null; is "$(accessed f | cut -c1-3)" 192
             echo z > g; before=$(accessed g); dd if=g iflag=noatime status=none > /dev/null; is "$(accessed g)" $before

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// The process that tells the kernel of names ends, or does not answer: nothing that it was to tell is lost.
+/// The notification agent exits or does not answer: no notification is lost.
 struct AgentTests {
     private let prelude = """
         import random, signal, threading
@@ -53,7 +53,7 @@ struct AgentTests {
                 say("d", overwrite="false"); make("d/a.txt", "one"); os.mkdir("e"); make("e/r.txt", "r"); os.stat("e/r.txt"); path = own("e/r.txt")
                 descriptor = libc.inotify_init(); assert libc.inotify_add_watch(descriptor, b"e", CREATE | DELETE) > 0
                 end(await_agent(), signal.SIGSTOP)
-                # What is at the name is right at once, though the kernel has not been told.
+                # A lookup returns the new file at once, although the kernel was not notified yet.
                 os.stat("e/r.txt"); make(path + "other", "other one"); assert text("e/r.txt") == b"other one" and os.stat("e/r.txt").st_size == 9
                 def more():
                     for number in range(3): make("d/a.txt", f"another {number}")

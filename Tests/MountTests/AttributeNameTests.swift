@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Names of extended attributes: which are listed, and how many there may be.
+/// Names of extended attributes: the listed ones, and their maximum number.
 @Suite(.serialized)
 struct AttributeNameTests {
     @Test func `a field is listed under the name by which it was last set`() throws {
@@ -10,7 +10,7 @@ struct AttributeNameTests {
             """
             cd folders; listed() { getfattr -d -m- "$1" 2> /dev/null | grep -v '^#\\|^$' | sort | tr '\\n' ' '; }
             is_listed() { is "$(listed $1)" "$2"; }
-            # f is an asset, t.tmp is none yet.
+            # f is an asset, t.tmp is not one yet.
             for f in f t.tmp; do
                 echo x > $f; for name in xdg.tags asset.keywords dublincore.subject asset.keywords xdg.tags; do
                     setfattr -n user.$name -v "red, blue" $f; is_listed $f "user.$name=\\"red, blue\\" "
@@ -23,7 +23,8 @@ struct AttributeNameTests {
                 is_listed $f 'user.dublincore.title="t" user.xdg.tags="red, blue" '
                 fails setfattr -x user.asset.caption $f
             done
-            # From there it is carried on: by a name that makes it an asset, a new content, and as what was put aside.
+            # The values are kept by a rename that makes the file an asset, by new content, and by a rename to
+            # a backup name.
             mv t.tmp t; is_listed t "$(listed f)"; echo y > t; is_listed t "$(listed f)"
             cp t t.bak; mv t t~; echo z > t; is_listed t "$(listed f)"; is_listed t~ "$(listed f)"
             $ASSETFS describe --title other t; is "$(listed t)" 'user.asset.title="other" user.xdg.tags="red, blue" '
@@ -51,7 +52,7 @@ struct AttributeNameTests {
                 is "$(rsync -aXi $SCRATCH/s/ $MOUNT/folders/t/ | grep -v '^\\.d')" ""; is "$(attributes $MOUNT/folders/t)" "$expected"
                 copies $MOUNT/folders/t $SCRATCH/o; is "$(attributes $SCRATCH/o)" "$expected"
                 is "$(rsync -aXi $MOUNT/folders/t/ $SCRATCH/o/ | grep -v '^\\.d')" ""
-                # A value that has another name in the library is set anew, and not removed with that name.
+                # A value that has another name in the library is set again, and not removed with that name.
                 setfattr -n user.asset.keywords -v other $MOUNT/folders/t/f; setfattr -n user.asset.caption -v other $MOUNT/folders/t/f
                 rsync -aX $SCRATCH/s/ $MOUNT/folders/t/; is "$(attributes $MOUNT/folders/t)" "$expected"
                 rm -r $MOUNT/folders/t $SCRATCH/o
@@ -72,7 +73,7 @@ struct AttributeNameTests {
                     count, error = fill(path, "user.")
                     assert error == "ENOSPC" and 230 < count < 258, (path, count, error)
                     names = os.listxattr(path); assert len(names) == count
-                    # What is there may be changed, and what is removed makes room.
+                    # An existing attribute can be changed, and a removed one makes room.
                     os.setxattr(path, names[0], b"other"); assert os.getxattr(path, names[0]) == b"other"
                     for name in names[:2]: os.removexattr(path, name)
                     assert fill(path, "user.more.") == (2, "ENOSPC") and len(os.listxattr(path)) == count

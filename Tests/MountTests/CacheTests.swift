@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The kernel may keep names, attributes and pages for an hour; nobody may notice.
+/// The kernel may cache names, attributes and pages for an hour; programs must never see stale ones.
 @Suite(.serialized)
 struct CacheTests {
-    /// One process changes a file in every way there is, the other looks in every way, at once, and has looked before.
+    /// One process changes a file in many ways; after each change another process, which has read it before,
+    /// reads it in many ways.
     private let program = """
         import ctypes, mmap, os, random, sys
         libc = ctypes.CDLL(None)
@@ -63,7 +64,7 @@ struct CacheTests {
                 open("new", "wb").write(data); assert libc.renameat2(-100, b"f", -100, b"new", 2) == 0; os.unlink("new")
             elif how == "grow": os.ftruncate(writer, 5); os.pwrite(writer, data[5:], 5); os.pwrite(writer, data[:5], 0)
             elif how == "back":
-                # The content of the twin for a moment, so that both show one blob.
+                # Writes the content of the twin for a moment, so that both files have one blob.
                 os.pwrite(writer, content(0), 0); os.fsync(writer); os.pwrite(writer, data, 0)
             if replaced:
                 os.close(writer); writer = os.open("f", os.O_RDWR)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The main job: real tools copy real files in, and get the same back.
+/// The main use: real tools copy real files in, and read equal files back.
 @Suite(.serialized)
 struct CopyTests {
     @Test func `cp -a and rsync bring a tree in, and a second mount shows the same`() throws {
@@ -66,7 +66,7 @@ struct CopyTests {
             try mount.write("a", [4, 5])
             try mount.write("a", [4, 5])
             try shell(": > \(mount.path("empty"))").check()
-            // The empty file's upload ends with its last close, of which nobody waits to hear.
+            // The upload of the empty file is committed at its last close, which no process waits for.
             var receipts = try mount.receipts()
             for _ in 0..<3000 where receipts.count < 4 {
                 usleep(20_000)

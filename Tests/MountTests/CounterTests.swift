@@ -13,9 +13,9 @@ struct CounterTests {
             as 8 cat folders/a > /dev/null; is "$(counts folders/a)" "2 2"; as 9 dd if=folders/a bs=1 count=0 2> /dev/null; is "$(counts folders/a)" "3 2"
             as 8 head -c 1000 folders/big > /dev/null; is "$(value click_count folders/big)" 1
             is "$(value info folders/a | grep -o '"click_count":[0-9]*,"download_count":[0-9]*')" '"click_count":3,"download_count":2'
-            # What backs up, or looks at everything, looks at nothing.
+            # Backup programs, and programs that read all files, do not count.
             echo two > folders/b; rsync folders/b $SCRATCH/b; tar -C folders -cf $SCRATCH/t.tar b; python3 -c 'import os; os.read(os.open("folders/b", os.O_RDONLY | os.O_NOATIME), 100)'; is "$(counts folders/b)" "0 0"
-            # It is the asset's, and stays with it.
+            # The counts belong to the asset, and stay with it.
             sed -i s/one/uno/ folders/a; mv folders/a folders/c; is "$(counts folders/c)" "3 2"; fails setfattr -n user.asset.click_count -v 7 folders/c; setfattr -n user.asset.click_count -v 3 folders/c
             """
         )

@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// kill -9 while programs save.
+/// kill -9 of the daemon while programs save.
 @Suite(.serialized)
 struct CrashTests {
-    /// Saves files in the ways of editors and sync tools until the mount is gone; each has a caption and never two contents in one.
+    /// Saves files in the ways of editors and sync tools until the mount is gone; each file has a caption and
+    /// never parts of two contents.
     private let program = """
         import os, random, sys
         chosen = random.Random(int(sys.argv[1]))
@@ -54,7 +55,7 @@ struct CrashTests {
                 for name in found:
                     assert os.getxattr(name, "user.asset.caption") == name.encode(), name
                     data = open(name, "rb").read()
-                    # A new file may be caught before its bytes have come; never with bytes of two savings.
+                    # A new file may be found before its bytes were written; it never has bytes of two saves.
                     lines = set(data.splitlines(keepends=True)); whole = {l for l in lines if l.endswith(b"\\n")}
                     assert len(whole) <= 1 and all(l.startswith(f"{name} ".encode()) or not whole for l in whole), (name, list(lines)[:3])
                 """
@@ -66,7 +67,8 @@ struct CrashTests {
         }
     }
 
-    /// Uploads into folders that refuse, number, share and count, until the mount is gone; what fsync has acknowledged is noted outside.
+    /// Uploads into folders with policies that reject, number, share and limit, until the mount is gone;
+    /// records outside the mount the writes that fsync has acknowledged.
     private let policies = """
         import os, random, sys
         chosen = random.Random(int(sys.argv[1])); noted = open(sys.argv[2], "w")
@@ -127,7 +129,8 @@ struct CrashTests {
         }
     }
 
-    /// Removes, restores, purges, replaces by number, links, seals and lets expire, until the mount is gone.
+    /// Removes, restores, purges, replaces by number, links, seals and lets files expire, until the mount is
+    /// gone.
     private let lives = """
         import os, random, sys, time
         chosen = random.Random(int(sys.argv[1]))
@@ -140,7 +143,7 @@ struct CrashTests {
         os.fsync(os.open("folders", os.O_RDONLY)); print("ready", kept, gone, flush=True)
         turn = 0
         def is_there():
-            # Of all that can be asked, this alone the kernel never answers from its caches.
+            # statvfs is the only request that the kernel never answers from its caches.
             try: return os.statvfs(".")
             except OSError: return None
         while is_there():
@@ -181,7 +184,8 @@ struct CrashTests {
             let words = output.split(separator: " ").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
             #expect(words.count == 3 && words[0] == "ready")
             try remount(library, on: root, scratch: scratch) { mount in
-                // What fsync had acknowledged: a file with its caption, by its name and its number, and one in the trash.
+                // The acknowledged state: a file with its caption, by its name and its number, and one in the
+                // trash.
                 let caption = try mount.attribute("user.asset.caption", of: "keep")
                 #expect(caption == "kept")
                 let files = ["resources/\(words[1])/keep", "trash/\(words[2])-gone"].map { "\(root)/\($0)" }

@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What programs set by the names that desktops use for fields: kept byte for byte, as other filesystems do, and the field beside it.
+/// Attributes that programs set by the desktops' names of fields: kept byte for byte, as other filesystems
+/// do, with the field beside them.
 @Suite(.serialized)
 struct DesktopNameTests {
     private func check(_ program: String, _ options: [String] = [], name: String = #function) throws {
@@ -43,7 +44,7 @@ struct DesktopNameTests {
                     return attempt(os.setxattr, target, "user." + name, value, {1: os.XATTR_CREATE, 2: os.XATTR_REPLACE}.get(kind, 0))
                 return (name, value, kind), act
             for seed in range(4):
-                # An asset, a file that is none yet, a folder, and a file under way.
+                # An asset, a file that is not one yet, a folder, and a file that is being written.
                 for folder in (".", outside):
                     for name in ("f", "t.tmp", "u"): store(f"{folder}/{name}{seed}", b"x")
                     os.mkdir(f"{folder}/d{seed}")
@@ -57,7 +58,7 @@ struct DesktopNameTests {
                         one, other = state(f"{name}{seed}"), state(f"{outside}/{name}{seed}")
                         assert one == other, (name, seed, done[-8:], one, other)
                 os.close(under_way); assert state(f"u{seed}") == state(f"{outside}/u{seed}")
-                # It becomes an asset as it is, and the sequence goes on.
+                # It becomes an asset with its attributes, and the sequence continues.
                 os.rename(f"t.tmp{seed}", f"t{seed}"); os.rename(f"{outside}/t.tmp{seed}", f"{outside}/t{seed}")
                 choice = random.Random(seed)
                 for _ in range(60):
@@ -70,21 +71,21 @@ struct DesktopNameTests {
     @Test func `a field has the value that was set last, and what is no value leaves it as it is`() throws {
         try check(
             """
-            # f is an asset, t.tmp is none yet, d never is.
+            # f is an asset, t.tmp is not one yet, and d never is.
             store("f", b"x"); store("t.tmp", b"x"); os.mkdir("d")
             for f in ("f", "t.tmp", "d"):
                 put(f, rating, b"5"); put(f, rating, b"11"); assert get(f, rating) == b"11"
-                # Of what is no asset the field is what its names say.
+                # On a file or folder without an asset only the names of a field have a value.
                 assert get(f, rank) == (b"5" if f == "f" else "ENODATA"), f
                 remove(f, rating); assert get(f, rank) == "ENODATA" == get(f, rating) and state(f) == [], (f, state(f))
                 put(f, rank, b"3"); put(f, rating, b"high"); assert get(f, rank) == b"3" and get(f, rating) == b"high"
                 remove(f, rating); assert get(f, rank) == b"3" == get(f, rating)
-                # The field's own name is the product's way: what desktops' names said is no longer so.
+                # Setting the field by its own name replaces the values that were set by desktop names.
                 put(f, rating, b"11"); put(f, rank, b"4"); assert get(f, rating) == b"4" and state(f) == [("user.asset.rank", b"4")]
                 put(f, rating, b"12"); remove(f, rank); assert get(f, rank) == "ENODATA"
-                # Bytes that were never the field's stay when that is removed.
+                # Bytes that were never a valid value of the field are kept when the field is removed.
                 assert state(f) == [("user.baloo.rating", b"12")]; remove(f, rating)
-                # Two names of one field: each its own bytes, the field the last.
+                # Two names of one field: each keeps its own bytes, and the field has the last value.
                 put(f, tags, b"a"); put(f, subject, b"b"); assert (get(f, tags), get(f, subject), get(f, keywords)) == (b"a", b"b", b"b")
                 assert [n for n, _ in state(f)] == ["user.dublincore.subject", "user.xdg.tags"]
                 remove(f, subject); assert get(f, keywords) == b"a" == get(f, subject)
@@ -92,9 +93,9 @@ struct DesktopNameTests {
                 put(f, subject, b"c"); remove(f, tags); assert get(f, keywords) == b"c" == get(f, tags)
                 put(f, tags, b"\\xff"); assert get(f, keywords) == b"c" and get(f, tags) == b"\\xff"
                 put(f, keywords, b"d"); assert (get(f, tags), get(f, subject)) == (b"d", b"d") and len(state(f)) == 1
-                # What the product has set is shown by a desktop's name, and removed by it.
+                # A field that was set by its own name is shown by a desktop name, and removed by it.
                 remove(f, tags); assert get(f, keywords) == "ENODATA" and state(f) == []
-            # Search knows the field alone.
+            # Search reads only the field.
             put("f", tags, b"findme"); put("f", tags, b"\\xffother")
             found = lambda word: os.listdir(root + "/search/keywords:" + word)
             assert len(found("findme")) == 1 and found("other") == [], (found("findme"), found("other"))
@@ -112,35 +113,37 @@ struct DesktopNameTests {
             def say_all(path):
                 for name, value in bad: os.setxattr(path, name, value)
             store("f", b"one"); say_all("f"); assert state("f") == bad
-            # A new content, a hard link, another name and folder.
+            # New content, a hard link, another name and another folder.
             store("f", b"two"); assert state("f") == bad
             os.link("f", "l"); assert state("l") == bad; os.unlink("l"); os.mkdir("d"); os.rename("f", "d/f"); assert state("d/f") == bad
-            # A saving through another file, with and without a backup, whose own word wins.
+            # A save through another file, with and without a backup; values set on that file win.
             store("d/f.tmp", b"three"); os.rename("d/f.tmp", "d/f"); assert state("d/f") == bad
             os.rename("d/f", "d/f~"); store("d/f", b"four"); assert state("d/f") == bad and state("d/f~") == bad, state("d/f~")
             store("d/f.tmp", b"five"); put("d/f.tmp", rating, b"-1"); put("d/f.tmp", tags, b"new"); os.rename("d/f.tmp", "d/f")
             assert state("d/f") == [("user.baloo.rating", b"-1"), bad[1], ("user.xdg.tags", b"new")], state("d/f")
-            # A file without an asset loses its name to another.
+            # A file without an asset is replaced by another.
             store("p.part", b"x"); say_all("p.part"); store("q.part", b"y"); os.rename("q.part", "p.part"); assert state("p.part") == bad
             os.rename("p.part", "p"); assert state("p") == bad and get("p", keywords) == b"b"
-            # The trash, and back.
+            # A move to the trash, and a restore.
             id = get("p", "asset.id").decode(); os.unlink("p")
             subprocess.run(["\(assetfs)", "restore", "--mount", root, id], check=True); assert state("p") == bad
-            # A descriptor that writes on when the name is another file's, or the file in the trash.
+            # Attributes through a descriptor after the name was given to another file, or the file was moved
+            # to the trash.
             fd = os.open("p", os.O_RDWR); store("r", b"other"); os.rename("r", "p"); assert state(fd) == bad == state("p"); os.close(fd)
             read = os.open("p", os.O_RDONLY); os.unlink("p")
             fd = os.open(f"/proc/self/fd/{read}", os.O_WRONLY); os.write(fd, b"more"); assert state(fd) == bad and get(fd, keywords) == b"b"
             os.close(fd); os.close(read); subprocess.run(["\(assetfs)", "restore", "--mount", root, id], check=True); assert state("p") == bad
-            # Before and after a verdict, by descriptor.
+            # Before and after a commit, by descriptor.
             fd = os.open("v", os.O_WRONLY | os.O_CREAT); os.write(fd, b"v"); say_all(fd); assert state(fd) == bad
             os.close(fd); assert state("v") == bad
             fd = os.open("v", os.O_WRONLY); os.write(fd, b"w"); put(fd, rating, b"99"); os.close(fd); assert get("v", rating) == b"99"
             subprocess.run(["cp", "-a", "v", "w"], check=True); assert state("w") == state("v")
             subprocess.run(["cp", "-a", "--reflink=auto", "v", outside], check=True); assert state(outside) == state("v")
-            # Uploads of what is there already show its asset, and say of it what they can.
+            # An upload of existing content shows the asset of that content, and sets attributes on it where
+            # the user may.
             say("e", duplicates="RETURN_EXISTING"); store("e/1", b"same"); say_all("e/1"); store("e/2", b"same"); assert state("e/2") == bad
             store("e/2", b"same no more"); assert state("e/2") == bad == state("e/1")
-            # What is said before the content is known is the file's own.
+            # Attributes that are set before the content is known belong to the file itself.
             store("e/3", b"other"); fd = os.open("e/4", os.O_WRONLY | os.O_CREAT); os.write(fd, b"other"); say_all(fd); os.close(fd)
             assert state("e/4") == bad and state("e/3") == [] and get("e/4", "asset.id") == get("e/3", "asset.id")
             for name, _ in bad: os.removexattr("e/4", name)
@@ -160,7 +163,8 @@ struct DesktopNameTests {
                         (tags, b"\\xff", "EINVAL"), (subject, b"c", "EINVAL")):
                     assert attempt(put, path, name, value) == number, (path, name, value)
                     assert "user." + name in get(path, "asset.error").decode() and state(path) == before
-                # Of other fields nothing is said, and what was set elsewhere stays.
+                # Invalid values of other fields are kept too, and values that were set under another name
+                # stay.
                 put(path, "dublincore.date", b"circa"); assert get(path, "dublincore.date") == b"circa"
             os.rename("g", "d/g"); assert get("d/g", rating) == b"11" and get("d/g", tags) == b"c"
             """
@@ -204,7 +208,7 @@ struct DesktopNameTests {
                     copies $SCRATCH/s $MOUNT/folders/t; is "$(attributes $MOUNT/folders/t)" "$expected"
                     is "$(rsync -aXi $SCRATCH/s/ $MOUNT/folders/t/ | grep -v '^\\.d\\.\\.t')" ""; is "$(attributes $MOUNT/folders/t)" "$expected"
                 done
-                # What the product has said meanwhile is replaced, and a further run finds that.
+                # A field that was set meanwhile is replaced, and a further run finds no difference.
                 setfattr -n user.asset.rank -v 3 $MOUNT/folders/t/f; setfattr -n user.asset.keywords -v other $MOUNT/folders/t/f
                 for times in 1 2; do rsync -aX $SCRATCH/s/ $MOUNT/folders/t/; is "$(attributes $MOUNT/folders/t)" "$expected"; done
                 fails value rank $MOUNT/folders/t/f

@@ -2,9 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What one user keeps on the library's disk costs no other user anything: alice is 5001, bob 5002.
+/// The disk usage of one user takes no space from another user: alice is 5001, bob 5002.
 struct DiskShareTests {
-    /// Runs a script with an ext4 of its own of 200 MiB: the library is `l/lib`, the mountpoint `m`; `up` and `down` mount and unmount it.
+    /// Runs a script with an ext4 filesystem of 200 MiB: the library is `l/lib`, the mountpoint `m`; `up` and
+    /// `down` mount and unmount it.
     private func withDisk(_ script: String, _ name: String = #function) throws {
         try withScratch(name) { disk in
             try shell(
@@ -45,19 +46,20 @@ struct DiskShareTests {
             put 5001 8 $A/old; id=$(getfattr --only-values -n user.asset.id $A/old); alice rm $A/old
             for n in 1 2 3; do put 5001 4 $A/doc; done; doc=$(getfattr --only-values -n user.asset.id $A/doc)
             alices() { is "$(ls m/trash | grep -c "^$id-old")" 1; is "$(ls m/resources/$doc/versions | wc -l)" 2; }
-            # What was removed a moment ago is not taken, so that it takes some time before there is room.
+            # Files that were removed a moment ago are not evicted, so it takes some time before there is
+            # room.
             room() {
                 for n in $(seq 400); do bob fallocate -l $1M $B/$2 2> /dev/null && return; sleep 0.1; done
                 df -m l >&2; ls -l m/trash >&2; exit 1
             }
             for n in 1 2 3 4 5 6; do put 5002 15 $B/$n; bob rm $B/$n; done
             room 75 large; alices; [ "$(ls m/trash | wc -l)" -lt 7 ]
-            # Former contents, with nothing in the trash.
+            # Former versions, with an empty trash.
             for n in m/trash/*; do case $n in */$id-*) ;; *) rm $n;; esac; done
             bob rm $B/large; rm m/trash/*-large
             for n in 1 2 3 4 5 6 7 8 9 10; do put 5002 12 $B/doc; alices; done
             room 60 large; alices
-            # Many names of one content free nothing before the last goes.
+            # Many files of one content free no space until the last of them is evicted.
             bob rm $B/large $B/doc; rm m/trash/*-large m/trash/*-doc; put 5002 60 $B/one
             for n in $(seq 100); do bob cp $B/one $B/one$n; done; bob rm $B/one*
             room 100 large; alices
@@ -72,7 +74,8 @@ struct DiskShareTests {
             $ASSETFS jobs --wait m > /dev/null
             cat > unread.py <<'PYTHON'
             import os, sys
-            # Writes a file as bob from its end to its beginning, so that its bytes are to be read for the verdict, and removes it before that.
+            # Writes a file as bob from its end to its beginning, so that it must be read for its commit, and
+            # removes it before that.
             path, count = sys.argv[1], int(sys.argv[2])
             os.setgroups([]); os.setgid(5002); os.setuid(5002)
             file = os.open(path, os.O_WRONLY | os.O_CREAT)
@@ -81,13 +84,13 @@ struct DiskShareTests {
             PYTHON
             held() { sync -f l; echo $(( $(stat -f -c '(%b - %f) * %S' l) >> 20 )); }
             python3 unread.py $B/first 90
-            # There is room for this only if something of what was removed goes, and what alice has removed would be enough.
+            # There is room only after an eviction, and the removed file of alice would be large enough.
             for n in $(seq 300); do bob fallocate -l 80M $B/large 2> /dev/null && break; sleep 0.1; done
             is "$(stat -c %s $B/large)" 83886080
             is "$(ls m/trash | grep -c "^$id-old")" 1; is "$(ls m/trash | grep -c -- -first)" 0
             bob rm $B/large; rm -f m/trash/*-large
             for n in $(seq 300); do [ $(held) -lt 60 ] && break; sleep 0.1; done
-            # What is emptied from the trash goes at once, read or not.
+            # A file that is purged from the trash is freed at once, whether or not it was read.
             python3 unread.py $B/second 60; [ $(held) -gt 60 ]; rm -f m/trash/*-second
             for n in $(seq 300); do [ $(held) -lt 60 ] && break; sleep 0.1; done
             [ $(held) -lt 60 ]; down; up; is "$(ls m/trash)" "$id-old"; is "$(ls -A l/lib/staging | wc -l)" 0
@@ -101,7 +104,7 @@ struct DiskShareTests {
             alice touch $A/mine; alice sh -c "echo a > $A/caption"; setfacl -m u:5002:rw $A/caption
             cat > fill.py <<'PYTHON'
             import errno, os, sys
-            # Fills a user's share with attributes of files; says how many there are.
+            # Fills a user share with attributes of files; prints their number.
             uid, names = int(sys.argv[1]), sys.argv[2:]
             os.setgroups([]); os.setgid(uid); os.setuid(uid)
             made = 0
@@ -113,26 +116,26 @@ struct DiskShareTests {
             print(made)
             PYTHON
             for n in 1 2 3 4 5; do alice touch $A/$n; bob touch $B/$n; done
-            # 16 MiB.
+            # The share is 16 MiB.
             made=$(python3 fill.py 5001 $A/[1-5]); [ $made -gt 270 ]; [ $made -lt 290 ]
             said=$(LC_ALL=C alice setfattr -n user.asset.caption -v words $A/mine 2>&1) && exit 1; case $said in *quota*) ;; *) exit 1;; esac
             alice getfattr --only-values -n user.asset.error $A/mine | grep -q 'User 5001 has set 167.* bytes of attributes'
             fails alice setfattr -n user.policy.deny_names -v "$(printf '%0500d' 0)" $A
             fails alice setfattr -n user.x -v y $A; fails alice setfacl -m u:5003:r $A/mine
             is "$(grep -c 'User 5001 has set' l/lib/assetfs.log)" 1
-            # It is known after the mount, too, and uploads go on.
+            # The share counts after a remount, too, and uploads continue.
             down; up; fails alice setfattr -n user.asset.caption -v words $A/mine; alice sh -c "echo more > $A/upload"
-            # Root has no share; what root has set is not alice's.
+            # Root has no share; values that root sets do not count for alice.
             setfattr -n user.asset.caption -v roots $A/mine; fails alice setfattr -n user.asset.caption -v words $A/mine
-            # A smaller value, and removing, always work.
+            # A smaller value, and a removal, always succeed.
             alice setfattr -n user.60000.0 -v small $A/1; alice setfattr -n user.asset.caption -v words $A/mine
             alice setfattr -x user.60000.1 $A/1; alice setfattr -n user.60000.1 -v 0x$(printf '%0118000d' 0) $A/1
-            # A user who may write to alice's file takes none of her share.
+            # Attributes that another user sets on a file of alice do not count for alice.
             bob setfattr -n user.asset.caption -v bobs $A/caption; bob setfattr -n user.y -v bobs $A/caption
             alice setfattr -x user.60000.2 $A/1; before=$(getfattr --only-values -n user.asset.caption $A/caption); is "$before" bobs
             made=$(python3 fill.py 5002 $A/caption $B/[1-5]); [ $made -gt 270 ]; fails bob setfattr -n user.asset.caption -v "$(printf %0100d 0)" $A/caption
             alice setfattr -n user.asset.caption -v "a caption of alice's own" $A/caption
-            # Files that go give their bytes back.
+            # The removal of files frees their bytes.
             alice rm $A/2; rm m/trash/*-2 2> /dev/null || true
             for n in $(seq 100); do alice setfattr -n user.z -v 0x$(printf '%0118000d' 0) $A/3 2> /dev/null && break; sleep 0.1; done
             alice getfattr -n user.z $A/3 > /dev/null
@@ -151,7 +154,7 @@ struct DiskShareTests {
             for n in 1 2 3 4; do put 5002 150000 bob$n; as 5002 rm $Q/bob$n; done
             put 5002 400000 large; [ $(held held) -le 1048576 ]
             ls trash | grep -q alice; is "$(ls resources/$id/versions | wc -l)" 1
-            # Former contents, with nothing in the trash.
+            # Former versions, with an empty trash.
             for n in trash/*bob*; do rm $n; done; as 5002 sh -c "head -c 10000 /dev/urandom > $Q/large"
             for n in 1 2 3 4 5 6 7 8; do put 5002 100000 large; [ $(held held) -le 1048576 ]; done
             ls trash | grep -q alice; is "$(ls resources/$id/versions | wc -l)" 1

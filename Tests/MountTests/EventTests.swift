@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 struct EventTests {
-    /// `events` prints the kinds of what has happened since it was last called, with paths.
+    /// `events` prints the kinds of the events since its last call, with paths.
     private let helpers = """
         seen=0
         events() { $ASSETFS jobs --wait $MOUNT > /dev/null; tail -c +$((seen + 1)) uploads/events.jsonl > $SCRATCH/new; seen=$(stat -c %s uploads/events.jsonl)
@@ -65,7 +65,7 @@ struct EventTests {
                     String.init
                 )
             }
-            // What happens before a program is named is nobody's to be told.
+            // Events before a program is configured are reported to no program.
             try remount(library, on: root, scratch: scratch) { mount in
                 try mount.write("before", [1])
                 try run(assetfs, "jobs", "--wait", root).check()
@@ -80,7 +80,7 @@ struct EventTests {
             }
             let lines = try told(0)
             #expect(Set(lines).count == lines.count)
-            // What was not told when the mount ended is told by the next.
+            // An event that was not reported when the mount ended is reported by the next mount.
             try remount(library, on: root, scratch: scratch, options: options) { mount in try mount.write("last", [1]) }
             try remount(library, on: root, scratch: scratch, options: options) { mount in
                 let all = try told(lines.count + 1)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// System calls of a mount on its library that fail: `make faults` in short.
+/// Failing system calls of a mount on its library: a short `make faults`.
 @Suite(.serialized)
 struct FaultTests {
     private func faults(_ arguments: String...) throws -> CommandResult {

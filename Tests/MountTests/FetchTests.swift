@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Against nginx, and a server that answers as none should; both on addresses of this machine alone, of which 127.0.0.1 may be reached.
+/// Fetches from nginx and from a server with invalid answers; both use local addresses, of which 127.0.0.1 is
+/// allowed.
 @Suite(.serialized)
 struct FetchTests {
     private let servers = """
@@ -74,7 +75,7 @@ struct FetchTests {
         for n in $(seq 1200); do [ -s $SCRATCH/ports ] && [ -s $SCRATCH/nginx/pid ] && break; sleep 0.05; done
         read BAD OTHER < $SCRATCH/ports; N=http://127.0.0.1:$NGINX; B=http://127.0.0.1:$BAD
         member() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1])).get(sys.argv[2], ""))' $1 $2; }
-        # Prints the file that came of it, or errno and code. FOLDER VALUE
+        # Prints the path of the resulting file, or errno and code. FOLDER VALUE
         get() {
             setfattr -n user.asset.fetch -v "$2" folders/$1 || return 1; local job=uploads/jobs/$(value job folders/$1).json
             for n in $(seq 200); do case $(member $job status) in success) member $job filename; return;; error) echo "$(member $job errno) $(member $job error_code)"; return;; esac; sleep 0.05; done
@@ -98,10 +99,10 @@ struct FetchTests {
             is "$(get d "$(printf "$N/photo.png\\nfilename=Mein Bild.png\\nmetadata[client]=ACME")")" "d/Mein Bild.png"; is "$(value meta.client "folders/d/Mein Bild.png")" ACME
             is "$(get d $B/name)" d/grex.txt; is "$(get d $B/dots)" d/original; is "$(get d $B/unknown)" d/unknown; is "$(cat folders/d/unknown)" "no length"; is "$(get d $B/chunked)" d/chunked; is "$(cat folders/d/chunked)" hello
             is "$(get d $N/to/to/photo.png)" d/photo.png; is "$(get d $N/empty)" d/empty; [ ! -s folders/d/empty ]; is "$(get d $B/liar)" d/liar; is "$(cat folders/d/liar)" hello
-            # A name that is taken, by what the folder says of that.
+            # A name that is taken, under the policies of the folder.
             id=$(value id folders/d/photo.png); cp $SCRATCH/www/big.bin $SCRATCH/www/photo.png; is "$(get d $N/photo.png)" d/photo.png; is "$(value id folders/d/photo.png)" $id; is "$(value versions folders/d/photo.png)" 2
             setfattr -n user.policy.overwrite -v false folders/d; is "$(get d $N/photo.png)" d/photo.png; echo new > $SCRATCH/www/photo.png; is "$(get d $N/photo.png)" d/photo-1.png; is "$(value versions folders/d/photo.png)" 2
-            # What is there under a number already is that.
+            # An equal file with a number counts as the result.
             is "$(get d $N/photo.png)" d/photo-1.png; is "$(ls folders/d | grep -c photo)" 2
             setfattr -n user.policy.access -v PRIVATE folders/d; is "$(get d "$(printf "$N/photo.png\\nfilename=p.png")")" d/p.png; is "$(stat -c %a folders/d/p.png)" 600
             tail -n 1 uploads/receipts.jsonl | grep -q '"outcome":"created".*"path":"d/p.png"'; grep -q '"event":"job.success".*"path":"d/p.png"' uploads/events.jsonl
@@ -122,12 +123,12 @@ struct FetchTests {
             is "$(get small $B/endless)" "EFBIG DownloadFileSizeLimitExceededError"; is "$(get small $N/big.bin)" "EFBIG DownloadFileSizeLimitExceededError"
             is "$(ls -A folders/d folders/small | grep -v : | tr -d '\\n')" ""; is "$(value error folders/small)" "Downloaded file is too big: more than 102400 bytes."
             $ASSETFS jobs $MOUNT | grep -q 'error .*crawl'
-            # What is known without asking anybody.
+            # Errors that are found before any request.
             says() { local said; said=$(setfattr -n user.asset.fetch -v "$2" folders/d 2>&1) && exit 1; case $said in *"$1") ;; *) echo "$2: $said" >&2; exit 1;; esac; }
             says 'Invalid argument' photo.png; is "$(value error folders/d)" "No URL scheme supplied."; says 'Protocol not supported' ftp://127.0.0.1/x; says 'Invalid argument' 'http://a<b/x'; is "$(value error folders/d)" "URL host is malformed: “a<b”."; says 'Invalid argument' http:///x; is "$(value error folders/d)" "No URL host supplied."
             says 'Invalid argument' "$N/a b"; says 'Invalid argument' "$(printf "$N/x\\nfilename=a/b")"; says 'Invalid argument' "$(printf "$N/x\\nwhat=1")"; says 'Invalid argument' "$(printf "$N/x\\nmetadata[a b]=1")"
             echo x > folders/f; fails setfattr -n user.asset.fetch -v $N/photo.png folders/f; mkdir collections/c; fails setfattr -n user.asset.fetch -v $N/photo.png collections/c
-            # By what the folder says of uploads.
+            # Policies of the folder for uploads.
             is "$(get d $N/photo.png)" d/photo.png; setfattr -n user.policy.duplicates -v REJECT folders/d; is "$(get d "$(printf "$N/photo.png\\nfilename=again.png")")" "EEXIST DuplicateFileError"
             setfattr -n user.policy.forbidden_types -v exe folders/d; is "$(get d "$(printf "$N/photo.png\\nfilename=a.exe")")" "EPERM FileTypeForbiddenError"; setfattr -n user.policy.quota -v 100K folders/d; is "$(get d $N/big.bin)" "EDQUOT AccountLimitsExceededError"
             is "$(get d "$(printf "$N/photo.png\\nfilename=x.part")")" "EINVAL DownloadFileValidationFailedError"; is "$(ls -A folders/d)" photo.png
@@ -162,7 +163,7 @@ struct FetchTests {
             is "$($ASSETFS fetch $(for n in $(seq 40); do echo $N/many$n.png; done) folders/e | wc -l)" 40; for n in $(seq 40); do cmp folders/e/many$n.png $SCRATCH/www/many$n.png; done
             $ASSETFS fetch $N/nothing folders/e 2> $SCRATCH/err && exit 1; grep -q 'HTTP client error: 404. (ENOENT)' $SCRATCH/err; fails $ASSETFS fetch ftp://x/ folders/e; fails $ASSETFS fetch $N/x /tmp
             is "$($ASSETFS fetch --no-wait $N/photo.png folders/e | wc -c)" 37
-            # Removing the state of one gives it up.
+            # Removing the state file of a fetch cancels it.
             setfattr -n user.asset.fetch -v $B/trickle folders/e; job=uploads/jobs/$(value job folders/e).json; sleep 0.5; is "$(member $job status)" progress; fails as 9 rm -f $job; rm $job; [ ! -e $job ]
             for n in $(seq 1200); do [ -e $SCRATCH/closed ] && break; sleep 0.05; done; [ -e $SCRATCH/closed ]; [ ! -e folders/e/trickle ]; fails touch uploads/jobs/x
             echo x > folders/secret; chmod 600 folders/secret; id=$(value id folders/secret); stat uploads/jobs/extraction-$id.json > /dev/null; fails as 8 stat uploads/jobs/extraction-$id.json; echo x > folders/open; as 8 stat uploads/jobs/extraction-$(value id folders/open).json > /dev/null
@@ -191,7 +192,7 @@ struct FetchTests {
                     for n in $(seq 100); do [ "$(member $MOUNT/$job done)" != "" ] && [ "$(member $MOUNT/$job done)" -gt 0 ] && break; sleep 0.05; done; is "$(member $MOUNT/$job status) $(member $MOUNT/$job total)" "progress 300000"
                     is "$(ls $MOUNT/folders/d | grep -c \(ending) || true)" 0; sync $MOUNT/folders; sleep 1.2; \(end); \(mount)
                     for n in $(seq 1200); do [ "$(member $MOUNT/$job status)" = success ] && break; sleep 0.05; done; cmp $MOUNT/folders/d/\(ending).bin $SCRATCH/www/big.bin
-                    # Also one whose bytes keep coming is no reason to wait.
+                    # The end of the mount does not wait for a fetch that still receives bytes.
                     setfattr -n user.asset.fetch -v $B/trickle $MOUNT/folders/d; sleep 0.5; timeout -s KILL 10 $ASSETFS umount $MOUNT
                     """
                 ).check()
@@ -205,12 +206,13 @@ struct FetchTests {
             """
             mkdir -m 755 folders/alice; chown 5001:5003 folders/alice; mkdir -m 1777 folders/all
             is "$(get alice $N/photo.png)" alice/photo.png; is "$(stat -c '%u %g %a' folders/alice/photo.png)" "5001 5003 644"; is "$(get all $N/photo.png)" all/photo.png; is "$(stat -c %u folders/all/photo.png)" 0
-            # The state is root's: a URL may have secrets.
+            # Only root may read the state: a URL may contain secrets.
             fails as 5001 cat uploads/jobs/$(value job folders/alice).json
-            # Alice's file stays hers, and what she may not write to is not replaced.
+            # Alice keeps her file, and a file that she may not write to is not replaced.
             id=$(value id folders/alice/photo.png); cp $SCRATCH/www/big.bin $SCRATCH/www/photo.png; is "$(get alice $N/photo.png)" alice/photo.png; is "$(value id folders/alice/photo.png) $(stat -c %u folders/alice/photo.png)" "$id 5001"
             echo bob > folders/alice/big.bin; chown 5002:5002 folders/alice/big.bin; is "$(get alice $N/big.bin)" alice/big-1.bin; is "$(cat folders/alice/big.bin) $(stat -c %u folders/alice/big.bin folders/alice/big-1.bin | xargs)" "bob 5002 5001"
-            # Whatever takes the name: a link leads nowhere, a fifo is not opened, and the folder is the one that was named.
+            # Another object that takes the name: a link is not followed, a fifo is not opened, and the folder
+            # is the one of the request.
             for kind in "ln -s /etc/hostname" mkfifo mkdir; do rm -rf folders/alice/x; as 5001 $kind folders/alice/x; timeout -s KILL 60 $ASSETFS fetch --filename x $N/photo.png folders/alice > $SCRATCH/out 2>&1 || true; [ ! -f folders/alice/x ] || [ -L folders/alice/x ]; done
             mkdir -m 700 folders/bobs; chown 5002 folders/bobs; setfattr -n user.asset.fetch -v "$(printf "$N/slow/big.bin\nfilename=moved.bin")" folders/alice; as 0 mv folders/alice folders/else; ln -s bobs folders/alice
             for n in $(seq 1200); do [ -e folders/else/moved.bin ] && break; sleep 0.05; done; cmp folders/else/moved.bin $SCRATCH/www/big.bin; is "$(ls -A folders/bobs)" ""
@@ -222,7 +224,7 @@ struct FetchTests {
         try withScratch { scratch in
             let (root, library) = ("\(scratch)/mount", "\(scratch)/library")
             try run("mkdir", root).check()
-            // A server that takes connections and never says anything.
+            // A server that accepts connections and never sends a byte.
             let silent = """
                 import socket, sys, time
                 server = socket.create_server(("127.0.0.1", 0)); open(sys.argv[1], "w").write(str(server.getsockname()[1])); time.sleep(600)
@@ -245,7 +247,7 @@ struct FetchTests {
                 #expect(said.contains("This mount fetches no URLs; one with -o fetch will."))
                 #expect(said.hasSuffix("0 to be done, 1 failed.\n"))
             }
-            // It is not forgotten.
+            // The state is kept.
             try remount(library, on: root, scratch: scratch, options: ["fetch=127.0.0.1/32"]) { mount in
                 let said = try shell("cat uploads/jobs/*.json", in: mount.root).check().output
                 #expect(said.contains(#""status":"progress""#) || said.contains(#""status":"waiting""#))

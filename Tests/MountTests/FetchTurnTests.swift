@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// URLs are fetched for users in turn.
+/// URL fetches of several users run in turn.
 @Suite(.serialized)
 struct FetchTurnTests {
     @Test func `one user's URLs keep no other's waiting, however many they are and however long they take`() throws {
@@ -16,7 +16,7 @@ struct FetchTurnTests {
                     def answer(connection):
                         path = connection.recv(65536).split(b" ")[1]
                         if path.startswith(b"/held"):
-                            # Never answered in full, until the server ends.
+                            # The response stays incomplete until the server ends.
                             connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 9\\r\\n\\r\\nx")
                             with lock: held.append(connection); open(sys.argv[1] + "/held", "a").write("held\\n")
                         else: connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok"); connection.close()
@@ -38,7 +38,8 @@ struct FetchTurnTests {
         }
     }
 
-    /// A folder that alice, 5001, may write to, and how it is closed to her before the last byte has come.
+    /// A folder that alice, 5001, may write to, and a way to close it to her before the last byte has
+    /// arrived.
     static let ways = [
         "mode": ("mkdir -m 777 folders/d", "chmod 755 folders/d"),
         "way": ("mkdir -p -m 777 folders/w folders/w/d; chmod 777 folders/w/d", "chmod 700 folders/w"),

@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What programs do to one file.
+/// Operations of programs on one file.
 ///
-/// Each runs with the kernel reading large files itself, and without.
+/// Each runs with and without passthrough reads of large files.
 @Suite(.serialized)
 struct FileTests {
-    /// A Python program, because it makes the system calls that it is told to.
+    /// Runs a Python program, because Python makes exactly the system calls that it is told to.
     private func python(_ program: String, options: [String], _ name: String = #function) throws {
         try withMountedLibrary(name, options: options) { mount in
             let path = mount.scratch + "/program.py"
@@ -232,7 +232,7 @@ struct FileTests {
             process.standardError = FileHandle.nullDevice
             try process.run()
             let daemon = process.processIdentifier
-            // The file is there, durably, before it is changed; nothing but the change itself waits for the disk after that.
+            // The file is durable before it is changed; afterwards only the change itself waits for the disk.
             try shell(
                 """
                 until mountpoint -q \(root) && test -d \(root)/folders; do sleep 0.02; done; cd \(root)/folders

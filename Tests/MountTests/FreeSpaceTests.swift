@@ -1,21 +1,22 @@
 import TestSupport
 import Testing
 
-/// What statfs(2) tells of contents that others have: alice is 5001, bob 5002.
+/// The free space of statfs(2) reveals no content of other users: alice is 5001, bob 5002.
 struct FreeSpaceTests {
     private static let prelude = """
         alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }
         for user in 5001 5002; do mkdir -m 755 folders/$user; chown $user:$user folders/$user; done
         A=$MOUNT/folders/5001; B=$MOUNT/folders/5002; N=8388608
-        # The kernel tells of the last close(2) of a file later: until then a file that was removed has its blocks.
+        # The kernel reports the last close(2) of a file later: until then a removed file keeps its blocks.
         released() { while ls -l /proc/$DAEMON/fd | grep -q 'library/.*(deleted)$'; do sleep .01; done; }
         free() { released; sync -f folders; stat -f -c '%a %S' folders | { read blocks size; echo $((blocks * size)); }; }
-        # The move of what is free by a command, in contents of N bytes: the catalog's own growth is less than a quarter of one.
+        # The change of the free space by a command, in contents of N bytes: the growth of the catalog itself
+        # is less than a quarter of one.
         moved() { local before=$(free); "$@"; echo $(( ($(free) - before + 100 * N + N / 2) / N - 100 )); }
 
         """
 
-    /// Mounts a library on a disk that nothing else writes to.
+    /// Mounts a library on a disk that no other program writes to.
     private func withDisk(_ name: String = #function, _ body: (MountedLibrary) throws -> Void) throws {
         try withScratch(name) { disk in
             try run("mount", "-t", "tmpfs", "none", disk).check()
@@ -47,9 +48,9 @@ struct FreeSpaceTests {
                         is "$n by a temporary name: $(moved bob cp $SCRATCH/$n $B/.$n.Ab12Cd)" "$n by a temporary name: -1"
                         is "$n is renamed: $(moved bob mv $B/.$n.Ab12Cd $B/$n)" "$n is renamed: 0"
                     done
-                    # What bob may read is stored once, and he may know it.
+                    # Content that bob may read is stored once, and he may know that.
                     is "$(moved bob cp $SCRATCH/shared $B/s)" 0
-                    # The other one's removal gives back what it would give if it were alone.
+                    # The removal by the other user frees as much as if that user were alone.
                     is "alice: $(moved alice rm $A/k)" "alice: 1"; is "bob: $(moved bob rm $B/known)" "bob: 1"
                     """
             ).check()
@@ -80,7 +81,7 @@ struct FreeSpaceTests {
                         is "$n.4 goes: $(moved bob rm $B/$n.4)" "$n.4 goes: 1"
                         is "$n comes: $(moved bob mv trash/*-$n.2 $B/$n)" "$n comes: -1"; is "$n goes: $(moved bob rm $B/$n)" "$n goes: 1"
                     done
-                    # The first one's removal gives back what it would give if it were alone.
+                    # The removal by the first user frees as much as if that user were alone.
                     for n in 5 6; do bob cp $SCRATCH/known $B/$n; done
                     is "alice: $(moved alice rm $A/k)" "alice: 1"; is "bob: $(moved bob rm $B/5)" "bob: 0"; is "bob: $(moved bob rm $B/6)" "bob: 1"
                     """

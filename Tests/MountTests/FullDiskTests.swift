@@ -2,9 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A disk that has no room left.
+/// A library on a full disk.
 struct FullDiskTests {
-    /// Runs a script with an ext4 of its own: the library is `l/lib`, the mountpoint `m`; `up` and `down` mount and unmount it.
+    /// Runs a script with an ext4 filesystem: the library is `l/lib`, the mountpoint `m`; `up` and `down`
+    /// mount and unmount it.
     private func withDisk(_ megabytes: Int, _ script: String, _ name: String = #function) throws {
         try withScratch(name) { disk in
             try shell(
@@ -46,7 +47,7 @@ struct FullDiskTests {
                 name, text = files[round % 20], "%d " % round * 300
                 if attempt(lambda: os.setxattr(name, "user.comment", text.encode())): said[name] = text
                 else: refused += 1
-                # No room is asked for to change a mode, so that this is what the commit itself has no room for.
+                # A change of a mode reserves no space, so that the commit itself runs out of space.
                 if not attempt(lambda: os.chmod(name, 0o600 + round % 7)): refused += 1
                 assert open(name).read() == name
                 if round % 100 == 0:
@@ -68,11 +69,11 @@ struct FullDiskTests {
             PYTHON
             for n in $(seq 0 19); do printf m/folders/$n > m/folders/$n; done; sync m/folders/1
             fill; python3 try.py
-            # There is room, and all goes on.
+            # There is space again, and all operations continue.
             rm l/other; for n in $(seq 300); do echo x > m/folders/new 2> /dev/null && break; sleep .1; done
             python3 check.py all; sync m/folders/new; until grep -q 'has room again' l/lib/assetfs.log; do sleep .01; done; dies; up; python3 check.py all
             [ "$(grep -c 'not on the disk yet' l/lib/assetfs.log)" = 1 ]
-            # Killed while it is full: what fsync acknowledged is there, and the mount comes up.
+            # Killed on a full disk: all data that fsync acknowledged is there, and the library mounts.
             fill; python3 try.py; dies; up; python3 check.py synced; [ "$(cat m/folders/3)" = m/folders/3 ]; rm l/other
             """
         )
@@ -96,7 +97,7 @@ struct FullDiskTests {
             """
             head -c 70M /dev/zero | tr '\\0' x > m/folders/large; sync m/folders/large
             printf y | dd of=m/folders/large conv=notrunc status=none; [ "$(head -c 2 m/folders/large)" = yx ]
-            # Larger than the disk, with next to nothing in it.
+            # A file larger than the disk that is nearly all hole.
             truncate -s 1G m/folders/holes; printf a | dd of=m/folders/holes bs=1 seek=500000000 conv=notrunc status=none
             sync m/folders/holes; down; up
             printf b | dd of=m/folders/holes bs=1 seek=700000000 conv=notrunc status=none

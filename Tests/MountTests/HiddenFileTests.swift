@@ -1,7 +1,8 @@
 import TestSupport
 import Testing
 
-/// What users are not shown of files, names and folders that are hidden from them or closed: alice is 5001, bob 5002 a stranger.
+/// Files, names and folders that are hidden from users or closed to them: alice is 5001, bob 5002, a
+/// stranger.
 struct HiddenFileTests {
     private static let prelude = """
         alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }
@@ -23,14 +24,14 @@ struct HiddenFileTests {
                 descriptors = {uid: acting(uid, os.open, "d", os.O_RDONLY) for uid in (5001, 5002, 0)}
                 assert listing(5002) == "a b c"
                 acting(5001, os.setxattr, "d/b", "user.asset.access", b"HIDDEN_INDEXABLE"); assert listing(5002) == "a c", listing(5002)
-                # Nor when those have listed it who see hidden files.
+                # Hidden files stay hidden after users who see them have listed the folder.
                 for uid in (5001, 0): listing(uid)
                 assert listing(5002) == "a c", listing(5002)
                 acting(5001, os.setxattr, "d", "user.policy.access", b"HIDDEN_INDEXABLE")
                 acting(5001, lambda: open("d/later", "w").close())
                 for uid in (5001, 0): listing(uid)
                 assert listing(5002) == "a c", listing(5002)
-                # Descriptors that come later are as ever.
+                # Later descriptors behave as before.
                 for uid in descriptors: os.close(descriptors[uid]); descriptors[uid] = acting(uid, os.open, "d", os.O_RDONLY)
                 for uid in (5001, 5002, 0): assert listing(uid) == ("a c" if uid == 5002 else "a b c later"), (uid, listing(uid))
                 acting(5001, os.removexattr, "d/b", "user.asset.access"); assert listing(5002) == "a b c", listing(5002)
@@ -46,7 +47,7 @@ struct HiddenFileTests {
                 alice sh -c "umask 0; echo one > w"; A=$MOUNT/resources/$(value id w)/alternatives
                 alice sh -c "for n in a b; do echo x > $A/\\$n; done; setfattr -n user.asset.access -v HIDDEN_INDEXABLE $A/b"
                 is "$(bob ls $A)" a; is "$(alice ls $A | tr '\\n' ' ')" "a b "; is "$(ls $A | tr '\\n' ' ')" "a b "; is "$(bob cat $A/b)" x
-                # More than the daemon reads at a time.
+                # More names than the daemon reads at a time.
                 alice sh -c "for n in \\$(seq 600); do echo x > $A/h\\$n; setfattr -n user.asset.access -v HIDDEN_INDEXABLE $A/h\\$n; done"
                 is "$(bob ls $A)" a; is "$(alice ls $A | wc -l)" 602
                 """
@@ -64,10 +65,10 @@ struct HiddenFileTests {
                     fails alice sh -c "getfattr --only-values -n user.asset.info trash/*-$name | grep -q plan"
                 done
                 is "$(path a) $(path b)" "team/plan/a team/way/plan/b"
-                # It is restored to where its owner says.
+                # The owner may restore it to another folder.
                 fails alice $ASSETFS restore trash/*-a 2> /dev/null; is "$(alice $ASSETFS restore --to $T/open trash/*-a)" $T/open/a
                 alice $ASSETFS trash $MOUNT | grep -q -- '-b'
-                # Where they may go, also if the folder is gone.
+                # The paths through folders that the users may enter, also if the former folder is gone.
                 alice sh -c "cd $T; mv c open/c; rm open/c d; rmdir open" 2> /dev/null || alice sh -c "cd $T; mv open/a .; rmdir open"
                 is "$(as 5001 getfattr --only-values -n user.asset.path trash/*-c) $(as 5001 getfattr --only-values -n user.asset.path trash/*-d)" "team/open/c team/d"
                 """

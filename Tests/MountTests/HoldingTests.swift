@@ -2,17 +2,18 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Requests for which the kernel holds locks that other users need, above all rename(2) between two folders, of which there is one at a time
-/// in the whole mount.
+/// Requests during which the kernel holds locks that other users need, above all rename(2) between two
+/// folders: a mount serves one of these at a time.
 ///
-/// To read fifteen terabytes of zeros takes hours, so that a test in which a request waits for that is ended by the watchdog of the mount.
+/// Reading fifteen terabytes of zeros takes hours, so a test in which a request waits for that is ended by
+/// the watchdog of the mount.
 @Suite(.serialized)
 struct HoldingTests {
     private let prelude =
         neighbourPrelude + """
             def long(path, size=15 << 40):
                 fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644); os.ftruncate(fd, size); os.pwrite(fd, b"z", size - 9); os.close(fd)
-            # Data that the disk has, so that it counts as such, but not in order.
+            # Allocated blocks, so that they count as data, but not written in order.
             def dense(path, size=1 << 30):
                 fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
                 os.posix_fallocate(fd, 0, size); os.pwrite(fd, path.encode(), size - 99); os.close(fd)
@@ -58,7 +59,8 @@ struct HoldingTests {
                 assert "try again" in attribute("b/x/big.part", "error"), attribute("b/x/big.part", "error")
                 assert refused(os.link, "b/x/big.part", "b/y/big.bin") == "EBUSY"
                 assert os.stat("b/x/big.part").st_size == 15 << 40 and not os.path.exists("b/y/big.bin")
-                # What was refused for a while is done in a while; the close before the rename of a file in the folder itself has waited.
+                # A request that was refused once soon succeeds; the close before the rename of a file in the
+                # folder itself has waited.
                 unordered("b/x/small.part"); assert tried(os.rename, "b/x/small.part", "b/y/small.bin") is None
                 unordered("b/y/own.part"); os.rename("b/y/own.part", "b/y/own.bin")
                 subprocess.run(["cp", "b/y/own.bin", "b/y/own2.part"], check=True)
@@ -184,11 +186,12 @@ struct HoldingTests {
                 def cut(): os.truncate("b/y/big.bin", 5)
                 for change in (cut, moved):
                     dense("b/y/big.bin"); began = time.monotonic(); error = refused(change)
-                    # A user waits for two seconds of ten: all later ones are refused at once, where the machine has read slowly.
+                    # Requests of a user wait for two seconds of ten: all later ones are refused at once if
+                    # the machine has read slowly.
                     waited = change is moved or time.monotonic() - began >= 0.25
                     assert error is None or error == "EBUSY" and waited, (change, error)
                     assert tried(change) is None or change is moved and error is None
-                # What takes a moment to read is not refused, if the machine has the time.
+                # A file that is read in a moment is not refused, if the machine is not busy.
                 unordered("b/y/f"); store("b/x/new.part", b"new"); assert tried(os.rename, "b/x/new.part", "b/y/f") is None
                 assert attribute("b/y/f", "versions") == "2"
             wait(user(5002, bob)); wait(user(5001, others))
@@ -208,9 +211,9 @@ struct HoldingTests {
                 trashed = [name for name in os.listdir(root + "/trash") if name.endswith("-big.bin")]
                 assert len(trashed) == 1, trashed
                 path = root + "/trash/" + trashed[0]
-                # Its bytes are there to be read, and its verdict comes later.
+                # Its bytes can be read, and its commit comes later.
                 assert attribute(path, "status") == "processing" and os.stat(path).st_size == 1 << 30
-                # A file that takes the name meanwhile takes nothing from it.
+                # A new file with the name takes no data from it.
                 store("b/y/big.bin", b"another"); assert attribute("b/y/big.bin", "versions") == "1"
                 until(lambda: attribute(path, "status") != "processing")
                 assert attribute(path, "versions") == ("1" if first else "2"), attribute(path, "versions")
@@ -309,7 +312,7 @@ struct HoldingTests {
                     for guess in (b"pin 4711", b"pin 4712"):
                         store("b/x/guess.part", guess); found = refused(os.rename, "b/x/guess.part", "b/y/guess"); assert found == "EBUSY", (guess, found)
                         os.unlink("b/x/guess.part")
-                    # Of what bob himself has had looked into the answer comes at once.
+                    # For content that bob himself has had scanned the answer comes at once.
                     os.rename("b/x/own.part", "b/y/again")
                 try: wait(user(5002, bob))
                 finally: clamd.send_signal(signal.SIGCONT); clamd.terminate(); clamd.wait()
@@ -331,7 +334,7 @@ struct HoldingTests {
                 return fd, made, error
             deep, made, error = chain("deep", "d", 1200); assert (made, error) == (1000, "ENAMETOOLONG"), (made, error)
             wide, made, error = chain("wide", "\\x01" * 250, 1200); assert error == "ENAMETOOLONG" and 250 < made < 265, (made, error)
-            # Files are made there, and what is told of them is short.
+            # Files are created there, and their notifications are short.
             for fd in (deep, wide):
                 os.close(os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
                 file = os.open("g", os.O_WRONLY | os.O_CREAT, dir_fd=fd); os.write(file, b"%d" % fd); os.close(file)

@@ -2,21 +2,21 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Signals that do not end a process end none of its requests: no program expects EINTR of close(2) or unlink(2), and Go's runtime sends
-/// its threads SIGURG all the time.
+/// A signal that does not end a process interrupts none of its requests: no program expects EINTR from
+/// close(2) or unlink(2), and Go's runtime constantly sends SIGURG to its threads.
 @Suite(.serialized)
 struct InterruptionTests {
     private let prelude =
         neighbourPrelude + """
             import ctypes
-            # What starts tests may block signals.
+            # The program that runs the tests may block signals.
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             libc = ctypes.CDLL(None, use_errno=True)
             def handled():
                 for number in (signal.SIGURG, signal.SIGTERM): signal.signal(number, lambda *_: None)
-            # What a call of libc answers, without Python's own second try.
+            # Returns the error of a libc call; Python itself would retry the call.
             def answer(call, *arguments): return errno.errorcode.get(ctypes.get_errno()) if call(*arguments) < 0 else None
-            # Runs an action while signals come.
+            # Runs an action while signals arrive.
             def pelted(uid, action):
                 ready = os.pipe()
                 def body(): handled(); os.write(ready[1], b"1"); action()
@@ -35,7 +35,7 @@ struct InterruptionTests {
             """
 
     private func runProgram(_ program: String, _ name: String = #function) throws {
-        try withMountedLibrary(name, options: ["allow_other"], seconds: 60) { mount in
+        try withMountedLibrary(name, options: ["allow_other"]) { mount in
             try run("chmod", "755", mount.scratch).check()
             let result = try run(
                 ["env", "MOUNT=\(mount.root)", "PLACE=\(mount.scratch)", "python3", "-c", prelude + program],
@@ -81,10 +81,10 @@ struct InterruptionTests {
             ready = os.pipe()
             for name, number in (("killed", signal.SIGKILL), ("quit", signal.SIGQUIT), ("hung", signal.SIGHUP)):
                 pid = user(5002, bob)
-                # Only close(2) is left, then.
+                # From here the process only waits in close(2).
                 os.read(ready[0], 1)
                 until(lambda: requests() >= 1); os.kill(pid, signal.SIGURG); os.kill(pid, signal.SIGTERM)
-                # The kernel tells of an interruption before it asks for this.
+                # The kernel sends the interruption before this request.
                 assert refused(os.stat, "nothing" + name) == "ENOENT"
                 os.kill(pid, number)
                 assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == number
@@ -93,7 +93,8 @@ struct InterruptionTests {
         )
     }
 
-    // 16 threads of eight processors serve files, of which one user has half; the rest of this user's requests wait.
+    // 16 threads on eight processors serve files, of which one user gets half; the other requests of this
+    // user wait.
     @Test func `requests that wait for their turn are not interrupted by a signal that is handled`() throws {
         try runProgram(
             """

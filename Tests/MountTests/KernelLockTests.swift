@@ -2,17 +2,19 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What reads for long waits where the kernel holds no lock: other users' renames wait for the locks of LOOKUP, READDIR and MKDIR.
+/// Requests that read for long wait where the kernel holds no lock: renames of other users wait for the locks
+/// of LOOKUP, READDIR and MKDIR.
 @Suite(.serialized)
 struct KernelLockTests {
-    /// Runs a program in a mount whose index is on the filesystem `disk`, which it can freeze: then nothing can be searched for.
+    /// Runs a program in a mount whose search index is on the filesystem `disk`, which the program can
+    /// freeze: searches then hang.
     private func runProgram(_ program: String) throws {
         let prelude =
             neighbourPrelude + """
                 def freeze(option): subprocess.run(["fsfreeze", option, os.environ["PLACE"] + "/disk"], check=True)
                 def ended(number, frame): raise TimeoutError("a request waits")
                 signal.signal(signal.SIGALRM, ended); signal.pthread_sigmask(signal.SIG_SETMASK, [])
-                # Opens folders, tells that, and lists them when that is wanted.
+                # Opens folders, reports that, and lists them on request.
                 def opened(uid, paths, action):
                     ready, go = os.pipe(), os.pipe()
                     def body():
@@ -43,7 +45,7 @@ struct KernelLockTests {
                 for view in views[:2]: assert refused(os.mkdir, view + "/new")
                 assert refused(os.mkdir, root + "/search/new") and refused(os.mkdir, root + "/resources/700")
                 assert refused(os.rename, "b/word1.txt", root + "/search/new")
-                # Names in a query are told from the files themselves.
+                # Names in a query are answered from the files themselves.
                 assert os.readlink(root + f"/search/word1/{number}-word1.txt") == "../../folders/b/word1.txt"
                 assert refused(os.readlink, root + f"/search/nothing/{number}-word1.txt") == "ENOENT"
                 assert refused(os.stat, root + "/search/size:big") == "EINVAL"
@@ -90,7 +92,7 @@ struct KernelLockTests {
                         for n in range(700): os.unlink(f"b/{n}")
                         folder = os.open(root + "/trash", os.O_RDONLY | os.O_DIRECTORY)
                         assert numbers(folder) >= own and not numbers(root + "/resources")
-                        # Of those that are gone meanwhile nothing is listed.
+                        # Files that are gone meanwhile are not listed.
                         for name in os.listdir(root + "/trash"):
                             if int(name.split("-")[0]) % 600: os.unlink(root + "/trash/" + name)
                         assert numbers(folder) == {n for n in own if n % 600 == 0}; os.close(folder)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// kill -9 of the daemon at random moments and at named points: `make crash` in short.
+/// kill -9 of the daemon at random moments and at kill points: a short `make crash`.
 @Suite(.serialized)
 struct KillTests {
     private func crash(_ arguments: String...) throws -> CommandResult {

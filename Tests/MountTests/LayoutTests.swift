@@ -1,7 +1,8 @@
 import TestSupport
 import Testing
 
-/// Holes and blocks of a file are those of its own upload, whoever has the content: alice is 5001, bob 5002.
+/// Holes and blocks of a file are those of its own upload, also if other files have the same content: alice
+/// is 5001, bob 5002.
 struct LayoutTests {
     private static let program = """
         import shutil
@@ -42,13 +43,13 @@ struct LayoutTests {
             """
             def bob():
                 dense("5002/one"); assert layout("5002/one") == full, layout("5002/one")
-                # Another upload, beside the first and with that gone.
+                # Another upload of the content, while the first file exists and after it is gone.
                 dense("5002/two"); assert layout("5002/two") == full, layout("5002/two")
                 source = os.open("5002/two", os.O_RDONLY); target = os.open("5002/three", os.O_RDWR | os.O_CREAT)
                 assert os.copy_file_range(source, target, size) == size
                 assert shape(target) == full, shape(target)
                 os.close(target); assert layout("5002/three") == full, layout("5002/three")
-                # What is copied before its first change, and a part of it.
+                # A file that is copied before its first change, and a part of it.
                 with open("5002/one", "ab") as file: file.write(b"x")
                 found = layout("5002/one"); assert found == ([(0, size + 1)], True), found
                 target = os.open("5002/four", os.O_RDWR | os.O_CREAT)
@@ -56,9 +57,9 @@ struct LayoutTests {
                 assert layout("5002/four")[0] == [(0, size - 4096)], layout("5002/four")
                 os.unlink("5002/one"); dense("5002/five"); assert layout("5002/five") == full, layout("5002/five")
             as_user(5002, bob)
-            # Nor when the other one is gone.
+            # The layout also stays when the other file is gone.
             os.unlink("5001/secret"); as_user(5002, lambda: dense("5002/six")); assert layout("5002/six") == full, layout("5002/six")
-            # What was taken out of the trash.
+            # A file that is restored from the trash.
             os.unlink("5002/six"); name = [name for name in os.listdir("../trash") if name.endswith("-six")][0]
             os.rename("../trash/" + name, "5002/six"); assert layout("5002/six") == full
             """
@@ -79,7 +80,8 @@ struct LayoutTests {
         )
     }
 
-    /// A file that is open for reading is read by the kernel, from the content's own file, which is the private one after a change.
+    /// Changes a file while a reader has it open: the kernel reads the blob itself, which becomes the private
+    /// file after the change.
     @Test func `a file that is changed while a reader has it open does not get the holes of another content`() throws {
         try runProgram(
             """

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Who may see files, and how long they live, with the tools that people use.
+/// Access levels and expiry, with common tools.
 struct LifeMountTests {
     @Test func `a private file is its owner's and root's, whatever its mode says`() throws {
         try runScript(
@@ -184,7 +184,7 @@ struct LifeMountTests {
                 free() { echo $(($(stat -f -c '%a * %S' .) / 1048576)); }
                 before=$(free); rm a; after=$(free); [ $((after - before)) -ge 59 ]
                 [ "$(ls ../trash | wc -l)" = 1 ]
-                # What was removed a moment ago is not taken.
+                # Files that were removed a moment ago are not evicted.
                 sleep 16
                 head -c 60M /dev/urandom > c || { cat ../../l/assetfs.log; df -m ../../l; ls -l . ../trash; exit 1; } >&2; sync c
                 [ "$(ls ../trash | wc -l)" = 0 ]; [ "$(wc -c < c)" = 62914560 ]

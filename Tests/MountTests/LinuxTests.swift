@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What Linux has beyond POSIX, as far as the kernel passes it on.
+/// Features of Linux beyond POSIX, as far as the kernel passes them on.
 @Suite(.serialized)
 struct LinuxTests {
     @Test func `a file without a name becomes an upload when it is linked`() throws {
@@ -11,7 +11,7 @@ struct LinuxTests {
                 import ctypes
                 libc = ctypes.CDLL(None, use_errno=True)
                 def link(fd, name, how):
-                    # AT_EMPTY_PATH, or AT_SYMLINK_FOLLOW of what open(2) shows for it.
+                    # AT_EMPTY_PATH, or AT_SYMLINK_FOLLOW with the path of the descriptor in /proc.
                     source, flag = (b"", 0x1000) if how == "empty" else (f"/proc/self/fd/{fd}".encode(), 0x400)
                     if libc.linkat(fd if how == "empty" else -100, source, -100, name.encode(), flag): return errno.errorcode[ctypes.get_errno()]
                 def make(data, folder=".", flags=os.O_RDWR, mode=0o640):
@@ -27,16 +27,16 @@ struct LinuxTests {
                         assert attribute(name, "caption") == "c"
                     assert refused(attribute, how + ".part", "id") and attribute(how, "id").isdigit()
                 assert '"name":"empty"' in text("../uploads/receipts.jsonl").decode()
-                # One that is closed, but not gone.
+                # A file that is closed, but still referenced by an O_PATH descriptor.
                 fd = make(b"kept"); path = os.open(f"/proc/self/fd/{fd}", os.O_PATH); os.close(fd)
                 assert text(f"/proc/self/fd/{path}") == b"kept" and link(path, "late", "empty") is None and text("late") == b"kept"
                 os.close(path)
                 os.mkdir("../collections/c"); fd = make(b"x"); assert link(fd, "../collections/c/x", "empty") == "EPERM"; os.close(fd)
                 fd = make(b"x"); assert link(fd, "late", "empty") == "EEXIST" and link(fd, "other", "empty") is None; os.close(fd)
                 fd = make(b"x", flags=os.O_RDWR | os.O_EXCL); assert link(fd, "excluded", "empty") == "ENOENT"; os.close(fd)
-                # A name that was removed is none that can be linked again.
+                # A removed file cannot be linked again.
                 fd = os.open("late", os.O_RDWR); os.unlink("late"); assert link(fd, "late", "empty") == "ENOENT"; os.close(fd)
-                # Folders say what they say at the link.
+                # The policies of the folder apply at the link.
                 say("r", duplicates="REJECT"); store("r/one", b"same"); fd = make(b"same", "r")
                 assert link(fd, "r/two", "empty") == "EEXIST" and os.listdir("r") == ["one"]
                 os.pwrite(fd, b"else", 0); assert link(fd, "r/two", "empty") is None and text("r/two") == b"else"; os.close(fd)
@@ -109,7 +109,7 @@ struct LinuxTests {
                             "setfattr -n user.asset.rotate_degrees -v 90 f" "$ASSETFS describe --title t f" "ln f ../collections/x" "truncate -s 0 log" "cp f log" \\
                             "chattr +u f" "chattr +S f" "chattr -p 7 f" "setfattr -n assetfs.flags -v 0 f"; do fails $command; done
                         echo y >> log; is "$(cat f log | tr '\\n' ' ')" "first x y "; is "$(getfattr -d -m- f | grep -c flags)" 0 || true
-                        # One that is to go later has gone.
+                        # w expires and is removed; f has expired earlier, but is immutable.
                         for i in $(seq 300); do [ -e w ] || break; sleep 0.1; done; fails cat w; is "$(cat f)" first
                         chattr -i f; for i in $(seq 100); do [ -e f ] || break; sleep 0.1; done; fails cat f
                         chattr -a log; echo z > log; is "$(cat log)" z

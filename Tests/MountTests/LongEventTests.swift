@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What `on_event` is told is all of it.
+/// The programs of `on_event` get each event whole.
 struct LongEventTests {
     @Test func `a program gets a line of any length whole, and one that reads nothing holds nothing up`() throws {
         try withScratch { scratch in
@@ -21,7 +21,7 @@ struct LongEventTests {
                         echo x > folders/last; until grep -q '"path":"last"' $SCRATCH/told; do sleep 0.02; done
                         [ $(wc -L < $SCRATCH/told) -gt 20000 ]; /usr/bin/python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' $SCRATCH/told
                         grep -v status uploads/events.jsonl > $SCRATCH/all; grep -v status $SCRATCH/told | cmp - $SCRATCH/all
-                        # A program that ends without reading is no failure.
+                        # A program that exits without reading is not an error.
                         touch $SCRATCH/deaf; mv folders/last folders/moved; rm $SCRATCH/deaf; echo y > folders/end; until grep -q '"path":"end"' $SCRATCH/told; do sleep 0.02; done
                         """
                 try run("bash", "-c", script).check()

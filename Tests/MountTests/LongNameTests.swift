@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Names that leave no room for a number, and names that are not UTF-8, in the views that list files under other names.
+/// Names that are too long for a number, and names that are not UTF-8, in the views that list files under
+/// other names.
 struct LongNameTests {
     @Test func `what a view lists can be opened, moved and removed by the name that it lists`() throws {
         try runScript(
@@ -34,7 +35,7 @@ struct LongNameTests {
                 found = os.listdir(view)
                 assert len(set(found)) == len(found) == count and all(len(name) <= 255 for name in found), found
                 for name in found:
-                    # Cut between two characters, where the name is UTF-8.
+                    # A name in UTF-8 is cut between two characters.
                     if b"\xc3\xa9\xc3\xa9" in name or b"\xf0\x9f" in name: name.decode()
                 return [view + b"/" + name for name in found]
             results = listed(mount + b"/search/kiwi", 2 * len(names))
@@ -59,12 +60,12 @@ struct LongNameTests {
             for path in trash[1::2]:
                 target = folders + b"/back-" + os.path.basename(path).split(b"-")[0]
                 os.rename(path, target); assert read(target) == kept[path]; os.unlink(target)
-            # All that is left, and what was moved and removed again.
+            # All other files, and those that were moved and removed again.
             for path in trash[2::2]:
                 original = os.getxattr(path, "user.asset.path")
                 assert command("restore", "-0", "--mount", os.fsdecode(mount), asset(path)) == folders + b"/" + original + b"\0"
                 assert read(folders + b"/" + original) == kept[path]
-            # Where the name is taken it gets a number, and still has 255 bytes.
+            # If the name is taken it gets a number, and still has 255 bytes.
             path = folders + b"/" + b"q" * 255
             write(path, b"one"); number = os.getxattr(path, "user.asset.id").decode(); os.unlink(path); os.mkdir(path)
             back = command("restore", "-0", "--mount", os.fsdecode(mount), number)[:-1]

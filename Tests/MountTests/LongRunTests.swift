@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The long machinery in short: each prints its seed, and has a target of its own in the Makefile that goes on for longer.
+/// Short runs of the long tests: each prints its seed, and a make target runs it for longer.
 @Suite(.serialized)
 struct LongRunTests {
     private func script(_ path: String, _ arguments: String...) throws {

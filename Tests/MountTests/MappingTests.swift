@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Shared mappings by mmap(2) itself: unlike Python's own, they keep no descriptor, so that they outlive the last close.
+/// Shared mappings by mmap(2) itself: unlike the mappings of Python, they keep no descriptor, so that they
+/// outlive the last close.
 @Suite(.serialized)
 struct MappingTests {
     private let prelude =
@@ -48,10 +49,10 @@ struct MappingTests {
             assert os.pread(reader, 8, 0) == b"PRECIOUS" and text("a")[:8] == b"PRECIOUS"
             map.unmap(); os.close(reader)
             assert text("a")[:8] == b"PRECIOUS"
-            # With nobody else who reads, and stored after everything was closed.
+            # Without another reader, and with a store after all descriptors were closed.
             put("b"); text("b"); map = Map("b"); map.store(b"LATER", 5000); assert text("b")[5000:5005] == b"LATER"
             map.store(b"LAST", 9000); map.unmap(); assert text("b")[9000:9004] == b"LAST" and text("b")[5000:5005] == b"LATER"
-            # An asset's digest is that of the bytes, in the end.
+            # The digest of an asset is that of its bytes in the end.
             for name in "ab": until(lambda: attribute(name, "sha256") == digest(name))
             """,
             mode
@@ -67,7 +68,7 @@ struct MappingTests {
             fd = os.open("a", os.O_RDWR); os.pwrite(fd, b"two", 0); os.fsync(fd); os.close(fd); assert map.load(3) == b"two"
             other = Map("a"); other.store(b"map", 70000); assert map.load(3, 70000) == b"map"; other.unmap()
             put("a", b"x"); assert map.load(3, 70000) == b"xxx" and map.load(1, SIZE - 1) == b"x"
-            # A file that takes the name is another one.
+            # A file that takes the name is another file.
             put("b", b"y"); os.rename("b", "a"); assert map.load(1) == b"x" and text("a")[:1] == b"y"
             map.unmap()
             # Two files with one content, one of them mapped, stay two.

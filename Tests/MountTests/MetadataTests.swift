@@ -2,9 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What files say themselves and what people say of them, through the mount.
+/// Embedded metadata and user-set values, through the mount.
 struct MetadataTests {
-    /// Runs Python in `folders/`, with `jpeg(path, *tags)`, `field(path, name)` and a few files in `media/` beside it.
+    /// Runs Python in `folders/`, with `jpeg(path, *tags)`, `field(path, name)` and a few files in `media/`
+    /// beside it.
     private func check(_ program: String, _ name: String = #function, options: [String] = []) throws {
         try withMountedLibrary(name, options: options) { mount in
             let media = mount.scratch + "/media"
@@ -26,7 +27,7 @@ struct MetadataTests {
             let prelude = """
                 import json, shutil, threading
                 MEDIA = \(pythonLiteral(media)); UP = \(pythonLiteral(mount.root)) + "/uploads/"
-                ASSETFS = \(pythonLiteral(assetfs))
+                ASSETFS = \(pythonLiteral(assetfs)); DAEMON = \(mount.daemon)
                 def upload(name, source="tagged.jpg"): shutil.copyfile(MEDIA + "/" + source, name); return name
                 def field(path, name):
                     try: return attribute(path, name)
@@ -49,17 +50,18 @@ struct MetadataTests {
             assert field("a.jpg", "caption") == "Embedded" and field("a.jpg", "keywords") == "oak,elm"
             assert field("a.jpg", "captured_at") == "2024-05-17T14:03:09" and field("a.jpg", "exif.FNumber") == "2.8"
             assert (field("a.jpg", "width"), field("a.jpg", "height"), field("a.jpg", "mime_type")) == ("30", "20", "image/jpeg")
-            # Described, it is listed; what a copy need not say again is not.
+            # Fields that describe the file are listed; technical values, which a copy need not set again, are
+            # not.
             assert listed("a.jpg") == {"caption", "title", "keywords"}, listed("a.jpg")
             put("a.jpg", "caption", "Said"); put("a.jpg", "exif.FNumber", "4"); put("a.jpg", "meta.client", "ACME")
             assert listed("a.jpg") == {"caption", "title", "keywords", "exif.FNumber", "meta.client"}
             os.removexattr("a.jpg", "user.asset.title")
             assert field("a.jpg", "title") is None and refused(os.removexattr, "a.jpg", "user.asset.title") == "ENODATA"
-            # A new content says other things; what has been said stays said, and removed.
+            # New content has other embedded values; user-set values and removals stay.
             upload("a.jpg", "plain.jpg")
             assert field("a.jpg", "caption") == "Said" and field("a.jpg", "keywords") is None and field("a.jpg", "exif.FNumber") == "4"
             upload("a.jpg"); assert field("a.jpg", "title") is None and field("a.jpg", "keywords") == "oak,elm"
-            # Equal content says the same.
+            # Equal content has equal values.
             upload("b.jpg"); assert field("b.jpg", "title") == "Trees"
             info = json.loads(attribute("a.jpg", "info"))
             assert info["fields"]["caption"] == "Said" and info["metadata"] == {"client": "ACME"} and info["removed_by_person"] == ["title"]
@@ -87,7 +89,7 @@ struct MetadataTests {
             assert field("a.jpg", "exif.FNumber") == "2.8"
             assert field("a.jpg", "meta.client") == "ACME" and field("a.jpg", "category") == "trees"
             assert text("a.jpg") == text(MEDIA + "/tagged.jpg")
-            # What the file says nothing of stays, and so does what is said while the file is being looked into.
+            # Fields that the file does not contain stay, and so do fields that are set during the extraction.
             put("a.jpg", "alternative_text", "Two trees"); put("a.jpg", "reprocess", "1"); put("a.jpg", "caption", "Said later")
             assert field("a.jpg", "width") == "30" and field("a.jpg", "caption") == "Said later" and field("a.jpg", "alternative_text") == "Two trees"
             put("a.jpg", "no_exif", "1"); assert refused(put, "a.jpg", "reprocess", "1") == "EINVAL" and "no_exif" in attribute("a.jpg", "error")
@@ -141,7 +143,7 @@ struct MetadataTests {
             put("a.jpg", "rank", "11"); assert refused(os.getxattr, "a.jpg", "user.baloo.rating") == "ENODATA"
             for value in (b"11", b"-1", b"x"):
                 os.setxattr("a.jpg", "user.baloo.rating", value); assert get("baloo.rating") == value.decode() and field("a.jpg", "rank") == "11"
-            # curl --xattr says what a server has said: kept, without a complaint.
+            # The type that curl --xattr stores from a server is kept, without an error.
             os.setxattr("a.jpg", "user.mime_type", b"image/pjpeg"); assert get("mime_type") == "image/pjpeg"
             assert field("a.jpg", "mime_type") == "image/jpeg" and "user.mime_type" in os.listxattr("a.jpg")
             os.mkdir("d"); os.setxattr("d", "user.xdg.tags", b"folder"); assert os.getxattr("d", "user.asset.keywords") == b"folder"
@@ -161,7 +163,7 @@ struct MetadataTests {
             for name, value, number, words in cases:
                 assert refused(os.setxattr, "a.jpg", "user.asset." + name, value) == number, name
                 assert words in attribute("a.jpg", "error"), attribute("a.jpg", "error")
-            # What is computed may be said again as it is, and not otherwise.
+            # A computed value may be set to itself, and to no other value.
             for name in ("width", "id", "sha256", "mime_type"): put("a.jpg", name, attribute("a.jpg", name)); assert refused(put, "a.jpg", name, "7") == "ENOTSUP"
             assert "user.asset.mime_type is computed" in attribute("a.jpg", "error")
             put("a.jpg", "caption", "fine"); assert field("a.jpg", "error") is None
@@ -220,10 +222,10 @@ struct MetadataTests {
             assert field("a.jpg", "caption") == "Said"
             put("a.jpg", "rotate_degrees", "180"); put("a.jpg", "rotate_degrees", "0"); assert field("a.jpg", "rotation_since_upload") == "180"
             upload("a.jpg", "plain.jpg"); assert field("a.jpg", "rotation_since_upload") == "0"
-            # Without the tag it is added, and the pixels stay.
+            # A missing orientation tag is added, and the pixels stay.
             os.close(reader); put("a.jpg", "rotate_degrees", "270"); assert field("a.jpg", "width") == "20" and field("a.jpg", "orientation") == "8"
             assert text("a.jpg").endswith(text(MEDIA + "/plain.jpg")[2:])
-            # XMP says it, too, and both are turned.
+            # XMP has an orientation as well, and both are rotated.
             subprocess.run(["exiftool", "-q", "-n", "-o", MEDIA + "/xmp.jpg", "-XMP-tiff:Orientation=6", MEDIA + "/plain.jpg"], check=True)
             upload("x.jpg", "xmp.jpg"); assert field("x.jpg", "width") == "20"; put("x.jpg", "rotate_degrees", "90")
             assert field("x.jpg", "width") == "30" and field("x.jpg", "orientation") == "3" and field("x.jpg", "xmp.Orientation") == "3"
@@ -252,7 +254,7 @@ struct MetadataTests {
     @Test func `who waits for a value waits without a thread, and comes first`() throws {
         try check(
             """
-            # More readers than the mount has threads, of files that nobody has looked into yet.
+            # More readers than the mount has threads, of files that are not extracted yet.
             for number in range(40): shutil.copyfile(MEDIA + "/tagged.jpg", f"{number}.jpg"); open(f"{number}.jpg", "ab").write(b"%d" % number)
             found = []
             def read(number): found.append(attribute(f"{number}.jpg", "width"))
@@ -265,7 +267,7 @@ struct MetadataTests {
             token = attribute("0.jpg", "job"); job = json.loads(text(UP + f"jobs/{token}.json"))
             assert job["status"] == "success" and job["filename"] == "0.jpg" and job["token"] == token
             assert refused(os.stat, UP + "jobs/extraction-99999.json") == "ENOENT" == refused(os.stat, UP + "jobs/x")
-            # A file that goes while somebody waits.
+            # A file that is removed while a request waits for its values.
             upload("gone.jpg"); waiting = threading.Thread(target=lambda: refused(attribute, "gone.jpg", "height")); waiting.start(); os.unlink("gone.jpg"); waiting.join()
             """
         )
@@ -277,9 +279,14 @@ struct MetadataTests {
             held = []
             for number in range(30):
                 name = f"{number}.log"; held.append(os.open(name, os.O_WRONLY | os.O_CREAT)); os.write(held[-1], b"%d" % number); os.close(os.dup(held[-1]))
-            upload("a.jpg"); end = time.monotonic() + 120
+            upload("a.jpg"); end = time.monotonic() + 600
             while field("a.jpg", "status") != "ready": assert time.monotonic() < end; time.sleep(0.05)
             assert field("0.log", "status") == "processing"
+            # Nor do they keep the daemon busy.
+            def ticks():
+                with open(f"/proc/{DAEMON}/stat") as status: numbers = status.read().rsplit(")", 1)[1].split()
+                return int(numbers[11]) + int(numbers[12])
+            before = ticks(); time.sleep(3); used = ticks() - before; assert used < 50, used
             for fd in held: os.close(fd)
             while any(field(f"{n}.log", "status") != "ready" for n in range(30)): assert time.monotonic() < end; time.sleep(0.05)
             """
@@ -335,7 +342,7 @@ struct MetadataTests {
     }
 
     @Test func `a signal ends the mount while pictures are turned and read`() throws {
-        // To have the kernel forget a page waits for whoever reads it, who waits for us.
+        // Invalidating a page waits for its readers, and they wait for the daemon.
         let program = """
             import os, sys, threading, time
             fd = os.open("a.png", os.O_RDONLY)

@@ -1,9 +1,10 @@
 import Foundation
 import TestSupport
 
-/// What Python programs share that set users on each other.
+/// Functions for Python programs in which several users work against each other.
 ///
-/// `user(uid, action)` runs an action in a process of its own; `requests()` is how many the kernel has that are not answered yet.
+/// `user(uid, action)` runs an action in a process of its own; `requests()` is the number of requests that
+/// the kernel has no answer to yet.
 let neighbourPrelude =
     pythonPrelude + """
         import signal, socket
@@ -16,7 +17,7 @@ let neighbourPrelude =
         def until(condition):
             while not condition(): time.sleep(0.005)
         def stop(process):
-            # None of its threads can answer a request then.
+            # When all threads are stopped, none of them can answer a request.
             def state(task):
                 try: return text(f"/proc/{process}/task/{task}/stat").rpartition(b")")[2].split()[0]
                 except OSError: return b"T"
@@ -30,7 +31,8 @@ let neighbourPrelude =
 
         """
 
-/// Gives `body` a folder for a clamd of its own: `clamd.conf`, with the socket `ctl`, and one signature, of forty times Z.
+/// Runs `body` with a folder for a separate clamd: `clamd.conf`, with the socket `ctl`, and one signature, of
+/// forty times Z.
 func withClamdFolder(_ name: String, _ body: (_ folder: String) throws -> Void) throws {
     let folder = "/tmp/assetfs-\(name)-\(getpid())"
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -38,7 +40,7 @@ func withClamdFolder(_ name: String, _ body: (_ folder: String) throws -> Void) 
     try body(folder)
 }
 
-/// Makes a folder with `clamd.conf`, whose socket is `ctl` there, and a database of one signature.
+/// Creates a folder with `clamd.conf`, whose socket is `ctl` there, and a database of one signature.
 func makeClamdFolder(_ folder: String, signature: String) throws {
     try FileManager.default.createDirectory(atPath: folder + "/db", withIntermediateDirectories: true)
     try "\(signature)\n".write(toFile: folder + "/db/test.ndb", atomically: false, encoding: .utf8)
@@ -52,9 +54,11 @@ func makeClamdFolder(_ folder: String, signature: String) throws {
     """.write(toFile: folder + "/clamd.conf", atomically: false, encoding: .utf8)
 }
 
-/// Runs a Python program in `folders/` of a library whose search index is on a disk of its own, so that it can be frozen.
+/// Runs a Python program in `folders/` of a library whose search index is on a disk of its own, so that it
+/// can be frozen.
 ///
-/// `place` has the empty folder `one` for the mount; `limit` is a command that ends the program where it takes too long.
+/// `place` contains the empty folder `one` for the mount; `limit` is a command that ends the program if it
+/// takes too long.
 func runBesideSearchDisk(_ program: String, in place: String, within limit: String = "") throws {
     try program.write(toFile: "\(place)/program.py", atomically: false, encoding: .utf8)
     try run(

@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Answers that would depend on what the asker may not read: alice is 5001, bob 5002 a stranger.
+/// Answers that must not depend on data that the caller may not read: alice is 5001, bob 5002, a stranger.
 struct OracleTests {
     private static let prelude = """
         alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }
         T=$MOUNT/folders/team; mkdir -m 777 $T; cd $T
-        # What a command says: `accepted`, or its last words.
+        # Prints the result of a command: `accepted`, or its last words.
         said() { local found; found=$("$@" 2>&1) && echo accepted || { found=${found%.}; echo "${found##*: }"; }; }
 
         """
@@ -27,13 +27,13 @@ struct OracleTests {
                             name = buffer.raw[at + 19:at + length].split(b"\\0")[0].decode(); at += length
                             if name[0] != ".": yield name, place
                 fd = os.open(sys.argv[1], os.O_RDONLY); all = list(entries(fd))
-                # In small steps, from the start, and from each position: the rest follows.
+                # In small steps, from the start, and from each position: the remaining entries follow.
                 os.lseek(fd, 0, os.SEEK_SET); assert list(entries(fd, 200)) == all
                 for number, (_, place) in enumerate(all):
                     if number % 37 == 0: os.lseek(fd, place, os.SEEK_SET); assert list(entries(fd)) == all[number + 1:], number
                 other = os.open(sys.argv[1], os.O_RDONLY)
                 if len(all) > 1:
-                    # In a directory that nobody has read yet.
+                    # In a directory that was not read yet.
                     os.lseek(other, all[-2][1], os.SEEK_SET); assert list(entries(other)) == all[-1:]
                 assert len({place for _, place in all}) == len(all)
                 print(len(all), *[place for _, place in all])
@@ -55,11 +55,11 @@ struct OracleTests {
                 bob sh -c 'for n in 1 2 3 4 5; do echo $n > d$n.txt; done; setfattr -n user.asset.caption -v kryptonite d1.txt; setfattr -n user.asset.caption -v basalt d2.txt'
                 order() { bob ls -U "$MOUNT/search/kryptonite OR basalt" | sed 's/^[0-9]*-//' | tr '\\n' ' '; }
                 before=$(order); is "$(echo $before | wc -w)" 2
-                # Each word in turn becomes common in what is closed.
+                # Each word in turn becomes common in closed files.
                 for word in kryptonite basalt; do
                     for n in 1 2 3; do alice sh -c "umask 077; echo $word$n > $word$n.txt; setfattr -n user.asset.caption -v '$word and more words' $word$n.txt"; is "$word $(order)" "$word $before"; done
                 done
-                # More of the words, in more important texts; of equal ones the newest upload.
+                # More of the words, in more important texts; of equal matches the newest upload first.
                 bob sh -c 'setfattr -n user.asset.caption -v "basalt kryptonite" d3.txt; setfattr -n user.asset.title -v basalt d4.txt'
                 is "$(order)" "d3.txt d4.txt d2.txt d1.txt "
                 """
@@ -85,11 +85,11 @@ struct OracleTests {
                 other=$(drop other.txt ''); is "$(drop empty.txt '')" "$other"
                 is "$(alice ls a/box | tr '\\n' ' ')" "empty-1.txt empty.txt letter-1.txt letter-2.txt letter.txt other.txt "
                 is "$(alice cat a/box/letter-2.txt)" 'salary 5000'
-                # What a user has put there, the user may put there again.
+                # A repeated upload of content that the user has put there adds no copy.
                 drop mine.txt 'of bob' > /dev/null; drop mine.txt 'of bob' > /dev/null; drop letter.txt 'salary 4000' > /dev/null; drop other.txt '' > /dev/null
                 is "$(alice ls a/box | wc -l)" 7
                 as 5009 /usr/bin/python3 $SCRATCH/drop.py $D mine.txt 'of bob' > /dev/null; is "$(alice ls a/box | grep -c mine)" 2
-                # An asset that the owner has changed since holds what the owner has written.
+                # An asset that the owner has changed since has the content of the owner.
                 alice sh -c 'printf %s "of alice" > a/box/mine.txt'; drop mine.txt 'of alice' > /dev/null; is "$(alice ls a/box | grep -c mine)" 3
                 """
         )
@@ -105,12 +105,13 @@ struct OracleTests {
                 chown 5001:5001 r.txt b; chmod 600 r.txt; chmod 700 b; alice sh -c 'echo "alice from now on" > r.txt'
                 is "$(said bob cat $S)" 'Key was rejected by service'; is "$(said bob ls ${S%/*})" 'Key was rejected by service'
                 fails bob sh -c "echo planted > ${U}two"; is "$(alice ls b)" one
-                # Root's path holds, whoever owns the file, and so does the new owner's.
+                # A path signed by root stays valid after a change of the owner, and so does a path of the new
+                # owner.
                 is "$(as 5009 cat $R)" 'alice from now on'; as 5009 sh -c "echo y > ${V}three"; is "$(alice ls b | tr '\\n' ' ')" "one three "
                 A=$MOUNT/$(alice getfattr --only-values -n user.asset.signed.P1Y r.txt); is "$(as 5009 cat $A)" 'alice from now on'
-                # The file is bob's again.
+                # The file belongs to bob again.
                 chown 5002 r.txt; is "$(as 5009 cat $S)" 'alice from now on'; is "$(said cat $A)" 'Key was rejected by service'
-                # A file of another owner that takes the place of bob's.
+                # A file of another owner that replaces the file of bob.
                 alice sh -c 'echo hers > n.part; chmod 600 n.part'; chmod 666 r.txt; alice mv -f n.part r.txt
                 is "$(stat -c %u r.txt)" 5001; fails bob cat $S
                 """
@@ -151,13 +152,14 @@ struct OracleTests {
                 for pair in sha256=$right sha256=$wrong md5_now=$(printf 4712 | md5sum | cut -d' ' -f1) versions=2 versions=3 path=team/pin path=x duplicates= id=$(value id pin) user_id=5001 status=ready filename=pin; do
                     is "$pair $(said bob setfattr -n user.asset.${pair%%=*} -v "${pair#*=}" pin)" "$pair Permission denied"
                 done
-                # What cannot be turned would tell of its type.
+                # An error about the rotation would reveal the type.
                 for degrees in 0 90; do is "$(said bob setfattr -n user.asset.rotate_degrees -v $degrees pin)" 'Permission denied'; done
                 is "$(said bob setfattr -n user.asset.reprocess -v 1 pin)" 'Permission denied'
-                # Who may read sets what is so, as copying tools do; what describes the file is for all who may write.
+                # Users who may read the file may set a computed value to itself, as copying tools do; users
+                # who may write to it may set descriptive fields.
                 chmod 666 pin; is "$(said bob setfattr -n user.asset.sha256 -v $right pin)" accepted; is "$(said bob setfattr -n user.asset.sha256 -v $wrong pin)" 'Operation not supported'
                 chmod 622 pin; is "$(said bob setfattr -n user.asset.caption -v new pin)" accepted; is "$(said alice setfattr -n user.asset.sha256 -v $right pin)" accepted
-                # Whether a folder says something is for those to learn who may read it.
+                # Only users who may read a folder learn whether it has policies.
                 alice mkdir -m 733 drop; alice setfattr -n user.policy.max_size -v 5M drop
                 for key in max_size quota; do is "$(said bob setfattr -x user.policy.$key drop)" 'Operation not permitted'; done
                 is "$(said alice setfattr -x user.policy.quota drop)" 'No such attribute'; is "$(said alice setfattr -x user.policy.max_size drop)" accepted
@@ -177,7 +179,7 @@ struct OracleTests {
                 info() { "$@" /usr/bin/python3 $SCRATCH/info.py ${F:-q}; }
                 is "$(info bob)" "folder limit 20000 None None"; all="alternatives attributes files folder former_contents held limit trash 20000 3333 4444"
                 is "$(info alice)" "$all"; is "$(info env)" "$all"
-                # By a folder of one's own below it, too.
+                # Also through a folder of the user below it.
                 bob mkdir q/own; is "$(F=q/own info bob)" "folder limit 20000 None None"; F=q/own info env | grep -q held
                 whole='The folder “team/q” may hold 20000 and has no room for this; remove files of yours, or ask its owner for more room.'
                 fails bob sh -c 'head -c 30000 /dev/urandom > q/z'; is "$(bob getfattr --only-values -n user.asset.error q)" "$whole"
@@ -199,7 +201,7 @@ struct OracleTests {
                     is "$d $n $(said bob mv .$n.part $d/y) $(bob getfattr --only-values -n user.asset.error $d)" "$d $n $one"
                     bob setfattr -x user.asset.error $d
                 done; done
-                # By swapping names.
+                # By exchanging names.
                 cat > $SCRATCH/ways.py <<'P'
                 import ctypes, errno, os, sys
                 libc = ctypes.CDLL(None, use_errno=True)
@@ -208,12 +210,13 @@ struct OracleTests {
                         assert libc.renameat2(-100, first.encode(), -100, second.encode(), 2) == -1 and ctypes.get_errno() == errno.EPERM, (first, second, ctypes.get_errno())
                 P
                 bob /usr/bin/python3 $SCRATCH/ways.py
-                # A name that stays: the next number, whatever is in the file.
+                # A preserved name: the next number, whatever the content of the file.
                 bob mv .b.part stay/x; bob mv .g.part stay/x; is "$(ls stay | tr '\\n' ' ')" "x x-1 x-2 "; is "$(cat stay/x-1 stay/x-2 | tr '\\n' ' ')" "pin 4711 pin 9999 "
-                # While she writes: the verdict at her close would tell.
+                # While alice writes: the commit at her close would reveal it.
                 alice sh -c 'umask 077; exec 5> .open.part; printf "pin 4711\\n" >&5; touch begun; until [ -e ended ]; do sleep .1; done; exec 5>&-' & until [ -e begun ]; do sleep .1; done
                 is "$(said bob mv .open.part rej/z)" 'Operation not permitted'; touch ended; wait; is "$(alice cat .open.part)" "pin 4711"
-                # Who may read the file, its owner and root are answered as ever; and folders that judge names alone take it.
+                # Users who may read the file, its owner and root get the usual answers; and folders whose
+                # policies check only names accept it.
                 cat > $SCRATCH/rename.py <<'P'
                 import os, sys
                 try: os.rename(*sys.argv[1:])
@@ -285,7 +288,8 @@ struct OracleTests {
                         tagged=$(bob /usr/bin/python3 $SCRATCH/tags.py $ask tagged.pdf); is "$(bob /usr/bin/python3 $SCRATCH/tags.py $ask plain.pdf)" "$tagged"
                         case $ask in answers) is "$(echo $tagged | tr ' ' '\\n' | sort -u)" EACCES;; *) is "$tagged" "ENOSPC ENOSPC";; esac
                     done
-                    # Who may read is answered as ever, and who sets a value without a condition needs no right to read.
+                    # Users who may read the file get the usual answers, and setting a value without a
+                    # condition needs no right to read.
                     alice sh -c "cp $SCRATCH/tagged.pdf again.pdf; chmod 666 again.pdf"; is "$(value title again.pdf)" Trees
                     is "$(bob /usr/bin/python3 $SCRATCH/tags.py answers again.pdf | cut -d' ' -f 1,2,11)" "EEXIST done done"
                     alice chmod 622 again.pdf; is "$(said bob setfattr -n user.asset.title -v new again.pdf)" accepted

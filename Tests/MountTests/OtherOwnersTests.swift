@@ -1,29 +1,31 @@
 import TestSupport
 import Testing
 
-/// Files that take the names of other users' files: what one owner has said of a file is never said of another owner's.
+/// Files that take the names of other users' files: values that one owner has set never apply to a file of
+/// another owner.
 ///
-/// alice is 5001, bob 5002 a stranger, carol 5003; alice and carol are in group 5100. In `$D` everybody may make, move and remove names.
+/// alice is 5001, bob 5002 a stranger, carol 5003; alice and carol are in group 5100. In `$D` all users may
+/// create, move and remove names.
 struct OtherOwnersTests {
     private static let prelude = """
         alice() { setpriv --reuid 5001 --regid 5001 --groups 5100 "$@"; }
         carol() { setpriv --reuid 5003 --regid 5003 --groups 5100 "$@"; }
         bob() { as 5002 "$@"; }; root() { "$@"; }
         D=$MOUNT/folders/d; mkdir -m 777 $D; chmod 777 $D
-        # What bob says of a file of his own, which everybody may write to.
+        # A file of bob with his values, which all users may write to.
         bait() {
             bob sh -c "umask 0; echo bait > $1; setfattr -n user.asset.caption -v 'of bob' $1"
             TOKEN=$MOUNT/$(bob getfattr --only-values -n user.asset.signed.1d $1); ID=$(value id $1)
         }
         secret() { alice sh -c "umask 077; echo secret > $1; setfattr -n user.asset.caption -v 'of alice' $1"; }
-        # The file of alice is what it was, wherever it is.
+        # The file of alice is unchanged, under any name.
         untouched() {
             [ "$(alice getfattr --only-values -n user.asset.id $1 2>&1)" != $ID ] || { echo "$1 shows the asset of bob"; exit 1; }
             is "$(alice cat $1) $(stat -c %u:%a $1)" "secret 5001:600"
             fails bob sh -c "cat $(dirname $TOKEN)/* | grep -q secret"; fails bob cat $1; fails bob getfattr -n user.asset.caption $1
             is "$(bob sh -c "cat resources/$ID/versions/*" 2> /dev/null | grep -c secret)" 0
         }
-        # A user swaps two names.
+        # Exchanges two names as a user.
         swap() {
             "$1" /usr/bin/python3 -c "
         import ctypes, os
@@ -57,7 +59,8 @@ struct OtherOwnersTests {
                 is "$(cat $D/y.txt)" bait; fails bob mv $D/b.txt resources/$ID/y.txt; untouched $D/b.txt
                 secret $D/c.txt; mkdir -m 777 $D/f; chmod 777 $D/f; chown 5002 $D/f; bait $D/f/z.txt
                 bob sh -c "rm $D/f/z.txt; rmdir $D/f; mkdir $D/f; mv $D/c.txt $D/f/z.txt"; untouched $D/f/z.txt
-                # Two files of one owner: who may write to both goes on with the asset, who may not read the one does not.
+                # Two files of one owner: a user who may write to both keeps the asset, a user who may not
+                # read one of them does not.
                 alice sh -c "umask 0; echo open > $D/o.txt; echo shared > $D/s.txt; echo more > $D/m.txt"; secret $D/e.txt
                 OPEN=$(value id $D/o.txt); bob mv -f $D/e.txt $D/o.txt
                 [ "$(value id $D/o.txt)" != $OPEN ] || { echo "bob has written what he may not read"; exit 1; }
@@ -75,12 +78,13 @@ struct OtherOwnersTests {
                     bob setfattr -n user.asset.ttl -v P1D $D/${n}1.txt; bob setfattr -n user.asset.access -v HIDDEN_INDEXABLE $D/${n}2.txt
                     bob ln $D/${n}3.txt collections/c/$n
                 done
-                # By bob, with her files.
+                # By bob, with the files of alice.
                 for i in 1 2 3; do bob mv -f $D/a$i.txt $D/x$i.txt; done
                 fails value expires $D/x1.txt; carol ls $D | grep -qx x2.txt
                 alice rm $D/x3.txt; is "$(cat collections/c/x)" bob
                 [ -n "$(alice find trash -name '*-x3.txt')" ]
-                # By herself, over files of his that she may write to: the number, caption and former contents go on.
+                # By alice herself, over files of bob that she may write to: number, caption and former
+                # versions are kept.
                 for i in 1 2 3; do
                     ID=$(value id $D/y$i.txt); alice sh -c "echo alice > $D/n$i.part; mv -f $D/n$i.part $D/y$i.txt"
                     is "$(value id $D/y$i.txt) $(cat $D/y$i.txt)" "$ID alice"
@@ -117,13 +121,14 @@ struct OtherOwnersTests {
                     fails bob cat x.txt.bak; fails alice getfattr -n user.asset.expires x.txt.bak
                     is "$(stat -c %a x.txt)" 600
                 done
-                # What the former backup was is not for the readers of the next.
+                # The content of the former backup is closed to the readers of the next.
                 alice sh -c "echo early > p.bak; setfattr -n user.asset.access -v PRIVATE p.bak; echo open > p"
                 ID=$(value id p.bak); alice sh -c "mv -f p p.bak; echo next > p"
                 is "$(alice getfattr --only-values -n user.asset.id p.bak) $(bob cat p.bak)" "$ID open"
                 is "$(bob sh -c "cat $MOUNT/resources/$ID/versions/*" 2> /dev/null)" ""
                 is "$(alice sh -c "cat $MOUNT/resources/$ID/versions/*")" early
-                # The asset that a file has had before it showed another's says nothing of who may see it now.
+                # The asset that a file had before it showed another asset has no effect on the access to it
+                # now.
                 setfattr -n user.policy.duplicates -v RETURN_EXISTING .
                 alice sh -c "echo same > one; echo other > two; echo same > two; setfattr -n user.asset.access -v PRIVATE two"
                 is "$(alice getfattr --only-values -n user.asset.id two)" "$(alice getfattr --only-values -n user.asset.id one)"
@@ -139,15 +144,15 @@ struct OtherOwnersTests {
         try runScript(
             Self.prelude + """
                 setfattr -n user.policy.duplicates -v RETURN_EXISTING $D; cd $D
-                # bob's x and y show one asset, and alice's file comes to have the name of the first.
+                # x and y of bob show one asset, and a file of alice takes the first name.
                 bob sh -c "umask 0; echo same > x; echo same > y"; is "$(value id x)" "$(value id y)"
                 secret a; bob mv -f a x; fails bob getfattr -n user.asset.caption y
                 secret b; bob sh -c "umask 0; echo same > x2"; is "$(value id x2)" "$(value id y)"
                 alice mv -f b y; fails bob getfattr -n user.asset.caption x2
-                # A caption that comes with a file to one name is not the other's.
+                # A caption that a file brings to one name does not apply to the other.
                 alice sh -c "echo twice > p; echo twice > q; umask 077; echo new > r; setfattr -n user.asset.caption -v mine r; mv -f r p"
                 is "$(alice getfattr --only-values -n user.asset.caption p)" mine; fails alice getfattr -n user.asset.caption q
-                # Equal content of another owner comes to have a name of the first.
+                # A file of another owner with equal content takes one of the names.
                 for way in "mv -f .d.part d1" "ln -f .d.part d1"; do
                     rm -f d1 d2 .d.part; alice sh -c "umask 0; echo equal > d1; echo equal > d2; chmod 600 d2"
                     is "$(value id d1)" "$(value id d2)"
@@ -194,18 +199,18 @@ struct OtherOwnersTests {
                 ln w $MOUNT/collections/a/w; ln w $MOUNT/collections/c/w; ID=$(value id w)
                 carol sh -c "umask 002; echo two > .w.part; mv -f .w.part w"
                 is "$(value id w) $(value caption w) $(cat w) $(stat -c %u:%a w)" "$ID work two 5003:664"
-                # What closes it goes on; what ends it does not.
+                # The access level is kept; the expiry is not.
                 is "$(value access w)" HIDDEN_INDEXABLE; fails value expires w; fails value ttl w
                 is "$(cat $MOUNT/collections/a/w) $(stat -c %u $MOUNT/collections/a/w)" "one 5001"
                 is "$(cat $MOUNT/collections/c/w) $(stat -c %u $MOUNT/collections/c/w)" "two 5003"
-                # What alice said is said of the file that is left to her.
+                # The values of alice apply to the file that she keeps.
                 OWN=$(value id $MOUNT/collections/a/w); is "$(value caption $MOUNT/collections/a/w) $(value ttl $MOUNT/collections/a/w)" "work P1D"
-                # And so back: what a user has said opens no other user's file.
+                # And in the other direction: values of one user open no file of another.
                 carol setfattr -n user.asset.access -v PUBLIC_INDEXABLE w; setfattr -n user.policy.access -v PRIVATE .
                 chmod 666 w; alice sh -c "umask 002; echo three > .w.part; mv -f .w.part w"
                 is "$(stat -c %u:%a w) $(alice getfattr --only-values -n user.asset.access w)" "5001:600 PRIVATE"
                 is "$(alice getfattr --only-values -n user.asset.id w)" $ID
-                # Root, who saves over a private file, does not open it.
+                # A save by root over a private file does not open it.
                 alice sh -c "echo p > p; setfattr -n user.asset.access -v PRIVATE p"; setfattr -x user.policy.access .
                 echo q > p.part; mv -f p.part p; is "$(stat -c %u:%a p) $(value access p)" "0:600 PRIVATE"
                 """
@@ -245,12 +250,12 @@ struct OtherOwnersTests {
                     alice sh -c "umask 002; echo one > w"; ID=$(value id w); A=$MOUNT/resources/$ID/alternatives
                     alice sh -c "echo sub > $A/w.srt"; carol sh -c "echo hers > $A/c.srt"; alice setfattr -n user.asset.caption -v subtitles $A/w.srt
                     carol sh -c "umask 002; $way"; is "$(value id w) $(ls $A)" "$ID c.srt"
-                    # Whatever the new owner does to the file, to those of the former one nothing is done.
+                    # The new owner can do nothing to the files of the former owner.
                     carol sh -c "rm w; rm $MOUNT/trash/$ID-w"; alice mv $(alice find $MOUNT/trash -name '*-w') w.back
                     A=$MOUNT/resources/$(value id w.back)/alternatives; is "$(ls $A) $(alice cat $A/w.srt)" "w.srt sub"
                     is "$(alice getfattr --only-values -n user.asset.caption $A/w.srt)" subtitles; rm w.back; rm $MOUNT/trash/*
                 done
-                # The former file has a name left.
+                # The former file still has a name.
                 alice sh -c "umask 002; echo one > w; ln w other"; A=$MOUNT/resources/$(value id w)/alternatives; alice sh -c "echo sub > $A/w.srt"
                 carol sh -c "umask 002; echo two > .w.part; mv -f .w.part w"; is "$(ls $MOUNT/resources/$(value id other)/alternatives)" w.srt
                 is "$(ls $A)" ""
@@ -282,17 +287,17 @@ struct OtherOwnersTests {
                 alice sh -c "umask 022; mkdir -m 700 c; for n in w v u; do echo one > \\$n; done"
                 for name in w v u; do for user in 0 5001 5002 5003; do ln $name $MOUNT/collections/$user/$name; done; done
                 seen() { is "$1: $(cat $MOUNT/collections/{5002,5003,5001,0}/$1 | tr '\\n' ' ')" "$1: $2 "; }
-                # Where all can read it.
+                # In a folder that all users can read.
                 alice sh -c "echo two > .w.part; mv -f .w.part w"; seen w "two two two two"
                 # In a closed folder.
                 alice sh -c "mv w c/w; echo three > c/.w.part; mv -f c/.w.part c/w"; seen w "two two three three"
                 is "$(bob cat $MOUNT/collections/5002/w)" two; [ "$(value id $MOUNT/collections/5002/w)" != "$(value id c/w)" ]
-                # As a file of another mode, and removed before; and another owner's.
+                # With another mode, and after a removal; and as another owner.
                 alice sh -c "umask 077; echo two > .v.part; mv -f .v.part v"; seen v "one one two two"
                 alice sh -c "umask 077; rm u; echo two > u"; seen u "one one two two"
                 carol sh -c "umask 077; echo new > x; chmod 666 x"; ln x $MOUNT/collections/5002/x
                 bob sh -c "umask 077; echo of bob > .x.part; mv -f .x.part x"; is "$(cat $MOUNT/collections/5002/x)" "of bob"
-                # What has come to a collection goes on with its own asset.
+                # A file that was added to a collection keeps its own asset.
                 is "$(value caption $MOUNT/collections/5002/u || true)" ""; alice setfattr -n user.asset.caption -v secret u
                 fails bob getfattr -n user.asset.caption $MOUNT/collections/5002/u
                 """

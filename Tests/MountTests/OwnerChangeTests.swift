@@ -1,18 +1,19 @@
 import TestSupport
 import Testing
 
-/// Files that come to be another user's: what is dropped into a folder, and what replaces a file through `resources/ID/`.
+/// Files that get another owner: files that are dropped into a folder, and replacements through
+/// `resources/ID/`.
 ///
-/// alice is 5001, bob 5002. In `$D` everybody may make, move and remove names.
+/// alice is 5001, bob 5002. In `$D` all users may create, move and remove names.
 struct OwnerChangeTests {
     private static let prelude = """
         alice() { setpriv --reuid 5001 --regid 5001 --clear-groups "$@"; }
         bob() { setpriv --reuid 5002 --regid 5002 --clear-groups "$@"; }
         D=$MOUNT/folders/d; mkdir -m 777 $D; chmod 777 $D $SCRATCH
         IN=$MOUNT/folders/in; mkdir -m 755 $IN; chown 5001:5001 $IN; BOX=$(alice $ASSETFS sign --upload $IN)
-        # An open file of alice, and what bob writes to in its place.
+        # A file of alice that is open to all, and the path that bob writes to.
         open() { alice sh -c "umask 0; echo alice > $D/$1; setfattr -n user.asset.caption -v 'of alice' $D/$1"; ID=$(value id $D/$1); }
-        # Runs a Python program of bob's; `fd` is a new file at the path.
+        # Runs a Python program as bob; `fd` is a new file at the path.
         program() { bob /usr/bin/python3 -c "
         import os, errno, struct, time
         def refused(call, *arguments):
@@ -61,9 +62,9 @@ struct OwnerChangeTests {
                 is "$(stat -c '%u %g %a' $IN/tool)" "5001 5001 644"; is "$(stat -c %u:%a $D/a.txt)" 5001:660
                 is "$(getfacl -cp $IN/tool | grep -c 5002)" 0; is "$(stat -c %Y $IN/tool)" "$(date -d @$(stat -c %Y $IN/tool) +%s)"
                 [ $(stat -c %Y $IN/tool) -gt 1 ]
-                # The user to whom they have come sets what they like.
+                # The new owner may set any mode.
                 alice chmod 600 $IN/tool $D/a.txt; is "$(stat -c %a $IN/tool $D/a.txt | tr '\\n' ' ')" "600 600 "
-                # What bob has made and keeps is bob's.
+                # A file that bob creates and keeps belongs to bob.
                 program $D/own "
                 os.write(fd, b'x'); os.close(os.dup(fd)); os.fchmod(fd, 0o640); os.setxattr(fd, 'system.posix_acl_access', LIST)"
                 """
@@ -88,7 +89,7 @@ struct OwnerChangeTests {
                 done
                 is "$(alice getfacl -cp $D/a.txt)" "$(cat $SCRATCH/list)"; is "$(stat -c %a $IN/dropped)" 644
                 is "$(getfacl -cp $IN/dropped | grep -c 5002)" 0
-                # What the folder says of new files holds.
+                # The defaults of the folder for new files apply.
                 setfacl -d -m u:5003:r,o::- $IN; setfattr -n user.policy.access -v HIDDEN_NOT_INDEXABLE $IN
                 program $BOX/listed "$SAY"; is "$(value access $IN/listed)" HIDDEN_NOT_INDEXABLE
                 is "$(getfacl -cp $IN/listed | grep -c -e 5002 -e other::r)" 0; getfacl -cp $IN/listed | grep -q user:5003:r--
@@ -127,7 +128,7 @@ struct OwnerChangeTests {
                 [ "$(value id $D/f/x)" != $ID ] || { echo "bob has the asset of a closed folder"; exit 1; }; fails value caption $D/f/x
                 open y; alice rm $D/y; alice chmod 600 trash/*-y; bob sh -c "echo bob > $D/y"
                 [ "$(value id $D/y)" != $ID ] || { echo "bob has what was closed in the trash"; exit 1; }
-                # The user to whom the folder was open has the asset again.
+                # The user who could enter the folder gets the asset again.
                 alice mkdir -m 700 $D/g; open g/x; alice sh -c "rm $D/g/x; rmdir $D/g; mkdir -m 700 $D/g; echo next > $D/g/x"
                 is "$(value id $D/g/x)" $ID; is "$(value caption $D/g/x)" "of alice"
                 """
@@ -144,7 +145,7 @@ struct OwnerChangeTests {
                 for file in two written; do
                     [ "$(value id $D/$file)" != "$(value id $D/one)" ] || { echo "$file is one with the other"; exit 1; }
                 done
-                # Alice herself joins hers.
+                # Alice herself may join her own asset.
                 alice sh -c "echo known > $D/three"; [ "$(stat -c %u $D/three)" = 5001 ]
                 is "$(value id $D/three)" "$(value id $D/one)"
                 """
@@ -169,15 +170,15 @@ struct OwnerChangeTests {
                 member() { setpriv --reuid 5003 --regid 5003 --groups 5100 "$@"; }
                 mkdir -m 2775 $D/g; chown 5001:5100 $D/g; chmod 2775 $D/g; alice sh -c "umask 002; echo alice > $D/g/a.txt"; chgrp 5100 $D/g/a.txt
                 chmod 664 $D/g/a.txt; ID=$(value id $D/g/a.txt)
-                # A child closes the file, whose parent has ended.
+                # A child process closes the file after its parent has ended.
                 member sh -c "exec 3> $MOUNT/resources/$ID/new; mkfifo $SCRATCH/ended; chmod 666 $SCRATCH/ended; (read x < $SCRATCH/ended; echo next >&3) & exit"
                 exec 4> $SCRATCH/ended; echo >&4; exec 4>&-
                 for n in $(seq 300); do [ "$(cat $D/g/a.txt)" = next ] && break; sleep 0.1; done; is "$(cat $D/g/a.txt)" next
                 member touch $D/g/a.txt; fails member touch -d 2001-01-01 $D/g/a.txt
-                # Of two names the one that the user was shown is meant.
+                # Of two names the one that was shown to the user is replaced.
                 mkdir -m 700 $D/closed; chown 5001 $D/closed; open t.txt; ln $D/t.txt $D/closed/t; rm $D/t.txt; ln $D/closed/t $D/t.txt
                 bob sh -c "echo bob > $MOUNT/resources/$ID/other"; is "$(cat $D/t.txt)" bob
-                # An open drop has one name.
+                # A file in a drop box has one name while it is open.
                 program $BOX/linked "
                 import ctypes; libc = ctypes.CDLL(None, use_errno=True); os.write(fd, b'x')
                 assert libc.linkat(-100, b'/proc/self/fd/%d' % fd, -100, b'$D/mine', 0x400) == -1
@@ -220,7 +221,7 @@ struct OwnerChangeTests {
                     until [ -e $SCRATCH/ready ]; do kill -0 $!; sleep 0.05; done; eval "$change"; rm $SCRATCH/ready; wait $!
                 done
                 is "$(stat -c %u:%a $D/a.txt $D/b.txt | tr '\\n' ' ')" "5001:600 5003:600 "; is "$(cat $D/a.txt $D/b.txt | tr '\\n' ' ')" "alice alice "
-                # The owner and mode that a refused cp -p has set itself are not left.
+                # A rejected cp -p leaves neither the owner nor the mode that it has set.
                 head -c 3000 /dev/zero > $SCRATCH/large; chown 5002 $SCRATCH/large; chmod 777 $SCRATCH/large
                 fails cp -p $SCRATCH/large $D/c.txt; is "$(stat -c %u:%a $D/c.txt) $(cat $D/c.txt)" "5001:4755 alice"
                 """
@@ -235,11 +236,11 @@ struct OwnerChangeTests {
                 open b; alice sh -c "ln $D/b $D/closed/b; rm $D/b"; bob sh -c "echo bob > $D/b"; [ "$(value id $D/b)" != $ID ]
                 open c; alice mv $D/c $D/closed/; bob sh -c "echo bob > $D/.c.Ab12cd; mv $D/.c.Ab12cd $D/c"; [ "$(value id $D/c)" != $ID ]
                 for name in a b c; do fails value caption $D/$name; is "$(cat $D/$name) $(value caption $D/closed/$name)" "bob of alice"; done
-                # A user who only moves a file gives it no words of the own file that is equal.
+                # A user who only moves a file gives it no values of an equal file of that user.
                 setfattr -n user.policy.duplicates -v RETURN_EXISTING $D
                 bob sh -c "echo equal > $D/mine; setfattr -n user.asset.caption -v 'of bob' $D/mine"; alice sh -c "echo equal > $D/s.part"
                 bob mv $D/s.part $D/s; fails value caption $D/s
-                # The mask of a folder's access list gives its group nothing.
+                # The mask of an access list of a folder gives the group no rights.
                 setfacl -m u:5004:rwx,g::--- $IN; program $BOX/masked "os.write(fd, b'x')"; is "$(stat -c %a $IN/masked)" 604
                 """
         )

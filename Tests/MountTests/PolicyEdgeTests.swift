@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Where policies meet what programs do at the same time, or in another order than usual.
+/// Policies in combination with concurrent operations, or with an unusual order of operations.
 ///
-/// Each was wrong once.
+/// Each case was an error once.
 struct PolicyEdgeTests {
     private func check(_ program: String, _ name: String = #function) throws {
         try withMountedLibrary(name) { mount in
@@ -81,17 +81,18 @@ struct PolicyEdgeTests {
                 assert subprocess.run(["head", "-c", "12", "K/m"], capture_output=True).stdout == b"C" * 12
             os.close(fd)
             assert text("K/m") == b"C" * 5000 and text("K/m-1") == b"PRIVATE!MORE" + b"C" * 4988
-            # Programs compare what they have opened with what has the name: vim would not write else.
+            # Programs compare the opened file with the file of that name: vim would refuse to write
+            # otherwise.
             fd = os.open("K/f", os.O_WRONLY)
             assert (os.fstat(fd).st_ino, os.fstat(fd).st_nlink) == (os.stat("K/f").st_ino, 1); os.close(fd)
-            # What a child does to a descriptor that it has inherited is for the newcomer, too.
+            # Changes by a child through an inherited descriptor apply to the new file, too.
             fd = os.open("K/f", os.O_WRONLY | os.O_TRUNC); os.write(fd, b"by a child")
             wait(child(lambda: (os.fchmod(fd, 0o600), os.utime(fd, ns=(3, 3)), os.setxattr(fd, "user.z", b"z"))))
             os.close(fd)
             new, old = os.stat("K/f-2"), os.stat("K/f")
             assert new.st_mode & 0o777 == 0o600 and new.st_mtime_ns == 3 and os.listxattr("K/f-2") == ["user.z"]
             assert old.st_mode & 0o777 == 0o644 and old.st_mtime_ns > 10**18 and os.listxattr("K/f") == []
-            # touch means the file that is there.
+            # touch changes the file that has the name.
             os.utime("K/f", ns=(7, 7)); subprocess.run(["touch", "K/f"], check=True)
             assert os.stat("K/f").st_mtime_ns > 10**18 and len(os.listdir("K")) == 5
             """
@@ -150,11 +151,11 @@ struct PolicyEdgeTests {
             host, guest = pair(3); store("R/o3", b"Y3"); os.rename("R/o3", guest); apart(host, guest, 3)
             host, guest = pair(4); store("R/.h4.AbCdE9", b"Y4"); own = attribute(host, "id"); os.rename("R/.h4.AbCdE9", host)
             assert attribute(host, "id") == own != attribute(guest, "id") and text(guest) == b"X4"
-            # What was removed long ago does not come back with other content.
+            # An asset that was removed long ago is not restored for other content.
             store("R/x", b"secret"); os.setxattr("R/x", "user.asset.caption", b"secret"); gone = attribute("R/x", "id"); os.unlink("R/x")
             time.sleep(15.5)
             store("R/x", b"X1"); store("R/x", b"harmless"); assert attribute("R/x", "id") != gone and attribute("R/x", "caption") == "host"
-            # What stays does not go with what is temporary.
+            # An asset that stays is not attached to one that expires.
             say("T", store="0"); say("S", duplicates="RETURN_EXISTING", scope="ENTIRE_PORTAL")
             store("T/t", b"t"); store("S/t", b"t"); assert attribute("S/t", "stored") == "1" and attribute("S/t", "id") != attribute("T/t", "id")
             """
@@ -209,12 +210,12 @@ struct PolicyEdgeTests {
             a, b = os.open("J/q", os.O_WRONLY), os.open("J/q", os.O_WRONLY)
             os.ftruncate(a, 0); os.write(a, big); assert refused(os.close, a) == "EEXIST" and text("J/q") == b"q1"
             os.pwrite(b, b"B wins", 0); os.close(b); assert text("J/q") == b"B wins"
-            # In parts: the first child's end is a verdict on the first part, and an asset.
+            # In parts: the exit of the first child commits the first part as an asset.
             store("J/whole", b"part one, part two")
             fd = os.open("J/parts", os.O_WRONLY | os.O_CREAT)
             wait(child(lambda: os.write(fd, b"part one")))
             os.write(fd, b", part two"); assert refused(os.close, fd) == "EEXIST" and not os.path.exists("J/parts")
-            # And on from there: what was an asset for a moment is it again.
+            # Continues from there: the file gets the asset of that commit again.
             fd = os.open("J/parts", os.O_WRONLY | os.O_CREAT); os.write(fd, b"part one")
             wait(child(lambda: None)); number = attribute("J/parts", "id")
             os.write(fd, b", part two"); other = os.dup(fd)
@@ -322,7 +323,7 @@ struct PolicyEdgeTests {
                     nobody(lambda: store("K/a", b"by nobody"))
                     rights = [subprocess.run(["getfacl", "-cE", name], capture_output=True, text=True).stdout for name in ("K/a", "K/a-1")]
                     assert rights[0] == rights[1] and "group::r--" in rights[1] and os.stat("K/a-1").st_gid == 77, rights
-                    # truncate(2) is no way round, and means the name that it was given.
+                    # truncate(2) cannot bypass the policy, and applies to the name that it was given.
                     os.mkdir("L"); say("L", overwrite="false"); os.chmod("L", 0o755); store("L/b", b"hello"); os.chmod("L/b", 0o666)
                     os.link("L/b", "K/c")
                     def cut():

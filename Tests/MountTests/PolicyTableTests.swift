@@ -2,12 +2,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every combination of policies, targets and contents, by real system calls.
+/// All combinations of policies, targets and contents, by real system calls.
 ///
-/// What must happen is said twice: by the filesystem, and by the rules as `Expectation` reads them in docs/SEMANTICS.md.
+/// The expected outcome is defined twice: by the filesystem, and by `Expectation`, which implements the rules
+/// of docs/SEMANTICS.md.
 struct PolicyTableTests {
     @Test func `every combination of policies ends as the table says`() throws {
-        try withMountedLibrary(seconds: 300) { mount in
+        try withMountedLibrary { mount in
             var number = 0
             for duplicates in ["NONE", "REJECT", "RETURN_EXISTING"] {
                 for scope in ["EXACT_FOLDER", "SUBTREE", "ENTIRE_PORTAL"] {
@@ -32,7 +33,7 @@ struct PolicyTableTests {
     }
 }
 
-/// Where an upload goes.
+/// The target of an upload.
 ///
 /// Below `P`, which has the policy, are `f/a.txt`, `f/a-1.txt` and `f/o.txt`, all with different content.
 private enum Target: String, CaseIterable {
@@ -54,9 +55,9 @@ private enum Target: String, CaseIterable {
 
 private enum Content: String, CaseIterable {
     case new
-    /// That of `f/a.txt`; for `numbered` that of `f/a-1.txt`.
+    /// The content of `f/a.txt`; for `numbered` that of `f/a-1.txt`.
     case sameAsTarget
-    /// That of `f/o.txt`.
+    /// The content of `f/o.txt`.
     case sameAsOther
     case empty
 }
@@ -95,7 +96,7 @@ private struct Case {
     let content: Content
     var label: Comment { "\(policy.duplicates) \(policy.scope) overwrite=\(policy.overwrites) \(target) \(content)" }
 
-    // Contents are this case's own, so that cases do not meet in the whole library.
+    // Each case has contents of its own, so that cases do not affect each other in a library-wide scope.
     var former: [String: String] {
         ["P/f/a.txt": "target \(number)", "P/f/a-1.txt": "numbered \(number)", "P/f/o.txt": "other \(number)"]
     }
@@ -119,14 +120,15 @@ private struct Case {
         }
     }
 
-    // MARK: What must happen
+    // MARK: Expected outcome
 
     func expected() -> Expectation {
         var tree = former
         if target == .trash { for name in ["P/f/a.txt", "P/f/o.txt"] { tree[name] = nil } }
         let before = tree
         let isTaken = tree[path] != nil
-        // Content that is there already under the name, or with overwrite=false under one with a number.
+        // Finds content that exists already under the name, or with overwrite=false under a name with a
+        // number.
         let stem = path.dropLast(4)
         let siblings = tree.filter {
             $0.key == path
@@ -161,7 +163,7 @@ private struct Case {
         return (1...).lazy.map { "\(stem)-\($0).txt" }.first { tree[$0] == nil } ?? ""
     }
 
-    // MARK: What happens
+    // MARK: Actual outcome
 
     func check(below root: String, _ mount: MountedLibrary) throws {
         func place(_ name: String) -> String { "\(root)/\(name.prefix(2))\(number)/\(name.dropFirst(2))" }
@@ -181,7 +183,8 @@ private struct Case {
             found.errno = store(bytes, at: place(path))
         }
         let expected = expected()
-        // The verdict on a file that was only cut is there with the kernel's RELEASE, for which close(2) does not wait.
+        // A file that was only truncated is committed at the kernel's RELEASE, which close(2) does not wait
+        // for.
         let patience = ContinuousClock.now + .seconds(60)
         var receipt: [String: Any] = [:]
         repeat {
@@ -200,7 +203,7 @@ private struct Case {
             let isElsewhere = expected.tree[path] != bytes
             #expect((receipt["requested"] != nil) == isElsewhere, label)
         }
-        // A second time nothing more happens.
+        // A second upload changes nothing.
         if target != .temporary, expected.errno == 0, !bytes.isEmpty {
             #expect(store(bytes, at: place(path)) == 0, label)
             #expect(try mount.lastReceipt()["outcome"] as? String == "unchanged", label)
@@ -223,7 +226,7 @@ private struct Case {
         return tree
     }
 
-    /// Writes as most programs do; the first error of open, write or close.
+    /// Writes a file as most programs do, and returns the first error of open, write or close.
     private func store(_ text: String, at path: String) -> Int32 {
         let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         guard file >= 0 else { return errno }

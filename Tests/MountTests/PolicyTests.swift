@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What folders say about uploads, with the tools that people use.
+/// Folder policies for uploads, with common tools.
 struct PolicyTests {
     private func python(_ program: String, in folder: String) throws {
         try run(["python3", "-c", program], in: folder).check()
@@ -118,7 +118,7 @@ struct PolicyTests {
                         os.close(other)
                         assert text(name) == b"same and " + name.encode(), text(name)
                         os.unlink(name)
-                    # Whichever is closed last, it hears of it; and there is one receipt.
+                    # The descriptor that is closed last gets the error; and there is one receipt.
                     fd = os.open("twice", os.O_WRONLY | os.O_CREAT); other = os.dup(fd); os.write(fd, b"same")
                     assert refused(os.close, fd) == refused(os.close, other) == "EEXIST"
                     assert os.listdir(".") == ["a"]
@@ -141,20 +141,22 @@ struct PolicyTests {
                     != run("stat", "-c", "%i %h", mount.path("b")).output
             )
             #expect(try mount.attribute("user.asset.caption", of: "b") == "A caption")
-            // Its own when it is written to; the first keeps the asset when that is written to, and the others have one together.
+            // A file gets an asset of its own when it is written to; the first file keeps the shared asset
+            // when that file is written to, and the others share a new one.
             try mount.write("b", Array("two".utf8))
             #expect(try id("b") != id("a"))
             try mount.write("a", Array("three".utf8))
             #expect(try id("c") != id("a"))
             #expect(try mount.attribute("user.asset.versions", of: "a") == "2")
             for name in ["a", "b", "c"] { #expect(try mount.attribute("user.asset.caption", of: name) == "A caption") }
-            // A name with a history that brings what another has gets its own asset back with other content.
+            // A name with versions that gets content of another asset has its own asset again with other
+            // content.
             let own = try id("b")
             try mount.write("b", Array("one".utf8))
             #expect(try id("b") == id("c"))
             try mount.write("b", Array("four".utf8))
             #expect(try id("b") == own)
-            // The last one that shows an asset has it alone.
+            // The last file of a shared asset keeps it alone.
             try mount.write("d", Array("four".utf8))
             try run("rm", mount.path("b")).check()
             try mount.write("d", Array("five".utf8))
@@ -191,7 +193,7 @@ struct PolicyTests {
             )
             #expect(try upload("secret").status == 0)
             #expect(try mount.lastReceipt()["outcome"] as? String == "created")
-            // Nor is it shown to them in place of their own.
+            // RETURN_EXISTING does not answer with an asset that the user may not read, either.
             try run("rm", mount.path("open/x")).check()
             try run(assetfs, "policy", mount.path("open"), "duplicates=RETURN_EXISTING").check()
             #expect(try upload("secret").status == 0)
@@ -202,7 +204,7 @@ struct PolicyTests {
         }
     }
 
-    // MARK: Names that stay
+    // MARK: Preserved names
 
     @Test func `a file under a name that stays never changes, and the newcomer has all that it was given`() throws {
         try withMountedLibrary { mount in
@@ -223,7 +225,8 @@ struct PolicyTests {
                         assert text("f.txt") == first == os.pread(kept, len(first) + 1, 0) == mapped[:]
                         assert os.getxattr("f.txt", "user.mine") == b"1"
                     def child(action):
-                        # Another process: what a descriptor's own process does to it is for the newcomer.
+                        # Another process: operations of the process itself on the descriptor apply to the new
+                        # file.
                         pid = os.fork()
                         if pid == 0:
                             try: action(); os._exit(0)
@@ -237,7 +240,8 @@ struct PolicyTests {
                         os.fsync(fd); child(same); os.close(fd)
                     def in_place():
                         fd = os.open("f.txt", os.O_RDWR); os.pwrite(fd, b"X", 3)
-                        # No child here: its end would close the descriptor too, which is a verdict.
+                        # No child process here: its exit would close the descriptor too, which commits the
+                        # upload.
                         os.ftruncate(fd, 10); child(same); os.close(fd)
                     def appending():
                         fd = os.open("f.txt", os.O_WRONLY | os.O_APPEND); os.write(fd, b"A"); os.stat("f.txt"); os.write(fd, b"B"); os.close(fd)
@@ -252,7 +256,7 @@ struct PolicyTests {
                     assert os.getxattr("f-1.txt", "user.mine") == b"2"
                     for action in actions: child(action); same()
                     assert len(os.listdir(".")) == 8, os.listdir(".")
-                    # What POSIX says of names that are taken stays so.
+                    # The rules of POSIX for existing names still apply.
                     assert refused(store, "f.txt", b"", os.O_CREAT | os.O_EXCL | os.O_WRONLY) == "EEXIST"
                     store(".f.txt.Ab12Ce", b"last"); os.rename("f-1.txt", "f-2.txt")
                     assert text("f-2.txt") == b"second" and not os.path.exists("f-1.txt")
@@ -286,7 +290,7 @@ struct PolicyTests {
         }
     }
 
-    // MARK: Screens
+    // MARK: Screening
 
     @Test func `the first byte too many is refused, and the file with it`() throws {
         try withMountedLibrary { mount in
@@ -301,14 +305,14 @@ struct PolicyTests {
                     fd = os.open("fits", os.O_RDWR)
                     for call in (lambda: os.ftruncate(fd, size + 1), lambda: os.posix_fallocate(fd, 0, size + 1), lambda: os.pwrite(fd, b"x", size)):
                         assert refused(call) == "EFBIG"
-                    # Who makes the file smaller again may go on.
+                    # The program may continue after it makes the file smaller again.
                     os.ftruncate(fd, 3); os.close(fd)
                     assert os.listdir(".") == ["fits"] and text("fits") == bytes(3)
                     assert refused(os.truncate, "fits", size + 1) == "EFBIG" and text("fits") == bytes(3)
                     """
             try python(program, in: mount.folders)
             #expect(try mount.attribute("user.asset.error", of: ".") == "The maximum allowed upload file size is 5M.")
-            // A temporary name is judged when it is renamed, so that rsync goes on.
+            // A temporary name is checked when it is renamed, so that rsync continues.
             try shell("mkdir s; head -c 6M /dev/zero > s/a; echo b > s/b", in: mount.scratch).check()
             let copied = try run("rsync", "-a", mount.scratch + "/s/", mount.folders)
             #expect(copied.status == 23 && copied.errors.contains("File too large"))
@@ -378,7 +382,7 @@ struct PolicyTests {
                         after = held()
                         assert after <= 102_400 or after <= before or how == "l", (step, how, before, after)
                         if error == "EDQUOT": refusals += 1; assert after <= before or how == "l", (how, before, after)
-                        # Nothing that fits is refused.
+                        # No upload that fits is rejected.
                         if error == "EDQUOT" and how == "w": assert before - (os.stat(path).st_size if os.path.exists(path) else 0) + size > 102_400, (step, before, size)
                     assert refusals > 100, refusals
                     """
@@ -389,7 +393,7 @@ struct PolicyTests {
     @Test func `a real clamd finds what it knows`() throws {
         try withMountedLibrary(options: ["clamd=/tmp/assetfs-clamd-\(getpid())/ctl"]) { mount in
             let folder = "/tmp/assetfs-clamd-\(getpid())"
-            // EICAR's test string, in two parts so that no scanner takes this source for it.
+            // EICAR's test string, in two parts so that no scanner detects this source file.
             let eicar = #"X5O!P%@AP[4\PZX54(P^)7CC)7}$"# + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
             defer { try? FileManager.default.removeItem(atPath: folder) }
             let signature = "Eicar-Test:0:*:" + eicar.utf8.map { String($0, radix: 16) }.joined()
@@ -413,11 +417,11 @@ struct PolicyTests {
             #expect(try mount.attribute("user.asset.status", of: "flag/x") == "infected")
             #expect(try mount.attribute("user.asset.error", of: "flag/x") == reason)
             #expect(try mount.lastReceipt()["infection"] as? String == "Eicar-Test.UNOFFICIAL")
-            // Temporary names, and what is clean.
+            // Temporary names, and clean files.
             let synced = try run("rsync", "-a", mount.scratch + "/eicar", "/etc/hostname", mount.path("reject/"))
             #expect(synced.status == 23)
             try run("cp", "/etc/hostname", mount.path("flag/x")).check()
-            // To be asked for what the file is, it has to be looked into.
+            // A request for the type waits for the metadata extraction.
             _ = try mount.attribute("user.asset.mime_type", of: "flag/x")
             #expect(try mount.attribute("user.asset.status", of: "flag/x") == "ready")
             #expect(try shell("ls -A reject", in: mount.folders).output == "hostname\n")
@@ -430,7 +434,7 @@ struct PolicyTests {
         }
     }
 
-    // MARK: What folders say
+    // MARK: Policies of folders
 
     @Test func `what a folder says is checked, inherited, listed, copied and taken back`() throws {
         try withMountedLibrary(options: ["policy.max_size=1G"]) { mount in
@@ -469,12 +473,13 @@ struct PolicyTests {
             }
             #expect(try effective("a/b/c")["duplicates"] == ["value": "REJECT", "from": "/a"])
             #expect(try effective(".")["max_size"] == ["value": "1G", "from": "mount"])
-            // The nearest counts: a preset undoes what is said above it, and a key what its folder's preset says.
+            // The nearest folder wins: a preset overrides the policies above it, and a key overrides the
+            // preset of its folder.
             #expect(try set("preset", "hubspot", "a/b") == 0 && set("overwrite", "true", "a/b") == 0)
             #expect(try effective("a/b/c")["duplicates"] == ["value": "NONE", "from": "/a/b", "preset": "hubspot"])
             #expect(try effective("a/b/c")["overwrite"] == ["value": "true", "from": "/a/b"])
             #expect(try effective("a/b/c")["quota"] == ["value": "20G", "from": "/a"])
-            // Folders take theirs along.
+            // Folders keep their policies when they are copied or moved.
             try run("cp", "-a", mount.path("a"), mount.path("copy")).check()
             try run("rsync", "-aX", mount.path("a") + "/", mount.path("synced")).check()
             for copy in ["copy", "synced"] {
@@ -493,7 +498,7 @@ struct PolicyTests {
     @Test func `each preset answers as its product does`() throws {
         try withMountedLibrary { mount in
             func upload(_ text: String, _ name: String) throws -> String {
-                // Not a shell's echo, which does not look at what close(2) says.
+                // cp, because the echo of a shell ignores errors of close(2).
                 let copied = try shell("cp <(echo \(text)) \(mount.path(name))")
                 let receipt = try mount.lastReceipt()
                 #expect((copied.status == 0) == (receipt["outcome"] as? String != "rejected"))
@@ -532,10 +537,10 @@ struct PolicyTests {
             #expect(try mount.attribute("user.asset.md5_at_upload", of: "a") == "5d41402abc4b2a76b9719d911017c592")
             #expect(try mount.attribute("user.asset.md5_now", of: "a") == "e4d7f1b4ed2e42d15898f4b27b019da4")
             #expect(try mount.attribute("user.asset.md5_now", of: "empty") == "d41d8cd98f00b204e9800998ecf8427e")
-            // Nobody asks for this one.
+            // No program requests the MD5 of this one.
             try mount.write("b", Array("another".utf8))
             let query = "SELECT count(*) FROM blob WHERE md5 IS NULL"
-            // A copy: the mount locks its catalog.
+            // Reads a copy, because the mount locks its catalog.
             try shell(
                 """
                 cd \(mount.library)

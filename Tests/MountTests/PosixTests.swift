@@ -2,13 +2,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a disk's own filesystem does, done on it and in a mount: the same words come out.
+/// Operations on the filesystem of the disk and in a mount: both must print equal texts.
 @Suite(.serialized)
 struct PosixTests {
-    /// Runs a script in a folder of the disk and in one of a mount, as root, with everybody allowed in both.
+    /// Runs a script in a folder of the disk and in one of a mount, as root, with all users allowed in both.
     private func expectSameAsOnDisk(_ script: String, _ name: String = #function) throws {
         try withMountedLibrary(name, options: ["allow_other"]) { mount in
-            // Up to here temporary folders may be closed to others.
+            // Folders above, which are temporary, may be closed to other users.
             try run("chmod", "755", mount.scratch).check()
             let folders = [mount.scratch + "/plain", mount.path("plain")]
             let outputs = try folders.map { folder in
@@ -153,7 +153,7 @@ struct PosixTests {
             attempt("folder size", lambda: os.truncate("e", 0))
             print(os.statvfs(".").f_namemax, os.pathconf(".", "PC_NAME_MAX"))
             END
-            # Too deep for who removes by path.
+            # Too deep for a program that removes by path.
             rm -rf dd*
             echo end of the script
             """
@@ -270,7 +270,7 @@ struct PosixTests {
                 assert os.listdir(fd) == ["b"], os.listdir(fd)
                 os.close(fd)
                 os.unlink("a/b/f")
-                # The kernel ends an open in the background, and forgets no file before that.
+                # The kernel finishes an open in the background, and keeps the file until then.
                 for attempt in range(100):
                     forget(); found = open_handle(file)
                     if found == "ESTALE": break
@@ -313,7 +313,8 @@ struct PosixTests {
                 open("f", "w").close()
                 handle, mount = (ctypes.c_uint * 34)(128), ctypes.c_int()
                 if libc.name_to_handle_at(-100, b"f", handle, ctypes.byref(mount), 0) == 0:
-                    # A kernel before 6.8 makes handles all the same; of a file that it has forgotten there is none.
+                    # A kernel before 6.8 creates handles all the same; a handle of a file that the kernel has
+                    # forgotten is stale.
                     for attempt in range(100):
                         open("/proc/sys/vm/drop_caches", "w").write("2")
                         fd = libc.open_by_handle_at(os.open(".", os.O_RDONLY), handle, os.O_RDONLY)

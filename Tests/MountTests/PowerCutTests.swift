@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Power cuts of a library's disk: `make powercut` in short.
+/// Power cuts of the disk of a library: a short `make powercut`.
 @Suite(.serialized)
 struct PowerCutTests {
     private func powercut(_ arguments: String...) throws -> CommandResult {

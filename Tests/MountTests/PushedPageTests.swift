@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Contents that are put into the kernel's page cache when a file is opened.
+/// Contents that the daemon stores in the kernel's page cache when a file is opened.
 struct PushedPageTests {
     @Test func `programs that open a file while another changes it put no former content into the page cache`() throws {
         try withMountedLibrary { mount in
@@ -10,8 +10,8 @@ struct PushedPageTests {
         }
     }
 
-    /// Readers open each new file again and again, as a program that backs up, while it is changed in one of several ways; after
-    /// each change all of the file is read.
+    /// Readers repeatedly open each new file, as a backup program does, while it is changed in one of several
+    /// ways; after each change the whole file is read.
     private static let race = """
         import ctypes, random
         libc = ctypes.CDLL(None); libc.prctl(15, b"tar")

@@ -1,4 +1,5 @@
-/// A Python program's first lines: `refused(call)` gives the errno, `store` writes as most programs do, `text` reads all.
+/// The first lines of a Python program: `refused(call)` returns the errno, `store` writes as most programs
+/// do, `text` reads the whole file.
 let pythonPrelude = """
     import errno, fcntl, mmap, os, subprocess, time
     def refused(call, *arguments):

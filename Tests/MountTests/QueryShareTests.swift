@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Folders of queries stay what they are while they are open.
+/// Folders of queries stay unchanged while they are open.
 @Suite(.serialized)
 struct QueryShareTests {
-    /// A user is in `search/kiwi`, another user asks 10,100 other queries, and the first reads what was found.
+    /// Opens `search/kiwi` as user 5001, lets another user make 10,100 other queries, and then reads the file
+    /// that was found.
     private func leave(to other: Int, _ name: String = #function) throws {
         try withMountedLibrary(name, options: ["allow_other"]) { mount in
             try run("chmod", "755", mount.scratch).check()

@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-/// What counts for a folder's quota, and what makes room in it: alice is 5001, bob 5002.
+/// The usage that counts for a folder's quota, and the eviction within it: alice is 5001, bob 5002.
 struct QuotaTests {
-    /// `q` has a quota that root has set, `home` in it is alice's.
+    /// `q` has a quota that root has set; `home` in it belongs to alice.
     private static let prelude = """
         alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }
         mkdir -p folders/q/home folders/b; chown 5001:5001 folders/q/home; chown 5002:5002 folders/b
@@ -22,7 +22,7 @@ struct QuotaTests {
                 for i in $(seq 12); do alice sh -c "head -c 300000 /dev/urandom > $Q/a"; within; done
                 is "$(held files)" 300000; is "$(held former_contents)" 600000
                 id=$(value id $Q/a); is "$(ls resources/$id/versions | wc -l)" 2
-                # A file that only fits when all of them are gone.
+                # A file that fits only after all versions are evicted.
                 alice sh -c "head -c 700000 /dev/urandom > $Q/b"; within; is "$(held former_contents)" 0
                 bytes 100000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/c; edquot cp $SCRATCH/x $Q/c
                 getfattr --only-values -n user.asset.error $Q | grep -q 'holds in bytes: files 1000000'
@@ -51,10 +51,10 @@ struct QuotaTests {
                 alice rmdir $Q/d; is "$(held trash)" 900000
                 alice sh -c "head -c 100000 /dev/urandom > $Q/b"; is "$(held trash)" 900000; [ -e trash/$id-a ]
                 alice sh -c "head -c 800000 /dev/urandom > $Q/c"; within; is "$(held trash)" 0; fails test -e trash/$id-a
-                # What is elsewhere stays.
+                # Files in other folders stay.
                 bob sh -c "echo x > $B/x"; xid=$(value id $B/x); bob rm $B/x
                 alice rm $Q/c; alice sh -c "head -c 900000 /dev/urandom > $Q/c"; within; bob test -e trash/$xid-x
-                # A folder that another replaces.
+                # A folder that replaces another.
                 mkdir -p $B/r1 $B/r2; alice rm $Q/c; alice mkdir $Q/e $Q/f; alice sh -c "head -c 200000 /dev/urandom > $Q/e/a"; alice rm $Q/e/a
                 before=$(held trash); alice mv -T $Q/f $Q/e; is "$(held trash)" $before
                 """
@@ -68,7 +68,7 @@ struct QuotaTests {
                 alice sh -c "head -c 600000 /dev/urandom > resources/$id/alternatives/one"; is "$(held alternatives)" 600000
                 bytes 600000 > $SCRATCH/x; edquot alice cp $SCRATCH/x resources/$id/alternatives/two; edquot alice cp $SCRATCH/x $Q/b
                 is "$(held alternatives)" 600000
-                # They go with the file, and come only where there is room.
+                # Alternatives move with their file, and only to folders with room for them.
                 mkdir folders/o; mv $Q/a folders/o/a; is "$(held held)" 0
                 alice cp $SCRATCH/x $Q/b; edquot mv folders/o/a $Q/a
                 rm $Q/b; mv folders/o/a $Q/a; is "$(held alternatives)" 600000; within

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What one program does to a name while another opens it, or lists the folder.
+/// Operations on a name while another program opens it, or lists the folder.
 @Suite(.serialized)
 struct RaceTests {
     private func runProgram(_ program: String, _ name: String = #function) throws {
@@ -64,7 +64,7 @@ struct RaceTests {
                 if how == "replaced": store(name + ".new", b"other"); os.rename(name + ".new", name)
                 else: os.unlink(name)
             for how in ("replaced", "removed"):
-                # By a descriptor without any rights, as a bind mount or a handle would.
+                # By an O_PATH descriptor, which has no rights, as through a bind mount or a handle.
                 store("f", b"first"); os.setxattr("f", "user.asset.caption", b"mine")
                 path = os.open("f", os.O_PATH); again = f"/proc/self/fd/{path}"
                 lose("f", how)
@@ -78,7 +78,7 @@ struct RaceTests {
                 if how == "replaced":
                     assert text("f") == b"other" and attribute("f", "caption") == "mine"
                 else:
-                    # What was removed is what it was.
+                    # The removed file is unchanged.
                     trashed = [n for n in os.listdir(os.environ["MOUNT"] + "/trash")]
                     assert len(trashed) == 1, trashed
                     entry = os.environ["MOUNT"] + "/trash/" + trashed[0]
@@ -119,7 +119,7 @@ struct RaceTests {
                     assert len(seen) <= 300, change
                     change(entry.name)
                 assert sorted(seen) == names, (change, len(seen))
-            # A place that telldir(3) has given stays right.
+            # A position of telldir(3) stays valid.
             libc.opendir.restype = libc.readdir.restype = ctypes.c_void_p
             libc.telldir.argtypes = libc.closedir.argtypes = libc.readdir.argtypes = [ctypes.c_void_p]
             libc.telldir.restype = ctypes.c_long; libc.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
@@ -151,14 +151,14 @@ struct RaceTests {
             files += [os.path.join(f"{root}/resources/{id}/versions", n) for n in os.listdir(f"{root}/resources/{id}/versions")]
             files += [f"{root}/trash/" + n for n in os.listdir(f"{root}/trash")]
             assert len(files) == 8, files
-            # What is known of an asset changes until its file has been looked into.
+            # The information about an asset changes until its metadata is extracted.
             for path in files:
                 while path.endswith(("/a", "/b")) and attribute(path, "status") == "processing": time.sleep(0.02)
             for path in files:
                 whole = text(path); size = len(whole); assert size > 20, path
                 for target in (os.environ["SCRATCH"] + "/copy", "copy"):
                     fd = os.open(path, os.O_RDONLY); to = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-                    # Linux copies so within a filesystem alone.
+                    # Linux supports copy_file_range(2) only within a filesystem.
                     if target == "copy":
                         got = 0
                         while (n := os.copy_file_range(fd, to, 1 << 20)) > 0: got += n

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Assets by their numbers, and collections of them, with the tools that people use.
+/// Assets by their numbers, and collections of assets, with common tools.
 struct ResourceTests {
     @Test func `an asset's directory has the file that is in folders, and all that belongs to it`() throws {
         try runScript(
@@ -32,7 +32,7 @@ struct ResourceTests {
             vim -es -c s/seven/eight/ -c wq $r/a.txt; now eight
             echo nine > folders/n; mv folders/n $r/; now nine; is "$(ls folders)" d
             touch $r/nothing; now nine
-            # One in two hundred of rsync's names looks like a person's.
+            # One in two hundred temporary names of rsync looks like a name of a user.
             echo ten > $r/.x.gif.abcdef; is "$(cat folders/d/a.txt)" nine; mv $r/.x.gif.abcdef $r/x.gif; now ten
             is "$(ls $r/versions | tr '\\n' ' ')" "1-a.txt 2-a.txt 3-a.txt 4-other.gif 5-a.txt 6-a.txt 7-a.txt 8-a.txt 9-a.txt "
             is "$(cat $r/versions/4-other.gif)" four
@@ -199,7 +199,7 @@ struct ResourceTests {
             is "$(ls -U collections/best | tr '\\n' ' ')" "b a "; is "$(stat -c %h folders/a)" 2
             fails bash -c "echo x > collections/best/x"; fails mv folders/a collections/best/z; fails mv collections/best/a folders/z
             fails ln -s x collections/best/s; fails cp folders/a collections/best/c
-            # Programs that save by a rename, and by a new file under the same name.
+            # Programs that save by a rename, and by a new file under the former name.
             sed -i s/1/one/ folders/a; is "$(cat collections/best/a)" one; is "$(stat -c %i folders/a)" "$(stat -c %i collections/best/a)"
             rm folders/a; echo uno > folders/a; is "$(cat collections/best/a)" uno; is "$(value filename collections/best/a)" a
             mv collections/best/a collections/best/first; is "$(value filename folders/a)" a; is "$(value path collections/best/first)" a

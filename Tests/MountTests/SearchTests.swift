@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 struct SearchTests {
-    /// `found QUERY` prints what is found, by name; `none QUERY` expects an error that says something.
+    /// `found QUERY` prints the names of the results; `none QUERY` expects an error with some words.
     private let helpers = """
         found() { ls "search/$1" | sed 's/^[0-9]*-//' | sort | tr '\\n' ' '; }
         wrong() { local said; said=$(ls "search/$1" 2>&1) && { echo "this is a query: $1" >&2; exit 1; }
@@ -148,7 +148,7 @@ struct SearchTests {
                         in: mount.root
                     ).check().output
                         .split(separator: "\n")
-                    // What a crash has taken back is not found, and what it has not is.
+                    // Changes that a crash has undone are not found, and changes that it has kept are.
                     let stale = try shell(
                         "echo $(getfattr --only-values -n user.asset.caption folders/w\(round)-7 2> /dev/null | wc -w) $(ls search/stale\(round) | wc -l)",
                         in: mount.root

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What one user does never keeps another from opening, reading and writing.
+/// The load of one user never blocks another user's open, read and write.
 @Suite(.serialized)
 struct ShareTests {
     private let prelude =
@@ -35,7 +35,7 @@ struct ShareTests {
         defer { try? FileManager.default.removeItem(atPath: socket) }
         try runProgram(
             """
-            # A scanner that answers when the test says so.
+            # A scanner that answers on request of the test.
             scanner = socket.socket(socket.AF_UNIX); scanner.bind("\(socket)"); scanner.listen(64)
             say("b", scan="reject")
             begin = os.pipe()
@@ -45,12 +45,12 @@ struct ShareTests {
             slow = [user(5002, lambda n=n: upload(n)) for n in range(20)]
             until(lambda: len(os.listdir("b")) == 20); os.close(begin[1])
             until(lambda: requests() >= 20)
-            # Of the four threads that ask it one user has three.
+            # One user gets three of the four threads that ask the scanner.
             held = [scanner.accept()[0] for _ in range(3)]
             wait(user(5001, lambda: work("a")))
             work("a")
             assert requests() >= 20
-            # Those that are not served yet end at once; what the scanner has does when it answers.
+            # Requests that wait for a thread end at once; those at the scanner end when it answers.
             for pid in slow: os.kill(pid, signal.SIGKILL)
             for _ in range(17): os.wait()
             scanner.setblocking(False)
@@ -85,7 +85,7 @@ struct ShareTests {
                 until(lambda: requests() >= 1)
                 began = time.monotonic()
                 os.kill(asking, signal.SIGKILL); os.waitpid(asking, 0)
-                # It would wait for nine seconds.
+                # The request would wait for nine seconds.
                 assert time.monotonic() - began < 5
             finally:
                 for pid in workers: os.kill(pid, signal.SIGCONT)
@@ -111,7 +111,7 @@ struct ShareTests {
                         for _ in range(2):
                             opened, why = open_all(folder, os.O_RDWR | os.O_CREAT)
                             assert why == "EMFILE" and len(opened) >= 10, (why, len(opened))
-                            # What is open goes on to be written to and read.
+                            # Open files can still be written to and read.
                             for fd in opened: os.pwrite(fd, b"again", 0); assert os.pread(fd, 5, 0) == b"again"
                             assert refused(os.listdir, folder) == "EMFILE"
                             os.write(ready[1], b"!"); os.read(go[0], 1)

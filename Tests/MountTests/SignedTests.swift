@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 struct SignedTests {
-    /// `says ERROR command` expects that it fails and says so.
+    /// `says ERROR command` expects a failure with this error.
     private let says = """
         says() { local found; found=$("${@:2}" 2>&1) && { echo "this succeeded: ${*:2}" >&2; exit 1; }
             case $found in *"$1"*) ;; *) echo "line ${BASH_LINENO[0]}: “$found” is not “$1”" >&2; exit 1;; esac; }
@@ -19,7 +19,7 @@ struct SignedTests {
                 says 'Required key not available' cat signed/x; says 'Required key not available' cat ${path%.*/*}/p.txt; says 'Required key not available' ls signed
                 says 'rejected' cat ${path/read.1./read.2.}; says rejected cat ${path/signed\\/read/signed\\/upload}; says 'No such' cat $(dirname $path)/other
                 short=$($ASSETFS sign folders/d/p.txt --expires 1s); exec 3< $short; sleep 1.1; says 'Key has expired' cat $short; is "$(cat <&3)" secret; exec 3<&-
-                # It follows the asset, through a move, an editor's rename and a new content.
+                # The path follows the asset, through a move, a rename by an editor and new content.
                 mv folders/d/p.txt folders/d/q.txt; is "$(as 8 cat $(dirname $path)/q.txt)" secret
                 sed -i s/secret/open/ folders/d/q.txt; is "$(as 8 cat $(dirname $path)/q.txt)" open
                 head -c 3000000 /dev/urandom > $SCRATCH/big; cp $SCRATCH/big folders/d/q.txt; as 8 cmp $SCRATCH/big $(dirname $path)/q.txt
@@ -38,7 +38,8 @@ struct SignedTests {
                 says 'Only assets' $ASSETFS sign folders/d; says 'Only assets' $ASSETFS sign folders/d/.x.swp; says 'Only folders' $ASSETFS sign --upload folders/a
                 says 'has passed' $ASSETFS sign --expires 2001-01-01 folders/a; says 'no end' $ASSETFS sign --expires soon folders/a
                 says 'Invalid' getfattr -n user.asset.signed.soon folders/a
-                # A file with the content of another owner's is an asset of its own, and its owner's to hand on.
+                # A file with the content of another owner is an asset of its own, and its owner may sign
+                # paths for it.
                 mkdir folders/r; chmod 777 folders/r; setfattr -n user.policy.duplicates -v RETURN_EXISTING folders/r; setfattr -n user.policy.scope -v ENTIRE_PORTAL folders/r
                 echo shared > folders/mine; cp folders/mine $SCRATCH/copy; as 8 cp $SCRATCH/copy folders/r/theirs; [ "$(value id folders/r/theirs)" != "$(value id folders/mine)" ]; is "$(cat $(as 8 $ASSETFS sign folders/r/theirs))" shared
                 path=$($ASSETFS sign folders/a); box=$($ASSETFS sign --upload folders/d)
@@ -63,7 +64,7 @@ struct SignedTests {
                 head -c 200000 /dev/urandom > $SCRATCH/big; says 'File too large' as 8 cp $SCRATCH/big $box; [ ! -e folders/in/big ]
                 setfattr -n user.policy.duplicates -v REJECT folders/in; cp $SCRATCH/hi $SCRATCH/copy; as 8 cp $SCRATCH/copy $box; is "$(cat folders/in/copy)" two
                 setfattr -n user.policy.forbidden_types -v exe folders/in; says 'not permitted' as 8 cp $SCRATCH/hi $box/a.exe
-                # What two people put there under one name at once.
+                # Two users upload under one name at the same time.
                 as 8 bash -c "exec 3> $box/both; echo 8 >&3; sleep 0.3" & as 9 bash -c "exec 3> $box/both; echo 9 >&3; sleep 0.3"; wait
                 is "$(cat folders/in/both folders/in/both-1 | sort | tr '\\n' ' ')" "8 9 "
                 rm -r folders/in; says 'No such' as 8 cp $SCRATCH/hi $box/hi
@@ -80,10 +81,10 @@ struct SignedTests {
             is "$(cat folders/in/1 folders/in/2 folders/in/3 folders/in/3-1 | tr '\\n' ' ')" "1 2 old 3 "
             is "$(date -d @$(stat -c %Y folders/in/2) +%F)" 2001-02-03; is "$(ls -A folders/in | wc -l)" 4
             tar -C $SCRATCH/s -cf $SCRATCH/t.tar 1 2; mkdir folders/in2; box=$($ASSETFS sign --upload folders/in2); as 9 tar -C $box --no-same-owner -xf $SCRATCH/t.tar; is "$(cat folders/in2/*)" "$(printf '1\\n2')"
-            # A temporary file that is given up, or left.
+            # A temporary file that is removed, or left.
             as 8 bash -c "echo x > $box/a.part; rm $box/a.part; echo y > $box/b.part"; is "$(ls -A folders/in2)" "$(printf '1\\n2')"
             as 8 bash -c "echo x > $box/c.part; mv $box/c.part $box/c"; is "$(cat folders/in2/c)" x
-            # A name that is refused loses nothing, and limits hold before there is one.
+            # A rejected name loses no data, and limits apply before there is a name.
             as 8 bash -c "echo kept > $box/e.part; mv $box/e.part $box/f.part 2> /dev/null || mv $box/e.part $box/e"; is "$(cat folders/in2/e)" kept
             setfattr -n user.policy.forbidden_types -v exe folders/in2; as 8 bash -c "echo kept > $box/f.part; mv $box/f.part $box/f.exe 2> /dev/null || mv $box/f.part $box/f"; is "$(cat folders/in2/f)" kept
             setfattr -n user.policy.max_size -v 100K folders/in2; fails as 8 bash -c "head -c 200000 /dev/zero > $box/g.part"
@@ -97,7 +98,7 @@ struct SignedTests {
         try runScript(
             """
             mkdir folders/in; chmod 700 folders/in; box=$($ASSETFS sign --upload folders/in); mkdir $SCRATCH/s; echo x > $SCRATCH/s/.config.backup; chmod 600 $SCRATCH/s/.config.backup
-            # One in two hundred of rsync's temporary names has nothing but small letters.
+            # One in two hundred temporary names of rsync consists of small letters only.
             as 8 /usr/bin/python3 -c '
             import os, sys
             def drop(name, final, content):
@@ -106,7 +107,7 @@ struct SignedTests {
             drop(".a.jpg.abcdef", "a.jpg", b"one"); drop(".b.abcdef", "b", b"two"); drop(".b.abcdef", "b", b"three"); drop("sedabcdef", "c", b"four")
             ' $box
             is "$(ls -A folders/in | xargs)" "a.jpg b b-1 c"; is "$(cat folders/in/*)" onetwothreefour
-            # What a person calls so is there when it is closed, whichever program puts it there.
+            # A user-chosen name of this form is visible when the file is closed, whatever program writes it.
             chmod 644 $SCRATCH/s/.config.backup; as 8 cp $SCRATCH/s/.config.backup $box; [ -e folders/in/.config.backup ]; rm folders/in/.config.backup
             chmod 755 $SCRATCH/s; tar -C $SCRATCH/s -cf $SCRATCH/s.tar .config.backup; as 8 tar -C $box --no-same-owner -xf $SCRATCH/s.tar; [ -e folders/in/.config.backup ]; rm folders/in/.config.backup
             as 8 bash -c "umask 077; echo y > $box/.config.backup"; [ -e folders/in/.config.backup ]; chown 8 $SCRATCH/s/.config.backup; chmod 600 $SCRATCH/s/.config.backup; rm folders/in/.config.backup

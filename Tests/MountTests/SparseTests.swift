@@ -4,8 +4,8 @@ import Testing
 
 /// Files that are nearly all hole.
 ///
-/// To read eight terabytes of zeros takes hours, so that a test in which a program waits for that is
-/// ended by the watchdog of the mount.
+/// Reading eight terabytes of zeros takes hours, so a test in which a program waits for that is ended by the
+/// watchdog of the mount.
 @Suite(.serialized)
 struct SparseTests {
     @Test func `removing, replacing, renaming and asking cost no reading of holes`() throws {
@@ -65,7 +65,7 @@ struct SparseTests {
             mkdir folders/d; setfattr -n user.policy.duplicates -v REJECT folders/d
             for n in $(seq 12); do truncate -s 8T folders/d/$n & pids="${pids:-} $!"; done
             until [ "$(ls folders/d | wc -l)" = 12 ]; do sleep 0.05; done
-            # Others are served meanwhile, and have their verdicts.
+            # Other files are served meanwhile, and committed.
             echo one > folders/d/small; value sha256 folders/d/small > /dev/null
             for n in $(seq 20); do head -c 3M /dev/urandom > folders/$n; done; value sha256 folders/20 > /dev/null
             kill -9 $pids; for pid in $pids; do wait $pid || true; done
@@ -78,7 +78,7 @@ struct SparseTests {
         try runScript(
             """
             cd folders; for n in 1 2 3 4 5; do truncate -s 8T $n; done
-            # Their verdicts begin two seconds after the last write.
+            # Their commits begin two seconds after the last write.
             sleep 3
             head -c 100M /dev/urandom > $SCRATCH/new; split -n 2 $SCRATCH/new $SCRATCH/half
             for half in ab:50 aa:0; do

@@ -2,16 +2,17 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A former content is for those who could read it when it stood, whatever its file and folders say when it is replaced.
+/// A former version stays readable for the users with access to it while it was current, and for no others;
+/// the rights of its file and folders at its replacement have no effect.
 ///
-/// alice is 5001, bob 5002, carol 5003; all have the group 5100 but bob.
+/// alice is 5001, bob 5002, carol 5003; all but bob are in group 5100.
 struct StandingTests {
     private static let prelude = """
         alice() { setpriv --reuid 5001 --regid 5001 --groups 5100 "$@"; }; bob() { as 5002 "$@"; }
         carol() { setpriv --reuid 5003 --regid 5003 --groups 5100 "$@"; }
         D=$MOUNT/folders/d; mkdir -m 777 $D; cd $D
         secret() { alice sh -c "umask 077; echo secret > $1"; }
-        # What a user reads of the former contents of a file, or of the asset of that number.
+        # Prints the former versions that a user can read of a file, or of the asset with that number.
         versions() { $1 sh -c "cd $MOUNT/resources/$(value id $2) && cd versions && for f in *; do echo \\$f: \\$(head -c 6 \\$f 2> /dev/null); done"; }
         closed() { value sha256 $1 > /dev/null; is "$(versions bob $1)" "*:"; is "$(versions alice $1 | grep -c secret)" 1; }
         python() { alice /usr/bin/python3 -c "import os, mmap
@@ -19,7 +20,7 @@ struct StandingTests {
 
         """
 
-    /// Ways to replace a content, and to open the file to all, between its first change and the verdict.
+    /// Ways to replace a content and to open the file to all users between its first change and the commit.
     static let ways = [
         "cp -p": """
         secret s; alice sh -c 'echo public > pub; cp -p pub s'
@@ -76,15 +77,15 @@ struct StandingTests {
                 # By a rename over it, and with a folder further up.
                 alice sh -c 'mkdir -p c/e; echo secret > c/e/a; echo public > c/e/a.tmp; mv c/e/a.tmp c/e/a; mv c/e/a a'
                 is "$(bob cat a)" public; closed a
-                # The folder is opened, too, before the name is given again.
+                # The folder is opened, too, before the name is used again.
                 alice sh -c 'echo secret > c/b; rm c/b; chmod 755 c; echo public > c/b; mv c/b b; chmod 700 c'
                 is "$(bob cat b)" public; closed b
-                # A folder that lets a group in.
+                # A folder that a group may enter.
                 mkdir -m 750 g; chown 5001:5100 g; alice sh -c 'echo secret > g/s; echo public > g/s; mv g/s s'
                 closed s; is "$(versions carol s)" "1-s: secret"
                 alice mkdir -m 700 l; alice setfacl -m u:5003:x l; alice sh -c 'echo secret > l/t; echo public > l/t; mv l/t t'
                 closed t; is "$(versions carol t)" "1-t: secret"
-                # What everybody could go to is everybody's still.
+                # A version in a folder that all users could enter stays open to all.
                 alice sh -c 'mkdir o; echo one > o/u; echo two > o/u; mv o/u u'; is "$(versions bob u)" "1-u: one"
                 """
         )

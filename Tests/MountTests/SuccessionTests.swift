@@ -1,11 +1,11 @@
 import TestSupport
 import Testing
 
-/// An asset never passes to another person by its name.
+/// An asset never passes to another user by its name.
 ///
 /// alice is 5001, bob 5002, carol 5003 with the supplementary group 5100.
 struct SuccessionTests {
-    /// `make MODE` has alice make `$D/s.txt` with a caption; a `way` has a user take the name in that way.
+    /// `make MODE` creates `$D/s.txt` with a caption as alice; a `way` lets a user take the name in that way.
     private static let prelude = """
         carol() { setpriv --reuid 5003 --regid 5003 --groups 5100 "$@"; }
         alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }; root() { "$@"; }
@@ -44,7 +44,7 @@ struct SuccessionTests {
                 fails bob getfattr -n user.asset.caption $D/s.txt
                 fails bob ls resources/$ID
                 is "$(bob sh -c "cat resources/$(value id $D/s.txt)/versions/*" 2>&1 | grep -c secret)" 0
-                # What alice had is where she finds it, with all that it was.
+                # Alice finds her file, with all its data.
                 OLD=$(alice find $D trash -name 's.txt~' -o -name "$ID-s.t*" | head -n 1)
                 is "$(alice cat "$OLD")" secret
                 is "$(alice getfattr --only-values -n user.asset.caption "$OLD")" "of alice"
@@ -63,7 +63,8 @@ struct SuccessionTests {
                 done
                 make 660; \(way) carol
                 is "carol $(value id $D/s.txt) $(value caption $D/s.txt)" "carol $ID of alice"
-                # Who may write it and not read it learns nothing of it; who may read it and not write it does not replace it.
+                # A user who may write and not read the file learns nothing of it; a user who may read and not
+                # write it does not replace it.
                 for mode in 620 640; do
                     make $mode; \(way) carol
                     [ "$(value id $D/s.txt)" != $ID ] || { echo "mode $mode is enough"; exit 1; }
@@ -75,18 +76,18 @@ struct SuccessionTests {
     @Test func `a user who moves other people's files does not join them`() throws {
         try runScript(
             Self.prelude + """
-                # A file that anyone may read, over a private one.
+                # A file that all users may read, over a private one.
                 make 600; alice sh -c "umask 022; echo public > $D/public.tmp"
                 bob mv -f $D/public.tmp $D/s.txt
                 is "$(cat $D/s.txt)" public; fails bob getfattr -n user.asset.caption $D/s.txt
                 make 600; echo public > $D/public.tmp; bob mv -f $D/public.tmp $D/s.txt
                 fails bob getfattr -n user.asset.caption $D/s.txt
-                # root acts for the file's owner: what bob gets by that is not of alice.
+                # Root acts for the owner of the file: bob gets no data of alice by that.
                 make 600; echo bob > $D/s.tmp; chown 5002:5002 $D/s.tmp; mv -f $D/s.tmp $D/s.txt
                 fails bob getfattr -n user.asset.caption $D/s.txt
                 make 600; echo alice > $D/s.tmp; chown 5001:5001 $D/s.tmp; mv -f $D/s.tmp $D/s.txt
                 is "$(value caption $D/s.txt)" "of alice"
-                # A file under a temporary name has its caption for itself, too.
+                # A file under a temporary name keeps its caption to itself, too.
                 make 600; alice sh -c "umask 077; echo one > $D/x.part; setfattr -n user.asset.caption -v mine $D/x.part"
                 bob sh -c "echo two > $D/y.part; mv -f $D/y.part $D/x.part; mv $D/x.part $D/x.txt"
                 fails bob getfattr -n user.asset.caption $D/x.txt
@@ -104,7 +105,7 @@ struct SuccessionTests {
                 is "$(cat $D/s.txt)" secret
                 make 660; carol sh -c "echo carol > resources/$ID/other.txt"
                 is "$(cat $D/s.txt) $(value id $D/s.txt)" "carol $ID"
-                # A supplementary group may look at an asset by its number.
+                # A member of a supplementary group may open an asset by its number.
                 is "$(carol ls resources/$ID | sort | tr '\\n' ' ')" "alternatives info.json s.txt versions "
                 fails bob ls resources/$ID
                 """

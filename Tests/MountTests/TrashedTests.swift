@@ -1,14 +1,15 @@
 import TestSupport
 import Testing
 
-/// What is in the trash stays as it was removed, whoever has the file open still: alice is 5001, bob 5002.
+/// Files in the trash stay unchanged by open descriptors: alice is 5001, bob 5002.
 struct TrashedTests {
     private static let prelude = """
         alice() { as 5001 "$@"; }; bob() { as 5002 "$@"; }
         T=$MOUNT/folders/team; mkdir -m 777 $T; cd $T; trap 'touch $T/removed $T/restored' EXIT
         alice sh -c 'umask 0; echo one > s; setfattr -n user.asset.caption -v hers s; setfattr -n user.note -v hers s; umask 077'
         id=$(value id s)
-        # Runs Python with the file opened before it loses its name, `fd`; it goes on when alice has removed the file.
+        # Runs Python with `fd`, opened before the file loses its name; the program continues when alice has
+        # removed the file.
         before() { bob /usr/bin/python3 -c "
         import os, sys, time
         fd = os.open('s', os.$1)
@@ -20,7 +21,7 @@ struct TrashedTests {
 
         """
 
-    /// What bob may do with his descriptor, and what he finds by it then: his own file goes on, without a name.
+    /// Operations of bob on his descriptor, and their result: his own file remains, without a name.
     static let ways = [
         "caption": (
             "O_RDWR", "os.setxattr(fd, 'user.asset.caption', b'of bob')",

@@ -113,7 +113,7 @@ struct TreeTests {
             try run("setfattr", "-n", "user.free", "-v", "0x00ff41", mount.path("f")).check()
             try run("setfattr", "-n", "trusted.root", "-v", "t", mount.path("f")).check()
             #expect(try run("getfattr", "-e", "hex", "-n", "user.free", mount.path("f")).output.contains("0x00ff41"))
-            // Computed ones are not listed: copying tools would try to set them.
+            // Computed attributes are not listed: copying tools would try to set them.
             #expect(try run("getfattr", "-d", "-m", "-", mount.path("f")).output.contains("user.asset") == false)
             #expect(try mount.attribute("user.asset.filename", of: "f") == "f")
             for name in ["user.asset.captoin", "user.policy.nonsense"] {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Who is served next, shown by the order of answers: of another user while one user's requests are not answered yet.
+/// The order in which requests are served: another user is served while requests of one user wait.
 @Suite(.serialized)
 struct TurnTests {
     private let prelude =
@@ -42,7 +42,8 @@ struct TurnTests {
             """
             many = 200
             for n in range(many): own(f"b/{n}", 5002)
-            # The kernel knows all names, and that there are no new ones, so that each mkdir(2) is one request.
+            # The kernel has cached all names, and the absence of new ones, so that each mkdir(2) is one
+            # request.
             def look(folders): assert not any([os.path.lexists(folder + "/new") for folder in folders])
             wait(user(5002, lambda: look([f"b/{n}" for n in range(many)]))); wait(user(5001, lambda: look(["a"])))
             process = daemon()
@@ -54,11 +55,11 @@ struct TurnTests {
                 until(lambda: requests() >= many + 1)
             finally: os.kill(process, signal.SIGCONT)
             for pid in crowd + [last]: wait(pid)
-            # Numbers are given in the order in which folders are made.
+            # Inode numbers are assigned in the order in which folders are created.
             mine = os.stat("a/new").st_ino
             before = sum(os.stat(f"b/{n}/new").st_ino < mine for n in range(many))
             print(before, "were made before")
-            # In the order in which they came it would be all of them.
+            # In the order of arrival it would be all of them.
             assert before < many // 2, before
             """
         )
@@ -74,7 +75,7 @@ struct TurnTests {
                     wait(user(5002, lambda: print(search(0))))
                     def copies(name): return os.getxattr(name, "user.asset.duplicates")
                     def freeze(option): subprocess.run(["fsfreeze", option, os.environ["PLACE"] + "/disk"], check=True)
-                    # The index can be written to no more, and so nothing can be searched for.
+                    # The index cannot be written to, and so every search hangs.
                     freeze("-f")
                     try:
                         store("c/third.txt", b"third")
@@ -82,13 +83,14 @@ struct TurnTests {
                         crowd = [user(5002, lambda n=n: search(n)) for n in range(1, many + 1)]
                         until(lambda: requests() >= many)
                         wait(user(5001, lambda: work("a")))
-                        # The user's own, too, but for what reads for long: that comes in turn.
+                        # Requests of the searching user are served, too, except long reads, which come in
+                        # turn.
                         wait(user(5002, lambda: work("b")))
                         late = [user(5002, lambda: os.listdir(root + "/trash")), user(5002, lambda: copies("b/first.txt"))]
                         until(lambda: requests() >= many + 2)
                         wait(user(5003, lambda: os.listdir(root + "/trash"))); wait(user(5003, lambda: copies("c/second.txt")))
                         assert all(map(runs, late)) and requests() >= many + 2
-                        # What is not begun ends with its caller.
+                        # A request that has not begun ends with its caller.
                         for pid in crowd + late: os.kill(pid, signal.SIGKILL)
                         for _ in range(many): os.wait()
                     finally: freeze("-u")
@@ -99,7 +101,8 @@ struct TurnTests {
         }
     }
 
-    // Where the scanner has a file, the request waits for it: of 44 at most four, and of those that read for long one.
+    // A request waits while the scanner has its file: at most four of 44, and one of those that read for
+    // long.
     @Test func `uploads that a stopped clamd does not answer hold up none that is not scanned`() throws {
         try withClamdFolder("stopped-clamd") { folder in
             try runProgram(
@@ -111,7 +114,7 @@ struct TurnTests {
                 say("s", scan="reject"); own("s", 5001)
                 def store_long(path):
                     fd = os.open(path, os.O_WRONLY | os.O_CREAT)
-                    # Not in order, so that the whole file is read for its verdict.
+                    # Not in order, so that the whole file is read for its commit.
                     os.pwrite(fd, b"2" * (5 << 20), 5 << 20); os.pwrite(fd, b"1" * (5 << 20), 0); os.close(fd)
                 wait(user(5002, lambda: store("u5002/scanned", b"scanned")))
                 clamd.send_signal(signal.SIGSTOP)
@@ -123,7 +126,8 @@ struct TurnTests {
                     wait(user(5001, lambda: work("a"))); wait(user(5001, lambda: store_long("a/long")))
                     mine = user(5001, lambda: store("s/mine", b"mine"))
                     until(lambda: requests() >= len(crowd) + 1)
-                    # What the scanner was not asked about yet ends with its caller, and so come the ends of the opens.
+                    # An upload that was not sent to the scanner yet ends with its caller, and the RELEASE
+                    # requests follow.
                     for pid in crowd: os.kill(pid, signal.SIGKILL)
                     for _ in range(len(crowd) - 8): os.wait()
                     wait(user(5001, lambda: os.close(os.open("a/empty", os.O_CREAT | os.O_WRONLY))))

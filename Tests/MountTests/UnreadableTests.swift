@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Views, attributes and policies answer for a file that a user may not read as if it were not there.
+/// For a file that a user may not read, views, attributes and policies answer as if the file did not exist.
 ///
 /// alice is 5001, bob 5002.
 struct UnreadableTests {
@@ -42,8 +42,8 @@ struct UnreadableTests {
                 alice sh -c 'umask 077; truncate -s 4M sp; printf secret >> sp; { head -c 4M /dev/zero; printf dense; } > de'
                 for f in sp de; do value sha256 $f > /dev/null; done
                 bob sh -c '{ head -c 4M /dev/zero; printf secret; } > dense; truncate -s 4M sparse; printf dense >> sparse'
-                # Until then bob has what he has written open.
-                timeout 60 $ASSETFS jobs --wait $MOUNT > /dev/null
+                # Until the jobs end, the written file of bob is still open.
+                timeout 500 $ASSETFS jobs --wait $MOUNT > /dev/null
                 bob /usr/bin/python3 -c "
                 import os
                 f = os.open('dense', os.O_RDONLY)
@@ -52,7 +52,7 @@ struct UnreadableTests {
                 g = os.open('sparse', os.O_RDONLY)
                 assert os.lseek(g, 0, os.SEEK_HOLE) == 0 and os.lseek(g, 0, os.SEEK_DATA) == 4 << 20
                 assert os.fstat(g).st_blocks * 512 < 1 << 20
-                # What is written to is the user's own.
+                # Blocks that the user has written are visible.
                 h = os.open('dense', os.O_RDWR); os.ftruncate(h, 0); os.ftruncate(h, 8 << 20); os.pwrite(h, b'end', 8 << 20)
                 os.close(h); h = os.open('dense', os.O_RDONLY); assert os.lseek(h, 0, os.SEEK_DATA) == 8 << 20"
                 """
@@ -66,7 +66,7 @@ struct UnreadableTests {
                 let script =
                     Self.prelude + """
                         alice sh -c 'umask 077; echo secret > a'; alice setfattr -n user.asset.alternate_store_id -v archive a
-                        timeout 60 $ASSETFS jobs --wait $MOUNT > /dev/null; is "$(value store a)" archive
+                        timeout 500 $ASSETFS jobs --wait $MOUNT > /dev/null; is "$(value store a)" archive
                         bob sh -c 'echo secret > b; echo other > c'
                         for f in b c; do is "$(bob getfattr --only-values -n user.asset.store $f)" primary; done
                         is "$(bob getfattr --only-values -n user.asset.info b | grep -o '"store":"[^"]*"')" '"store":"primary"'
@@ -86,7 +86,7 @@ struct UnreadableTests {
                 fails bob /usr/bin/python3 -c 'import os; os.fchmod(os.open("log", os.O_WRONLY), 0o600)'; is "$(ls)" log
                 bob sh -c 'echo x > log'; is "$(bob sh -c 'chmod 600 log-1; cat log-1')" x; is "$(cat log)" secret
                 alice sh -c 'echo more >> log'; is "$(cat log-2 | tr '\\n' ' ')" "secret more "
-                # Who may read it goes on from what is there.
+                # A user who may read the file continues with its content.
                 alice chmod 666 log; bob sh -c 'echo y >> log'; is "$(cat log-3 | tr '\\n' ' ')" "secret y "
                 """
         )
@@ -132,7 +132,7 @@ struct UnreadableTests {
                 setfattr -n user.policy.duplicates -v REJECT $D; bob cp $SCRATCH/c mine; is "$(bob cat mine)" content; bob rm mine
                 fails alice cp $SCRATCH/c own
                 setfattr -n user.policy.duplicates -v RETURN_EXISTING $D; bob cp $SCRATCH/c mine; fails bob getfattr -n user.asset.caption mine
-                # Of names that stay, too.
+                # Preserved names, too.
                 setfattr -n user.policy.duplicates -v NONE $D; setfattr -n user.policy.overwrite -v false $D
                 echo other > f; chmod 666 f; alice cp $SCRATCH/c f-1; alice setfattr -n user.asset.access -v HIDDEN_INDEXABLE f-1
                 rm -f mine; bob cp $SCRATCH/c f; is "$(cat f-2)" content

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What folders hold, summed up change by change, is what is counted anew at the next mount.
+/// The usage of folders that is updated with each change equals the usage that the next mount counts.
 struct UsageTests {
     @Test func `what folders hold after many changes is what the next mount counts`() throws {
         try withPlace { place in

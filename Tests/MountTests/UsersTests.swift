@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Users beside each other: alice is 5001, bob 5002, carol 5003 with the supplementary group 5100.
+/// Several users: alice is 5001, bob 5002, carol 5003 with the supplementary group 5100.
 struct UsersTests {
     private static let prelude = """
         carol() { setpriv --reuid 5003 --regid 5003 --groups 5100 "$@"; }
@@ -23,7 +23,7 @@ struct UsersTests {
                     [ "$(value id $B/$way.txt)" != "$(value id $A/x.txt)" ] || { echo "$way: one asset"; exit 1; }
                     is "$way $(value caption $B/$way.txt)" "$way early"
                 done
-                # One owner's second file shows the first one's asset, as ever.
+                # A second file of one owner shows the asset of the first, as usual.
                 bob sh -c "echo equal > $B/again.txt"; is "$(value id $B/again.txt)" "$(value id $B/created.txt)"
                 alice sh -c "chmod 600 $A/x.txt; setfattr -n user.asset.caption -v late $A/x.txt; setfattr -n user.asset.meta.pin -v 4711 $A/x.txt"
                 is "$(value caption $B/created.txt)" early; fails bob getfattr -n user.asset.meta.pin $B/created.txt
@@ -80,7 +80,7 @@ struct UsersTests {
                     is "$policy $(bob getfattr --only-values -n user.asset.duplicates $B/$policy | grep -c "\\b$(value id $A/$policy)\\b")" "$policy 0"
                     bob rm -f $B/$policy $B/$policy-2
                 done
-                # What is there under a number, and not for bob to read, is not “unchanged”.
+                # An equal file with a number that bob may not read does not make his upload “unchanged”.
                 mkdir -m 777 folders/n; chmod 777 folders/n; setfattr -n user.policy.overwrite -v false folders/n
                 setfattr -x user.policy.duplicates folders
                 alice sh -c "umask 077; echo first > folders/n/a.txt; echo secret > folders/n/a-1.txt; : > folders/n/e.txt; : > folders/n/e-1.txt"

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Programs that remove or put aside an asset's file in `resources/ID/` and then make it anew.
+/// Programs that remove or rename the file of an asset in `resources/ID/` and then create it again.
 struct VacatedTests {
     private let start = """
         mkdir folders/d; printf first > folders/d/a.txt; id=$(value id folders/d/a.txt); r=$MOUNT/resources/$id
@@ -17,7 +17,7 @@ struct VacatedTests {
     @Test func `what removes the file first replaces it all the same`() throws {
         try runScript(
             start + """
-                # What mv(1) does from another disk.
+                # The system calls of mv(1) from another disk.
                 printf moved > $SCRATCH/source; mv $SCRATCH/source $r/a.txt; now moved; fails ls $SCRATCH/source
                 printf six > $SCRATCH/x.gif; mv $SCRATCH/x.gif $r/; now six
                 printf installed > $SCRATCH/source; install -m 644 $SCRATCH/source $r/a.txt; now installed
@@ -66,11 +66,11 @@ struct VacatedTests {
                 fails as 8 ls $r; fails as 8 bash -c "echo no > $r/a.txt"; fails as 8 bash -c "echo no > $r/b.txt"; fails as 8 ln $SCRATCH $r/a.txt
                 is "$(ls folders/d)" ""; is "$(ls resources)" ""
                 as 7 bash -c "printf mine > $r/a.txt"; now mine
-                # Who may write to it may replace it: a member of the group.
+                # A user who may write to the file may replace it: a member of the group.
                 chmod 660 folders/d/a.txt; chown 7:9 folders/d/a.txt; rm $r/a.txt; setpriv --reuid 8 --regid 9 --clear-groups bash -c "printf ours > $r/a.txt"
                 is "$(cat $r/a.txt) $(value id folders/d/a.txt) $(value caption folders/d/a.txt)" "ours $id kept"
                 fails value ttl folders/d/a.txt; is "$(cat trash/*-a.txt)" mine; rm trash/*
-                # The folder's rights hold, and those of the folders above it.
+                # The rights of the folder apply, and those of the folders above it.
                 chmod 755 folders/d; chown 7:7 folders/d/a.txt; rm $r/a.txt; fails as 7 bash -c "echo no > $r/a.txt"
                 mkdir folders/p; chmod 700 folders/p; chmod 777 folders/d; mv folders/d folders/p/; fails as 7 ls $r
                 rm trash/$id-a.txt; fails ls $r

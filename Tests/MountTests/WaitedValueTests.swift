@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Values that a program asks for before anything has looked into the file.
+/// Values that a program requests before the metadata of the file is extracted.
 struct WaitedValueTests {
     @Test func `a value comes from the worker that is there, however long another takes to begin`() throws {
         try withPlace { place in
@@ -10,7 +10,7 @@ struct WaitedValueTests {
         }
     }
 
-    /// The worker of ExifTool that begins first goes on; all others wait for as long as the mount is there.
+    /// The first ExifTool worker continues; all others wait as long as the mount exists.
     private static let script = """
         set -eu; mkdir "$PLACE/bin"; cp "$ASSETFS" "$PLACE/bin/assetfs"; mkfifo "$PLACE/gate"
         ln -s "$(dirname "$ASSETFS")"/*.so "$PLACE/bin/" 2> /dev/null || true
@@ -29,7 +29,7 @@ struct WaitedValueTests {
             [ "$(getfattr --only-values -n user.asset.width "$PLACE/one/folders/$1.png")" = 48 ] || { echo "no value of the file $1"; exit 1; }
         }
         ask first
-        # A second worker begins where two values are waited for at once.
+        # A second worker starts when two requests wait at once.
         for number in $(seq 400); do
             ask "$number" & ask "beside $number"; wait $!
             if [ -e "$PLACE/held" ] && [ "$number" -ge 20 ]; then exit 0; fi

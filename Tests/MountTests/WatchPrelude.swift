@@ -2,8 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `watch(folder, action, *expected)` runs an action and returns when a watcher of the folder has heard what is expected; of the names
-/// that are not a sentinel's it must have heard nothing else that says that a name has come or gone.
+/// `watch(folder, action, *expected)` runs an action and returns when a watcher of the folder has received
+/// the expected events; apart from the sentinel's, it must have received no other event of a created or
+/// removed name.
 let watchPrelude =
     pythonPrelude + """
         import ctypes, select, struct, time
@@ -37,7 +38,7 @@ let watchPrelude =
 
         """
 
-/// Runs a Python program with that in `folders/` of a new mount; `ASSETFS` and `MOUNT` are paths.
+/// Runs a Python program with this prelude in `folders/` of a new mount; `ASSETFS` and `MOUNT` are paths.
 func checkWatching(_ program: String, options: [String] = [], _ name: String = #function) throws {
     try withMountedLibrary(name, options: options) { mount in
         let text = "ASSETFS, MOUNT = \"\(assetfs)\", \"\(mount.root)\"\n" + watchPrelude + program

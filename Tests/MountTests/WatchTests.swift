@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What inotify(7) tells the watchers of a folder of names that come and go without a system call of theirs in that folder.
+/// The events of inotify(7) for watchers of a folder whose names change without a system call in that folder.
 struct WatchTests {
     private func check(_ program: String, options: [String] = [], _ name: String = #function) throws {
         try checkWatching(program, options: options, name)
@@ -73,7 +73,7 @@ struct WatchTests {
             say("d", duplicates="REJECT"); make("d/1", "the same")
             for number in range(5): watch("d", lambda: refused(make, "d/2", "the same"), "CREATE 2", "DELETE 2")
             assert os.listdir("d") == ["1"]
-            # Other bytes under the same name, at once: the last of what is heard is that it is there.
+            # Other bytes under an equal name at once: the last event reports that the name exists.
             for number in range(20):
                 assert refused(make, "d/3", "the same") == "EEXIST"
                 make("d/3", f"other {number}"); assert text("d/3") == f"other {number}".encode(); os.unlink("d/3")
@@ -103,7 +103,7 @@ struct WatchTests {
             def expires(seconds):
                 end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
                 os.setxattr("d/f", "user.asset.expires", end.encode())
-            # That a name lasts no longer is no event.
+            # Setting an expiry is not an event.
             watch("d", lambda: expires(1000))
             other = libc.inotify_init(); assert libc.inotify_add_watch(other, f"{MOUNT}/collections/c".encode(), DELETE) > 0
             watch("d", lambda: expires(2), "DELETE f")
@@ -181,7 +181,7 @@ struct WatchTests {
             say("d", overwrite="false"); make("d/f", "f"); make("d/x", "one")
             end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
             os.setxattr("d/f", "user.asset.expires", end.encode())
-            # The kernel is told in order: when this is heard it knows how long it may keep d/f.
+            # The kernel is notified in order: after this event it knows the cache timeout of d/f.
             watch("d", lambda: make("d/x", "two"), "CREATE x-1")
             subprocess.check_call(["mount", "-t", "tmpfs", "none", MOUNT])
             try:
@@ -192,7 +192,7 @@ struct WatchTests {
                     except FileNotFoundError: break
                     time.sleep(0.05)
                 else: raise AssertionError("d/f is still there")
-                # The next change by the product's doing: both are told in order.
+                # The next change by the daemon: both are notified in order.
                 os.setxattr(below, "user.policy.overwrite", b"false")
                 make("/proc/self/fd/%d/d/g" % below, "one"); make("/proc/self/fd/%d/d/g" % below, "two")
                 assert "g-1" in os.listdir("/proc/self/fd/%d/d" % below)

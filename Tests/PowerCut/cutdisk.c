@@ -2,15 +2,16 @@
 //
 //     cutdisk IMAGE MOUNTPOINT
 //
-// Writes stay in memory until fsync(2) or fdatasync(2) of `disk` puts them into the image, as a disk's cache until a flush.
-// The file `MOUNTPOINT/control` takes one line: “cut MODE SEED”. What was not synced is dropped then, by the mode:
+// Writes stay in memory until fsync(2) or fdatasync(2) of `disk` puts them into the image, as in a disk's
+// cache until a flush. The file `MOUNTPOINT/control` takes one line: “cut MODE SEED” drops unsynced data by
+// the mode:
 //
 //     drop    all of it
-//     prefix  all but what was written before a random moment
-//     some    each block of 4 KiB has what was synced, or one of the contents that were written to it since: any order of writes
+//     prefix  all but the writes before a random moment
+//     some    each block of 4 KiB has its synced content, or one of those written since: any order of writes
 //
-// and from then on every request for `disk` is EIO. Or the line is “delay MICROSECONDS”, which each sync takes from then on.
-// Reading `control` answers “writes N flushes N unsynced N cut 0|1”.
+// and from then on every request for `disk` is EIO. “delay MICROSECONDS” sets the time that each later sync
+// takes. Reading `control` returns “writes N flushes N unsynced N cut 0|1”.
 // One thread serves all requests, so that a cut is between two of them.
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 31
@@ -39,12 +40,12 @@ static int image;
 static off_t size;
 /// The newest content of each block; NULL where the image has it.
 static struct version **versions;
-/// The blocks that have any, for a sync not to look at all.
+/// The blocks with unsynced contents, so that a sync visits only these.
 static size_t *changed;
 static size_t changed_count;
 static uint64_t writes, flushes, synced_writes;
 static int is_cut;
-/// How many microseconds a sync takes, as on a disk that is slow.
+/// The duration of a sync in microseconds, to simulate a slow disk.
 static unsigned delay;
 
 static uint64_t state;
@@ -71,7 +72,7 @@ static void keep(size_t block, const struct version *version) {
     }
 }
 
-/// Puts the newest content of each block into the image.
+/// Writes the newest content of each block to the image.
 static void flush(void) {
     for (size_t index = 0; index < changed_count; index++) {
         keep(changed[index], versions[changed[index]]);
@@ -131,7 +132,7 @@ static int get_attributes(const char *path, struct stat *status, struct fuse_fil
 }
 
 static int open_file(const char *path, struct fuse_file_info *info) {
-    // Nothing of the disk may stay in this file's own pages after a cut.
+    // Data of the disk must not stay in the page cache of this file after a cut.
     info->direct_io = 1;
     return is_disk(path) || is_control(path) ? 0 : -ENOENT;
 }
@@ -205,7 +206,7 @@ static int sync_file(const char *path, int is_data, struct fuse_file_info *info)
     return 0;
 }
 
-// Opened with O_TRUNC by shells: `control` has nothing to cut, and the disk has its size.
+// Shells open `control` with O_TRUNC, which has no effect on it, and the size of the disk is fixed.
 static int truncate_file(const char *path, off_t length, struct fuse_file_info *info) {
     (void)length;
     (void)info;
@@ -236,7 +237,8 @@ int main(int count, char **arguments) {
     versions = calloc((size_t)(size / BLOCK), sizeof *versions);
     changed = calloc((size_t)(size / BLOCK), sizeof *changed);
     if (!versions || !changed) return 1;
-    // The kernel must not write this disk's pages out to find memory for this process, which would wait for itself.
+    // The kernel must not write back pages of this disk to free memory for this process, which would wait for
+    // itself.
     (void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
     (void)mlockall(MCL_CURRENT | MCL_FUTURE);
     char *options[] = {arguments[0], "-f", "-s", "-o", "fsname=cutdisk", arguments[2], NULL};

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Cuts the power of a library's disk again and again while programs work in the mount, and looks what is left.
+"""Cuts the power of a library's disk again and again while programs work in the mount, and checks the result.
 
-    powercut.py [--cuts 185] [--seed 1] [--assetfs .build/release/assetfs] [--filesystem ext4] [--work /var/tmp/assetfs-powercut]
-                [--stores] [--without SYNC] [--keep]
+    powercut.py [--cuts 185] [--seed 1] [--assetfs .build/release/assetfs] [--filesystem ext4]
+                [--work /var/tmp/assetfs-powercut] [--stores] [--without SYNC] [--keep]
 
-The disk is an image on a layer that drops, when it is cut, what was not synced: all of it, all since a random moment, or a random
-choice of blocks and of their contents since the last sync. The library is on ext4 or XFS on a loop device on that. Cuts come after
-a random number of acknowledgements, after syncs that have failed and succeeded, after `assetfs umount`, while a library is made, and while a mount recovers from the cut before.
-After each the filesystem must be sound; the library must mount by itself; all that fsync(2), fdatasync(2), msync(2), O_DSYNC or
-`assetfs umount` has acknowledged must be there; all else must be as it was at one moment since; each row of the catalog must have
-its blob with its bytes; and `staging/` must be empty in the end.
+The disk is an image on a layer that drops unsynced data when the power is cut: all of it, all since a random
+moment, or a random choice of blocks and of their contents since the last sync. The library is on ext4 or XFS
+on a loop device on that layer. Cuts come after a random number of acknowledgements, after syncs that have
+failed and succeeded, after `assetfs umount`, while a library is created, and while a mount recovers from the
+former cut. After each the filesystem must be sound; the library must mount without a repair; all data that
+fsync(2), fdatasync(2), msync(2), O_DSYNC or `assetfs umount` has acknowledged must be there; all other data
+must be in the state of one moment since; each row of the catalog must have its blob with its bytes; and
+`staging/` must be empty in the end.
 
-`--without` leaves out one of the syncs of a debug build, to see that this finds it. Needs root, loop devices and mkfs.
+`--without` leaves out one of the syncs of a debug build, to check that the cuts find it. Needs root, loop
+devices and mkfs.
 """
 import argparse, collections, errno, hashlib, multiprocessing, os, random, shutil, sys, time
 
@@ -30,7 +33,7 @@ class CutLibrary(Library):
     """A library on a disk whose power is cut."""
 
     def begin(self, **variables):
-        """Makes this another boot of the machine than the one in which the library was open last: a cut ends a boot."""
+        """Changes the boot identifier in the library's lock file, because a power cut ends a boot."""
         try:
             with open(f"{self.path}/lock", "r+b") as file:
                 lines = file.read().split(b"\n")
@@ -57,7 +60,7 @@ class Run:
         self.shim = None
 
     def renew(self):
-        """Begins with a new filesystem, and a library that is made within a mount."""
+        """Creates a new filesystem, and a library within a mount."""
         for disk in (self.disk, self.other):
             if disk: disk.make()
         self.histories = [History() for _ in range(WRITERS)]
@@ -71,7 +74,8 @@ class Run:
         self.counts[f"cuts with {mode}"] += 1
 
     def cut_early(self, purpose):
-        """Cuts while a mount makes a library, or recovers one: after a random number of syncs, or when it is up."""
+        """Cuts while a mount creates a library, or recovers one: after a random number of syncs, or when
+        it is ready."""
         self.disk.start(self.chosen)
         end = self.disk.numbers()["flushes"] + self.chosen.randrange(1, 24)
         self.library.begin()
@@ -83,7 +87,8 @@ class Run:
         self.counts[f"cuts {purpose}"] += 1
 
     def cut_at_work(self, ending, target):
-        """Has the writers work, and cuts after so many acknowledgements, or when they have stopped and all is durable."""
+        """Lets the writers work, and cuts after a number of acknowledgements, or when they have stopped
+        and all data is durable."""
         self.disk.start(self.chosen)
         self.library.mount()
         folders = f"{self.library.mountpoint}/folders"
@@ -113,7 +118,8 @@ class Run:
         self.counts[f"cuts {'after umount' if ending == 'umount' else 'at work'}"] += 1
 
     def cut_after_failed_sync(self):
-        """Has syncs of bytes fail once, as a disk does that works again, and cuts when later ones have acknowledged them."""
+        """Lets syncs of bytes fail once, as on a disk that works again afterwards, and cuts when later
+        ones have acknowledged them."""
         if not self.shim: self.shim = shim.Shim(shim.build(self.work), f"{self.work}/shim", self.library.path)
         self.disk.start(self.chosen)
         self.library.begin(**self.shim.environment)
@@ -122,7 +128,7 @@ class Run:
         os.makedirs(folder, exist_ok=True)
         self.count_suspects = getattr(self, "count_suspects", 0) + 1
         for kind in self.chosen.sample(["blobs", "staging"], 2):
-            # A new file, and then one that is changed where it is.
+            # A new file, and then one that is changed in place.
             name = f"suspect-{kind}-{self.count_suspects}"
             for size in (self.chosen.choice([5000, 300000]), 70000):
                 former, data = history[name], self.chosen.randbytes(size)
@@ -145,7 +151,7 @@ class Run:
         self.counts["cuts after a failed sync"] += 1
 
     def sync(self, descriptor):
-        """Asks until all is on stable storage; the disk fails once."""
+        """Syncs until it succeeds; the disk fails once."""
         for _ in range(200):
             try: return os.fsync(descriptor)
             except OSError as error:
@@ -156,7 +162,7 @@ class Run:
     def daemon_log(self): return "\n" + self.library.said()[-2000:]
 
     def sign(self, folders):
-        """Makes a signed path, whose key must be durable when it is known."""
+        """Creates a signed path, whose key must be durable when it is returned."""
         with open(f"{folders}/signed", "w") as file:
             file.write("signed")
             file.flush()
@@ -164,10 +170,10 @@ class Run:
         self.signed = run(self.library.program, "sign", "--expires", "2d", f"{folders}/signed").strip()
 
     def cut_new_store(self):
-        """Cuts when a store has been made, and the library knows that."""
+        """Cuts when a store was created, and the library has recorded it."""
         for disk in (self.disk, self.other): disk.start(self.chosen)
         os.makedirs(self.library.store, exist_ok=True)
-        # The folder is older than the library's use of it.
+        # The folder is older than its use by the library.
         run("sync", "-f", self.library.store)
         self.library.mount()
         descriptor = os.open(f"{self.library.mountpoint}/folders", os.O_RDONLY)
@@ -181,7 +187,8 @@ class Run:
         self.counts["cuts after a store was made"] += 1
 
     def cut_after_move(self):
-        """Has a content moved to a store on another disk, and cuts both when the library's own has removed it durably."""
+        """Lets a blob migrate to a store on another disk, and cuts both disks after the library has
+        durably removed its own copy."""
         for disk in (self.disk, self.other): disk.start(self.chosen)
         os.makedirs(self.library.store, exist_ok=True)
         self.library.mount()
@@ -212,10 +219,10 @@ class Run:
         self.other.replay()
         self.counts["cuts after a content was moved"] += 1
 
-    # What is left
+    # The check after a cut
 
     def verify(self):
-        """Mounts everything as after a start of the machine, and compares it with what is known."""
+        """Mounts everything as after a start of the machine, and compares it with the histories."""
         self.disk.replay()
         self.disk.open_again()
         if self.other: self.other.open_again()
@@ -235,7 +242,7 @@ class Run:
             self.disk.close_again()
             if self.other: self.other.close_again()
 
-    # All of it
+    # The run
 
     def one(self, number):
         if self.other:

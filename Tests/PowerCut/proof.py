@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Leaves out each sync of a debug build in turn, and says by which check power cuts find that it is missing.
+"""Leaves out each sync of a debug build in turn, and prints by which check power cuts find it missing.
 
-    proof.py [--assetfs .build/debug/assetfs] [--cuts 40] [--seeds 1,2] [--only "blob log"] [--filesystems ext4,xfs]
+    proof.py [--assetfs .build/debug/assetfs] [--cuts 40] [--seeds 1,2] [--only "blob log"]
+             [--filesystems ext4,xfs]
 
-Fails where a sync is neither found missing on any of the filesystems nor named in SUPERFLUOUS with the reason.
+Fails if the cuts find a missing sync on none of the filesystems and SUPERFLUOUS does not name it with a
+reason.
 """
 import argparse, os, re, subprocess, sys
 
@@ -11,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def names():
-    """The names in the sources."""
+    """Returns the names of syncs in the sources."""
     sources = f"{HERE}/../../Sources"
     with open(f"{sources}/BlobStore/Sync.swift") as file: cases = re.findall(r"^    case (\w+)(?: = \"([\w-]+)\")?", file.read(), re.M)
     with open(f"{sources}/CWriteAheadLog/CWriteAheadLog.c") as file: calls = re.findall(r"is_left_out\((.*)", file.read())
@@ -19,9 +21,9 @@ def names():
     return list(dict.fromkeys([value or name for name, value in cases] + others))
 
 
-# Syncs of which none alone is missed, but all together are: each of them writes what the others would.
+# Syncs of which the cuts miss none alone, but all together: each writes the data of the others.
 GROUPS = ["placed,copied,blob-name"]
-# What no cut finds, and why it is there.
+# Syncs that no cut finds missing, and their reasons.
 SUPERFLUOUS = {
     "blob-name": "fsync of the blob's file writes its name, too, on ext4 and XFS; POSIX promises it of the folder's alone",
     "staged-name": "as blob-name",

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Copies a nasty tree into a mount and out again with the tools that people back up with. `make roundtrip` runs it, as root.
+"""Copies a difficult tree into a mount and out again with common backup tools. `make roundtrip` runs it, as
+root.
 
-Each tool does the same on the disk's own filesystem, so that what a tool cannot carry is not held against the mount; what comes out
-must be equal in content and in all metadata. A second run must transfer, or read, nothing by the tool's own account, also after a
-remount.
+Each tool makes the same copies on the filesystem of the disk, so that the limits of a tool do not count
+against the mount; the copies must be equal in content and in all metadata. A second run must transfer, or
+read, nothing by the report of the tool, also after a remount.
 """
 import argparse
 import hashlib
@@ -20,14 +21,14 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-# freedesktop.org's common names and KDE's, which the library takes for fields.
+# The common names of freedesktop.org, and those of KDE, which the library treats as fields.
 DESKTOP_NAMES = {
     "xdg.comment": b"a comment", "xdg.tags": b"red,blue, green", "xdg.origin.url": b"https://example.com/x?y=1", "xdg.language": b"en",
     "baloo.rating": b"7", "mime_type": b"application/x-test", "charset": b"utf-8", "dublincore.title": b"A title",
     "dublincore.creator": b"Somebody", "dublincore.rights": b"(c) Somebody", "dublincore.description": b"Longer",
     "dublincore.date": b"2024-05-17T14:03:09", "xdg.referrer.url": b"https://example.com/", "xdg.publisher.email": b"a@example.com",
 }
-# What other programs write under these names, and no field can have.
+# Values that other programs write under these names, and that no field can have.
 NO_VALUES = {
     "xdg.tags": b"red , ,red,\xff", "dublincore.subject": b"green, blue", "baloo.rating": b"11", "dublincore.date": b"circa 1920",
     "xdg.comment": b"a\0b", "xdg.language": b"", "dublincore.title": b"K\xe4se",
@@ -43,7 +44,7 @@ def sh(command, folder=None, check=True, environment=None):
 
 
 def make_nasty_tree(folder, gib=3.0):
-    """What has bitten somebody: see docs/SEMANTICS.md. The sparse file has so many GiB."""
+    """Creates a tree of difficult files: see docs/SEMANTICS.md. The sparse file has a size of `gib` GiB."""
     os.makedirs(folder)
     os.chdir(folder)
     names = [b"plain", b" leading and trailing ", b"-rf", b"new\nline", b"tab\tquote'\"`$(x)", b"\\back\\slash", "é NFC".encode(),
@@ -105,12 +106,13 @@ def make_nasty_tree(folder, gib=3.0):
     for name, value in DESKTOP_NAMES.items():
         os.setxattr("large", f"user.{name}", value)
         os.setxattr("deep", f"user.{name}", value)
-    # One name alone, the same value under other names of the field, and a description of what is no asset.
+    # One name alone, the same value under other names of the field, and a description of an object that is
+    # not an asset.
     os.setxattr("twin-1", "user.xdg.tags", b"one, two")
     os.setxattr("twin-2", "user.dublincore.subject", b"one, two")
     os.setxattr("hard-1", "user.asset.keywords", b"one, two")
     os.setxattr(".hidden", "user.xdg.comment", "Käse\n".encode())
-    # What is no value of a field, and two names of one field.
+    # Invalid values of a field, and two names of one field.
     for name, value in NO_VALUES.items():
         os.setxattr("CON", f"user.{name}", value)
         os.setxattr("empty", f"user.{name}", value)
@@ -127,7 +129,7 @@ def make_nasty_tree(folder, gib=3.0):
 
 
 def content(path, size):
-    """A digest that does not read holes."""
+    """Returns a digest without reading holes."""
     result = hashlib.sha256(str(size).encode())
     with open(path, "rb", buffering=0) as file:
         position = 0
@@ -147,7 +149,7 @@ def content(path, size):
 
 
 def manifest(folder):
-    """Everything that can be known of a tree, access times and places on the disk aside."""
+    """Returns all properties of a tree, except access times and places on the disk."""
     result, links = {}, {}
     folder = os.fsencode(folder)
     for parent, folders, files in os.walk(folder):
@@ -173,7 +175,7 @@ def manifest(folder):
 
 def differences(one, two):
     found = []
-    # The folder that is copied into was there before, and some tools leave its time alone.
+    # The target folder existed before, and some tools leave its time unchanged.
     for path in sorted((set(one) | set(two)) - {b"."}):
         if path not in one or path not in two:
             found.append(f"{path}: only in the {'first' if path in one else 'second'}")
@@ -183,7 +185,7 @@ def differences(one, two):
 
 
 def comparable(copy, original):
-    """What a tool has carried: without the times that are those of the copying."""
+    """Returns the properties that a tool has copied, without times that were set by the copying itself."""
     for path, known in copy.items():
         if path in original and abs(known["mtime"] - original[path]["mtime"]) > 10_000_000_000:
             del known["mtime"]
@@ -191,10 +193,10 @@ def comparable(copy, original):
 
 
 class Tool:
-    """How a tool copies the content of a folder `$S` into another, `$T`, with `$W` for its own files.
+    """A tool that copies the content of a folder `$S` into another, `$T`, with `$W` for its own files.
 
-    `again` is the second run, of which `idle` is what it says when there was nothing to do. A tool that `carries_all` is held
-    against the original, too, but for what it `leaves`.
+    `again` is the second run, and `idle` its output if there was nothing to do. A tool that `carries_all` is
+    also compared with the original, except the properties that it `leaves`.
     """
 
     def __init__(self, name, version, copy, again, idle, carries_all=False, leaves=frozenset()):
@@ -214,13 +216,14 @@ class Tool:
         return self.run(self.copy_command, source, target, work)
 
     def again(self, source, target, work):
-        """What is wrong with a second run; None when it had nothing to do."""
+        """Runs the tool a second time; returns an error, or None if it had nothing to do."""
         said = self.run(self.again_command, source, target, work)
         return None if re.search(self.idle, said) else said
 
 
 RESTIC = "restic --no-cache"
-# borg reads the newest file of an archive again, on any filesystem, because it may have changed within the same tick of the clock.
+# borg reads the newest file of an archive again, on any filesystem, because it may have changed within one
+# tick of the clock.
 BORG_CREATE = "cd $S; borg create --list --filter AMCE --numeric-ids ::$(date +%s%N) ."
 RCLONE = "rclone --config $W/none sync --links --metadata $S $T"
 UNISON_IGNORED = " ".join(f"-ignore 'Name {name}'" for name in ("socket", "fifo", "null", "loop"))
@@ -233,7 +236,7 @@ TOOLS = [
     Tool("cp -a", "cp --version", "cp -a $S/. $T/", "cp -auv $S/. $T/ | grep -cE \"(plain|large|sparse-3GiB|hole|twin-2)'$\" || true",
          r"\A0\s*\Z", True),
     Tool("tar --xattrs --acls -S", "tar --version", f"{TAR} -C $S -cf - . | {TAR} -C $T -pxf -",
-         # Against a snapshot that the first of the two runs makes, the second finds no file to store.
+         # Compared with a snapshot by the first of the two runs, the second finds no file to store.
          f"rm -f $W/level; {TAR} -C $S --no-check-device -g $W/level -cf /dev/null . 2>/dev/null; sleep 0.1; "
          f"{TAR} -C $S --no-check-device -g $W/level -cf - . 2>/dev/null | tar -tf - | grep -vc '/$' || true", r"\A0\s*\Z", True, {b"socket"}),
     Tool("restic", "restic version",
@@ -291,7 +294,8 @@ def main():
                 if said and said != on_disk:
                     problems.append(f"said {said[:300]}\n    on the disk {(on_disk or '')[:300]}")
                     return "work!"
-                # Such as a file from the year 2100, which tar takes for new, or the newest, which borg reads again to be sure.
+                # A file from the year 2100, for example, which tar treats as new, or the newest file, which
+                # borg reads again.
                 return "as disk" if said else "nothing"
 
             tool.copy(source, plain, own[0])

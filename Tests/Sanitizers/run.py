@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Runs tests with ThreadSanitizer or AddressSanitizer in the daemon and in the tests, and fails if there is any report.
+"""Runs tests with ThreadSanitizer or AddressSanitizer in the daemon and in the tests, and fails if there is
+any report.
 
     run.py thread|address [WORD ...] [--jobs N] [--skip-build]
 
-A WORD is a part of a suite's name; without one, all suites run that SUITES has. First a probe, built as the daemon is, does what
-the sanitizer must report and what it must not, and a mount reads and writes a file under the sanitizer. At the end a table says how often each fault was
-reported, and where the first report is. A daemon that traps or gets SIGSEGV is a report, too.
+A WORD is a part of a suite's name; without one, all suites in SUITES run. First a probe, built as the daemon
+is, makes the errors that the sanitizer must report and a correct use that it must not report, and a mount
+reads and writes a file under the sanitizer. At the end a table shows how often each error was reported, and
+the file of its first report. A daemon that traps or gets SIGSEGV counts as a report, too.
 """
 import argparse, collections, glob, os, re, shutil, subprocess, sys, tempfile, threading
 
@@ -13,18 +15,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 NAMES = {"thread": "tsan", "address": "asan"}
 SUITES = ["MountTests", "CommandTests", "AssetLibraryTests", "AssetFilesystemTests", "BlobStoreTests", "CatalogTests"]
-# Tests that do not run, with the reason.
+# Tests that are skipped, with the reason.
 SKIPPED = {
-    # These measure what a sanitizer changes: system calls, statements, bytes of memory, seconds.
+    # These measure values that a sanitizer changes: system calls, statements, bytes of memory, seconds.
     r"\.CounterTests/": "both", r"\.CostTests/": "both",
-    # A second goes by between two readings of the clock.
+    # More than a second passes between two readings of the clock.
     r"\.LivesTests/.a life ends at its time, and not before": "both",
-    # It limits addresses, of which a sanitizer takes terabytes.
+    # It limits the address space, of which a sanitizer takes terabytes.
     r"\.StartTests/.limits of the caller end nothing, or are refused with a sentence": "both",
-    # Its library for LD_PRELOAD counts and fails system calls, those of the sanitizer among them.
+    # Its LD_PRELOAD library counts and fails system calls, including those of the sanitizer.
     r"\.FaultTests/": "both",
 }
-# What the probe is to do, and what the sanitizer must say to it; None for nothing.
+# The actions of the probe, and the report that the sanitizer must make; None for no report.
 PROBES = {
     "thread": {"race": "Swift access race", "race-in-c": "data race", "inversion": "lock-order-inversion", "trap": "ILL", "locked": None},
     "address": {"overflow": "heap-buffer-overflow", "overflow-in-c": "heap-buffer-overflow", "freed": "heap-use-after-free", "trap": "ILL",
@@ -40,7 +42,8 @@ def build(kind, scratch):
 
 
 def worker(kind, scratch):
-    """Builds the worker that looks into files: one process and one thread, so without ThreadSanitizer; see worker.c for the other."""
+    """Builds the metadata worker. It has one process and one thread, and so needs no ThreadSanitizer; for
+    AddressSanitizer see worker.c."""
     target = os.path.realpath(f"{scratch}/debug") + "/assetfs-worker"
     sources = sorted(glob.glob(f"{ROOT}/Sources/assetfs-worker/*.c"))
     libraries = ["-lavformat", "-lavcodec", "-lavutil", "-lcurl", "-lmagic", "-lseccomp"]
@@ -53,28 +56,31 @@ def worker(kind, scratch):
         commands.append(plain + flags + places + sources + [f"{HERE}/worker.c"] + libraries + ["-o", target])
     for command in commands:
         result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-        # The linker of the toolchain warns of each name of the sanitizer that it does not export.
+        # The linker of the toolchain warns about each symbol of the sanitizer that it does not export.
         print("".join(line for line in result.stderr.splitlines(True) if "Cannot export local symbol" not in line), end="")
         if result.returncode: sys.exit("The worker cannot be built.")
 
 
 def options_of(kind, folder):
-    """The sanitizer's options; with verbosity each process that runs under it begins a file."""
+    """Returns the sanitizer's options; with verbosity each process that runs under it creates a file."""
     settings = [f"log_path={folder}/report", "log_exe_name=1", "verbosity=1", "handle_abort=1", "handle_sigill=1", "handle_sigtrap=1"]
     if kind == "thread":
-        # The process goes on after a report, so that a test fails for reasons of its own only. Swift's runtime by default ignores modules
-        # without instrumentation, and with them each lock order, and what functions of the C library access; that ends the
-        # process where libfuse cancels a thread in read(2).
+        # The process continues after a report, so that a test fails for its own reasons only. By default
+        # Swift's runtime ignores modules without instrumentation, and with them each lock order and all
+        # memory accesses of functions of the C library; that ends the process when libfuse cancels a thread
+        # in read(2).
         settings += ["ignore_noninstrumented_modules=0", "ignore_interceptors_accesses=0"]
         settings += ["exitcode=0", f"suppressions={HERE}/thread.supp", "history_size=4", "second_deadlock_stack=1"]
     else:
-        # What the runtime of Swift keeps to the end is no leak, and what a daemon leaks is measured by its memory (`make soak`).
+        # Memory that Swift's runtime keeps to the end is not a leak, and `make soak` finds leaks of the
+        # daemon by its memory.
         settings += ["exitcode=77", "detect_leaks=0"]
     return {NAMES[kind].upper() + "_OPTIONS": ":".join(settings)}
 
 
 class Collector:
-    """Moves the files of processes away as they appear: numbers of processes come again, and then a file would be overwritten."""
+    """Moves the files of processes away as they appear: process numbers are reused, and a file would be
+    overwritten."""
 
     def __init__(self, folder):
         self.folder, self.count, self.ended = folder, 0, threading.Event()
@@ -104,11 +110,11 @@ class Collector:
             with open(path, errors="replace") as file: yield path, file.read()
 
     def processes(self):
-        """How many processes of each program ran under the sanitizer."""
+        """Returns how many processes of each program ran under the sanitizer."""
         return collections.Counter(os.path.basename(path).split(".", 1)[1].rsplit(".", 1)[0] for path in glob.glob(self.folder + "/all/*"))
 
     def reports(self):
-        """How often each fault was reported, and the file of its first report."""
+        """Returns how often each error was reported, and the file of its first report."""
         found = collections.OrderedDict()
         for path, text in self.texts():
             summaries = re.findall(r"^.*SUMMARY: (.*)", text, re.M)
@@ -121,7 +127,7 @@ class Collector:
 
 
 def probe(kind, scratch):
-    """Fails unless the sanitizer reports what it must, and nothing else."""
+    """Exits with an error unless the sanitizer makes exactly the expected reports."""
     for name, wanted in PROBES[kind].items():
         with tempfile.TemporaryDirectory() as folder:
             environment = dict(os.environ, **options_of(kind, folder))
@@ -140,7 +146,7 @@ def probe(kind, scratch):
 
 
 def mounts(kind, scratch):
-    """Fails unless a daemon of this build serves files under the sanitizer."""
+    """Exits with an error unless a daemon of this build serves files under the sanitizer."""
     binary, symbol = f"{scratch}/debug/assetfs", "/report.assetfs."
     with tempfile.TemporaryDirectory(prefix="assetfs-sanitized-") as place:
         with tempfile.TemporaryDirectory() as folder:

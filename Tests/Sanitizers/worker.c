@@ -1,6 +1,7 @@
 /*
- * What `make asan` links with the worker that looks into files, which has AddressSanitizer and UndefinedBehaviorSanitizer then. Confined
- * as it is, it could neither have their terabytes of addresses nor open a file to report to.
+ * Linked with the metadata worker by `make asan`, which builds it with AddressSanitizer and
+ * UndefinedBehaviorSanitizer. The sandbox would deny the sanitizers their terabytes of addresses, and the
+ * file to which they write reports.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,21 +16,23 @@ int __real_close_range(unsigned first, unsigned last, int flags);
 
 static char **given;
 
-/* Keeps the arguments: what is linked with the C library's own beginning has them. */
+/* Keeps the arguments: constructors get them from the start-up code of the C library. */
 __attribute__((constructor)) static void keep(int count, char **arguments) {
     (void)count;
     given = arguments;
 }
 
-/* Leaves addresses without a limit, and files where there were to be none: reports are written to one. */
+/* Leaves the address space unlimited, and file sizes where the limit would be 0: reports are written to a
+ * file. */
 int __wrap_setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
     if (resource == RLIMIT_AS || (resource == RLIMIT_FSIZE && limit->rlim_max == 0)) return 0;
     return __real_setrlimit(resource, limit);
 }
 
-/* Opens the file of the reports when all that was inherited is closed.
+/* Opens the file of the reports after all inherited descriptors were closed.
  *
- * Perl's program is on descriptor 3: for that the worker without a sanitizer is begun, so that perl(1) has its limits. */
+ * With Perl's program on descriptor 3 it executes the worker without a sanitizer, so that perl(1) has its
+ * limits. */
 int __wrap_close_range(unsigned first, unsigned last, int flags) {
     int result = __real_close_range(first, last, flags);
     if (first == 4) execv(PLAIN, given);
@@ -42,8 +45,9 @@ int __wrap_close_range(unsigned first, unsigned last, int flags) {
     return result;
 }
 
-/* The worker's environment is empty. It cannot start a program that knows the names of functions: addr2line(1) does, the program is at
- * a fixed place. It begins anew when it has grown to 400 MB, so the sanitizer keeps little freed memory. */
+/* The worker's environment is empty. It cannot start a symbolizer; addr2line(1) finds the names of functions
+ * later, because the program is loaded at a fixed address. It restarts when it has grown to 400 MB, so the
+ * sanitizer keeps little freed memory. */
 const char *__asan_default_options(void) {
     return "detect_leaks=0:symbolize=0:quarantine_size_mb=16:exitcode=77:log_exe_name=1:handle_abort=1:handle_sigill=1";
 }

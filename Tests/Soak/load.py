@@ -1,4 +1,5 @@
-"""The clients of a soak: each is a process of its own that changes files of its own, knows what they must be, and looks."""
+"""The clients of a soak: each is a process that changes files of its own, knows their expected state, and
+checks them."""
 import errno, hashlib, json, mmap, os, random, shutil, signal, struct, subprocess, time, traceback, zlib
 
 SIZES = [0, 10, 1000, 4096, 20_000, 70_000, 300_000]
@@ -16,7 +17,7 @@ def read(path):
 
 
 class Client:
-    """Takes steps until it is told to pause or to end. A step that fails ends it, and the soak."""
+    """Makes steps until it is told to pause or to end. A failing step ends the client and the soak."""
 
     def __init__(self, options, name, uid, pace):
         self.program, self.mount, self.work = options.program, options.mount, options.work
@@ -51,7 +52,7 @@ class Client:
 
 
 class Writer(Client):
-    """Copies, rewrites, renames, removes and takes back files of one user, and sets attributes."""
+    """Copies, rewrites, renames, removes and restores files of one user, and sets attributes."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -95,7 +96,8 @@ class Writer(Client):
         temporary = f".{name}.Ab{self.count % 10000:04}"
         self.put(temporary, data, os.O_EXCL)
         os.rename(self.path(temporary), self.path(name))
-        # The attributes of the file that had the name go on as the asset's or not, as docs/SEMANTICS.md says: not looked at.
+        # The file may keep the attributes of the replaced file as its asset, or not: see docs/SEMANTICS.md.
+        # They are not checked.
         self.files[name], self.notes[name] = data, None
 
     def changed(self):
@@ -160,7 +162,7 @@ class Writer(Client):
         self.notes[name][key] = value
 
     def note(self, name):
-        """Sets the attributes of a file of which it is not known which it has."""
+        """Sets the attributes of a file whose attributes are unknown."""
         if self.notes.get(name): return
         for key in ("user.note", "user.asset.caption"): os.setxattr(self.path(name), key, b"none")
         self.notes[name] = {"user.note": b"none", "user.asset.caption": b"none"}
@@ -172,7 +174,7 @@ class Writer(Client):
         os.unlink(f"{self.mount}/trash/{identifier}-{os.path.basename(name)}")
 
     def removed(self):
-        """Removes a file, and takes it back or purges it from the trash."""
+        """Removes a file, and restores it or purges it from the trash."""
         name = self.any()
         if not name: return self.saved()
         identifier = os.getxattr(self.path(name), "user.asset.id").decode()
@@ -227,7 +229,7 @@ class Writer(Client):
         self.forgotten(name)
 
     def found(self):
-        """Searches for a word that one file of this user has."""
+        """Searches for a word that one file of this user contains."""
         self.count += 1
         name, word = self.any(), f"word{self.count}x{self.name}"
         if not name: return self.saved()
@@ -263,7 +265,7 @@ class Writer(Client):
         for name in names: self.forgotten(f"numbered/{name}")
 
     def exported(self):
-        """Exports a picture with its caption inside, and another file as it is."""
+        """Exports a picture with an embedded caption, and another file unchanged."""
         target = f"{self.own}/export"
         shutil.rmtree(target, ignore_errors=True)
         os.makedirs(target)
@@ -292,7 +294,8 @@ def picture(number):
 
 
 class Sharer(Client):
-    """Replaces files in a folder that all users share; each content says itself whether it is whole."""
+    """Replaces files in a folder that all users share; each content shows by itself whether it is
+    complete."""
 
     def prepare(self): pass
 
@@ -314,7 +317,7 @@ class Sharer(Client):
 
 
 class Looker(Client):
-    """Lists, walks, asks and searches everything that there is, as a user who may read it all."""
+    """Lists, walks, stats and searches all files, as a user who may read them all."""
 
     def prepare(self): pass
 
@@ -363,7 +366,7 @@ class Looker(Client):
 
 
 class Fetcher(Client):
-    """Has the mount fetch what a server on this machine serves."""
+    """Lets the mount fetch files from a server on this machine."""
 
     server = None
 
@@ -377,7 +380,7 @@ class Fetcher(Client):
 
 
 class Checker(Client):
-    """Has the mount check itself while everything goes on."""
+    """Lets the mount check itself under load."""
 
     def prepare(self): pass
 
@@ -392,7 +395,7 @@ def serve(client, pause, isPaused, results, isEnding, done):
     """Runs a client in a process of its own: `isPaused` is 1 while it waits, and 2 when it has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir("/")
-    # Other users find their own files alone.
+    # Other users see only their own files.
     if client.uid: os.setgroups([]), os.setgid(client.uid), os.setuid(client.uid)
     os.umask(0o022)
     try:
@@ -409,7 +412,7 @@ def serve(client, pause, isPaused, results, isEnding, done):
             start = time.monotonic()
             client.step()
             done.value += 1
-            # A pace, so that the load of the first quarter is that of the last.
+            # A fixed pace, so that the load of the first quarter equals that of the last.
             time.sleep(max(0.002, client.pace - (time.monotonic() - start)))
         results.put((client.name, None, client.steps))
     except BaseException as error:

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Draws the samples of a soak. `make soak` calls it with the Python that has matplotlib: plot.py soak.csv docs/soak.png"""
+"""Draws the samples of a soak. `make soak` calls it with the Python that has matplotlib:
+
+    plot.py soak.csv docs/soak.png
+"""
 import csv, sys
 import matplotlib
 matplotlib.use("Agg")
@@ -13,7 +16,7 @@ def series(key, scale=1.0): return [row[key] / scale for row in rows]
 
 
 def rate(seconds=30):
-    """Steps of the clients a second, as the mean of the last half minute."""
+    """Returns the steps of the clients per second, as the mean of the last half minute."""
     result = []
     for index, row in enumerate(rows):
         first = rows[max(0, index - seconds)]

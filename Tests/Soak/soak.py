@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Does everything at once in a mount for an hour, and says whether all of it is right and nothing grows. `make soak` runs it, as root.
+"""Runs all kinds of load in a mount for an hour, and checks correctness and growth. `make soak` runs it, as
+root.
 
     soak.py [--minutes 60] [--assetfs .build/release/assetfs] [--seed 1] [--samples soak.csv]
 
-Users copy, rewrite, map, rename, remove, take back, describe, search and export files; files expire, uploads are refused and numbered, URLs
-are fetched; cp, tar, rsync, restic, borg and git bring trees in and out; the mount checks and scrubs itself. Each client knows what its
-files must be, and looks at all of them around each unmount. In the first quarter the library is unmounted and mounted again and again;
-the mount that follows lasts to the end, and its memory, descriptors and threads are sampled each second.
+Users copy, rewrite, map, rename, remove, restore, describe, search and export files; files expire, uploads
+are rejected and numbered, URLs are fetched; cp, tar, rsync, restic, borg and git copy trees in and out; the
+mount checks and scrubs itself. Each client knows the expected state of its files, and compares all of them
+around each unmount. In the first quarter the library is unmounted and mounted again and again; the mount that
+follows lasts to the end, and its memory, descriptors and threads are sampled each second.
 
-At the end nothing may be wrong: each client's files, `assetfs verify MOUNT`, `assetfs verify LIBRARY --deep`, an empty staging/, no
-process left. And nothing may grow: of the long mount the median of the last quarter may be beyond that of the second quarter, which had
-the same load, by no more than a fourth and 24 MiB of anonymous memory (daemon, and all workers together), by a fourth and 32 descriptors,
-and by a fourth and 8 threads; and at rest the daemon may have no more than 16 descriptors more at the end than at the beginning.
+At the end there may be no error: the files of each client, `assetfs verify MOUNT`, `assetfs verify LIBRARY
+--deep`, an empty staging/, no process left. And nothing may grow: of the long mount the median of the last
+quarter may exceed that of the second quarter, which had the same load, by no more than a fourth and 24 MiB of
+anonymous memory (daemon, and all workers together), by a fourth and 32 descriptors, and by a fourth and 8
+threads; and at rest the daemon may have no more than 16 descriptors more at the end than at the beginning.
 """
 import argparse, csv, http.server, multiprocessing, os, queue, shutil, statistics, subprocess, sys, tempfile, threading, time
 import load
@@ -19,7 +22,7 @@ from tools import Backups, Tools
 
 COLUMNS = ["seconds", "mount", "anonymous", "resident", "descriptors", "threads", "workers", "workers_anonymous", "workers_resident",
            "workers_descriptors", "catalog", "search", "steps"]
-# What may come on top of a fourth, in KiB where it is memory.
+# The allowed growth in addition to a fourth; memory in KiB.
 ALLOWANCES = {"anonymous": 24 << 10, "workers_anonymous": 24 << 10, "descriptors": 32, "threads": 8}
 MINUTES_JUDGED = 4
 
@@ -37,7 +40,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 def process_numbers(identifier):
-    """Answers the KiB of anonymous and resident memory, descriptors and threads of a process."""
+    """Returns the KiB of anonymous and resident memory, descriptors and threads of a process."""
     with open(f"/proc/{identifier}/status") as file:
         status = dict(line.split(":", 1) for line in file if ":" in line)
     number = lambda key: int(status[key].split()[0])
@@ -54,7 +57,7 @@ def children(identifier):
 
 
 class Sampler(threading.Thread):
-    """Writes down each second what the daemon and its workers have."""
+    """Records each second the resources of the daemon and its workers."""
 
     def __init__(self, soak, path):
         super().__init__(daemon=True)
@@ -136,7 +139,7 @@ class Soak:
         return said.strip().split("\n")[-1]
 
     def age_snapshot(self):
-        """Makes the newest snapshot two days old, so that one of today is due."""
+        """Makes the newest snapshot two days old, so that a new one is due."""
         folder = f"{self.library}/snapshots"
         os.makedirs(folder, mode=0o700, exist_ok=True)
         old = f"{folder}/catalog-20200101.sqlite"
@@ -179,7 +182,7 @@ class Soak:
         for process in self.clients: process.start()
 
     def rest(self):
-        """Has all clients look at all that is theirs, and wait."""
+        """Lets all clients check their files, and wait."""
         self.pause.set()
         end = time.monotonic() + 300
         while any(not state.value and process.is_alive() for state, process in zip(self.states, self.clients)):
@@ -198,7 +201,7 @@ class Soak:
         return not self.faults
 
     def work_on(self, seconds):
-        """Lets everything go on for some time. Answers whether nothing has failed."""
+        """Lets the load continue for some time. Returns whether no error has occurred."""
         self.pause.clear()
         end, aged = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < end and self.isGood():
@@ -208,7 +211,8 @@ class Soak:
         return not self.faults
 
     def descriptors_at_rest(self):
-        """Waits until the daemon has as few descriptors as it comes to, at most for a minute and a bit: idle workers end after one."""
+        """Waits until the number of the daemon's descriptors no longer falls, for a little more than a
+        minute at most: idle workers exit after one."""
         least, end = 1 << 30, time.monotonic() + (75 if self.isLong else 1)
         while time.monotonic() < end and children(self.daemon.pid):
             least = min(least, process_numbers(self.daemon.pid)[2])

@@ -1,11 +1,11 @@
-"""The programs of a soak: what people copy, back up and keep versions with."""
+"""The programs of a soak: common tools for copies, backups and version control."""
 import os, shutil
 
 from load import Client, content, expect
 
 
 class Tools(Client):
-    """Brings trees in and out with the tools that people have."""
+    """Copies trees in and out with common tools."""
 
     def prepare(self):
         super().prepare()
@@ -14,7 +14,7 @@ class Tools(Client):
     def loads(self): return [(self.tar, 3), (self.rsync, 3), (self.git, 2), (self.cp, 3)]
 
     def source(self):
-        """Makes a tree that is another each time, half of it."""
+        """Creates a tree, half of which is different each time."""
         folder = f"{self.own}/source"
         shutil.rmtree(folder, ignore_errors=True)
         for number in range(40):
@@ -66,7 +66,7 @@ class Tools(Client):
 
 
 class Backups(Tools):
-    """Keeps repositories of backups in the mount, and takes everything out of them again."""
+    """Keeps backup repositories in the mount, and restores all their files."""
 
     def loads(self): return [(self.restic, 1), (self.borg, 1)]
 

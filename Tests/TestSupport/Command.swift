@@ -1,24 +1,24 @@
 import Foundation
 
-/// A test could not be set up, or a tool failed that had to work.
+/// A failed set-up of a test, or the failure of a tool that has to work.
 public struct TestFailure: Error, CustomStringConvertible {
-    /// What happened.
+    /// A sentence that describes the failure.
     public let description: String
 
-    /// Describes a failure.
+    /// Creates a failure with a description.
     public init(_ description: String) { self.description = description }
 }
 
-/// What a program did.
+/// The result of a program.
 public struct CommandResult: Sendable {
-    /// Its exit status, or 128 and the signal that ended it.
+    /// The exit status, or 128 plus the signal that ended the program.
     public let status: Int32
-    /// What it printed.
+    /// The standard output.
     public let output: String
-    /// What it said on stderr.
+    /// The standard error output.
     public let errors: String
 
-    /// Turns a status other than 0 into an error.
+    /// Throws an error for a status other than 0.
     @discardableResult
     public func check() throws -> CommandResult {
         guard status == 0 else { throw TestFailure("exit status \(status): \(errors)\(output)") }
@@ -44,7 +44,7 @@ public func run(
     environment: [String: String] = [:]
 ) throws -> CommandResult {
     try withScratch("output") { scratch in
-        // Files and not pipes: a daemon that the program leaves behind would keep a pipe open.
+        // Uses files, because a daemon that the program leaves behind would keep a pipe open.
         let (out, err) = ("\(scratch)/out", "\(scratch)/err")
         for path in [out, err] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         let process = Process()
@@ -65,13 +65,13 @@ public func run(
     }
 }
 
-/// Runs a line of shell.
+/// Runs a command line in a shell.
 @discardableResult
 public func shell(_ line: String, in folder: String? = nil) throws -> CommandResult {
     try run(["bash", "-c", line], in: folder)
 }
 
-/// The built `assetfs`, which lies beside the tests.
+/// The path of the built `assetfs`, which is in the folder of the tests.
 public let assetfs: String = {
     let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
     // `swift test` runs either the test bundle itself or its helper, and passes the bundle's path.

@@ -1,6 +1,6 @@
-/// Small files of several types, as programs write them.
+/// Small files of several types, in the form in which common programs write them.
 public enum MediaFile {
-    /// A grey JPEG of some size; its pixels are those of one.
+    /// Returns a grey JPEG of any size; it contains the pixel data of a single block.
     public static func jpeg(width: UInt8, height: UInt8) -> [UInt8] {
         // SOI, quantisation table, frame header with the size, Huffman tables, scan, EOI.
         [0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0] + [UInt8](repeating: 1, count: 64)
@@ -10,7 +10,7 @@ public enum MediaFile {
             + [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0x3F, 0xFF, 0xD9]
     }
 
-    /// A WAV file of silence: 8,000 samples a second, mono.
+    /// Returns a silent WAV file: 8,000 samples a second, mono.
     public static func wav(seconds: Int) -> [UInt8] {
         let count = 8000 * seconds
         return Array("RIFF".utf8) + little(36 + count) + Array("WAVEfmt ".utf8) + little(16) + [1, 0, 1, 0]
@@ -18,7 +18,7 @@ public enum MediaFile {
             + little(8000) + [1, 0, 8, 0] + Array("data".utf8) + little(count) + [UInt8](repeating: 0x80, count: count)
     }
 
-    /// A PDF of some empty pages with a title.
+    /// Returns a PDF of empty pages with a title.
     public static func pdf(pages: Int, title: String) -> [UInt8] {
         let kids = (0..<pages).map { "\(4 + $0) 0 R" }.joined(separator: " ")
         let objects =

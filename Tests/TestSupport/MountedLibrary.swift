@@ -7,15 +7,17 @@ import Foundation
 public struct MountedLibrary {
     /// The mountpoint.
     public let root: String
-    /// The library's folder.
+    /// The path of the library.
     public let library: String
     /// A folder beside the mount, for sources and copies.
     public let scratch: String
-    /// Where files go.
+    /// The folder of the mount in which users put files.
     public var folders: String { root + "/folders" }
     let process: Process
+    /// The process number of its daemon.
+    public var daemon: Int32 { process.processIdentifier }
 
-    /// The path of a name in `folders/`.
+    /// Returns the path of a name in `folders/`.
     public func path(_ name: String) -> String { "\(folders)/\(name)" }
 
     /// Writes a file as most programs do: open with O_TRUNC, write, close.
@@ -24,19 +26,19 @@ public struct MountedLibrary {
         try run("cp", scratch + "/source", path(name)).check()
     }
 
-    /// All bytes of a file.
+    /// Returns all bytes of a file.
     public func read(_ name: String) throws -> [UInt8] {
         [UInt8](try Data(contentsOf: URL(fileURLWithPath: path(name))))
     }
 
-    /// The receipts, line by line.
+    /// Returns all receipts, one per line of the file.
     public func receipts() throws -> [[String: Any]] {
         try String(contentsOfFile: root + "/uploads/receipts.jsonl", encoding: .utf8).split(separator: "\n").map {
             try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:]
         }
     }
 
-    /// The newest receipt, found from the end.
+    /// Returns the newest receipt; reads the end of the file only.
     public func lastReceipt() throws -> [String: Any] {
         guard let file = FileHandle(forReadingAtPath: root + "/uploads/receipts.jsonl") else {
             throw TestFailure("no receipts")
@@ -48,23 +50,24 @@ public struct MountedLibrary {
         return try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
     }
 
-    /// The value of an extended attribute.
+    /// Returns the value of an extended attribute.
     public func attribute(_ name: String, of file: String) throws -> String {
         try run("getfattr", "--only-values", "-n", name, path(file)).check().output
     }
 }
 
-/// Mounts a new library, runs `body`, unmounts, and checks what every mounted test must leave behind: a clean exit, an empty
-/// `staging/`, a sound catalog, every blob present under its digest, and nothing in the log that says error.
+/// Mounts a new library, runs `body`, unmounts, and checks the state that each mounted test must leave
+/// behind: a clean exit, an empty `staging/`, a sound catalog, every blob present under its digest, and no
+/// error in the log.
 ///
-/// A test that hangs in the mount is ended after `seconds`: the connection is aborted through sysfs, because neither a time limit
-/// nor a signal reaches a process that waits in the kernel. `ASSETFS_SLOWNESS` says how many times longer everything takes, as under a
-/// sanitizer.
+/// After `seconds` a hanging test is ended by aborting the FUSE connection through sysfs, because neither a
+/// time limit nor a signal reaches a process that waits in the kernel. `ASSETFS_SLOWNESS` is a factor for all
+/// time limits, for runs under a sanitizer.
 public func withMountedLibrary(
     _ name: String = #function,
     options: [String] = [],
     in parent: String = "/tmp",
-    seconds: Int = 120,
+    seconds: Int = 600,
     _ body: (MountedLibrary) throws -> Void
 ) throws {
     try withScratch(name, in: parent) { scratch in
@@ -75,7 +78,8 @@ public func withMountedLibrary(
     }
 }
 
-/// A scratch folder with two mountpoints, `one` and `two`; what is mounted there in the background ends with `body`.
+/// Runs `body` with a scratch folder that has two mountpoints, `one` and `two`; afterwards ends all mounts
+/// that were made there in the background.
 public func withPlace(_ name: String = #function, _ body: (String) throws -> Void) throws {
     try withScratch(name) { path in
         for folder in ["one", "two"] {
@@ -84,7 +88,7 @@ public func withPlace(_ name: String = #function, _ body: (String) throws -> Voi
         defer {
             for folder in ["one", "two"] { _ = try? run("umount", "-l", "\(path)/\(folder)") }
             _ = try? run("pkill", "-f", "assetfs mount.*\(path)/")
-            // Those that were begun by a relative path work in the folder.
+            // A daemon that was started with a relative path has the folder as its working directory.
             for pid in ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap(Int32.init)
             where (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")) == path {
                 kill(pid, SIGKILL)
@@ -94,7 +98,7 @@ public func withPlace(_ name: String = #function, _ body: (String) throws -> Voi
     }
 }
 
-/// Runs a shell script in a new mount that others may use, too.
+/// Runs a shell script in a new mount that other users may access.
 public func runScript(_ script: String, _ name: String = #function) throws {
     try withMountedLibrary(name, options: ["allow_other"]) { mount in
         try run("chmod", "755", mount.scratch).check()
@@ -102,8 +106,9 @@ public func runScript(_ script: String, _ name: String = #function) throws {
     }
 }
 
-/// Gives the beginning of a script: `$DAEMON` is the mount's process, `as UID command` runs a command as another user, `fails command`
-/// expects a failure, `value KEY FILE` reads `user.asset.KEY`, and `is A B` compares.
+/// Returns the beginning of a script: `$DAEMON` is the mount's process, `as UID command` runs a command as
+/// another user, `fails command` expects a failure, `value KEY FILE` reads `user.asset.KEY`, and `is A B`
+/// compares.
 public func scriptPrelude(_ mount: MountedLibrary) -> String {
     """
     set -eu; cd \(mount.root); umask 022; ASSETFS=\(assetfs); DAEMON=\(mount.process.processIdentifier); MOUNT=\(mount.root); SCRATCH=\(mount.scratch)
@@ -115,23 +120,23 @@ public func scriptPrelude(_ mount: MountedLibrary) -> String {
     """
 }
 
-/// Mounts a library in the foreground, runs `body`, unmounts and waits for the end.
+/// Mounts a library in the foreground, runs `body`, unmounts and waits for the daemon to exit.
 public func remount(
     _ library: String,
     on root: String,
     scratch: String,
     options: [String] = [],
-    seconds: Int = 120,
+    seconds: Int = 600,
     _ body: (MountedLibrary) throws -> Void
 ) throws {
     let process = Process()
-    // A file: a pipe that nobody empties would stop the daemon when it has much to say.
+    // A file, because a full pipe without a reader would block the daemon when it writes many lines.
     let log = "\(scratch)/log-\(UUID().uuidString.prefix(8))"
     _ = FileManager.default.createFile(atPath: log, contents: nil)
     defer { try? FileManager.default.removeItem(atPath: log) }
     func lines() -> String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
     process.executableURL = URL(fileURLWithPath: assetfs)
-    // Tests are quick: by default a content that stood for less than a minute is not kept.
+    // Tests are quick: by default a version that was current for less than a minute is not kept.
     let keepsAll = options.contains { $0.hasPrefix("policy.versions=") } ? [] : ["policy.versions=all"]
     process.arguments = ["mount", "--foreground", library, root] + (keepsAll + options).flatMap { ["-o", $0] }
     process.standardInput = FileHandle.nullDevice
@@ -159,7 +164,7 @@ public func remount(
     guard complaints.isEmpty else { throw TestFailure("the log complains: \(complaints)") }
 }
 
-/// Checks an unmounted library: nothing staged, a sound catalog, every blob present with its bytes.
+/// Checks an unmounted library: an empty `staging/`, a sound catalog, every blob present with its bytes.
 public func checkLibrary(_ library: String) throws {
     let staged = try FileManager.default.contentsOfDirectory(atPath: "\(library)/staging")
     guard staged.isEmpty else { throw TestFailure("left in staging: \(staged)") }
@@ -185,7 +190,7 @@ public func checkLibrary(_ library: String) throws {
     try catalog.close()
 }
 
-/// What a catalog must not have.
+/// Queries of rows that a catalog must not have, each with a description.
 private let invariants = [
     (
         "assets that are neither shown nor in the trash, nor made without a file",
@@ -268,7 +273,7 @@ private let invariants = [
         "node n WHERE mode & 61440 != 16384 AND links != (SELECT count(*) FROM entry WHERE node = n.id)"
     ),
     (
-        // An empty one may be: a crash caught it between its making and its first verdict.
+        // An empty file is allowed: a crash may come between its creation and its first commit.
         "files that are not their asset's newest version",
         """
         node n JOIN version v ON v.asset = n.asset WHERE n.links > 0 AND n.blob IS NOT NULL AND v.blob IS NOT n.blob
@@ -277,7 +282,7 @@ private let invariants = [
     ),
 ]
 
-/// Aborts a mount's connection when its time is up.
+/// Aborts the FUSE connection of a mount when its time limit is reached.
 private final class Watchdog {
     private let timer: DispatchWorkItem
 

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Runs `body` with a new folder, which is gone afterwards whether it passes or throws; kept when `ASSETFS_KEEP_SCRATCH` is set.
+/// Runs `body` with a new folder, and removes the folder afterwards, also if `body` throws; keeps it when
+/// `ASSETFS_KEEP_SCRATCH` is set.
 public func withScratch<Value>(
     _ name: String = #function,
     in parent: String = "/tmp",

@@ -1,18 +1,18 @@
 import Testing
 
-/// How a program replaces the content of a file.
+/// A way in which a program replaces the content of a file.
 struct SavePattern: CustomTestStringConvertible, Sendable {
-    /// The program, and what is special about this way of calling it.
+    /// The name of the program, and the special feature of this call.
     let testDescription: String
-    /// What is done beforehand, in the folder of the file.
+    /// The preparation, in the folder of the file.
     var prepare = "true"
-    /// What replaces `doc.txt`, which has `one`, by `two`: in the folder of the file, with the new content in `$NEW/doc.txt` and a
-    /// folder for whatever else in `$WORK`.
+    /// The command that replaces the content of `doc.txt`, `one`, by `two`: it runs in the folder of the
+    /// file, with the new content in `$NEW/doc.txt` and a folder for other files in `$WORK`.
     let save: String
-    /// Whether the program keeps files of its own beside it, and removes some.
+    /// Whether the program keeps further files in the folder, and removes some of them.
     var keepsOthers: Bool { testDescription.hasPrefix("git") }
 
-    /// Whether the same can be done again, after the file has become what it was.
+    /// Whether the command can run again after the file has its former content again.
     var canRepeat: Bool { prepare == "true" && !save.contains(" init ") }
 
     init(_ description: String, prepare: String = "true", _ save: String) {
@@ -31,7 +31,7 @@ private let twoBranches = """
     git branch one && echo two >doc.txt && git commit -qam two && git branch two && git checkout -q one
     """
 
-/// Real programs, and for those that need a screen the calls that they make.
+/// Real programs, and the system calls of those that need a screen.
 let savePatterns: [SavePattern] = [
     // Editors
     SavePattern("vim, backupcopy=yes", "\(vim) backup backupcopy=yes' -c '%s/one/two/' -c wq doc.txt"),

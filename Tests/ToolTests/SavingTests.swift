@@ -6,7 +6,8 @@ import Logging
 import TestSupport
 import Testing
 
-/// Captions and history must survive every way in which programs save, and the programs must not notice.
+/// Captions and versions survive every way in which programs save, and the programs see the behaviour of a
+/// disk.
 @Suite(.serialized)
 struct SavingTests {
     @Test func `the asset stays with the name, however programs save`() throws {
@@ -17,7 +18,7 @@ struct SavingTests {
             }
             try "two\n".write(toFile: "\(scratch)/new/doc.txt", atomically: false, encoding: .utf8)
             var assets: [Int64] = []
-            try remount(library, on: root, scratch: scratch, seconds: 600) { mount in
+            try remount(library, on: root, scratch: scratch) { mount in
                 for (number, pattern) in savePatterns.enumerated() {
                     assets.append(try save(pattern, number, in: mount))
                 }
@@ -26,14 +27,15 @@ struct SavingTests {
             let opened = try AssetLibrary(at: library, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             defer { try? opened.close() }
             for (number, pattern) in savePatterns.enumerated() {
-                // A pattern's assets have the numbers up to that of the next pattern's file.
+                // The numbers of a pattern's assets end before that of the next pattern's file.
                 let next = number + 1 < assets.count ? assets[number + 1] : assets[number] + 99
                 try checkHistory(of: pattern, number, assets[number]..<next, in: opened)
             }
         }
     }
 
-    /// Saves a file of a folder of the mount, and one of a folder outside, as a program does, and compares them.
+    /// Saves a file in a folder of the mount and one in a folder of the disk, as a program does, and compares
+    /// both folders.
     /// - Returns: the number of the file's asset.
     private func save(_ pattern: SavePattern, _ number: Int, in mount: MountedLibrary) throws -> Int64 {
         let (scratch, file) = (mount.scratch, "work\(number)/doc.txt")
@@ -68,7 +70,7 @@ struct SavingTests {
         let listings = try places.map { try shell(listing, in: $0.0).check().output }
         #expect(listings[0] == listings[1], "\(pattern.testDescription)")
         if pattern.canRepeat {
-            // Now with all that the program has left beside the file.
+            // Runs again with all the files that the program has left in the folder.
             for _ in 0..<2 {
                 try everywhere(begin + pattern.save)
                 try check(id)
@@ -77,7 +79,8 @@ struct SavingTests {
         return try #require(Int64(id))
     }
 
-    /// Checks the versions of a saved file, and that no other assets are in the trash than the program has made.
+    /// Checks the versions of a saved file, and that the trash contains only assets that the program has
+    /// created.
     private func checkHistory(
         of pattern: SavePattern,
         _ number: Int,
@@ -91,10 +94,11 @@ struct SavingTests {
             let assets = try numbers.compactMap { try records.asset(AssetID(rawValue: $0)) }
             return (versions.map(\.digest?.description), assets.filter { $0.trashed != nil })
         }
-        // The digests of “two” and “one”: the former content is a version, and nothing else came to be on the way.
+        // The digests of “two” and “one”: the former content is a version, and no further versions exist.
         #expect(versions.prefix(2).map { $0?.prefix(8) } == ["27dd8ed4", "2c8b08da"], "\(pattern.testDescription)")
         #expect(versions.count == (pattern.canRepeat ? 6 : pattern.keepsOthers ? 4 : 2), "\(pattern.testDescription)")
-        // A backup that was given a final name is an asset while it is there; rsync calls it as the original, in another folder.
+        // A backup with a final name is an asset while it exists; rsync gives it the name of the original, in
+        // another folder.
         let names = Set(trashed.map { String(decoding: $0.originalName, as: UTF8.self) })
         #expect(
             pattern.keepsOthers || names.isSubset(of: ["doc.txt.bak", "doc.txt.orig", "doc.txt"]),

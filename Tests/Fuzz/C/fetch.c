@@ -1,4 +1,4 @@
-/* What servers and mount options say to the worker that fetches: header lines, and networks that are allowed. */
+/* Input of the fetch worker from servers and mount options: header lines, and allowed networks. */
 #define send fuzz_send
 #include <stdint.h>
 #include <sys/types.h>
@@ -10,7 +10,7 @@ void sandbox_confine(const char *const *paths, const char *program, int mayConne
 void sandbox_enter_network(void) {}
 void sandbox_filter_network(void) {}
 
-/* Reads all that is sent. */
+/* Reads all bytes that are sent. */
 static ssize_t fuzz_send(int socket, const void *bytes, size_t count, int flags) {
     (void)socket, (void)flags;
     char *copy = malloc(count);
@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
         struct sockaddr_in6 six = {.sin6_family = AF_INET6};
         memcpy(&six.sin6_addr, address, 16);
         may_reach((struct sockaddr *)&six);
-        /* An address in IPv6 that stands for one in IPv4 is as public as that. */
+        /* An IPv6 address that maps an IPv4 address is as public as the latter. */
         static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
         if (!memcmp(address, mapped, 12) && is_public6(address) != is_public4(address + 12)) abort();
     } else {

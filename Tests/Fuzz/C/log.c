@@ -1,4 +1,5 @@
-/* A write-ahead log on a disk that fails now and then: what is read is always what was written, and what is said to be durable is. */
+/* A write-ahead log on a disk that fails now and then: reads return the last write, and acknowledged data is
+ * durable. */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
@@ -6,14 +7,14 @@
 
 enum { SIZE = 1 << 14 };
 
-/* A file of the disk: its bytes as programs see them, and those that a sync has made last. */
+/* A file of the disk: the bytes that programs see, and those of the last sync. */
 struct disk_file {
     sqlite3_file file;
     unsigned char seen[SIZE], durable[SIZE];
     sqlite3_int64 size, durable_size;
 };
 
-/* Bytes of the input say of each call whether it succeeds. */
+/* Bytes of the input decide for each call whether it succeeds. */
 static const uint8_t *choices;
 static size_t choices_left;
 
@@ -57,7 +58,7 @@ static int disk_sync(sqlite3_file *file, int flags) {
         disk->durable_size = disk->size;
         return SQLITE_OK;
     }
-    /* The kernel may forget what it could not write. */
+    /* The kernel may drop pages that it could not write. */
     if (fate & 4) {
         memcpy(disk->seen, disk->durable, SIZE);
         disk->size = disk->durable_size;
@@ -99,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     while (choices_left > 0) {
         uint8_t step = choice();
         sqlite3_int64 offset = choice() * 32, length = 1 + choice() * 8;
-        /* SQLite writes its log from the beginning, again and again, with no hole. */
+        /* SQLite repeatedly writes its log from the beginning, without holes. */
         if (offset > wanted_size) offset = wanted_size;
         if (offset + length > SIZE) length = SIZE - offset;
         unsigned char *buffer = malloc((size_t)length + 1);

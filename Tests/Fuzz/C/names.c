@@ -1,4 +1,4 @@
-/* Requests of the worker that works in the mount: a folder of its own stands for that. */
+/* Requests to the notification agent: a folder stands for the mount in which the agent works. */
 #include "../../../Sources/assetfs-worker/names.c"
 #include <dirent.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     mkdir(path, 0700);
     strcat(path, "/b");
     mkdir(path, 0700);
-    /* Of exactly its length, so that the sanitizer sees a step too far. */
+    /* Allocates exactly the length, so that the sanitizer reports any read behind the end. */
     char *message = malloc(count);
     memcpy(message, bytes, count);
     int lowest = dup(0);

@@ -1,4 +1,4 @@
-/* The relevance of what a query finds: the weights of the columns that its phrases stand in. */
+/* The relevance of search results: the sum of the weights of the columns that contain the phrases. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdint.h>
@@ -24,7 +24,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
     return sqlite3_prepare_v2(database, text, -1, &relevant, NULL) == SQLITE_OK ? 0 : 1;
 }
 
-/* Whether a phrase is found in a column. */
+/* Returns whether a column contains a phrase. */
 static int is_in(char column, const char *word, int length) {
     char query[300];
     snprintf(query, sizeof query, "%c : %.*s", column, length, word);
@@ -36,7 +36,7 @@ static int is_in(char column, const char *word, int length) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     if (count > 1024) return 0;
-    /* The query, and the texts of the columns, each on a line. */
+    /* The query and the texts of the columns, one per line. */
     const char *parts[COLUMNS + 1];
     int lengths[COLUMNS + 1] = {0};
     const char *rest = (const char *)bytes, *end = rest + count;

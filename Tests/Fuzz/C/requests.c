@@ -1,4 +1,5 @@
-/* Requests of the kernel, and the threads that serve them: each request is served once, refused once, or waits for its turn. */
+/* Requests of the kernel, and the threads that serve them: each request is served once, refused once, or
+ * waits. */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@ static ssize_t fuzz_writev(int file, const struct iovec *parts, int count);
 #include "../../../Sources/CFuse/CFuse.c"
 #include "../../../Sources/CFuse/Turns.c"
 
-/* So many that a user's share of the memory for waiting requests is used up. */
+/* As many requests as use up a user's share of the memory for waiting requests. */
 enum { REQUESTS = 2600, THREADS = 5, LENGTH = 512 };
 enum state { UNSENT, SENT, SERVED, REFUSED };
 
@@ -27,7 +28,7 @@ static void complain(const char *what) { fprintf(stderr, "%s\n", what); abort();
 
 int fuzz_is_ending(int32_t process, int is_asked) { return process != 0 && (is_ending || is_asked); }
 
-/* The request that was sent under a number; 0 where it is none of ours, as in bytes that are no request. */
+/* Returns the index of the request with a number; 0 for an unknown one, as in bytes that are no request. */
 static int sent(uint64_t unique) { return unique >= 1 && unique <= (uint64_t)count_of_requests ? (int)unique : 0; }
 
 static ssize_t fuzz_read(int file, void *buffer, size_t length) {
@@ -59,10 +60,10 @@ static ssize_t fuzz_writev(int file, const struct iovec *parts, int count) {
     return sum;
 }
 
-/* A thread asks for its next request; 0 where there is none. */
+/* Reads the next request on a thread; returns 0 if there is none. */
 static int ask(int thread) {
     current = served_by[thread];
-    /* Of exactly the session's size, so that the sanitizer sees a step too far. */
+    /* Allocates exactly the session's size, so that the sanitizer reports any write behind the end. */
     unsigned char *buffer = malloc(LENGTH);
     ssize_t count = wire_read(0, buffer, LENGTH, NULL);
     served_by[thread] = current;
@@ -105,7 +106,7 @@ static size_t eat(const uint8_t **bytes, size_t *count, void *target, size_t wan
     return room;
 }
 
-/* What the kernel and this end agree on: INIT is answered before anything else is read. */
+/* Exchanges INIT, which is answered before any other request is read. */
 static void begin(const uint8_t **bytes, size_t *count) {
     memset(&wire, 0, sizeof wire);
     int threads[LANES];
@@ -145,7 +146,7 @@ static void send_request(const uint8_t *choice, const uint8_t *body) {
     memset(requests[index].bytes, 0, sizeof header + rest);
     memcpy(requests[index].bytes, &header, sizeof header);
     memcpy(requests[index].bytes + sizeof header, body, rest < 32 ? rest : 32);
-    /* The number of another request, for INTERRUPT. */
+    /* The number of the request that INTERRUPT names. */
     uint64_t other = choice[4];
     if (header.opcode == OPCODE_INTERRUPT && rest >= sizeof other) {
         memcpy(requests[index].bytes + sizeof header, &other, sizeof other);
@@ -153,7 +154,7 @@ static void send_request(const uint8_t *choice, const uint8_t *body) {
     }
 }
 
-/* Some equal requests: an opcode, a user, a node, and the bytes behind the header. */
+/* Sends some equal requests: an opcode, a user, a node, and the bytes after the header. */
 static void send_requests(const uint8_t **bytes, size_t *count) {
     uint8_t choice[6] = {0}, body[32] = {0};
     if (eat(bytes, count, choice, sizeof choice) < sizeof choice) return;
@@ -171,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
         if (step & 0x80) send_requests(&bytes, &count); else ask(step % THREADS);
         check_lanes();
     }
-    /* All threads go on until no request is left. */
+    /* All threads continue until no request is left. */
     for (int isIdle = 0; !isIdle;) {
         isIdle = 1;
         for (int thread = 0; thread < THREADS; thread++) while (ask(thread)) { isIdle = 0; check_lanes(); }
@@ -179,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     for (int index = 1; index <= count_of_requests; index++) {
         struct in_header header;
         memcpy(&header, requests[index].bytes, sizeof header);
-        /* Of an interrupt that has ended a request libfuse is not told. */
+        /* libfuse does not get an INTERRUPT that has ended a waiting request. */
         if (requests[index].length < sizeof header || header.opcode == OPCODE_INTERRUPT) continue;
         if (requests[index].state < SERVED) complain("a request is forgotten");
     }

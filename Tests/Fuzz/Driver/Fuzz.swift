@@ -1,7 +1,7 @@
 import FuzzTargets
 import Glibc
 
-// `make fuzz`: libFuzzer, whose `main` this program has, with one of the targets.
+// The program of `make fuzz`: libFuzzer, which provides `main`, with one of the targets.
 
 /// The target that ASSETFS_FUZZ_TARGET names.
 private let target: FuzzTarget = {
@@ -13,7 +13,7 @@ private let target: FuzzTarget = {
     return target
 }()
 
-/// Prints, with ASSETFS_FUZZ_WORDS, the target's words as libFuzzer's dictionary, instead of running it.
+/// Prints the target's words as a libFuzzer dictionary and exits, if ASSETFS_FUZZ_WORDS is set.
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(_ count: UnsafeMutableRawPointer?, _ arguments: UnsafeMutableRawPointer?) -> CInt {
     guard unsafe getenv("ASSETFS_FUZZ_WORDS") != nil else { return 0 }
@@ -23,7 +23,7 @@ public func initialize(_ count: UnsafeMutableRawPointer?, _ arguments: UnsafeMut
     exit(0)
 }
 
-/// Runs the target on an input, and aborts where what must hold of each does not: that is a find.
+/// Runs the target on an input, and aborts if a condition does not hold: libFuzzer then records a find.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))

@@ -1,10 +1,10 @@
-// Internal functions are tested, too: `@testable` needs a debug build, or the build of `make fuzz`.
+// Tests internal functions, too: `@testable` needs a debug build, or the build of `make fuzz`.
 #if DEBUG || ASSETFS_FUZZ
-/// A parser of what others write, with what must hold of it for every input.
+/// A parser of untrusted input, with the conditions that hold for every input.
 public struct FuzzTarget: Sendable {
     /// The name of the target, and of its folder in `corpus`.
     public let name: String
-    /// Words of the parser's language, from which mutations are made.
+    /// Words of the parser's language, used in mutations.
     public let words: [String]
     private let body: @Sendable ([UInt8]) throws -> Void
 
@@ -15,7 +15,7 @@ public struct FuzzTarget: Sendable {
     }
 
     /// Runs the parser on an input.
-    /// - Returns: a sentence that says what does not hold; nil where all does.
+    /// - Returns: a sentence about the condition that does not hold, or nil.
     public func complaint(about input: [UInt8]) -> String? {
         do {
             try body(input)
@@ -33,20 +33,20 @@ public struct FuzzTarget: Sendable {
     ]
 }
 
-/// What does not hold.
+/// A condition that does not hold.
 struct Complaint: Error, CustomStringConvertible {
     let description: String
 }
 
-/// Throws a complaint where a condition does not hold.
+/// Throws a complaint if a condition does not hold.
 func demand(_ condition: Bool, _ sentence: @autoclosure () -> String) throws {
     if !condition { throw Complaint(description: sentence()) }
 }
 
-/// The input as text, where it is UTF-8.
+/// Returns the input as text if it is valid UTF-8.
 func text(_ input: [UInt8]) -> String? { String(validating: input, as: UTF8.self) }
 
-/// Two parts of an input, with a line end between.
+/// Splits an input at its first line end.
 func halves(_ input: [UInt8]) -> (first: [UInt8], second: [UInt8]) {
     guard let end = input.firstIndex(of: 0x0A) else { return (input, []) }
     return (Array(input[..<end]), Array(input[(end + 1)...]))

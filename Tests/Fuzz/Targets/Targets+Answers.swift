@@ -34,7 +34,7 @@ extension FuzzTarget {
             "File:FileType\0",
         ]
     ) { input in
-        // What is before the first line end is the probe's answer.
+        // The probe's answer ends at the first line end.
         let (first, second) = input.starts(with: Array("ok\0".utf8)) ? ([], input) : halves(input)
         let probed = ProbedFacts(first) ?? ProbedFacts()
         do {

@@ -5,7 +5,7 @@
 @testable import Catalog
 import Foundation
 
-/// A catalog whose files are gone, so that nothing of it is left.
+/// A catalog whose files are unlinked, so that nothing remains on the disk.
 private let catalog: Catalog? = {
     let folder = NSTemporaryDirectory() + "assetfs-fuzz-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -15,9 +15,10 @@ private let catalog: Catalog? = {
     return try? Catalog(path: folder + "/catalog.sqlite") {}
 }()
 
-// What the daemon reads of its library, of other programs and of numbers that the kernel was given.
+// Data that the daemon reads from its library and from other programs, and numbers that the kernel has
+// received.
 extension FuzzTarget {
-    /// Rows of a catalog that a disk, or another hand, has changed.
+    /// Rows of a catalog that a disk or another program has changed.
     static let rows = FuzzTarget("rows", words: ["0-1,2-3", "-1-5", "9223372036854775807", ",,", "0,1000,4294967295"]) {
         input in
         guard let catalog, input.count >= 33 else { return }
@@ -27,7 +28,7 @@ extension FuzzTarget {
         let (choice, rest) = (input[32], Array(input[33...]))
         let (first, second) = halves(rest)
         let journal = choice & 1 == 0 ? Journal.receipts : .events
-        // What escapes a change of the catalog ends it for good.
+        // An error that leaves the change would stop the catalog for good.
         let problem = try catalog.write { records in
             let table = journal.rawValue
             func add(_ end: Int64, _ line: [UInt8]) {
@@ -61,7 +62,7 @@ extension FuzzTarget {
         try demand(name != nil || reply.hasSuffix("OK") && reply.contains(":"), "a file is clean that may not be")
     }
 
-    /// Numbers that file handles bring, and names that are looked up in views.
+    /// Node numbers from file handles, and names that are looked up in views.
     static let views = FuzzTarget(
         "views",
         words: [".json", "uuid~", "fetch", "scrub.json", "verify.json", "-1", "+1", "00"]

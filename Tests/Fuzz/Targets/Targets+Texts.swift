@@ -3,7 +3,7 @@
 @testable import Catalog
 import GRDB
 
-/// The texts of an index of words, to which the words of a query are put.
+/// An index of texts against which the words of a query are run.
 private let index: GRDB.DatabaseQueue? = {
     let queue = try? GRDB.DatabaseQueue()
     let columns = SearchQuery.Column.allCases.map(\.rawValue).joined(separator: ", ")
@@ -44,7 +44,7 @@ extension FuzzTarget {
         var statement = SearchStatement(SearchScope(uid: 1000, now: Timestamp(rawValue: 0)))
         let sql = statement.select(query.condition)
         try demand(sql.utf8.count { $0 == 0x3F } == statement.values.count, "values and places for them: \(sql)")
-        // Of a value for a type or ending none is put to the index.
+        // The value of a type or file extension is not matched against the index.
         for (before, value) in zip(sql.split(separator: "?"), statement.values) where before.hasSuffix("MATCH ") {
             guard case .text(let words) = value else { continue }
             _ = try index?.read {
@@ -141,7 +141,7 @@ extension FuzzTarget {
             "2262-04-11T23:47:16.854775807Z", "90s", "1h", "2d", "P3M", "9999", "1000", "-02-29",
         ]
     ) { input in
-        // A number of nanoseconds, as the catalog has it.
+        // A number of nanoseconds, as in the catalog.
         if input.count >= 8 {
             let time = Timestamp(rawValue: input.prefix(8).reduce(0) { $0 << 8 | Int64($1) })
             try demand(Timestamp(time.description) == time, "\(time) is read as another moment")
@@ -161,7 +161,8 @@ extension FuzzTarget {
     }
 }
 
-/// Demands that a reason is a part of a sentence on one line, without characters that a terminal obeys, and of bounded length.
+/// Checks that a reason is a part of a sentence on one line, without control characters of terminals, and of
+/// bounded length.
 func checkSentence(_ reason: String) throws {
     try demand(
         Shown.sentence(reason) == reason,

@@ -6,7 +6,8 @@ import Foundation
 import SystemPackage
 @testable import assetfs
 
-// What the command reads: arguments, tables of the kernel, and what a mount says, which need not be one of assetfs.
+// Input of the command: arguments, tables of the kernel, and answers of a mount, which may be another
+// filesystem.
 extension FuzzTarget {
     static let arguments = FuzzTarget(
         "arguments",
@@ -31,7 +32,7 @@ extension FuzzTarget {
             ",", "\\", "comment=", "4294967295", "\u{10FE80}", "\u{301}", "/proc/self/cwd", "/../..",
         ]
     ) { input in
-        // No argument of a program has a NUL.
+        // Arguments of a program contain no NUL.
         guard !input.contains(0) else { return }
         let lists = RawArguments.text(input).components(separatedBy: "\n")
         do {
@@ -60,7 +61,7 @@ extension FuzzTarget {
         ]
     ) { input in
         for mount in MountPoint.all(in: input) { _ = (mount.isOurs, mount.path.shown) }
-        // As the kernel writes the paths of a mount.
+        // Escapes paths as the kernel does in the table of mounts.
         let (first, second) = halves(input.filter { $0 != 0 })
         func escaped(_ bytes: [UInt8]) -> [UInt8] {
             bytes.flatMap { byte in
@@ -144,14 +145,14 @@ extension FuzzTarget {
         let texts = parts.map { String(decoding: $0, as: UTF8.self) }
         func bytes(_ lines: [String]) -> [[UInt8]] { lines.map { Array($0.utf8) } }
         try demand(bytes(try lines(since: nil)) == bytes(texts), "other lines are read")
-        // In the order of their times, and so long that a search takes steps.
+        // Sorted by time, and so long that a search takes several steps.
         let sorted = texts.sorted { LineReader.time(of: $0) < LineReader.time(of: $1) }
             .map { $0 + String(repeating: "x", count: 40 + Array($0.utf8).reduce(0) { ($0 * 31 + Int($1)) % 3000 }) }
         let text = sorted.map { $0 + "\n" }.joined()
         unsafe _ = (ftruncate(file, 0), pwrite(file, text, text.utf8.count, 0))
         for time in ["2026-05-17T14:03:09", sorted.isEmpty ? "" : LineReader.time(of: sorted[sorted.count / 2])] {
             let wanted = sorted.filter { LineReader.time(of: $0) >= time }
-            // Lines that were lengthened may be in another order of times.
+            // Lengthened lines may be in another order of times.
             guard sorted.suffix(wanted.count).elementsEqual(wanted) else { continue }
             try demand(bytes(try lines(since: time)) == bytes(wanted), "other lines are read since \(time)")
         }

@@ -93,7 +93,7 @@ extension FuzzTarget {
         }
     }
 
-    /// Demands that a value never becomes the name of the tag that it is written to.
+    /// Checks that a value never becomes the name of the tag that it is written to.
     private static func checkTags(of field: Field, _ value: String) throws {
         for type in ["image/jpeg", "video/mp4", "application/pdf", "text/plain"] {
             for tag in Embedding.tags(for: [(field, value)], type: type) {
@@ -140,7 +140,7 @@ extension FuzzTarget {
         try demand(Shown.sentence(name) == name, "the name has characters that a terminal obeys")
         if let text = text(input), let bytes = Shown.bytes(ofName: text) {
             try demand(Shown.bytes(ofName: Shown.name(bytes)) == bytes, "other bytes come back of \(text)")
-            // By bytes: a mark behind a digit makes one character of both.
+            // Compares bytes: a combining mark after a digit makes one character of both.
             let places = input.indices.dropLast().filter { input[$0] == 0x5C }
             try demand(
                 places.contains { input[$0 + 1] == 0x5C }
@@ -178,7 +178,8 @@ extension FuzzTarget {
             }
             try demand(JSONObject.name("name", in: members) == second, "the name has other bytes")
             let texts = (members["texts"] as? [String])?.map { Array($0.utf8) }
-            // A byte order mark at the beginning of a text is kept; JSONSerialization of some versions drops it.
+            // A byte order mark at the beginning of a text is kept; JSONSerialization of some versions drops
+            // it.
             try demand(texts == [Array(key.utf8), Array(value.utf8)], "the texts are others")
         }
         if let members = try? JSONSerialization.jsonObject(with: Data(second)) as? [String: Any] {

@@ -4,7 +4,7 @@ import FuzzTargets
 import TestSupport
 import Testing
 
-/// `make fuzz` in short: what it has found in the corpus, and some thousand mutations, without libFuzzer.
+/// A short `make fuzz` without libFuzzer: all inputs of the corpus, and some thousand mutations.
 struct FuzzTests {
     private static let corpus = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("corpus").path
@@ -40,7 +40,8 @@ struct FuzzTests {
     }
 }
 
-/// Inputs that are made of others: bytes changed, removed, doubled, and words of the language put between.
+/// Inputs that are derived from others: bytes changed, removed or doubled, and words of the language
+/// inserted.
 private struct Mutations {
     private var state: UInt64
     private let words: [[UInt8]]
@@ -50,7 +51,7 @@ private struct Mutations {
         self.words = words
     }
 
-    /// A number below a limit, by xorshift64*.
+    /// Returns a number below a limit, by xorshift64*.
     private mutating func number(below limit: Int) -> Int {
         state ^= state >> 12
         state ^= state << 25

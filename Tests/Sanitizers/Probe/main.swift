@@ -1,4 +1,5 @@
-// Does one thing that a sanitizer must report, or one that it must not: `run.py` begins with each of them, built as the daemon is.
+// Makes one error that a sanitizer must report, or one correct use that it must not report: `run.py` begins
+// with each of them, built as the daemon is.
 import Glibc
 import ProbeInC
 
@@ -19,7 +20,7 @@ private final class Locks: Sendable {
     let second = Mutex(0)
 }
 
-/// Runs `body` on a thread.
+/// Runs `body` on a new thread, and returns the thread.
 private func start(_ body: @escaping @Sendable () -> Void) -> pthread_t {
     final class Start: Sendable {
         let body: @Sendable () -> Void

@@ -1,14 +1,15 @@
 import Glibc
 
-/// Stands in for `Synchronization.Mutex` in a build with ThreadSanitizer.
+/// Replaces `Synchronization.Mutex` in a build with ThreadSanitizer.
 ///
-/// The standard one takes contended locks with futex(2) in a library without instrumentation, so that ThreadSanitizer
-/// sees neither the order that they make nor their own order. It knows pthread's.
+/// The standard mutex takes contended locks with futex(2) in a library without instrumentation, so that
+/// ThreadSanitizer sees neither the order of accesses that they enforce nor the lock order. It understands
+/// those of pthread.
 public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let value: UnsafeMutablePointer<Value>
 
-    /// Makes a lock with the value that it guards.
+    /// Creates a lock with the value that it guards.
     public init(_ initialValue: consuming sending Value) {
         lock = .allocate(capacity: 1)
         lock.initialize(to: pthread_mutex_t())
@@ -24,7 +25,7 @@ public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         lock.deallocate()
     }
 
-    /// Runs `body` with the value while no other thread has it.
+    /// Runs `body` with the value while no other thread holds the lock.
     public borrowing func withLock<Result: ~Copyable, E: Error>(
         _ body: (inout sending Value) throws(E) -> sending Result
     ) throws(E) -> sending Result {
@@ -33,7 +34,7 @@ public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         return try body(&value.pointee)
     }
 
-    /// Runs `body` with the value; nil where another thread has it.
+    /// Runs `body` with the value; returns nil if another thread holds the lock.
     public borrowing func withLockIfAvailable<Result: ~Copyable, E: Error>(
         _ body: (inout sending Value) throws(E) -> sending Result
     ) throws(E) -> sending Result? {
@@ -47,7 +48,7 @@ public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
 public final class Lock: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
-    /// Makes a lock that no thread has.
+    /// Creates an unlocked lock.
     public init() {
         mutex = .allocate(capacity: 1)
         mutex.initialize(to: pthread_mutex_t())
@@ -59,9 +60,9 @@ public final class Lock: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// Waits until no other thread has the lock, and takes it.
+    /// Waits until no other thread holds the lock, and takes it.
     public func lock() { pthread_mutex_lock(mutex) }
 
-    /// Lets go of the lock.
+    /// Releases the lock.
     public func unlock() { pthread_mutex_unlock(mutex) }
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Reads the byte behind an allocation of as many bytes.
+/// Reads the byte behind an allocation of `count` bytes.
 int probe_read_behind(unsigned count);
 
-/// Has two threads count in one variable without a lock.
+/// Increments one variable on two threads without a lock.
 void probe_race(void);
