@@ -25,9 +25,23 @@ final class FolderUsage: Sendable {
         var staying: Int64 { total - reclaimable }
     }
 
+    /// The bytes of each folder with all folders below it; folders that hold nothing are left out.
+    struct Totals {
+        fileprivate var bytes: [NodeID: [UsageKind: Int64]] = [:]
+
+        fileprivate subscript(folder: NodeID) -> [UsageKind: Int64]? { bytes[folder] }
+
+        fileprivate mutating func add(_ added: Int64, of kind: UsageKind, to folders: [NodeID]) {
+            for folder in folders {
+                let sum = (bytes[folder]?[kind] ?? 0) + added
+                bytes[folder, default: [:]][kind] = sum == 0 ? nil : sum
+                if bytes[folder]?.isEmpty == true { bytes[folder] = nil }
+            }
+        }
+    }
+
     private struct State {
-        /// The bytes of each folder with all folders below it; folders that hold nothing are left out.
-        var totals: [NodeID: [UsageKind: Int64]] = [:]
+        var totals = Totals()
         /// The former parents of removed folders, as long as these hold something.
         var heirs: [NodeID: NodeID] = [:]
         /// The bytes of former versions that are never pruned, of folders with a quota for which that was
@@ -42,14 +56,6 @@ final class FolderUsage: Sendable {
         var isTracking = false
         /// How many catalog operations may have changed something since the last `settle`.
         var unsettled = 0
-
-        mutating func add(_ bytes: Int64, of kind: UsageKind, to folders: [NodeID]) {
-            for folder in folders {
-                let sum = (totals[folder]?[kind] ?? 0) + bytes
-                totals[folder, default: [:]][kind] = sum == 0 ? nil : sum
-                if totals[folder]?.isEmpty == true { totals[folder] = nil }
-            }
-        }
     }
 
     private let state = RankedMutex(.leaf, State())
@@ -60,17 +66,17 @@ final class FolderUsage: Sendable {
     /// Whether any folder has, or had since the library was opened, a quota, so that changes are noted.
     var isTracking: Bool { state.withLock { $0.isTracking } }
 
-    /// Begins to note changes, and counts all present bytes, where the first folder has a quota.
-    func begin(_ records: Records, _ rulebook: Rulebook) throws {
-        guard try !isTracking && records.hasQuotas() else { return }
-        try records.trackUsage()
-        let all = try records.usage(below: .folders)
-        state.withLock { $0.isTracking = true }
-        for record in all {
-            let folders = try chain(of: record.folder, records, rulebook)
-            state.withLock { $0.add(record.bytes, of: record.kind, to: folders) }
+    /// Counts all present bytes, for the first folder that has a quota.
+    func count(_ records: Records, _ rulebook: Rulebook) throws -> Totals {
+        var totals = Totals()
+        for record in try records.usage(below: .folders) {
+            totals.add(record.bytes, of: record.kind, to: try chain(of: record.folder, records, rulebook))
         }
+        return totals
     }
+
+    /// Begins with the bytes that have been counted; the catalog notes all changes since.
+    func begin(with totals: Totals) { state.withLock { ($0.totals, $0.isTracking) = (totals, true) } }
 
     /// Returns a folder and all folders for which its bytes count.
     private func chain(of folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> [NodeID] {
@@ -118,7 +124,7 @@ final class FolderUsage: Sendable {
             default: break
             }
         }
-        state.withLock { $0.kept[folder] = kept }
+        if records.isUnchanged { state.withLock { $0.kept[folder] = kept } }
         return kept
     }
 
@@ -130,7 +136,7 @@ final class FolderUsage: Sendable {
         let changes = try records.takeUsageChanges().map { ($0, try chain(of: $0.folder, records, rulebook)) }
         for (change, folders) in changes {
             state.withLock { state in
-                state.add(change.bytes, of: change.kind, to: folders)
+                state.totals.add(change.bytes, of: change.kind, to: folders)
                 // Computed again when it is next needed.
                 if change.kind == .formerContents { for folder in folders { state.kept[folder] = nil } }
             }
@@ -159,8 +165,8 @@ final class FolderUsage: Sendable {
         let (left, entered) = (try chain(of: former, records, rulebook), try chain(of: parent, records, rulebook))
         state.withLock { state in
             for (kind, bytes) in state.totals[folder] ?? [:] {
-                state.add(-bytes, of: kind, to: left)
-                state.add(bytes, of: kind, to: entered)
+                state.totals.add(-bytes, of: kind, to: left)
+                state.totals.add(bytes, of: kind, to: entered)
             }
             (state.kept, state.plans) = ([:], [:])
         }

@@ -119,8 +119,15 @@ public final class Catalog: Sendable {
     /// A failure *after* a change cannot be undone alone; the whole running transaction is then rolled back.
     /// If the disk could not be read, the next operation repeats all other changes; otherwise the catalog
     /// stays as of the last commit, and every later operation fails with `.lost`.
+    ///
+    /// `body` has no effects but on the records, because they may be undone after it. `then` has the effects
+    /// on memory that must go with the records: it runs once, with the value of a body whose changes stay,
+    /// before any other operation. It takes no locks but those that are taken last.
     /// - Throws: the errors of `body`, or `CatalogError`.
-    public func write<Value>(_ body: (Records) throws -> Value) throws -> Value {
+    public func write<Value>(
+        _ body: (Records) throws -> Value,
+        then apply: (Value) -> Void = { _ in }
+    ) throws -> Value {
         let result = try inQueue { database in
             // Checked within the queue, because the transaction may have been lost while this operation
             // waited for its turn.
@@ -148,6 +155,7 @@ public final class Catalog: Sendable {
             }
             // The body has caught the failure itself and continued without a transaction.
             guard database.isInsideTransaction else { throw lose(.unread, database) }
+            apply(value)
             return value
         }
         let count = changes.wrappingAdd(1, ordering: .relaxed).newValue
