@@ -7,22 +7,28 @@ extension AssetLibrary {
     }
 
     /// Runs `body`, which checks before it changes, on the records; its errors become a `LibraryError`.
-    /// `then` is the catalog's.
+    ///
+    /// `then` is the catalog's. Now and then the bytes of folders are settled behind it.
     func write<Value>(
         _ body: (Records) throws -> Value,
         then apply: (Value) -> Void = { _ in }
     ) throws(LibraryError) -> Value {
-        do {
-            return try catalog.write(
-                { records in
-                    let value = try body(records)
-                    try usage.settleSometimes(records, rulebook)
-                    return value
-                },
-                then: apply
-            )
-        } catch {
-            throw LibraryError(error)
+        let value: Value
+        do { value = try catalog.write(body, then: apply) } catch { throw LibraryError(error) }
+        if usage.noteOperation() { settleUsage() }
+        return value
+    }
+
+    /// Settles the noted changes of folders' bytes, in an operation of its own.
+    ///
+    /// No caller depends on it, so that a failure is none of theirs: the changes stay noted, and the next
+    /// time settles them.
+    func settleUsage() {
+        guard usage.isTracking else { return }
+        _ = try? catalog.write {
+            try usage.takeChanges($0, rulebook)
+        } then: {
+            usage.settle($0)
         }
     }
 }

@@ -128,34 +128,40 @@ final class FolderUsage: Sendable {
         return kept
     }
 
-    /// Settles the noted changes; this writes, and so comes after all checks that may refuse.
-    func settle(_ records: Records, _ rulebook: Rulebook) throws {
-        guard isTracking else { return }
-        // All changes are read before any of them counts: after a failed read of the catalog they are still
-        // there.
-        let changes = try records.takeUsageChanges().map { ($0, try chain(of: $0.folder, records, rulebook)) }
-        for (change, folders) in changes {
-            state.withLock { state in
-                state.totals.add(change.bytes, of: change.kind, to: folders)
-                // Computed again when it is next needed.
-                if change.kind == .formerContents { for folder in folders { state.kept[folder] = nil } }
-            }
+    /// A noted change, with the folders for which it counts.
+    struct Change {
+        fileprivate let record: UsageRecord
+        fileprivate let folders: [NodeID]
+    }
+
+    /// Takes the noted changes out of the catalog; `settle` makes them count.
+    func takeChanges(_ records: Records, _ rulebook: Rulebook) throws -> [Change] {
+        try records.takeUsageChanges().map {
+            Change(record: $0, folders: try chain(of: $0.folder, records, rulebook))
         }
+    }
+
+    /// Makes changes count that have been taken out of the catalog.
+    func settle(_ changes: [Change]) {
         state.withLock { state in
+            for change in changes {
+                state.totals.add(change.record.bytes, of: change.record.kind, to: change.folders)
+                guard change.record.kind == .formerContents else { continue }
+                // Computed again when it is next needed.
+                for folder in change.folders { state.kept[folder] = nil }
+            }
             state.unsettled = 0
             state.heirs = state.heirs.filter { state.totals[$0.key] != nil }
         }
     }
 
-    /// Settles the noted changes now and then; called at the end of an operation that may have changed
-    /// something.
-    func settleSometimes(_ records: Records, _ rulebook: Rulebook) throws {
-        let isDue = state.withLock { state in
+    /// Notes an operation that may have changed something; returns whether the changes are to be settled.
+    func noteOperation() -> Bool {
+        state.withLock { state in
             guard state.isTracking else { return false }
             state.unsettled += 1
             return state.unsettled >= Self.settlingInterval
         }
-        if isDue { try settle(records, rulebook) }
     }
 
     /// Moves a folder's bytes from its former parents to its new ones; the folder has been moved already.
@@ -180,17 +186,14 @@ final class FolderUsage: Sendable {
     /// Drops the prunable bytes and the plans, after a change of policy.
     func forgetKept() { state.withLock { ($0.kept, $0.plans) = ([:], [:]) } }
 
-    /// Takes the plan for pruning a folder; nil where it is older than ten minutes.
-    func takePlan(of folder: NodeID) -> ReclaimPlan? {
-        let plan = state.withLock { $0.plans.removeValue(forKey: folder) }
+    /// Returns the plan for pruning a folder; nil where it is older than ten minutes.
+    func plan(of folder: NodeID) -> ReclaimPlan? {
+        let plan = state.withLock { $0.plans[folder] }
         return plan.flatMap { .now - $0.begun < .seconds(600) ? $0 : nil }
     }
 
     /// Keeps the plan for pruning a folder for the next time.
     func keep(_ plan: ReclaimPlan, of folder: NodeID) { state.withLock { $0.plans[folder] = plan } }
-
-    /// Drops the plan for pruning a folder.
-    func forgetPlan(of folder: NodeID) { state.withLock { $0.plans[folder] = nil } }
 
     /// Whether a folder over its quota is to be trimmed: not where that freed nothing at this usage before.
     func beginTrimming(_ folder: NodeID, holding bytes: Int64) -> Bool {
@@ -200,7 +203,7 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Notes that trimming a folder has freed bytes.
+    /// Notes that trimming a folder has freed bytes, or could not be done.
     func noteTrimmed(_ folder: NodeID) { state.withLock { $0.trimmed[folder] = nil } }
 
     /// Folders whose usage was computed for a quota.
