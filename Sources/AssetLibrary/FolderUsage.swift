@@ -164,15 +164,35 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Moves a folder's bytes from its former parents to its new ones; the folder has been moved already.
-    func move(_ folder: NodeID, from former: NodeID, to parent: NodeID, _ records: Records, _ rulebook: Rulebook) throws
-    {
-        guard isTracking else { return }
-        let (left, entered) = (try chain(of: former, records, rulebook), try chain(of: parent, records, rulebook))
+    /// The move of a folder, with the folders above that have lost and gained its bytes.
+    struct Move {
+        fileprivate let folder: NodeID
+        fileprivate let left: [NodeID]
+        fileprivate let entered: [NodeID]
+    }
+
+    /// Returns the move of a folder between two others, for `note`; nil where no bytes are counted.
+    func move(
+        of folder: NodeID,
+        from former: NodeID,
+        to parent: NodeID,
+        _ records: Records,
+        _ rulebook: Rulebook
+    ) throws -> Move? {
+        guard isTracking else { return nil }
+        return Move(
+            folder: folder,
+            left: try chain(of: former, records, rulebook),
+            entered: try chain(of: parent, records, rulebook)
+        )
+    }
+
+    /// Moves a folder's bytes from its former parents to its new ones.
+    func note(_ move: Move) {
         state.withLock { state in
-            for (kind, bytes) in state.totals[folder] ?? [:] {
-                state.totals.add(-bytes, of: kind, to: left)
-                state.totals.add(bytes, of: kind, to: entered)
+            for (kind, bytes) in state.totals[move.folder] ?? [:] {
+                state.totals.add(-bytes, of: kind, to: move.left)
+                state.totals.add(bytes, of: kind, to: move.entered)
             }
             (state.kept, state.plans) = ([:], [:])
         }
