@@ -199,7 +199,8 @@ public final class AssetLibrary: Sendable {
             if try catalog.read({ try !$0.sharedAcrossOwners().isEmpty }) {
                 try catalog.write { try $0.separateFormerSharing() }
             }
-            try catalog.read { try collections.load($0) }
+            let (folders, sealed) = try catalog.read { (try $0.folders(below: .collections), try $0.groups()) }
+            collections.begin(with: folders, sealed: sealed)
             try prepareStores(stores)
             try loadDamage()
             try prepareEventHook()
