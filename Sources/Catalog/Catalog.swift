@@ -2,6 +2,7 @@ internal import AssetModel
 internal import CWriteAheadLog
 internal import GRDB
 internal import GRDBSQLite
+internal import Glibc
 internal import Synchronization
 
 /// The SQLite record of a library: one connection with one running transaction that every operation joins.
@@ -141,6 +142,9 @@ public final class Catalog: Sendable {
             let (before, mark) = (database.totalChangesCount, redo.count)
             let value: Value
             do {
+                #if DEBUG
+                if Self.runsTwice { try rehearse(body, database) }
+                #endif
                 value = try body(Records(database: database, redo: redo))
             } catch {
                 redo.cut(to: mark)
@@ -162,6 +166,21 @@ public final class Catalog: Sendable {
         if count == 1 || count == Self.manyChanges { firstChange() }
         return result
     }
+
+    #if DEBUG
+    /// Whether each body of `write` runs twice, and its first run is undone: a body with other effects than
+    /// those on the records shows them then.
+    private static let runsTwice = unsafe getenv("ASSETFS_RUN_TWICE") != nil
+
+    /// Runs a body and undoes its changes.
+    private func rehearse<Value>(_ body: (Records) throws -> Value, _ database: Database) throws {
+        let mark = redo.count
+        try database.execute(sql: "SAVEPOINT rehearsal")
+        _ = try body(Records(database: database, redo: redo))
+        try database.execute(sql: "ROLLBACK TO rehearsal; RELEASE rehearsal")
+        redo.cut(to: mark)
+    }
+    #endif
 
     /// Whether a crash would lose any change.
     public var hasChanges: Bool { changes.load(ordering: .relaxed) > 0 || isLate.load(ordering: .relaxed) }
