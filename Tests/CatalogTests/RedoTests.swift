@@ -129,7 +129,8 @@ struct RedoTests {
         }
     }
 
-    @Test func `the effects of a change come once, before the next operation, and not where a read has failed`() throws {
+    @Test func `the effects of a change come once, before the next operation, and not where a read has failed`() throws
+    {
         try withCatalog { catalog, path in
             var seen: [NodeID] = []
             try withoutReads(of: path) {
