@@ -25,12 +25,14 @@ struct UndoneChangeTests {
         try library.close()
     }
 
-    @Test func `a first quota that finds the disk unreadable limits no upload and stops nothing`() throws {
+    @Test func `a first quota that finds the disk unreadable leaves no trace in memory`() throws {
         try withScratch { path in
             try makeFolders(path + "/library")
             let library = try AssetLibrary(at: path + "/library", log: quiet, policies: keepingAll)
-            // The pages that count the bytes are in memory then, and those with the folders' names are not.
-            _ = try library.read { try $0.usage(below: .folders) }
+            // The pages with the policies are in memory then, and those with the folders are not.
+            let other = Array("user.policy.versions".utf8)
+            try library.setExtendedAttribute(other, of: .folders, to: Array("all".utf8))
+            try library.removeExtendedAttribute(other, of: .folders)
             try withoutReads(of: path + "/library/catalog.sqlite") {
                 #expect(throws: LibraryError.self) {
                     try library.setExtendedAttribute(Self.quota, of: .folders, to: Array("5M".utf8))
