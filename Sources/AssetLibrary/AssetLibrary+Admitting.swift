@@ -55,15 +55,7 @@ extension AssetLibrary {
         }
         switch judgement {
         case .refuse(let refusal):
-            let now = ContinuousClock.now
-            let isRepeated = lastRefusal.withLock { last in
-                defer { last = (node.id, place.parent, place.name, now) }
-                // mv(1) tries RENAME_NOREPLACE first, and then a plain rename: both are one attempt.
-                return last.map { ($0, $1, $2) == (node.id, place.parent, place.name) && now - $3 < .seconds(1) }
-                    ?? false
-            }
-            guard !isRepeated else { return judgement }
-            try note(refusal, at: place, by: uploader.uid, content, records)
+            if !arrival.isRepeated { try records.append(refusal, at: place, by: uploader.uid, content) }
             return judgement
         case .unchanged(let asset):
             try records.append(.unchanged, of: asset, at: place, by: uploader.uid, content)
@@ -77,6 +69,21 @@ extension AssetLibrary {
             }
         }
         return judgement
+    }
+
+    /// Returns whether a file was refused this name just now.
+    ///
+    /// mv(1) tries RENAME_NOREPLACE first, and then a plain rename: both are one attempt, with one receipt.
+    func isRepeated(_ id: NodeID, as name: EntryName, in parent: NodeID) -> Bool {
+        lastRefusal.withLock { last in
+            last.map { ($0, $1, $2) == (id, parent, name) && .now - $3 < .seconds(1) } ?? false
+        }
+    }
+
+    /// Notes that `admit` has refused a file a name, and logs it unless that is repeated.
+    func noteRefusal(_ refusal: Refusal, of id: NodeID, at place: Place, isRepeated: Bool, by uploader: Uploader) {
+        lastRefusal.withLock { $0 = (id, place.parent, place.name, .now) }
+        if !isRepeated { noteReceipt(of: refusal, at: place, by: uploader.uid) }
     }
 
     /// Screens a file that is about to get a final name, before anything is changed.
@@ -97,7 +104,7 @@ extension AssetLibrary {
             guard let node, node.asset == nil, place.isFinal else { return nil }
             let content = Content(digest: digest, size: node.size)
             if let refusal = nameRefusal(at: place) {
-                try write { try note(refusal, at: place, by: uid, content, $0) }
+                try note(refusal, at: place, by: uid, content)
                 throw LibraryError.refused(refusal)
             }
             try refuseUnscreened(content, of: id, at: place, by: uid)
@@ -105,7 +112,7 @@ extension AssetLibrary {
             do throws(Refusal) {
                 return try screen(content, of: file, at: place, for: [.user(uid), .file(id)])
             } catch {
-                try write { try note(error, at: place, by: uid, content, $0) }
+                try note(error, at: place, by: uid, content)
                 throw LibraryError.refused(error)
             }
         } catch {

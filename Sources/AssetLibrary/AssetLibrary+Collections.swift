@@ -137,10 +137,8 @@ extension AssetLibrary {
 final class Collections: Sendable {
     private let state = RankedMutex<(folders: Set<NodeID>, sealed: Set<NodeID>)>(.leaf, ([], []))
 
-    func load(_ records: Records) throws {
-        let (folders, sealed) = (try records.folders(below: .collections), try records.groups())
-        state.withLock { $0 = (Set(folders), Set(sealed)) }
-    }
+    /// Begins with the folders that the catalog knows.
+    func begin(with folders: [NodeID], sealed: [NodeID]) { state.withLock { $0 = (Set(folders), Set(sealed)) } }
 
     func has(_ folder: NodeID) -> Bool { state.withLock { $0.folders.contains(folder) } }
 

@@ -122,7 +122,7 @@ extension AssetLibrary {
     /// opens a file just to set its times.
     private func passOnTimes(of id: NodeID, to file: NodeID) {
         // A failure leaves the times as they were, and no request is left to report it to.
-        _ = try? write { records in
+        let isPassedOn = try? write { records in
             let now = Timestamp.now
             let present = now.advanced(bySeconds: -2)...now
             guard let own = try records.node(id), var record = try records.node(file),
@@ -130,11 +130,12 @@ extension AssetLibrary {
                 // Only the owner may set times other than the present — utimensat(2).
                 own.uid == record.uid || own.uid == 0
                     || present.contains(own.modified) && present.contains(own.accessed)
-            else { return }
+            else { return false }
             (record.modified, record.accessed) = (own.modified, own.accessed)
             record.changed = .now
             try records.updateAttributes(of: record)
-            noteVerdict()
+            return true
         }
+        if isPassedOn == true { noteVerdict() }
     }
 }

@@ -30,36 +30,62 @@ extension AssetLibrary {
             upper: upperEnters ? try mayRefuse(in: lower.parent) : false
         )
         let equal = EqualFiles()
-        let refusal = try holding(lower.node.id, isComplete: lowerEnters, mayBeRefused: mayBeRefused.lower, by: uid) {
+        let isRepeated = (
+            lower: isRepeated(lower.node.id, as: upper.name, in: upper.parent),
+            upper: isRepeated(upper.node.id, as: lower.name, in: lower.parent)
+        )
+        let exchanged = try holding(lower.node.id, isComplete: lowerEnters, mayBeRefused: mayBeRefused.lower, by: uid) {
             (isLowerUnderWay) throws(LibraryError) in
-            var refusal: Refusal?
-            let version = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper, by: uid)
-            {
+            let inner = try holding(upper.node.id, isComplete: upperEnters, mayBeRefused: mayBeRefused.upper, by: uid) {
                 (isUpperUnderWay) throws(LibraryError) in
                 for side in [first, second] where side.node.isFolder { try makeAssetsOfWaiting(side.node.id) }
-                return try write(judging: equal) { records in
-                    for (enters, one, other) in [(lowerEnters, lower, upper), (upperEnters, upper, lower)] where enters
-                    {
-                        refusal = try refusal ?? refuses(one, other, equal, by: uploader, records)
+                let exchanged = try write(judging: equal) { records in
+                    var exchanged = Exchanged()
+                    for (enters, one, other, isRepeated) in [
+                        (lowerEnters, lower, upper, isRepeated.lower), (upperEnters, upper, lower, isRepeated.upper),
+                    ] where enters && exchanged.refused == nil {
+                        exchanged.refused = try refuses(one, other, equal, isRepeated, by: uploader, records)
                     }
-                    if refusal != nil { return (VersionID?.none, VersionID?.none) }
-                    guard try swap(first, second, by: uploader, records) else {
-                        return (VersionID?.none, VersionID?.none)
+                    guard try exchanged.refused == nil && swap(first, second, by: uploader, &exchanged, records) else {
+                        return exchanged
                     }
-                    return (
-                        lowerEnters ? try enter(lower, upper, isLowerUnderWay, by: uploader, records) : nil,
-                        upperEnters ? try enter(upper, lower, isUpperUnderWay, by: uploader, records) : nil
-                    )
+                    if lowerEnters {
+                        exchanged.lower = try enter(lower, upper, isLowerUnderWay, by: uploader, records)
+                    }
+                    if upperEnters {
+                        exchanged.upper = try enter(upper, lower, isUpperUnderWay, by: uploader, records)
+                    }
+                    return exchanged
+                } then: {
+                    if $0.hasFolders { rulebook.forget() }
+                    for move in $0.usage { usage.note(move) }
                 }
+                return (exchanged, exchanged.upper)
             }
-            return (refusal, version)
+            return (inner, inner.lower)
         }
-        if let refusal { throw .refused(refusal) }
+        if let (refusal, place, newcomer) = exchanged.refused {
+            let isRepeated = newcomer == lower.node.id ? isRepeated.lower : isRepeated.upper
+            noteRefusal(refusal, of: newcomer, at: place, isRepeated: isRepeated, by: uploader)
+            throw .refused(refusal)
+        }
         for side in [first, second] {
             noteClosing(of: side.node.id, isFolder: side.node.isFolder)
             herald.tell(.attributes(side.node.id))
         }
-        if first.node.isFolder || second.node.isFolder { rulebook.forget() }
+    }
+
+    /// The results of an exchange.
+    private struct Exchanged {
+        /// The reason for which a policy rejected it, with the place, and the file that was to get it.
+        var refused: (refusal: Refusal, place: Place, newcomer: NodeID)?
+        /// The versions that uploads under way go on with.
+        var lower: VersionID?
+        var upper: VersionID?
+        /// Whether one of the two is a folder.
+        var hasFolders = false
+        /// The bytes that folders have taken along into others.
+        var usage: [FolderUsage.Move] = []
     }
 
     /// Returns a policy's refusal of a file that gets another file's final name, if there is one.
@@ -67,9 +93,10 @@ extension AssetLibrary {
         _ newcomer: Side,
         _ place: Side,
         _ equal: EqualFiles,
+        _ isRepeated: Bool,
         by uploader: Uploader,
         _ records: Records
-    ) throws -> Refusal? {
+    ) throws -> (Refusal, Place, NodeID)? {
         guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else {
             return nil
         }
@@ -78,7 +105,8 @@ extension AssetLibrary {
             equal: equal,
             uploader: uploader,
             isUnderWay: false,
-            savingBegan: vacancies.savingBegan
+            savingBegan: vacancies.savingBegan,
+            isRepeated: isRepeated
         )
         let from = try rulebook.of(newcomer.parent, records)
         let heritage = try former.asset.flatMap { asset in
@@ -95,7 +123,7 @@ extension AssetLibrary {
                 records
             )
         else { return nil }
-        return refusal
+        return (refusal, arrival.place, newcomer.node.id)
     }
 
     /// Assigns an asset to a file that has exchanged its temporary name for another file's final one.
@@ -137,7 +165,13 @@ extension AssetLibrary {
 
     /// Exchanges the two names in the catalog.
     /// - Returns: false if both are names of one node, so that nothing changes.
-    private func swap(_ first: Side, _ second: Side, by uploader: Uploader, _ records: Records) throws -> Bool {
+    private func swap(
+        _ first: Side,
+        _ second: Side,
+        by uploader: Uploader,
+        _ exchanged: inout Exchanged,
+        _ records: Records
+    ) throws -> Bool {
         guard var one = try records.node(named: first.name, in: first.parent),
             var two = try records.node(named: second.name, in: second.parent)
         else { throw LibraryError.notFound }
@@ -166,10 +200,11 @@ extension AssetLibrary {
         try records.touchFolder(second.parent, subfolders: gained, at: now)
         try records.addLinks(0, to: one.id, at: now)
         try records.addLinks(0, to: two.id, at: now)
-        if first.parent != second.parent, one.isFolder || two.isFolder {
-            rulebook.forget()
-            if one.isFolder { try usage.move(one.id, from: first.parent, to: second.parent, records, rulebook) }
-            if two.isFolder { try usage.move(two.id, from: second.parent, to: first.parent, records, rulebook) }
+        exchanged.hasFolders = one.isFolder || two.isFolder
+        if first.parent != second.parent {
+            exchanged.usage = try [(one, first.parent, second.parent), (two, second.parent, first.parent)]
+                .filter(\.0.isFolder)
+                .compactMap { try usage.move(of: $0.id, from: $1, to: $2, records, rulebook) }
         }
         return true
     }

@@ -147,8 +147,7 @@ extension AssetLibrary {
         case .free, .mediaType, .accessList, .defaultList: break
         }
         try space.take(Int64(value.count))
-        var isFolder = false
-        try write { records in
+        let isFolder = try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             let former = try records.extendedAttribute(name, of: id)
             try presence.check(former != nil)
@@ -158,19 +157,22 @@ extension AssetLibrary {
             switch attribute {
             case .accessList:
                 try refuseFormerOwner(of: node, by: uploader.uid)
-                noteRights(of: id, setBy: uploader.uid)
                 try setAccessList(of: node, to: value, mayKeepSetgid: mayKeepSetgid, by: uploader.uid, records)
             case .defaultList:
                 guard AccessControlList(value) != nil else {
                     throw LibraryError.invalid("It is no access control list.")
                 }
-                try setList(text, of: id, to: value, by: uploader.uid, records)
+                try records.setExtendedAttribute(name, of: id, to: value, by: uploader.uid)
             default:
                 try records.setExtendedAttribute(name, of: id, to: value, by: uploader.uid)
-                kernelAttributes.add(text, id)
             }
             try records.addLinks(0, to: id, at: .now)
-            isFolder = node.isFolder
+            return node.isFolder
+        } then: { _ in
+            // Before the end of a refused upload, which may give back its mode and owner.
+            let isAccessList = text == KernelAttributes.accessList
+            if isAccessList { noteRights(of: id, setBy: uploader.uid) }
+            if !isAccessList || AccessControlList(value)?.isMode == false { kernelAttributes.add(text, id) }
         }
         if text == KernelAttributes.accessList { noteClosing(of: id, isFolder: isFolder) }
     }
@@ -329,14 +331,8 @@ extension AssetLibrary {
             + (node.isFolder ? [(KernelAttributes.defaultList, bytes)] : [])
     }
 
-    func setList(
-        _ name: String,
-        of id: NodeID,
-        to list: [UInt8],
-        by uid: UInt32? = nil,
-        _ records: Records
-    ) throws {
-        try records.setExtendedAttribute(Array(name.utf8), of: id, to: list, by: uid)
+    func setList(_ name: String, of id: NodeID, to list: [UInt8], _ records: Records) throws {
+        try records.setExtendedAttribute(Array(name.utf8), of: id, to: list)
         kernelAttributes.add(name, id)
     }
 
@@ -356,17 +352,19 @@ extension AssetLibrary {
         if list.isMode {
             try removeKernelAttribute(KernelAttributes.accessList, of: node.id, records)
         } else {
-            try setList(KernelAttributes.accessList, of: node.id, to: value, by: uid, records)
+            let name = Array(KernelAttributes.accessList.utf8)
+            try records.setExtendedAttribute(name, of: node.id, to: value, by: uid)
         }
     }
 
     /// Adapts a file's access list to a mode that chmod(2) sets.
     func changeAccessList(of id: NodeID, to mode: UInt32, _ records: Records) throws {
         guard kernelAttributes.mayHave(KernelAttributes.accessList, id),
-            let bytes = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: id),
+            case let name = Array(KernelAttributes.accessList.utf8),
+            let bytes = try records.extendedAttribute(name, of: id),
             let list = AccessControlList(bytes)
         else { return }
-        try setList(KernelAttributes.accessList, of: id, to: list.changed(to: mode).bytes, records)
+        try records.setExtendedAttribute(name, of: id, to: list.changed(to: mode).bytes)
     }
 
     func removeKernelAttribute(_ name: String, of id: NodeID, _ records: Records) throws {

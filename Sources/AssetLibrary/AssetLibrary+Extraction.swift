@@ -81,6 +81,21 @@ extension AssetLibrary {
     /// Returns the next due blob that no thread is examining; at pace `whenQuiet`, none of a file that is
     /// open for writing.
     private func takeDue(_ pace: ExtractionQueue.Pace) throws(LibraryError) -> ExtractionRecord? {
+        while let (record, hasMany) = try nextDue(pace) {
+            // Another thread may have claimed it meanwhile; the next look leaves it out.
+            guard extraction.begin(record.blob, at: pace) else { continue }
+            // One worker is enough for a few files. A thread that finds nothing to take wakes no other: they
+            // would wake each other for as long as the files are open.
+            if hasMany { extraction.wake(all: true) }
+            return record
+        }
+        return nil
+    }
+
+    /// Returns the next due blob, and whether all threads are to work.
+    private func nextDue(
+        _ pace: ExtractionQueue.Pace
+    ) throws(LibraryError) -> (record: ExtractionRecord, hasMany: Bool)? {
         try read { records in
             // Blobs that other threads are examining come first, and some files may be open for writing:
             // rarely more than a few.
@@ -88,11 +103,8 @@ extension AssetLibrary {
                 let due = try records.dueExtractions(isHurried: pace == .atOnce, by: .now, limit: limit)
                 for (index, record) in due.enumerated() {
                     if pace == .whenQuiet, try isBeingWritten(record.blob, records) { continue }
-                    guard extraction.begin(record.blob, at: pace) else { continue }
-                    // One worker is enough for a few files. A thread that finds nothing to take wakes no
-                    // other: they would wake each other for as long as the files are open.
-                    if pace == .whenQuiet, due.count - index >= Self.many { extraction.wake(all: true) }
-                    return record
+                    if extraction.isTaken(record.blob, at: pace) { continue }
+                    return (record, pace == .whenQuiet && due.count - index >= Self.many)
                 }
                 if due.count < limit { break }
             }

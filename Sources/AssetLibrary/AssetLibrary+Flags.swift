@@ -23,6 +23,7 @@ extension AssetLibrary {
         try settleIfQuick(id)
         try space.take(4096)
         mayHaveFlags.store(true, ordering: .relaxed)
+        if !flags.isEmpty { kernelAttributes.add(KernelAttributes.flags, id) }
         try write { records in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             try refuseFormerOwner(of: node, by: uid)
@@ -39,7 +40,6 @@ extension AssetLibrary {
                     of: id,
                     to: Array("\(flags.rawValue)".utf8)
                 )
-                kernelAttributes.add(KernelAttributes.flags, id)
             }
             if let asset = node.asset {
                 try records.setMayExpire(asset, try !records.isFixed(asset))

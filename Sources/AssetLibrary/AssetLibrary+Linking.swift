@@ -37,8 +37,9 @@ extension AssetLibrary {
             (isUnderWay) throws(LibraryError) in
             let screened = isWaiting ? try screen(id, as: name, in: parent, by: uid) : nil
             let equal = EqualFiles()
-            let (linked, refusal) = try write(judging: equal) {
-                records -> ((NodeRecord, VersionID?)?, Refusal?) in
+            let isRepeated = isRepeated(id, as: name, in: parent)
+            let (linked, refused) = try write(judging: equal) {
+                records -> ((NodeRecord, VersionID?)?, (refusal: Refusal, place: Place)?) in
                 _ = try records.folder(parent)
                 guard var node = try records.node(id), node.links > 0 || isFirst else { throw LibraryError.notFound }
                 guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }
@@ -52,7 +53,8 @@ extension AssetLibrary {
                     uploader: uploader,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan,
-                    infection: screened
+                    infection: screened,
+                    isRepeated: isRepeated
                 )
                 // A file that is an asset under another name keeps that asset: rsync links the files that it
                 // backs up.
@@ -69,7 +71,7 @@ extension AssetLibrary {
                     ) : nil
                 if isWaiting {
                     switch try admit(node, &arrival, replacing: nil, found, from: nil, uploader, records) {
-                    case .refuse(let refusal): return (nil, refusal)
+                    case .refuse(let refusal): return (nil, (refusal, arrival.place))
                     default: break
                     }
                 }
@@ -85,7 +87,10 @@ extension AssetLibrary {
                 let version = try records.arrive(node, arrival, found, rulebook)
                 return ((try records.node(id) ?? node, version), nil)
             }
-            if let refusal { throw LibraryError.refused(refusal) }
+            if let refused {
+                noteRefusal(refused.refusal, of: id, at: refused.place, isRepeated: isRepeated, by: uploader)
+                throw LibraryError.refused(refused.refusal)
+            }
             guard let linked else { throw LibraryError.notFound }
             if isFirst { noteLinked(id) }
             return linked

@@ -84,6 +84,7 @@ extension AssetLibrary {
             let screened = isUpload ? try screen(source.id, as: newName, in: newParent, by: uid) : nil
             if classes.1 != .final || source.isFolder { try makeAssetsOfWaiting(source.id) }
             let equal = EqualFiles()
+            let isRepeated = isRepeated(source.id, as: newName, in: newParent)
             let moved = try write(judging: equal) { records in
                 let arrival = Arrival(
                     place: try rulebook.place(newName, in: newParent, records),
@@ -95,23 +96,28 @@ extension AssetLibrary {
                     uploader: uploader,
                     isUnderWay: isUnderWay,
                     savingBegan: vacancies.savingBegan,
-                    infection: screened
+                    infection: screened,
+                    isRepeated: isRepeated
                 )
                 let moved = try rename(name, in: parent, collision, arrival, isAside, isBusy, by: uploader, records)
-                if leavesWhiteout, try records.node(named: name, in: parent) == nil, moved.refusal == nil {
+                if leavesWhiteout, try records.node(named: name, in: parent) == nil, moved.refused == nil {
                     let whiteout = NodeRecord(mode: 0o020000, uid: uid, gid: uploader.gid, now: .now)
                     try records.insertEntry(name, in: parent, node: records.insert(whiteout).id)
                 }
                 return moved
+            } then: {
+                noteFolders(of: $0, in: newParent)
             }
-            if let refusal = moved.refusal { throw LibraryError.refused(refusal) }
+            if let (refusal, place) = moved.refused {
+                noteRefusal(refusal, of: source.id, at: place, isRepeated: isRepeated, by: uploader)
+                throw LibraryError.refused(refusal)
+            }
             return (moved, moved.version)
         }
-        if source.isFolder {
-            rulebook.forget()
-        } else {
-            keepQuotas(around: source.id)
-        }
+        // The kernel would cache the new name for as long as the former one.
+        if moved.changesAttributes { herald.tell(.attributes(source.id)) }
+        if moved.changesExpiry { herald.tell(.changed(moved.otherName ?? newName, in: newParent)) }
+        if !source.isFolder { keepQuotas(around: source.id) }
         for node in [source, moved.replaced].compactMap({ $0 }) {
             noteClosing(of: node.id, isFolder: node.isFolder)
         }
@@ -156,6 +162,14 @@ extension AssetLibrary {
             )
         }
         return moved.replaced
+    }
+
+    /// Notes the folders that a move has changed, before any other operation may ask for their rules or
+    /// bytes.
+    private func noteFolders(of moved: Moved, in parent: NodeID) {
+        if moved.isFolder { rulebook.forget() }
+        if let move = moved.usage { usage.note(move) }
+        if let removed = moved.removedFolder { usage.noteRemoval(of: removed, from: parent) }
     }
 
     /// Renames in the catalog, and updates the assets that the two files show.
@@ -225,7 +239,7 @@ extension AssetLibrary {
                 records
             ) {
             case .refuse(let refusal):
-                result.refusal = refusal
+                result.refused = (refusal, arrival.place)
                 return result
             case .unchanged:
                 result.replaced = try records.removeName(name, in: parent, of: source, at: .now)
@@ -260,14 +274,14 @@ extension AssetLibrary {
         }
         try records.addLinks(0, to: source.id, at: now)
 
+        result.isFolder = source.isFolder
         if source.isFolder, parent != newParent {
-            rulebook.forget()
-            try usage.move(source.id, from: parent, to: newParent, records, rulebook)
+            result.usage = try usage.move(of: source.id, from: parent, to: newParent, records, rulebook)
         }
         if let target, target.isFolder {
             try records.recordRemoval(of: target.id, in: newParent)
             try records.countTrash(of: target.id, for: newParent)
-            usage.noteRemoval(of: target.id, from: newParent)
+            result.removedFolder = target.id
         }
         result.replaced = try target.map { try records.dropLink(of: $0, at: now) }
         result.replacedAsset = target?.asset
@@ -306,9 +320,8 @@ extension AssetLibrary {
             }
         }
         result.shown = arrived?.asset
-        // The kernel would cache the new name for as long as the former one.
-        if arrived?.effectiveMode != source.effectiveMode { herald.tell(.attributes(source.id)) }
-        if arrived?.expires != source.expires { herald.tell(.changed(newName, in: newParent)) }
+        result.changesAttributes = arrived?.effectiveMode != source.effectiveMode
+        result.changesExpiry = arrived?.expires != source.expires
         result.former = source.asset
         result.hasFormer = try source.asset.map { try records.asset($0) != nil } ?? false
         return result

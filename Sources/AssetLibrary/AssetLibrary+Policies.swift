@@ -38,7 +38,7 @@ extension AssetLibrary {
         } catch {
             throw .invalid("user.policy.\(key.rawValue) cannot be “\(Shown.value(text))”: \(error.reason).")
         }
-        try write { records in
+        _ = try write { records -> PolicyChange in
             guard let node = try records.node(id) else { throw LibraryError.notFound }
             guard node.isFolder else { throw LibraryError.invalid("user.policy.\(key.rawValue) is a folder's to say.") }
             try refuseUnlessEntitled(uploader, to: key, of: node, records)
@@ -47,25 +47,34 @@ extension AssetLibrary {
             if !isThere, presence == .present { throw LibraryError.noSuchAttribute }
             try refusePolicy(key, of: id, value, by: uploader.uid, records)
             if key == .temporaryNames || key == .junkNames { try makeAssetsOfWaiting(id, records) }
-            try records.setPolicy(key, of: id, to: text, by: uploader.uid)
+            // The bytes are counted before the change, so that their folders' paths are climbed once.
+            let counted = key == .quota && !usage.isTracking ? try usage.count(records, rulebook) : nil
             try records.addLinks(0, to: id, at: .now)
-            try rulebook.forgetPolicies(records)
-            try noteQuotas(key, records)
+            if counted != nil { try records.trackUsage() }
+            try records.setPolicy(key, of: id, to: text, by: uploader.uid)
+            return PolicyChange(key: key, counted: counted, presence: try rulebook.presence(records))
+        } then: {
+            note($0)
         }
     }
 
-    /// Begins to count the bytes of folders with the first quota, and sums up the prunable bytes again when
-    /// their policy has changed.
-    private func noteQuotas(_ key: PolicyKey, _ records: Records) throws {
-        switch key {
-        case .quota: try usage.begin(records, rulebook)
-        case .versions, .preset: usage.forgetKept()
-        default: break
-        }
+    /// The consequences of a policy's change for memory.
+    private struct PolicyChange {
+        let key: PolicyKey
+        /// The bytes of all folders, where a folder got the first quota.
+        var counted: FolderUsage.Totals?
+        let presence: Rulebook.Presence
+    }
+
+    private func note(_ change: PolicyChange) {
+        rulebook.forgetPolicies(having: change.presence)
+        if let counted = change.counted { usage.begin(with: counted) }
+        // The prunable bytes are summed up again.
+        if change.key == .versions || change.key == .preset { usage.forgetKept() }
     }
 
     func removePolicy(_ key: String, of id: NodeID, by uploader: Uploader) throws(LibraryError) {
-        try write { records in
+        _ = try write { records in
             guard let key = PolicyKey(rawValue: key) else { throw LibraryError.noSuchAttribute }
             if let node = try records.node(id) { try refuseUnlessEntitled(uploader, to: key, of: node, records) }
             guard try records.policies(of: id).contains(where: { $0.key == key.rawValue }) else {
@@ -73,8 +82,9 @@ extension AssetLibrary {
             }
             try records.deletePolicy(key, of: id)
             try records.addLinks(0, to: id, at: .now)
-            try rulebook.forgetPolicies(records)
-            try noteQuotas(key, records)
+            return PolicyChange(key: key, presence: try rulebook.presence(records))
+        } then: {
+            note($0)
         }
     }
 

@@ -80,45 +80,54 @@ extension AssetLibrary {
     ///
     /// Those of the user with the most bytes go first, as `ReclaimPlan` orders them. Each user's recent ones,
     /// which a saving program may still need, go last.
-    func trimToQuotas(_ quotas: [FolderRules.Quota], _ records: Records) throws {
-        guard usage.isTracking, !quotas.isEmpty else { return }
-        for quota in quotas {
+    private func trimToQuotas(_ quotas: [FolderRules.Quota], _ records: Records) throws -> [Trimming] {
+        try quotas.compactMap { quota in
             let held = try usage.of(quota.folder, records, rulebook)
             let excess = held.total - quota.limit.bytes
-            guard excess > 0, held.reclaimable > 0 else { continue }
-            var missing = try trim(quota, by: excess, records)
-            if missing > 0 {
+            guard excess > 0, held.reclaimable > 0 else { return nil }
+            let known = usage.plan(of: quota.folder)
+            let plan = try known ?? planTrimming(quota, records)
+            var trimming = Trimming(quota: quota, plan: plan, missing: excess, excess: excess)
+            try trim(&trimming, records)
+            if trimming.missing > 0 {
                 // Items that the plan left out may count for this folder by now.
-                usage.forgetPlan(of: quota.folder)
-                missing = try trim(quota, by: missing, records)
+                trimming.plan = try planTrimming(quota, records)
+                try trim(&trimming, records)
             }
-            if missing < excess { usage.noteTrimmed(quota.folder) }
-            sweeper.wake()
+            return trimming
         }
-        try usage.settle(records, rulebook)
     }
 
-    private func trim(_ quota: FolderRules.Quota, by excess: Int64, _ records: Records) throws -> Int64 {
-        var missing = excess
-        var plan = try usage.takePlan(of: quota.folder) ?? planTrimming(quota, records)
-        defer { usage.keep(plan, of: quota.folder) }
+    /// The removal of bytes that a folder holds beyond its quota.
+    private struct Trimming {
+        let quota: FolderRules.Quota
+        var plan: ReclaimPlan
+        /// The bytes that are still to be removed, of those at the beginning.
+        var missing: Int64
+        let excess: Int64
+        var hasFreed: Bool { missing < excess }
+        /// The paths that have left the trash.
+        var paths: [String] = []
+    }
+
+    private func trim(_ trimming: inout Trimming, _ records: Records) throws {
+        let quota = trimming.quota
         while true {
             let (some, isEnd) = try records.reclaimable(
-                after: &plan.position,
+                after: &trimming.plan.position,
                 mounter: getuid(),
                 limit: Self.sweepBatch
             )
-            plan.add(try some.filter { try counts($0, for: quota, records) })
+            trimming.plan.add(try some.filter { try counts($0, for: quota, records) })
             if isEnd { break }
         }
         let recent = clock.now.advanced(by: .zero - rulebook.saving)
-        while missing > 0, let (item, _) = plan.next(before: recent, orRecent: true) {
-            plan.drop(item)
+        while trimming.missing > 0, let (item, _) = trimming.plan.next(before: recent, orRecent: true) {
+            trimming.plan.drop(item)
             guard try counts(item, for: quota, records), let purged = try remove(item, records) else { continue }
-            missing -= item.bytes
-            for path in purged { log.notice("Removed \(path) from the trash for good, to make room within a quota.") }
+            trimming.missing -= item.bytes
+            trimming.paths += purged
         }
-        return missing
     }
 
     /// Returns a plan of all reclaimable bytes of a folder and the folders below it, by user.
@@ -154,6 +163,7 @@ extension AssetLibrary {
     /// A failure is logged; the sweeper enforces them later.
     func keepQuotas(around file: NodeID) {
         guard usage.isTracking else { return }
+        settleUsage()
         do throws(LibraryError) {
             try keepQuotas { records in
                 guard let folder = try records.anyEntry(of: file)?.parent else { return [] }
@@ -177,14 +187,32 @@ extension AssetLibrary {
     private func keepQuotas(_ quotas: (Records) throws -> [FolderRules.Quota]) throws(LibraryError) {
         // Reads first: a catalog operation that changes nothing would still be committed.
         let exceeded = try read { records in
-            try usage.settle(records, rulebook)
-            return try quotas(records).filter { quota in
+            try quotas(records).compactMap { quota in
                 let held = try usage.of(quota.folder, records, rulebook)
-                return held.total > quota.limit.bytes && held.reclaimable > 0
-                    && usage.beginTrimming(quota.folder, holding: held.total)
+                return held.total > quota.limit.bytes && held.reclaimable > 0 ? (quota: quota, bytes: held.total) : nil
             }
+        }.filter { usage.beginTrimming($0.quota.folder, holding: $0.bytes) }.map(\.quota)
+        if exceeded.isEmpty { return }
+        let trimmed: [Trimming]
+        do throws(LibraryError) {
+            trimmed = try write {
+                try trimToQuotas(exceeded, $0)
+            } then: {
+                for trimming in $0 {
+                    usage.keep(trimming.plan, of: trimming.quota.folder)
+                    if trimming.hasFreed { usage.noteTrimmed(trimming.quota.folder) }
+                }
+            }
+        } catch {
+            // Nothing was removed, though there may be something: the next time tries it.
+            for quota in exceeded { usage.noteTrimmed(quota.folder) }
+            throw error
         }
-        if !exceeded.isEmpty { try write { try trimToQuotas(exceeded, $0) } }
+        for path in trimmed.flatMap(\.paths) {
+            log.notice("Removed \(path) from the trash for good, to make room within a quota.")
+        }
+        if !trimmed.isEmpty { sweeper.wake() }
+        settleUsage()
     }
 
     /// Returns how many bytes an upload replaces, which the folder then no longer holds.

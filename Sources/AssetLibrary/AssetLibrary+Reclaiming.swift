@@ -38,9 +38,10 @@ extension AssetLibrary {
                 continue
             }
             if next == nil { break }
-            let paths = try write { records in
-                var paths: [String] = []
-                for _ in 0..<Self.sweepBatch where freed < bytes {
+            let (planned, missing) = (plan, bytes - freed)
+            let removed = try write { records in
+                var (plan, paths, count, freed): (ReclaimPlan, [String], Int, Int64) = (planned, [], 0, 0)
+                for _ in 0..<Self.sweepBatch where freed < missing {
                     guard let (item, isHeldUp) = plan.next(before: recent), !(waits && isHeldUp) else { break }
                     plan.drop(item)
                     if try isKept(item, records) { continue }
@@ -51,9 +52,11 @@ extension AssetLibrary {
                     count += 1
                     freed += room.freed
                 }
-                return paths
+                return (plan: plan, paths: paths, count: count, freed: freed)
             }
-            for path in paths { log.notice("Removed \(path) from the trash for good, to make room.") }
+            plan = removed.plan
+            (count, freed) = (count + removed.count, freed + removed.freed)
+            for path in removed.paths { log.notice("Removed \(path) from the trash for good, to make room.") }
         }
         return (count, freed, false)
     }
@@ -87,14 +90,17 @@ extension AssetLibrary {
     /// Adds to a plan the bytes that have become reclaimable since it was made or extended last.
     private func readReclaimable(into plan: inout ReclaimPlan) throws(LibraryError) {
         while !isClosing.isSet {
-            let (some, isEnd) = try read { records in
+            let begin = plan.position
+            let (some, position, isEnd) = try read { records in
+                var position = begin
                 let (some, isEnd) = try records.reclaimable(
-                    after: &plan.position,
+                    after: &position,
                     mounter: getuid(),
                     limit: Self.planBatch
                 )
-                return (try some.filter { try !isKept($0, records) }, isEnd)
+                return (try some.filter { try !isKept($0, records) }, position, isEnd)
             }
+            plan.position = position
             plan.add(some)
             if isEnd { return }
         }

@@ -20,7 +20,7 @@ extension AssetLibrary {
         let (uid, isBorn, hasName) = (upload.uploader.uid, upload.isBorn, upload.aim == nil)
         let isForgotten = upload.isRecorded && !upload.isBound
         let lost = try catalog.write { records -> [(place: Place, node: NodeRecord)] in
-            try note(refusal, at: place, by: uid, content, records)
+            try records.append(refusal, at: place, by: uid, content)
             // Recovery must not publish the bytes after a crash.
             if isForgotten { try records.deleteStaged(node.id) }
             guard isBorn, hasName else { return [] }
@@ -34,6 +34,7 @@ extension AssetLibrary {
                 return (place, left)
             }
         }
+        noteReceipt(of: refusal, at: place, by: uid)
         if isForgotten { upload.isRecorded = false }
         upload.refusal = refusal
         upload.isDirty = false
@@ -113,7 +114,7 @@ extension AssetLibrary {
         if rulebook.isPlain { return }
         let place = try read { try rulebook.place(name, in: parent, $0) }
         guard place.isFinal, let refusal = nameRefusal(at: place) else { return }
-        try write { try note(refusal, at: place, by: uid, nil, $0) }
+        try note(refusal, at: place, by: uid, nil)
         throw .refused(refusal)
     }
 

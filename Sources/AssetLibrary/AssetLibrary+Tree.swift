@@ -130,10 +130,11 @@ extension AssetLibrary {
             if isGroup { try emptyGroup(node.id, records) }
             try records.recordRemoval(of: node.id, in: parent)
             try records.countTrash(of: node.id, for: parent)
-            usage.noteRemoval(of: node.id, from: parent)
             try records.deleteEntry(name, in: parent)
             try records.touchFolder(parent, subfolders: -1, at: now)
             return try records.dropLink(of: node, at: now)
+        } then: {
+            usage.noteRemoval(of: $0.id, from: parent)
         }
         freeNumbers.free(name, in: parent)
         vacancies.addFolder(name, in: parent, removed.id)

@@ -60,7 +60,7 @@ extension AssetLibrary {
         }
         guard let place else { return }
         let refusal = Refusal.forbidden("Files are judged by their contents here, and this file is not yours to read.")
-        try write { try note(refusal, at: place, by: uploader.uid, nil, $0) }
+        try note(refusal, at: place, by: uploader.uid, nil)
         throw .refused(refusal)
     }
 

@@ -87,6 +87,7 @@ extension AssetLibrary {
             var replaced: NodeRecord?
             var showsExisting = false
             let verdict = try catalog.write(judging: equal) { records -> Verdict in
+                (lost, replaced, showsExisting) = (nil, nil, false)
                 // Read in here, because a program may have set another time while the bytes were read.
                 modified = node.shown.withLock { $0.modified }
                 guard let record = try records.node(node.id), record.links > 0 || aim != nil || isLinking

@@ -186,13 +186,21 @@ public final class AssetLibrary: Sendable {
             rulebook = try catalog.read {
                 try Rulebook(defaults: policies, clock: clock, saving: saving, attributes, $0)
             }
-            try catalog.read { try usage.begin($0, rulebook) }
+            if try catalog.read({ try $0.hasQuotas() }) {
+                _ = try catalog.write {
+                    try $0.trackUsage()
+                    return try usage.count($0, rulebook)
+                } then: {
+                    usage.begin(with: $0)
+                }
+            }
             prepareSearch()
             try catalog.write { try $0.insertMissingRoots() }
             if try catalog.read({ try !$0.sharedAcrossOwners().isEmpty }) {
                 try catalog.write { try $0.separateFormerSharing() }
             }
-            try catalog.read { try collections.load($0) }
+            let (folders, sealed) = try catalog.read { (try $0.folders(below: .collections), try $0.groups()) }
+            collections.begin(with: folders, sealed: sealed)
             try prepareStores(stores)
             try loadDamage()
             try prepareEventHook()
@@ -376,23 +384,5 @@ public final class AssetLibrary: Sendable {
     public func abandon() throws(LibraryError) {
         try close()
         layout.abandon()
-    }
-
-    /// Runs `body` on the records; its errors become a `LibraryError`.
-    public func read<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
-        do { return try catalog.read(body) } catch { throw LibraryError(error) }
-    }
-
-    /// Runs `body`, which checks before it changes, on the records; its errors become a `LibraryError`.
-    func write<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
-        do {
-            return try catalog.write { records in
-                let value = try body(records)
-                try usage.settleSometimes(records, rulebook)
-                return value
-            }
-        } catch {
-            throw LibraryError(error)
-        }
     }
 }

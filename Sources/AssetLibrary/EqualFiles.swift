@@ -85,9 +85,13 @@ final class EqualFiles {
 extension Catalog {
     /// Runs `body`, which decides before it changes anything, in as many operations as its search for equal
     /// files takes.
-    func write<Value>(judging equal: EqualFiles, _ body: (Records) throws -> Value) throws -> Value {
+    func write<Value>(
+        judging equal: EqualFiles,
+        _ body: (Records) throws -> Value,
+        then apply: (Value) -> Void = { _ in }
+    ) throws -> Value {
         while true {
-            do { return try write(body) } catch { guard equal.tryAgain() else { throw error } }
+            do { return try write(body, then: apply) } catch { guard equal.tryAgain() else { throw error } }
         }
     }
 }
@@ -97,10 +101,11 @@ extension AssetLibrary {
     /// equal files takes.
     func write<Value>(
         judging equal: EqualFiles,
-        _ body: (Records) throws -> Value
+        _ body: (Records) throws -> Value,
+        then apply: (Value) -> Void = { _ in }
     ) throws(LibraryError) -> Value {
         while true {
-            do throws(LibraryError) { return try write(body) } catch {
+            do throws(LibraryError) { return try write(body, then: apply) } catch {
                 guard equal.tryAgain() else { throw error }
             }
         }

@@ -94,9 +94,16 @@ final class ExtractionQueue: Sendable {
     /// - Returns: false where another thread has claimed it already.
     func begin(_ blob: BlobID, at pace: Pace) -> Bool {
         state.withLock { state in
-            if state.running[.atOnce]?.contains(blob) ?? false { return false }
+            if Self.isTaken(blob, at: pace, state) { return false }
             return state.running[pace, default: []].insert(blob).inserted
         }
+    }
+
+    /// Returns whether `begin` would return false.
+    func isTaken(_ blob: BlobID, at pace: Pace) -> Bool { state.withLock { Self.isTaken(blob, at: pace, $0) } }
+
+    private static func isTaken(_ blob: BlobID, at pace: Pace, _ state: State) -> Bool {
+        [.atOnce, pace].contains { state.running[$0]?.contains(blob) ?? false }
     }
 
     func isRunning(_ blob: BlobID) -> Bool { state.withLock { $0.running.contains { $1.contains(blob) } } }

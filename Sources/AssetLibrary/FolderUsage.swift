@@ -25,9 +25,23 @@ final class FolderUsage: Sendable {
         var staying: Int64 { total - reclaimable }
     }
 
+    /// The bytes of each folder with all folders below it; folders that hold nothing are left out.
+    struct Totals {
+        fileprivate var bytes: [NodeID: [UsageKind: Int64]] = [:]
+
+        fileprivate subscript(folder: NodeID) -> [UsageKind: Int64]? { bytes[folder] }
+
+        fileprivate mutating func add(_ added: Int64, of kind: UsageKind, to folders: [NodeID]) {
+            for folder in folders {
+                let sum = (bytes[folder]?[kind] ?? 0) + added
+                bytes[folder, default: [:]][kind] = sum == 0 ? nil : sum
+                if bytes[folder]?.isEmpty == true { bytes[folder] = nil }
+            }
+        }
+    }
+
     private struct State {
-        /// The bytes of each folder with all folders below it; folders that hold nothing are left out.
-        var totals: [NodeID: [UsageKind: Int64]] = [:]
+        var totals = Totals()
         /// The former parents of removed folders, as long as these hold something.
         var heirs: [NodeID: NodeID] = [:]
         /// The bytes of former versions that are never pruned, of folders with a quota for which that was
@@ -42,14 +56,6 @@ final class FolderUsage: Sendable {
         var isTracking = false
         /// How many catalog operations may have changed something since the last `settle`.
         var unsettled = 0
-
-        mutating func add(_ bytes: Int64, of kind: UsageKind, to folders: [NodeID]) {
-            for folder in folders {
-                let sum = (totals[folder]?[kind] ?? 0) + bytes
-                totals[folder, default: [:]][kind] = sum == 0 ? nil : sum
-                if totals[folder]?.isEmpty == true { totals[folder] = nil }
-            }
-        }
     }
 
     private let state = RankedMutex(.leaf, State())
@@ -60,17 +66,17 @@ final class FolderUsage: Sendable {
     /// Whether any folder has, or had since the library was opened, a quota, so that changes are noted.
     var isTracking: Bool { state.withLock { $0.isTracking } }
 
-    /// Begins to note changes, and counts all present bytes, where the first folder has a quota.
-    func begin(_ records: Records, _ rulebook: Rulebook) throws {
-        guard try !isTracking && records.hasQuotas() else { return }
-        try records.trackUsage()
-        let all = try records.usage(below: .folders)
-        state.withLock { $0.isTracking = true }
-        for record in all {
-            let folders = try chain(of: record.folder, records, rulebook)
-            state.withLock { $0.add(record.bytes, of: record.kind, to: folders) }
+    /// Counts all present bytes, for the first folder that has a quota.
+    func count(_ records: Records, _ rulebook: Rulebook) throws -> Totals {
+        var totals = Totals()
+        for record in try records.usage(below: .folders) {
+            totals.add(record.bytes, of: record.kind, to: try chain(of: record.folder, records, rulebook))
         }
+        return totals
     }
+
+    /// Begins with the bytes that have been counted; the catalog notes all changes since.
+    func begin(with totals: Totals) { state.withLock { ($0.totals, $0.isTracking) = (totals, true) } }
 
     /// Returns a folder and all folders for which its bytes count.
     private func chain(of folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> [NodeID] {
@@ -118,49 +124,75 @@ final class FolderUsage: Sendable {
             default: break
             }
         }
-        state.withLock { $0.kept[folder] = kept }
+        if records.isUnchanged { state.withLock { $0.kept[folder] = kept } }
         return kept
     }
 
-    /// Settles the noted changes; this writes, and so comes after all checks that may refuse.
-    func settle(_ records: Records, _ rulebook: Rulebook) throws {
-        guard isTracking else { return }
-        // All changes are read before any of them counts: after a failed read of the catalog they are still
-        // there.
-        let changes = try records.takeUsageChanges().map { ($0, try chain(of: $0.folder, records, rulebook)) }
-        for (change, folders) in changes {
-            state.withLock { state in
-                state.add(change.bytes, of: change.kind, to: folders)
-                // Computed again when it is next needed.
-                if change.kind == .formerContents { for folder in folders { state.kept[folder] = nil } }
-            }
+    /// A noted change, with the folders for which it counts.
+    struct Change {
+        fileprivate let record: UsageRecord
+        fileprivate let folders: [NodeID]
+    }
+
+    /// Takes the noted changes out of the catalog; `settle` makes them count.
+    func takeChanges(_ records: Records, _ rulebook: Rulebook) throws -> [Change] {
+        try records.takeUsageChanges().map {
+            Change(record: $0, folders: try chain(of: $0.folder, records, rulebook))
         }
+    }
+
+    /// Makes changes count that have been taken out of the catalog.
+    func settle(_ changes: [Change]) {
         state.withLock { state in
+            for change in changes {
+                state.totals.add(change.record.bytes, of: change.record.kind, to: change.folders)
+                guard change.record.kind == .formerContents else { continue }
+                // Computed again when it is next needed.
+                for folder in change.folders { state.kept[folder] = nil }
+            }
             state.unsettled = 0
             state.heirs = state.heirs.filter { state.totals[$0.key] != nil }
         }
     }
 
-    /// Settles the noted changes now and then; called at the end of an operation that may have changed
-    /// something.
-    func settleSometimes(_ records: Records, _ rulebook: Rulebook) throws {
-        let isDue = state.withLock { state in
+    /// Notes an operation that may have changed something; returns whether the changes are to be settled.
+    func noteOperation() -> Bool {
+        state.withLock { state in
             guard state.isTracking else { return false }
             state.unsettled += 1
             return state.unsettled >= Self.settlingInterval
         }
-        if isDue { try settle(records, rulebook) }
     }
 
-    /// Moves a folder's bytes from its former parents to its new ones; the folder has been moved already.
-    func move(_ folder: NodeID, from former: NodeID, to parent: NodeID, _ records: Records, _ rulebook: Rulebook) throws
-    {
-        guard isTracking else { return }
-        let (left, entered) = (try chain(of: former, records, rulebook), try chain(of: parent, records, rulebook))
+    /// The move of a folder, with the folders above that have lost and gained its bytes.
+    struct Move {
+        fileprivate let folder: NodeID
+        fileprivate let left: [NodeID]
+        fileprivate let entered: [NodeID]
+    }
+
+    /// Returns the move of a folder between two others, for `note`; nil where no bytes are counted.
+    func move(
+        of folder: NodeID,
+        from former: NodeID,
+        to parent: NodeID,
+        _ records: Records,
+        _ rulebook: Rulebook
+    ) throws -> Move? {
+        guard isTracking else { return nil }
+        return Move(
+            folder: folder,
+            left: try chain(of: former, records, rulebook),
+            entered: try chain(of: parent, records, rulebook)
+        )
+    }
+
+    /// Moves a folder's bytes from its former parents to its new ones.
+    func note(_ move: Move) {
         state.withLock { state in
-            for (kind, bytes) in state.totals[folder] ?? [:] {
-                state.add(-bytes, of: kind, to: left)
-                state.add(bytes, of: kind, to: entered)
+            for (kind, bytes) in state.totals[move.folder] ?? [:] {
+                state.totals.add(-bytes, of: kind, to: move.left)
+                state.totals.add(bytes, of: kind, to: move.entered)
             }
             (state.kept, state.plans) = ([:], [:])
         }
@@ -174,17 +206,14 @@ final class FolderUsage: Sendable {
     /// Drops the prunable bytes and the plans, after a change of policy.
     func forgetKept() { state.withLock { ($0.kept, $0.plans) = ([:], [:]) } }
 
-    /// Takes the plan for pruning a folder; nil where it is older than ten minutes.
-    func takePlan(of folder: NodeID) -> ReclaimPlan? {
-        let plan = state.withLock { $0.plans.removeValue(forKey: folder) }
+    /// Returns the plan for pruning a folder; nil where it is older than ten minutes.
+    func plan(of folder: NodeID) -> ReclaimPlan? {
+        let plan = state.withLock { $0.plans[folder] }
         return plan.flatMap { .now - $0.begun < .seconds(600) ? $0 : nil }
     }
 
     /// Keeps the plan for pruning a folder for the next time.
     func keep(_ plan: ReclaimPlan, of folder: NodeID) { state.withLock { $0.plans[folder] = plan } }
-
-    /// Drops the plan for pruning a folder.
-    func forgetPlan(of folder: NodeID) { state.withLock { $0.plans[folder] = nil } }
 
     /// Whether a folder over its quota is to be trimmed: not where that freed nothing at this usage before.
     func beginTrimming(_ folder: NodeID, holding bytes: Int64) -> Bool {
@@ -194,7 +223,7 @@ final class FolderUsage: Sendable {
         }
     }
 
-    /// Notes that trimming a folder has freed bytes.
+    /// Notes that trimming a folder has freed bytes, or could not be done.
     func noteTrimmed(_ folder: NodeID) { state.withLock { $0.trimmed[folder] = nil } }
 
     /// Folders whose usage was computed for a quota.

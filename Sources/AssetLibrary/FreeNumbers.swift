@@ -47,6 +47,8 @@ final class FreeNumbers: Sendable {
         while found == nil {
             if try isFree(numbers.next) { found = numbers.next } else { numbers.next += 1 }
         }
+        // Numbers that contain a change are not kept, because the change may be undone yet.
+        guard records.isUnchanged else { return found ?? numbers.next }
         state.withLock { state in
             if state.count >= Self.limit, state[key] == nil { state = [:] }
             state[key] = numbers

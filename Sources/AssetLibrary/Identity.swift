@@ -33,6 +33,8 @@ struct Arrival {
     var existing: AssetID?
     /// The scanner's finding in the file.
     var infection: String?
+    /// Whether a refusal of this name has its receipt already.
+    var isRepeated = false
 
     /// Returns whether an asset was made by the present saving; one whose time lies in the future, because
     /// the clock was set back, was not.

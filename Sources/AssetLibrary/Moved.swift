@@ -24,6 +24,15 @@ struct Moved {
     var replacedStanding: Standing?
     /// Whether the file may show the asset of the file that lost the new name.
     var isSuccessor = false
-    /// The reason for which a policy rejected the move; then nothing has changed.
-    var refusal: Refusal?
+    /// The reason for which a policy rejected the move, and the place; then nothing has changed.
+    var refused: (refusal: Refusal, place: Place)?
+    /// Whether a folder was moved, or got another name.
+    var isFolder = false
+    /// The bytes that a folder has taken along into another one.
+    var usage: FolderUsage.Move?
+    /// The folder that lost the new name.
+    var removedFolder: NodeID?
+    /// Whether the file's attributes, or its expiry, are others now.
+    var changesAttributes = false
+    var changesExpiry = false
 }

@@ -50,7 +50,7 @@ extension Records {
     }
 
     /// Appends the receipt of a rejected upload, and sets its reason on the folder.
-    fileprivate func append(
+    func append(
         _ refusal: Refusal,
         at place: Place,
         by uid: UInt32,
@@ -89,8 +89,18 @@ extension Records {
 
 extension AssetLibrary {
     /// Appends the receipt of a rejected upload, sets its reason on the folder, and logs it.
-    func note(_ refusal: Refusal, at place: Place, by uid: UInt32, _ content: Content?, _ records: Records) throws {
-        try records.append(refusal, at: place, by: uid, content)
+    func note(
+        _ refusal: Refusal,
+        at place: Place,
+        by uid: UInt32,
+        _ content: Content?
+    ) throws(LibraryError) {
+        try write { try $0.append(refusal, at: place, by: uid, content) }
+        noteReceipt(of: refusal, at: place, by: uid)
+    }
+
+    /// Logs a rejected upload, whose receipt is in the catalog.
+    func noteReceipt(of refusal: Refusal, at place: Place, by uid: UInt32) {
         // This is the last reason now, and replaces the error of an earlier attribute.
         refusedAttributes.forget(place.parent, of: uid)
         log.notice("Refused \(place.journalPath): \(refusal.sentence)", metadata: ["uid": "\(uid)"])

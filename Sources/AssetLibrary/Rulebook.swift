@@ -132,7 +132,7 @@ final class Rulebook: Sendable {
         self.clock = clock
         self.saving = saving
         self.kernelAttributes = kernelAttributes
-        try readPolicies(records)
+        note(try presence(records))
     }
 
     /// Whether no setting for uploads exists, so that no policy has to be read for one.
@@ -147,20 +147,32 @@ final class Rulebook: Sendable {
     /// Whether a setting exists that needs a file's type or a scan.
     var mayScreen: Bool { mayScreenNow.load(ordering: .relaxed) }
 
-    private func readPolicies(_ records: Records) throws {
+    /// The kinds of settings that exist.
+    struct Presence {
+        fileprivate let isPlain: Bool
+        fileprivate let isSilent: Bool
+        fileprivate let mayScan: Bool
+        fileprivate let mayScreen: Bool
+    }
+
+    /// Returns which kinds of settings exist.
+    func presence(_ records: Records) throws -> Presence {
         let hasDefaults = defaults.contains(where: \.key.concernsUploads)
-        isPlainNow.store(try !hasDefaults && !records.hasPolicies(ofUploads: true), ordering: .relaxed)
-        mayScanNow.store(
-            try defaults.contains { $0.key == .scan } || records.hasFolders(saying: .scan),
-            ordering: .relaxed
-        )
         let screens: [PolicyKey] = [.scan, .allowedTypes, .forbiddenTypes, .preset]
-        mayScreenNow.store(
-            try defaults.contains { screens.contains($0.key) }
-                || screens.contains { try records.hasFolders(saying: $0) },
-            ordering: .relaxed
+        return Presence(
+            isPlain: try !hasDefaults && !records.hasPolicies(ofUploads: true),
+            isSilent: try defaults.isEmpty && !records.hasPolicies(ofUploads: false),
+            mayScan: try defaults.contains { $0.key == .scan } || records.hasFolders(saying: .scan),
+            mayScreen: try defaults.contains { screens.contains($0.key) }
+                || screens.contains { try records.hasFolders(saying: $0) }
         )
-        isSilentNow.store(try defaults.isEmpty && !records.hasPolicies(ofUploads: false), ordering: .relaxed)
+    }
+
+    private func note(_ presence: Presence) {
+        isPlainNow.store(presence.isPlain, ordering: .relaxed)
+        isSilentNow.store(presence.isSilent, ordering: .relaxed)
+        mayScanNow.store(presence.mayScan, ordering: .relaxed)
+        mayScreenNow.store(presence.mayScreen, ordering: .relaxed)
     }
 
     /// Returns the effective policy of a folder.
@@ -237,6 +249,8 @@ final class Rulebook: Sendable {
             autostoreFolder: autostoreFolder,
             quotas: quotas
         )
+        // Rules that contain a change are not kept, because the change may be undone yet.
+        guard records.isUnchanged else { return rules }
         folders.withLock { folders in
             if folders.rules.count >= Self.limit.count || folders.bytes >= Self.limit.bytes { folders = ([:], 0) }
             folders.rules[folder] = rules
@@ -266,9 +280,9 @@ final class Rulebook: Sendable {
     /// the files in it.
     func forget() { folders.withLock { $0 = ([:], 0) } }
 
-    /// Reads the settings anew after a change, and drops the cached policies.
-    func forgetPolicies(_ records: Records) throws {
-        try readPolicies(records)
+    /// Notes which kinds of settings exist after a change, and drops the cached policies.
+    func forgetPolicies(having presence: Presence) {
+        note(presence)
         forget()
     }
 

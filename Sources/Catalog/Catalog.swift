@@ -2,6 +2,7 @@ internal import AssetModel
 internal import CWriteAheadLog
 internal import GRDB
 internal import GRDBSQLite
+internal import Glibc
 internal import Synchronization
 
 /// The SQLite record of a library: one connection with one running transaction that every operation joins.
@@ -120,8 +121,15 @@ public final class Catalog: Sendable {
     /// A failure *after* a change cannot be undone alone; the whole running transaction is then rolled back.
     /// If the disk could not be read, the next operation repeats all other changes; otherwise the catalog
     /// stays as of the last commit, and every later operation fails with `.lost`.
+    ///
+    /// `body` has no effects but on the records, because they may be undone after it. `then` has the effects
+    /// on memory that must go with the records: it runs once, with the value of a body whose changes stay,
+    /// before any other operation. It takes no locks but those that are taken last.
     /// - Throws: the errors of `body`, or `CatalogError`.
-    public func write<Value>(_ body: (Records) throws -> Value) throws -> Value {
+    public func write<Value>(
+        _ body: (Records) throws -> Value,
+        then apply: (Value) -> Void = { _ in }
+    ) throws -> Value {
         let result = try inQueue { database in
             // Checked within the queue, because the transaction may have been lost while this operation
             // waited for its turn.
@@ -135,6 +143,9 @@ public final class Catalog: Sendable {
             let (before, mark) = (database.totalChangesCount, redo.count)
             let value: Value
             do {
+                #if DEBUG
+                if Self.runsTwice { try rehearse(body, database) }
+                #endif
                 value = try body(Records(database: database, redo: redo))
             } catch {
                 redo.cut(to: mark)
@@ -149,12 +160,28 @@ public final class Catalog: Sendable {
             }
             // The body has caught the failure itself and continued without a transaction.
             guard database.isInsideTransaction else { throw lose(.unread, database) }
+            apply(value)
             return value
         }
         let count = changes.wrappingAdd(1, ordering: .relaxed).newValue
         if count == 1 || count == Self.manyChanges { firstChange() }
         return result
     }
+
+    #if DEBUG
+    /// Whether each body of `write` runs twice, and its first run is undone: a body with other effects than
+    /// those on the records shows them then.
+    private static let runsTwice = unsafe getenv("ASSETFS_RUN_TWICE") != nil
+
+    /// Runs a body and undoes its changes.
+    private func rehearse<Value>(_ body: (Records) throws -> Value, _ database: Database) throws {
+        let mark = redo.count
+        try database.execute(sql: "SAVEPOINT rehearsal")
+        _ = try body(Records(database: database, redo: redo))
+        try database.execute(sql: "ROLLBACK TO rehearsal; RELEASE rehearsal")
+        redo.cut(to: mark)
+    }
+    #endif
 
     /// Whether a crash would lose any change.
     public var hasChanges: Bool { changes.load(ordering: .relaxed) > 0 || isLate.load(ordering: .relaxed) }

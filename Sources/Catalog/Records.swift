@@ -9,8 +9,16 @@ public struct Records {
     let database: Database
     /// The recorder of changes; nil during a replay, and for other databases.
     let redo: Redo?
+    /// The number of rows that had been changed when the operation began.
+    private let changesBefore: Int
 
-    init(database: Database, redo: Redo? = nil) { (self.database, self.redo) = (database, redo) }
+    init(database: Database, redo: Redo? = nil) {
+        (self.database, self.redo, changesBefore) = (database, redo, database.totalChangesCount)
+    }
+
+    /// Whether the operation has changed no row so far, so that memory may keep the values that it reads: a
+    /// failure later undoes none of them.
+    public var isUnchanged: Bool { database.totalChangesCount == changesBefore }
 
     /// Runs a statement that returns no rows.
     func run(_ sql: String, _ values: [SQLValue]) throws {

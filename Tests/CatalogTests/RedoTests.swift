@@ -1,7 +1,5 @@
 import AssetModel
 import Catalog
-import Foundation
-import Glibc
 import TestSupport
 import Testing
 
@@ -12,32 +10,6 @@ struct RedoTests {
 
     private func file(_ number: Int64) -> NodeRecord {
         NodeRecord(mode: 0o100644, uid: 1, gid: 2, now: Timestamp(rawValue: number))
-    }
-
-    /// Makes reads of the files whose names begin with a path fail with EBADF while `body` runs: their
-    /// descriptors become write-only.
-    private func withoutReads(of path: String, _ body: () throws -> Void) throws {
-        let real = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap(Int32.init)
-            .compactMap { number in
-                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)")).map {
-                    (number, $0)
-                }
-            }
-            .filter { _, name in name.hasPrefix(path) && !name.hasSuffix("-shm") }
-        let kept = real.map { number, _ in (number: number, copy: dup(number)) }
-        defer {
-            for (number, copy) in kept {
-                dup2(copy, number)
-                close(copy)
-            }
-        }
-        for (number, name) in real {
-            let writer = unsafe open(name, O_WRONLY)
-            dup2(writer, number)
-            close(writer)
-        }
-        try #require(!kept.isEmpty)
-        try body()
     }
 
     private func isUnread(_ body: () throws -> Void) -> Bool {
@@ -152,6 +124,50 @@ struct RedoTests {
                 #expect(isUnread { try changeAndReadAll(catalog) })
             }
             #expect(try catalog.write { try $0.insert(file(3)).id }.rawValue == before.rawValue + 1)
+            try catalog.commit {}
+            try catalog.close()
+        }
+    }
+
+    @Test func `the effects of a change come once, before the next operation, and not where a read has failed`() throws
+    {
+        try withCatalog { catalog, path in
+            var seen: [NodeID] = []
+            try withoutReads(of: path) {
+                #expect(
+                    isUnread {
+                        _ = try catalog.write { records in
+                            let made = try records.insert(file(1)).id
+                            for number in 1...Self.count { _ = try records.node(NodeID(rawValue: number)) }
+                            return made
+                        } then: {
+                            seen.append($0)
+                        }
+                    }
+                )
+            }
+            #expect(seen.isEmpty)
+            let made = try catalog.write {
+                try $0.insert(file(1)).id
+            } then: {
+                seen.append($0)
+            }
+            #expect(seen == [made])
+            try catalog.commit {}
+            try catalog.close()
+        }
+    }
+
+    @Test func `an operation that has changed nothing knows it`() throws {
+        try withCatalog { catalog, _ in
+            let (before, after) = try catalog.write { records in
+                _ = try records.node(NodeID(rawValue: 1))
+                let before = records.isUnchanged
+                _ = try records.insert(file(1))
+                return (before, records.isUnchanged)
+            }
+            #expect(before && !after)
+            #expect(try catalog.read { $0.isUnchanged })
             try catalog.commit {}
             try catalog.close()
         }
