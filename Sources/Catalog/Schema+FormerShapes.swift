@@ -24,7 +24,8 @@ extension Schema {
             WHERE n.former_asset IS NOT NULL AND n.links > 0 AND o.links > 0 AND o.uid <> n.uid;
         """
 
-    /// Adds the tables, columns and triggers that migrations 7, 11, 14 and 19 did not create in their first hours.
+    /// Adds the tables, columns and triggers that migrations 7, 11, 14 and 19 did not create in their first
+    /// hours.
     ///
     /// It is no migration: the catalogs that lack nothing stay readable for former versions.
     static func mendFormerShapes(_ database: Database) throws {

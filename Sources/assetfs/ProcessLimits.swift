@@ -9,8 +9,9 @@ enum ProcessLimits {
     /// The number of files that an idle mount has open.
     private static let leastFiles: rlim_t = 256
     private static let stack = 8 << 20
-    /// The number of heaps that all threads share. With glibc's own number the gaps of 16 heaps came to
-    /// 90 MB in an hour.
+    /// The number of heaps that all threads share.
+    ///
+    /// With glibc's own number the gaps of 16 heaps came to 90 MB in an hour.
     private static let heaps: Int32 = 4
     /// RLIMIT_SIGPENDING, which Glibc's module hides.
     private static let queuedSignals = __rlimit_resource(rawValue: 11)

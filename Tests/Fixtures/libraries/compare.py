@@ -3,7 +3,8 @@ import fnmatch, hashlib, json, os, subprocess, sys, tarfile
 
 import manifest
 
-# What a later assetfs shows in another way, on purpose: the last version that showed it as before, where, which value, and why.
+# What a later assetfs shows in another way, on purpose: the last version that showed it as before, where,
+# which value, and why.
 NO_VIEW = "these versions had no trash/ and no resources/; what they kept is shown now"
 REPLACED = "a name that is not UTF-8 had U+FFFD in place of bytes"
 MEANT = [
