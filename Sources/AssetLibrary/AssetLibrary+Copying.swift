@@ -79,6 +79,7 @@ extension AssetLibrary {
                 return false
             }
             let state = interrupted(upload, of: node)
+            let former = node.shown.withLock { $0 }
             do {
                 try showBlob(digest, size: size, in: node)
                 guard let blob = node.content.file else { return false }
@@ -92,6 +93,8 @@ extension AssetLibrary {
                     }
                 }
             } catch {
+                // The file must not show bytes that no row names: fsync(2) would find nothing to make durable.
+                node.shown.withLock { $0 = former }
                 throw LibraryError(error)
             }
             upload.staged = nil

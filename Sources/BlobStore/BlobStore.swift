@@ -142,7 +142,8 @@ public final class BlobStore: Sendable {
             if !hasAlternates { break }
             if let other = try openElsewhere(digest, size: size) { return other }
         }
-        let found = primary.size(of: digest) ?? otherFolders.lazy.compactMap { $0.size(of: digest) }.first
+        var found = primary.size(of: digest)
+        for folder in otherFolders where found == nil { found = folder.size(of: digest) }
         throw found.map { .damaged(digest, expected: size, found: $0) } ?? missing(digest)
     }
 

@@ -68,7 +68,9 @@ enum PlaceCheck {
 
     /// Returns the assetfs mount that a path is in, by the device of the lowest existing folder above it.
     private static func mount(of path: FilePath) -> MountPoint? {
-        guard let status = ancestors(path).lazy.compactMap({ $0.status() }).first else { return nil }
+        var lowest: stat?
+        for folder in ancestors(path) where lowest == nil { lowest = folder.status() }
+        guard let status = lowest else { return nil }
         let device = UInt64(status.st_dev)
         // The encoding of the kernel's new_encode_dev(), which mountinfo splits.
         let (major, minor) = ((device >> 8) & 0xFFF, (device & 0xFF) | ((device >> 12) & 0xFFF00))

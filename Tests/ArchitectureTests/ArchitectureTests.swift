@@ -74,7 +74,8 @@ struct ArchitectureTests {
 
     @Test(arguments: allowedImports.keys.sorted())
     func `nothing traps, hops or goes unchecked`(module: String) throws {
-        let nowhere = ["try!", "fatalError", "Task {", "await "]
+        // `first` of a lazy compactMap calls its closure twice, and traps where the second call returns nil.
+        let nowhere = ["try!", "fatalError", "Task {", "await ", "lazy.compactMap"]
         let onlyInFUSE = ["@unchecked Sendable", "nonisolated(unsafe)"]
         for (name, lines) in try files(of: module) {
             for line in lines where !line.trimmingCharacters(in: .whitespaces).hasPrefix("//") {

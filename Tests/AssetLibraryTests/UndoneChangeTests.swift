@@ -71,6 +71,24 @@ struct UndoneChangeTests {
         }
     }
 
+    @Test func `a file shows nothing of a copy that the catalog has refused`() throws {
+        try withLibrary { library, _ in
+            let source = try library.upload("a", "bytes")
+            let reader = try library.open(source.id, forWriting: false, by: Uploader())
+            let (record, node) = try library.makeFile(try EntryName("b"), in: .folders, mode: 0o644, by: Uploader())
+            try library.commit()
+            library.catalog.refuseChanges(isFull: true)
+            #expect(throws: LibraryError.self) { try library.copy(from: reader, at: 0, to: node, at: 0, count: 5) }
+            #expect(node.content.size == 0)
+            try library.catalog.commit {}
+            try library.synchronize(node)
+            #expect(try library.read { try $0.node(record.id)?.size } == Int64(node.content.size))
+            #expect(try library.copy(from: reader, at: 0, to: node, at: 0, count: 5) == 5)
+            library.close(node, wasWriting: true)
+            library.close(reader, wasWriting: false)
+        }
+    }
+
     @Test func `an access list that is none keeps no refused upload from giving back the file's mode`() throws {
         try withLibrary { library, _ in
             let file = try library.upload("a", "before")

@@ -16,7 +16,7 @@ import argparse, collections, errno, os, random, shutil, subprocess, sys, time
 
 from daemon import CONNECTIONS, Daemon, Watch
 from load import Load, Wrong
-from plan import DISKS, FITTING, FOUND, Fault, faults_of, lasting
+from plan import DISKS, FITTING, FOUND, FOUND_AT_START, Fault, faults_of, lasting
 from shim import Shim, build, short
 
 
@@ -385,6 +385,7 @@ def main():
             run.group(FOUND)
             for is_synced in (True, False): run.kept_upload(is_synced)
             for is_changing in (False, True): run.cold_catalog(is_changing)
+            for fault in FOUND_AT_START: run.at_start(fault, False)
         if "disk" in phases and not options.only:
             for call, kind, error in DISKS:
                 run.group([lasting(call, kind, error, after)._replace(mode=mode)

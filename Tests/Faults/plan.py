@@ -37,6 +37,8 @@ FOUND = [
     # A search was EIO on a full disk.
     lasting("fdatasync", "search.sqlite-wal", errno.ENOSPC),
 ]
+# … while a library is mounted: a call on the library's folder that failed once ended the command by SIGILL.
+FOUND_AT_START = [Fault("stat", "./", errno.EIO, "first", after, 1, False) for after in range(6)]
 
 
 def faults_of(call, kind, count):
