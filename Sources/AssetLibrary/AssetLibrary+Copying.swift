@@ -93,7 +93,7 @@ extension AssetLibrary {
                     }
                 }
             } catch {
-                // The file must not show bytes that no row names: fsync(2) would find nothing to make durable.
+                // No row names these bytes, so fsync(2) would find nothing to make durable.
                 node.shown.withLock { $0 = former }
                 throw LibraryError(error)
             }
