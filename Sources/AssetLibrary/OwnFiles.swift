@@ -25,9 +25,12 @@ enum OwnFiles {
         if !shared.isEmpty { unsafe _ = mkdir("\(path)/staging", 0o700) }
         for name in shared { try separate("\(path)/\(name)", by: "\(path)/staging/\(name)") }
         if !shared.isEmpty {
+            // Without it a power cut could bring the former names back, and with them the shared files.
             let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            _ = fsync(folder)
-            _ = close(folder)
+            defer { _ = close(folder) }
+            guard fsync(folder) == 0 else {
+                throw RepairFailure(description: "\(path) cannot be made durable: \(Errno(rawValue: errno)).")
+            }
         }
         return !shared.isEmpty
     }
