@@ -23,8 +23,8 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 // `make fuzz` builds a program of its own that contains `assetfs`.
 let isFuzzed = Context.environment["ASSETFS_FUZZ"] != nil
 let partsOfAssetfs: [Target.Dependency] = [
-    "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", argumentParser, logging,
-    system,
+    "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "CLinux", "FUSE",
+    "MetadataExtraction", argumentParser, logging, system,
 ]
 let asPart = ["-parse-as-library", "-Xfrontend", "-entry-point-function-name", "-Xfrontend", "assetfs_main"]
 let assetfs: Target =
@@ -84,15 +84,31 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "LibraryStorage",
+            dependencies: ["Catalog", "BlobStore", "AssetModel", "CLinux", system, logging],
+            exclude: readme,
+            swiftSettings: settings
+        ),
+        .target(
+            name: "LibraryVerification",
+            dependencies: ["LibraryStorage", "Catalog", "BlobStore", "AssetModel", system],
+            exclude: readme,
+            swiftSettings: settings
+        ),
+        .target(
             name: "AssetLibrary",
-            dependencies: ["Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", system, logging],
+            dependencies: [
+                "LibraryVerification", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel",
+                "CLinux", system, logging,
+            ],
             exclude: readme + ["UPLOADS.md"],
             swiftSettings: settings
         ),
         .target(
             name: "AssetFilesystem",
             dependencies: [
-                "FUSE", "AssetLibrary", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", system, logging,
+                "FUSE", "AssetLibrary", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel",
+                system, logging,
             ],
             exclude: readme,
             swiftSettings: settings
@@ -100,14 +116,17 @@ let package = Package(
         assetfs,
         .target(
             name: "TestSupport",
-            dependencies: ["AssetLibrary", "Catalog", "BlobStore", "AssetModel", system],
+            dependencies: [
+                "AssetLibrary", "LibraryStorage", "LibraryVerification", "Catalog", "BlobStore", "AssetModel", system,
+            ],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "assetfs", "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "Catalog", "MetadataExtraction",
+                "assetfs", "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "CLinux",
+                "Catalog", "MetadataExtraction",
                 system,
             ] + grdb,
             path: "Tests/Fuzz/Targets",
@@ -131,18 +150,23 @@ let package = Package(
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "AssetLibraryTests",
-            dependencies: ["AssetLibrary", "AssetModel", "BlobStore", "Catalog", "TestSupport", logging],
+            dependencies: [
+                "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "BlobStore", "Catalog",
+                "TestSupport", logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "AssetFilesystemTests",
-            dependencies: ["AssetFilesystem", "AssetModel", "FUSE"],
+            dependencies: ["AssetFilesystem", "AssetModel", "FUSE", "LibraryStorage"],
             swiftSettings: settings
         ),
         .testTarget(name: "MountTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "ToolTests",
-            dependencies: ["AssetLibrary", "AssetModel", "Catalog", "TestSupport", logging],
+            dependencies: [
+                "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "Catalog", "TestSupport", logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(name: "CommandTests", dependencies: ["TestSupport"], swiftSettings: settings),

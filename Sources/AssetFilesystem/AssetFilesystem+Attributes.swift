@@ -3,6 +3,7 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 public import FUSE
+internal import LibraryStorage
 internal import SystemPackage
 internal import Glibc
 

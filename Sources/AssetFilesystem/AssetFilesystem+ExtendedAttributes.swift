@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 public import FUSE
+internal import LibraryStorage
 internal import Synchronization
 internal import SystemPackage
 

@@ -4,6 +4,7 @@ internal import BlobStore
 public import FUSE
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import SystemPackage
 internal import Synchronization
 

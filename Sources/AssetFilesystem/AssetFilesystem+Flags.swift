@@ -1,6 +1,7 @@
 internal import AssetLibrary
 internal import AssetModel
 public import FUSE
+internal import LibraryStorage
 
 extension AssetFilesystem {
     /// Returns the flags of chattr(1); a view has none.

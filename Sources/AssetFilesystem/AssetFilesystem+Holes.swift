@@ -1,6 +1,7 @@
 internal import AssetLibrary
 internal import Catalog
 public import FUSE
+internal import LibraryStorage
 internal import SystemPackage
 
 extension AssetFilesystem {

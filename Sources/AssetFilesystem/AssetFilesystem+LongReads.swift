@@ -3,6 +3,7 @@ internal import AssetModel
 internal import Catalog
 public import FUSE
 internal import Glibc
+internal import LibraryStorage
 internal import SystemPackage
 
 // Answers that may read much of the library are computed on threads of their own: the request's thread is

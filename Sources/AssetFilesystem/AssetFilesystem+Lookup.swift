@@ -3,6 +3,7 @@ internal import AssetModel
 internal import Catalog
 public import FUSE
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 

@@ -1,5 +1,6 @@
 internal import AssetLibrary
 public import FUSE
+internal import LibraryStorage
 internal import SystemPackage
 
 // Operations that change parts of files without bytes of the caller.

@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import LibraryStorage
 internal import SystemPackage
 
 // `resources/<id>/`: an asset by its number. Its file is the one in `folders/`, and an operation on a name in

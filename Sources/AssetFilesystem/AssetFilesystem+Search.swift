@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import LibraryStorage
 internal import SystemPackage
 
 // `search/<query>/`: the found assets, as symbolic links to their files.

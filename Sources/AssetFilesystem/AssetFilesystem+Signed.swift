@@ -3,6 +3,7 @@ internal import AssetModel
 internal import Catalog
 internal import FUSE
 internal import Glibc
+internal import LibraryStorage
 internal import Synchronization
 
 // `signed/<token>/`: a file that every user with the path may read, or a drop box that every user may put

@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import LibraryStorage
 internal import SystemPackage
 
 // Resolves a name in a directory for operations that make, move or remove it: in `resources/ID/`, to a name

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 /// Notifications that could not be made yet, because a program holds their folder or the agent has ended too

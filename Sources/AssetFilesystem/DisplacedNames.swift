@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import LibraryStorage
 internal import Synchronization
 
 /// Remembers the names under which fields were listed until a program set the fields under other names.

@@ -1,6 +1,7 @@
 internal import AssetLibrary
 internal import AssetModel
 internal import FUSE
+internal import LibraryStorage
 internal import Synchronization
 internal import SystemPackage
 

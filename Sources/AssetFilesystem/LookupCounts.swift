@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import FUSE
+internal import LibraryStorage
 internal import Synchronization
 
 /// Counts the kernel's references to nodes, so that a node without a name is kept until the last of them is

@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import MetadataExtraction
 internal import Synchronization

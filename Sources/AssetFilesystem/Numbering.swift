@@ -1,3 +1,4 @@
+internal import LibraryStorage
 internal import Synchronization
 
 /// Keeps texts that users have looked up, queries and tokens, under the numbers that the kernel has for them

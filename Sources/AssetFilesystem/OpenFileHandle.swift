@@ -3,6 +3,7 @@ internal import AssetModel
 internal import Catalog
 internal import FUSE
 internal import Glibc
+internal import LibraryStorage
 internal import Synchronization
 
 /// One open file, as answered to open(2).
@@ -84,7 +85,7 @@ final class OpenViewHandle: Sendable {
     /// The former version for readers.
     let version: VersionRecord?
     /// The pin of that version's blob while the handle is open.
-    private let use: ContentUse?
+    private let use: BlobPin?
     /// The journal for readers.
     let journal: Journal
     /// The assets that the view showed when it was opened.
@@ -99,7 +100,7 @@ final class OpenViewHandle: Sendable {
     init(
         _ content: [UInt8]? = nil,
         _ version: VersionRecord? = nil,
-        _ use: ContentUse? = nil,
+        _ use: BlobPin? = nil,
         journal: Journal = .receipts,
         list: ListedAssets? = nil,
         pin: Numbering.Pin? = nil,

@@ -3,6 +3,7 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import FUSE
+internal import LibraryStorage
 internal import SystemPackage
 
 extension OperationFailure {
@@ -94,7 +95,7 @@ extension OperationFailure {
 }
 
 extension Errno {
-    init(_ kind: Refusal.Kind) {
+    init(_ kind: UploadRejection.Kind) {
         switch kind {
         case .duplicate: self = .fileExists
         case .tooLarge: self = .fileTooLarge

@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import LibraryStorage
 internal import Synchronization
 
 /// Threads that have just looked up an asset's file in `resources/ID/`: a file that such a thread opens for

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import FUSE
 internal import Glibc
+internal import LibraryStorage
 internal import Synchronization
 
 /// The signed paths that users have looked up, under the numbers that the kernel has for them, and the files

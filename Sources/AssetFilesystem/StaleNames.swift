@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import LibraryStorage
 internal import Synchronization
 
 /// Files that have lost a name of which the kernel is not notified yet: a cached name may still lead there.

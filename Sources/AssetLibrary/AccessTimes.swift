@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -23,7 +24,7 @@ public enum AccessTimeRule: Sendable {
 final class AccessTimes: Sendable {
     private let times = RankedMutex<[NodeID: Timestamp]>(.leaf, [:])
     private let count = Atomic(0)
-    let worker = Worker()
+    let worker = BackgroundWorker()
 
     /// The delay after which pending times are recorded together.
     static let delay = Duration.seconds(5)

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // Files that get a name by rename(2) or link(2). For a file that was temporary until then this is its
@@ -81,7 +82,7 @@ extension AssetLibrary {
     }
 
     /// Notes that `admit` has refused a file a name, and logs it unless that is repeated.
-    func noteRefusal(_ refusal: Refusal, of id: NodeID, at place: Place, isRepeated: Bool, by uploader: Uploader) {
+    func noteRefusal(_ refusal: UploadRejection, of id: NodeID, at place: Place, isRepeated: Bool, by uploader: Uploader) {
         lastRefusal.withLock { $0 = (id, place.parent, place.name, .now) }
         if !isRepeated { noteReceipt(of: refusal, at: place, by: uploader.uid) }
     }
@@ -108,8 +109,8 @@ extension AssetLibrary {
                 throw LibraryError.refused(refusal)
             }
             try refuseUnscreened(content, of: id, at: place, by: uid)
-            let file = try digest.map { digest throws(BlobStoreError) in try blobs.open(digest, size: node.size) }
-            do throws(Refusal) {
+            let file = try digest.map { digest throws(BlobStoreError) in try contents.open(digest, size: node.size) }
+            do throws(UploadRejection) {
                 return try screen(content, of: file, at: place, for: [.user(uid), .file(id)])
             } catch {
                 try note(error, at: place, by: uid, content)

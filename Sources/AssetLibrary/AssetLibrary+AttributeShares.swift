@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -103,7 +104,7 @@ extension AssetLibrary {
             "has set \(held) bytes of attributes, fields and policies, and may have \(attributeShares.limit) in this library"
         if attributeShares.isNewRefusal(of: uid) { log.notice("User \(uid) \(sentence); more are refused.") }
         throw LibraryError.refused(
-            Refusal(
+            UploadRejection(
                 kind: .quota,
                 sentence: "User \(uid) \(sentence): remove some, set shorter ones, or have root set them."
             )

@@ -1,6 +1,7 @@
 public import AssetModel
 public import BlobStore
 internal import Catalog
+public import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -28,9 +29,9 @@ extension AssetLibrary {
             let (file, digest, size, isShared) = node.shown.withLock { ($0.file, $0.digest, $0.size, $0.isShared) }
             // The bound file becomes the private one at the first change, with its holes.
             guard let file, let digest, !isShared, mayShowHoles(of: file, size: size, in: node.id),
-                boundBlobs.withLock({ $0.insert(digest).inserted })
+                contents.bind(digest)
             else { return nil }
-            // A later open of this blob finds it in `boundBlobs`; an earlier one is found here.
+            // A later open of this blob finds it in `ContentStore`; an earlier one is found here.
             let others = openNodes.withLock { nodes in
                 nodes.values.contains { $0.node !== node && $0.node.shown.withLock { $0.digest == digest } }
                     || (nodes[node.id]?.handles ?? 0) != 1
@@ -40,7 +41,7 @@ extension AssetLibrary {
             guard !others, let bound = try? blobs.openForBinding(digest, as: file),
                 bound.isReferencedElsewhere() != nil
             else {
-                boundBlobs.withLock { _ = $0.remove(digest) }
+                contents.unbind(digest)
                 return nil
             }
             setBound(true, &upload, of: node)
@@ -115,12 +116,7 @@ extension AssetLibrary {
         // The copy must be durable before it becomes the blob, and must durably be the blob before the bound
         // file changes.
         try staged.synchronize(size: size)
-        let bound = try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            // A bound file that was found corrupt, and has been repaired since, is not the blob any more.
-            guard blobs.isPrimary(file, of: digest) else { throw .corrupt(digest) }
-            return try blobs.exchange(staged, with: digest, openAs: file)
-        }
-        boundBlobs.withLock { _ = $0.remove(digest) }
+        let bound = try contents.exchange(staged, with: digest, openAs: file)
         upload.staged = bound
         if let modified {
             try file.setModified(modified)
@@ -221,7 +217,7 @@ extension AssetLibrary {
                     log.error("Node \(node.id) cannot be compared with what was written through a mapping: \(error)")
                     return .isReferenced
                 }
-                if upload.staged == nil, let digest { boundBlobs.withLock { _ = $0.remove(digest) } }
+                if upload.staged == nil, let digest { contents.unbind(digest) }
                 if node.shown.withLock({ $0.isMapped }) { stalePages.insert(node.id) }
                 upload.candidate = nil
                 setBound(false, &upload, of: node)
@@ -261,38 +257,9 @@ extension AssetLibrary {
         return try read(digest, size: size, at: offset, count: count)
     }
 
-    /// Calls `body` with a blob, opened by its name.
-    ///
-    /// For a blob in the library's own folder it holds `sharedBlobs`, so that its name stays with its file.
-    /// To a blob in another store no node can be bound, so that it is read without the lock and holds up no
-    /// request.
-    func withBlob<Value>(
-        _ digest: Digest,
-        size: Int64,
-        _ body: (OpenFile) throws(BlobStoreError) -> Value
-    ) throws(BlobStoreError) -> Value {
-        let own = try sharedBlobs.withLock { _ throws(BlobStoreError) -> Value? in
-            guard let file = try blobs.openOwn(digest, size: size) else { return nil }
-            return try body(file)
-        }
-        if let own { return own }
-        if let other = try blobs.openElsewhere(digest, size: size) { return try body(other) }
-        return try sharedBlobs.withLock { _ throws(BlobStoreError) in try body(blobs.open(digest, size: size)) }
-    }
-
     /// Reads a part of a blob, by its name each time: the file that had the name may be changing.
     func read(_ digest: Digest, size: Int64, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8] {
-        let length = Int(max(0, min(Int64(count), size - offset)))
-        do throws(BlobStoreError) {
-            return try withBlob(digest, size: size) { file throws(BlobStoreError) in
-                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
-                defer { unsafe buffer.deallocate() }
-                let done = try unsafe file.read(into: buffer, at: offset)
-                return unsafe Array(buffer.prefix(done))
-            }
-        } catch {
-            throw LibraryError(error)
-        }
+        do { return try contents.read(digest, size: size, at: offset, count: count) } catch { throw LibraryError(error) }
     }
 
     /// Returns a private copy of a node's present content.
@@ -301,7 +268,7 @@ extension AssetLibrary {
         guard let file, size > 0 else { return try blobs.stage() }
         let staged: StagedFile
         if isShared, let digest {
-            staged = try withBlob(digest, size: whole) { blob throws(BlobStoreError) in
+            staged = try contents.withBlob(digest, size: whole) { blob throws(BlobStoreError) in
                 try blobs.stage(copyOf: blob, size: size)
             }
         } else {

@@ -1,6 +1,7 @@
 public import AssetModel
 internal import Catalog
 internal import Glibc
+public import LibraryStorage
 internal import Synchronization
 
 // Collections: folders of hard links to files in `folders/`. A sealed one is a group: immutable, with an

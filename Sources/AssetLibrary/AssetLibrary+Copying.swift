@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // Copies within the library.
@@ -45,7 +46,7 @@ extension AssetLibrary {
     ) throws(BlobStoreError) {
         let (file, size, digest, isShared) = source.shown.withLock { ($0.file, $0.size, $0.digest, $0.isShared) }
         if isShared, let digest {
-            try withBlob(digest, size: size) { blob throws(BlobStoreError) in
+            try contents.withBlob(digest, size: size) { blob throws(BlobStoreError) in
                 try staged.copy(of: blob, from: start, to: offset, count: count)
             }
         } else if let file {

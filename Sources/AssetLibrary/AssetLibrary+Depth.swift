@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 // Limits of a folder's depth. Receipts, events and the rules of a folder have its whole path, so that paths
 // of any length would take all memory, and files of one byte could fill the catalog.

@@ -1,6 +1,7 @@
 public import AssetModel
 internal import BlobStore
 public import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // Preserved names: bytes that are written to a file whose name must not be replaced go to another file, which

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 // Exchanges of the nodes of two names: RENAME_EXCHANGE of renameat2(2).
 extension AssetLibrary {
@@ -78,7 +79,7 @@ extension AssetLibrary {
     /// The results of an exchange.
     private struct Exchanged {
         /// The reason for which a policy rejected it, with the place, and the file that was to get it.
-        var refused: (refusal: Refusal, place: Place, newcomer: NodeID)?
+        var refused: (refusal: UploadRejection, place: Place, newcomer: NodeID)?
         /// The versions that uploads under way go on with.
         var lower: VersionID?
         var upper: VersionID?
@@ -96,7 +97,7 @@ extension AssetLibrary {
         _ isRepeated: Bool,
         by uploader: Uploader,
         _ records: Records
-    ) throws -> (Refusal, Place, NodeID)? {
+    ) throws -> (UploadRejection, Place, NodeID)? {
         guard let node = try records.node(newcomer.node.id), let former = try records.node(place.node.id) else {
             return nil
         }

@@ -2,6 +2,7 @@ public import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import MetadataExtraction
 internal import Synchronization
@@ -141,10 +142,10 @@ extension AssetLibrary {
         let problem: String?
         do throws(Examiner.Failure) {
             let file: OpenFile
-            do throws(BlobStoreError) { file = try openBlob(digest, size: size) } catch { throw .file("\(error)") }
+            do throws(BlobStoreError) { file = try contents.open(digest, size: size) } catch { throw .file("\(error)") }
             let found = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
             // A program may have changed the file during the extraction, so that it is not the blob any more.
-            guard let again = try? openBlob(digest, size: size), (try? file.isSame(as: again)) == true else { return }
+            guard let again = try? contents.open(digest, size: size), (try? file.isSame(as: again)) == true else { return }
             (findings, problem) = (found, found.problem)
         } catch {
             switch error {
@@ -156,16 +157,6 @@ extension AssetLibrary {
         // The next mount examines a file whose extraction was cut short.
         if problem != nil, isClosing.isSet { return }
         try record.finish(findings, problem, in: self)
-    }
-
-    /// Opens a blob: in the library's own folder under `sharedBlobs`, so that its name stays with its file
-    /// meanwhile; in another store without the lock.
-    func openBlob(_ digest: Digest, size: Int64, evenIfDamaged: Bool = false) throws(BlobStoreError) -> OpenFile {
-        let own = try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            try blobs.openOwn(digest, size: size, evenIfDamaged: evenIfDamaged)
-        }
-        if let own { return own }
-        return try blobs.open(digest, size: size, evenIfDamaged: evenIfDamaged)
     }
 
     static func `extension`(of name: [UInt8]) -> String {

@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 

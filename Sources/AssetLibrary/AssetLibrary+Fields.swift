@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // An asset's fields as extended attributes, under their own names and under those that desktops use.

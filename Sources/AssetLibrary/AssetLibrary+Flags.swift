@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // Flags of chattr(1), kept as an attribute that programs cannot see. They cost nothing while no file has any.

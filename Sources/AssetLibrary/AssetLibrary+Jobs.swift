@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // Background work as `uploads/jobs/` shows it: each job has a token, under which its state is shown.

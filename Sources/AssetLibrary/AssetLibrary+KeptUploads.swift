@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // Uncommitted uploads to files that lose their last name because another file or folder is deleted:

@@ -2,6 +2,7 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 
 // Blobs in `blobs/` that no row names.
@@ -15,7 +16,7 @@ extension AssetLibrary {
     /// was the only one. All others stay, since a restored catalog lacks the rows of users' files.
     func setAsideLeftovers() throws {
         do {
-            if let times = layout.unacknowledged {
+            if let times = storage.directory.unacknowledged {
                 let count = try blobs.setAsideLeftovers(madeSince: times.made, namedSince: times.named) { first in
                     try Set(catalog.read { try $0.digests(beginningWith: first) })
                 }
@@ -43,11 +44,11 @@ extension AssetLibrary {
     private func beginSession() throws {
         let disk = try blobs.statistics()
         guard Int64(clamping: disk.f_bavail) &* Int64(clamping: disk.f_frsize) >= Self.sessionRoom else {
-            return layout.beginSession(nil)
+            return storage.directory.beginSession(nil)
         }
         try write { try $0.countSession() }
         try commit()
-        layout.beginSession(catalog.lastCommit)
+        storage.directory.beginSession(catalog.lastCommit)
     }
 
     /// Deletes the blobs that have been in `leftover/` long enough.

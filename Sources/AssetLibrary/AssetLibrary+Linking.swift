@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // Further names of existing files.
@@ -39,7 +40,7 @@ extension AssetLibrary {
             let equal = EqualFiles()
             let isRepeated = isRepeated(id, as: name, in: parent)
             let (linked, refused) = try write(judging: equal) {
-                records -> ((NodeRecord, VersionID?)?, (refusal: Refusal, place: Place)?) in
+                records -> ((NodeRecord, VersionID?)?, (refusal: UploadRejection, place: Place)?) in
                 _ = try records.folder(parent)
                 guard var node = try records.node(id), node.links > 0 || isFirst else { throw LibraryError.notFound }
                 guard !node.isFolder else { throw LibraryError.notPermitted("A folder cannot have two names.") }

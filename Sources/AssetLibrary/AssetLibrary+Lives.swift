@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryStorage
 
 // The access level and expiry of assets, as extended attributes. A file that is no asset yet keeps them for
 // its asset.

@@ -2,6 +2,7 @@ public import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -104,9 +105,9 @@ extension AssetLibrary {
         size: Int64,
         isCancelled: () -> Bool
     ) throws(BlobStoreError) -> [UInt8]? {
-        let file = try openBlob(digest, size: size)
+        let file = try contents.open(digest, size: size)
         let bytes = try MD5.of(file, size: size, isCancelled: isCancelled)
-        return try file.isSame(as: openBlob(digest, size: size)) ? bytes : nil
+        return try file.isSame(as: contents.open(digest, size: size)) ? bytes : nil
     }
 
     /// Computes missing MD5s while the mount is quiet, some blobs at a time.
@@ -118,7 +119,7 @@ extension AssetLibrary {
             // A blob that cannot be read now is tried again later, and a request that needs its MD5 gets the
             // error.
             let files = some.compactMap { (id, digest, size) -> (BlobID, Digest, Int64, OpenFile)? in
-                guard let digest, let file = try? openBlob(digest, size: size) else { return nil }
+                guard let digest, let file = try? contents.open(digest, size: size) else { return nil }
                 return (id, digest, size, file)
             }
             var done = 0
@@ -136,7 +137,7 @@ extension AssetLibrary {
                 }
                 // A program may have changed the file that was read; another file has its name then.
                 let valid = zip(rest, computed).filter { (file, md5) in
-                    md5 != nil && (try? file.3.isSame(as: openBlob(file.1, size: file.2))) == true
+                    md5 != nil && (try? file.3.isSame(as: contents.open(file.1, size: file.2))) == true
                 }
                 try? catalog.write { records in
                     for ((id, _, _, _), md5) in valid { if let md5 { try records.setMD5(of: id, to: md5) } }

@@ -1,6 +1,7 @@
 internal import AssetModel
 public import BlobStore
 internal import Catalog
+public import LibraryStorage
 internal import Logging
 internal import Synchronization
 internal import SystemPackage

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // Folder policies, and the flags by which users override them for single assets.

@@ -1,12 +1,13 @@
 public import AssetModel
 internal import Catalog
 internal import Glibc
+public import LibraryStorage
 internal import Logging
 
 // Quotas. Bytes of the trash, and of former versions that may be pruned, never stop an upload.
 extension AssetLibrary {
     /// Returns a refusal if an upload would make a folder exceed its quota.
-    func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
+    func quotaRefusal(_ submission: Submission, _ records: Records) throws -> UploadRejection? {
         guard submission.growth > 0 else { return nil }
         return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
             submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
@@ -21,7 +22,7 @@ extension AssetLibrary {
         for uploader: Uploader,
         _ records: Records,
         _ growth: (FolderRules.Quota) -> Int64?
-    ) throws -> Refusal? {
+    ) throws -> UploadRejection? {
         guard usage.isTracking else { return nil }
         for quota in try rulebook.quotas(of: rules, records) {
             guard let bytes = growth(quota) else { continue }
@@ -38,7 +39,7 @@ extension AssetLibrary {
         _ held: FolderUsage.Held,
         for uploader: Uploader,
         _ records: Records
-    ) throws -> Refusal {
+    ) throws -> UploadRejection {
         let path = try rulebook.of(quota.folder, records).path
         return .quota(quota.limit, of: path, try mayKnowUsage(of: quota, uploader, records) ? held : nil)
     }
@@ -273,13 +274,13 @@ extension UsageKind {
     }
 }
 
-extension Refusal {
+extension UploadRejection {
     /// Returns the refusal by a quota; `held` is nil if the user may not see the folder's usage.
-    static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held?) -> Refusal {
+    static func quota(_ limit: ByteCount, of path: String, _ held: FolderUsage.Held?) -> UploadRejection {
         let folder = path.isEmpty ? "The library" : "The folder “\(path)”"
         guard let held else {
             let owner = path.isEmpty ? "the user who has mounted it" : "its owner"
-            return Refusal(
+            return UploadRejection(
                 kind: .quota,
                 sentence:
                     "\(folder) may hold \(limit) and has no room for this; remove files of yours, or ask \(owner) for more room."
@@ -297,7 +298,7 @@ extension Refusal {
             sentence +=
                 " The \(held.reclaimable) bytes of the trash and of former contents make room by themselves and are not counted here."
         }
-        return Refusal(kind: .quota, sentence: sentence)
+        return UploadRejection(kind: .quota, sentence: sentence)
     }
 }
 

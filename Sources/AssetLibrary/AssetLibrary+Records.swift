@@ -1,9 +1,10 @@
 public import Catalog
+public import LibraryStorage
 
 extension AssetLibrary {
     /// Runs `body` on the records; its errors become a `LibraryError`.
     public func read<Value>(_ body: (Records) throws -> Value) throws(LibraryError) -> Value {
-        do { return try catalog.read(body) } catch { throw LibraryError(error) }
+        try storage.read(body)
     }
 
     /// Runs `body`, which checks before it changes, on the records; its errors become a `LibraryError`.
@@ -13,8 +14,7 @@ extension AssetLibrary {
         _ body: (Records) throws -> Value,
         then apply: (Value) -> Void = { _ in }
     ) throws(LibraryError) -> Value {
-        let value: Value
-        do { value = try catalog.write(body, then: apply) } catch { throw LibraryError(error) }
+        let value = try storage.write(body, then: apply)
         if usage.noteOperation() { settleUsage() }
         return value
     }

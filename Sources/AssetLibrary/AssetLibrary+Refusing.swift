@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // Uploads that a policy refuses.
@@ -15,7 +16,7 @@ extension AssetLibrary {
         of node: OpenNode,
         _ content: Content?,
         at place: Place,
-        _ refusal: Refusal
+        _ refusal: UploadRejection
     ) throws -> Never {
         let (uid, isBorn, hasName) = (upload.uploader.uid, upload.isBorn, upload.aim == nil)
         let isForgotten = upload.isRecorded && !upload.isBound
@@ -75,7 +76,9 @@ extension AssetLibrary {
             guard let staged = upload.staged else { return }
             try staged.truncate(to: 0)
             if let digest {
-                try staged.copy(of: try blobs.open(digest, size: record.size), from: 0, to: 0, count: record.size)
+                try contents.withBlob(digest, size: record.size) { blob throws(BlobStoreError) in
+                    try staged.copy(of: blob, from: 0, to: 0, count: record.size)
+                }
             }
             try staged.file.setModified(record.modified)
             (upload.unmappedSince, upload.mappedAt, upload.candidate) = (record.modified, nil, nil)
@@ -127,7 +130,7 @@ extension AssetLibrary {
         upload.limit = try read { records in
             guard let rules = try destination(of: id, aim, records)?.rules else { return nil }
             let own = try records.node(id).map { try growthBase(of: $0, aim, rules, present, records) } ?? 0
-            var limit = rules.policy.maxSize.map { ($0.bytes, Refusal.tooLarge($0)) }
+            var limit = rules.policy.maxSize.map { ($0.bytes, UploadRejection.tooLarge($0)) }
             for quota in usage.isTracking ? try rulebook.quotas(of: rules, records) : [] {
                 let held = try usage.of(quota.folder, records, rulebook)
                 let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(held.staying - own)

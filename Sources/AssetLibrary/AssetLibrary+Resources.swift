@@ -1,6 +1,7 @@
 public import AssetModel
 internal import BlobStore
 public import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // Assets by number: the content of `resources/<id>/`.
@@ -317,7 +318,7 @@ extension AssetLibrary {
     }
 
     /// Returns a pin that keeps the blob of a former version until it is released.
-    public func use(_ version: VersionRecord?) -> ContentUse? { version?.digest.map { ContentUse(of: $0, collection) } }
+    public func use(_ version: VersionRecord?) -> BlobPin? { version?.digest.map { BlobPin(of: $0, blobPins) } }
 
     /// Returns a part of a former version's bytes.
     public func read(

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryStorage
 internal import MetadataExtraction
 internal import Synchronization
 
@@ -44,7 +45,7 @@ extension AssetLibrary {
         guard degrees != 0 else { return }
         let turned: Turned
         do {
-            let blob = try openBlob(digest, size: size)
+            let blob = try contents.open(digest, size: size)
             turned = try turn(blob, node, by: degrees)
         } catch {
             throw LibraryError(error)

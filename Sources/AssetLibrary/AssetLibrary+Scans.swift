@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // A scanner may take long, or hang. Requests that ask it have threads of their own, never all of them for one

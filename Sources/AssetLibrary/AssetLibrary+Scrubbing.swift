@@ -2,6 +2,7 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 internal import SystemPackage
@@ -78,7 +79,7 @@ extension AssetLibrary {
     func scrubDue() -> Timestamp? {
         guard let period = scrub.period else { return nil }
         let finished = scrub.state.withLock { $0.record.finished }
-        return finished.map { period.added(to: $0) } ?? layout.made.advanced(by: Self.firstAge)
+        return finished.map { period.added(to: $0) } ?? storage.directory.made.advanced(by: Self.firstAge)
     }
 
     private func setScrub(_ record: ScrubRecord, _ body: (inout Scrub.State) -> Void = { _ in }) throws(LibraryError) {
@@ -147,7 +148,7 @@ extension AssetLibrary {
 
     /// Verifies a blob with the bytes on the disk, past the page cache.
     func inspect(_ digest: Digest, size: Int64, _ share: inout BackgroundShare) -> Finding {
-        func open() throws(BlobStoreError) -> OpenFile { try openBlob(digest, size: size, evenIfDamaged: true) }
+        func open() throws(BlobStoreError) -> OpenFile { try contents.open(digest, size: size, evenIfDamaged: true) }
         var read: OpenFile?
         do throws(BlobStoreError) {
             // A program may change the file that was opened; then the file that has its name now is read.
@@ -214,9 +215,9 @@ extension AssetLibrary {
             var share = BackgroundShare()
             guard case .damaged(let reason, let file) = inspect(digest, size: size, &share) else { return }
             // From here on no upload can repair the blob; one may have done so before.
-            guard collection.beginRemoval(of: [digest]) == [digest] else { return }
-            defer { collection.endRemoval(of: [digest]) }
-            let present = try? openBlob(digest, size: size, evenIfDamaged: true)
+            guard blobPins.claimForDeletion([digest]) == [digest] else { return }
+            defer { blobPins.releaseClaim(of: [digest]) }
+            let present = try? contents.open(digest, size: size, evenIfDamaged: true)
             if let present, (try? file?.isSame(as: present)) != true { return }
             try noteDamage(of: blob, digest, reason)
         }
@@ -336,7 +337,7 @@ final class Scrub: Sendable {
     }
 
     let state = RankedMutex(.leaf, State())
-    let worker = Worker()
+    let worker = BackgroundWorker()
     /// The time from the end of one pass to the beginning of the next; nil where passes run only on request.
     let period: Period?
 
@@ -348,7 +349,7 @@ struct Pause {
     private var last = ContinuousClock.now
 
     /// Waits nine times as long as the work since the last wait took, a second at most.
-    mutating func take(until flag: Flag) {
+    mutating func take(until flag: CancellationFlag) {
         let end = ContinuousClock.now + min(.seconds(1), last.duration(to: .now) * 9)
         while .now < end, !flag.isSet { _ = usleep(10_000) }
         last = .now

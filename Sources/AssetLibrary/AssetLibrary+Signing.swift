@@ -2,6 +2,7 @@ public import AssetModel
 internal import BlobStore
 public import Catalog
 internal import Glibc
+public import LibraryStorage
 internal import Synchronization
 
 // Signed paths: the holder of one may read a file, or put files into a folder, until it expires. They are not
@@ -107,7 +108,7 @@ extension AssetLibrary {
         }
         let key = MessageCode.newKey()
         try signingKey.withLock { known throws(LibraryError) in
-            try SigningKeyFile(in: layout.folder).write(key)
+            try SigningKeyFile(in: storage.directory.folder).write(key)
             known = key
         }
     }
@@ -115,7 +116,7 @@ extension AssetLibrary {
     private func currentSigningKey() throws(LibraryError) -> [UInt8] {
         try signingKey.withLock { known throws(LibraryError) in
             if let known { return known }
-            let file = SigningKeyFile(in: layout.folder)
+            let file = SigningKeyFile(in: storage.directory.folder)
             var key = try file.read()
             if key == nil {
                 let new = MessageCode.newKey()
@@ -133,7 +134,7 @@ extension AssetLibrary {
     /// The catalog's key is newer than one in the file, if there is one.
     func moveSigningKey() throws(LibraryError) {
         guard let key = try read({ try $0.signingKey() }) else { return }
-        try SigningKeyFile(in: layout.folder).write(key)
+        try SigningKeyFile(in: storage.directory.folder).write(key)
         try write { try $0.removeSigningKey() }
     }
 

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -55,7 +56,7 @@ extension AssetLibrary {
 
     private var isSnapshotDue: Bool {
         let now = clock.now
-        let last = SnapshotFolder(of: path).newest(at: now) ?? layout.made
+        let last = SnapshotFolder(of: path).newest(at: now) ?? storage.directory.made
         return last.advanced(by: Self.snapshotPeriod) <= now
     }
 
@@ -92,7 +93,7 @@ extension AssetLibrary {
     func refuseWithoutRoom() throws(LibraryError) {
         var size: Int64 = 0
         var status = stat()
-        for suffix in ["", "-wal"] where unsafe stat(layout.catalogPath + suffix, &status) == 0 {
+        for suffix in ["", "-wal"] where unsafe stat(storage.directory.catalogPath + suffix, &status) == 0 {
             size += Int64(status.st_size)
         }
         guard try space.measureLeft(behind: size) >= 0 else {

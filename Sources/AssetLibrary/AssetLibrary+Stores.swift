@@ -2,6 +2,7 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 internal import SystemPackage
@@ -164,14 +165,14 @@ extension AssetLibrary {
             return try write { try $0.setStore(of: move.blob, to: target) }
         }
         // A file that the kernel reads itself may be written to: it keeps its name until it is closed.
-        guard !boundBlobs.withLock({ $0.contains(digest) }), !collection.isUsed(digest) else {
+        guard !contents.isBound(digest), !blobPins.isPinned(digest) else {
             return try postpone(move)
         }
         try refuseFullStore(target, move.size)
         let copy: BlobStore.Copy
         var source: OpenFile?
         do throws(BlobStoreError) {
-            let file = try openBlob(digest, size: move.size)
+            let file = try contents.open(digest, size: move.size)
             source = file
             copy = try IdleThread.run { () -> Result<BlobStore.Copy, BlobStoreError> in
                 Result { () throws(BlobStoreError) in
@@ -185,7 +186,7 @@ extension AssetLibrary {
             let finding = inspect(digest, size: move.size, &share)
             switch finding {
             case .postponed: return try postpone(move)
-            case .sound where (try? source.isSame(as: openBlob(digest, size: move.size))) != true:
+            case .sound where (try? source.isSame(as: contents.open(digest, size: move.size))) != true:
                 return try postpone(move)
             // The source is intact, so the target disk does not return the bytes that were written to it.
             case .sound: throw .blobs(.io(.ioError, during: "reading back what was written there"))
@@ -196,25 +197,20 @@ extension AssetLibrary {
             }
         }
         defer { blobs.drop(copy) }
-        // No upload names the blob from here on, no other thread removes it, and `boundBlobs` keeps opens
+        // No upload names the blob from here on, no other thread removes it, and the reservation keeps opens
         // from binding it.
-        guard collection.beginRemoval(of: [digest]) == [digest] else { return try postpone(move) }
-        defer { collection.endRemoval(of: [digest]) }
+        guard blobPins.claimForDeletion([digest]) == [digest] else { return try postpone(move) }
+        defer { blobPins.releaseClaim(of: [digest]) }
         // The blob may have been removed and added again meanwhile.
         guard try read({ try $0.blob(digest) }) == move.blob else { return try postpone(move) }
-        guard boundBlobs.withLock({ $0.insert(digest).inserted }) else { return try postpone(move) }
-        defer { boundBlobs.withLock { _ = $0.remove(digest) } }
+        guard contents.bind(digest) else { return try postpone(move) }
+        defer { contents.unbind(digest) }
         // The commit makes a blob that an upload has put into the library's own folder durable there.
         try commit()
         do throws(BlobStoreError) {
-            // Names in the library's own folder change only under `sharedBlobs`, which opens hold.
-            if target == 0 {
-                try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.place(copy) }
-            } else {
-                try blobs.place(copy)
-                try sharedBlobs.withLock { _ throws(BlobStoreError) in try blobs.remove(digest, from: 0) }
-            }
-            for other in blobs.holders(of: digest) where other != target { try blobs.remove(digest, from: other) }
+            try contents.place(copy, in: target)
+            if target != 0 { try contents.remove(digest, from: 0) }
+            for other in blobs.holders(of: digest) where other != target { try contents.remove(digest, from: other) }
             KillPoint.originalRemoved.reach()
         } catch {
             throw LibraryError(error)
@@ -346,7 +342,7 @@ extension Records {
 /// ## Concurrency
 /// `looked` is held for a moment only.
 final class Mover: Sendable {
-    let worker = Worker()
+    let worker = BackgroundWorker()
     private let looked = RankedMutex<ContinuousClock.Instant?>(.leaf, nil)
 
     /// Whether the last check of the stores is so long ago; if so, it counts as made now.

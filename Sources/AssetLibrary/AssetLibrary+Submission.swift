@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryStorage
 
 // The input of a policy decision: the upload, the folder, and the future owner of the file.
 extension AssetLibrary {
@@ -15,7 +16,7 @@ extension AssetLibrary {
         _ present: VersionID?,
         _ uploader: Uploader,
         _ equal: EqualFiles
-    ) throws -> Refusal? {
+    ) throws -> UploadRejection? {
         let judgement = try read(judging: equal) { records -> Judgement in
             guard let record = try records.node(id) else { return .accept }
             return try judge(

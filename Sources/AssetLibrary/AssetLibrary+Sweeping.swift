@@ -3,6 +3,7 @@ internal import BlobStore
 internal import CLinux
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -123,11 +124,11 @@ extension AssetLibrary {
         let unused = try read { try $0.unusedBlobs(since: time, notIn: blobs.absentStores, limit: Self.sweepBatch) }
         guard !unused.isEmpty else { return 0 }
         let open = Set(openNodes.withLock { $0.values.map(\.node) }.compactMap { $0.shown.withLock { $0.digest } })
-        let bound = boundBlobs.withLock { $0 }
-        let free = collection.beginRemoval(
-            of: unused.compactMap(\.digest).filter { !open.contains($0) && !bound.contains($0) }
+        let bound = contents.boundBlobs
+        let free = blobPins.claimForDeletion(
+            unused.compactMap(\.digest).filter { !open.contains($0) && !bound.contains($0) }
         )
-        defer { collection.endRemoval(of: free) }
+        defer { blobPins.releaseClaim(of: free) }
         let removed = try write { records in
             try unused.compactMap { blob in
                 guard let digest = blob.digest, free.contains(digest), try records.deleteUnusedBlob(blob.id) else {

@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // The trash: removed assets that can be restored, each under its number and its name.

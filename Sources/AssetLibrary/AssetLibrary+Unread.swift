@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 // Answers that depend on contents which a user may not read. They must not reach such a user by an errno, an
 // error text, or a name that disappears: each of these confirms or refutes a guess of the content.
@@ -59,7 +60,7 @@ extension AssetLibrary {
             return try mayJudge(node, by: uploader, records) ? nil : place
         }
         guard let place else { return }
-        let refusal = Refusal.forbidden("Files are judged by their contents here, and this file is not yours to read.")
+        let refusal = UploadRejection.forbidden("Files are judged by their contents here, and this file is not yours to read.")
         try note(refusal, at: place, by: uploader.uid, nil)
         throw .refused(refusal)
     }

@@ -1,5 +1,6 @@
 public import AssetModel
 internal import BlobStore
+public import LibraryStorage
 internal import Logging
 public import Catalog
 internal import Synchronization
@@ -158,22 +159,17 @@ extension AssetLibrary {
 
     /// Makes an open node show a blob.
     func showBlob(_ digest: Digest, size: Int64, in node: OpenNode) throws(BlobStoreError) {
-        func show(_ file: OpenFile) {
+        _ = try contents.open(digest, size: size) { file, place in
             node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: file, size: size, digest: digest) }
+            let isShared =
+                switch place {
+                // Asked after `shown` is set: an open that binds the blob finds this node, or is found here.
+                case .own: contents.isBound(digest)
+                case .store: false
+                case .uncertain: true
+                }
+            if isShared { node.shown.withLock { $0.isShared = true } }
         }
-        // No blob's name goes to another file between the opening and the check of `boundBlobs`.
-        let isOwn = try sharedBlobs.withLock { _ throws(BlobStoreError) in
-            guard let file = try blobs.openOwn(digest, size: size) else { return false }
-            show(file)
-            // Checked after `shown` is set: an open that binds the blob finds this node, or is found here.
-            if boundBlobs.withLock({ $0.contains(digest) }) { node.shown.withLock { $0.isShared = true } }
-            return true
-        }
-        if isOwn { return }
-        // Blobs in stores are never bound.
-        if let file = try blobs.openElsewhere(digest, size: size) { return show(file) }
-        show(try blobs.open(digest, size: size))
-        node.shown.withLock { $0.isShared = true }
     }
 
     func retain(_ id: NodeID) -> OpenNode {

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // The commit of an upload: its stages, and the state of the open file afterwards.
@@ -47,7 +48,7 @@ extension AssetLibrary {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
             if let place {
-                do throws(Refusal) {
+                do throws(UploadRejection) {
                     let file = candidate?.file ?? node.content.file
                     infection = try screen(content, of: file, at: place, for: [.user(uploader.uid), .file(node.id)])
                 } catch {
@@ -70,8 +71,8 @@ extension AssetLibrary {
             {
                 try refuse(&upload, of: node, content, at: place, refusal)
             }
-            if let digest = sealed.digest { collection.beginUse(of: digest) }
-            defer { if let digest = sealed.digest { collection.endUse(of: digest) } }
+            if let digest = sealed.digest { blobPins.pin(digest) }
+            defer { if let digest = sealed.digest { blobPins.unpin(digest) } }
             let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
             let isGivenAway = adopted.wasNew && !upload.isBound
             var isShown = false
@@ -252,7 +253,7 @@ extension AssetLibrary {
         /// had none before.
         case published(VersionID?, renamed: Place?)
         /// A policy refuses the upload, and nothing has changed.
-        case refused(Refusal)
+        case refused(UploadRejection)
     }
 
     /// Publishes the bytes of a file in the trash: its asset gets them as a version, and stays there.
@@ -269,8 +270,8 @@ extension AssetLibrary {
             }
             guard let asset else { return }
             let (candidate, sealed) = try seal(&upload, of: node, size: node.content.size)
-            if let digest = sealed.digest { collection.beginUse(of: digest) }
-            defer { if let digest = sealed.digest { collection.endUse(of: digest) } }
+            if let digest = sealed.digest { blobPins.pin(digest) }
+            defer { if let digest = sealed.digest { blobPins.unpin(digest) } }
             let adopted = try Adopt(sealed, from: candidate, into: blobs, catalog: catalog)
             let (uid, standing) = (upload.uploader.uid, upload.standing)
             var isShown = false

@@ -2,6 +2,8 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
+internal import LibraryVerification
 internal import Logging
 internal import Synchronization
 internal import SystemPackage
@@ -88,9 +90,9 @@ extension AssetLibrary {
     private func compare(_ digest: Digest, _ size: Int64) -> LibraryCheck.State {
         do throws(BlobStoreError) {
             for _ in 0..<3 {
-                let file = try openBlob(digest, size: size, evenIfDamaged: true)
+                let file = try contents.open(digest, size: size, evenIfDamaged: true)
                 let found = try Digest(readingFromDisk: file, size: size) { isClosing.isSet }
-                guard try file.isSame(as: openBlob(digest, size: size, evenIfDamaged: true)) else { continue }
+                guard try file.isSame(as: contents.open(digest, size: size, evenIfDamaged: true)) else { continue }
                 return found == digest ? .whole : .faulty("Its bytes have the SHA-256 \(found).")
             }
             return .unknown
@@ -131,7 +133,7 @@ final class Verification: Sendable {
     }
 
     let state = RankedMutex(.leaf, State())
-    let worker = Worker()
+    let worker = BackgroundWorker()
 
     /// Whether a check is requested or running.
     var isUnderWay: Bool { state.withLock { $0.requested != nil || $0.isRunning } }

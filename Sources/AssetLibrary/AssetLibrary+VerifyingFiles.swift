@@ -2,6 +2,8 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryStorage
+internal import LibraryVerification
 internal import Synchronization
 
 // The parts of a mounted library that a check reads besides the copy of its catalog, and that change
@@ -51,7 +53,7 @@ extension AssetLibrary {
     }
 
     private func unownedStagedFiles() throws(LibraryError) -> (unowned: [String], foreign: [String]) {
-        let names = ClosedLibrary.names(in: "\(path)/staging")
+        let names = LibraryFiles.names(in: "\(path)/staging")
         let foreign = names.filter { LibraryCheck.isForeign("\(path)/staging/\($0)") }
         guard names.count > foreign.count else { return ([], foreign) }
         let retired = blobs.retiredNames
@@ -67,7 +69,7 @@ extension AssetLibrary {
 
     /// Returns the files that this process has open.
     private static func openFiles() -> Set<FileNumber> {
-        Set(ClosedLibrary.names(in: "/proc/self/fd").compactMap { Int32($0) }.compactMap(FileNumber.init(descriptor:)))
+        Set(LibraryFiles.names(in: "/proc/self/fd").compactMap { Int32($0) }.compactMap(FileNumber.init(descriptor:)))
     }
 }
 

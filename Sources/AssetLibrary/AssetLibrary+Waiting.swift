@@ -1,5 +1,6 @@
 public import AssetModel
 internal import BlobStore
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 internal import SystemPackage
@@ -275,7 +276,12 @@ extension AssetLibrary {
         }
         if let failure { return failure }
         for worker in longSettlers { worker.wake() }
-        return .pending(PendingVerdict(of: id, in: self))
+        return .pending(
+            PendingCommit { [self] uid, resume in
+                let resume = resuming(for: uid, resume)
+                if !whenSettled(id, giveUp: nil, resume) { resume() }
+            }
+        )
     }
 
     /// Whether a file has a long deferred commit, but not one of mostly holes; `isReady` is then called after
@@ -304,20 +310,6 @@ extension AssetLibrary {
         // Checked again, because the commit may have ended before the waiter was added.
         guard !isWaiting(id) || isClosing.isSet else { return true }
         return !verdictWaiters.remove(number, of: id)
-    }
-}
-
-/// A long commit that a request waits for.
-public final class PendingVerdict: Sendable {
-    private let id: NodeID
-    private let library: AssetLibrary
-
-    init(of id: NodeID, in library: AssetLibrary) { (self.id, self.library) = (id, library) }
-
-    /// Calls `resume` once, on another thread, when the request of a user is to be tried again.
-    public func whenDone(for uid: UInt32, _ resume: @escaping @Sendable () -> Void) {
-        let resume = library.resuming(for: uid, resume)
-        if !library.whenSettled(id, giveUp: nil, resume) { resume() }
     }
 }
 

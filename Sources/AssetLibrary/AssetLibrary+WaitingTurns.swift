@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import LibraryStorage
 internal import Synchronization
 
 // The order of long deferred commits, so that one user's files do not delay those of all others.

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+public import LibraryStorage
 internal import Synchronization
 internal import SystemPackage
 

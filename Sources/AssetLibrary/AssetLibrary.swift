@@ -1,7 +1,8 @@
 public import AssetModel
 internal import BlobStore
 internal import Glibc
-public import Catalog
+internal import Catalog
+public import LibraryStorage
 public import Logging
 internal import MetadataExtraction
 internal import Synchronization
@@ -10,22 +11,13 @@ internal import Synchronization
 ///
 /// ## Concurrency
 /// Every method may be called from any thread. Lock order: `OpenNode.upload` → the catalog → `openNodes` →
-/// `OpenNode.shown`, `boundBlobs`. `sharedBlobs` comes between `upload` and `shown`; the catalog is not used
+/// `OpenNode.shown`. `ContentStore.names` comes between `upload` and `shown`; the catalog is not used
 /// under it. Within a catalog operation `upload` is only tried. `waiting`, `settler`, `committer` are held
 /// for a moment only.
 public final class AssetLibrary: Sendable {
-    /// The catalog's records.
-    ///
-    /// `AssetFilesystem` reads them; changes go through this type.
-    public let catalog: Catalog
-    let blobs: BlobStore
-    /// The log of errors that no request waits for.
-    public let log: Logger
-    let space: SpaceReserve
+    let storage: Storage
     let attributeShares: AttributeShares
     let openNodes = RankedMutex<[NodeID: (node: OpenNode, handles: Int)]>(.openNodes, [:])
-    /// Blobs to which an open node is bound.
-    let boundBlobs = RankedMutex<Set<Digest>>(.content, [])
     let mapped = MappedFiles()
     /// Files that mappings have changed without invalidating the kernel's page cache.
     let stalePages = NodeSet()
@@ -33,8 +25,6 @@ public final class AssetLibrary: Sendable {
     let boundCount = Atomic(0)
     /// Whether the layout of a file's data may differ from that of its blob's file.
     let mayHaveLayouts = Atomic(false)
-    /// Held while a blob's name goes to another file, and while a bound blob is read by its name.
-    let sharedBlobs = RankedMutex<Void>(.blobName, ())
     let rulebook: Rulebook
     let freeNumbers = FreeNumbers()
     let usage = FolderUsage()
@@ -43,7 +33,7 @@ public final class AssetLibrary: Sendable {
     let lastRefusal = RankedMutex<(NodeID, NodeID, EntryName, ContinuousClock.Instant)?>(.leaf, nil)
     let typeDetector = Examiner()
     let editor: Editor
-    let errands = Errands()
+    let errands = SlowRequestQueue()
     let extraction: ExtractionQueue
     let refusedAttributes = RefusedAttributes()
     let screenings = Screenings()
@@ -51,8 +41,6 @@ public final class AssetLibrary: Sendable {
     let vacancies: Vacancies
     let kernelAttributes: KernelAttributes
     let formerOwners = FormerOwners()
-    /// How busy the mount is.
-    public let activity: Activity
     private let verdicts = Atomic(0)
     /// Deferred commits, by file; each file is kept open.
     let waiting = RankedMutex<[NodeID: Waiting]>(.leaf, [:])
@@ -62,32 +50,29 @@ public final class AssetLibrary: Sendable {
     let mayHaveFlags = Atomic(false)
     /// Files that were created without a name and may be given one.
     let linkableNodes = RankedMutex<Set<NodeID>>(.leaf, [])
-    let settler = Worker()
+    let settler = BackgroundWorker()
     /// Threads for commits that read for long, so that one does not delay others.
-    let longSettlers = [Worker(), Worker(), Worker()]
+    let longSettlers = [BackgroundWorker(), BackgroundWorker(), BackgroundWorker()]
     /// Runs requests again that have waited for a commit.
-    let resumptions = Errands(threads: 3)
+    let resumptions = SlowRequestQueue(threads: 3)
     /// Runs searches, and the listing of directories of which most users may see little.
-    let longReads = Errands(threads: 3)
+    let longReads = SlowRequestQueue(threads: 3)
     /// How long users' requests wait while they hold locks of the kernel.
     let momentShares = MomentShares(exempt: [0, getuid()])
     /// Runs requests whose commit asks the scanner.
-    let scans = Errands(threads: 4)
+    let scans = SlowRequestQueue(threads: 4)
     let verdictWaiters = VerdictWaiters()
     /// The users of the latest long commits, the last one at the end.
     let settledUsers = RankedMutex<[UInt32]>(.leaf, [])
-    /// The clock for expiry.
-    let clock: LifeClock
     /// Removes expired assets, old versions and unused blobs.
-    let sweeper = Worker()
+    let sweeper = BackgroundWorker()
     let sweep = Sweep()
     /// Makes room where the disk is full.
-    let roomMaker = Worker()
-    let collection = Collection()
+    let roomMaker = BackgroundWorker()
     let collections = Collections()
     /// A shell command that is run for each event.
     let eventCommand: String?
-    private let eventTeller = Worker()
+    private let eventTeller = BackgroundWorker()
     /// The position up to which events are on stable storage.
     let durableEvents = Atomic<Int64>(0)
     /// The settings for fetching URLs; nil where fetching is off.
@@ -104,23 +89,16 @@ public final class AssetLibrary: Sendable {
     /// Migrates blobs to other stores.
     let mover = Mover()
     let searching: Searching
-    private let searchWorker = Worker()
+    private let searchWorker = BackgroundWorker()
     /// The key of signed paths, once it has been read.
     let signingKey = RankedMutex<[UInt8]?>(.service, nil)
-    private let md5Worker = Worker()
+    private let md5Worker = BackgroundWorker()
     /// Computes MD5s that requests wait for.
     let md5Requests = MD5Requests()
-    let isClosing: Flag
     /// How many bytes of interrupted uploads the recovery commits before the mount; the rest of them waits.
     let recoveryBudget = Atomic<Int64>(256 << 20)
     /// How many bytes commits may still read when the library is closed: some two seconds' worth.
     let closingBudget = Atomic<Int64>(2 << 30)
-    let layout: LibraryLayout
-    let groupCommit: GroupCommit
-    private let committer: Worker
-
-    /// How long a change waits for others before all are committed: with the commit less than a second.
-    private static let commitDelay = Duration.milliseconds(500)
 
     /// Opens a library and creates it if there is none; finishes or clears uploads that a crash interrupted.
     ///
@@ -143,21 +121,12 @@ public final class AssetLibrary: Sendable {
         scrubbing period: Period? = Period("P30D"),
         time: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(OpenLibraryError) {
-        self.log = log
-        self.activity = activity
-        let isClosing = Flag()
-        self.isClosing = isClosing
-        extraction = ExtractionQueue(isStopped: isClosing)
-        editor = Editor { isClosing.isSet }
         vacancies = Vacancies(window: saving)
-        let clock = LifeClock(time)
-        self.clock = clock
         scanner = MalwareScanner(socketPath: socket)
         eventCommand = command
         fetchSettings = fetching
         scrub = Scrub(every: period)
-        let layout = try LibraryLayout(path: path)
-        self.layout = layout
+        let layout = try LibraryDirectory(path: path)
         if layout.formerMode != nil || layout.closedCount > 0 {
             let mode =
                 layout.formerMode.map { "had mode \(PrivateFolder.text($0))" } ?? "had files with rights of others"
@@ -165,20 +134,15 @@ public final class AssetLibrary: Sendable {
                 "The library \(path) \(mode), and others could read what is in it; it has mode 700 now, and \(layout.closedCount) files and folders in it were closed."
             )
         }
-        let committer = Worker()
-        self.committer = committer
         do {
-            blobs = try BlobStore(at: path)
-            let disk = try blobs.statistics()
-            attributeShares = AttributeShares(disk: disk)
-            let reserve = SpaceReserve.part(of: disk)
-            catalog = try Catalog(path: layout.catalogPath, isExpected: !layout.isNew, reserve: reserve) {
-                committer.wake()
-            }
-            space = SpaceReserve(blobs: blobs, catalog: catalog)
+            let storage = try Storage(in: layout, log: log, activity: activity, time: time)
+            self.storage = storage
+            let isClosing = storage.isClosing
+            extraction = ExtractionQueue(isStopped: isClosing)
+            editor = Editor { isClosing.isSet }
+            attributeShares = AttributeShares(disk: try storage.blobs.statistics())
             searching = Searching(path: layout.searchPath, log: log)
-            groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
-            groupCommit.whenCommitted.set { layout.note($0) }
+            let (catalog, clock) = (storage.catalog, storage.clock)
             let attributes = try catalog.read { try KernelAttributes($0) }
             kernelAttributes = attributes
             mayHaveLayouts.store(try catalog.read { try $0.hasLayouts() }, ordering: .relaxed)
@@ -222,15 +186,7 @@ public final class AssetLibrary: Sendable {
             default: throw .failed(path: path, reason: "\(error)")
             }
         }
-        committer.start(delay: Self.commitDelay) { [weak self] in
-            do throws(LibraryError) {
-                try self?.commitInBackground()
-            } catch  where error.isOfDisk {
-                self?.committer.wake()
-            } catch {
-                // The error is logged, and every later operation fails with it again.
-            }
-        }
+        storage.startCommitting { [weak self] () throws(LibraryError) in try self?.commitInBackground() }
         settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
         for (number, worker) in longSettlers.enumerated() {
             worker.start(delay: .zero) { [weak self] in self?.settleLong(onlyForData: number > 0) }
@@ -265,15 +221,6 @@ public final class AssetLibrary: Sendable {
         startExtraction()
     }
 
-    /// The library's folder.
-    public var path: String { layout.path }
-
-    /// Returns when every change that was acknowledged before the call is on stable storage.
-    public func commit() throws(LibraryError) { try groupCommit.commit() }
-
-    /// Commits as `commit()` does, and advances a copy of the catalog by a step.
-    func commit(advancing copy: CatalogCopy) throws(LibraryError) { try groupCommit.commit(advancing: copy) }
-
     /// The number of commits of uploads so far.
     ///
     /// A caller that has read a record and finds the file not open must read it again if this number has
@@ -285,9 +232,6 @@ public final class AssetLibrary: Sendable {
         activity.noteUpload()
         extraction.wake()
     }
-
-    /// Requests a commit soon, for a change that the catalog does not see.
-    func commitSoon() { committer.wake() }
 
     private func commitInBackground() throws(LibraryError) {
         recordUnfinishedUploads()
@@ -303,7 +247,7 @@ public final class AssetLibrary: Sendable {
     }
 
     /// Records in the file `lock`, for other processes that want the library, that its mount is ending.
-    public func noteEnding() { layout.note(.ending(getpid())) }
+    public func noteEnding() { storage.directory.note(.ending(getpid())) }
 
     /// The folders of the alternate stores that the catalog knows.
     public var storePaths: [String] { (try? read { try $0.stores().map(\.path) }) ?? [] }
@@ -318,10 +262,10 @@ public final class AssetLibrary: Sendable {
         KillPoint.closeBegun.reach()
         do throws(LibraryError) {
             try finishAll()
-            layout.note(.ended)
+            storage.directory.note(.ended)
             KillPoint.endNoted.reach()
         } catch {
-            layout.note(.failed(error.description))
+            storage.directory.note(.failed(error.description))
             throw error
         }
     }
@@ -334,10 +278,10 @@ public final class AssetLibrary: Sendable {
             md5Worker,
             searchWorker, eventTeller,
             settler, mapped.worker,
-            committer,
         ] + longSettlers {
             worker.stop()
         }
+        storage.stopCommitting()
         var failure: LibraryError?
         var unfinished: (count: Int, reason: LibraryError)?
         for entry in openNodes.withLock({ Array($0.values) }) {
@@ -383,6 +327,6 @@ public final class AssetLibrary: Sendable {
     /// Releases the library before it was used; a library that this open has created is removed.
     public func abandon() throws(LibraryError) {
         try close()
-        layout.abandon()
+        storage.directory.abandon()
     }
 }

@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -28,7 +29,7 @@ final class Counters: Sendable {
     }
 
     private let state = RankedMutex(.leaf, State())
-    let worker = Worker()
+    let worker = BackgroundWorker()
     /// How long further accesses of a user are not counted.
     private static let pause = Duration.seconds(60)
     private static let limit = 100_000

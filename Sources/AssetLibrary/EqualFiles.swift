@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 /// A search among the files that show a blob, of which there may be very many: each catalog operation reads
 /// one page of them, so that other operations run in between, and the one that has read the last page

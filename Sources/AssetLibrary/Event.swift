@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 /// An event of an asset: a line of `uploads/events.jsonl`, written in the transaction of its cause.
 ///

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 

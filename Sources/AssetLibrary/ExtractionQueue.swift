@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import MetadataExtraction
 internal import Synchronization
 
@@ -52,7 +53,7 @@ final class ExtractionQueue: Sendable {
     /// raised.
     struct Thread {
         let pace: Pace
-        let worker: Worker
+        let worker: BackgroundWorker
         let examiner: Examiner
         /// The number of due blobs, those of other threads included, from which on this thread takes one: for
         /// one blob the processes of one examiner are started.
@@ -60,14 +61,14 @@ final class ExtractionQueue: Sendable {
     }
 
     let threads: [Thread]
-    let sweeper = Worker()
+    let sweeper = BackgroundWorker()
 
     /// Creates the queue; extractions under way when `isStopped` is set are given up.
-    init(isStopped: Flag) {
+    init(isStopped: CancellationFlag) {
         threads = [Pace.whenQuiet, .atOnce].flatMap { pace in
             (1...Self.width).map { number in
                 let examiner = Examiner(standsBack: pace == .whenQuiet) { isStopped.isSet }
-                return Thread(pace: pace, worker: Worker(), examiner: examiner, least: pace == .atOnce ? number : 1)
+                return Thread(pace: pace, worker: BackgroundWorker(), examiner: examiner, least: pace == .atOnce ? number : 1)
             }
         }
     }
@@ -177,13 +178,4 @@ final class ExtractionQueue: Sendable {
         }
         for waiter in ready { waiter.isReady() }
     }
-}
-
-/// A condition that is false until it is set.
-final class Flag: Sendable {
-    private let value = Atomic(false)
-
-    var isSet: Bool { value.load(ordering: .relaxed) }
-
-    func set() { value.store(true, ordering: .relaxed) }
 }

@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import LibraryStorage
 internal import Synchronization
 
 /// The fetches under way: users in turn, and no user has all places.
@@ -23,7 +24,7 @@ final class Fetches: Sendable {
     private let choosing = RankedMutex<Void>(.service, ())
     private let state = RankedMutex(.leaf, State())
     /// The workers; each runs one fetch at a time.
-    let workers = (0..<3).map { _ in Worker() }
+    let workers = (0..<3).map { _ in BackgroundWorker() }
 
     /// Begins the fetch whose turn it is; `waiting` returns the first of each user, except those under way.
     /// - Returns: nil where none waits whose user has a place left.

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 /// How many bytes folders hold, by kind, each with all folders below it.

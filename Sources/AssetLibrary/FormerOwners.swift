@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 /// The creators of files that get another owner at their commit: files dropped into a folder, and files that

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 /// The smallest free number for a name that is taken, found without testing all numbers: a hundred thousand

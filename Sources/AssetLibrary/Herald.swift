@@ -1,6 +1,7 @@
 public import AssetModel
 public import Catalog
 internal import Glibc
+public import LibraryStorage
 internal import Synchronization
 
 /// A change that the kernel has to be notified of, because no request of the kernel made it.
@@ -59,7 +60,7 @@ final class Herald: Sendable {
     private static let waiterLimit = 4
 
     private let state = RankedMutex(.leaf, State())
-    private let worker = Worker()
+    private let worker = BackgroundWorker()
 
     /// Starts the thread.
     func start(_ observer: any Observer) {

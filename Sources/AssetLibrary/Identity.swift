@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 // Decides which asset a file shows. An asset stays with its name: a file that gets the name shows the asset,
 // and the asset's former blob is kept as a former version.

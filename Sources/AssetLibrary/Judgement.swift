@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // Decides by a policy about an upload that gets a name. All checks run within the transaction that publishes,
@@ -106,7 +107,7 @@ enum Judgement {
     /// The name, or the one with the next free number, shows the asset that has the blob.
     case existing(AssetID, EntryName)
     /// The upload is rejected.
-    case refuse(Refusal)
+    case refuse(UploadRejection)
 }
 
 extension AssetLibrary {

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 /// Keeps the nodes that have an extended attribute that the kernel asks of every node; nearly no node has

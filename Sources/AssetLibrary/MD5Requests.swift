@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 /// The requests that wait for the MD5 of a large blob, which is computed once for all of them.
@@ -14,7 +15,7 @@ final class MD5Requests: Sendable {
 
     /// The waiting requests for each blob that is queued or being computed.
     private let state = RankedMutex<[BlobID: [Waiter]]>(.leaf, [:])
-    private let errands = Errands(threads: 2)
+    private let errands = SlowRequestQueue(threads: 2)
 
     func start() { errands.start() }
 

@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import LibraryStorage
 internal import Synchronization
 
 /// Nodes without a handle that stay open because a mapping of their file may exist.
@@ -13,7 +14,7 @@ final class MappedFiles: Sendable {
     /// The watched nodes, each with one handle that belongs here.
     private let nodes = RankedMutex<[NodeID: OpenNode]>(.leaf, [:])
     private let pause = RankedMutex(.leaf, MappedFiles.pauses.shortest)
-    let worker = Worker()
+    let worker = BackgroundWorker()
 
     /// The limits of the pause between two polls.
     static let pauses = (shortest: Duration.milliseconds(10), longest: Duration.seconds(1))

@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import LibraryStorage
 internal import Synchronization
 
 /// Limits the time for which users' requests wait while the kernel holds locks: two seconds of each ten, so

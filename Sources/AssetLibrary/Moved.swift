@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 /// The results of a move besides the new name.
 struct Moved {
@@ -25,7 +26,7 @@ struct Moved {
     /// Whether the file may show the asset of the file that lost the new name.
     var isSuccessor = false
     /// The reason for which a policy rejected the move, and the place; then nothing has changed.
-    var refused: (refusal: Refusal, place: Place)?
+    var refused: (refusal: UploadRejection, place: Place)?
     /// Whether a folder was moved, or got another name.
     var isFolder = false
     /// The bytes that a folder has taken along into another one.

@@ -1,6 +1,7 @@
 public import AssetModel
 public import BlobStore
 internal import Catalog
+public import LibraryStorage
 public import Synchronization
 
 #if ASSETFS_PTHREAD_MUTEX
@@ -131,11 +132,11 @@ public final class OpenNode: Sendable {
         /// any more.
         var isAnswered = false
         /// The refusal of a write beyond the allowed size; the next commit reports it.
-        var exceeded: Refusal?
+        var exceeded: UploadRejection?
         /// The asset that had the same bytes already, where the last commit found one.
         var unchanged: AssetID?
         /// The reason why the last commit rejected the upload.
-        var refusal: Refusal?
+        var refusal: UploadRejection?
         /// The rejected bytes of a file that has its former version back: a descriptor that is still open may
         /// go on writing to them.
         var refused: (staged: StagedFile, size: Int64)?
@@ -145,7 +146,7 @@ public final class OpenNode: Sendable {
         /// name.
         var requested: EntryName?
         /// The size that the file may reach, and the refusal of a write beyond it.
-        var limit: (size: Int64, refusal: Refusal)?
+        var limit: (size: Int64, refusal: UploadRejection)?
     }
 
     /// The destination of an upload.

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 // An asset passes to the file of another owner with write access to the former file, as if that user had
 // changed the bytes. Values that only an owner may set do not apply to another owner's file, and the next

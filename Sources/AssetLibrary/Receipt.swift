@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Logging
 
 /// The outcome of an upload: a line of `uploads/receipts.jsonl`, described in docs/SEMANTICS.md.
@@ -13,7 +14,7 @@ struct Receipt {
     var size: Int64?
     var digest: Digest?
     var infection: String?
-    var refusal: Refusal?
+    var refusal: UploadRejection?
 
     init(_ outcome: Outcome, _ place: Place, by uid: UInt32) {
         self.outcome = outcome
@@ -51,7 +52,7 @@ extension Records {
 
     /// Appends the receipt of a rejected upload, and sets its reason on the folder.
     func append(
-        _ refusal: Refusal,
+        _ refusal: UploadRejection,
         at place: Place,
         by uid: UInt32,
         _ content: Content?
@@ -90,7 +91,7 @@ extension Records {
 extension AssetLibrary {
     /// Appends the receipt of a rejected upload, sets its reason on the folder, and logs it.
     func note(
-        _ refusal: Refusal,
+        _ refusal: UploadRejection,
         at place: Place,
         by uid: UInt32,
         _ content: Content?
@@ -100,7 +101,7 @@ extension AssetLibrary {
     }
 
     /// Logs a rejected upload, whose receipt is in the catalog.
-    func noteReceipt(of refusal: Refusal, at place: Place, by uid: UInt32) {
+    func noteReceipt(of refusal: UploadRejection, at place: Place, by uid: UInt32) {
         // This is the last reason now, and replaces the error of an earlier attribute.
         refusedAttributes.forget(place.parent, of: uid)
         log.notice("Refused \(place.journalPath): \(refusal.sentence)", metadata: ["uid": "\(uid)"])

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 
@@ -138,7 +139,7 @@ extension AssetLibrary {
     private func cutToSynced(_ staged: StagedFile, _ record: StagedRecord) throws {
         guard let synced = record.upload?.synced else { return }
         let size = try staged.file.measure().size
-        if layout.hasPowerFailed, synced < size {
+        if storage.directory.hasPowerFailed, synced < size {
             try staged.truncate(to: synced)
             log.notice(
                 "The interrupted upload to node \(record.node) has \(synced) of \(size) bytes: those that were on stable storage when the power failed."

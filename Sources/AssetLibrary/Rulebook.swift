@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 /// The effective policy of one folder: its own settings and those that it inherits.
@@ -112,14 +113,14 @@ final class Rulebook: Sendable {
     private let mayScanNow = Atomic(false)
     private let mayScreenNow = Atomic(false)
     /// The clock for expiry.
-    let clock: LifeClock
+    let clock: ExpiryClock
     /// The window for which a name that was given up keeps its asset.
     let saving: Duration
     let kernelAttributes: KernelAttributes
 
     init(
         defaults: [(key: PolicyKey, value: String)],
-        clock: LifeClock,
+        clock: ExpiryClock,
         saving: Duration,
         _ kernelAttributes: KernelAttributes,
         _ records: Records

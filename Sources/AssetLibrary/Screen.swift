@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import BlobStore
+internal import LibraryStorage
 internal import Logging
 internal import MetadataExtraction
 internal import SystemPackage
@@ -13,7 +14,7 @@ extension AssetLibrary {
         of file: OpenFile?,
         at place: Place,
         for viewers: [Screenings.Viewer]
-    ) throws(Refusal) -> String? {
+    ) throws(UploadRejection) -> String? {
         let policy = place.rules.policy
         if let refusal = nameRefusal(at: place) { throw refusal }
         if let limit = policy.maxSize, content.size > limit.bytes { throw .tooLarge(limit) }
@@ -39,7 +40,7 @@ extension AssetLibrary {
     }
 
     /// Returns the refusal that follows from a name alone.
-    func nameRefusal(at place: Place) -> Refusal? {
+    func nameRefusal(at place: Place) -> UploadRejection? {
         let (name, policy) = (place.name, place.rules.policy)
         if policy.forbiddenNames.contains(where: { $0.matches(name) }) {
             return .forbidden("The name “\(name)” is forbidden here.")
@@ -57,7 +58,7 @@ extension AssetLibrary {
         of file: OpenFile,
         at place: Place,
         _ known: Screenings.Findings
-    ) throws(Refusal) {
+    ) throws(UploadRejection) {
         let policy = place.rules.policy
         let isAllowedByName = policy.allowedTypes?.contains(extensionOf: place.name) ?? true
         let mustKnow = policy.forbiddenTypes.needsContent || !isAllowedByName

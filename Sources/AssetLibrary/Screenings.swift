@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryStorage
 internal import MetadataExtraction
 internal import Synchronization
 
@@ -198,8 +199,10 @@ extension AssetLibrary {
         if screenings.begin(digest, by: uid) {
             let isBegun = scans.run(for: uid) { [self] in
                 defer { screenings.end(digest, by: uid) }
-                guard let file = try? blobs.open(digest, size: content.size) else { return }
-                let found = look(into: file, digest, at: place, for: viewers)
+                let found = try? contents.withBlob(digest, size: content.size) {
+                    look(into: $0, digest, at: place, for: viewers)
+                }
+                guard let found else { return }
                 screenings.note(found, of: digest, for: viewers)
             }
             if !isBegun { screenings.end(digest, by: uid) }

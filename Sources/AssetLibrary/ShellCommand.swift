@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import LibraryStorage
 internal import MetadataExtraction
 internal import SystemPackage
 
@@ -13,7 +14,7 @@ struct ShellCommand {
     /// The input is a file without a name: a program that does not read it blocks nothing, and one that reads
     /// gets all of it.
     /// - Returns: the failure, if there was one.
-    func run(_ input: [UInt8], patience: Duration, isStopped: Flag) -> String? {
+    func run(_ input: [UInt8], patience: Duration, isStopped: CancellationFlag) -> String? {
         let file = unsafe memfd_create("input", 1 /* MFD_CLOEXEC */)
         defer { if file >= 0 { _ = close(file) } }
         guard file >= 0, unsafe write(file, input, input.count) == input.count, lseek(file, 0, SEEK_SET) == 0 else {

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Glibc
+internal import LibraryStorage
 internal import SystemPackage
 
 /// The file `signing.key` of a library: the key of signed paths, and nothing else.

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // The read access to a version that is replaced: recorded at its first change and at the commit, so that a

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 // Decides whether a file may show the asset that a name has, or had within the window: an asset never passes
@@ -83,7 +84,7 @@ extension AssetLibrary {
         at place: Place,
         by uploader: Uploader,
         _ records: Records
-    ) throws -> Refusal? {
+    ) throws -> UploadRejection? {
         guard let aim, aim.isByNumber else { return nil }
         if mayHaveFlags.load(ordering: .relaxed), let file = try records.node(named: place.name, in: place.parent),
             try !records.flags(of: file.id).isDisjoint(with: .fixed)

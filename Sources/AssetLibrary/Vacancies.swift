@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 /// Remembers names that were given up within the window, with their assets: a program that removes a file, or

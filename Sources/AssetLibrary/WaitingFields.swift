@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryStorage
 
 // Fields, and values of desktops' names, that are kept as a file's extended attributes until the file has an
 // asset.

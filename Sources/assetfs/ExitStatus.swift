@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetLibrary
 import Foundation
+internal import LibraryStorage
 import SystemPackage
 
 /// The exit status of the command.

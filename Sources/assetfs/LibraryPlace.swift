@@ -1,5 +1,7 @@
 import AssetLibrary
 import Foundation
+internal import LibraryStorage
+internal import LibraryVerification
 import SystemPackage
 
 /// The place of a library: a path of bytes, and the text by which the library opens its files.

@@ -1,5 +1,6 @@
 import AssetModel
 import Foundation
+internal import LibraryStorage
 import Logging
 import SystemPackage
 import Synchronization

@@ -5,6 +5,7 @@ import AssetModel
 import CLinux
 import FUSE
 import Foundation
+internal import LibraryStorage
 import Logging
 import SystemPackage
 

@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+internal import LibraryStorage
 import Synchronization
 import SystemPackage
 

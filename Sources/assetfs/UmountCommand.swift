@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetLibrary
 import Foundation
+internal import LibraryStorage
 import SystemPackage
 
 struct UmountCommand: ParsableCommand {

@@ -1,6 +1,8 @@
 import ArgumentParser
 import AssetLibrary
 import Foundation
+internal import LibraryStorage
+internal import LibraryVerification
 import SystemPackage
 
 struct VerifyCommand: ParsableCommand {

@@ -1,4 +1,5 @@
 import Foundation
+@testable import LibraryStorage
 import Testing
 
 /// The imports that each module may have: modules of this package, and others.

@@ -1,6 +1,7 @@
 import AssetModel
 import Catalog
 import Foundation
+@testable import LibraryStorage
 import Synchronization
 import TestSupport
 import Testing

@@ -3,6 +3,7 @@ import AssetModel
 import BlobStore
 import Catalog
 import Foundation
+@testable import LibraryStorage
 import Logging
 import TestSupport
 import Testing

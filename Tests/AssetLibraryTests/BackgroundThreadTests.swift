@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+@testable import LibraryStorage
 import Synchronization
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+@testable import LibraryStorage
 import Synchronization
 import Testing
 
@@ -7,7 +8,7 @@ import Testing
 struct ErrandTests {
     @Test(.timeLimit(.minutes(1)))
     func `users have their errands done in turn, and none has all threads`() {
-        let errands = Errands(threads: 2)
+        let errands = SlowRequestQueue(threads: 2)
         let (gate, isDone) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         let done = Mutex<[UInt32]>([])
         // All are queued before a thread begins, so that their order is fixed.

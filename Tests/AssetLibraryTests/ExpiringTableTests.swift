@@ -1,4 +1,5 @@
 import AssetModel
+@testable import LibraryStorage
 import Testing
 
 @testable import AssetLibrary

@@ -2,6 +2,7 @@ import AssetLibrary
 import AssetModel
 import Catalog
 import Foundation
+@testable import LibraryStorage
 import Logging
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import AssetModel
 import Catalog
+@testable import LibraryStorage
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@
 @testable import AssetLibrary
 @testable import AssetModel
 import Foundation
+@testable import LibraryStorage
 import MetadataExtraction
 
 extension FuzzTarget {

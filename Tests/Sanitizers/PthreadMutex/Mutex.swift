@@ -1,4 +1,5 @@
 import Glibc
+@testable import LibraryStorage
 
 /// Replaces `Synchronization.Mutex` in a build with ThreadSanitizer.
 ///

@@ -1,0 +1,34 @@
+internal import BlobStore
+public import Catalog
+public import LibraryStorage
+public import Logging
+
+// The parts of `Storage`.
+extension AssetLibrary {
+    /// The catalog's records.
+    ///
+    /// `AssetFilesystem` reads them; changes go through this type.
+    public var catalog: Catalog { storage.catalog }
+    /// The log of errors that no request waits for.
+    public var log: Logger { storage.log }
+    /// How busy the mount is.
+    public var activity: Activity { storage.activity }
+    /// The library's folder.
+    public var path: String { storage.directory.path }
+    var blobs: BlobStore { storage.blobs }
+    var contents: ContentStore { storage.contents }
+    var blobPins: BlobPins { storage.blobPins }
+    var space: SpaceReserve { storage.space }
+    var groupCommit: GroupCommit { storage.groupCommit }
+    var clock: ExpiryClock { storage.clock }
+    var isClosing: CancellationFlag { storage.isClosing }
+
+    /// Returns when every change that was acknowledged before the call is on stable storage.
+    public func commit() throws(LibraryError) { try storage.commit() }
+
+    /// Commits as `commit()` does, and advances a copy of the catalog by a step.
+    func commit(advancing copy: CatalogCopy) throws(LibraryError) { try storage.commit(advancing: copy) }
+
+    /// Requests a commit soon, for a change that the catalog does not see.
+    func commitSoon() { storage.commitSoon() }
+}

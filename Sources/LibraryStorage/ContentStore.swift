@@ -1,0 +1,140 @@
+public import AssetModel
+public import BlobStore
+
+/// The blobs of a library by their names, with the blobs to which an open node is bound.
+///
+/// A node is bound to a blob where the kernel reads the blob's file itself. Before the first change of such a
+/// file its name goes to a copy (`exchange`), so that a file that was opened by a blob's name may be changed
+/// later. A reader therefore compares afterwards (`withBlob`), or opens again with `isSame`.
+///
+/// ## Concurrency
+/// `names` is held while a name in the library's own folder goes to another file, and while such a name is
+/// opened; `bound` is held for a moment only.
+public final class ContentStore: Sendable {
+    /// The place of an opened blob's file.
+    public enum Place: Sendable {
+        /// The library's own folder: a node may be bound to it.
+        case own
+        /// Another store, in which no file is ever changed.
+        case store
+        /// Unknown: the blob was moved between stores at that moment.
+        case uncertain
+    }
+
+    /// How often a blob is read without a lock before its name is held for the reading.
+    private static let attempts = 3
+
+    private let blobs: BlobStore
+    private let names = RankedMutex<Void>(.blobName, ())
+    private let bound = RankedMutex<Set<Digest>>(.content, [])
+
+    /// Uses the blobs of a library.
+    public init(_ blobs: BlobStore) { self.blobs = blobs }
+
+    /// Opens a blob of `size` bytes by its name; a corrupt one only with `evenIfDamaged`.
+    ///
+    /// `note` is called with the file and its place; for a file in the library's own folder before its name
+    /// can go to another file.
+    public func open(
+        _ digest: Digest,
+        size: Int64,
+        evenIfDamaged: Bool = false,
+        noting note: (OpenFile, Place) -> Void = { _, _ in }
+    ) throws(BlobStoreError) -> OpenFile {
+        let own = try names.withLock { _ throws(BlobStoreError) -> OpenFile? in
+            let file = try blobs.openOwn(digest, size: size, evenIfDamaged: evenIfDamaged)
+            if let file { note(file, .own) }
+            return file
+        }
+        if let own { return own }
+        if !evenIfDamaged, let other = try blobs.openElsewhere(digest, size: size) {
+            note(other, .store)
+            return other
+        }
+        let file = try blobs.open(digest, size: size, evenIfDamaged: evenIfDamaged)
+        note(file, .uncertain)
+        return file
+    }
+
+    /// Calls `body` with a blob of `size` bytes, and again where its name has gone to another file meanwhile,
+    /// because the first file may have been changed.
+    ///
+    /// No lock is held while `body` runs, unless the name has changed hands each time.
+    /// - Returns: the result of the last call.
+    public func withBlob<Value>(
+        _ digest: Digest,
+        size: Int64,
+        _ body: (OpenFile) throws(BlobStoreError) -> Value
+    ) throws(BlobStoreError) -> Value {
+        for _ in 0..<Self.attempts {
+            let file = try open(digest, size: size)
+            let result = Result { () throws(BlobStoreError) in try body(file) }
+            if try file.isSame(as: open(digest, size: size)) { return try result.get() }
+        }
+        return try names.withLock { _ throws(BlobStoreError) in try body(blobs.open(digest, size: size)) }
+    }
+
+    /// Reads at most `count` bytes of a blob of `size` bytes.
+    public func read(
+        _ digest: Digest,
+        size: Int64,
+        at offset: Int64,
+        count: Int
+    ) throws(BlobStoreError) -> [UInt8] {
+        let length = Int(max(0, min(Int64(count), size - offset)))
+        return try withBlob(digest, size: size) { file throws(BlobStoreError) in
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 1)
+            defer { unsafe buffer.deallocate() }
+            let done = try unsafe file.read(into: buffer, at: offset)
+            return unsafe Array(buffer.prefix(done))
+        }
+    }
+
+    // MARK: Bindings
+
+    /// The blobs to which a node is bound.
+    public var boundBlobs: Set<Digest> { bound.withLock { $0 } }
+
+    /// Whether a node is bound to a blob.
+    public func isBound(_ digest: Digest) -> Bool { bound.withLock { $0.contains(digest) } }
+
+    /// Reserves a blob for one node, or for its migration.
+    /// - Returns: false where it is reserved already.
+    public func bind(_ digest: Digest) -> Bool { bound.withLock { $0.insert(digest).inserted } }
+
+    /// Ends a reservation.
+    public func unbind(_ digest: Digest) { bound.withLock { _ = $0.remove(digest) } }
+
+    /// Gives the name of a bound blob to a copy, and ends the reservation.
+    /// - Returns: the former file, which has no name of a blob any more.
+    /// - Throws: `.corrupt` where another file has the name already.
+    public func exchange(
+        _ copy: StagedFile,
+        with digest: Digest,
+        openAs file: OpenFile
+    ) throws(BlobStoreError) -> StagedFile {
+        let former = try names.withLock { _ throws(BlobStoreError) in
+            // A bound file that was found corrupt, and has been repaired since, is not the blob any more.
+            guard blobs.isPrimary(file, of: digest) else { throw .corrupt(digest) }
+            return try blobs.exchange(copy, with: digest, openAs: file)
+        }
+        unbind(digest)
+        return former
+    }
+
+    // MARK: Migration
+
+    /// Names a copy of a blob in its store.
+    ///
+    /// A store's number is 0 for the library's own folder.
+    public func place(_ copy: BlobStore.Copy, in store: Int64) throws(BlobStoreError) {
+        guard store == 0 else { return try blobs.place(copy) }
+        try names.withLock { _ throws(BlobStoreError) in try blobs.place(copy) }
+    }
+
+    /// Removes a blob's file from a store.
+    public func remove(_ digest: Digest, from store: Int64) throws(BlobStoreError) {
+        guard store == 0 else { return try blobs.remove(digest, from: store) }
+        try names.withLock { _ throws(BlobStoreError) in try blobs.remove(digest, from: 0) }
+    }
+}
