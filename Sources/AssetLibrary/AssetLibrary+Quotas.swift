@@ -9,7 +9,8 @@ extension AssetLibrary {
     func quotaRefusal(_ submission: Submission, _ records: Records) throws -> Refusal? {
         guard submission.growth > 0 else { return nil }
         return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
-            submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
+            let isCounted = submission.countedIn?.holds(quota) == true
+            return submission.growth - (isCounted ? submission.content.size : submission.leaving)
         }
     }
 
@@ -67,12 +68,18 @@ extension AssetLibrary {
 
     /// Returns how many bytes that stay, not trash or prunable versions, a file or folder takes along in a
     /// move.
-    func movedBytes(_ node: NodeRecord, _ records: Records) throws -> Int64 {
+    ///
+    /// Alternative files and attributes of a file with several names count where one of the names is; with
+    /// `folder`, they are left out if that is not the folder's name.
+    func movedBytes(_ node: NodeRecord, from folder: NodeID? = nil, _ records: Records) throws -> Int64 {
         if node.isFolder {
             let total = try usage.total(below: node.id, records, rulebook)
             return [.files, .alternatives, .attributes].reduce(0) { $0 + (total[$1] ?? 0) }
         }
-        let brought = try records.usage(of: node).filter { $0.kind == .alternatives || $0.kind == .attributes }
+        let counting = try folder.flatMap { try records.countingFolder(of: $0) }
+        let brought = try records.usage(of: node).filter {
+            ($0.kind == .alternatives || $0.kind == .attributes) && (counting == nil || $0.folder == counting)
+        }
         return brought.reduce(node.size) { $0 + $1.bytes }
     }
 
