@@ -9,8 +9,8 @@ extension AssetLibrary {
     /// Applies the policy of the destination folder to a file, and enters the decision in `arrival`.
     ///
     /// For a file that is an asset already, only the quotas of its new folders are checked. `isBusy` means
-    /// that a program is writing to the file that would be replaced, and `leaving` is the number of bytes that
-    /// go to the folder `former` in exchange for the file.
+    /// that a program is writing to the file that would be replaced, and `leaving` is the number of bytes
+    /// that go to the folder `former` in exchange for the file.
     func admit(
         _ node: NodeRecord,
         _ arrival: inout Arrival,

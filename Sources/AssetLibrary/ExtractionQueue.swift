@@ -32,6 +32,8 @@ final class ExtractionQueue: Sendable {
         /// Blobs for which a request has timed out, and when: a program that asks for the size first waits
         /// once.
         var givenUp: [BlobID: ContinuousClock.Instant] = [:]
+        /// Blobs whose files could not be read, and how often.
+        var postponed: [BlobID: Int] = [:]
         /// The last time at which there was work.
         var busy = ContinuousClock.now
         /// Since when no file can be examined, and why.
@@ -105,6 +107,9 @@ final class ExtractionQueue: Sendable {
     private static func isTaken(_ blob: BlobID, at pace: Pace, _ state: State) -> Bool {
         [.atOnce, pace].contains { state.running[$0]?.contains(blob) ?? false }
     }
+
+    /// Whether the file of any blob could not be read.
+    var hasPostponed: Bool { state.withLock { !$0.postponed.isEmpty } }
 
     func isRunning(_ blob: BlobID) -> Bool { state.withLock { $0.running.contains { $1.contains(blob) } } }
 

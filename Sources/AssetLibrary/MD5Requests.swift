@@ -14,6 +14,8 @@ final class MD5Requests: Sendable {
 
     /// The waiting requests for each blob that is queued or being computed.
     private let state = RankedMutex<[BlobID: [Waiter]]>(.leaf, [:])
+    /// The errors of the last computations that have failed, for the requests that waited for them.
+    private let failures = RankedMutex<[BlobID: LibraryError]>(.leaf, [:])
     private let errands = Errands(threads: 2)
 
     func start() { errands.start() }
@@ -23,14 +25,14 @@ final class MD5Requests: Sendable {
     /// Queues `compute` for a blob on another thread, if it is not queued already; `isReady` is called when
     /// it has ended or the time is up.
     ///
-    /// `compute` should stop when its argument returns true: no request waits for the blob any more, and
-    /// other blobs wait for the thread.
+    /// `compute` returns the error of a computation that has failed. It should stop when its argument returns
+    /// true: no request waits for the blob any more, and other blobs wait for the thread.
     func add(
         _ blob: BlobID,
         for uid: UInt32,
         deadline: ContinuousClock.Instant,
         isReady: @escaping @Sendable () -> Void,
-        compute: @escaping @Sendable (_ isUnwanted: () -> Bool) -> Void
+        compute: @escaping @Sendable (_ isUnwanted: () -> Bool) -> LibraryError?
     ) {
         let isNew = state.withLock { state in
             let isNew = state[blob] == nil
@@ -39,7 +41,10 @@ final class MD5Requests: Sendable {
         }
         guard isNew else { return }
         let isTaken = errands.run(for: uid) { [self] in
-            if isWaitedFor(blob) { compute { !self.isWaitedFor(blob) && self.errands.hasWaiting } }
+            if isWaitedFor(blob) {
+                let failure = compute { !self.isWaitedFor(blob) && self.errands.hasWaiting }
+                failures.withLock { $0[blob] = failure }
+            }
             finish(blob)
         }
         if !isTaken { finish(blob) }
@@ -50,6 +55,9 @@ final class MD5Requests: Sendable {
     private func finish(_ blob: BlobID) {
         for waiter in state.withLock({ $0.removeValue(forKey: blob) }) ?? [] { waiter.isReady() }
     }
+
+    /// Returns the error of the last computation for a blob, if it has failed.
+    func failure(of blob: BlobID) -> LibraryError? { failures.withLock { $0[blob] } }
 
     /// Whether any request waits.
     var hasWaiters: Bool { state.withLock { $0.values.contains { !$0.isEmpty } } }
