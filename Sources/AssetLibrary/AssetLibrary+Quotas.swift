@@ -302,7 +302,7 @@ extension Refusal {
         if held.kept > 0 { sentence += " Former contents make room where user.policy.versions is not “all”." }
         if held.reclaimable > 0 {
             sentence +=
-                " The \(held.reclaimable) bytes of the trash and of former contents make room by themselves and are not counted here."
+                " The trash and former contents, \(held.reclaimable.counted("byte")), make room by themselves and are not counted here."
         }
         return Refusal(kind: .quota, sentence: sentence)
     }
