@@ -125,7 +125,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "assetfs", "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "CLinux",
+                "assetfs", "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel",
+                "CLinux",
                 "Catalog", "MetadataExtraction",
                 system,
             ] + grdb,
@@ -165,7 +166,8 @@ let package = Package(
         .testTarget(
             name: "ToolTests",
             dependencies: [
-                "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "Catalog", "TestSupport", logging,
+                "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "Catalog", "TestSupport",
+                logging,
             ],
             swiftSettings: settings
         ),

@@ -106,6 +106,9 @@ extension AssetFilesystem {
                 {
                     throw .unreadable("The user may not read the file.")
                 }
+                if case .noSuchAttribute = error, let failure = try library.failedExtraction(for: name.bytes, of: id) {
+                    throw failure
+                }
                 throw error
             }
         }

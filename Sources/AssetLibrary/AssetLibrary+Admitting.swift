@@ -10,7 +10,8 @@ extension AssetLibrary {
     /// Applies the policy of the destination folder to a file, and enters the decision in `arrival`.
     ///
     /// For a file that is an asset already, only the quotas of its new folders are checked. `isBusy` means
-    /// that a program is writing to the file that would be replaced.
+    /// that a program is writing to the file that would be replaced, and `leaving` is the number of bytes
+    /// that go to the folder `former` in exchange for the file.
     func admit(
         _ node: NodeRecord,
         _ arrival: inout Arrival,
@@ -18,12 +19,12 @@ extension AssetLibrary {
         isBusy: Bool = false,
         _ heritage: Heritage?,
         from former: FolderRules?,
+        leaving: Int64 = 0,
         _ uploader: Uploader,
         _ records: Records
     ) throws -> Judgement {
         let (place, rules) = (arrival.place, arrival.place.rules)
-        let digest = try node.blob.flatMap { try records.digest(of: $0) }
-        let content = Content(digest: digest, size: node.isFolder ? 0 : node.size)
+        let content = try content(of: node, records)
         var judgement = Judgement.accept
         if node.isFile, node.asset == nil, arrival.nameClass == .final, !arrival.isUnderWay {
             // The other file has content, or a program is about to write some.
@@ -33,12 +34,13 @@ extension AssetLibrary {
             judgement = try judge(
                 Submission(
                     place: place,
-                    content: Content(digest: isKnown ? digest : nil, size: content.size),
+                    content: Content(digest: isKnown ? content.digest : nil, size: content.size),
                     uploader: uploader,
                     own: [target?.asset, heritage?.asset].compactMap { $0 },
                     isTaken: isKept,
                     growth: content.size - (isKept || keepsFormer ? 0 : target?.size ?? 0),
                     countedIn: former,
+                    leaving: leaving,
                     equal: arrival.equal,
                     owner: rules.policy.duplicates == .returnExisting
                         ? owner(of: node, besides: uploader) : nil
@@ -72,6 +74,14 @@ extension AssetLibrary {
         return judgement
     }
 
+    /// Returns the digest and size of a file's content; a folder has none.
+    func content(of node: NodeRecord, _ records: Records) throws -> Content {
+        Content(
+            digest: try node.blob.flatMap { try records.digest(of: $0) },
+            size: node.isFolder ? 0 : node.size
+        )
+    }
+
     /// Returns whether a file was refused this name just now.
     ///
     /// mv(1) tries RENAME_NOREPLACE first, and then a plain rename: both are one attempt, with one receipt.
@@ -82,7 +92,13 @@ extension AssetLibrary {
     }
 
     /// Notes that `admit` has refused a file a name, and logs it unless that is repeated.
-    func noteRefusal(_ refusal: UploadRejection, of id: NodeID, at place: Place, isRepeated: Bool, by uploader: Uploader) {
+    func noteRefusal(
+        _ refusal: UploadRejection,
+        of id: NodeID,
+        at place: Place,
+        isRepeated: Bool,
+        by uploader: Uploader
+    ) {
         lastRefusal.withLock { $0 = (id, place.parent, place.name, .now) }
         if !isRepeated { noteReceipt(of: refusal, at: place, by: uploader.uid) }
     }

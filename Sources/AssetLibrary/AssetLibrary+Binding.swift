@@ -259,7 +259,9 @@ extension AssetLibrary {
 
     /// Reads a part of a blob, by its name each time: the file that had the name may be changing.
     func read(_ digest: Digest, size: Int64, at offset: Int64, count: Int) throws(LibraryError) -> [UInt8] {
-        do { return try contents.read(digest, size: size, at: offset, count: count) } catch { throw LibraryError(error) }
+        do { return try contents.read(digest, size: size, at: offset, count: count) } catch {
+            throw LibraryError(error)
+        }
     }
 
     /// Returns a private copy of a node's present content.

@@ -42,14 +42,24 @@ extension AssetLibrary {
                 for side in [first, second] where side.node.isFolder { try makeAssetsOfWaiting(side.node.id) }
                 let exchanged = try write(judging: equal) { records in
                     var exchanged = Exchanged()
+                    guard let nodes = try exchangeable(first, second, records) else { return exchanged }
                     for (enters, one, other, isRepeated) in [
                         (lowerEnters, lower, upper, isRepeated.lower), (upperEnters, upper, lower, isRepeated.upper),
-                    ] where enters && exchanged.refused == nil {
-                        exchanged.refused = try refuses(one, other, equal, isRepeated, by: uploader, records)
+                    ] where exchanged.refused == nil {
+                        exchanged.refused =
+                            try enters
+                            ? refuses(one, other, equal, isRepeated, by: uploader, records)
+                            : exceedsQuota(
+                                one,
+                                other,
+                                isDisplaced: lowerEnters || upperEnters,
+                                isRepeated,
+                                by: uploader,
+                                records
+                            )
                     }
-                    guard try exchanged.refused == nil && swap(first, second, by: uploader, &exchanged, records) else {
-                        return exchanged
-                    }
+                    guard exchanged.refused == nil else { return exchanged }
+                    try swap((first, nodes.first), (second, nodes.second), by: uploader, &exchanged, records)
                     if lowerEnters {
                         exchanged.lower = try enter(lower, upper, isLowerUnderWay, by: uploader, records)
                     }
@@ -110,6 +120,8 @@ extension AssetLibrary {
             isRepeated: isRepeated
         )
         let from = try rulebook.of(newcomer.parent, records)
+        // A former version that is never pruned stays in the folder.
+        let isKept = arrival.place.rules.policy.versions.keepsAll && former.asset != nil
         let heritage = try former.asset.flatMap { asset in
             try self.heritage(of: former, asset, for: node, by: uploader, records)
         }
@@ -120,11 +132,41 @@ extension AssetLibrary {
                 replacing: nil,
                 heritage,
                 from: from,
+                leaving: isKept ? 0 : former.size,
                 uploader,
                 records
             )
         else { return nil }
         return (refusal, arrival.place, newcomer.node.id)
+    }
+
+    /// Returns the refusal by the first quota that an exchange would make hold more than it may, if there is
+    /// one: of the folder that a file or folder enters or one above it, but not above the one that it leaves.
+    ///
+    /// With `isDisplaced`, the other file becomes the asset's version, so that the newcomer leaves the asset
+    /// and its values behind.
+    private func exceedsQuota(
+        _ newcomer: Side,
+        _ place: Side,
+        isDisplaced: Bool,
+        _ isRepeated: Bool,
+        by uploader: Uploader,
+        _ records: Records
+    ) throws -> (UploadRejection, Place, NodeID)? {
+        guard usage.isTracking, newcomer.parent != place.parent, let node = try records.node(newcomer.node.id),
+            let former = try records.node(place.node.id)
+        else { return nil }
+        let entering = try isDisplaced ? node.size : movedBytes(node, from: newcomer.parent, records)
+        let growth = try entering - movedBytes(former, from: place.parent, records)
+        guard growth > 0 else { return nil }
+        let left = try rulebook.quotas(of: rulebook.of(newcomer.parent, records), records).map(\.folder)
+        let entered = try rulebook.place(place.name, in: place.parent, records)
+        let refusal = try exceededQuota(of: entered.rules, for: uploader, records) {
+            left.contains($0.folder) ? nil : growth
+        }
+        guard let refusal else { return nil }
+        if !isRepeated { try records.append(refusal, at: entered, by: uploader.uid, content(of: node, records)) }
+        return (refusal, entered, node.id)
     }
 
     /// Assigns an asset to a file that has exchanged its temporary name for another file's final one.
@@ -164,19 +206,16 @@ extension AssetLibrary {
         return Heritage(asset: asset, former: former, owner: former.uid, rights: rights)
     }
 
-    /// Exchanges the two names in the catalog.
-    /// - Returns: false if both are names of one node, so that nothing changes.
-    private func swap(
+    /// Returns the nodes of two names that may be exchanged; nil if both are names of one node.
+    private func exchangeable(
         _ first: Side,
         _ second: Side,
-        by uploader: Uploader,
-        _ exchanged: inout Exchanged,
         _ records: Records
-    ) throws -> Bool {
-        guard var one = try records.node(named: first.name, in: first.parent),
-            var two = try records.node(named: second.name, in: second.parent)
+    ) throws -> (first: NodeRecord, second: NodeRecord)? {
+        guard let one = try records.node(named: first.name, in: first.parent),
+            let two = try records.node(named: second.name, in: second.parent)
         else { throw LibraryError.notFound }
-        if one.id == two.id { return false }
+        if one.id == two.id { return nil }
         if first.parent != second.parent {
             if one.isFolder { try records.refuse(second.parent, within: one.id) }
             if two.isFolder { try records.refuse(first.parent, within: two.id) }
@@ -184,6 +223,19 @@ extension AssetLibrary {
         for (node, here, there) in [(one, first, second), (two, second, first)] where node.isFolder {
             try refuseTooDeep(node, from: (here.name, here.parent), to: there.name, in: there.parent, records)
         }
+        return (one, two)
+    }
+
+    /// Exchanges the two names in the catalog.
+    private func swap(
+        _ one: (side: Side, node: NodeRecord),
+        _ other: (side: Side, node: NodeRecord),
+        by uploader: Uploader,
+        _ exchanged: inout Exchanged,
+        _ records: Records
+    ) throws {
+        let (first, second) = (one.side, other.side)
+        var (one, two) = (one.node, other.node)
         let now = Timestamp.now
         if !collections.has(first.parent) {
             let isElsewhere = first.parent != second.parent
@@ -207,6 +259,5 @@ extension AssetLibrary {
                 .filter(\.0.isFolder)
                 .compactMap { try usage.move(of: $0.id, from: $1, to: $2, records, rulebook) }
         }
-        return true
     }
 }

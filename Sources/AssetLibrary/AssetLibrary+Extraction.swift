@@ -25,6 +25,7 @@ extension AssetLibrary {
             isDiskBack.store(true, ordering: .relaxed)
             commitSoon()
         }
+        resumeExtractions()
         extraction.wake()
         extraction.hurry()
         extraction.sweeper.wake()
@@ -142,13 +143,20 @@ extension AssetLibrary {
         let problem: String?
         do throws(Examiner.Failure) {
             let file: OpenFile
-            do throws(BlobStoreError) { file = try contents.open(digest, size: size) } catch { throw .file("\(error)") }
+            do throws(BlobStoreError) { file = try contents.open(digest, size: size) } catch { throw .init(error) }
             let found = try examiner.examine(file.descriptor, extension: Self.extension(of: name))
             // A program may have changed the file during the extraction, so that it is not the blob any more.
-            guard let again = try? contents.open(digest, size: size), (try? file.isSame(as: again)) == true else { return }
+            let isBlob: Bool
+            do throws(BlobStoreError) {
+                isBlob = try file.isSame(as: contents.open(digest, size: size))
+            } catch {
+                throw .init(error)
+            }
+            guard isBlob else { return }
             (findings, problem) = (found, found.problem)
         } catch {
             switch error {
+            case .disk(let reason): return isClosing.isSet ? () : try postpone(record, reason)
             case .file(let reason): (findings, problem) = (nil, reason)
             // Closing the library stops a worker that has just started.
             case .unavailable(let reason): return isClosing.isSet ? () : noteUnavailable(reason)
@@ -157,6 +165,7 @@ extension AssetLibrary {
         // The next mount examines a file whose extraction was cut short.
         if problem != nil, isClosing.isSet { return }
         try record.finish(findings, problem, in: self)
+        extraction.state.withLock { $0.postponed[record.blob] = nil }
     }
 
     static func `extension`(of name: [UInt8]) -> String {

@@ -123,7 +123,7 @@ extension AssetLibrary {
     /// Totals reveal the content of other users, and are for the mount's owner and root; others get the next
     /// asset's number.
     private func libraryInformation(
-        _ disks: [Int64: statvfs],
+        _ disks: [Int64: statvfs?],
         for reader: Uploader,
         _ records: Records
     ) throws -> JSONObject {

@@ -22,7 +22,7 @@ extension AssetLibrary {
                 }
                 if count > 0 {
                     log.notice(
-                        "\(count) contents of uploads that were not acknowledged before the last session was cut short are in leftover/ for a week."
+                        "Contents of uploads that were not acknowledged before the last session was cut short are in leftover/ for a week: \(count)."
                     )
                 }
             }

@@ -75,6 +75,14 @@ extension AssetLibrary {
                     case .refuse(let refusal): return (nil, (refusal, arrival.place))
                     default: break
                     }
+                } else if node.size > 0, !collections.has(parent),
+                    // A file counts under each of its names.
+                    let refusal = try exceededQuota(of: arrival.place.rules, for: uploader, records, { _ in node.size })
+                {
+                    if !isRepeated {
+                        try records.append(refusal, at: arrival.place, by: uid, content(of: node, records))
+                    }
+                    return (nil, (refusal, arrival.place))
                 }
                 let now = Timestamp.now
                 if !collections.has(parent) {

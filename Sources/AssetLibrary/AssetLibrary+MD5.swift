@@ -31,6 +31,7 @@ extension AssetLibrary {
         guard let blob, let digest else { return MD5.ofNothing }
         if let known = try read({ try $0.md5(of: blob) }) { return known.hexadecimal }
         guard size <= Self.quickMD5Bytes else {
+            if let failure = md5Requests.failure(of: blob) { throw failure }
             throw .busy("The MD5 of the \(size) bytes is being computed; ask again in a while.")
         }
         return try computeMD5(of: blob, digest, size: size) { false }.hexadecimal
@@ -92,7 +93,14 @@ extension AssetLibrary {
         guard let (blob, digest, size) = found ?? nil else { return false }
         let end = ContinuousClock.now + ExtractionQueue.patience
         md5Requests.add(blob, for: uid, deadline: end, isReady: isReady) { [self] isUnwanted in
-            _ = try? computeMD5(of: blob, digest, size: size) { self.isClosing.isSet || isUnwanted() }
+            do throws(LibraryError) {
+                _ = try computeMD5(of: blob, digest, size: size) { self.isClosing.isSet || isUnwanted() }
+                return nil
+            } catch {
+                // A computation that was given up has not failed.
+                if case .interrupted = error { return nil }
+                return error
+            }
         }
         extraction.sweeper.wake()
         return true

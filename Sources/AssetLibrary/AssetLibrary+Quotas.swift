@@ -10,7 +10,8 @@ extension AssetLibrary {
     func quotaRefusal(_ submission: Submission, _ records: Records) throws -> UploadRejection? {
         guard submission.growth > 0 else { return nil }
         return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
-            submission.growth - (submission.countedIn?.holds(quota) == true ? submission.content.size : 0)
+            let isCounted = submission.countedIn?.holds(quota) == true
+            return submission.growth - (isCounted ? submission.content.size : submission.leaving)
         }
     }
 
@@ -68,12 +69,18 @@ extension AssetLibrary {
 
     /// Returns how many bytes that stay, not trash or prunable versions, a file or folder takes along in a
     /// move.
-    func movedBytes(_ node: NodeRecord, _ records: Records) throws -> Int64 {
+    ///
+    /// Alternative files and attributes of a file with several names count where one of the names is; with
+    /// `folder`, they are left out if that is not the folder's name.
+    func movedBytes(_ node: NodeRecord, from folder: NodeID? = nil, _ records: Records) throws -> Int64 {
         if node.isFolder {
             let total = try usage.total(below: node.id, records, rulebook)
             return [.files, .alternatives, .attributes].reduce(0) { $0 + (total[$1] ?? 0) }
         }
-        let brought = try records.usage(of: node).filter { $0.kind == .alternatives || $0.kind == .attributes }
+        let counting = try folder.flatMap { try records.countingFolder(of: $0) }
+        let brought = try records.usage(of: node).filter {
+            ($0.kind == .alternatives || $0.kind == .attributes) && (counting == nil || $0.folder == counting)
+        }
         return brought.reduce(node.size) { $0 + $1.bytes }
     }
 
@@ -296,7 +303,7 @@ extension UploadRejection {
         if held.kept > 0 { sentence += " Former contents make room where user.policy.versions is not “all”." }
         if held.reclaimable > 0 {
             sentence +=
-                " The \(held.reclaimable) bytes of the trash and of former contents make room by themselves and are not counted here."
+                " The trash and former contents, \(held.reclaimable.counted("byte")), make room by themselves and are not counted here."
         }
         return UploadRejection(kind: .quota, sentence: sentence)
     }

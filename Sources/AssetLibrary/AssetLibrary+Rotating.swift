@@ -4,6 +4,7 @@ internal import Catalog
 internal import LibraryStorage
 internal import MetadataExtraction
 internal import Synchronization
+internal import SystemPackage
 
 // Actions: attributes that do something to an asset when they are set.
 extension AssetLibrary {
@@ -86,6 +87,7 @@ extension AssetLibrary {
     private func turn(_ blob: OpenFile, _ node: OpenNode, by degrees: Int64) throws -> Turned {
         let known = try shownAs(node, blob)
         let rotation = (known.rotation + degrees) % 360
+        var unstaged: BlobStoreError?
         do throws(Examiner.Failure) {
             let turning = try editor.turning(
                 blob.descriptor,
@@ -102,7 +104,8 @@ extension AssetLibrary {
                     try takeSpace(blob.measure().size)
                     copy = try blobs.stage()
                 } catch {
-                    throw .unavailable("\(error)")
+                    unstaged = error
+                    throw .disk("\(error)")
                 }
                 try editor.embed(
                     tags,
@@ -114,7 +117,7 @@ extension AssetLibrary {
                 return Turned(content: .copy(copy), rotation: rotation)
             }
         } catch {
-            throw LibraryError(error, "The file cannot be turned")
+            throw unstaged.map { LibraryError($0) } ?? LibraryError(error, "The file cannot be turned")
         }
     }
 
@@ -195,6 +198,7 @@ extension LibraryError {
     fileprivate init(_ failure: Examiner.Failure, _ what: String) {
         switch failure {
         case .file(let reason), .unavailable(let reason): self = .unsupported("\(what): \(reason)")
+        case .disk(let reason): self = .blobs(.io(.ioError, during: "\(what): \(reason)"))
         }
     }
 }

@@ -129,7 +129,7 @@ extension AssetLibrary {
         let count = try read { try $0.damageCount() }
         if record.contents > 0 {
             log.notice(
-                "\(record.contents) contents were compared with their SHA-256, \(record.skipped) could not be read now; \(count) are damaged."
+                "\(record.contents.counted("content was", "contents were")) compared with the SHA-256, \(record.skipped) could not be read now; damaged: \(count)."
             )
         }
     }
@@ -166,7 +166,7 @@ extension AssetLibrary {
             switch error {
             case .missing: return .damaged("Its file is missing.", nil)
             case .damaged(_, let expected, let found):
-                return .damaged("Its file has \(found) bytes instead of \(expected).", nil)
+                return .damaged("Its file has \(found.counted("byte")) instead of \(expected).", nil)
             case .io(let number, _) where Self.errorsOfDisks.contains(number):
                 return .damaged("Its file cannot be read: \(number).", read)
             // The blob's store may be attached later, and a scarce resource may be available then.
@@ -293,7 +293,7 @@ extension AssetLibrary {
                 "status",
                 isRequested ? "waiting" : record.began != nil ? "progress" : count > 0 ? "error" : "success"
             )
-            if count > 0 { job.add("error", "\(count) contents are damaged.") }
+            if count > 0 { job.add("error", "\(count.counted("content is", "contents are")) damaged.") }
             job.add("began", record.began?.description)
             job.add("finished", record.finished?.description)
             if record.began != nil {

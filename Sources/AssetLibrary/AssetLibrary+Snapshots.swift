@@ -4,6 +4,7 @@ internal import Glibc
 internal import LibraryStorage
 internal import Logging
 internal import Synchronization
+internal import SystemPackage
 
 // Daily copies of the catalog in `snapshots/`, from which `assetfs recover` rebuilds a lost catalog.
 extension AssetLibrary {
@@ -74,7 +75,7 @@ extension AssetLibrary {
             defer { _ = Glibc.close(directory) }
             let name = SnapshotFolder.name(at: clock.now)
             guard unsafe rename(temporary, "\(folder.path)/\(name)") == 0, fsync(directory) == 0 else {
-                throw .noSpace(unsafe "snapshots/\(name) cannot be named: \(String(cString: strerror(errno))).")
+                throw LibraryError(Errno(rawValue: errno), during: "naming snapshots/\(name)")
             }
             KillPoint.snapshotNamed.reach()
             for name in folder.names.dropLast(SnapshotFolder.count) { unsafe _ = unlink("\(folder.path)/\(name)") }

@@ -224,12 +224,16 @@ extension AssetLibrary {
         if store == 0 {
             isFull = try space.measureLeft(behind: size) < 0
         } else {
-            guard let disk = blobs.statistics(of: store) else { throw .noSpace("The store is not there.") }
+            guard let disk = try diskStatistics(ofStore: store) else { throw .noSpace("The store is not there.") }
             let block = Int64(clamping: disk.f_frsize)
             let reserve = min(64 << 20, Int64(clamping: disk.f_blocks) &* block / 16)
             isFull = Int64(clamping: disk.f_bavail) &* block - reserve < size
         }
-        if isFull { throw .noSpace("There is no room for its \(size) bytes.") }
+        if isFull { throw .noSpace("There is no room for its \(size.counted("byte")).") }
+    }
+
+    private func diskStatistics(ofStore store: Int64) throws(LibraryError) -> statvfs? {
+        do throws(BlobStoreError) { return try blobs.statistics(of: store) } catch { throw LibraryError(error) }
     }
 
     // MARK: Attributes and reports
@@ -295,7 +299,7 @@ extension AssetLibrary {
     /// Returns the stores of the library, for `user.asset.info` of `folders/`.
     ///
     /// `disks` are the statistics of attached stores, read beforehand: a disk may take its time.
-    func storeInformation(_ disks: [Int64: statvfs], _ records: Records) throws -> [JSONObject] {
+    func storeInformation(_ disks: [Int64: statvfs?], _ records: Records) throws -> [JSONObject] {
         try records.stores().map { store in
             let contents = try records.contents(ofStore: store.id)
             var object = JSONObject()
@@ -304,8 +308,8 @@ extension AssetLibrary {
             object.add("path", store.path)
             object.add("contents", contents.count)
             object.add("bytes", contents.bytes)
-            let disk = disks[store.id]
-            object.add("is_there", disk != nil)
+            object.add("is_there", disks[store.id] != nil)
+            let disk = disks[store.id] ?? nil
             object.add("free_bytes", disk.map { Int64(clamping: $0.f_bavail) &* Int64(clamping: $0.f_frsize) })
             return object
         }

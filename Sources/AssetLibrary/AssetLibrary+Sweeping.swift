@@ -211,7 +211,7 @@ extension AssetLibrary {
         }
         if removed > 0 {
             log.notice(
-                "The library's disk was full: \(removed) removed files and former contents made room before their time."
+                "The library's disk was full: removed files and former contents made room before their time, \(removed) in all."
             )
         }
     }

@@ -60,7 +60,9 @@ extension AssetLibrary {
             return try mayJudge(node, by: uploader, records) ? nil : place
         }
         guard let place else { return }
-        let refusal = UploadRejection.forbidden("Files are judged by their contents here, and this file is not yours to read.")
+        let refusal = UploadRejection.forbidden(
+            "Files are judged by their contents here, and this file is not yours to read."
+        )
         try note(refusal, at: place, by: uploader.uid, nil)
         throw .refused(refusal)
     }

@@ -143,9 +143,7 @@ extension AssetLibrary {
     func isLong(_ node: OpenNode) -> Bool {
         if waiting.withLock({ $0[node.id]?.isScanned ?? false }) { return true }
         // A held lock belongs to a writer, or to a commit under way: the caller asks again.
-        return node.upload.withLockIfAvailable { upload in
-            !isLost(node) && upload.bytesToRead(node.content.size) > Self.quickBytes
-        } ?? true
+        return hasLongCommit(node) ?? true
     }
 
     /// Reads a file for its commit, without a lock.
@@ -248,12 +246,6 @@ extension AssetLibrary {
     public func mayLoseBytes(of id: NodeID) -> Bool {
         guard hasWaiting, isWaiting(id), let node = openNode(id) else { return false }
         return node.upload.withLockIfAvailable { $0.writers == 0 || $0.lastOpening != $0.openings } ?? true
-    }
-
-    /// Runs a deferred commit at once if it reads little; else the attributes of the last commit remain.
-    func settleIfQuick(_ id: NodeID) throws(LibraryError) {
-        guard isWaiting(id), let node = openNode(id), !isLong(node) else { return }
-        try finish(node)
     }
 
     /// Whether reading the holes of a file takes longer than reading its data and so many bytes.

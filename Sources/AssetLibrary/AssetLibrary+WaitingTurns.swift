@@ -1,4 +1,5 @@
 internal import AssetModel
+internal import Glibc
 internal import LibraryStorage
 internal import Synchronization
 
@@ -34,6 +35,31 @@ extension AssetLibrary {
             users.removeAll { $0 == uid }
             users.append(uid)
             if users.count > 64 { users.removeFirst() }
+        }
+    }
+}
+
+extension AssetLibrary {
+    /// How long a request for an attribute waits for the lock of a file whose commit is deferred.
+    private static let lockPatience = Duration.seconds(2)
+
+    /// Returns whether a commit has much to read; nil while another thread holds the file's lock.
+    func hasLongCommit(_ node: OpenNode) -> Bool? {
+        node.upload.withLockIfAvailable { upload in
+            !isLost(node) && upload.bytesToRead(node.content.size) > Self.quickBytes
+        }
+    }
+
+    /// Runs a deferred commit at once if it reads little; else the attributes of the last commit remain.
+    ///
+    /// RELEASE holds the file's lock for a moment after close(2) has returned, so a held lock is waited for,
+    /// but not for as long as a long copy may hold it.
+    func settleIfQuick(_ id: NodeID) throws(LibraryError) {
+        let end = ContinuousClock.now + Self.lockPatience
+        while let deferred = waiting.withLock({ $0[id] }), !deferred.isScanned, let node = openNode(id) {
+            if let isLong = hasLongCommit(node) { return isLong ? () : try finish(node) }
+            guard .now < end else { return }
+            _ = usleep(200)
         }
     }
 }

@@ -188,8 +188,12 @@ extension AssetLibrary {
     func takeSpace(_ count: Int64) throws(BlobStoreError) {
         do throws(LibraryError) {
             try space.take(count)
-        } catch {
+        } catch .noSpace {
             throw .noSpace(during: "copying \(count) bytes before their first change")
+        } catch .blobs(let error) {
+            throw error
+        } catch {
+            throw .io(.interrupted, during: "copying \(count) bytes before their first change")
         }
     }
 }

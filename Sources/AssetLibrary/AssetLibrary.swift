@@ -131,7 +131,7 @@ public final class AssetLibrary: Sendable {
             let mode =
                 layout.formerMode.map { "had mode \(PrivateFolder.text($0))" } ?? "had files with rights of others"
             log.notice(
-                "The library \(path) \(mode), and others could read what is in it; it has mode 700 now, and \(layout.closedCount) files and folders in it were closed."
+                "The library \(path) \(mode), and others could read what is in it; it has mode 700 now, and files and folders in it were closed, \(layout.closedCount) in all."
             )
         }
         do {

@@ -33,6 +33,8 @@ final class ExtractionQueue: Sendable {
         /// Blobs for which a request has timed out, and when: a program that asks for the size first waits
         /// once.
         var givenUp: [BlobID: ContinuousClock.Instant] = [:]
+        /// Blobs whose files could not be read, and how often.
+        var postponed: [BlobID: Int] = [:]
         /// The last time at which there was work.
         var busy = ContinuousClock.now
         /// Since when no file can be examined, and why.
@@ -68,7 +70,12 @@ final class ExtractionQueue: Sendable {
         threads = [Pace.whenQuiet, .atOnce].flatMap { pace in
             (1...Self.width).map { number in
                 let examiner = Examiner(standsBack: pace == .whenQuiet) { isStopped.isSet }
-                return Thread(pace: pace, worker: BackgroundWorker(), examiner: examiner, least: pace == .atOnce ? number : 1)
+                return Thread(
+                    pace: pace,
+                    worker: BackgroundWorker(),
+                    examiner: examiner,
+                    least: pace == .atOnce ? number : 1
+                )
             }
         }
     }
@@ -106,6 +113,9 @@ final class ExtractionQueue: Sendable {
     private static func isTaken(_ blob: BlobID, at pace: Pace, _ state: State) -> Bool {
         [.atOnce, pace].contains { state.running[$0]?.contains(blob) ?? false }
     }
+
+    /// Whether the file of any blob could not be read.
+    var hasPostponed: Bool { state.withLock { !$0.postponed.isEmpty } }
 
     func isRunning(_ blob: BlobID) -> Bool { state.withLock { $0.running.contains { $1.contains(blob) } } }
 

@@ -20,6 +20,8 @@ struct Submission {
     let growth: Int64
     /// The folder in which the bytes count already, for a file with a temporary name.
     var countedIn: FolderRules?
+    /// The bytes that go to the folder `countedIn` in exchange for the upload.
+    var leaving: Int64 = 0
     /// Whether the upload came by a drop box, whose uploader does not see the result.
     var isDropped = false
     /// The search for files with the same blob, which may take several steps.

@@ -15,7 +15,12 @@ final class MD5Requests: Sendable {
 
     /// The waiting requests for each blob that is queued or being computed.
     private let state = RankedMutex<[BlobID: [Waiter]]>(.leaf, [:])
+    /// The errors of the last computations that have failed, for the requests that waited for them.
+    private let failures = RankedMutex<[BlobID: LibraryError]>(.leaf, [:])
     private let errands = SlowRequestQueue(threads: 2)
+
+    /// How many errors are kept.
+    private static let most = 1000
 
     func start() { errands.start() }
 
@@ -24,14 +29,14 @@ final class MD5Requests: Sendable {
     /// Queues `compute` for a blob on another thread, if it is not queued already; `isReady` is called when
     /// it has ended or the time is up.
     ///
-    /// `compute` should stop when its argument returns true: no request waits for the blob any more, and
-    /// other blobs wait for the thread.
+    /// `compute` returns the error of a computation that has failed. It should stop when its argument returns
+    /// true: no request waits for the blob any more, and other blobs wait for the thread.
     func add(
         _ blob: BlobID,
         for uid: UInt32,
         deadline: ContinuousClock.Instant,
         isReady: @escaping @Sendable () -> Void,
-        compute: @escaping @Sendable (_ isUnwanted: () -> Bool) -> Void
+        compute: @escaping @Sendable (_ isUnwanted: () -> Bool) -> LibraryError?
     ) {
         let isNew = state.withLock { state in
             let isNew = state[blob] == nil
@@ -40,7 +45,13 @@ final class MD5Requests: Sendable {
         }
         guard isNew else { return }
         let isTaken = errands.run(for: uid) { [self] in
-            if isWaitedFor(blob) { compute { !self.isWaitedFor(blob) && self.errands.hasWaiting } }
+            if isWaitedFor(blob) {
+                let failure = compute { !self.isWaitedFor(blob) && self.errands.hasWaiting }
+                failures.withLock { failures in
+                    if failures.count >= Self.most { failures.removeAll() }
+                    failures[blob] = failure
+                }
+            }
             finish(blob)
         }
         if !isTaken { finish(blob) }
@@ -51,6 +62,9 @@ final class MD5Requests: Sendable {
     private func finish(_ blob: BlobID) {
         for waiter in state.withLock({ $0.removeValue(forKey: blob) }) ?? [] { waiter.isReady() }
     }
+
+    /// Returns the error of the last computation for a blob, if it has failed.
+    func failure(of blob: BlobID) -> LibraryError? { failures.withLock { $0[blob] } }
 
     /// Whether any request waits.
     var hasWaiters: Bool { state.withLock { $0.values.contains { !$0.isEmpty } } }

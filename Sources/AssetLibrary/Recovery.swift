@@ -16,8 +16,9 @@ private struct FinishedUploads {
     /// The sentences for the log, one for each kind that occurred.
     var sentences: [String] {
         [
-            count > 0 ? "Finished \(count) interrupted uploads of \(bytes) bytes together." : nil,
-            asTheyWere > 0
+            count > 0 ? "Finished \(count.counted("interrupted upload")) of \(bytes.counted("byte")) together." : nil,
+            asTheyWere == 1 ? "Finished 1 interrupted upload of a file that had its content already." : nil,
+            asTheyWere > 1
                 ? "Finished \(asTheyWere) interrupted uploads of files that had their content already." : nil,
         ].compactMap { $0 }
     }
@@ -58,7 +59,7 @@ extension AssetLibrary {
         try setAsideLeftovers()
         if leftovers + unlinked.count > 0 {
             log.notice(
-                "Cleared what the last session left: \(leftovers) staged files, \(unlinked.count) files without a name."
+                "Cleared what the last session left: \(leftovers.counted("staged file")), \(unlinked.count.counted("file")) without a name."
             )
         }
     }

@@ -43,13 +43,14 @@ struct SigningKeyFile {
         unsafe _ = unlinkat(library, temporary, 0)
         let file = unsafe openat(library, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         defer { if file >= 0 { _ = close(file) } }
+        errno = 0
         guard file >= 0, unsafe Glibc.write(file, key, key.count) == key.count,
             Sync.key.run({ fsync(file) }) == 0,
             unsafe renameat(library, temporary, library, Self.name) == 0, Self.syncName(in: library) == 0
         else {
             let reason = Errno(rawValue: errno)
             unsafe _ = unlinkat(library, temporary, 0)
-            throw .noSpace("The key of signed paths could not be written: \(reason).")
+            throw LibraryError(reason, during: "writing signing.key")
         }
     }
 

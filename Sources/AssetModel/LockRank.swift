@@ -13,17 +13,17 @@ public enum LockRank: UInt8, Sendable {
     case attachment
     /// `OpenNode.upload`: one node's content. Of two nodes the lower number's comes first.
     case upload
-    /// A claim of `Collection`: blobs that are being removed or migrated.
+    /// A claim of `BlobPins`: blobs that are being removed or migrated.
     case blobClaim
     /// `GroupCommit.turn`.
     case groupCommit
     /// The catalog's queue, with what runs on it.
     case catalog
-    /// `AssetLibrary.sharedBlobs`. No catalog operation begins under it.
+    /// `ContentStore.names`. No catalog operation begins under it.
     case blobName
     /// `AssetLibrary.openNodes`.
     case openNodes
-    /// `OpenNode.shown`, `AssetLibrary.boundBlobs`.
+    /// `OpenNode.shown`, `ContentStore.bound`.
     case content
     /// Every other lock: it takes no further one.
     case leaf

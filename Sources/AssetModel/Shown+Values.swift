@@ -36,6 +36,6 @@ extension Shown {
             guard count <= lineLimit else { break }
             beginning.append(scalar)
         }
-        return String(beginning) + "… (\(whole.utf8.count) bytes)"
+        return String(beginning) + "… (\(whole.utf8.count.counted("byte")))"
     }
 }

@@ -201,9 +201,10 @@ extension BlobStore {
     public func holds(_ digest: Digest, in id: Int64) -> Bool { folder(id)?.size(of: digest) != nil }
 
     /// Returns the free and total space of a store's disk; nil if the store is absent.
-    public func statistics(of id: Int64) -> statvfs? {
+    public func statistics(of id: Int64) throws(BlobStoreError) -> statvfs? {
+        guard let folder = folder(id) else { return nil }
         var result = statvfs()
-        guard let folder = folder(id), unsafe fstatvfs(folder.blobs, &result) == 0 else { return nil }
+        try checked("fstatvfs") { unsafe fstatvfs(folder.blobs, &result) }
         return result
     }
 
@@ -214,10 +215,12 @@ extension BlobStore {
             ? .missing(digest) : .absent(digest, absent.map { "“\($0.name)” (\($0.path))" }.joined(separator: ", "))
     }
 
-    /// The free and total space of all present alternate stores, by number.
-    public var storeStatistics: [Int64: statvfs] {
-        var result: [Int64: statvfs] = [:]
-        for id in alternates.withLock({ $0.map(\.id) }) { result[id] = statistics(of: id) }
+    /// The free and total space of all present alternate stores, by number; nil for a disk that cannot tell.
+    public var storeStatistics: [Int64: statvfs?] {
+        var result: [Int64: statvfs?] = [:]
+        for id in alternates.withLock({ $0.filter { $0.folder != nil }.map(\.id) }) {
+            result.updateValue((try? statistics(of: id)) ?? nil, forKey: id)
+        }
         return result
     }
 

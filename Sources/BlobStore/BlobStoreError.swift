@@ -16,7 +16,8 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
     /// The disk failed, or the library's files were tampered with.
     case io(Errno, during: String)
 
-    init(_ errno: Errno, during operation: String) {
+    /// Names the failure of a system call.
+    public init(_ errno: Errno, during operation: String) {
         switch errno {
         case .noSpace, .diskQuotaExceeded: self = .noSpace(during: operation)
         default: self = .io(errno, during: operation)
@@ -30,7 +31,7 @@ public enum BlobStoreError: Error, CustomStringConvertible, Sendable {
         case .missing(let digest):
             "Blob \(digest) is missing from the library; copying the same content in again restores it."
         case .damaged(let digest, let expected, let found):
-            "Blob \(digest) has \(found) bytes instead of \(expected); copying the same content in again restores it."
+            "Blob \(digest) has \(found.counted("byte")) instead of \(expected); copying the same content in again restores it."
         case .absent(let digest, let stores):
             "Blob \(digest) is not in the library, and stores that it may be in are not there: \(stores). Are their disks mounted?"
         case .corrupt(let digest):

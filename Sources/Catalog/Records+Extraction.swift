@@ -120,6 +120,27 @@ extension Records {
         )
     }
 
+    /// Postpones the extraction of a blob, because its file could not be read.
+    ///
+    /// It goes on waiting, and has failed no attempt: an error of the disk is no property of the file.
+    public func postponeExtraction(of blob: BlobID, _ reason: String, until time: Timestamp, at now: Timestamp) throws {
+        try run(
+            "UPDATE extraction SET due = ?, updated = ?, error = ? WHERE blob = ? AND due IS NOT NULL",
+            [time.value, now.value, .text(reason), blob.value]
+        )
+    }
+
+    /// Returns whether extractions are postponed beyond a time.
+    public func hasPostponedExtractions(beyond now: Timestamp) throws -> Bool {
+        try first("SELECT 1 FROM extraction WHERE due > ? AND state = 'waiting' LIMIT 1", [now.value]) { _ in true }
+            ?? false
+    }
+
+    /// Makes postponed extractions due.
+    public func resumeExtractions(at now: Timestamp) throws {
+        try run("UPDATE extraction SET due = ?1 WHERE due > ?1 AND state = 'waiting'", [now.value])
+    }
+
     /// Forgets the extraction of a blob.
     public func deleteExtraction(of blob: BlobID) throws {
         try run("DELETE FROM extraction WHERE blob = ?", [blob.value])

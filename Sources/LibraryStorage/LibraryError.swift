@@ -1,7 +1,7 @@
 public import AssetModel
 public import BlobStore
 public import Catalog
-internal import SystemPackage
+public import SystemPackage
 
 /// The reasons for which a library refuses an operation: one case for each that a caller can tell apart.
 public enum LibraryError: Error, CustomStringConvertible, Sendable {
@@ -90,6 +90,9 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         }
     }
 
+    /// Names the failure of a system call on the library's disk.
+    public init(_ errno: Errno, during operation: String) { self.init(BlobStoreError(errno, during: operation)) }
+
     /// The error as one sentence.
     public var description: String {
         switch self {
@@ -99,7 +102,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .isAFolder: "It is a folder."
         case .folderNotEmpty(let name): "The folder “\(name)” is not empty."
         case .intoItself: "A folder cannot be moved into itself."
-        case .nameTooLong(let count): "The name has \(count) bytes; 255 are allowed."
+        case .nameTooLong(let count): "The name has \(count.counted("byte")); 255 are allowed."
         case .invalid(let reason), .notPermitted(let reason), .noSpace(let reason), .tooLong(let reason),
             .outOfRange(let reason), .unsupported(let reason), .busy(let reason), .occupied(let reason),
             .pathTooLong(let reason), .unreadable(let reason):
@@ -118,7 +121,7 @@ public enum LibraryError: Error, CustomStringConvertible, Sendable {
         case .fetch(let problem): problem.sentence
         case .refused(let refusal): refusal.sentence
         case .unfinished(let count, let reason):
-            "\(count) uploads could not be finished, and the next mount tries again: \(reason)"
+            "\(count.counted("upload")) could not be finished, and the next mount tries again: \(reason)"
         case .blobs(let error): error.description
         case .catalog(let error): error.description
         }

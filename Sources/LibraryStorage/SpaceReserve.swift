@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import BlobStore
 internal import Catalog
 public import Glibc
@@ -40,7 +41,9 @@ public final class SpaceReserve: Sendable {
         // Half, so that the disk is measured again before it is full, and other programs' writes are noticed.
         room.store(max(left / 2, 0), ordering: .relaxed)
         guard left >= 0 else {
-            throw .noSpace("The library's disk has no room for \(count) bytes; what is left is kept for the catalog.")
+            throw .noSpace(
+                "The library's disk has no room for \(count.counted("byte")); what is left is kept for the catalog."
+            )
         }
     }
 

@@ -89,19 +89,22 @@ public final class ClosedLibrary {
         let left = present.subtracting(foreign).subtracting(staged.compactMap(\.file)).count
         if left + nameless > 0 {
             check.note(
-                "\(left) staged files and \(nameless) files without a name are left of the last mount; the next one clears them."
+                "The last mount has left \(left.counted("staged file")) and \(nameless.counted("file")) without a name; the next one clears them."
             )
         }
         let leftovers = LibraryFiles.names(in: "\(path)/leftover").count
         if leftovers > 0 {
             check.note(
-                "\(leftovers) contents of uploads that a crash has cut short are in leftover/, each for a week from then on."
+                "Contents of uploads that a crash has cut short are in leftover/, each for a week from then on: \(leftovers)."
             )
         }
         let interrupted = staged.count { $0.file != nil }
-        if interrupted > 0 { check.note("\(interrupted) uploads were interrupted; the next mount ends them.") }
+        if interrupted > 0 {
+            check.note("\(interrupted.counted("upload was", "uploads were")) interrupted, which the next mount ends.")
+        }
         if staged.count > interrupted {
-            check.note("\(staged.count - interrupted) files have a content of which the next mount makes an asset's.")
+            let count = (staged.count - interrupted).counted("file has", "files have")
+            check.note("\(count) a content of which the next mount makes an asset's.")
         }
     }
 

@@ -30,8 +30,9 @@ extension LibraryCheck {
             position = part.last
         }
         for (count, what) in [
-            (gone, "has \(gone) assets that can be found no more"), (missing, "lacks \(missing) assets"),
-            (wrong, "has other words or values of \(wrong) assets than the catalog"),
+            (gone, "has \(gone.counted("asset")) that can be found no more"),
+            (missing, "lacks \(missing.counted("asset"))"),
+            (wrong, "has other words or values of \(wrong.counted("asset")) than the catalog"),
         ] where count > 0 {
             add("search", "search.sqlite \(what).", advice: advice)
         }

@@ -128,7 +128,9 @@ public struct LibraryCheck {
         let sizes = stored.sizes(of: digest)
         var reason: String?
         if !sizes.contains(blob.size) {
-            reason = sizes.first.map { "Its file has \($0) bytes instead of \(blob.size)." } ?? "Its file is missing."
+            reason =
+                sizes.first.map { "Its file has \($0.counted("byte")) instead of \(blob.size)." }
+                ?? "Its file is missing."
         } else if isThorough {
             report.bytes += blob.size
             if case .faulty(let sentence) = compare(digest, blob.size) { reason = sentence }
@@ -177,7 +179,7 @@ public struct LibraryCheck {
         for path in foreign.prefix(CheckReport.limit) { note("blobs/\(path) is none of the library's files.") }
         if leftovers > 0 {
             note(
-                "\(leftovers) files in blobs/ are of no content that the catalog knows: a crash leaves such, and an upload of the same content takes them over."
+                "\(leftovers.counted("file in blobs/ is", "files in blobs/ are")) of no content that the catalog knows: a crash leaves such, and an upload of the same content takes it over."
             )
         }
     }

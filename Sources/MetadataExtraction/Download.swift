@@ -89,7 +89,7 @@ public struct Download: Sendable {
 
     private static func problem(_ failure: WorkerProcess.Failure) -> FetchProblem {
         switch failure {
-        case .unavailable(let reason), .lost(let reason):
+        case .unavailable(let reason), .lost(let reason), .unopened(let reason):
             FetchProblem(.taskFailed, "download task failed: \(reason)")
         }
     }

@@ -15,11 +15,14 @@ public final class Examiner: Sendable {
         case unavailable(String)
         /// This file cannot be processed: the reason.
         case file(String)
+        /// The disk failed, or descriptors ran out; the file may be processed later.
+        case disk(String)
 
         init(_ failure: WorkerProcess.Failure) {
             switch failure {
             case .unavailable(let reason): self = .unavailable(reason)
             case .lost(let reason): self = .file(reason)
+            case .unopened(let reason): self = .disk(reason)
             }
         }
     }

@@ -22,6 +22,8 @@ final class WorkerProcess: Sendable {
         case unavailable(String)
         /// The worker did not survive the file, or took too long for it; the process has ended.
         case lost(String)
+        /// The file could not be opened for the worker, which says nothing about its bytes.
+        case unopened(String)
     }
 
     private let process: pid_t
@@ -150,7 +152,7 @@ final class WorkerProcess: Sendable {
         if let file {
             let readable = unsafe open("/proc/self/fd/\(file.rawValue)", O_RDONLY | O_CLOEXEC)
             guard readable >= 0 else {
-                throw .lost("The file could not be opened again (\(Errno(rawValue: errno))).")
+                throw .unopened("The file could not be opened again (\(Errno(rawValue: errno))).")
             }
             numbers.append(readable)
         }

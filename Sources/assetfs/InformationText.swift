@@ -33,7 +33,7 @@ struct InformationText {
         if let encoding = info["encoding"] as? String { kind += ", \(encoding)" }
         if let width = info["width"] as? Int, let height = info["height"] as? Int { kind += ", \(width) × \(height)" }
         if let seconds = info["duration"] as? Double { kind += ", \(Self.time(seconds))" }
-        if let pages = info["pages"] as? Int { kind += pages == 1 ? ", 1 page" : ", \(pages) pages" }
+        if let pages = info["pages"] as? Int { kind += ", " + pages.counted("page") }
         if let video = info["video_info"] as? [String: Any] {
             for key in ["video", "audio"] {
                 let codecs = (video[key] as? [[String: Any]] ?? []).compactMap { $0["codec"] as? String }

@@ -33,7 +33,7 @@ struct ProgressBar {
             bar.advance((name(item) as NSString).lastPathComponent)
         }
         bar.clear()
-        Output.print("\(items.count - failed) of \(items.count) files \(done).")
+        Output.print("\(items.count - failed) of \(items.count.counted("file")) \(done).")
         if failed > 0 || !isComplete { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 

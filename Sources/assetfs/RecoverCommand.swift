@@ -1,5 +1,6 @@
 import ArgumentParser
 import AssetLibrary
+import AssetModel
 import Foundation
 internal import LibraryStorage
 internal import LibraryVerification
@@ -40,9 +41,17 @@ struct RecoverCommand: ParsableCommand {
             Output.note("snapshots/\(name) is damaged, and is kept as snapshots/\(name).damaged.")
         }
         if let former = report.former { Output.note("The former catalog is kept as \(library)/\(former).") }
-        if report.torn > 0 { Output.note("\(report.torn) files in blobs/ are not whole, and were left alone.") }
+        if report.torn > 0 {
+            Output.note(
+                "\(report.torn.counted("file in blobs/ is not whole, and was", "files in blobs/ are not whole, and were")) left alone."
+            )
+        }
         for name in report.found { names.print(names.text(name)) }
-        if !report.found.isEmpty { Output.note("\(report.found.count) contents have names in folders/lost+found/.") }
+        if !report.found.isEmpty {
+            Output.note(
+                "\(report.found.count.counted("content has a name", "contents have names")) in folders/lost+found/."
+            )
+        }
         try VerifyCommand.print(String(decoding: report.check.bytesOfJSON, as: UTF8.self), json: false, names)
     }
 }

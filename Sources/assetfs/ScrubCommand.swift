@@ -1,4 +1,5 @@
 import ArgumentParser
+import AssetModel
 import Foundation
 import SystemPackage
 
@@ -74,7 +75,7 @@ struct ScrubCommand: ParsableCommand {
                 fromByteCount: Int64(members["bytes"] as? Int ?? 0),
                 countStyle: .binary
             )
-            let contents = "\(members["contents"] ?? 0) contents, \(bytes)"
+            let contents = "\((members["contents"] as? Int ?? 0).counted("content")), \(bytes)"
             let state =
                 isRunning
                 ? "\(contents) compared so far (\(percent) %)"

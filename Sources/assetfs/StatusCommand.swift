@@ -1,4 +1,5 @@
 import ArgumentParser
+import AssetModel
 import Foundation
 import SystemPackage
 
@@ -47,11 +48,11 @@ struct StatusCommand: ParsableCommand {
             let state = isThere ? "\(bytes("free_bytes", of: store)) free" : "not there"
             return (
                 "Store \(store["id"] ?? "")",
-                "\(store["name"] ?? ""): \(store["contents"] ?? 0) contents, \(bytes("bytes", of: store)); \(state), \(store["path"] ?? "")"
+                "\(store["name"] ?? ""): \((store["contents"] as? Int ?? 0).counted("content")), \(bytes("bytes", of: store)); \(state), \(store["path"] ?? "")"
             )
         }
         let moves = info["to_be_moved"] as? Int ?? 0
-        for (label, value) in rows + stores + (moves > 0 ? [("To be moved", "\(moves) contents")] : []) {
+        for (label, value) in rows + stores + (moves > 0 ? [("To be moved", moves.counted("content"))] : []) {
             Output.print(Sentence(label.padded(to: 20) + value))
         }
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import AssetLibrary
+import AssetModel
 import Foundation
 internal import LibraryStorage
 internal import LibraryVerification
@@ -94,7 +95,7 @@ struct VerifyCommand: ParsableCommand {
                 )
             }
             let unnamed = members["unnamed"] as? Int ?? 0
-            if unnamed > 0 { Output.note("\(unnamed) more faults are like those above.") }
+            if unnamed > 0 { Output.note("\(unnamed.counted("more fault is", "more faults are")) like those above.") }
             for note in members["notes"] as? [String] ?? [] { Output.note(Sentence(note)) }
             if !names.isRaw { Output.print(Sentence(summary(members, faults))) }
         }
@@ -106,8 +107,8 @@ struct VerifyCommand: ParsableCommand {
         let read =
             bytes > 0 ? ", \(ByteCountFormatter.string(fromByteCount: Int64(bytes), countStyle: .binary)) read" : ""
         let mended = (members["findings"] as? [[String: Any]] ?? []).count { $0["mended"] as? Bool == true }
-        let contents = "\(members["contents"] ?? 0) contents looked for\(read)"
+        let contents = "\((members["contents"] as? Int ?? 0).counted("content")) looked for\(read)"
         return
-            "\(contents); \(mended > 0 ? "\(mended) faults mended, " : "")\(faults == 0 ? "no" : "\(faults)") faults\(mended > 0 ? " left" : "")."
+            "\(contents); \(mended > 0 ? "\(mended.counted("fault")) mended, " : "")\(faults == 0 ? "no faults" : faults.counted("fault"))\(mended > 0 ? " left" : "")."
     }
 }

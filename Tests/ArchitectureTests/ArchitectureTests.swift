@@ -1,5 +1,4 @@
 import Foundation
-@testable import LibraryStorage
 import Testing
 
 /// The imports that each module may have: modules of this package, and others.
@@ -11,14 +10,19 @@ private let allowedImports: [String: Set<String>] = [
     "AssetModel": [],
     "BlobStore": ["AssetModel", "CLinux", "COpenSSL", "SystemPackage"],
     "Catalog": ["AssetModel", "CSearch", "CWriteAheadLog", "GRDB", "GRDBSQLite"],
+    "LibraryStorage": ["Catalog", "BlobStore", "AssetModel", "CLinux", "SystemPackage", "Logging"],
+    "LibraryVerification": ["LibraryStorage", "Catalog", "BlobStore", "AssetModel", "SystemPackage"],
     "AssetLibrary": [
-        "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux", "SystemPackage", "Logging",
+        "LibraryVerification", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux",
+        "SystemPackage", "Logging",
     ],
     "AssetFilesystem": [
-        "FUSE", "AssetLibrary", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "SystemPackage", "Logging",
+        "FUSE", "AssetLibrary", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel",
+        "SystemPackage", "Logging",
     ],
     "assetfs": [
-        "AssetFilesystem", "AssetLibrary", "AssetModel", "CLinux", "FUSE", "MetadataExtraction", "ArgumentParser",
+        "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "CLinux", "FUSE",
+        "MetadataExtraction", "ArgumentParser",
         "Logging", "SystemPackage",
         "Foundation",
     ],

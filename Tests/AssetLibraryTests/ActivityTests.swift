@@ -91,7 +91,7 @@ import Testing
         #expect(!isQuiet { $0.looks += 1000 })
         #expect(!isQuiet { _ in activity.noteUpload() })
         var share = BackgroundShare()
-        let isOver = Flag()
+        let isOver = CancellationFlag()
         #expect(activity.awaitTurn(&share, until: isOver))
         isOver.set()
         #expect(!activity.awaitTurn(&share, until: isOver))
@@ -116,7 +116,7 @@ import Testing
         let now = Mutex(Timestamp.now)
         try withLibrary(activity: Activity(pause: .zero), time: { now.withLock { $0 } }) { library, path in
             _ = try library.upload("a.txt", "one")
-            let due = library.layout.made.advanced(by: .seconds(6 * 3600))
+            let due = library.storage.directory.made.advanced(by: .seconds(6 * 3600))
             #expect(library.scrubDue() == due)
             #expect(due > Timestamp.now.advanced(by: .seconds(5 * 3600)))
             now.withLock { $0 = due }

@@ -1,6 +1,5 @@
 #if ASSETFS_PTHREAD_MUTEX
 // ThreadSanitizer does not understand the locks of Synchronization: see Tests/Sanitizers/PthreadMutex.
-@testable import LibraryStorage
 import PthreadMutex
 
 typealias Mutex = PthreadMutex.Mutex

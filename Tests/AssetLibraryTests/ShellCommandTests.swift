@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import AssetLibrary
+@testable import LibraryStorage
 
 /// Shell commands from the mount options.
 struct ShellCommandTests {
@@ -12,7 +13,7 @@ struct ShellCommandTests {
             let problem = ShellCommand(line: "sleep 0.1; cat > '\(scratch)/told'").run(
                 input,
                 patience: .seconds(60),
-                isStopped: Flag()
+                isStopped: CancellationFlag()
             )
             #expect(problem == nil)
             let told = try shell("wc -c < '\(scratch)/told'").check().output

@@ -1,7 +1,8 @@
-import AssetLibrary
+@testable import AssetLibrary
 import AssetModel
 import Catalog
 import Foundation
+@testable import LibraryStorage
 import TestSupport
 import Testing
 
@@ -35,6 +36,27 @@ struct WaitingTests {
             #expect(try library.computed("sha256", of: id)! == digest)
             #expect(try library.outcomes() == ["created", "replaced"])
             #expect(try library.versions(of: id).map(\.size) == [4 << 20, 0])
+        }
+    }
+
+    @Test func `a value that a close has promised is there while RELEASE of the file is under way`() throws {
+        try withLibrary { library, _ in
+            let id = try make("a", in: library)
+            try write(2 << 20, 1, at: 1, to: id, library)
+            let node = try #require(library.openNode(id))
+            let (isHeld, isAsked) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+            let holder = Thread {
+                node.upload.withLock { _ in
+                    isHeld.signal()
+                    // Long enough that the request finds the lock held; the request ends the wait.
+                    _ = isAsked.wait(timeout: .now() + 0.5)
+                }
+            }
+            holder.start()
+            isHeld.wait()
+            let digest = try library.computed("sha256", of: id)
+            isAsked.signal()
+            #expect(digest != nil)
         }
     }
 

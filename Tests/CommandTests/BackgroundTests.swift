@@ -44,7 +44,7 @@ struct BackgroundTests {
             cached() { fincore --bytes --noheadings --output RES $(blob a) | tr -d ' '; }
             head -c 1000000 /dev/urandom > a; $ASSETFS mount lib one; cp a one/folders; sync one/folders/a
             cat one/folders/a > /dev/null; before=$(cached); [ $before -gt 900000 ]
-            $ASSETFS scrub one | grep -q '^1 contents.*; 0 damaged.$'; is $(cached) $before
+            $ASSETFS scrub one | grep -q '^1 content, .*; 0 damaged.$'; is $(cached) $before
             # A scrub compares the bytes of the disk, and not cached pages: changes a page of the disk behind
             # the cache.
             python3 - $(blob a) <<'END'

@@ -173,7 +173,7 @@ struct CommandTests {
             #expect(try run("ls", path + "/one").output == "collections\nfolders\nresources\nsearch\ntrash\nuploads\n")
             #expect(try run("cat", path + "/one/folders/f").output == "x")
             let log = try String(contentsOfFile: path + "/lib/assetfs.log", encoding: .utf8)
-            #expect(log.contains("Finished 1 interrupted uploads of 1 bytes"), "\(log)")
+            #expect(log.contains("Finished 1 interrupted upload of 1 byte together"), "\(log)")
             try run(assetfs, "umount", path + "/one").check()
             #expect(try run(assetfs, "umount", path + "/one").status == 10)
         }

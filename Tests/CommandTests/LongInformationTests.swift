@@ -20,7 +20,7 @@ struct LongInformationTests {
             prelude + """
                 $ASSETFS info $f | grep -q '^meta.k49'; $ASSETFS info --json $f > $SCRATCH/info; cmp $SCRATCH/info resources/1/info.json
                 is "$($ASSETFS search --json --mount . 'name:long' | /usr/bin/python3 -c 'import json, sys; print(len(json.load(sys.stdin)["metadata"]))')" 50
-                setfattr -n user.asset.caption -v seen $f; is "$($ASSETFS export --sidecar $f $SCRATCH/copy.txt)" "1 of 1 files exported."; grep -q seen $SCRATCH/copy.txt.xmp
+                setfattr -n user.asset.caption -v seen $f; is "$($ASSETFS export --sidecar $f $SCRATCH/copy.txt)" "1 of 1 file exported."; grep -q seen $SCRATCH/copy.txt.xmp
                 """
         )
     }

@@ -38,7 +38,7 @@ struct RecoverTests {
                         """
                         rm -rf lib; cp -a sound lib; find lib/blobs -type f | sort > before
                         \(damage); verify 11 lib; says recover; s=0; $ASSETFS mount lib one > report 2>&1 || s=$?; is $s 11; says '\(sentence)'; says 'assetfs recover'
-                        recover 0 lib; says 'The catalog is that of snapshots/catalog-'; says '^folders/lost+found/.*\\.png$'; says '1 contents have names'; says '1 files in blobs/ are not whole'
+                        recover 0 lib; says 'The catalog is that of snapshots/catalog-'; says '^folders/lost+found/.*\\.png$'; says '1 content has a name'; says '1 file in blobs/ is not whole'
                         find lib/blobs -type f | sort > after; cmp before after; \(name == "no catalog" ? "" : "test -e lib/catalog.damaged.sqlite")
                         verify 0 --deep lib; mount_one; same; cmp later one/folders/lost+found/*.png; cmp a one/folders/twin; is "$(getfattr --only-values -n user.asset.title one/folders/trip/b)" Title
                         echo new > one/folders/new; test $(getfattr --only-values -n user.asset.id one/folders/new) -gt 1000000; $ASSETFS search --mount one name:twin > found; test -s found

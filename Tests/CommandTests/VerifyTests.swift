@@ -225,7 +225,7 @@ struct VerifyTests {
                 make_library; umount_one; cp -a lib sound; rm $(blob b) $(blob f); printf X | dd of=$(blob c) bs=1 seek=5 conv=notrunc 2> /dev/null; truncate -s 5 $(blob d)
                 head -c 999 /dev/urandom > lib/blobs/ab/$(printf '%062d' 1); echo x > lib/blobs/ab/foreign; echo y > lib/blobs/zz
                 verify 11 lib; says '^folders/trip/b: Its file is missing. Copy'; says '^folders/f: Its file is missing. It is the former content 1.'
-                says '^folders/trip/day/hour/d: Its file has 5 bytes instead of'; silent 'trip/day/c:'; says 'blobs/ab/foreign is none of'; says 'blobs/zz is none of'; says '1 files in blobs/'
+                says '^folders/trip/day/hour/d: Its file has 5 bytes instead of'; silent 'trip/day/c:'; says 'blobs/ab/foreign is none of'; says 'blobs/zz is none of'; says '1 file in blobs/'
                 verify 11 --deep lib; says '^folders/trip/day/c: Its bytes have the SHA-256'; verify 11 --deep --repair lib; says 'trip/day/c: Its bytes'
                 mount_one; verify 11 one; says '^folders/trip/b: Its file is missing'; silent 'trip/day/c:'; verify 11 --deep one; says 'trip/day/c: Its bytes'
                 fails cat one/folders/trip/b; cp b one/folders/b2; cmp b one/folders/trip/b; verify 11 one; silent 'folders/trip/b:'; $ASSETFS umount one
@@ -241,7 +241,7 @@ struct VerifyTests {
                 """
                 make_library; verify 0 --deep one; says '; no faults.$'; umount_one; cp -a lib sound
                 sqlite3 lib/search.sqlite 'UPDATE document SET size = size + 1 WHERE asset = 2; DELETE FROM document WHERE asset = 1'
-                mount_one; verify 11 one; says 'search.sqlite lacks 1 assets. Unmount'; silent 'other words'; verify 11 --deep one; says 'other words or values of 1 assets'
+                mount_one; verify 11 one; says 'search.sqlite lacks 1 asset. Unmount'; silent 'other words'; verify 11 --deep one; says 'other words or values of 1 asset'
                 umount one; verify 0 --repair --deep lib; says 'no faults left'; mount_one; $ASSETFS search --mount one name:twin > found; test -s found; verify 0 --deep one
                 mkdir -p -m 700 lib/snapshots; head -c 9000 /dev/urandom > lib/snapshots/catalog-20990101.sqlite; chmod 644 lib/snapshots/catalog-20990101.sqlite
                 verify 11 one; says 'catalog-20990101.sqlite has mode 644'; says '^snapshots/catalog-20990101.sqlite: This copy'; rm lib/snapshots/catalog-20990101.sqlite

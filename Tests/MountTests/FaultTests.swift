@@ -5,14 +5,24 @@ import Testing
 /// Failing system calls of a mount on its library: a short `make faults`.
 @Suite(.serialized)
 struct FaultTests {
-    private func faults(_ arguments: String...) throws -> CommandResult {
+    private func script(_ name: String, _ arguments: [String]) throws -> CommandResult {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Faults/faults.py").path
+            .appendingPathComponent("Faults/\(name)").path
         return try withScratch("faults", in: "/var/tmp") { scratch in
-            try run(
-                ["python3", "-B", script, "--assetfs", assetfs, "--work", scratch + "/work", "--large", "2"] + arguments
-            )
+            try run(["python3", "-B", script, "--assetfs", assetfs, "--work", scratch + "/work"] + arguments)
         }
+    }
+
+    private func faults(_ arguments: String...) throws -> CommandResult {
+        try script("faults.py", ["--large", "2"] + arguments)
+    }
+
+    @Test func `a disk that cannot tell its free space is an error of the disk, and no full disk`() throws {
+        try script("transient.py", ["statistics"]).check()
+    }
+
+    @Test func `a file that cannot be read for a while is looked into afterwards`() throws {
+        try script("transient.py", ["extraction", "next_mount"]).check()
     }
 
     @Test func `faults that once did harm cost no bytes and no restart`() throws {

@@ -90,6 +90,55 @@ struct QuotaTests {
         )
     }
 
+    @Test func `an exchange by which a folder would exceed its quota is refused`() throws {
+        try runScript(
+            Self.prelude + """
+                cat > $SCRATCH/exchange <<'END'
+                import ctypes, os, sys
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2): sys.exit(os.strerror(ctypes.get_errno()))
+                END
+                exchange() { python3 $SCRATCH/exchange "$1" "$2"; }
+                bytes 900000 > $Q/a; bytes 1000 > $Q/f; mkdir $Q/e $B/d; bytes 300000 > $B/g; bytes 250000 > $B/d/x; bytes 1000 > $B/small
+                edquot exchange $B/g $Q/f; edquot exchange $Q/e $B/d; edquot exchange $Q/f $B/d
+                is "$(cd folders; ls -d q/home/* b/* | tr '\\n' ' ')" 'b/d b/g b/small q/home/a q/home/e q/home/f '
+                is "$(stat -c %s $Q/f)" 1000; is "$(held files)" 901000; [ -d $Q/e ]
+                getfattr --only-values -n user.asset.error $Q | grep -q 'holds in bytes: files 901000'
+                is "$(grep -c '"rejected"' uploads/receipts.jsonl)" 3
+                # The bytes that leave make room for those that enter, but not in a quota of a folder above both.
+                exchange $B/small $Q/f; is "$(held files)" 901000
+                exchange $B/g $Q/a; is "$(held files)" 301000; exchange $B/g $Q/a; is "$(held files)" 901000
+                setfattr -n user.policy.quota -v 100000 $Q; edquot exchange $B/g $Q/f; rm $B/g
+                # Within one quota nothing grows, also where it is exceeded already.
+                setfattr -x user.policy.quota $Q; mkdir $Q/in; bytes 100 > $Q/in/y; setfattr -n user.policy.quota -v 500 folders/q; setfattr -n user.policy.quota -v 500 $Q
+                exchange $Q/in/y $Q/a; exchange $Q/in $Q/f; is "$(held files)" 901100
+                # The former version of a file that a temporary one replaces may be pruned, and so makes room.
+                setfattr -x user.policy.quota $Q; rm -r $Q/*; setfattr -n user.policy.quota -v 1M folders/q; bytes 900000 > $Q/a
+                id=$(value id $Q/a); bytes 800000 > $B/.a.Ab12Cd; exchange $B/.a.Ab12Cd $Q/a; is "$(value id $Q/a)" $id; is "$(held files)" 800000
+                setfattr -n user.policy.versions -v all folders/q; bytes 800000 > $B/.a.Ef34Gh; edquot exchange $B/.a.Ef34Gh $Q/a
+                is "$(held files)" 800000
+                """
+        )
+    }
+
+    @Test func `a link by which a folder would exceed its quota is refused`() throws {
+        try runScript(
+            Self.prelude + """
+                bytes 300000 > $B/g; bytes 800000 > $Q/a; ln $B/g $B/h
+                edquot ln $B/g $Q/g; edquot ln $Q/a $Q/b; [ ! -e $Q/g ]; [ ! -e $Q/b ]; is "$(stat -c %h $B/g)" 2
+                is "$(held files)" 800000; is "$(grep -c '"rejected"' uploads/receipts.jsonl)" 2
+                getfattr --only-values -n user.asset.error $Q | grep -q 'holds in bytes: files 800000'
+                # With room, farms of links work, and each name counts.
+                rm $Q/a; mkdir $Q/one; for i in 1 2 3; do bytes 100000 > $Q/one/$i; done; cp -al $Q/one $Q/two; is "$(held files)" 600000
+                rsync -a --link-dest=$Q/one $Q/one/ $Q/three/; is "$(held files)" 900000; is "$(stat -c %h $Q/one/1)" 3
+                edquot cp -al $Q/one $Q/four; within
+                # Empty files and links in collections take nothing.
+                setfattr -n user.policy.quota -v 1000 folders/q; : > $B/empty; ln $B/empty $Q/empty; ln -s x $B/symlink
+                mkdir collections/c; ln $Q/one/1 collections/c/1; edquot ln $Q/one/1 $Q/again
+                """
+        )
+    }
+
     @Test func `what has no folder counts for the library's root, and is for those who may write there`() throws {
         try runScript(
             Self.prelude + """

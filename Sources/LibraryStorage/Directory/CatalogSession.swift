@@ -85,8 +85,11 @@ struct CatalogSession: Equatable {
     ///   - written: when those bytes were written, by their own record.
     /// - Returns: the earliest times at which the blob's file may have been created and have got its name;
     ///   nil where another catalog may have taken the place of this session's.
-    public func unacknowledged(at catalogPath: String, lock: stat, written: Timestamp) -> (made: Timestamp, named: Timestamp)?
-    {
+    public func unacknowledged(
+        at catalogPath: String,
+        lock: stat,
+        written: Timestamp
+    ) -> (made: Timestamp, named: Timestamp)? {
         guard File(catalogPath) == catalog, File(catalogPath + "-wal") == log,
             // A copy's times are set by a program, or are those of the copying.
             lock.changed == lock.modified, lock.modified >= written, lock.modified <= written.advanced(by: Self.delay),

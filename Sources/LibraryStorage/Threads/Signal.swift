@@ -27,8 +27,8 @@ public final class Signal: Sendable {
 
     /// Waits for the event, and `milliseconds` at most.
     ///
-    /// A process without free descriptors has no pipe: then it waits a millisecond, and the caller has to look
-    /// again in any case.
+    /// A process without free descriptors has no pipe: then it waits a millisecond, and the caller has to
+    /// look again in any case.
     public func wait(milliseconds: Int32) {
         guard reading >= 0 else { return _ = usleep(1000) }
         var request = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)

@@ -1,7 +1,6 @@
 // Makes one error that a sanitizer must report, or one correct use that it must not report: `run.py` begins
 // with each of them, built as the daemon is.
 import Glibc
-@testable import LibraryStorage
 import ProbeInC
 
 #if ASSETFS_PTHREAD_MUTEX

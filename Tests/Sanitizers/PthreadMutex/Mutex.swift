@@ -1,5 +1,4 @@
 import Glibc
-@testable import LibraryStorage
 
 /// Replaces `Synchronization.Mutex` in a build with ThreadSanitizer.
 ///
