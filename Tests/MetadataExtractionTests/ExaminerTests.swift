@@ -269,20 +269,25 @@ struct ExaminerTests {
         return path
     }
 
-    @Test(arguments: [("II", 1), ("MM", 6), ("II", 3), ("MM", 8), ("II", 2), ("MM", 5)])
-    func `a JPEG is turned by two bytes`(order: String, value: Int64) throws {
-        try withScratch("turn") { scratch in
-            let path = try jpeg(scratch, "-ExifByteOrder=\(order)", "-IFD0:Orientation=\(value)", "-IFD0:Make=Canon")
-            let file = try opened(path)
-            defer { try? file.close() }
-            let turning = try Editor().turning(file, type: "image/jpeg", orientation: value, isInXMP: false, by: 90)
-            guard case .patch(let patches) = turning else { throw TestFailure("\(turning)") }
-            var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-            for patch in patches { bytes.replaceSubrange(Int(patch.offset)..<Int(patch.offset) + 2, with: patch.bytes) }
-            let said = try run("exiftool", "-n", "-s3", "-IFD0:Orientation", put(bytes, scratch, as: "turned.jpg"))
-                .check().output
-            #expect(said == "\(Orientation.turned(value, by: 90))\n")
-            #expect(patches.count == 1)
+    @Test func `a JPEG is turned by two bytes`() throws {
+        let editor = Editor()
+        for (order, value) in [("II", 1), ("MM", 6), ("II", 3), ("MM", 8), ("II", 2), ("MM", 5)] as [(String, Int64)] {
+            try withScratch("turn") { scratch in
+                let tags = ["-ExifByteOrder=\(order)", "-IFD0:Orientation=\(value)", "-IFD0:Make=Canon"]
+                let path = try jpeg(scratch, tags[0], tags[1], tags[2])
+                let file = try opened(path)
+                defer { try? file.close() }
+                let turning = try editor.turning(file, type: "image/jpeg", orientation: value, isInXMP: false, by: 90)
+                guard case .patch(let patches) = turning else { throw TestFailure("\(order) \(value): \(turning)") }
+                var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+                for patch in patches {
+                    bytes.replaceSubrange(Int(patch.offset)..<Int(patch.offset) + 2, with: patch.bytes)
+                }
+                let turned = try put(bytes, scratch, as: "turned.jpg")
+                let said = try run("exiftool", "-n", "-s3", "-IFD0:Orientation", turned).check().output
+                #expect(said == "\(Orientation.turned(value, by: 90))\n", "\(order) \(value)")
+                #expect(patches.count == 1, "\(order) \(value)")
+            }
         }
     }
 }
