@@ -64,11 +64,11 @@ let package = Package(
             swiftSettings: settings
         ),
         // A process beside the daemon: it links the parsers of untrusted files, and the daemon does not link
-        // them.
+        // them. `probe.c` loads libavformat.
         .executableTarget(
             name: "assetfs-worker",
             exclude: readme,
-            linkerSettings: ["avformat", "avcodec", "avutil", "curl", "magic", "seccomp"].map { .linkedLibrary($0) }
+            linkerSettings: ["curl", "magic", "seccomp"].map { .linkedLibrary($0) }
         ),
         .target(
             name: "MetadataExtraction",

@@ -2,6 +2,7 @@
  * open descriptor. */
 #define _GNU_SOURCE
 #include "worker.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -16,6 +17,39 @@
 /* The limit of the bytes that are read of a file: a hostile one could make the parser read everything over
  * and over. */
 static const int64_t readingLimit = 64 << 20;
+
+/* The functions of libavformat, libavcodec and libavutil. These and the libraries that they need are 130
+ * files, which a worker of another kind would load in vain at each start. */
+static struct {
+    __typeof__(av_dict_free) *av_dict_free;
+    __typeof__(av_dict_set) *av_dict_set;
+    __typeof__(av_display_rotation_get) *av_display_rotation_get;
+    __typeof__(av_freep) *av_freep;
+    __typeof__(av_log_set_level) *av_log_set_level;
+    __typeof__(av_malloc) *av_malloc;
+    __typeof__(av_stream_get_side_data) *av_stream_get_side_data;
+    __typeof__(avcodec_get_name) *avcodec_get_name;
+    __typeof__(avcodec_profile_name) *avcodec_profile_name;
+    __typeof__(avformat_alloc_context) *avformat_alloc_context;
+    __typeof__(avformat_close_input) *avformat_close_input;
+    __typeof__(avformat_find_stream_info) *avformat_find_stream_info;
+    __typeof__(avformat_open_input) *avformat_open_input;
+    __typeof__(avio_alloc_context) *avio_alloc_context;
+    __typeof__(avio_context_free) *avio_context_free;
+} media;
+
+/* Loads the libraries of `media`; called before the sandbox, in which no file can be opened. */
+static void load_media(void) {
+    void *library = dlopen("libavformat.so." AV_STRINGIFY(LIBAVFORMAT_VERSION_MAJOR), RTLD_LAZY);
+    if (!library) worker_fail("libavformat");
+    /* dlsym(3) searches the libraries that a library needs, too. */
+#define LOAD(name) if (!(media.name = (__typeof__(media.name))dlsym(library, #name))) worker_fail(#name)
+    LOAD(av_dict_free); LOAD(av_dict_set); LOAD(av_display_rotation_get); LOAD(av_freep); LOAD(av_log_set_level);
+    LOAD(av_malloc); LOAD(av_stream_get_side_data); LOAD(avcodec_get_name); LOAD(avcodec_profile_name);
+    LOAD(avformat_alloc_context); LOAD(avformat_close_input); LOAD(avformat_find_stream_info);
+    LOAD(avformat_open_input); LOAD(avio_alloc_context); LOAD(avio_context_free);
+#undef LOAD
+}
 
 struct source { int file; int64_t position, size, left; };
 
@@ -60,9 +94,9 @@ static const char formats[] =
 
 static void tell_stream(FILE *reply, const AVStream *stream, const char *kind) {
     const AVCodecParameters *parameters = stream->codecpar;
-    tell(reply, kind, avcodec_get_name(parameters->codec_id));
+    tell(reply, kind, media.avcodec_get_name(parameters->codec_id));
     if (parameters->bit_rate > 0) tell_number(reply, "bitrate", (double)parameters->bit_rate);
-    const char *profile = avcodec_profile_name(parameters->codec_id, parameters->profile);
+    const char *profile = media.avcodec_profile_name(parameters->codec_id, parameters->profile);
     if (profile) tell(reply, "profile", profile);
     if (parameters->codec_type == AVMEDIA_TYPE_AUDIO) {
         tell_number(reply, "sample_rate", parameters->sample_rate);
@@ -72,29 +106,29 @@ static void tell_stream(FILE *reply, const AVStream *stream, const char *kind) {
     tell_number(reply, "width", parameters->width);
     tell_number(reply, "height", parameters->height);
     if (stream->avg_frame_rate.num && stream->avg_frame_rate.den) tell_number(reply, "frame_rate", av_q2d(stream->avg_frame_rate));
-    int32_t *matrix = (int32_t *)av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
-    if (matrix) tell_number(reply, "rotation", (double)(((int)-av_display_rotation_get(matrix) + 360) % 360));
+    int32_t *matrix = (int32_t *)media.av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
+    if (matrix) tell_number(reply, "rotation", (double)(((int)-media.av_display_rotation_get(matrix) + 360) % 360));
 }
 
 static void tell_streams(FILE *reply, int file, int64_t size, int isMedia) {
     struct source source = {file, 0, size, readingLimit};
-    AVFormatContext *format = avformat_alloc_context();
-    unsigned char *buffer = av_malloc(65536);
-    AVIOContext *io = buffer ? avio_alloc_context(buffer, 65536, 0, &source, source_read, NULL, source_seek) : NULL;
+    AVFormatContext *format = media.avformat_alloc_context();
+    unsigned char *buffer = media.av_malloc(65536);
+    AVIOContext *io = buffer ? media.avio_alloc_context(buffer, 65536, 0, &source, source_read, NULL, source_seek) : NULL;
     if (!format || !io) _exit(1);
     format->pb = io;
     format->flags |= AVFMT_FLAG_CUSTOM_IO;
     AVDictionary *options = NULL;
-    av_dict_set(&options, "probesize", "5000000", 0);
-    av_dict_set(&options, "analyzeduration", "2000000", 0);
-    av_dict_set(&options, "max_streams", "64", 0);
-    av_dict_set(&options, "protocol_whitelist", "none", 0);
-    av_dict_set(&options, "format_whitelist", formats, 0);
-    int opened = avformat_open_input(&format, "", NULL, &options);
-    av_dict_free(&options);
+    media.av_dict_set(&options, "probesize", "5000000", 0);
+    media.av_dict_set(&options, "analyzeduration", "2000000", 0);
+    media.av_dict_set(&options, "max_streams", "64", 0);
+    media.av_dict_set(&options, "protocol_whitelist", "none", 0);
+    media.av_dict_set(&options, "format_whitelist", formats, 0);
+    int opened = media.avformat_open_input(&format, "", NULL, &options);
+    media.av_dict_free(&options);
     /* A weak guess is believed only where libmagic agrees. */
     if (opened == 0 && (isMedia || format->probe_score > AVPROBE_SCORE_EXTENSION / 2)) {
-        avformat_find_stream_info(format, NULL);
+        media.avformat_find_stream_info(format, NULL);
         tell(reply, "container", format->iformat->name);
         if (format->duration != AV_NOPTS_VALUE && format->duration > 0) tell_number(reply, "duration", format->duration / 1e6);
         if (format->bit_rate > 0) tell_number(reply, "bitrate", (double)format->bit_rate);
@@ -106,9 +140,9 @@ static void tell_streams(FILE *reply, int file, int64_t size, int isMedia) {
                 tell_stream(reply, stream, "video");
         }
     }
-    avformat_close_input(&format);
-    av_freep(&io->buffer);
-    avio_context_free(&io);
+    media.avformat_close_input(&format);
+    media.av_freep(&io->buffer);
+    media.avio_context_free(&io);
 }
 
 static int has_no_streams(const char *type) {
@@ -146,7 +180,8 @@ static int receive(char *kind) {
 }
 
 void probe_serve(void) {
-    av_log_set_level(AV_LOG_QUIET);
+    load_media();
+    media.av_log_set_level(AV_LOG_QUIET);
     magic_t magic = magic_open(MAGIC_MIME | MAGIC_NO_CHECK_COMPRESS);
     if (!magic || magic_load(magic, NULL)) worker_fail("libmagic has no database");
     sandbox_enter(0);

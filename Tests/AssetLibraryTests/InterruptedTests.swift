@@ -209,7 +209,7 @@ struct InterruptedTests {
     }
 
     /// A size above the limit of bytes that the end of a mount reads.
-    private static let long: Int64 = 3 << 30
+    private static let long: Int64 = (2 << 30) + (64 << 20)
 
     @Test(arguments: [false, true])
     func `an upload that the end of a mount leaves is judged by the next mount`(isNumbered: Bool) throws {

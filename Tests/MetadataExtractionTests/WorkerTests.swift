@@ -171,9 +171,12 @@ struct WorkerTests {
         try withScratch("examiner") { scratch in
             let file = try opened(put(MediaFile.jpeg(width: 3, height: 2), scratch))
             defer { try? file.close() }
+            // Workers of other tests may be there, which start again when they are needed.
+            let others = try workers()
             let examiner = Examiner()
             for _ in 0..<2 {
                 #expect(try examiner.examine(file, extension: "jpg").mediaType == "image/jpeg")
+                #expect(try !workers().subtracting(others).isEmpty)
                 try run("pkill", "-9", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").check()
                 // The next file finds the worker dead, or gets an error when it sends its request.
                 while try run("pgrep", "-r", "R,S,D", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").status == 0 {
@@ -181,8 +184,14 @@ struct WorkerTests {
                 }
             }
             examiner.rest()
-            #expect(try run("pgrep", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").status == 1)
+            #expect(try workers().subtracting(others).isEmpty)
         }
+    }
+
+    /// Returns the numbers of the workers' processes that this program has started, ended ones included.
+    private func workers() throws -> Set<Substring> {
+        let found = try run("pgrep", "-P", "\(getpid())", "-f", "assetfs-worker|perl -e").output
+        return Set(found.split(separator: "\n"))
     }
 }
 

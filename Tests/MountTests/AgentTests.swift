@@ -63,4 +63,15 @@ struct AgentTests {
                 """
         )
     }
+    @Test func `the process has loaded none of the libraries that parse files`() throws {
+        try checkWatching(
+            prelude + """
+                say("d", overwrite="false"); make("d/a.txt", "one")
+                # After this it has done some work, and so has loaded all its libraries.
+                watch("d", lambda: make("d/a.txt", "another"), "CREATE a-1.txt")
+                with open(f"/proc/{await_agent()}/maps") as maps: loaded = maps.read()
+                assert "/libc.so" in loaded and "/libavformat" not in loaded and "/libavcodec" not in loaded, loaded
+                """
+        )
+    }
 }

@@ -81,7 +81,9 @@ struct LifeMountTests {
             python3 - "$(date -d $end +%s)" <<'END'
             import os, sys, time
             end = int(sys.argv[1])
-            while time.time() < end - 0.05: assert os.path.exists("a") and os.path.exists("also")
+            while time.time() < end - 0.05:
+                # On a busy machine the end may come while the names are looked up.
+                assert os.path.exists("a") and os.path.exists("also") or time.time() >= end
             while time.time() < end: pass
             assert not os.path.exists("a") and not os.path.exists("b") and not os.path.exists("also")
             assert os.listdir(".") == ["c"], os.listdir(".")

@@ -327,7 +327,9 @@ struct MetadataTests {
             """
             import struct, zlib
             def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-            packer = zlib.compressobj(1); bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(1500)) + packer.flush()
+            # After Z_FULL_FLUSH a block can be repeated; the last number is Adler-32 of zeros.
+            raw = zlib.compressobj(1, wbits=-15); block = raw.compress(bytes(1_000_000)) + raw.flush(zlib.Z_FULL_FLUSH)
+            bomb = b"\\x78\\x01" + block * 1500 + raw.flush() + struct.pack(">I", 1_500_000_000 % 65521 << 16 | 1)
             head = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0))
             content = head + chunk(b"zTXt", b"Comment\\0\\0" + bomb) + chunk(b"IEND", b"")
             store("bomb.png", content); upload("next.jpg")

@@ -46,7 +46,7 @@ def worker(kind, scratch):
     AddressSanitizer see worker.c."""
     target = os.path.realpath(f"{scratch}/debug") + "/assetfs-worker"
     sources = sorted(glob.glob(f"{ROOT}/Sources/assetfs-worker/*.c"))
-    libraries = ["-lavformat", "-lavcodec", "-lavutil", "-lcurl", "-lmagic", "-lseccomp"]
+    libraries = ["-lcurl", "-lmagic", "-lseccomp"]
     plain = ["clang", "-g", "-O1", "-Wno-deprecated-declarations"]
     commands = [plain + sources + libraries + ["-o", target]]
     if kind == "address":
