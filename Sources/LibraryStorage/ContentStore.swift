@@ -124,7 +124,7 @@ public final class ContentStore: Sendable {
 
     // MARK: Migration
 
-    /// Names a copy of a blob in its store.
+    /// Puts a copy of a blob under the blob's name in its store.
     ///
     /// A store's number is 0 for the library's own folder.
     public func place(_ copy: BlobStore.Copy, in store: Int64) throws(BlobStoreError) {

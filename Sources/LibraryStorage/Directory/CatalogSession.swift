@@ -13,7 +13,9 @@ internal import Glibc
 struct CatalogSession: Equatable {
     /// The identity of a file, unique also where its inode number is used again.
     public struct File: Equatable {
+        /// The inode number.
         public let inode: UInt64
+        /// The time of its creation, in nanoseconds since 1970.
         public let made: Int64
     }
 
@@ -119,6 +121,7 @@ struct CatalogSession: Equatable {
 }
 
 extension CatalogSession.File {
+    /// Reads the identity of a file; nil where there is none, or its filesystem has no times of creation.
     public init?(_ path: String) {
         var (inode, made): (UInt64, Int64) = (0, 0)
         guard unsafe linux_birth(path, &inode, &made) == 0 else { return nil }
