@@ -31,11 +31,8 @@ extension AssetLibrary {
             guard let file, let digest, !isShared, mayShowHoles(of: file, size: size, in: node.id),
                 contents.bind(digest)
             else { return nil }
-            // A later open of this blob finds it in `ContentStore`; an earlier one is found here.
-            let others = openNodes.withLock { nodes in
-                nodes.values.contains { $0.node !== node && $0.node.shown.withLock { $0.digest == digest } }
-                    || (nodes[node.id]?.handles ?? 0) != 1
-            }
+            // A later open of this blob finds it reserved; an earlier one is found here.
+            let others = contents.isShownBySeveral(digest) || openNodes.withLock { $0[node.id]?.handles } != 1
             // A blob in another store, or one that has just been moved there, cannot be exchanged with a
             // copy.
             guard !others, let bound = try? blobs.openForBinding(digest, as: file),

@@ -82,7 +82,7 @@ extension AssetLibrary {
             }
             try staged.file.setModified(record.modified)
             (upload.unmappedSince, upload.mappedAt, upload.candidate) = (record.modified, nil, nil)
-            node.shown.withLock { ($0.size, $0.modified, $0.digest) = (record.size, nil, digest) }
+            node.shown.withLock { ($0.size, $0.modified, $0.blob) = (record.size, nil, contents.show(digest)) }
             return
         }
         // With several writers the bytes cannot be attributed to one of them, so they are not kept.

@@ -123,10 +123,9 @@ extension AssetLibrary {
     private func collect(unusedSince time: Timestamp) throws(LibraryError) -> Int {
         let unused = try read { try $0.unusedBlobs(since: time, notIn: blobs.absentStores, limit: Self.sweepBatch) }
         guard !unused.isEmpty else { return 0 }
-        let open = Set(openNodes.withLock { $0.values.map(\.node) }.compactMap { $0.shown.withLock { $0.digest } })
         let bound = contents.boundBlobs
         let free = blobPins.claimForDeletion(
-            unused.compactMap(\.digest).filter { !open.contains($0) && !bound.contains($0) }
+            unused.compactMap(\.digest).filter { !contents.isShown($0) && !bound.contains($0) }
         )
         defer { blobPins.releaseClaim(of: free) }
         let removed = try write { records in
@@ -167,9 +166,9 @@ extension AssetLibrary {
         let end = ContinuousClock.now + rulebook.saving + .seconds(10)
         let turn = sweep.askForRoom(count)
         roomMaker.wake()
-        while !sweep.hasMadeRoom(since: turn) {
+        while let isMade = sweep.unlessRoomIsMade(since: turn) {
             guard !isClosing.isSet, .now < end else { return false }
-            _ = usleep(2000)
+            isMade.wait(milliseconds: 100)
         }
         return true
     }
@@ -260,6 +259,8 @@ final class Sweep: Sendable {
         /// How many requests for space have been begun, and answered.
         var begun = 0
         var done = 0
+        /// The threads that wait for an answer.
+        var waiting: [Signal] = []
     }
 
     /// How often former versions are checked.
@@ -281,7 +282,7 @@ final class Sweep: Sendable {
     }
 
     /// Requests space.
-    /// - Returns: the number to pass to `hasMadeRoom`.
+    /// - Returns: the number to pass to `unlessRoomIsMade`.
     func askForRoom(_ count: Int64) -> Int {
         state.withLock { state in
             state.room = max(state.room ?? 0, count)
@@ -289,7 +290,15 @@ final class Sweep: Sendable {
         }
     }
 
-    func hasMadeRoom(since turn: Int) -> Bool { state.withLock { $0.done > turn } }
+    /// Returns nil where a request has been answered; otherwise the event of the next answer.
+    func unlessRoomIsMade(since turn: Int) -> Signal? {
+        state.withLock { state in
+            if state.done > turn { return nil }
+            let signal = Signal()
+            state.waiting.append(signal)
+            return signal
+        }
+    }
 
     func requestedRoom() -> Int64? {
         state.withLock { state in
@@ -299,5 +308,13 @@ final class Sweep: Sendable {
         }
     }
 
-    func noteRoom() { state.withLock { $0.done = $0.begun } }
+    /// Answers the requests that have been begun.
+    func noteRoom() {
+        let waiting = state.withLock { state in
+            state.done = state.begun
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for thread in waiting { thread.send() }
+    }
 }

@@ -160,7 +160,8 @@ extension AssetLibrary {
     /// Makes an open node show a blob.
     func showBlob(_ digest: Digest, size: Int64, in node: OpenNode) throws(BlobStoreError) {
         _ = try contents.open(digest, size: size) { file, place in
-            node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: file, size: size, digest: digest) }
+            let blob = contents.show(digest)
+            node.shown.withLock { $0 = OpenNode.Shown(isLoaded: true, file: file, size: size, blob: blob) }
             let isShared =
                 switch place {
                 // Asked after `shown` is set: an open that binds the blob finds this node, or is found here.

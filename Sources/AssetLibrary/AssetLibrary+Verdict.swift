@@ -190,7 +190,7 @@ extension AssetLibrary {
                     // The file is a blob now: later writes go to a copy.
                     isShown = true
                     upload.staged = nil
-                    node.shown.withLock { $0.digest = sealed.digest }
+                    node.shown.withLock { $0.blob = contents.show(sealed.digest) }
                     if aim == nil, !upload.isBorn { upload.staged = try stageCopy(of: node, size: size) }
                 }
                 try refuse(&upload, of: node, content, at: place, refusal)
@@ -233,7 +233,7 @@ extension AssetLibrary {
             // so stays private.
             if isGivenAway || sealed.digest == nil, !upload.isBound { upload.staged = nil }
             node.shown.withLock {
-                $0.digest = sealed.digest
+                $0.blob = contents.show(sealed.digest)
                 if upload.staged == nil, sealed.digest == nil { $0.file = nil }
                 if $0.modified == modified { $0.modified = nil }
             }
@@ -296,7 +296,7 @@ extension AssetLibrary {
             (upload.isDirty, upload.isRecorded, upload.standing) = (false, false, nil)
             (upload.mappedAt, upload.candidate) = (nil, nil)
             if !upload.isBound, adopted.wasNew || sealed.digest == nil { upload.staged = nil }
-            node.shown.withLock { $0.digest = sealed.digest }
+            node.shown.withLock { $0.blob = contents.show(sealed.digest) }
         } catch {
             throw LibraryError(error)
         }
@@ -306,7 +306,7 @@ extension AssetLibrary {
     private func giveAway(_ upload: inout OpenNode.Upload, of node: OpenNode, as digest: Digest?) {
         if upload.isRecorded { upload.given = upload.staged }
         upload.staged = nil
-        node.shown.withLock { $0.digest = digest }
+        node.shown.withLock { $0.blob = contents.show(digest) }
     }
 
     private func seal(

@@ -1,6 +1,5 @@
 public import AssetModel
 public import Catalog
-internal import Glibc
 public import LibraryStorage
 internal import Synchronization
 
@@ -50,9 +49,8 @@ final class Herald: Sendable {
         /// The number of changes handed over, and of those that the observer has handled.
         var asked = 0
         var told = 0
-        /// The writing ends of the pipes of waiting threads, each with the number of handled changes that it
-        /// waits for.
-        var waiters: [Int32: Int] = [:]
+        /// The waiting threads, each with the number of handled changes that it waits for.
+        var waiters: [(event: Signal, count: Int)] = []
     }
 
     /// The number of threads that may wait at once: the other threads serve the requests that a notification
@@ -96,11 +94,8 @@ final class Herald: Sendable {
         let pause = observer?.heard(happenings)
         state.withLock { state in
             state.told += happenings.count
-            for (pipe, count) in state.waiters where count <= state.told {
-                var byte: UInt8 = 1
-                unsafe _ = write(pipe, &byte, 1)
-                state.waiters[pipe] = nil
-            }
+            for waiter in state.waiters where waiter.count <= state.told { waiter.event.send() }
+            state.waiters.removeAll { $0.count <= state.told }
         }
         return pause
     }
@@ -110,22 +105,16 @@ final class Herald: Sendable {
     ///
     /// A thread on which no request depends, `isOwn`, waits for at most 5 s.
     func awaitTold(isOwn: Bool = false) {
-        guard state.withLock({ $0.told < $0.asked && $0.observer != nil }) else { return }
-        var ends: [Int32] = [-1, -1]
-        guard unsafe pipe(&ends) == 0 else { return }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        let (reading, writing) = (ends[0], ends[1])
-        let waits = state.withLock { state in
-            guard state.told < state.asked, isOwn || state.waiters.count < Self.waiterLimit else { return false }
-            state.waiters[writing] = state.asked
-            return true
+        let event = state.withLock { state -> Signal? in
+            guard state.told < state.asked, state.observer != nil, isOwn || state.waiters.count < Self.waiterLimit
+            else { return nil }
+            let event = Signal()
+            state.waiters.append((event, state.asked))
+            return event
         }
-        if waits {
-            var event = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
-            unsafe _ = poll(&event, 1, isOwn ? 5000 : 100)
-            state.withLock { $0.waiters[writing] = nil }
-        }
-        for end in ends { _ = close(end) }
+        guard let event else { return }
+        event.wait(milliseconds: isOwn ? 5000 : 100)
+        state.withLock { $0.waiters.removeAll { $0.event === event } }
     }
 }
 

@@ -56,8 +56,9 @@ public final class OpenNode: Sendable {
         /// The working file; nil while the file is empty.
         var file: OpenFile?
         var size: Int64 = 0
-        /// The digest at the last commit of an upload; nil while the file is empty.
-        var digest: Digest?
+        /// The blob at the last commit of an upload; nil while the file is empty.
+        var blob: ShownBlob?
+        var digest: Digest? { blob?.digest }
         /// Whether another node is bound to the same blob, so that `file` may not be trusted.
         var isShared = false
         /// Whether `file` is a blob that a copy within the library shows: the blob's blocks count for the

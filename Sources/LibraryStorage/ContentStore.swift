@@ -27,6 +27,8 @@ public final class ContentStore: Sendable {
     private let blobs: BlobStore
     private let names = RankedMutex<Void>(.blobName, ())
     private let bound = RankedMutex<Set<Digest>>(.content, [])
+    /// How many open nodes show each blob.
+    fileprivate let shown = RankedMutex<[Digest: Int]>(.leaf, [:])
 
     /// Uses the blobs of a library.
     public init(_ blobs: BlobStore) { self.blobs = blobs }
@@ -90,6 +92,17 @@ public final class ContentStore: Sendable {
         }
     }
 
+    // MARK: Shown blobs
+
+    /// Counts an open node that shows a blob, until the result is released; nil for no blob.
+    public func show(_ digest: Digest?) -> ShownBlob? { digest.map { ShownBlob($0, in: self) } }
+
+    /// Whether any open node shows a blob.
+    public func isShown(_ digest: Digest) -> Bool { shown.withLock { $0[digest] != nil } }
+
+    /// Whether several open nodes show a blob.
+    public func isShownBySeveral(_ digest: Digest) -> Bool { shown.withLock { $0[digest] ?? 0 > 1 } }
+
     // MARK: Bindings
 
     /// The blobs to which a node is bound.
@@ -136,5 +149,24 @@ public final class ContentStore: Sendable {
     public func remove(_ digest: Digest, from store: Int64) throws(BlobStoreError) {
         guard store == 0 else { return try blobs.remove(digest, from: store) }
         try names.withLock { _ throws(BlobStoreError) in try blobs.remove(digest, from: 0) }
+    }
+}
+
+/// A blob that an open node shows.
+public final class ShownBlob: Sendable {
+    /// The blob's name.
+    public let digest: Digest
+    private let contents: ContentStore
+
+    fileprivate init(_ digest: Digest, in contents: ContentStore) {
+        (self.digest, self.contents) = (digest, contents)
+        contents.shown.withLock { $0[digest, default: 0] += 1 }
+    }
+
+    deinit {
+        contents.shown.withLock { shown in
+            let left = (shown[digest] ?? 1) - 1
+            shown[digest] = left > 0 ? left : nil
+        }
     }
 }
