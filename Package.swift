@@ -23,7 +23,8 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 // `make fuzz` builds a program of its own that contains `assetfs`.
 let isFuzzed = Context.environment["ASSETFS_FUZZ"] != nil
 let partsOfAssetfs: [Target.Dependency] = [
-    "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "CLinux", "FUSE",
+    "AssetFilesystem", "AssetLibrary", "LibraryRules", "LibraryStorage", "LibraryVerification", "AssetModel", "CLinux",
+    "FUSE",
     "MetadataExtraction", argumentParser, logging, system,
 ]
 let asPart = ["-parse-as-library", "-Xfrontend", "-entry-point-function-name", "-Xfrontend", "assetfs_main"]
@@ -96,9 +97,16 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "LibraryRules",
+            dependencies: ["LibraryStorage", "Catalog", "AssetModel"],
+            exclude: readme,
+            swiftSettings: settings
+        ),
+        .target(
             name: "AssetLibrary",
             dependencies: [
-                "LibraryVerification", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel",
+                "LibraryVerification", "LibraryRules", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction",
+                "AssetModel",
                 "CLinux", system, logging,
             ],
             exclude: readme + ["UPLOADS.md"],
@@ -107,7 +115,8 @@ let package = Package(
         .target(
             name: "AssetFilesystem",
             dependencies: [
-                "FUSE", "AssetLibrary", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel",
+                "FUSE", "AssetLibrary", "LibraryRules", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction",
+                "AssetModel",
                 system, logging,
             ],
             exclude: readme,
@@ -117,7 +126,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "AssetLibrary", "LibraryStorage", "LibraryVerification", "Catalog", "BlobStore", "AssetModel", system,
+                "AssetLibrary", "LibraryRules", "LibraryStorage", "LibraryVerification", "Catalog", "BlobStore",
+                "AssetModel", system,
             ],
             path: "Tests/TestSupport",
             swiftSettings: settings
@@ -125,7 +135,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "assetfs", "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel",
+                "assetfs", "AssetFilesystem", "AssetLibrary", "LibraryRules", "LibraryStorage", "LibraryVerification",
+                "AssetModel",
                 "CLinux",
                 "Catalog", "MetadataExtraction",
                 system,
@@ -152,21 +163,23 @@ let package = Package(
         .testTarget(
             name: "AssetLibraryTests",
             dependencies: [
-                "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "BlobStore", "Catalog",
+                "AssetLibrary", "LibraryRules", "LibraryStorage", "LibraryVerification", "AssetModel", "BlobStore",
+                "Catalog",
                 "TestSupport", logging,
             ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "AssetFilesystemTests",
-            dependencies: ["AssetFilesystem", "AssetModel", "FUSE", "LibraryStorage"],
+            dependencies: ["AssetFilesystem", "AssetModel", "FUSE", "LibraryRules", "LibraryStorage"],
             swiftSettings: settings
         ),
         .testTarget(name: "MountTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "ToolTests",
             dependencies: [
-                "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "Catalog", "TestSupport",
+                "AssetLibrary", "LibraryRules", "LibraryStorage", "LibraryVerification", "AssetModel", "Catalog",
+                "TestSupport",
                 logging,
             ],
             swiftSettings: settings

@@ -2,6 +2,7 @@ internal import AssetLibrary
 internal import AssetModel
 internal import Catalog
 internal import FUSE
+internal import LibraryRules
 internal import LibraryStorage
 internal import SystemPackage
 

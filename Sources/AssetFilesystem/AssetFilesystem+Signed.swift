@@ -3,6 +3,7 @@ internal import AssetModel
 internal import Catalog
 internal import FUSE
 internal import Glibc
+internal import LibraryRules
 internal import LibraryStorage
 internal import Synchronization
 

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryRules
 public import LibraryStorage
 internal import Synchronization
 

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryRules
 internal import LibraryStorage
 
 // Exchanges of the nodes of two names: RENAME_EXCHANGE of renameat2(2).

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryRules
 internal import LibraryStorage
 internal import Logging
 internal import Synchronization
@@ -91,17 +92,5 @@ extension AssetLibrary {
             if node.links == 0 { herald.tell(.lost(node.id)) }
             log.notice("Removed \(place.journalPath): its time had come.")
         }
-    }
-}
-
-extension Records {
-    /// Returns the names that lead to a folder, and the folder without a name where they begin.
-    func path(of folder: NodeID) throws -> (root: NodeID, names: [EntryName]) {
-        var (names, current): ([EntryName], NodeID) = ([], folder)
-        while let entry = try anyEntry(of: current) {
-            names.append(entry.name)
-            current = entry.parent
-        }
-        return (current, names.reversed())
     }
 }

@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryRules
 public import LibraryStorage
 
 // Extended attributes: those that users and programs set, kept byte for byte; fields; access control lists.

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 public import Catalog
+public import LibraryRules
 public import LibraryStorage
 internal import Logging
 internal import MetadataExtraction

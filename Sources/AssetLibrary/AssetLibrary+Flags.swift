@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+internal import LibraryRules
 public import LibraryStorage
 internal import Synchronization
 

@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryRules
 public import LibraryStorage
 
 // Names in the directory of a query. The kernel holds the directory's lock during a lookup, so that this code

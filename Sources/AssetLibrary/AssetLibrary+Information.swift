@@ -1,6 +1,7 @@
 public import AssetModel
 internal import BlobStore
 internal import Catalog
+public import LibraryRules
 public import LibraryStorage
 internal import Synchronization
 public import Glibc

@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+internal import LibraryRules
 public import LibraryStorage
 
 // The access level and expiry of assets, as extended attributes. A file that is no asset yet keeps them for
@@ -165,21 +166,4 @@ extension AssetLibrary {
 
     /// The present time of the clock that measures expiry.
     public var lifeTime: Timestamp { clock.now }
-}
-
-extension Uploader {
-    /// Refuses changes of access level and expiry by users other than the owner and root: the right to write
-    /// is not enough.
-    func refuseUnlessOwner(of node: NodeRecord, _ name: String) throws(LibraryError) {
-        guard uid == 0 || uid == node.uid else {
-            throw .notPermitted("\(name) is for the \(node.isFolder ? "folder" : "file")'s owner, and root, to say.")
-        }
-    }
-}
-
-extension Records {
-    /// Returns the expiry that is kept for a file that is no asset yet.
-    fileprivate func waitingExpiry(of id: NodeID) throws -> String? {
-        try extendedAttribute(AttributeName.expires, of: id).map { String(decoding: $0, as: UTF8.self) }
-    }
 }

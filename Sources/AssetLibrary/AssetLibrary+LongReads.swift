@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryRules
 public import LibraryStorage
 
 // Long reads of the catalog take a page at a time, so that other operations come between two pages, and end

@@ -2,6 +2,7 @@ public import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryRules
 internal import LibraryStorage
 internal import Logging
 internal import Synchronization

@@ -1,6 +1,7 @@
 internal import AssetModel
 public import BlobStore
 internal import Catalog
+internal import LibraryRules
 public import LibraryStorage
 internal import Logging
 internal import Synchronization

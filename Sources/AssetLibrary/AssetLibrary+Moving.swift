@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+public import LibraryRules
 public import LibraryStorage
 internal import Logging
 internal import Synchronization
@@ -332,28 +333,5 @@ extension AssetLibrary {
     func mayRefuse(in folder: NodeID) throws(LibraryError) -> Bool {
         if rulebook.isPlain { return false }
         return try read { try rulebook.of(folder, $0).policy.mayRefuseOrRename }
-    }
-}
-
-extension Records {
-    fileprivate func isForBackups(_ folder: NodeID) throws -> Bool {
-        try anyEntry(of: folder)?.name.isOfBackupFolder ?? false
-    }
-
-    func refuse(_ folder: NodeID, within ancestor: NodeID) throws {
-        var next: NodeID? = folder
-        while let id = next {
-            guard id != ancestor else { throw LibraryError.intoItself }
-            next = try parent(of: id)
-        }
-    }
-
-    fileprivate func refuseReplacing(_ target: NodeRecord, as name: EntryName, with source: NodeRecord) throws {
-        switch (source.isFolder, target.isFolder) {
-        case (false, true): throw LibraryError.isAFolder
-        case (true, false): throw LibraryError.notAFolder
-        case (true, true): if try hasEntries(target.id) { throw LibraryError.folderNotEmpty(name) }
-        case (false, false): break
-        }
     }
 }

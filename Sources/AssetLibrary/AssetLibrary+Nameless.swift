@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+public import LibraryRules
 public import LibraryStorage
 internal import Logging
 internal import Synchronization

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryRules
 internal import LibraryStorage
 
 // Computed attributes as bytes: a name need not be UTF-8, and a path with a character replaced leads nowhere.

@@ -1,6 +1,7 @@
 public import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryRules
 public import LibraryStorage
 internal import Logging
 internal import MetadataExtraction

@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import Catalog
 internal import Glibc
+internal import LibraryRules
 internal import LibraryStorage
 internal import Logging
 internal import Synchronization

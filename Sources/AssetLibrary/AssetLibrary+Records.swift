@@ -1,4 +1,5 @@
 public import Catalog
+internal import LibraryRules
 public import LibraryStorage
 
 extension AssetLibrary {

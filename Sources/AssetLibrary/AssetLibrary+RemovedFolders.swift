@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryRules
 
 // The removed folders above a file in the trash, so that a program can create them again with their
 // attributes.

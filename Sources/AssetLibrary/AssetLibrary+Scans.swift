@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryRules
 internal import LibraryStorage
 internal import Synchronization
 

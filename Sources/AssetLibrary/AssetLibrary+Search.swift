@@ -1,6 +1,7 @@
 public import AssetModel
 public import Catalog
 internal import Glibc
+public import LibraryRules
 public import LibraryStorage
 internal import Logging
 internal import Synchronization

@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryRules
 public import LibraryStorage
 
 // The names of a readable file that a user may see: those in folders that the user may pass, and no others.

@@ -2,6 +2,7 @@ public import AssetModel
 internal import BlobStore
 public import Catalog
 internal import Glibc
+public import LibraryRules
 public import LibraryStorage
 internal import Synchronization
 

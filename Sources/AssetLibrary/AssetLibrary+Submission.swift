@@ -1,6 +1,7 @@
 internal import AssetModel
 internal import BlobStore
 internal import Catalog
+internal import LibraryRules
 internal import LibraryStorage
 
 // The input of a policy decision: the upload, the folder, and the future owner of the file.

@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import Catalog
+internal import LibraryRules
 internal import LibraryStorage
 
 // Answers that depend on contents which a user may not read. They must not reach such a user by an errno, an

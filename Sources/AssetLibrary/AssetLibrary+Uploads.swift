@@ -1,5 +1,6 @@
 public import AssetModel
 internal import BlobStore
+public import LibraryRules
 public import LibraryStorage
 internal import Logging
 public import Catalog

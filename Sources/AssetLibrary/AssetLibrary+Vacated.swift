@@ -1,5 +1,6 @@
 public import AssetModel
 internal import Catalog
+public import LibraryRules
 public import LibraryStorage
 
 // Assets that have just lost their name: `resources/ID/` is kept for the saving program, as the folder's name

@@ -2,6 +2,7 @@ internal import AssetModel
 internal import BlobStore
 internal import Catalog
 internal import Glibc
+internal import LibraryRules
 internal import LibraryStorage
 internal import LibraryVerification
 internal import Logging

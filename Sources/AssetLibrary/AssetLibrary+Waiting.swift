@@ -1,5 +1,6 @@
 public import AssetModel
 internal import BlobStore
+internal import LibraryRules
 internal import LibraryStorage
 internal import Logging
 internal import Synchronization

@@ -2,6 +2,7 @@ public import AssetModel
 internal import BlobStore
 internal import Glibc
 internal import Catalog
+internal import LibraryRules
 public import LibraryStorage
 public import Logging
 internal import MetadataExtraction

@@ -1,5 +1,6 @@
 public import AssetModel
 public import Catalog
+internal import LibraryRules
 public import LibraryStorage
 internal import Synchronization
 

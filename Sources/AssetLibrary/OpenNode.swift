@@ -1,6 +1,7 @@
 public import AssetModel
 public import BlobStore
 internal import Catalog
+internal import LibraryRules
 public import LibraryStorage
 public import Synchronization
 

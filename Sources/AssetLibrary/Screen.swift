@@ -1,5 +1,6 @@
 internal import AssetModel
 internal import BlobStore
+internal import LibraryRules
 internal import LibraryStorage
 internal import Logging
 internal import MetadataExtraction

@@ -12,7 +12,7 @@ public import BlobStore
 /// opened; `bound` is held for a moment only.
 public final class ContentStore: Sendable {
     /// The place of an opened blob's file.
-    public enum Place: Sendable {
+    public enum Origin: Sendable {
         /// The library's own folder: a node may be bound to it.
         case own
         /// Another store, in which no file is ever changed.
@@ -41,7 +41,7 @@ public final class ContentStore: Sendable {
         _ digest: Digest,
         size: Int64,
         evenIfDamaged: Bool = false,
-        noting note: (OpenFile, Place) -> Void = { _, _ in }
+        noting note: (OpenFile, Origin) -> Void = { _, _ in }
     ) throws(BlobStoreError) -> OpenFile {
         let own = try names.withLock { _ throws(BlobStoreError) -> OpenFile? in
             let file = try blobs.openOwn(digest, size: size, evenIfDamaged: evenIfDamaged)

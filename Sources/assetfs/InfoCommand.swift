@@ -1,6 +1,7 @@
 import ArgumentParser
 import AssetModel
 import Foundation
+internal import LibraryRules
 import SystemPackage
 
 struct InfoCommand: ParsableCommand {

@@ -12,16 +12,20 @@ private let allowedImports: [String: Set<String>] = [
     "Catalog": ["AssetModel", "CSearch", "CWriteAheadLog", "GRDB", "GRDBSQLite"],
     "LibraryStorage": ["Catalog", "BlobStore", "AssetModel", "CLinux", "SystemPackage", "Logging"],
     "LibraryVerification": ["LibraryStorage", "Catalog", "BlobStore", "AssetModel", "SystemPackage"],
+    "LibraryRules": ["LibraryStorage", "Catalog", "AssetModel"],
     "AssetLibrary": [
-        "LibraryVerification", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel", "CLinux",
+        "LibraryVerification", "LibraryRules", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction",
+        "AssetModel", "CLinux",
         "SystemPackage", "Logging",
     ],
     "AssetFilesystem": [
-        "FUSE", "AssetLibrary", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction", "AssetModel",
+        "FUSE", "AssetLibrary", "LibraryRules", "LibraryStorage", "Catalog", "BlobStore", "MetadataExtraction",
+        "AssetModel",
         "SystemPackage", "Logging",
     ],
     "assetfs": [
-        "AssetFilesystem", "AssetLibrary", "LibraryStorage", "LibraryVerification", "AssetModel", "CLinux", "FUSE",
+        "AssetFilesystem", "AssetLibrary", "LibraryRules", "LibraryStorage", "LibraryVerification", "AssetModel",
+        "CLinux", "FUSE",
         "MetadataExtraction", "ArgumentParser",
         "Logging", "SystemPackage",
         "Foundation",

@@ -2,6 +2,7 @@ import AssetLibrary
 import AssetModel
 import Catalog
 import Foundation
+@testable import LibraryRules
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import AssetModel
 import Catalog
 import Foundation
 import Glibc
+@testable import LibraryRules
 @testable import LibraryStorage
 import Synchronization
 import TestSupport

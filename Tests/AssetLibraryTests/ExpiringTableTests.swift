@@ -1,4 +1,5 @@
 import AssetModel
+@testable import LibraryRules
 @testable import LibraryStorage
 import Testing
 

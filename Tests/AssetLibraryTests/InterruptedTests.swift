@@ -3,6 +3,7 @@ import AssetModel
 import BlobStore
 import Catalog
 import Foundation
+@testable import LibraryRules
 @testable import LibraryStorage
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 import AssetModel
 import BlobStore
 import Catalog
+@testable import LibraryRules
 @testable import LibraryStorage
 import Synchronization
 import TestSupport

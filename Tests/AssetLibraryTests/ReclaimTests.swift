@@ -1,5 +1,6 @@
 import AssetModel
 import Catalog
+@testable import LibraryRules
 import TestSupport
 import Testing
 

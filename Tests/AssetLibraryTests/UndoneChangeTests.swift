@@ -1,5 +1,6 @@
 import AssetModel
 import Catalog
+@testable import LibraryRules
 @testable import LibraryStorage
 import TestSupport
 import Testing

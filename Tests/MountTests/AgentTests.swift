@@ -1,3 +1,4 @@
+@testable import LibraryRules
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+@testable import LibraryRules
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@
 @testable import AssetLibrary
 @testable import AssetModel
 import Foundation
+@testable import LibraryRules
 @testable import LibraryStorage
 import MetadataExtraction
 

@@ -1,15 +1,15 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 
 // Files and folders that were put where they are by a user other than their owner and root: the policies of
 // the folders there neither expire them nor prune their versions.
 extension Rulebook {
     /// Returns the policy for a file at a place; where another user has put the file there, it expires and
     /// prunes no more than the mount's options.
-    func policy(for file: NodeRecord, at place: Place) -> Policy { policy(for: file, in: place.rules) }
+    public func policy(for file: NodeRecord, at place: Place) -> Policy { policy(for: file, in: place.rules) }
 
     /// Returns the policy for a file in a folder.
-    func policy(for file: NodeRecord, in rules: FolderRules) -> Policy {
+    public func policy(for file: NodeRecord, in rules: FolderRules) -> Policy {
         file.isPlacedByOther ? rules.policy.sparing(as: base) : rules.policy
     }
 }
@@ -19,7 +19,7 @@ extension Records {
     ///
     /// `isElsewhere` says that the folder is another one. While a file has several names, of which a move
     /// `keepsOthers`, one of them may still be where another user has put it.
-    func notePlacing(
+    public func notePlacing(
         of node: inout NodeRecord,
         isElsewhere: Bool,
         keepsOthers: Bool = false,

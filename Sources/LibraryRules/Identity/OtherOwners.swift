@@ -1,5 +1,5 @@
 internal import AssetModel
-internal import Catalog
+public import Catalog
 internal import LibraryStorage
 
 // An asset passes to the file of another owner with write access to the former file, as if that user had
@@ -8,7 +8,7 @@ internal import LibraryStorage
 extension Records {
     /// Gives the former owner of an asset a copy of the asset with the file that had the name: in the trash,
     /// or under the names that the file has left.
-    func leave(_ heritage: Heritage, to newcomer: NodeRecord, at place: Place, _ rulebook: Rulebook) throws {
+    public func leave(_ heritage: Heritage, to newcomer: NodeRecord, at place: Place, _ rulebook: Rulebook) throws {
         let asset = heritage.asset
         if let record = try trashed(asset) {
             let copy = try insertCopy(of: asset, since: heritage.owner)

@@ -1,7 +1,7 @@
-internal import AssetModel
+public import AssetModel
 
 /// The name of an extended attribute, by the part of assetfs that it belongs to.
-enum AttributeName {
+public enum AttributeName: Sendable {
     /// An attribute of the caller, kept byte for byte: `user.*` for all users, `trusted.*` and `security.*`
     /// as the kernel permits them to root.
     case free
@@ -33,7 +33,7 @@ enum AttributeName {
     case unsupported
 
     /// A flag of an asset, 0 or 1, which is not listed: a copy begins with the defaults.
-    enum AssetFlag: String {
+    public enum AssetFlag: String, Sendable {
         /// Whether the asset stays, or expires after 24 hours.
         case stored
         /// Whether the asset's embedded metadata is ignored.
@@ -43,7 +43,7 @@ enum AttributeName {
     /// An attribute of access or expiry.
     ///
     /// It holds until a user changes it, and is listed; except `ttl`, which begins anew with a copy.
-    enum Life: String {
+    public enum Life: String, Sendable {
         /// The access level, by HubSpot's name.
         case access
         /// The access level as OpenAsset's number.
@@ -54,11 +54,11 @@ enum AttributeName {
         case expires
 
         /// Whether it is the access level.
-        var isAccess: Bool { self == .access || self == .accessLevel }
+        public var isAccess: Bool { self == .access || self == .accessLevel }
     }
 
     /// An action that setting an attribute performs; such an attribute has no value to be read.
-    enum Action: String {
+    public enum Action: String, Sendable {
         /// Rotates the picture clockwise.
         case rotate = "rotate_degrees"
         /// Resets the fields to the file's embedded metadata.
@@ -84,7 +84,8 @@ enum AttributeName {
         "user.charset": .field(.charset), "user.baloo.rating": .rating, "user.mime_type": .mediaType,
     ]
 
-    init(_ name: [UInt8]) {
+    /// Parses the bytes of a name.
+    public init(_ name: [UInt8]) {
         func rest(_ prefix: String) -> String? {
             name.starts(with: prefix.utf8) ? String(decoding: name.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
         }
@@ -109,31 +110,31 @@ enum AttributeName {
     }
 
     /// The attribute of a folder with the reason for the refusal of the last upload into it.
-    static let error = Array("user.asset.error".utf8)
+    public static let error = Array("user.asset.error".utf8)
 
     /// Returns the attribute of a folder with the reason for a user; root's has the last refusal of any user.
-    static func error(of uid: UInt32) -> [UInt8] { uid == 0 ? error : error + Array(".\(uid)".utf8) }
+    public static func error(of uid: UInt32) -> [UInt8] { uid == 0 ? error : error + Array(".\(uid)".utf8) }
 
     /// Whether an attribute has such a reason.
-    static func isError(_ name: [UInt8]) -> Bool { name == error || name.starts(with: error + [0x2E]) }
+    public static func isError(_ name: [UInt8]) -> Bool { name == error || name.starts(with: error + [0x2E]) }
 
     /// The access level of a file.
-    static let access = Array("user.asset.access".utf8)
+    public static let access = Array("user.asset.access".utf8)
 
     /// The expiry of a file; also kept under this name while the file shows no asset.
-    static let expires = Array("user.asset.expires".utf8)
+    public static let expires = Array("user.asset.expires".utf8)
 
     /// The store for an asset's blobs, by OpenAsset's name; also kept under this name while the file shows no
     /// asset.
-    static let store = Array("user.asset.alternate_store_id".utf8)
+    public static let store = Array("user.asset.alternate_store_id".utf8)
 
     private static let assetPrefix = "user.asset."
 
     /// Returns a field's name.
-    static func bytes(of field: Field) -> [UInt8] { Array((assetPrefix + field.name).utf8) }
+    public static func bytes(of field: Field) -> [UInt8] { Array((assetPrefix + field.name).utf8) }
 
     /// The field that the attribute belongs to, under any of its names.
-    var field: Field? {
+    public var field: Field? {
         switch self {
         case .field(let field): field
         case .rating: .rank
@@ -143,17 +144,17 @@ enum AttributeName {
 
     /// Returns the field that a desktop's name stands for; nil for the field's own name, and names of no
     /// field.
-    static func desktopField(_ name: [UInt8]) -> Field? {
+    public static func desktopField(_ name: [UInt8]) -> Field? {
         AttributeName(name).field.flatMap { name == bytes(of: $0) ? nil : $0 }
     }
 
     /// Returns a name of a field as text; nil where it is the field's own.
-    static func alias(_ name: [UInt8], of field: Field) -> String? {
+    public static func alias(_ name: [UInt8], of field: Field) -> String? {
         name == bytes(of: field) ? nil : String(decoding: name, as: UTF8.self)
     }
 
     /// Returns all names of a field, its own first.
-    static func names(of field: Field) -> [[UInt8]] { [bytes(of: field)] + (aliasesByField[field] ?? []) }
+    public static func names(of field: Field) -> [[UInt8]] { [bytes(of: field)] + (aliasesByField[field] ?? []) }
 
     private static let aliasesByField = Dictionary(
         grouping: aliases.compactMap { name, attribute in attribute.field.map { (field: $0, name: Array(name.utf8)) } },

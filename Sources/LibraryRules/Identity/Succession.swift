@@ -1,6 +1,6 @@
-internal import AssetModel
-internal import Catalog
-public import LibraryStorage
+public import AssetModel
+public import Catalog
+internal import LibraryStorage
 internal import Synchronization
 
 // Decides whether a file may show the asset that a name has, or had within the window: an asset never passes
@@ -8,7 +8,7 @@ internal import Synchronization
 
 extension Rulebook {
     /// Returns the present rights of a file.
-    func rights(of node: NodeRecord, _ records: Records) throws -> FileRights {
+    public func rights(of node: NodeRecord, _ records: Records) throws -> FileRights {
         var list: AccessControlList?
         if node.access?.isPrivate != true, kernelAttributes.mayHave(KernelAttributes.accessList, node.id) {
             list = try records.extendedAttribute(Array(KernelAttributes.accessList.utf8), of: node.id)
@@ -21,7 +21,7 @@ extension Rulebook {
     /// it the name, and where that is root its owner, must have been able to read and write the other file; a
     /// file of a third user takes over only that same user's asset, and only where the uploader could also
     /// read and write the file.
-    func allows(
+    public func allows(
         _ newcomer: NodeRecord,
         by uploader: Uploader,
         toSucceed former: FileRights,
@@ -38,12 +38,12 @@ extension Rulebook {
     }
 
     /// Returns whether a file of an uploader may take over the asset of another file with these rights.
-    func allows(_ uploader: Uploader, toSucceed former: FileRights) -> Bool {
+    public func allows(_ uploader: Uploader, toSucceed former: FileRights) -> Bool {
         uploader.uid == former.uid || uploader.permissions(by: former) & 6 == 6
     }
 
     /// Returns whether a file may take over the asset of another file by that file's present rights.
-    func allows(
+    public func allows(
         _ newcomer: NodeRecord,
         by uploader: Uploader,
         toSucceed former: NodeRecord,
@@ -65,39 +65,5 @@ extension Rulebook {
         let former = try heritage.standing ?? Standing(file: rights, ways: ways(to: arrival.parent, records))
         let isKnown = try !arrival.isUnderWay && former.ways.isEmpty && rights == self.rights(of: newcomer, records)
         if !isKnown { try records.keepStanding(former, ofNewestVersionOf: heritage.asset) }
-    }
-}
-
-extension AssetLibrary {
-    /// Returns whether a file of an uploader may replace an asset's own file in `resources/ID/`.
-    public func mayReplace(_ resource: Resource, by uploader: Uploader) throws(LibraryError) -> Bool {
-        guard let former = resource.node else { return true }
-        return try read { rulebook.allows(uploader, toSucceed: try rulebook.rights(of: former, $0)) }
-    }
-
-    /// Returns why a file may no longer take the name of an asset's present file; nil where it may.
-    ///
-    /// The file was allowed to when it was made, and may have been open for long: the present file, its
-    /// folder, or the way to it may be closed to the uploader by now.
-    func replacementRefusal(
-        _ aim: OpenNode.Aim?,
-        at place: Place,
-        by uploader: Uploader,
-        _ records: Records
-    ) throws -> UploadRejection? {
-        guard let aim, aim.isByNumber else { return nil }
-        if mayHaveFlags.load(ordering: .relaxed), let file = try records.node(named: place.name, in: place.parent),
-            try !records.flags(of: file.id).isDisjoint(with: .fixed)
-        {
-            return .forbidden("The file that was to be replaced is immutable or append-only.")
-        }
-        guard uploader.uid != 0 else { return nil }
-        guard let present = try records.node(named: place.name, in: place.parent),
-            let folder = try records.node(place.parent),
-            rulebook.allows(uploader, toSucceed: try rulebook.rights(of: present, records)),
-            try allows(2, to: uploader, on: folder.id, records), try mayReach(folder.id, uploader, records),
-            folder.mode & 0o1000 == 0 || [present.uid, folder.uid].contains(uploader.uid)
-        else { return .forbidden("The file that was to be replaced is closed to user \(uploader.uid) by now.") }
-        return nil
     }
 }

@@ -1,5 +1,5 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import LibraryStorage
 
 /// A search among the files that show a blob, of which there may be very many: each catalog operation reads
@@ -10,7 +10,7 @@ internal import LibraryStorage
 ///
 /// ## Concurrency
 /// Used by the thread that decides, and by no other.
-final class EqualFiles {
+public final class EqualFiles {
     /// There are more pages; nothing has been changed.
     private struct Unfinished: Error {}
 
@@ -27,15 +27,21 @@ final class EqualFiles {
         var looked = 0
     }
 
+    /// The number of files that one operation of the catalog reads.
+    private static let page = 256
+
     private var looks: [Key: Look] = [:]
     private var isUnfinished = false
+
+    /// Begins a search.
+    public init() {}
 
     /// Returns wanted files that show a blob, one of each asset, at most `limit` of them; with a folder, of
     /// the files in it.
     ///
     /// `isWanted` returns nil for files that do not count. Of those that do, at most `lookedAt` are examined.
     /// - Throws: an error that `tryAgain` recognizes, where there are more files than one operation reads.
-    func find(
+    public func find(
         _ blob: BlobID,
         in folder: NodeID?,
         isOfNames: Bool = false,
@@ -57,7 +63,7 @@ final class EqualFiles {
                 of: blob,
                 in: folder,
                 behind: look.position,
-                limit: AssetLibrary.longReadPage
+                limit: EqualFiles.page
             ) { holder in
                 guard !look.found.contains(where: { $0.asset == holder.asset }) else { return true }
                 guard let isWanted = try isWanted(holder) else { return true }
@@ -77,7 +83,7 @@ final class EqualFiles {
     }
 
     /// Returns whether an operation has failed only because there are more files to be read.
-    func tryAgain() -> Bool {
+    public func tryAgain() -> Bool {
         defer { isUnfinished = false }
         return isUnfinished
     }
@@ -86,41 +92,13 @@ final class EqualFiles {
 extension Catalog {
     /// Runs `body`, which decides before it changes anything, in as many operations as its search for equal
     /// files takes.
-    func write<Value>(
+    public func write<Value>(
         judging equal: EqualFiles,
         _ body: (Records) throws -> Value,
         then apply: (Value) -> Void = { _ in }
     ) throws -> Value {
         while true {
             do { return try write(body, then: apply) } catch { guard equal.tryAgain() else { throw error } }
-        }
-    }
-}
-
-extension AssetLibrary {
-    /// Runs `body`, which decides before it changes anything, in as many catalog operations as its search for
-    /// equal files takes.
-    func write<Value>(
-        judging equal: EqualFiles,
-        _ body: (Records) throws -> Value,
-        then apply: (Value) -> Void = { _ in }
-    ) throws(LibraryError) -> Value {
-        while true {
-            do throws(LibraryError) { return try write(body, then: apply) } catch {
-                guard equal.tryAgain() else { throw error }
-            }
-        }
-    }
-
-    /// Runs `body`, which only decides, in as many catalog operations as its search for equal files takes.
-    func read<Value>(
-        judging equal: EqualFiles,
-        _ body: (Records) throws -> Value
-    ) throws(LibraryError) -> Value {
-        while true {
-            do throws(LibraryError) { return try read(body) } catch {
-                guard equal.tryAgain() else { throw error }
-            }
         }
     }
 }

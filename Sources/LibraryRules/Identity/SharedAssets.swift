@@ -1,5 +1,5 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 
 // Files that show another file's asset, because they were uploaded with the same bytes (`RETURN_EXISTING`).
 // Each shows it as long as both have those bytes and one owner: values that one user sets on a file never
@@ -7,13 +7,13 @@ internal import Catalog
 extension Records {
     /// Returns whether an asset, and a file that is to show it, both belong to the user that gives the file
     /// its name: no other user joins an asset.
-    func isOwned(_ asset: AssetID, with node: NodeRecord, by uploader: Uploader) throws -> Bool {
+    public func isOwned(_ asset: AssetID, with node: NodeRecord, by uploader: Uploader) throws -> Bool {
         try uploader.uid == node.uid && isAlone(asset, of: node.uid)
     }
 
     /// Makes a file show the asset that had its blob before; moves `former`, which its name showed until now,
     /// to the trash, unless another file shows it.
-    func show(
+    public func show(
         _ asset: AssetID,
         by node: NodeRecord,
         insteadOf former: AssetID?,
@@ -107,14 +107,14 @@ extension Records {
     }
 
     /// Separates the files of different owners that show one asset, after a file was given to another user.
-    func separateOwners(of node: inout NodeRecord) throws {
+    public func separateOwners(of node: inout NodeRecord) throws {
         guard let shared = node.asset, try !isAlone(shared, of: node.uid) else { return }
         if node.isDuplicate { return try separate(&node) }
         for var other in try duplicates(of: shared) where other.uid != node.uid { try separate(&other) }
     }
 
     /// Separates the files of different owners that an earlier release made show one asset.
-    func separateFormerSharing() throws {
+    public func separateFormerSharing() throws {
         for id in try sharedAcrossOwners() {
             if var node = try node(id) { try separateOwners(of: &node) }
             try deleteSharedAcrossOwners(id)

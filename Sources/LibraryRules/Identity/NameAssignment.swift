@@ -1,41 +1,76 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import LibraryStorage
 
 // Decides which asset a file shows. An asset stays with its name: a file that gets the name shows the asset,
 // and the asset's former blob is kept as a former version.
 
 /// The assignment of a name to a file.
-struct Arrival {
+public struct Arrival {
     /// The name, and the folder it is in.
-    var place: Place
-    var name: EntryName { place.name }
-    var parent: NodeID { place.parent }
-    var nameClass = NameClass.final
+    public var place: Place
+    /// The name.
+    public var name: EntryName { place.name }
+    /// The folder.
+    public var parent: NodeID { place.parent }
+    /// Whether the name is final, temporary or junk.
+    public var nameClass = NameClass.final
     /// Whether the version that the name had is kept, however short a time it stood: it is replaced through
     /// `resources/ID/`.
-    var isReplacement = false
+    public var isReplacement = false
     /// The name that the file loses with the assignment, if any.
-    var formerly: (parent: NodeID, name: EntryName)?
+    public var formerly: (parent: NodeID, name: EntryName)?
     /// Whether the former name may come to have the asset back, so that the asset must not be deleted.
-    var mayBeAside = false
+    public var mayBeAside = false
     /// The search for files with the same blob as this one.
-    var equal = EqualFiles()
+    public var equal = EqualFiles()
     /// The user that gives the name.
-    let uploader: Uploader
-    var uid: UInt32 { uploader.uid }
+    public let uploader: Uploader
+    /// The number of the user that gives the name.
+    public var uid: UInt32 { uploader.uid }
     /// Whether an upload to the file is under way, so that its bytes are not complete.
-    let isUnderWay: Bool
+    public let isUnderWay: Bool
     /// The earliest time at which a program that saves the file now may have begun.
-    let savingBegan: Timestamp
+    public let savingBegan: Timestamp
     /// The requested name, where it was taken and stays as it is.
-    var requested: EntryName?
+    public var requested: EntryName?
     /// The asset that had the blob before, where the name is to show that asset.
-    var existing: AssetID?
+    public var existing: AssetID?
     /// The scanner's finding in the file.
-    var infection: String?
+    public var infection: String?
     /// Whether a refusal of this name has its receipt already.
-    var isRepeated = false
+    public var isRepeated = false
+
+    /// Describes how a file gets a name.
+    public init(
+        place: Place,
+        nameClass: NameClass = .final,
+        isReplacement: Bool = false,
+        formerly: (parent: NodeID, name: EntryName)? = nil,
+        mayBeAside: Bool = false,
+        equal: EqualFiles = EqualFiles(),
+        uploader: Uploader,
+        isUnderWay: Bool,
+        savingBegan: Timestamp,
+        requested: EntryName? = nil,
+        existing: AssetID? = nil,
+        infection: String? = nil,
+        isRepeated: Bool = false
+    ) {
+        self.place = place
+        self.nameClass = nameClass
+        self.isReplacement = isReplacement
+        self.formerly = formerly
+        self.mayBeAside = mayBeAside
+        self.equal = equal
+        self.uploader = uploader
+        self.isUnderWay = isUnderWay
+        self.savingBegan = savingBegan
+        self.requested = requested
+        self.existing = existing
+        self.infection = infection
+        self.isRepeated = isRepeated
+    }
 
     /// Returns whether an asset was made by the present saving; one whose time lies in the future, because
     /// the clock was set back, was not.
@@ -43,26 +78,44 @@ struct Arrival {
 }
 
 /// The asset that a name has, or had within the window.
-struct Heritage {
-    let asset: AssetID
+public struct Heritage: Sendable {
+    /// The asset.
+    public let asset: AssetID
     /// The file that shows it.
-    let former: NodeRecord?
+    public let former: NodeRecord?
     /// The asset's owner: the owner of the file that had the name, or the user that made an asset without
     /// a file.
-    let owner: UInt32
+    public let owner: UInt32
     /// The rights of the file that had the name; nil where the asset has had no file.
-    var rights: FileRights?
+    public var rights: FileRights?
     /// The users with read access to the file that had the name; nil where only `rights` are known.
-    var standing: Standing?
+    public var standing: Standing?
     /// The asset of the file that this file replaced when it was put aside.
-    var displaced: AssetID?
+    public var displaced: AssetID?
+
+    /// Describes an asset that a file may take over.
+    public init(
+        asset: AssetID,
+        former: NodeRecord?,
+        owner: UInt32,
+        rights: FileRights? = nil,
+        standing: Standing? = nil,
+        displaced: AssetID? = nil
+    ) {
+        self.asset = asset
+        self.former = former
+        self.owner = owner
+        self.rights = rights
+        self.standing = standing
+        self.displaced = displaced
+    }
 }
 
 extension Records {
     /// Decides which asset a file shows under the name that it gets.
     ///
     /// - Returns: the version that has the file's blob, if it is published by this call.
-    func arrive(
+    public func arrive(
         _ node: NodeRecord,
         _ arrival: Arrival,
         _ heritage: Heritage?,
@@ -228,7 +281,7 @@ extension Records {
     }
 
     /// Passes on the fields that wait on a file without an asset when another file takes its name.
-    func passOnFields(of former: NodeRecord, to node: NodeRecord) throws {
+    public func passOnFields(of former: NodeRecord, to node: NodeRecord) throws {
         guard former.asset == nil, former.isFile, node.isFile else { return }
         for waiting in try waitingFields(of: former.id) {
             if let asset = node.asset {
@@ -241,7 +294,7 @@ extension Records {
     }
 
     /// Makes the fields and the expiry that were set on a file before it had an asset the asset's own.
-    func moveAttributesToFields(of node: NodeID, to asset: AssetID, _ policy: Policy) throws {
+    public func moveAttributesToFields(of node: NodeID, to asset: AssetID, _ policy: Policy) throws {
         for waiting in try waitingFields(of: node) {
             try give(waiting, to: asset)
             try delete(waiting, on: node)
@@ -255,71 +308,5 @@ extension Records {
             try setStore(of: asset, to: Int64(String(decoding: value, as: UTF8.self)) ?? 0)
             try deleteExtendedAttribute(AttributeName.store, of: node)
         }
-    }
-}
-
-extension AssetLibrary {
-    /// Returns the asset that a name had within the window, for a file that gets the name, and the file that
-    /// still shows the asset.
-    ///
-    /// A file whose own asset is older than the window was moved here on purpose, and keeps that asset;
-    /// except that with `isReplacement` the name was given in `resources/ID/`.
-    func successor(
-        of name: EntryName,
-        in parent: NodeID,
-        for node: NodeRecord,
-        isMoved: Bool,
-        isReplacement: Bool = false,
-        by uploader: Uploader,
-        _ records: Records
-    ) throws -> Heritage? {
-        if let asset = try withoutFile(name, in: parent, records) {
-            let file = try records.trashed(asset)?.node.flatMap { try records.node($0) }
-            let rights = try file.map { try rulebook.rights(of: $0, records) }
-            if let rights, try !rulebook.allows(node, by: uploader, toSucceed: rights, records) { return nil }
-            let owner = try rights?.uid ?? records.asset(asset)?.uid ?? node.uid
-            // The former versions are for users that could read the first file, not for all users that may
-            // enter the
-            // asset's directory.
-            let standing = try records.trashed(asset).flatMap { try records.standing(ofTrashed: $0) }
-            return Heritage(asset: asset, former: nil, owner: owner, rights: rights, standing: standing)
-        }
-        guard let vacancy = vacancies.find(name, in: parent, forMoved: isMoved),
-            try records.asset(vacancy.asset) != nil
-        else {
-            return nil
-        }
-        if isMoved, !isReplacement, let own = try node.asset.flatMap({ try records.asset($0) }),
-            own.created < vacancies.savingBegan
-        {
-            return nil
-        }
-        let former = try records.node(vacancy.node)
-        let showsIt = former?.asset == vacancy.asset && (former?.links ?? 0) > 0
-        // Meanwhile the asset has got another name.
-        if try !showsIt && records.isShown(vacancy.asset) { return nil }
-        guard vacancy.isOpen(to: uploader, for: node),
-            try rulebook.allows(node, by: uploader, toSucceed: vacancy.rights, records)
-        else { return nil }
-        // The file's rights may have been reduced since, in the trash as well.
-        if showsIt, let former,
-            try !records.entriesNaming(former.id).contains(where: { try mayReach($0.parent, uploader, records) })
-        {
-            return nil
-        }
-        let isTrashed = try !showsIt && records.trashed(vacancy.asset)?.node == vacancy.node
-        if showsIt || isTrashed, let former,
-            try !rulebook.allows(node, by: uploader, toSucceed: former, records)
-        {
-            return nil
-        }
-        return Heritage(
-            asset: vacancy.asset,
-            former: former,
-            owner: showsIt ? former?.uid ?? vacancy.rights.uid : vacancy.rights.uid,
-            rights: vacancy.rights,
-            standing: vacancy.standing,
-            displaced: vacancy.displaced
-        )
     }
 }

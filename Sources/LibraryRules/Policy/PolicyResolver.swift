@@ -1,12 +1,12 @@
-internal import AssetModel
-internal import Catalog
-internal import LibraryStorage
+public import AssetModel
+public import Catalog
+public import LibraryStorage
 internal import Synchronization
 
 /// The effective policy of one folder: its own settings and those that it inherits.
-final class FolderRules: Sendable {
+public final class FolderRules: Sendable {
     /// The source of a setting.
-    enum Origin {
+    public enum Origin: Sendable {
         /// The options of the mount.
         case mount
         /// A folder, by its path; `preset` where the folder named a preset that has the setting.
@@ -14,29 +14,34 @@ final class FolderRules: Sendable {
     }
 
     /// A limit on the bytes that a folder may hold with all below it.
-    struct Quota {
-        let folder: NodeID
-        let limit: ByteCount
+    public struct Quota: Sendable {
+        /// The folder with the setting.
+        public let folder: NodeID
+        /// The bytes that it may hold.
+        public let limit: ByteCount
         /// Whether the quota removes nothing from the trash and no former versions, because another user has
         /// moved the folder below it.
         var isSparing = false
     }
 
-    let folder: NodeID
+    /// The folder.
+    public let folder: NodeID
     /// The folder's path below `folders/`; empty for `folders/` itself.
-    let path: String
+    public let path: String
     /// The folder and all folders above it.
-    let ancestors: [NodeID]
+    public let ancestors: [NodeID]
     /// The class that the folders' names give to all files in them.
     let placeClass: NameClass
-    let policy: Policy
+    /// The effective settings.
+    public let policy: Policy
     /// The settings by key, each with its source.
-    let settings: [PolicyKey: (value: String, origin: Origin)]
+    public let settings: [PolicyKey: (value: String, origin: Origin)]
     /// The folder that set the scope, where `SUBTREE` begins.
-    let scopeFolder: NodeID
+    public let scopeFolder: NodeID
     /// The folder that set whether files may be stored; nil where the mount's options did.
-    let autostoreFolder: NodeID?
-    let quotas: [Quota]
+    public let autostoreFolder: NodeID?
+    /// The quotas in force.
+    public let quotas: [Quota]
 
     fileprivate init(
         _ folder: NodeID,
@@ -61,10 +66,10 @@ final class FolderRules: Sendable {
     }
 
     /// The topmost folder above this one, or the folder itself where it has none above.
-    var root: NodeID { ancestors.last ?? folder }
+    public var root: NodeID { ancestors.last ?? folder }
 
     /// Returns the class of a file's name in this folder.
-    func nameClass(of name: EntryName) -> NameClass {
+    public func nameClass(of name: EntryName) -> NameClass {
         let own = NameClass(ofFile: name, isStrict: policy.mayRefuseOrRename)
         guard own == .final, placeClass == .final else { return own == .final ? placeClass : own }
         if policy.junkNames.contains(where: { $0.matches(name) }) { return .junk }
@@ -72,27 +77,39 @@ final class FolderRules: Sendable {
     }
 
     /// Returns whether a quota belongs to this folder or to one above it.
-    func holds(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder } }
+    public func holds(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder } }
 
     /// Returns whether a quota may remove trash and former versions of this folder to make room.
-    func mayTrim(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder && !$0.isSparing } }
+    public func mayTrim(_ quota: Quota) -> Bool { quotas.contains { $0.folder == quota.folder && !$0.isSparing } }
 
     /// Whether an upload may lose its name at its commit, or get another.
-    var mayChangeNames: Bool { policy.mayRefuseOrRename || !quotas.isEmpty || root == .alternatives }
+    public var mayChangeNames: Bool { policy.mayRefuseOrRename || !quotas.isEmpty || root == .alternatives }
 
     /// Returns the path of a name in this folder.
-    func path(of name: EntryName) -> String { path.isEmpty ? name.description : "\(path)/\(name)" }
+    public func path(of name: EntryName) -> String { path.isEmpty ? name.description : "\(path)/\(name)" }
 }
 
 /// A name in a folder, with the folder's effective policy.
-struct Place {
-    let name: EntryName
-    let rules: FolderRules
-    var parent: NodeID { rules.folder }
+public struct Place: Sendable {
+    /// The name.
+    public let name: EntryName
+    /// The folder's effective policy.
+    public let rules: FolderRules
+
+    /// Names a place in a folder whose policy is known.
+    public init(
+        name: EntryName,
+        rules: FolderRules
+    ) {
+        self.name = name
+        self.rules = rules
+    }
+    /// The folder.
+    public var parent: NodeID { rules.folder }
     /// Whether a file written under this name is an upload.
-    var isFinal: Bool { rules.nameClass(of: name) == .final }
+    public var isFinal: Bool { rules.nameClass(of: name) == .final }
     /// The path in messages to users.
-    var path: String { rules.path(of: name) }
+    public var path: String { rules.path(of: name) }
 }
 
 /// The effective policies of folders: read at every upload, and changed only when a folder is renamed, moved,
@@ -100,25 +117,27 @@ struct Place {
 ///
 /// ## Concurrency
 /// Called from within operations of the catalog; `folders` takes no other lock.
-final class Rulebook: Sendable {
+public final class Rulebook: Sendable {
     private let folders = RankedMutex<(rules: [NodeID: FolderRules], bytes: Int)>(.leaf, ([:], 0))
     /// The limits of the cache: folders, and bytes of their paths and ancestors.
     private static let limit = (count: 4096, bytes: 16 << 20)
     /// The settings of the mount's options.
     private let defaults: [(key: PolicyKey, value: String)]
     /// The policy where no folder has a setting.
-    let base: Policy
+    public let base: Policy
     private let isPlainNow = Atomic(true)
     private let isSilentNow = Atomic(true)
     private let mayScanNow = Atomic(false)
     private let mayScreenNow = Atomic(false)
     /// The clock for expiry.
-    let clock: ExpiryClock
+    public let clock: ExpiryClock
     /// The window for which a name that was given up keeps its asset.
-    let saving: Duration
-    let kernelAttributes: KernelAttributes
+    public let saving: Duration
+    /// The index of rare attributes.
+    public let kernelAttributes: KernelAttributes
 
-    init(
+    /// Reads whether any folder has a policy; `defaults` are the settings of the mount's options.
+    public init(
         defaults: [(key: PolicyKey, value: String)],
         clock: ExpiryClock,
         saving: Duration,
@@ -137,19 +156,19 @@ final class Rulebook: Sendable {
     }
 
     /// Whether no setting for uploads exists, so that no policy has to be read for one.
-    var isPlain: Bool { isPlainNow.load(ordering: .relaxed) }
+    public var isPlain: Bool { isPlainNow.load(ordering: .relaxed) }
 
     /// Whether no setting exists at all.
-    var isSilent: Bool { isSilentNow.load(ordering: .relaxed) }
+    public var isSilent: Bool { isSilentNow.load(ordering: .relaxed) }
 
     /// Whether a setting for scanning exists.
-    var mayScan: Bool { mayScanNow.load(ordering: .relaxed) }
+    public var mayScan: Bool { mayScanNow.load(ordering: .relaxed) }
 
     /// Whether a setting exists that needs a file's type or a scan.
-    var mayScreen: Bool { mayScreenNow.load(ordering: .relaxed) }
+    public var mayScreen: Bool { mayScreenNow.load(ordering: .relaxed) }
 
     /// The kinds of settings that exist.
-    struct Presence {
+    public struct Presence {
         fileprivate let isPlain: Bool
         fileprivate let isSilent: Bool
         fileprivate let mayScan: Bool
@@ -157,7 +176,7 @@ final class Rulebook: Sendable {
     }
 
     /// Returns which kinds of settings exist.
-    func presence(_ records: Records) throws -> Presence {
+    public func presence(_ records: Records) throws -> Presence {
         let hasDefaults = defaults.contains(where: \.key.concernsUploads)
         let screens: [PolicyKey] = [.scan, .allowedTypes, .forbiddenTypes, .preset]
         return Presence(
@@ -177,7 +196,7 @@ final class Rulebook: Sendable {
     }
 
     /// Returns the effective policy of a folder.
-    func of(_ folder: NodeID, _ records: Records) throws -> FolderRules {
+    public func of(_ folder: NodeID, _ records: Records) throws -> FolderRules {
         if let known = folders.withLock({ $0.rules[folder] }) { return known }
         var climbed: [(id: NodeID, name: EntryName?)] = []
         var above: FolderRules?
@@ -268,21 +287,21 @@ final class Rulebook: Sendable {
     }
 
     /// Returns a name in a folder, with the folder's effective policy.
-    func place(_ name: EntryName, in parent: NodeID, _ records: Records) throws -> Place {
+    public func place(_ name: EntryName, in parent: NodeID, _ records: Records) throws -> Place {
         Place(name: name, rules: try of(parent, records))
     }
 
     /// Returns the class of a name in a folder.
-    func nameClass(of name: EntryName, in parent: NodeID, _ records: Records) throws -> NameClass {
+    public func nameClass(of name: EntryName, in parent: NodeID, _ records: Records) throws -> NameClass {
         try of(parent, records).nameClass(of: name)
     }
 
     /// Drops all cached policies, because a folder got another name or place, which may change the class of
     /// the files in it.
-    func forget() { folders.withLock { $0 = ([:], 0) } }
+    public func forget() { folders.withLock { $0 = ([:], 0) } }
 
     /// Notes which kinds of settings exist after a change, and drops the cached policies.
-    func forgetPolicies(having presence: Presence) {
+    public func forgetPolicies(having presence: Presence) {
         note(presence)
         forget()
     }
@@ -293,7 +312,7 @@ final class Rulebook: Sendable {
     /// The entry stays for at least the window that a program may need for saving. The file that had the name
     /// is restored, unless by now it shows another asset or other bytes than the asset; then a node like it
     /// is.
-    func trash(_ asset: AssetID, like file: NodeRecord, from place: Place, _ records: Records) throws {
+    public func trash(_ asset: AssetID, like file: NodeRecord, from place: Place, _ records: Records) throws {
         guard try !records.isShown(asset) else { return }
         let now = clock.now
         let newest = try records.newestVersion(of: asset)
@@ -314,10 +333,10 @@ final class Rulebook: Sendable {
 
     /// Returns whether an entry of the trash can be restored by users, and is not kept only for the saving
     /// window.
-    func isRestorable(_ record: TrashRecord) -> Bool { record.until > record.trashed.advanced(by: saving) }
+    public func isRestorable(_ record: TrashRecord) -> Bool { record.until > record.trashed.advanced(by: saving) }
 
     /// Moves the asset of a node without a name to the trash, unless another node shows the asset.
-    func trashIfLost(_ node: NodeRecord, as name: EntryName, in parent: NodeID, _ records: Records) throws {
+    public func trashIfLost(_ node: NodeRecord, as name: EntryName, in parent: NodeID, _ records: Records) throws {
         guard node.links == 0, let asset = node.asset else { return }
         try trash(asset, like: node, from: place(name, in: parent, records), records)
     }

@@ -1,5 +1,5 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import LibraryStorage
 internal import Synchronization
 
@@ -13,28 +13,30 @@ internal import Synchronization
 ///
 /// ## Concurrency
 /// `state` takes no other lock.
-final class Vacancies: Sendable {
+public final class Vacancies: Sendable {
     /// An asset that a name had.
-    struct Vacancy: Sendable {
-        let asset: AssetID
+    public struct Vacancy: Sendable {
+        /// The asset that the name had.
+        public let asset: AssetID
         /// The file that had the name.
-        let node: NodeID
+        public let node: NodeID
         /// The folder that it was in, and the name.
-        let parent: NodeID
-        let name: EntryName
+        public let parent: NodeID
+        /// The name.
+        public let name: EntryName
         /// The asset of the file that this file replaced when it was put aside.
-        let displaced: AssetID?
+        public let displaced: AssetID?
         /// The rights of that file when it lost the name.
-        let rights: FileRights
+        public let rights: FileRights
         /// The users with read access to that file at that time.
-        let standing: Standing?
+        public let standing: Standing?
         /// Whether only a file that is complete when it gets the name may have the asset: one that is renamed
         /// to it.
-        let isOnlyForMoved: Bool
+        public let isOnlyForMoved: Bool
 
         /// Returns whether the user that gives a file the name, and the file's owner, could reach the file
         /// that had it: the folder may be another one by now.
-        func isOpen(to uploader: Uploader, for newcomer: NodeRecord) -> Bool {
+        public func isOpen(to uploader: Uploader, for newcomer: NodeRecord) -> Bool {
             guard let standing else { return true }
             if newcomer.uid != uploader.uid, newcomer.uid != standing.file.uid,
                 !standing.showsName(to: newcomer.uid, isMember: { _ in false })
@@ -75,7 +77,8 @@ final class Vacancies: Sendable {
     /// files.
     private static let limit = 100_000
 
-    init(window: Duration) {
+    /// Makes an empty cache whose entries last for `window`.
+    public init(window: Duration) {
         self.window = window
         state = RankedMutex(
             .leaf,
@@ -90,13 +93,13 @@ final class Vacancies: Sendable {
     }
 
     /// The number of names and folders that are remembered.
-    var count: Int { state.withLock { $0.vacancies.count + $0.last.count + $0.removed.count + $0.first.count } }
+    public var count: Int { state.withLock { $0.vacancies.count + $0.last.count + $0.removed.count + $0.first.count } }
 
     /// The earliest time at which a program that saves a file now may have begun.
-    var savingBegan: Timestamp { Timestamp(rawValue: Timestamp.now.rawValue - Int64(window / .nanoseconds(1))) }
+    public var savingBegan: Timestamp { Timestamp(rawValue: Timestamp.now.rawValue - Int64(window / .nanoseconds(1))) }
 
     /// Remembers a name that was given up.
-    func add(
+    public func add(
         _ name: EntryName,
         in parent: NodeID,
         asset: AssetID,
@@ -125,39 +128,39 @@ final class Vacancies: Sendable {
     }
 
     /// Returns the asset that a name had, if it was given up within the window.
-    func find(_ name: EntryName, in parent: NodeID, forMoved isMoved: Bool) -> Vacancy? {
+    public func find(_ name: EntryName, in parent: NodeID, forMoved isMoved: Bool) -> Vacancy? {
         let found = state.withLock { $0.vacancies[$0.key(name, in: parent)] }
         return found.flatMap { isMoved || !$0.isOnlyForMoved ? $0 : nil }
     }
 
     /// Returns the name that an asset gave up last, if that was within the window and no file has taken it
     /// since.
-    func find(_ asset: AssetID) -> Vacancy? {
+    public func find(_ asset: AssetID) -> Vacancy? {
         let found = state.withLock { state in state.last[asset].flatMap { state.vacancies[$0] } }
         return found.flatMap { $0.isOnlyForMoved ? nil : $0 }
     }
 
     /// Forgets a name that was taken again.
-    func remove(_ name: EntryName, in parent: NodeID) {
+    public func remove(_ name: EntryName, in parent: NodeID) {
         state.withLock { state in state.remove(state.key(name, in: parent)) }
     }
 
     /// Forgets the names of an asset that a user has given a name on purpose.
-    func remove(_ asset: AssetID) {
+    public func remove(_ asset: AssetID) {
         state.withLock { state in
             for key in state.vacancies.keys(where: { $0.asset == asset }) { state.remove(key) }
         }
     }
 
     /// Remembers a removed folder.
-    func addFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
+    public func addFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
         state.withLock { state in
             state.removed.insert(state.first[folder] ?? folder, forKey: state.key(name, in: parent))
         }
     }
 
     /// Treats a new folder as the one that was removed in its place: names in that one are names in this one.
-    func takeFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
+    public func takeFolder(_ name: EntryName, in parent: NodeID, _ folder: NodeID) {
         state.withLock { state in
             let key = state.key(name, in: parent)
             guard let removed = state.removed[key] else { return }

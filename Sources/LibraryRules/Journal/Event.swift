@@ -1,12 +1,12 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import LibraryStorage
 
 /// An event of an asset: a line of `uploads/events.jsonl`, written in the transaction of its cause.
 ///
 /// docs/SEMANTICS.md describes the lines. The names are those of Uploadcare's webhooks where it has such an
 /// event.
-enum Event: String {
+public enum Event: String, Sendable {
     /// An upload was committed and has changed something.
     case uploaded = "file.uploaded"
     /// An upload was refused.
@@ -39,7 +39,7 @@ enum Event: String {
 
 extension Records {
     /// Appends an event.
-    func append(
+    public func append(
         _ event: Event,
         of asset: AssetID?,
         at path: String?,
@@ -82,7 +82,7 @@ extension Records {
 
 extension Rulebook {
     /// Returns the path of one of an asset's files, as text.
-    func path(of asset: AssetID, _ records: Records) throws -> String? {
+    public func path(of asset: AssetID, _ records: Records) throws -> String? {
         guard let node = try records.nodes(showing: asset).first, let entry = try records.anyEntry(of: node) else {
             return nil
         }

@@ -1,20 +1,29 @@
-internal import AssetModel
-internal import Catalog
-internal import LibraryStorage
-internal import Logging
+public import AssetModel
+public import Catalog
+public import LibraryStorage
 
 /// The outcome of an upload: a line of `uploads/receipts.jsonl`, described in docs/SEMANTICS.md.
-struct Receipt {
-    let outcome: Outcome
-    let place: Place
-    let uid: UInt32
-    var asset: AssetID?
-    var node: NodeID?
-    var requested: EntryName?
-    var size: Int64?
-    var digest: Digest?
-    var infection: String?
-    var refusal: UploadRejection?
+public struct Receipt: Sendable {
+    /// The outcome.
+    public let outcome: Outcome
+    /// The place of the upload.
+    public let place: Place
+    /// The number of the uploading user.
+    public let uid: UInt32
+    /// The asset, where there is one.
+    public var asset: AssetID?
+    /// The file, where there is one.
+    public var node: NodeID?
+    /// The requested name, where the upload has got another one.
+    public var requested: EntryName?
+    /// The number of bytes.
+    public var size: Int64?
+    /// The SHA-256.
+    public var digest: Digest?
+    /// The scanner's finding.
+    public var infection: String?
+    /// The reason of a rejection.
+    public var refusal: UploadRejection?
 
     init(_ outcome: Outcome, _ place: Place, by uid: UInt32) {
         self.outcome = outcome
@@ -22,7 +31,8 @@ struct Receipt {
         self.uid = uid
     }
 
-    var line: [UInt8] {
+    /// The receipt as one line of JSON.
+    public var line: [UInt8] {
         var line = JSONObject()
         line.add("at", Timestamp.now.description)
         line.add("outcome", outcome.rawValue)
@@ -45,13 +55,14 @@ struct Receipt {
 }
 
 extension Records {
-    func append(_ receipt: Receipt) throws {
+    /// Appends a receipt, and the event that follows from it.
+    public func append(_ receipt: Receipt) throws {
         try append(receipt.line, to: .receipts)
         try appendEvent(of: receipt)
     }
 
     /// Appends the receipt of a rejected upload, and sets its reason on the folder.
-    func append(
+    public func append(
         _ refusal: UploadRejection,
         at place: Place,
         by uid: UInt32,
@@ -64,7 +75,7 @@ extension Records {
     }
 
     /// Sets the reason of a refusal on a folder, for the refused user and for root.
-    func setError(_ sentence: String, of folder: NodeID, for uid: UInt32) throws {
+    public func setError(_ sentence: String, of folder: NodeID, for uid: UInt32) throws {
         for name in Set([AttributeName.error(of: uid), AttributeName.error]) {
             // The attribute belongs to assetfs, and counts in no user's share.
             try setExtendedAttribute(name, of: folder, to: Array(sentence.utf8), by: 0)
@@ -72,7 +83,7 @@ extension Records {
     }
 
     /// Appends the receipt of an upload that made no version.
-    func append(
+    public func append(
         _ outcome: Outcome,
         of asset: AssetID,
         at place: Place,
@@ -85,25 +96,5 @@ extension Records {
             asset, content.size, content.digest, requested
         )
         try append(receipt)
-    }
-}
-
-extension AssetLibrary {
-    /// Appends the receipt of a rejected upload, sets its reason on the folder, and logs it.
-    func note(
-        _ refusal: UploadRejection,
-        at place: Place,
-        by uid: UInt32,
-        _ content: Content?
-    ) throws(LibraryError) {
-        try write { try $0.append(refusal, at: place, by: uid, content) }
-        noteReceipt(of: refusal, at: place, by: uid)
-    }
-
-    /// Logs a rejected upload, whose receipt is in the catalog.
-    func noteReceipt(of refusal: UploadRejection, at place: Place, by uid: UInt32) {
-        // This is the last reason now, and replaces the error of an earlier attribute.
-        refusedAttributes.forget(place.parent, of: uid)
-        log.notice("Refused \(place.journalPath): \(refusal.sentence)", metadata: ["uid": "\(uid)"])
     }
 }

@@ -1,5 +1,5 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import LibraryStorage
 internal import Synchronization
 
@@ -12,22 +12,24 @@ internal import Synchronization
 ///
 /// ## Concurrency
 /// Called from within catalog operations; `state` takes no other lock.
-final class FolderUsage: Sendable {
+public final class FolderUsage: Sendable {
     /// The bytes that a folder holds.
-    struct Held {
-        fileprivate(set) var bytes: [UsageKind: Int64] = [:]
+    public struct Held: Sendable {
+        /// The bytes of each kind.
+        public fileprivate(set) var bytes: [UsageKind: Int64] = [:]
         /// The bytes of former versions that are never pruned.
-        fileprivate(set) var kept: Int64 = 0
+        public fileprivate(set) var kept: Int64 = 0
 
-        var total: Int64 { bytes.values.reduce(0, +) }
+        /// The bytes of all kinds.
+        public var total: Int64 { bytes.values.reduce(0, +) }
         /// The bytes that can be removed to make room for uploads.
-        var reclaimable: Int64 { (bytes[.trash] ?? 0) + (bytes[.formerContents] ?? 0) - kept }
+        public var reclaimable: Int64 { (bytes[.trash] ?? 0) + (bytes[.formerContents] ?? 0) - kept }
         /// The bytes that an upload must fit beside.
-        var staying: Int64 { total - reclaimable }
+        public var staying: Int64 { total - reclaimable }
     }
 
     /// The bytes of each folder with all folders below it; folders that hold nothing are left out.
-    struct Totals {
+    public struct Totals: Sendable {
         fileprivate var bytes: [NodeID: [UsageKind: Int64]] = [:]
 
         fileprivate subscript(folder: NodeID) -> [UsageKind: Int64]? { bytes[folder] }
@@ -64,11 +66,14 @@ final class FolderUsage: Sendable {
     /// After how many operations their changes are settled, so that no operation has many to settle.
     private static let settlingInterval = 64
 
+    /// Counts nothing before `begin`.
+    public init() {}
+
     /// Whether any folder has, or had since the library was opened, a quota, so that changes are noted.
-    var isTracking: Bool { state.withLock { $0.isTracking } }
+    public var isTracking: Bool { state.withLock { $0.isTracking } }
 
     /// Counts all present bytes, for the first folder that has a quota.
-    func count(_ records: Records, _ rulebook: Rulebook) throws -> Totals {
+    public func count(_ records: Records, _ rulebook: Rulebook) throws -> Totals {
         var totals = Totals()
         for record in try records.usage(below: .folders) {
             totals.add(record.bytes, of: record.kind, to: try chain(of: record.folder, records, rulebook))
@@ -77,7 +82,7 @@ final class FolderUsage: Sendable {
     }
 
     /// Begins with the bytes that have been counted; the catalog notes all changes since.
-    func begin(with totals: Totals) { state.withLock { ($0.totals, $0.isTracking) = (totals, true) } }
+    public func begin(with totals: Totals) { state.withLock { ($0.totals, $0.isTracking) = (totals, true) } }
 
     /// Returns a folder and all folders for which its bytes count.
     private func chain(of folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> [NodeID] {
@@ -88,7 +93,7 @@ final class FolderUsage: Sendable {
     }
 
     /// Returns the bytes of a folder with a quota; nothing is written, so that a refusal can follow.
-    func of(_ folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> Held {
+    public func of(_ folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> Held {
         var held = Held(bytes: try total(below: folder, records, rulebook))
         held.kept = try kept(in: folder, records, rulebook)
         for change in try records.usageChanges() where change.kind == .formerContents {
@@ -100,7 +105,7 @@ final class FolderUsage: Sendable {
     }
 
     /// Returns the bytes of a folder with all folders below it, by kind.
-    func total(below folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> [UsageKind: Int64] {
+    public func total(below folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> [UsageKind: Int64] {
         var total = state.withLock { $0.totals[folder] } ?? [:]
         for change in try records.usageChanges() where try chain(of: change.folder, records, rulebook).contains(folder)
         {
@@ -130,20 +135,20 @@ final class FolderUsage: Sendable {
     }
 
     /// A noted change, with the folders for which it counts.
-    struct Change {
+    public struct Change: Sendable {
         fileprivate let record: UsageRecord
         fileprivate let folders: [NodeID]
     }
 
     /// Takes the noted changes out of the catalog; `settle` makes them count.
-    func takeChanges(_ records: Records, _ rulebook: Rulebook) throws -> [Change] {
+    public func takeChanges(_ records: Records, _ rulebook: Rulebook) throws -> [Change] {
         try records.takeUsageChanges().map {
             Change(record: $0, folders: try chain(of: $0.folder, records, rulebook))
         }
     }
 
     /// Makes changes count that have been taken out of the catalog.
-    func settle(_ changes: [Change]) {
+    public func settle(_ changes: [Change]) {
         state.withLock { state in
             for change in changes {
                 state.totals.add(change.record.bytes, of: change.record.kind, to: change.folders)
@@ -157,7 +162,7 @@ final class FolderUsage: Sendable {
     }
 
     /// Notes an operation that may have changed something; returns whether the changes are to be settled.
-    func noteOperation() -> Bool {
+    public func noteOperation() -> Bool {
         state.withLock { state in
             guard state.isTracking else { return false }
             state.unsettled += 1
@@ -166,14 +171,14 @@ final class FolderUsage: Sendable {
     }
 
     /// The move of a folder, with the folders above that have lost and gained its bytes.
-    struct Move {
+    public struct Move: Sendable {
         fileprivate let folder: NodeID
         fileprivate let left: [NodeID]
         fileprivate let entered: [NodeID]
     }
 
     /// Returns the move of a folder between two others, for `note`; nil where no bytes are counted.
-    func move(
+    public func move(
         of folder: NodeID,
         from former: NodeID,
         to parent: NodeID,
@@ -189,7 +194,7 @@ final class FolderUsage: Sendable {
     }
 
     /// Moves a folder's bytes from its former parents to its new ones.
-    func note(_ move: Move) {
+    public func note(_ move: Move) {
         state.withLock { state in
             for (kind, bytes) in state.totals[move.folder] ?? [:] {
                 state.totals.add(-bytes, of: kind, to: move.left)
@@ -200,24 +205,24 @@ final class FolderUsage: Sendable {
     }
 
     /// Makes changes that are still noted for a removed folder count for its former parent.
-    func noteRemoval(of folder: NodeID, from parent: NodeID) {
+    public func noteRemoval(of folder: NodeID, from parent: NodeID) {
         state.withLock { if $0.isTracking { $0.heirs[folder] = parent } }
     }
 
     /// Drops the prunable bytes and the plans, after a change of policy.
-    func forgetKept() { state.withLock { ($0.kept, $0.plans) = ([:], [:]) } }
+    public func forgetKept() { state.withLock { ($0.kept, $0.plans) = ([:], [:]) } }
 
     /// Returns the plan for pruning a folder; nil where it is older than ten minutes.
-    func plan(of folder: NodeID) -> ReclaimPlan? {
+    public func plan(of folder: NodeID) -> ReclaimPlan? {
         let plan = state.withLock { $0.plans[folder] }
         return plan.flatMap { .now - $0.begun < .seconds(600) ? $0 : nil }
     }
 
     /// Keeps the plan for pruning a folder for the next time.
-    func keep(_ plan: ReclaimPlan, of folder: NodeID) { state.withLock { $0.plans[folder] = plan } }
+    public func keep(_ plan: ReclaimPlan, of folder: NodeID) { state.withLock { $0.plans[folder] = plan } }
 
     /// Whether a folder over its quota is to be trimmed: not where that freed nothing at this usage before.
-    func beginTrimming(_ folder: NodeID, holding bytes: Int64) -> Bool {
+    public func beginTrimming(_ folder: NodeID, holding bytes: Int64) -> Bool {
         state.withLock { state in
             defer { state.trimmed[folder] = bytes }
             return state.trimmed[folder] != bytes
@@ -225,10 +230,10 @@ final class FolderUsage: Sendable {
     }
 
     /// Notes that trimming a folder has freed bytes, or could not be done.
-    func noteTrimmed(_ folder: NodeID) { state.withLock { $0.trimmed[folder] = nil } }
+    public func noteTrimmed(_ folder: NodeID) { state.withLock { $0.trimmed[folder] = nil } }
 
     /// Folders whose usage was computed for a quota.
-    var asked: [NodeID] { state.withLock { Array($0.asked) } }
+    public var asked: [NodeID] { state.withLock { Array($0.asked) } }
 }
 
 extension Rulebook {
@@ -240,7 +245,7 @@ extension Rulebook {
     /// Returns the quotas in force for files in a folder.
     ///
     /// For alternative files they are those of the folder of the asset's own file.
-    func quotas(of rules: FolderRules, _ records: Records) throws -> [FolderRules.Quota] {
+    public func quotas(of rules: FolderRules, _ records: Records) throws -> [FolderRules.Quota] {
         guard rules.root == .alternatives, rules.folder != .alternatives else { return rules.quotas }
         guard let folder = try records.countingFolder(of: rules.folder), folder != rules.folder else { return [] }
         return try of(folder, records).quotas

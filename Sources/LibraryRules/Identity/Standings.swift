@@ -1,31 +1,11 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import LibraryStorage
 internal import Synchronization
 
-// The read access to a version that is replaced: recorded at its first change and at the commit, so that a
-// change of mode, owner, access list or folder between the two gives no other user access to the version.
-
-extension AssetLibrary {
-    /// Records the read access to a file before its bytes are first changed.
-    ///
-    /// This reads the file's row and those of the folders above it for an upload to a file with an asset, and
-    /// costs a new file nothing.
-    func noteStanding(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
-        guard upload.standing == nil, !upload.isNew, upload.aim == nil else { return }
-        upload.standing = try read { records in
-            guard let record = try records.node(node.id), let asset = record.asset else { return nil }
-            if let trashed = try record.links == 0 ? records.trashed(asset) : nil {
-                return try records.standing(ofTrashed: trashed)
-            }
-            return try rulebook.standing(of: record, records)
-        }
-    }
-}
-
 extension Rulebook {
     /// Returns the present read access to a file; `place` is its name, where that is known.
-    func standing(of node: NodeRecord, at place: Place? = nil, _ records: Records) throws -> Standing {
+    public func standing(of node: NodeRecord, at place: Place? = nil, _ records: Records) throws -> Standing {
         var parents = [place?.parent].compactMap { $0 }
         if node.links != 1 || parents.isEmpty {
             parents += try records.entriesNaming(node.id).map(\.parent).filter { $0 != place?.parent }
@@ -36,7 +16,7 @@ extension Rulebook {
 
     /// Returns the conditions of the ways into a folder: one way, or several to the alternative files of an
     /// asset that has several names.
-    func ways(to folder: NodeID, _ records: Records) throws -> [[Standing.Condition]] {
+    public func ways(to folder: NodeID, _ records: Records) throws -> [[Standing.Condition]] {
         let rules = try of(folder, records)
         let folders = rules.ancestors
         let listed = folders.filter { kernelAttributes.mayHave(KernelAttributes.accessList, $0) }
@@ -55,19 +35,19 @@ extension Rulebook {
 
 extension Records {
     /// Returns the asset whose alternative files a folder has.
-    func assetOfAlternatives(_ folder: NodeID) throws -> AssetID? {
+    public func assetOfAlternatives(_ folder: NodeID) throws -> AssetID? {
         try anyEntry(of: folder).flatMap { Int64($0.name.description) }.map { AssetID(rawValue: $0) }
     }
 
     /// Returns the read access that counts for a file in the trash: its owner's alone, by no way.
-    func standing(ofTrashed record: TrashRecord) throws -> Standing? {
+    public func standing(ofTrashed record: TrashRecord) throws -> Standing? {
         guard let file = try record.node.flatMap({ try node($0) }) else { return nil }
         let rights = FileRights(uid: file.uid, gid: file.gid, mode: file.effectiveMode, list: nil)
         return Standing(file: rights, ways: [[.nobody]])
     }
 
     /// Records the read access to the version of an asset in the trash that another file takes over.
-    func keepStanding(ofTrashed asset: AssetID) throws {
+    public func keepStanding(ofTrashed asset: AssetID) throws {
         guard let standing = try trashed(asset).flatMap({ try standing(ofTrashed: $0) }) else { return }
         try keepStanding(standing, ofNewestVersionOf: asset)
     }

@@ -1,6 +1,6 @@
-internal import AssetModel
-internal import Catalog
-internal import LibraryStorage
+public import AssetModel
+public import Catalog
+public import LibraryStorage
 
 // Fields, and values of desktops' names, that are kept as a file's extended attributes until the file has an
 // asset.
@@ -9,22 +9,23 @@ internal import LibraryStorage
 // name. Where both are equal, the field was set by the desktop's name.
 
 /// The values of one field that were set on a file without an asset.
-struct WaitingField {
-    let field: Field
+public struct WaitingField: Sendable {
+    /// The field.
+    public let field: Field
     /// The field's value; nil where the only bytes that were set are not valid for the field.
-    var value: [UInt8]?
+    public var value: [UInt8]?
     /// The user whose share the value counts in; nil for the owner.
-    var uid: UInt32?
+    public var uid: UInt32?
     /// The values that were set by desktops' names.
-    var names: [DesktopValue]
+    public var names: [DesktopValue]
 
     /// The desktop's name by which the value was set.
-    var setter: DesktopValue? { value.flatMap { value in names.first { $0.isFieldValue && $0.value == value } } }
+    public var setter: DesktopValue? { value.flatMap { value in names.first { $0.isFieldValue && $0.value == value } } }
 }
 
 extension Records {
     /// Returns the values of one field; nil where none was set.
-    func waitingField(_ field: Field, of node: NodeID) throws -> WaitingField? {
+    public func waitingField(_ field: Field, of node: NodeID) throws -> WaitingField? {
         let own = AttributeName.bytes(of: field)
         let names = try AttributeName.names(of: field).filter { $0 != own }.compactMap { name in
             try sharedAttribute(name, of: node).map { value, uid in
@@ -52,7 +53,7 @@ extension Records {
 
     /// Returns the names of a file's own attributes, without those of fields that were set by desktops'
     /// names.
-    func ownAttributeNames(of node: NodeID) throws -> [[UInt8]] {
+    public func ownAttributeNames(of node: NodeID) throws -> [[UInt8]] {
         let names = try extendedAttributeNames(of: node)
         let hidden = try Set(names.compactMap(AttributeName.desktopField)).filter {
             try waitingField($0, of: node)?.setter != nil
@@ -61,7 +62,7 @@ extension Records {
     }
 
     /// Sets the values from a file on an asset; they replace the asset's values.
-    func give(_ waiting: WaitingField, to asset: AssetID) throws {
+    public func give(_ waiting: WaitingField, to asset: AssetID) throws {
         let setter = waiting.setter?.name
         if let value = waiting.value {
             try deleteDesktopValues(of: waiting.field, of: asset)
@@ -74,7 +75,7 @@ extension Records {
     }
 
     /// Sets on a file the values from another file, or from an asset.
-    func keep(_ waiting: WaitingField, on node: NodeID) throws {
+    public func keep(_ waiting: WaitingField, on node: NodeID) throws {
         if let value = waiting.value {
             let own = AttributeName.bytes(of: waiting.field)
             try setExtendedAttribute(own, of: node, to: value, by: waiting.uid)
@@ -85,13 +86,13 @@ extension Records {
     }
 
     /// Removes the values of a field from a file.
-    func delete(_ waiting: WaitingField, on node: NodeID) throws {
+    public func delete(_ waiting: WaitingField, on node: NodeID) throws {
         if waiting.value != nil { try deleteExtendedAttribute(AttributeName.bytes(of: waiting.field), of: node) }
         for name in waiting.names { try deleteExtendedAttribute(Array(name.name.utf8), of: node) }
     }
 
     /// Keeps an asset's fields as extended attributes of a file that no longer shows the asset and has none.
-    func keepFields(of asset: AssetID, on node: NodeID) throws {
+    public func keepFields(of asset: AssetID, on node: NodeID) throws {
         for (field, value, _, uid) in try ownFields(of: asset) {
             try keep(WaitingField(field: field, value: Array(value.utf8), uid: uid, names: []), on: node)
         }
@@ -103,7 +104,7 @@ extension Records {
 
 extension AttributeName {
     /// Returns why bytes are no valid value of the field of a name; nil where they are valid.
-    static func objection(to value: [UInt8], of name: [UInt8]) -> LibraryError? {
+    public static func objection(to value: [UInt8], of name: [UInt8]) -> LibraryError? {
         let attribute = AttributeName(name)
         let text = String(decoding: name, as: UTF8.self)
         if case .rating = attribute {

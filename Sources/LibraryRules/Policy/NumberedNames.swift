@@ -1,5 +1,5 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 internal import LibraryStorage
 internal import Synchronization
 
@@ -8,7 +8,7 @@ internal import Synchronization
 ///
 /// ## Concurrency
 /// Called from within catalog operations; `state` takes no other lock.
-final class FreeNumbers: Sendable {
+public final class FreeNumbers: Sendable {
     private struct Key: Hashable {
         let parent: NodeID
         let name: EntryName
@@ -34,8 +34,11 @@ final class FreeNumbers: Sendable {
     private let state = RankedMutex<[Key: Numbers]>(.leaf, [:])
     private static let limit = 1000
 
+    /// Makes an empty cache.
+    public init() {}
+
     /// Returns the smallest free number, which may be taken with it.
-    func find(for name: EntryName, in parent: NodeID, _ records: Records) throws -> Int {
+    public func find(for name: EntryName, in parent: NodeID, _ records: Records) throws -> Int {
         let key = Key(parent: parent, name: name)
         var numbers = state.withLock { $0[key] } ?? Numbers()
         func isFree(_ number: Int) throws -> Bool {
@@ -58,7 +61,7 @@ final class FreeNumbers: Sendable {
     }
 
     /// Notes that a name became free.
-    func free(_ name: EntryName, in parent: NodeID) {
+    public func free(_ name: EntryName, in parent: NodeID) {
         state.withLock { state in
             guard !state.isEmpty else { return }
             // The base of a name that was cut to fit is unknown.

@@ -1,5 +1,5 @@
-internal import AssetModel
-internal import Catalog
+public import AssetModel
+public import Catalog
 
 /// The order in which items are removed to make room: within a user by kind and age, and the next item is
 /// always from the user with the most bytes.
@@ -7,7 +7,7 @@ internal import Catalog
 /// So a user with more bytes than others comes down to the next user's sum before that user loses anything
 /// (max-min fairness). The sum of a user is over all kinds: a user far beyond the others gives the trash, and
 /// then former versions, before the others' trash.
-struct ReclaimPlan {
+public struct ReclaimPlan: Sendable {
     private struct Account {
         var bytes: Int64 = 0
         /// The items by kind, the oldest first.
@@ -32,18 +32,18 @@ struct ReclaimPlan {
 
     private var accounts: [UInt32: Account] = [:]
     /// The position up to which the records have been read.
-    var position = ReclaimablePosition()
+    public var position = ReclaimablePosition()
     /// The time at which the plan was made.
-    let begun = ContinuousClock.now
+    public let begun = ContinuousClock.now
     /// The value of `Sweep.lateContents` when the plan was made: the plan does not know files that got bytes
     /// after they had come to the trash.
-    let late: Int
+    public let late: Int
     /// The bytes of files in the trash that are in no record yet, because they have not been read, by user.
-    var unread: [UInt32: Int64] = [:]
+    public var unread: [UInt32: Int64] = [:]
     private let size: @Sendable (ReclaimableRecord) -> Int64
 
     /// Makes a plan that counts `size` of each record.
-    init(_ size: @escaping @Sendable (ReclaimableRecord) -> Int64, late: Int = 0) {
+    public init(_ size: @escaping @Sendable (ReclaimableRecord) -> Int64, late: Int = 0) {
         (self.size, self.late) = (size, late)
     }
 
@@ -52,14 +52,14 @@ struct ReclaimPlan {
 
     /// Returns the user whose unread files are removed instead of an item: the user with the most bytes,
     /// where that is not the item's user.
-    func unreadToGo(instead item: ReclaimableRecord?) -> UInt32? {
+    public func unreadToGo(instead item: ReclaimableRecord?) -> UInt32? {
         guard let most = unread.keys.max(by: { sum(of: $0) < sum(of: $1) }) else { return nil }
         guard let item else { return most }
         return most != item.uid && sum(of: most) > sum(of: item.uid) ? most : nil
     }
 
     /// Adds records, each kind in the order of time and behind those of the plan.
-    mutating func add(_ records: [ReclaimableRecord]) {
+    public mutating func add(_ records: [ReclaimableRecord]) {
         for record in records {
             let bytes = size(record)
             if bytes <= 0 { continue }
@@ -73,7 +73,7 @@ struct ReclaimPlan {
     ///
     /// `isHeldUp` says that another user has more bytes, all of which came to the trash at `recent` or later
     /// or are not read yet: a moment later that user's would be removed before this item.
-    func next(
+    public func next(
         before recent: Timestamp,
         orRecent: Bool = false
     ) -> (item: ReclaimableRecord, isHeldUp: Bool)? {
@@ -89,7 +89,7 @@ struct ReclaimPlan {
     }
 
     /// Drops the item that `next` returned, because it was removed or must stay.
-    mutating func drop(_ item: ReclaimableRecord) {
+    public mutating func drop(_ item: ReclaimableRecord) {
         guard var account = accounts.removeValue(forKey: item.uid) else { return }
         account.done[Int(item.kind.rawValue)] += 1
         account.bytes -= size(item)
