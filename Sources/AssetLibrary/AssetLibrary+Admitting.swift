@@ -21,6 +21,7 @@ extension AssetLibrary {
         _ heritage: Heritage?,
         from former: FolderRules?,
         leaving: Int64 = 0,
+        kept: Int64 = 0,
         _ uploader: Uploader,
         _ records: Records
     ) throws -> Judgement {
@@ -42,6 +43,7 @@ extension AssetLibrary {
                     growth: content.size - (isKept || keepsFormer ? 0 : target?.size ?? 0),
                     countedIn: former,
                     leaving: leaving,
+                    kept: kept,
                     equal: arrival.equal,
                     owner: rules.policy.duplicates == .returnExisting
                         ? owner(of: node, besides: uploader) : nil

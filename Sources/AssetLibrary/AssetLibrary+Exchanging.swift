@@ -53,7 +53,7 @@ extension AssetLibrary {
                             : exceedsQuota(
                                 one,
                                 other,
-                                isDisplaced: lowerEnters || upperEnters,
+                                isSucceeded: lowerEnters || upperEnters,
                                 isRepeated,
                                 by: uploader,
                                 records
@@ -120,12 +120,18 @@ extension AssetLibrary {
             savingBegan: vacancies.savingBegan,
             isRepeated: isRepeated
         )
+        // Only a file that is no asset yet is uploaded by getting the name.
+        guard node.isFile, node.asset == nil else {
+            return try exceedsQuota(newcomer, place, isSucceeded: false, isRepeated, by: uploader, records)
+        }
         let from = try rulebook.of(newcomer.parent, records)
-        // A former version that is never pruned stays in the folder.
-        let isKept = arrival.place.rules.policy.versions.keepsAll && former.asset != nil
         let heritage = try former.asset.flatMap { asset in
             try self.heritage(of: former, asset, for: node, by: uploader, records)
         }
+        // The asset that the newcomer takes over stays in the folder with its values, and with its former
+        // version where that is never pruned.
+        let isKept = arrival.place.rules.policy.versions.keepsAll && heritage != nil
+        let taken = try heritage == nil ? movedBytes(former, from: place.parent, records) : former.size
         guard
             case .refuse(let refusal) = try admit(
                 node,
@@ -133,7 +139,8 @@ extension AssetLibrary {
                 replacing: nil,
                 heritage,
                 from: from,
-                leaving: isKept ? 0 : former.size,
+                leaving: isKept ? 0 : taken,
+                kept: isKept ? former.size : 0,
                 uploader,
                 records
             )
@@ -144,12 +151,12 @@ extension AssetLibrary {
     /// Returns the refusal by the first quota that an exchange would make hold more than it may, if there is
     /// one: of the folder that a file or folder enters or one above it, but not above the one that it leaves.
     ///
-    /// With `isDisplaced`, the other file becomes the asset's version, so that the newcomer leaves the asset
-    /// and its values behind.
+    /// With `isSucceeded`, the other file gets the newcomer's final name: if it may take the newcomer's asset
+    /// over, the newcomer leaves the asset and its values behind.
     private func exceedsQuota(
         _ newcomer: Side,
         _ place: Side,
-        isDisplaced: Bool,
+        isSucceeded: Bool,
         _ isRepeated: Bool,
         by uploader: Uploader,
         _ records: Records
@@ -157,7 +164,10 @@ extension AssetLibrary {
         guard usage.isTracking, newcomer.parent != place.parent, let node = try records.node(newcomer.node.id),
             let former = try records.node(place.node.id)
         else { return nil }
-        let entering = try isDisplaced ? node.size : movedBytes(node, from: newcomer.parent, records)
+        let isBare =
+            try isSucceeded && node.isFile && former.isFile
+            && node.asset.flatMap { try heritage(of: node, $0, for: former, by: uploader, records) } != nil
+        let entering = try isBare ? node.size : movedBytes(node, from: newcomer.parent, records)
         let growth = try entering - movedBytes(former, from: place.parent, records)
         guard growth > 0 else { return nil }
         let left = try rulebook.quotas(of: rulebook.of(newcomer.parent, records), records).map(\.folder)

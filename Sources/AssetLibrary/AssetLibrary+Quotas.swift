@@ -12,7 +12,8 @@ extension AssetLibrary {
         guard submission.growth > 0 else { return nil }
         return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
             let isCounted = submission.countedIn?.holds(quota) == true
-            return submission.growth - (isCounted ? submission.content.size : submission.leaving)
+            return submission.growth
+                + (isCounted ? submission.kept - submission.content.size : -submission.leaving)
         }
     }
 
@@ -27,7 +28,8 @@ extension AssetLibrary {
     ) throws -> UploadRejection? {
         guard usage.isTracking else { return nil }
         for quota in try rulebook.quotas(of: rules, records) {
-            guard let bytes = growth(quota) else { continue }
+            // An operation by which a folder gains nothing is none that its quota refuses.
+            guard let bytes = growth(quota), bytes > 0 else { continue }
             let held = try usage.of(quota.folder, records, rulebook)
             let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
             if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, for: uploader, records) }

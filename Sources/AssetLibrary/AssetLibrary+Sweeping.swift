@@ -167,7 +167,9 @@ extension AssetLibrary {
         let end = ContinuousClock.now + rulebook.saving + .seconds(10)
         let turn = sweep.askForRoom(count)
         roomMaker.wake()
-        while let isMade = sweep.unlessRoomIsMade(since: turn) {
+        let isMade = Signal()
+        defer { sweep.forget(isMade) }
+        while !sweep.hasMadeRoom(since: turn, orSend: isMade) {
             guard !isClosing.isSet, .now < end else { return false }
             isMade.wait(milliseconds: 100)
         }
@@ -258,7 +260,7 @@ final class Sweep: Sendable {
     }
 
     /// Requests space.
-    /// - Returns: the number to pass to `unlessRoomIsMade`.
+    /// - Returns: the number to pass to `hasMadeRoom`.
     func askForRoom(_ count: Int64) -> Int {
         state.withLock { state in
             state.room = max(state.room ?? 0, count)
@@ -266,15 +268,17 @@ final class Sweep: Sendable {
         }
     }
 
-    /// Returns nil where a request has been answered; otherwise the event of the next answer.
-    func unlessRoomIsMade(since turn: Int) -> Signal? {
+    /// Returns whether a request has been answered; otherwise the next answer sends an event.
+    func hasMadeRoom(since turn: Int, orSend event: Signal) -> Bool {
         state.withLock { state in
-            if state.done > turn { return nil }
-            let signal = Signal()
-            state.waiting.append(signal)
-            return signal
+            if state.done > turn { return true }
+            if !state.waiting.contains(where: { $0 === event }) { state.waiting.append(event) }
+            return false
         }
     }
+
+    /// Forgets an event that no thread awaits any more.
+    func forget(_ event: Signal) { state.withLock { $0.waiting.removeAll { $0 === event } } }
 
     func requestedRoom() -> Int64? {
         state.withLock { state in

@@ -189,11 +189,11 @@ extension AssetLibrary {
         do throws(LibraryError) {
             try space.take(count)
         } catch .noSpace {
-            throw .noSpace(during: "copying \(count) bytes before their first change")
+            throw .noSpace(during: "copying \(count.counted("byte")) before their first change")
         } catch .blobs(let error) {
             throw error
         } catch {
-            throw .io(.interrupted, during: "copying \(count) bytes before their first change")
+            throw .io(.interrupted, during: "copying \(count.counted("byte")) before their first change")
         }
     }
 }

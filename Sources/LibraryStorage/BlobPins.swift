@@ -22,20 +22,22 @@ public final class BlobPins: Sendable {
     public func pin(_ digest: Digest) {
         LockRank.blobClaim.enter()
         defer { LockRank.blobClaim.leave() }
-        while let removal = begin(digest) { removal.wait(milliseconds: Self.patience) }
+        if begin(digest, orSend: nil) { return }
+        let isOver = Signal()
+        while !begin(digest, orSend: isOver) { isOver.wait(milliseconds: Self.patience) }
     }
 
     /// Pins a blob.
-    /// - Returns: nil, or the end of the removals that are under way, if the blob is being removed.
-    private func begin(_ digest: Digest) -> Signal? {
+    /// - Returns: false if the blob is being removed; the end of a removal sends the event.
+    private func begin(_ digest: Digest, orSend event: Signal?) -> Bool {
         state.withLock { state in
+            if let event { state.waiting.removeAll { $0 === event } }
             if state.removed.contains(digest) {
-                let signal = Signal()
-                state.waiting.append(signal)
-                return signal
+                if let event { state.waiting.append(event) }
+                return false
             }
             state.used[digest, default: 0] += 1
-            return nil
+            return true
         }
     }
 

@@ -21,9 +21,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void worker_fail(const char *what) {
+void worker_fail(const char *what) { worker_fail_because(what, strerror(errno)); }
+
+void worker_fail_because(const char *what, const char *reason) {
     char line[200];
-    int length = snprintf(line, sizeof line, "!%s: %s", what, strerror(errno));
+    int length = snprintf(line, sizeof line, "!%s: %s", what, reason);
+    if (length >= (int)sizeof line) length = sizeof line - 1;
     send(0, line, (size_t)length, 0);
     _exit(126);
 }

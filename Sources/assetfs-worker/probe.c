@@ -41,9 +41,9 @@ static struct {
 /* Loads the libraries of `media`; called before the sandbox, in which no file can be opened. */
 static void load_media(void) {
     void *library = dlopen("libavformat.so." AV_STRINGIFY(LIBAVFORMAT_VERSION_MAJOR), RTLD_LAZY);
-    if (!library) worker_fail("libavformat");
+    if (!library) worker_fail_because("libavformat", dlerror());
     /* dlsym(3) searches the libraries that a library needs, too. */
-#define LOAD(name) if (!(media.name = (__typeof__(media.name))dlsym(library, #name))) worker_fail(#name)
+#define LOAD(name) if (!(media.name = (__typeof__(media.name))dlsym(library, #name))) worker_fail_because(#name, dlerror())
     LOAD(av_dict_free); LOAD(av_dict_set); LOAD(av_display_rotation_get); LOAD(av_freep); LOAD(av_log_set_level);
     LOAD(av_malloc); LOAD(av_stream_get_side_data); LOAD(avcodec_get_name); LOAD(avcodec_profile_name);
     LOAD(avformat_alloc_context); LOAD(avformat_close_input); LOAD(avformat_find_stream_info);

@@ -4,6 +4,8 @@
 
 /* Ends the worker; the reason goes to the socket, where the daemon waits for “ready”. */
 _Noreturn void worker_fail(const char *what);
+/* Ends the worker with a reason that is not in errno. */
+_Noreturn void worker_fail_because(const char *what, const char *reason);
 
 /* Drops network access, other users' rights, and all memory and output above the limits. */
 void sandbox_enter(long outputBytes);

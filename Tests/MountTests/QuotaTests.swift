@@ -121,6 +121,28 @@ struct QuotaTests {
         )
     }
 
+    @Test func `an exchange counts all that enters, and refuses nothing that lets a folder shrink`() throws {
+        try runScript(
+            Self.prelude + """
+                cat > $SCRATCH/exchange <<'END'
+                import ctypes, os, sys
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2): sys.exit(os.strerror(ctypes.get_errno()))
+                END
+                exchange() { python3 $SCRATCH/exchange "$1" "$2"; }
+                # A folder takes its files along, also in exchange for a temporary name.
+                mkdir $B/big; bytes 2000000 > $B/big/y; echo x > $Q/small.tmp; mkdir $Q/folder.tmp
+                edquot exchange $B/big $Q/small.tmp; edquot exchange $B/big $Q/folder.tmp; [ -d $B/big ]; is "$(held files)" 2
+                # So does a folder or an asset under a temporary name, and the one that leaves makes room.
+                mkdir $B/data.tmp $Q/data; bytes 800000 > $B/data.tmp/a; bytes 900000 > $Q/data/b
+                exchange $B/data.tmp $Q/data; is "$(held files)" 800002; rm -r $Q/* $B/*
+                bytes 900000 > $B/x; mv $B/x $B/x~; bytes 900000 > $Q/x; exchange $B/x~ $Q/x; is "$(held files)" 900000
+                # In an exceeded folder an exchange adds nothing.
+                bytes 4 > $Q/.x.Ab12Cd; setfattr -n user.policy.quota -v 500 folders/q; exchange $Q/.x.Ab12Cd $Q/x; is "$(stat -c %s $Q/x)" 4
+                """
+        )
+    }
+
     @Test func `a link by which a folder would exceed its quota is refused`() throws {
         try runScript(
             Self.prelude + """

@@ -1,6 +1,5 @@
 public import AssetModel
 public import Catalog
-internal import SystemPackage
 
 /// Stage 1: the size and digest of the upload.
 public struct Seal: Sendable {

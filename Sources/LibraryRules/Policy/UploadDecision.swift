@@ -24,6 +24,8 @@ public struct Submission {
     public var countedIn: FolderRules?
     /// The bytes that go to the folder `countedIn` in exchange for the upload.
     public var leaving: Int64 = 0
+    /// The bytes of a former version that the upload adds to the folder `countedIn` for good.
+    public var kept: Int64 = 0
     /// Whether the upload came by a drop box, whose uploader does not see the result.
     public var isDropped = false
     /// The search for files with the same blob, which may take several steps.
@@ -41,6 +43,7 @@ public struct Submission {
         growth: Int64,
         countedIn: FolderRules? = nil,
         leaving: Int64 = 0,
+        kept: Int64 = 0,
         isDropped: Bool = false,
         equal: EqualFiles,
         owner: Uploader? = nil
@@ -53,6 +56,7 @@ public struct Submission {
         self.growth = growth
         self.countedIn = countedIn
         self.leaving = leaving
+        self.kept = kept
         self.isDropped = isDropped
         self.equal = equal
         self.owner = owner

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// An event that one thread awaits and another announces, once.
+/// An event that one thread awaits and others announce.
 ///
 /// Both ends of its pipe are closed with the last reference.
 public final class Signal: Sendable {
@@ -32,6 +32,7 @@ public final class Signal: Sendable {
     public func wait(milliseconds: Int32) {
         guard reading >= 0 else { return _ = usleep(1000) }
         var request = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
-        unsafe _ = poll(&request, 1, milliseconds)
+        var message: UInt8 = 0
+        if unsafe poll(&request, 1, milliseconds) > 0 { unsafe _ = read(reading, &message, 1) }
     }
 }
