@@ -131,7 +131,9 @@ extension AssetLibrary {
         // The asset that the newcomer takes over stays in the folder with its values, and with its former
         // version where that is never pruned.
         let isKept = arrival.place.rules.policy.versions.keepsAll && heritage != nil
-        let taken = try heritage == nil ? movedBytes(former, from: place.parent, records) : former.size
+        let taken =
+            try heritage == nil && usage.isTracking
+            ? movedBytes(former, from: place.parent, records) : former.size
         guard
             case .refuse(let refusal) = try admit(
                 node,

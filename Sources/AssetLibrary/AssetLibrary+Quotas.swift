@@ -11,9 +11,11 @@ extension AssetLibrary {
     func quotaRefusal(_ submission: Submission, _ records: Records) throws -> UploadRejection? {
         guard submission.growth > 0 else { return nil }
         return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
-            let isCounted = submission.countedIn?.holds(quota) == true
-            return submission.growth
-                + (isCounted ? submission.kept - submission.content.size : -submission.leaving)
+            if submission.countedIn?.holds(quota) == true {
+                return submission.growth + submission.kept - submission.content.size
+            }
+            let bytes = submission.growth - submission.leaving
+            return bytes > 0 ? bytes : nil
         }
     }
 
@@ -28,8 +30,9 @@ extension AssetLibrary {
     ) throws -> UploadRejection? {
         guard usage.isTracking else { return nil }
         for quota in try rulebook.quotas(of: rules, records) {
-            // An operation by which a folder gains nothing is none that its quota refuses.
-            guard let bytes = growth(quota), bytes > 0 else { continue }
+            // A file whose bytes count already, under a temporary name, is refused its final name where the
+            // folder holds too much.
+            guard let bytes = growth(quota) else { continue }
             let held = try usage.of(quota.folder, records, rulebook)
             let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
             if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, for: uploader, records) }

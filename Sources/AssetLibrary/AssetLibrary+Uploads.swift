@@ -195,7 +195,10 @@ extension AssetLibrary {
         }
         if isKept { return keepWhileMapped(node) }
         // Metadata of its blob may be extracted now.
-        if isLast { extraction.wake() }
+        if isLast {
+            node.shown.withLock { $0.blob }?.end()
+            extraction.wake()
+        }
     }
 
     /// Returns the size, blocks on the disk and modification time of a file; nil if it is not open and

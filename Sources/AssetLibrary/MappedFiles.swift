@@ -67,7 +67,10 @@ extension AssetLibrary {
             mapped.remove(node)
             return (true, found.handles == 1)
         }
-        if isLast { extraction.wake() }
+        if isLast {
+            node.shown.withLock { $0.blob }?.end()
+            extraction.wake()
+        }
         return isGone
     }
 

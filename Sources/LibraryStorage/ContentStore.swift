@@ -1,5 +1,6 @@
 public import AssetModel
 public import BlobStore
+internal import Synchronization
 
 /// The blobs of a library by their names, with the blobs to which an open node is bound.
 ///
@@ -157,13 +158,18 @@ public final class ShownBlob: Sendable {
     /// The blob's name.
     public let digest: Digest
     private let contents: ContentStore
+    private let hasEnded = Atomic(false)
 
     fileprivate init(_ digest: Digest, in contents: ContentStore) {
         (self.digest, self.contents) = (digest, contents)
         contents.shown.withLock { $0[digest, default: 0] += 1 }
     }
 
-    deinit {
+    deinit { end() }
+
+    /// Ends the count for an open node that no handle uses any more, also where it is still referenced.
+    public func end() {
+        if hasEnded.exchange(true, ordering: .relaxed) { return }
         contents.shown.withLock { shown in
             let left = (shown[digest] ?? 1) - 1
             shown[digest] = left > 0 ? left : nil
