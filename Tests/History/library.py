@@ -73,7 +73,8 @@ class Library:
                 self.abort()
             self.status = self.daemon.wait(20)
         self.daemon = None
-        while not leaves_mount and mounted(self.mountpoint): run("umount", "-l", self.mountpoint)
+        # The mount may go by itself between the two calls.
+        while not leaves_mount and mounted(self.mountpoint): subprocess.run(["umount", "-l", self.mountpoint], stderr=subprocess.DEVNULL)
         return isGood
 
     def abort(self):

@@ -11,8 +11,8 @@ struct InterruptionTests {
             import ctypes
             # The program that runs the tests may block signals.
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
-            # … and ignore SIGHUP, as below nohup.
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            # … and ignore SIGHUP, as below nohup, or SIGQUIT, as in the background of a shell script.
+            for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT): signal.signal(number, signal.SIG_DFL)
             libc = ctypes.CDLL(None, use_errno=True)
             def handled():
                 for number in (signal.SIGURG, signal.SIGTERM): signal.signal(number, lambda *_: None)
