@@ -7,7 +7,7 @@ public import LibraryStorage
 // when their caller is interrupted.
 extension AssetLibrary {
     /// The number of rows of a page; to read them takes less than a millisecond.
-    static let longReadPage = 256
+    static let longReadPage = EqualFiles.page
     /// The number of assets that are checked in one step.
     private static let longReadStep = 8
 

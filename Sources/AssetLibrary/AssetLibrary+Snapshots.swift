@@ -24,7 +24,7 @@ extension AssetLibrary {
             do {
                 while !copy.isComplete {
                     guard goesOn() else { throw LibraryError.busy("The mount is being ended.") }
-                    try commit(advancing: copy)
+                    try storage.commit(advancing: copy)
                     try copy.check()
                     KillPoint.snapshotStepped.reach()
                 }

@@ -26,9 +26,6 @@ extension AssetLibrary {
     /// Returns when every change that was acknowledged before the call is on stable storage.
     public func commit() throws(LibraryError) { try storage.commit() }
 
-    /// Commits as `commit()` does, and advances a copy of the catalog by a step.
-    func commit(advancing copy: CatalogCopy) throws(LibraryError) { try storage.commit(advancing: copy) }
-
     /// Requests a commit soon, for a change that the catalog does not see.
     func commitSoon() { storage.commitSoon() }
 }

@@ -194,11 +194,7 @@ extension AssetLibrary {
             return (found.handles == 1, false)
         }
         if isKept { return keepWhileMapped(node) }
-        // Metadata of its blob may be extracted now.
-        if isLast {
-            node.shown.withLock { $0.blob }?.end()
-            extraction.wake()
-        }
+        if isLast { noteUnused(node) }
     }
 
     /// Returns the size, blocks on the disk and modification time of a file; nil if it is not open and

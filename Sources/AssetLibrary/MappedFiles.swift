@@ -67,11 +67,14 @@ extension AssetLibrary {
             mapped.remove(node)
             return (true, found.handles == 1)
         }
-        if isLast {
-            node.shown.withLock { $0.blob }?.end()
-            extraction.wake()
-        }
+        if isLast { noteUnused(node) }
         return isGone
+    }
+
+    /// Notes that no handle uses a node any more: it shows no blob, whose metadata may be extracted now.
+    func noteUnused(_ node: OpenNode) {
+        node.shown.withLock { $0.blob }?.end()
+        extraction.wake()
     }
 
     /// Polls all nodes that may be mapped.

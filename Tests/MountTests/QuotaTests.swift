@@ -13,6 +13,12 @@ struct QuotaTests {
         held() { getfattr --only-values -n user.asset.info ${2:-folders/q} | python3 -c 'import json,sys; print(json.load(sys.stdin)["quotas"][0][sys.argv[1]])' $1; }
         within() { [ $(held held) -le 1048576 ] || { echo "line ${BASH_LINENO[0]}: the folder holds $(held held)" >&2; exit 1; }; }
         edquot() { local said; said=$(LC_ALL=C "$@" 2>&1 > /dev/null) && { echo "line ${BASH_LINENO[0]}: this succeeded: $*" >&2; exit 1; }; case $said in *quota*) ;; *) echo "line ${BASH_LINENO[0]}: $said" >&2; exit 1;; esac; }
+        cat > $SCRATCH/exchange <<'END'
+        import ctypes, os, sys
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2): sys.exit(os.strerror(ctypes.get_errno()))
+        END
+        exchange() { python3 $SCRATCH/exchange "$1" "$2"; }
 
         """
 
@@ -93,12 +99,6 @@ struct QuotaTests {
     @Test func `an exchange by which a folder would exceed its quota is refused`() throws {
         try runScript(
             Self.prelude + """
-                cat > $SCRATCH/exchange <<'END'
-                import ctypes, os, sys
-                libc = ctypes.CDLL(None, use_errno=True)
-                if libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2): sys.exit(os.strerror(ctypes.get_errno()))
-                END
-                exchange() { python3 $SCRATCH/exchange "$1" "$2"; }
                 bytes 900000 > $Q/a; bytes 1000 > $Q/f; mkdir $Q/e $B/d; bytes 300000 > $B/g; bytes 250000 > $B/d/x; bytes 1000 > $B/small
                 edquot exchange $B/g $Q/f; edquot exchange $Q/e $B/d; edquot exchange $Q/f $B/d
                 is "$(cd folders; ls -d q/home/* b/* | tr '\\n' ' ')" 'b/d b/g b/small q/home/a q/home/e q/home/f '
@@ -124,12 +124,6 @@ struct QuotaTests {
     @Test func `an exchange counts all that enters, and refuses nothing that lets a folder shrink`() throws {
         try runScript(
             Self.prelude + """
-                cat > $SCRATCH/exchange <<'END'
-                import ctypes, os, sys
-                libc = ctypes.CDLL(None, use_errno=True)
-                if libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2): sys.exit(os.strerror(ctypes.get_errno()))
-                END
-                exchange() { python3 $SCRATCH/exchange "$1" "$2"; }
                 # A folder takes its files along, also in exchange for a temporary name.
                 mkdir $B/big; bytes 2000000 > $B/big/y; echo x > $Q/small.tmp; mkdir $Q/folder.tmp
                 edquot exchange $B/big $Q/small.tmp; edquot exchange $B/big $Q/folder.tmp; [ -d $B/big ]; is "$(held files)" 2

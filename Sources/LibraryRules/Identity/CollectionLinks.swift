@@ -1,8 +1,6 @@
 internal import AssetModel
 internal import Catalog
-internal import Glibc
 internal import LibraryStorage
-internal import Synchronization
 
 extension Records {
     /// Gives the names that a file has in some owners' collections to the file that shows its asset now.

@@ -28,7 +28,7 @@ public final class EqualFiles {
     }
 
     /// The number of files that one operation of the catalog reads.
-    private static let page = 256
+    public static let page = 256
 
     private var looks: [Key: Look] = [:]
     private var isUnfinished = false

@@ -1,7 +1,6 @@
 public import AssetModel
 public import Catalog
 internal import LibraryStorage
-internal import Synchronization
 
 extension Rulebook {
     /// Returns the present read access to a file; `place` is its name, where that is known.

@@ -1,7 +1,6 @@
 public import AssetModel
 public import Catalog
 internal import LibraryStorage
-internal import Synchronization
 
 // Decides whether a file may show the asset that a name has, or had within the window: an asset never passes
 // to another user just by its name.

@@ -1,8 +1,6 @@
 public import AssetModel
 public import Catalog
-internal import Glibc
 internal import LibraryStorage
-internal import Synchronization
 
 extension Records {
     /// Prunes former versions of an asset that has just got a new one: those that were current for too short

@@ -1,6 +1,5 @@
 public import AssetModel
 public import Catalog
-internal import Glibc
 public import LibraryStorage
 
 extension UsageKind {

@@ -1,7 +1,6 @@
 public import AssetModel
 public import Catalog
 internal import LibraryStorage
-internal import Synchronization
 
 extension Uploader {
     /// Returns whether the user could read a version while it was current; the present permissions do not

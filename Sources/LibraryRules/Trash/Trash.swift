@@ -1,7 +1,6 @@
 public import AssetModel
 public import Catalog
 internal import LibraryStorage
-internal import Synchronization
 
 extension Records {
     /// Makes a node for an asset in the trash that has none because its own came to show another asset.

@@ -1,7 +1,6 @@
 public import AssetModel
 public import Catalog
 internal import LibraryStorage
-internal import Synchronization
 
 extension Records {
     /// Returns a folder that exists and has not been removed.

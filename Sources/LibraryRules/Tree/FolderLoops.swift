@@ -1,7 +1,6 @@
 public import AssetModel
 public import Catalog
 internal import LibraryStorage
-internal import Synchronization
 
 extension Records {
     /// Returns whether a folder has the name of a backup program's folder.

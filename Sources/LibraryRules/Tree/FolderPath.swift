@@ -1,7 +1,6 @@
 public import AssetModel
 public import Catalog
 internal import LibraryStorage
-internal import Synchronization
 
 extension Records {
     /// Returns the names that lead to a folder, and the folder without a name where they begin.
