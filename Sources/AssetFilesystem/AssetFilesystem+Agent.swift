@@ -11,10 +11,16 @@ internal import SystemPackage
 extension AssetFilesystem: Observer {
     /// Records a file that has lost a name, before the program that caused it goes on.
     public func willHear(_ happening: Happening) {
-        guard agent != nil, case .vanished(_, _, let node, _) = happening else { return }
-        staleNames.add(node.id)
-        // With cached attributes the kernel would send no request on which the loss could be reported.
-        kernel.withLock { $0 }?.invalidateAttributes(inode(node.id))
+        switch happening {
+        // The kernel decides by cached attributes about opens: they must be gone before the request that has
+        // changed them is answered.
+        case .attributes(let node): kernel.withLock { $0 }?.invalidateAttributes(inode(node))
+        case .vanished(_, _, let node, _) where agent != nil:
+            staleNames.add(node.id)
+            // With cached attributes the kernel would send no request on which the loss could be reported.
+            kernel.withLock { $0 }?.invalidateAttributes(inode(node.id))
+        default: break
+        }
     }
 
     /// Notifies the kernel: of attributes by notifications, which take no lock, and of names by the agent.
@@ -35,7 +41,7 @@ extension AssetFilesystem: Observer {
                 perform(.move(to: target, of: node), name, in: folder, kernel)
             case .modified(let name, let folder): perform(.touch, name, in: folder, kernel)
             case .changed(let name, let folder): perform(.renewal, name, in: folder, kernel)
-            case .attributes(let node): kernel.invalidateAttributes(inode(node))
+            case .attributes: break
             case .content(let node): reload(node, kernel)
             case .lost(let node): lose(node)
             }

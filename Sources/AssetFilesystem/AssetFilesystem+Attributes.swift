@@ -49,14 +49,16 @@ extension AssetFilesystem {
         let resizes =
             try changes.size.map { size throws(OperationFailure) in try self.record(id).size != size } ?? false
         if resizes, let size = changes.size {
-            if handle == nil {
+            if let open = handle?.object as? OpenFileHandle {
+                guard size >= 0 else { throw OperationFailure(.invalidArgument) }
+                try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
+            } else {
+                let share = try shareOfOpenFiles(for: caller, patience: .zero)
                 // truncate(2) looks its path up again after ESTALE, as open(2) does.
                 try arriving(at: id, isChanging: true, isTruncating: size == 0, for: caller) {
                     (insists) throws(OperationFailure) in
-                    try truncate(id, to: size, handle: nil, insists: insists, for: caller)
+                    try truncate(id, to: size, share, insists: insists, for: caller)
                 }
-            } else {
-                try truncate(id, to: size, handle: handle, for: caller)
             }
         }
         var new = AssetLibrary.AttributeChanges()
@@ -96,19 +98,15 @@ extension AssetFilesystem {
         try refusing { () throws(LibraryError) in try library.refuseAttributes(of: id, isTouch: changes.isTouch) }
     }
 
+    /// Changes the size of a file by its path, which is an upload of its own.
     func truncate(
         _ id: NodeID,
         to size: Int64,
-        handle: FileHandle?,
-        insists: Bool = false,
+        _ share: UserShare,
+        insists: Bool,
         for caller: Caller
     ) throws(OperationFailure) {
         guard size >= 0 else { throw OperationFailure(.invalidArgument) }
-        if let open = handle?.object as? OpenFileHandle {
-            return try refusing { () throws(LibraryError) in try library.truncate(open.node, to: size) }
-        }
-        // truncate(2) on a path is an upload of its own.
-        let share = try shareOfOpenFiles(for: caller)
         try refusing { () throws(LibraryError) in
             let open = try library.open(
                 id,

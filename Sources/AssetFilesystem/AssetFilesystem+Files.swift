@@ -21,7 +21,7 @@ extension AssetFilesystem {
             return try createDropped(name, by: number, mode: mode, flags: flags, for: caller)
         }
         if name.bytes == Name.none { return try createTemporary(in: parent, mode: mode, flags: flags, for: caller) }
-        let share = try shareOfOpenFiles(for: caller)
+        let share = try shareOfOpenFiles(for: caller, patience: Self.shortPatience)
         let spot = try spot(parent, name, makes: true, for: caller)
         let uploaded = try entryName(name)
         let (record, node) = try refusing { () throws(LibraryError) in
@@ -122,7 +122,7 @@ extension AssetFilesystem {
             // POSIX leaves O_RDONLY with O_TRUNC undefined, Linux truncates: an upload of its own, since this
             // handle cannot write.
             if !isWriting, isTruncating {
-                try truncate(id, to: 0, handle: nil, insists: insists, for: caller)
+                try truncate(id, to: 0, share, insists: insists, for: caller)
                 try dropPrivileges(of: id, caller)
             }
             return try refusing { () throws(LibraryError) in

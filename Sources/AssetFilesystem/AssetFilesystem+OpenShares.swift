@@ -2,13 +2,14 @@ internal import AssetLibrary
 internal import AssetModel
 internal import FUSE
 internal import Glibc
+internal import LibraryStorage
 internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
 // Each open file may cost the daemon descriptors. So that no user can take all of them, open files are
-// counted by user, from the open until the daemon has closed the file, which may be later than the last
-// close(2).
+// counted by user, from the open until the daemon has closed the file. The kernel announces the end of a file
+// some time after the last close(2), so an open that exceeds the user's share waits for that announcement.
 extension AssetFilesystem {
     /// The greatest number of descriptors that the daemon reserves for itself.
     private static let ownDescriptors = 256
@@ -25,10 +26,30 @@ extension AssetFilesystem {
         return UserShares(capacity: free / 2, limit: free, exempt: [0, getuid()])
     }
 
-    /// Takes a place for a file or directory that a user is about to open.
-    /// - Throws: EMFILE.
-    func shareOfOpenFiles(for caller: Caller) throws(OperationFailure) -> UserShare {
+    /// How long a user's opens wait for the end of a file that the user has closed.
+    private static let patience = Duration.seconds(1)
+    /// The same for an open during which the kernel holds the directory's lock, so that others wait too.
+    static let shortPatience = Duration.milliseconds(100)
+
+    /// Takes a place for a file or directory that a user is about to open, before the open has any effect.
+    ///
+    /// A user without a free place waits for one, and `patience` at most since the user's last end of a file.
+    /// - Throws: EMFILE; a failure to be tried again while the user may wait.
+    func shareOfOpenFiles(
+        for caller: Caller,
+        patience: Duration = AssetFilesystem.patience
+    ) throws(OperationFailure) -> UserShare {
         if let share = openShares.take(for: caller.uid) { return share }
+        let left = patience - openShares.noteRefusal(of: caller.uid)
+        if left > .zero {
+            throw OperationFailure(.tooManyOpenFiles) { [self] (uid, resume) in
+                let isAwaited = library.runLongRead(for: uid) { [self] in
+                    awaitPlace(for: uid, left)
+                    resume()
+                }
+                if !isAwaited { resume() }
+            }
+        }
         let isNew = lastOpenRefusal.withLock { last in
             guard last.uid != caller.uid || last.until < .now else { return false }
             last = (caller.uid, .now + .seconds(60))
@@ -41,5 +62,14 @@ extension AssetFilesystem {
             )
         }
         throw OperationFailure(.tooManyOpenFiles)
+    }
+
+    /// Waits until a user may have a place, and for some time at most.
+    private func awaitPlace(for uid: UInt32, _ time: Duration) {
+        let freed = Signal()
+        let number = openShares.whenFree { freed.send() }
+        // A place that became free before `whenFree` announces nothing; that which is taken here is given back.
+        if openShares.take(for: uid) == nil { freed.wait(milliseconds: Int32(time / .milliseconds(1)) + 1) }
+        openShares.cancelWait(number)
     }
 }

@@ -134,7 +134,7 @@ extension AssetFilesystem {
         for caller: Caller
     ) throws(OperationFailure) -> (Entry, Opened) {
         clearDropped()
-        let share = try shareOfOpenFiles(for: caller)
+        let share = try shareOfOpenFiles(for: caller, patience: Self.shortPatience)
         guard let place = signedPaths.share(for: caller.uid, in: number) else {
             throw OperationFailure(
                 LibraryError.busy(

@@ -92,7 +92,7 @@ extension AssetFilesystem {
     ) throws(OperationFailure) -> (Entry, Opened) {
         // The name of a file that is put into a view decides its meaning.
         guard View(node(parent)) == nil else { throw OperationFailure(.notSupportedOnSocket) }
-        let share = try shareOfOpenFiles(for: caller)
+        let share = try shareOfOpenFiles(for: caller, patience: Self.shortPatience)
         let (record, node) = try refusing { () throws(LibraryError) in
             try library.makeTemporary(in: self.node(parent), mode: mode, umask: caller.umask, by: uploader(caller))
         }

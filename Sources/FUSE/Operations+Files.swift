@@ -5,14 +5,9 @@ internal import SystemPackage
 extension fuse_lowlevel_ops {
     mutating func serveFiles() {
         unsafe create = { request, parent, name, mode, information in
-            unsafe answer(request, "create") { (fs, caller) throws(OperationFailure) in
-                try unsafe fs.create(
-                    Name(name),
-                    in: inode(parent),
-                    mode: mode,
-                    flags: information?.pointee.flags ?? 0,
-                    for: caller
-                )
+            let (name, flags) = unsafe (Name(name), information?.pointee.flags ?? 0)
+            unsafe answerInTime(request, "create") { (fs, caller) throws(OperationFailure) in
+                try fs.create(name, in: inode(parent), mode: mode, flags: flags, for: caller)
             } reply: { (request, created) in
                 unsafe handing(created.1.handle, to: request, ifNotTaken: { $0.release($1) }) { (number) in
                     var parameter = created.0.asParameter

@@ -11,6 +11,10 @@ public final class UserShares: Sendable {
     private struct State {
         var total = 0
         var taken: [UInt32: Int] = [:]
+        /// When each user was first refused a place since the user last gave one back.
+        var refused: [UInt32: ContinuousClock.Instant] = [:]
+        var waiting: [Int: @Sendable () -> Void] = [:]
+        var lastWaiting = 0
     }
 
     private let capacity: Int
@@ -42,12 +46,41 @@ public final class UserShares: Sendable {
     /// Returns the number of places that a user has.
     public func taken(by uid: UInt32) -> Int { state.withLock { $0.taken[uid] ?? 0 } }
 
-    fileprivate func giveBack(_ uid: UInt32, _ count: Int) {
+    /// Notes that a user was refused a place.
+    /// - Returns: the time since the first refusal after the user last gave a place back.
+    public func noteRefusal(of uid: UInt32) -> Duration {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            let first = state.refused[uid] ?? now
+            state.refused[uid] = first
+            return first.duration(to: now)
+        }
+    }
+
+    /// Has a function called once when a place becomes free; the function takes no lock and does not wait.
+    /// - Returns: the argument for `cancelWait`.
+    public func whenFree(_ resume: @escaping @Sendable () -> Void) -> Int {
         state.withLock { state in
+            state.lastWaiting += 1
+            state.waiting[state.lastWaiting] = resume
+            return state.lastWaiting
+        }
+    }
+
+    /// Drops a function that was not called.
+    public func cancelWait(_ number: Int) { state.withLock { _ = $0.waiting.removeValue(forKey: number) } }
+
+    fileprivate func giveBack(_ uid: UInt32, _ count: Int) {
+        let waiting: [@Sendable () -> Void] = state.withLock { state in
             state.total -= count
             let rest = (state.taken[uid] ?? count) - count
             state.taken[uid] = rest > 0 ? rest : nil
+            if !state.refused.isEmpty { state.refused[uid] = nil }
+            guard !state.waiting.isEmpty else { return [] }
+            defer { state.waiting = [:] }
+            return Array(state.waiting.values)
         }
+        for resume in waiting { resume() }
     }
 }
 

@@ -217,6 +217,25 @@ struct OtherOwnersTests {
         )
     }
 
+    @Test func `a save over a private file is private as soon as the rename returns`() throws {
+        try runScript(
+            """
+            cd folders; echo p > p; setfattr -n user.asset.access -v PRIVATE p
+            python3 -c '
+            import os
+            os.umask(0o022)
+            for n in range(100):
+                open("p.part", "w").write(str(n)); os.stat("p.part"); os.rename("p.part", "p")
+                # The kernel decides by its cached attributes about opens.
+                os.seteuid(5002)
+                try: open("p"); assert False, n
+                except PermissionError: os.seteuid(0)
+                assert os.stat("p").st_mode & 0o777 == 0o600, n
+            '
+            """
+        )
+    }
+
     @Test func `what goes away when the file shows an equal one is its owner's`() throws {
         try runScript(
             Self.prelude + """
