@@ -68,7 +68,7 @@ extension AssetFilesystem {
     private func awaitPlace(for uid: UInt32, _ time: Duration) {
         let freed = Signal()
         let number = openShares.whenFree { freed.send() }
-        // A place that became free before `whenFree` announces nothing; that which is taken here is given back.
+        // A place that became free before `whenFree` announces nothing; the place taken here is given back.
         if openShares.take(for: uid) == nil { freed.wait(milliseconds: Int32(time / .milliseconds(1)) + 1) }
         openShares.cancelWait(number)
     }
