@@ -53,7 +53,7 @@ extension AssetLibrary {
         } else if former?.folder != place.parent, try !rulebook.quotas(of: rules, records).isEmpty {
             // The moved bytes must fit into the quotas of their new folders; a folder that held them before
             // is exempt.
-            let moved = try movedBytes(node, records)
+            let moved = try movedBytes(node, under: rules, records)
             let refusal = try exceededQuota(of: rules, for: uploader, records) {
                 former?.holds($0) == true ? nil : moved
             }

@@ -133,7 +133,7 @@ extension AssetLibrary {
         let isKept = arrival.place.rules.policy.versions.keepsAll && heritage != nil
         let taken =
             try heritage == nil && usage.isTracking
-            ? movedBytes(former, from: place.parent, records) : former.size
+            ? movedBytes(former, from: place.parent, under: arrival.place.rules, records) : former.size
         guard
             case .refuse(let refusal) = try admit(
                 node,
@@ -169,11 +169,13 @@ extension AssetLibrary {
         let isBare =
             try isSucceeded && node.isFile && former.isFile
             && node.asset.flatMap { try heritage(of: node, $0, for: former, by: uploader, records) } != nil
-        let entering = try isBare ? node.size : movedBytes(node, from: newcomer.parent, records)
-        let growth = try entering - movedBytes(former, from: place.parent, records)
+        let entered = try rulebook.place(place.name, in: place.parent, records)
+        func bytes(_ node: NodeRecord, of side: Side) throws -> Int64 {
+            try movedBytes(node, from: side.parent, under: entered.rules, records)
+        }
+        let growth = try (isBare ? node.size : bytes(node, of: newcomer)) - bytes(former, of: place)
         guard growth > 0 else { return nil }
         let left = try rulebook.quotas(of: rulebook.of(newcomer.parent, records), records).map(\.folder)
-        let entered = try rulebook.place(place.name, in: place.parent, records)
         let refusal = try exceededQuota(of: entered.rules, for: uploader, records) {
             left.contains($0.folder) ? nil : growth
         }

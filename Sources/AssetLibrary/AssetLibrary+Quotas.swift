@@ -9,14 +9,44 @@ internal import Logging
 extension AssetLibrary {
     /// Returns a refusal if an upload would make a folder exceed its quota.
     func quotaRefusal(_ submission: Submission, _ records: Records) throws -> UploadRejection? {
-        guard submission.growth > 0 else { return nil }
-        return try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
+        let others = submission.otherGrowth
+        guard submission.growth > 0 || others.contains(where: { $0.bytes > 0 }) else { return nil }
+        let own = try exceededQuota(of: submission.place.rules, for: submission.uploader, records) { quota in
+            let other = others.first { $0.quota.folder == quota.folder }?.bytes ?? 0
             if submission.countedIn?.holds(quota) == true {
-                return submission.growth + submission.kept - submission.content.size
+                return submission.growth + submission.kept - submission.content.size + other
             }
-            let bytes = submission.growth - submission.leaving
+            let bytes = submission.growth - submission.leaving + other
             return bytes > 0 ? bytes : nil
         }
+        if let own { return own }
+        let place = Set(try rulebook.quotas(of: submission.place.rules, records).map(\.folder))
+        return try others.lazy.filter { $0.bytes > 0 && !place.contains($0.quota.folder) }.compactMap { other in
+            try exceeds(other.quota, by: other.bytes, for: submission.uploader, records)
+        }.first
+    }
+
+    /// Returns the quotas that count a file's other names than that of an upload's place, with the number of
+    /// those names.
+    func countedNames(
+        of node: NodeRecord,
+        _ aim: OpenNode.Aim?,
+        besides place: Place?,
+        _ records: Records
+    ) throws -> [(quota: FolderRules.Quota, count: Int)] {
+        guard usage.isTracking, aim == nil, node.links > 1 else { return [] }
+        var counted: [(quota: FolderRules.Quota, count: Int)] = []
+        for entry in try records.entriesNaming(node.id) {
+            if let place, (entry.parent, entry.name) == (place.parent, place.name) { continue }
+            for quota in try rulebook.quotas(of: rulebook.of(entry.parent, records), records) {
+                if let index = counted.firstIndex(where: { $0.quota.folder == quota.folder }) {
+                    counted[index].count += 1
+                } else {
+                    counted.append((quota, 1))
+                }
+            }
+        }
+        return counted
     }
 
     /// Returns the refusal by the first quota, of a folder or a folder above it, that would be exceeded.
@@ -32,12 +62,23 @@ extension AssetLibrary {
         for quota in try rulebook.quotas(of: rules, records) {
             // A file whose bytes count already, under a temporary name, is refused its final name where the
             // folder holds too much.
-            guard let bytes = growth(quota) else { continue }
-            let held = try usage.of(quota.folder, records, rulebook)
-            let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
-            if overflow || sum > quota.limit.bytes { return try quotaRefusal(quota, held, for: uploader, records) }
+            if let bytes = growth(quota), let refusal = try exceeds(quota, by: bytes, for: uploader, records) {
+                return refusal
+            }
         }
         return nil
+    }
+
+    /// Returns the refusal if a quota's folder may not hold some more bytes.
+    private func exceeds(
+        _ quota: FolderRules.Quota,
+        by bytes: Int64,
+        for uploader: Uploader,
+        _ records: Records
+    ) throws -> UploadRejection? {
+        let held = try usage.of(quota.folder, records, rulebook)
+        let (sum, overflow) = held.staying.addingReportingOverflow(bytes)
+        return overflow || sum > quota.limit.bytes ? try quotaRefusal(quota, held, for: uploader, records) : nil
     }
 
     /// Returns the refusal that a user gets where a quota would be exceeded.
@@ -73,19 +114,32 @@ extension AssetLibrary {
         }
     }
 
-    /// Returns how many bytes that stay, not trash or prunable versions, a file or folder takes along in a
-    /// move.
+    /// Returns how many bytes that stay, not trash or prunable versions, a file or folder has in a folder with
+    /// `rules`, where it is or is to be.
     ///
-    /// Alternative files and attributes of a file with several names count where one of the names is; with
-    /// `folder`, they are left out if that is not the folder's name.
-    func movedBytes(_ node: NodeRecord, from folder: NodeID? = nil, _ records: Records) throws -> Int64 {
+    /// Alternative files, attributes and former versions of a file with several names count where one of the
+    /// names is; with `folder`, they are left out if that is not the folder's name.
+    func movedBytes(
+        _ node: NodeRecord,
+        from folder: NodeID? = nil,
+        under rules: FolderRules,
+        _ records: Records
+    ) throws -> Int64 {
+        let isKept = rules.policy.versions.keepsAll
         if node.isFolder {
             let total = try usage.total(below: node.id, records, rulebook)
-            return [.files, .alternatives, .attributes].reduce(0) { $0 + (total[$1] ?? 0) }
+            let kept = try usage.kept(in: node.id, ifInherited: isKept, records, rulebook)
+            return [.files, .alternatives, .attributes].reduce(kept) { $0 + (total[$1] ?? 0) }
         }
         let counting = try folder.flatMap { try records.countingFolder(of: $0) }
         let brought = try records.usage(of: node).filter {
-            ($0.kind == .alternatives || $0.kind == .attributes) && (counting == nil || $0.folder == counting)
+            counting == nil || $0.folder == counting
+        }.filter {
+            switch $0.kind {
+            case .alternatives, .attributes: true
+            case .formerContents: isKept
+            default: false
+            }
         }
         return brought.reduce(node.size) { $0 + $1.bytes }
     }

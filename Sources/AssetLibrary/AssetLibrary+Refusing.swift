@@ -129,13 +129,27 @@ extension AssetLibrary {
         if rulebook.isPlain { return }
         let (aim, present, uploader) = (upload.aim, upload.version, upload.uploader)
         upload.limit = try read { records in
-            guard let rules = try destination(of: id, aim, records)?.rules else { return nil }
-            let own = try records.node(id).map { try growthBase(of: $0, aim, rules, present, records) } ?? 0
-            var limit = rules.policy.maxSize.map { ($0.bytes, UploadRejection.tooLarge($0)) }
-            for quota in usage.isTracking ? try rulebook.quotas(of: rules, records) : [] {
+            guard let node = try records.node(id) else { return nil }
+            let place = try destination(of: id, aim, records)
+            let own = try place.map { try growthBase(of: node, aim, $0.rules, present, records) } ?? 0
+            var limit = place?.rules.policy.maxSize.map { ($0.bytes, UploadRejection.tooLarge($0)) }
+            // By quota, the number of names under which the new bytes count, and the bytes that they replace.
+            var counted = try countedNames(of: node, aim, besides: place, records).map {
+                (quota: $0.quota, names: Int64($0.count), replaced: Int64($0.count) * node.size)
+            }
+            let quotas = usage.isTracking ? try place.map { try rulebook.quotas(of: $0.rules, records) } : nil
+            for quota in quotas ?? [] {
+                if let index = counted.firstIndex(where: { $0.quota.folder == quota.folder }) {
+                    counted[index].names += 1
+                    counted[index].replaced += own
+                } else {
+                    counted.append((quota, 1, own))
+                }
+            }
+            for (quota, names, replaced) in counted {
                 let held = try usage.of(quota.folder, records, rulebook)
-                let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(held.staying - own)
-                let left = overflow ? .max : max(own, free)
+                let (free, overflow) = quota.limit.bytes.subtractingReportingOverflow(held.staying - replaced)
+                let left = overflow ? .max : max(names == 1 ? replaced : own, free / names)
                 guard left < limit?.0 ?? .max else { continue }
                 limit = (left, try quotaRefusal(quota, held, for: uploader, records))
             }

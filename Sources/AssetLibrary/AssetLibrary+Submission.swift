@@ -49,6 +49,9 @@ extension AssetLibrary {
             own: ownAssets(of: node, aim),
             isTaken: isTaken,
             growth: content.size - (try growthBase(of: node, aim, place.rules, present, records)),
+            otherGrowth: try countedNames(of: node, aim, besides: place, records).map {
+                FolderRules.Growth(quota: $0.quota, bytes: Int64($0.count) * (content.size - node.size))
+            },
             isDropped: aim?.isDropped ?? false,
             equal: equal,
             owner: try receiver(of: node, aim, at: place, uploader, records)

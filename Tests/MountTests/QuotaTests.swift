@@ -153,6 +153,44 @@ struct QuotaTests {
         )
     }
 
+    @Test func `a file with several names grows under each of them`() throws {
+        try runScript(
+            Self.prelude + """
+                full() { alice sh -c "head -c $1 /dev/urandom > $2" 2> $SCRATCH/said && { echo "line ${BASH_LINENO[0]}: this succeeded" >&2; exit 1; }; grep -q quota $SCRATCH/said; }
+                alice sh -c "echo x > $Q/f; for i in 1 2 3 4 5; do ln $Q/f $Q/f\\$i; done"
+                full 300000 $Q/f; within; alice sh -c "head -c 100000 /dev/urandom > $Q/f"; within; is "$(held files)" 600000
+                # Through a name in another folder, and through a temporary one.
+                alice rm $Q/f $Q/f1 $Q/f2 $Q/f3 $Q/f4 $Q/f5; mkdir folders/free; chmod 777 folders/free; F=$MOUNT/folders/free
+                alice sh -c "echo x > $F/g; ln $F/g $Q/g"; full 1100000 $F/g; within
+                alice sh -c "head -c 400000 /dev/urandom > $F/g"; is "$(held files)" 400000
+                alice sh -c "ln $Q/g $F/.g.part"; full 1100000 $F/.g.part; within
+                # Files of which no name is below a quota are not concerned.
+                alice sh -c "echo x > $F/h; ln $F/h $F/h2; head -c 2000000 /dev/urandom > $F/h"
+                # A file that shrinks is never refused.
+                alice sh -c "head -c 1000 /dev/urandom > $F/g"; is "$(held files)" 1000
+                """
+        )
+    }
+
+    @Test func `former versions that a folder keeps for ever come into its quota with their file`() throws {
+        try runScript(
+            Self.prelude + """
+                alice setfattr -n user.policy.versions -v all $Q; mkdir folders/free; F=$MOUNT/folders/free; chmod 777 $F
+                setfattr -n user.policy.versions -v 1000,P365D,PT0S $F
+                v() { mkdir -p $1; chmod 777 $1; for i in 1 2 3; do alice sh -c "head -c 400000 /dev/urandom > $1/v"; done; alice sh -c "echo s > $1/v"; }
+                v $F; edquot alice mv $F/v $Q/v; alice sh -c "echo w > $Q/w"; fails alice python3 $SCRATCH/exchange $F/v $Q/w
+                is "$(held held)" 2
+                v $F/d; edquot alice mv $F/d $Q/d; is "$(held held)" 2
+                # What a folder inside says about versions goes along with it.
+                setfattr -n user.policy.versions -v 1000,P365D,PT0S $F/d
+                alice mv $F/d $Q/d; mv $Q/d $F/d
+                # Within a quota, versions that could be pruned become permanent.
+                mkdir -m 777 folders/q/prunes; v $MOUNT/folders/q/prunes; within; is "$(held former_contents)" 800000
+                alice mv folders/q/prunes/v $Q/x; within; bytes 300000 > $SCRATCH/x; edquot alice cp $SCRATCH/x $Q/y
+                """
+        )
+    }
+
     @Test func `what has no folder counts for the library's root, and is for those who may write there`() throws {
         try runScript(
             Self.prelude + """

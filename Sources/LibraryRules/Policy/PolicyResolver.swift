@@ -24,6 +24,17 @@ public final class FolderRules: Sendable {
         var isSparing = false
     }
 
+    /// The bytes by which a folder with a quota grows.
+    public struct Growth: Sendable {
+        /// The quota.
+        public let quota: Quota
+        /// The bytes; fewer than 0 where the folder shrinks.
+        public let bytes: Int64
+
+        /// Describes the growth of a folder.
+        public init(quota: Quota, bytes: Int64) { (self.quota, self.bytes) = (quota, bytes) }
+    }
+
     /// The folder.
     public let folder: NodeID
     /// The folder's path below `folders/`; empty for `folders/` itself.

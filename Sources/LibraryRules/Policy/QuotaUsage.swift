@@ -119,18 +119,58 @@ public final class FolderUsage: Sendable {
     /// Each part of the tree counts by the policy in force there.
     private func kept(in folder: NodeID, _ records: Records, _ rulebook: Rulebook) throws -> Int64 {
         if let known = state.withLock({ $0.kept[folder] }) { return known }
+        let isKept = try rulebook.keepsFormer(in: folder, records)
+        let kept = try kept(in: folder, ifInherited: isKept, isSaid: false, records, rulebook)
+        if records.isUnchanged { state.withLock { $0.kept[folder] = kept } }
+        return kept
+    }
+
+    /// Returns how many bytes of a folder's former versions are never pruned, where the folder above keeps
+    /// all versions, or prunes them.
+    public func kept(
+        in folder: NodeID,
+        ifInherited isKept: Bool,
+        _ records: Records,
+        _ rulebook: Rulebook
+    ) throws -> Int64 {
+        try kept(in: folder, ifInherited: isKept, isSaid: true, records, rulebook)
+    }
+
+    /// Returns how many bytes of former versions are never pruned.
+    ///
+    /// `isInherited` says whether all are kept where no folder says anything; with `isSaid`, `folder` itself
+    /// may say something else, and noted changes count, too.
+    private func kept(
+        in folder: NodeID,
+        ifInherited isInherited: Bool,
+        isSaid: Bool,
+        _ records: Records,
+        _ rulebook: Rulebook
+    ) throws -> Int64 {
         func former(_ folder: NodeID) -> Int64 { state.withLock { $0.totals[folder]?[.formerContents] } ?? 0 }
-        var kept = try rulebook.keepsFormer(in: folder, records) ? former(folder) : 0
-        for other in try records.foldersSayingVersions() + [.unfiled] where other != folder && former(other) != 0 {
+        let saying = Set(try records.foldersSayingVersions() + [.unfiled])
+        /// Returns whether versions in a folder below are kept, whose folders above are given.
+        func isKept(_ below: NodeID, _ above: some Sequence<NodeID>) throws -> Bool {
+            for one in [below] + above.prefix(while: { $0 != folder }) where one != folder && saying.contains(one) {
+                return try rulebook.keepsFormer(in: one, records)
+            }
+            return isSaid && saying.contains(folder) ? try rulebook.keepsFormer(in: folder, records) : isInherited
+        }
+        var kept = try isKept(folder, []) ? former(folder) : 0
+        for other in saying where other != folder && former(other) != 0 {
             let above = try chain(of: other, records, rulebook).dropFirst()
             guard let parent = above.first, above.contains(folder) else { continue }
-            switch (try rulebook.keepsFormer(in: other, records), try rulebook.keepsFormer(in: parent, records)) {
+            switch (try isKept(other, above), try isKept(parent, above.dropFirst())) {
             case (true, false): kept += former(other)
             case (false, true): kept -= former(other)
             default: break
             }
         }
-        if records.isUnchanged { state.withLock { $0.kept[folder] = kept } }
+        guard isSaid else { return kept }
+        for change in try records.usageChanges() where change.kind == .formerContents {
+            let above = try chain(of: change.folder, records, rulebook)
+            if try above.contains(folder) && isKept(change.folder, above.dropFirst()) { kept += change.bytes }
+        }
         return kept
     }
 

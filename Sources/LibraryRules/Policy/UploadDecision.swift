@@ -20,6 +20,8 @@ public struct Submission {
     public let isTaken: Bool
     /// The number of bytes by which the upload makes the folder grow.
     public let growth: Int64
+    /// The bytes by which folders with quotas grow because of the file's other names.
+    public var otherGrowth: [FolderRules.Growth] = []
     /// The folder in which the bytes count already, for a file with a temporary name.
     public var countedIn: FolderRules?
     /// The bytes that go to the folder `countedIn` in exchange for the upload.
@@ -41,6 +43,7 @@ public struct Submission {
         own: [AssetID],
         isTaken: Bool,
         growth: Int64,
+        otherGrowth: [FolderRules.Growth] = [],
         countedIn: FolderRules? = nil,
         leaving: Int64 = 0,
         kept: Int64 = 0,
@@ -54,6 +57,7 @@ public struct Submission {
         self.own = own
         self.isTaken = isTaken
         self.growth = growth
+        self.otherGrowth = otherGrowth
         self.countedIn = countedIn
         self.leaving = leaving
         self.kept = kept
