@@ -128,12 +128,17 @@ extension AssetLibrary {
                 throw LibraryError.refused(refusal)
             }
             try refuseUnscreened(content, of: id, at: place, by: uid)
-            let file = try digest.map { digest throws(BlobStoreError) in try contents.open(digest, size: node.size) }
-            do throws(UploadRejection) {
-                return try screen(content, of: file, at: place, for: [.user(uid), .file(id)])
-            } catch {
-                try note(error, at: place, by: uid, content)
-                throw LibraryError.refused(error)
+            func screen(_ file: OpenFile?) -> Result<String?, UploadRejection> {
+                Result { () throws(UploadRejection) in
+                    try self.screen(content, of: file, at: place, for: [.user(uid), .file(id)])
+                }
+            }
+            let screened = try digest.map { try contents.withBlob($0, size: node.size) { screen($0) } } ?? screen(nil)
+            switch screened {
+            case .success(let infection): return infection
+            case .failure(let refusal):
+                try note(refusal, at: place, by: uid, content)
+                throw LibraryError.refused(refusal)
             }
         } catch {
             throw LibraryError(error)

@@ -25,6 +25,10 @@ extension AssetLibrary {
                         "Contents of uploads that were not acknowledged before the last session was cut short are in leftover/ for a week: \(count)."
                     )
                 }
+            } else if storage.directory.isUnproven {
+                log.notice(
+                    "The last session was cut short while the catalog's file was written to: contents in blobs/ of uploads that were not acknowledged stay there."
+                )
             }
         } catch let error as BlobStoreError {
             // A later mount may do it.

@@ -148,7 +148,18 @@ extension AssetLibrary {
     }
 
     /// Verifies a blob with the bytes on the disk, past the page cache.
+    ///
+    /// A disk that fails once may only have been late: the second failure counts.
     func inspect(_ digest: Digest, size: Int64, _ share: inout BackgroundShare) -> Finding {
+        let first = inspectOnce(digest, size: size, &share)
+        return first.isUnreadable ? inspectOnce(digest, size: size, &share).finding : first.finding
+    }
+
+    private func inspectOnce(
+        _ digest: Digest,
+        size: Int64,
+        _ share: inout BackgroundShare
+    ) -> (finding: Finding, isUnreadable: Bool) {
         func open() throws(BlobStoreError) -> OpenFile { try contents.open(digest, size: size, evenIfDamaged: true) }
         var read: OpenFile?
         do throws(BlobStoreError) {
@@ -158,20 +169,20 @@ extension AssetLibrary {
                 read = file
                 let found = try digestOnDisk(of: file, size: size, &share)
                 guard try file.isSame(as: open()) else { continue }
-                return found == digest ? .sound : .damaged("Its bytes have the SHA-256 \(found).", file)
+                return (found == digest ? .sound : .damaged("Its bytes have the SHA-256 \(found).", file), false)
             }
-            return .postponed
+            return (.postponed, false)
         } catch {
             // A store whose disk has gone is not corrupt.
-            if isClosing.isSet || noticeVanishedStores() { return .postponed }
+            if isClosing.isSet || noticeVanishedStores() { return (.postponed, false) }
             switch error {
-            case .missing: return .damaged("Its file is missing.", nil)
+            case .missing: return (.damaged("Its file is missing.", nil), false)
             case .damaged(_, let expected, let found):
-                return .damaged("Its file has \(found.counted("byte")) instead of \(expected).", nil)
+                return (.damaged("Its file has \(found.counted("byte")) instead of \(expected).", nil), false)
             case .io(let number, _) where Self.errorsOfDisks.contains(number):
-                return .damaged("Its file cannot be read: \(number).", read)
+                return (.damaged("Its file cannot be read: \(number).", read), true)
             // The blob's store may be attached later, and a scarce resource may be available then.
-            default: return .postponed
+            default: return (.postponed, false)
             }
         }
     }

@@ -27,6 +27,7 @@ extension AssetLibrary {
             try forgetLostNodes()
             let since = Timestamp.now.advanced(by: .zero - Self.youth)
             while try collect(unusedSince: since) > 0, !isClosing.isSet {}
+            try collectUnrecorded()
             forgetReclaimPlan()
             if sweep.beginRetirement(at: clock.now) {
                 try retireFormerVersions()
@@ -150,6 +151,22 @@ extension AssetLibrary {
         return removed.count
     }
 
+    /// Removes blobs that rejected uploads have left without a row, once no open file shows them.
+    private func collectUnrecorded() throws(LibraryError) {
+        let noted = sweep.unrecorded
+        if noted.isEmpty { return }
+        let bound = contents.boundBlobs
+        let free = blobPins.claimForDeletion(noted.filter { !contents.isShown($0) && !bound.contains($0) })
+        defer { blobPins.releaseClaim(of: free) }
+        let unused = try read { records in try free.filter { try records.blob($0) == nil } }
+        do throws(BlobStoreError) {
+            for digest in unused { try blobs.remove(digest) }
+        } catch {
+            throw LibraryError(error)
+        }
+        sweep.forgetUnrecorded(free)
+    }
+
     // MARK: Space
 
     /// Makes room for an upload on a full disk, in the order of `ReclaimPlan`.
@@ -239,6 +256,8 @@ final class Sweep: Sendable {
         var done = 0
         /// The threads that wait for an answer.
         var waiting: [Signal] = []
+        /// Blobs that no row names, because their uploads were rejected at the last moment.
+        var unrecorded: Set<Digest> = []
     }
 
     /// How often former versions are checked.
@@ -258,6 +277,15 @@ final class Sweep: Sendable {
             return true
         }
     }
+
+    /// Notes a blob that may have no row; a crash leaves such blobs to the next mount.
+    func noteUnrecorded(_ digest: Digest) { state.withLock { _ = $0.unrecorded.insert(digest) } }
+
+    /// The noted blobs.
+    var unrecorded: [Digest] { state.withLock { Array($0.unrecorded) } }
+
+    /// Forgets noted blobs that were removed, or have rows.
+    func forgetUnrecorded(_ digests: [Digest]) { state.withLock { $0.unrecorded.subtract(digests) } }
 
     /// Requests space.
     /// - Returns: the number to pass to `hasMadeRoom`.

@@ -184,8 +184,11 @@ extension AssetLibrary {
             KillPoint.verdictGiven.reach()
             keepQuotas(around: node.id)
             switch verdict {
-            case .lost: return
+            case .lost:
+                if isGivenAway, let digest = sealed.digest { sweep.noteUnrecorded(digest) }
+                return
             case .refused(let refusal):
+                if isGivenAway, let digest = sealed.digest { sweep.noteUnrecorded(digest) }
                 guard let place = try place ?? read({ try destination(of: node.id, aim, $0) }) else { return }
                 if isGivenAway {
                     // The file is a blob now: later writes go to a copy.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AssetModel
 import CLinux
 import Foundation
 import SystemPackage
@@ -73,7 +74,7 @@ struct GroupCommand: ParsableCommand {
             let folder = collection.reopen()
             guard folder >= 0 else { throw failure("\(collection.path)") }
             defer { close(folder) }
-            guard fchmod(folder, 0o555) == 0 else { throw failure("\(paths.count) files") }
+            guard fchmod(folder, 0o555) == 0 else { throw failure("\(paths.count.counted("file"))") }
             var id = [UInt8](repeating: 0, count: 256)
             let count = unsafe fgetxattr(folder, "user.asset.id", &id, id.count)
             guard count > 0 else { throw failure("\(collection.path)") }

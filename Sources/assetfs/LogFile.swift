@@ -23,6 +23,8 @@ final class LogFile: Sendable {
     }
     private static let name = "assetfs.log"
     private static let limit = 8 << 20
+    /// How many bytes of earlier lines are kept for the file, which a mount in the foreground never gets.
+    private static let earlyLimit = 64 << 10
     private let state = Mutex(State())
 
     /// A logger that writes to this file.
@@ -57,7 +59,7 @@ final class LogFile: Sendable {
         rotate(&state)
         let bytes = Array(line.utf8)
         unsafe _ = Glibc.write(state.descriptor, bytes, bytes.count)
-        if !state.hasMoved { state.earlyLines += bytes }
+        if !state.hasMoved, state.earlyLines.count < earlyLimit { state.earlyLines += bytes }
     }
 
     /// Redirects the log to the library's file.
@@ -66,7 +68,7 @@ final class LogFile: Sendable {
     func move(toLibrary folder: FileDescriptor) -> Int32 {
         state.withLock { state in
             let folder = fcntl(folder.rawValue, F_DUPFD_CLOEXEC, 3)
-            let file = Self.open(in: folder)
+            let file = Self.openOwn(in: folder)
             guard file >= 0 else {
                 if folder >= 0 { _ = close(folder) }
                 return -1
@@ -81,6 +83,17 @@ final class LogFile: Sendable {
 
     private static func open(in folder: Int32) -> Int32 {
         unsafe openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    }
+
+    /// Opens the log; begins a new one where the present file is also that of a copy by hard links.
+    private static func openOwn(in folder: Int32) -> Int32 {
+        let file = open(in: folder)
+        var status = stat()
+        guard file >= 0, unsafe fstat(file, &status) == 0, status.st_nlink > 1,
+            unsafe renameat(folder, name, folder, name + ".1") == 0
+        else { return file }
+        _ = close(file)
+        return open(in: folder)
     }
 
     /// Begins a new file when the present one has grown too long, under the same descriptor, and redirects

@@ -8,9 +8,10 @@ struct HardLinkTests {
             try verifyScript(
                 """
                 mount_one; echo early > one/folders/early; umount_one
-                cp -al lib copy; before=$(sha256sum lib/catalog.sqlite* lib/search.sqlite* lib/lock lib/FORMAT)
+                cp -al lib copy; before=$(sha256sum lib/catalog.sqlite* lib/search.sqlite* lib/lock lib/FORMAT); logged=$(sha256sum lib/assetfs.log)
                 $ASSETFS mount copy two > log 2>&1; echo there > two/folders/there; setfattr -n user.asset.title -v there two/folders/early
                 is "$(sha256sum lib/catalog.sqlite* lib/search.sqlite* lib/lock lib/FORMAT)" "$before"
+                is "$(sha256sum lib/assetfs.log)" "$logged"; grep -q Mounted copy/assetfs.log
                 mount_one; echo here > one/folders/here; is "$(ls one/folders two/folders | tr '\\n' ' ')" 'one/folders: early here  two/folders: early there '
                 fails getfattr -n user.asset.title one/folders/early
                 umount_one; $ASSETFS umount two; verify 0 --deep lib; verify 0 --deep copy

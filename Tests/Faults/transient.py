@@ -6,7 +6,7 @@ the background goes on.
 
 Needs root and cc.
 """
-import argparse, errno, os, shutil, sys, time
+import argparse, errno, os, shutil, subprocess, sys, time
 
 from daemon import Daemon, Watch
 from load import JPEG, fallocate, unique
@@ -106,7 +106,21 @@ def next_mount(mount):
     expect("status", awaited(status, b"ready", mount.watch), b"ready")
 
 
-CHECKS = {check.__name__: check for check in (statistics, extraction, next_mount)}
+def scrubbing(mount):
+    """Checks that one failed read of a disk marks no content as damaged, and two do."""
+    def scrub(): return subprocess.run([mount.options.assetfs, "scrub", f"{mount.place}/mount"], capture_output=True).returncode
+    status = lambda: os.getxattr(mount.path("file"), "user.asset.status")
+    expect("status", awaited(status, b"ready", mount.watch), b"ready")
+    mount.shim.arm("pread", "blobs", errno.EIO, 0, 2)
+    expect("scrub", scrub(), 0)
+    if not mount.shim.hits: sys.exit("no call has failed")
+    mount.shim.arm("pread", "blobs", errno.EIO, 0, forever())
+    expect("scrub", scrub(), 11)
+    mount.shim.lift()
+    expect("scrub", scrub(), 0)
+
+
+CHECKS = {check.__name__: check for check in (statistics, extraction, next_mount, scrubbing)}
 
 
 def main():

@@ -32,15 +32,22 @@ class Library:
         self.environment = dict(os.environ) | (environment or {})
         # `status` is the exit status of the last daemon that was killed.
         self.daemon = self.store = self.status = None
+        # Whether a mount since the last check has said that nothing proves which contents are of no upload,
+        # and such contents.
+        self.is_unproven, self.unproven = False, set()
 
     def begin(self, **variables):
         """Starts a mount without waiting for it."""
         options = [word for option in self.options for word in ("-o", option)]
         if self.store: options += ["-o", f"store=archive:{self.store}"]
+        self.note_proof()
         with open(self.log, "w") as errors:
             self.daemon = subprocess.Popen(
                 [self.program, "mount", "-f", self.path, self.mountpoint, *options],
                 stderr=errors, env=self.environment | variables, start_new_session=True)
+
+    def note_proof(self):
+        if os.path.exists(self.log) and "that were not acknowledged stay there" in self.said(): self.is_unproven = True
 
     def said(self):
         with open(self.log, errors="replace") as file: return file.read()
@@ -107,7 +114,12 @@ class Library:
             known = {digest.hex() for digest, _ in rows}
             lost = sorted({os.path.basename(place) + name for folder in (self.path, self.store) if folder
                            for place, _, names in os.walk(f"{folder}/blobs") for name in names} - known)
-            if is_powered and lost: faults.append(f"blobs without rows: {lost}")
+            self.note_proof()
+            if self.is_unproven and lost:
+                counts["kills that leave no proof"] += 1
+                self.unproven.update(lost)
+            self.is_unproven = False
+            if is_powered and set(lost) - self.unproven: faults.append(f"blobs without rows: {lost}")
             counts["files of no content, at most"] = max(counts["files of no content, at most"], len(lost))
             aside = os.listdir(f"{self.path}/leftover") if os.path.isdir(f"{self.path}/leftover") else []
             counts["files set aside, at most"] = max(counts["files set aside, at most"], len(aside))

@@ -25,6 +25,10 @@ struct FaultTests {
         try script("transient.py", ["extraction", "next_mount"]).check()
     }
 
+    @Test func `a disk that fails once makes no content count as damaged`() throws {
+        try script("transient.py", ["scrubbing"]).check()
+    }
+
     @Test func `faults that once did harm cost no bytes and no restart`() throws {
         let result = try faults("--phases", "found")
         #expect(result.status == 0, "\(result.output)\(result.errors)")

@@ -32,7 +32,7 @@ struct CatalogSession: Equatable {
     public var changed: Timestamp
 
     /// How long the write of a lock's file may take.
-    private static let delay = Duration.seconds(1)
+    static let delay = Duration.seconds(1)
     /// How long the catalog may have been written to after a blob was added whose row it lacks.
     private static let patience = Duration.seconds(60)
 

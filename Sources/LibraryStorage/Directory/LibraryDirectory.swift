@@ -32,6 +32,9 @@ public final class LibraryDirectory: Sendable {
     /// The times since which a blob without a row must have been made, and named, to be proven part of no
     /// acknowledged upload; nil where no such proof exists.
     public let unacknowledged: (made: Timestamp, named: Timestamp)?
+    /// Whether the last process was killed, and `unacknowledged` proves nothing about it: a kill between a
+    /// checkpoint and its record leaves no proof.
+    public let isUnproven: Bool
     /// The content of the lock's file.
     private struct Record {
         var state: LockState
@@ -94,6 +97,7 @@ public final class LibraryDirectory: Sendable {
         unacknowledged =
             unsafe fstat(lock, &status) == 0
             ? written.flatMap { last?.unacknowledged(at: "\(path)/catalog.sqlite", lock: status, written: $0) } : nil
+        isUnproven = unacknowledged == nil && !hasPowerFailed && LockState(former)?.process != nil
         // If this process is killed before it has examined the blobs, the next mount does so.
         record = RankedMutex(.leaf, Record(state: .running(getpid()), session: unacknowledged == nil ? nil : last))
         folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -176,8 +180,13 @@ public final class LibraryDirectory: Sendable {
 
     private func store(_ state: LockState, _ record: inout Record) {
         record.state = state
-        let bytes = state.bytes(boot: boot, session: record.session, written: Self.fileTime)
-        unsafe _ = pwrite(lock, bytes, bytes.count, 0)
+        // On a busy machine the write may come so late that its time would count as a program's.
+        for _ in 0..<3 {
+            let written = Self.fileTime
+            let bytes = state.bytes(boot: boot, session: record.session, written: written)
+            unsafe _ = pwrite(lock, bytes, bytes.count, 0)
+            if Self.fileTime < written.advanced(by: CatalogSession.delay) { return }
+        }
     }
 
     /// Records that all blobs without a row from the last session have been examined, and that the present

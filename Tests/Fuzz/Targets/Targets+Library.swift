@@ -4,6 +4,7 @@
 @testable import AssetModel
 @testable import Catalog
 import Foundation
+import Synchronization
 
 /// A catalog whose files are unlinked, so that nothing remains on the disk.
 private let catalog: Catalog? = {
@@ -14,6 +15,9 @@ private let catalog: Catalog? = {
     }
     return try? Catalog(path: folder + "/catalog.sqlite") {}
 }()
+
+/// The number of inputs that changed the catalog.
+private let inputCount = Atomic(0)
 
 // Data that the daemon reads from its library and from other programs, and numbers that the kernel has
 // received.
@@ -47,6 +51,8 @@ extension FuzzTarget {
             return ""
         }
         try demand(problem.isEmpty, problem)
+        // Changes are kept in memory until a commit.
+        if inputCount.wrappingAdd(1, ordering: .relaxed).newValue.isMultiple(of: 10_000) { try catalog.commit {} }
     }
 
     static let scanner = FuzzTarget(
