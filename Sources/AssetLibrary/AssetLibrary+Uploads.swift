@@ -40,6 +40,10 @@ extension AssetLibrary {
             close(node, wasWriting: true)
             throw error
         }
+        diagnosis.note(
+            .begun,
+            "node \(node.id): made as \(Shown.name(name.bytes)) in folder \(parent) by user \(uploader.uid)"
+        )
         return (record, node)
     }
 
@@ -87,6 +91,7 @@ extension AssetLibrary {
             release(node)
             throw error
         }
+        if forWriting { diagnosis.note(.begun, "node \(id): opened for writing by user \(uploader.uid)") }
         return node
     }
 

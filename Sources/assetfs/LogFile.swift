@@ -24,18 +24,24 @@ final class LogFile: Sendable {
     private static let name = "assetfs.log"
     private static let limit = 8 << 20
     private let state = Mutex(State())
+    /// The categories whose debug lines are written.
+    fileprivate let categories: Set<DebugCategory>
+
+    /// Makes a log that writes debug lines of some categories.
+    init(debug categories: Set<DebugCategory>) { self.categories = categories }
 
     /// A logger that writes to this file.
     var logger: Logger { Logger(label: "assetfs") { _ in Handler(file: self) } }
 
     /// Writes a line with one call, so that lines of several threads do not mix; a failure cannot be reported
     /// anywhere.
-    fileprivate func write(_ event: LogEvent) {
+    fileprivate func write(_ event: LogEvent, of category: String?) {
         let now = Timestamp.now
         state.withLock { state in
             Self.sayLeftOut(&state, now)
             guard state.shares.take(for: event.metadata, at: event.level) else { return }
-            Self.write("\(now) \(event.level): \(Shown.line("\(event.message)"))\n", &state)
+            let topic = category.map { "\($0): " } ?? ""
+            Self.write("\(now) \(event.level): \(topic)\(Shown.line("\(event.message)"))\n", &state)
         }
     }
 
@@ -113,8 +119,14 @@ private struct Handler: LogHandler {
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
-        set { metadata[key] = newValue }
+        set {
+            metadata[key] = newValue
+            // Decided once for each logger, so that a line that is not written costs one comparison.
+            if let category, file.categories.contains(where: { $0.rawValue == category }) { logLevel = .debug }
+        }
     }
 
-    func log(event: LogEvent) { file.write(event) }
+    private var category: String? { metadata[DebugCategory.key].map { "\($0)" } }
+
+    func log(event: LogEvent) { file.write(event, of: category) }
 }
