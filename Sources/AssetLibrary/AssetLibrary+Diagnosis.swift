@@ -1,3 +1,4 @@
+internal import AssetModel
 internal import Catalog
 internal import LibraryStorage
 
@@ -11,6 +12,11 @@ extension AssetLibrary {
             "queues.lists": longReads.count, "queues.resumptions": resumptions.count, "queues.scans": scans.count,
         ]
         return diagnosis.all.merging(present) { $1 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// Logs the version that a file without an asset became by a final name.
+    func notePublication(_ version: VersionID?, of id: NodeID) {
+        if let version { diagnosis.note(nil, "node \(id): published as version \(version.rawValue) by its new name") }
     }
 
     /// Has a worker run a step of background work `delay` after each wake.

@@ -40,10 +40,7 @@ extension AssetLibrary {
                 (upload.isDirty, upload.mappedAt, upload.candidate) = (false, nil, nil)
                 return
             }
-            diagnosis.note(
-                nil,
-                "node \(node.id): sealed, \(size) bytes, \(sealed.digest.map { "SHA-256 \($0)" } ?? "empty")"
-            )
+            diagnosis.note(nil, "node \(node.id): sealed, size \(size)\(sealed.digest.map { ", SHA-256 \($0)" } ?? "")")
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
             // Checked before the folder's policies are applied to the content.

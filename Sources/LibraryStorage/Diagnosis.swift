@@ -64,9 +64,12 @@ public final class Diagnosis: Sendable {
         (uploads, catalog, background) = (log.of(.uploads), log.of(.catalog), log.of(.background))
     }
 
+    /// Counts an event.
+    public func count(_ event: Event) { add(1, to: event.rawValue) }
+
     /// Counts an event of an upload, if it is a counted one, and logs a line about it.
     public func note(_ event: Event?, _ line: @autoclosure () -> String) {
-        if let event { add(1, to: event.rawValue) }
+        if let event { count(event) }
         uploads.debug("\(line())")
     }
 
@@ -75,7 +78,7 @@ public final class Diagnosis: Sendable {
 
     /// Counts and logs a commit of changes.
     func noteCommit(of changes: Int, since began: ContinuousClock.Instant?) {
-        add(1, to: Event.commits.rawValue)
+        count(.commits)
         add(changes, to: Event.changes.rawValue)
         if let began { catalog.debug("committed changes: \(changes), in \(began.duration(to: .now).shown)") }
     }
