@@ -14,6 +14,11 @@ extension AssetLibrary {
         return diagnosis.all.merging(present) { $1 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
+    /// Counts and logs a new file, whose upload begins.
+    func noteMade(_ id: NodeID, as name: EntryName, in folder: NodeID, by uid: UInt32) {
+        diagnosis.note(.begun, "node \(id): made as \(Shown.name(name.bytes)) in folder \(folder) by user \(uid)")
+    }
+
     /// Logs the version that a file without an asset became by a final name.
     func notePublication(_ version: VersionID?, of id: NodeID) {
         if let version { diagnosis.note(nil, "node \(id): published as version \(version.rawValue) by its new name") }

@@ -40,10 +40,7 @@ extension AssetLibrary {
             close(node, wasWriting: true)
             throw error
         }
-        diagnosis.note(
-            .begun,
-            "node \(node.id): made as \(Shown.name(name.bytes)) in folder \(parent) by user \(uploader.uid)"
-        )
+        noteMade(record.id, as: name, in: parent, by: uploader.uid)
         return (record, node)
     }
 

@@ -6,7 +6,7 @@ import SystemPackage
 import Synchronization
 
 /// Writes log lines: to the terminal, and for a background mount from its readiness on to `assetfs.log` in
-/// the library, which then also gets the earlier lines.
+/// the library, which then also gets the earlier lines. Its debug lines never go to the terminal.
 ///
 /// When the file has grown beyond 8 MiB a new one is begun, and the former is kept as `assetfs.log.1`.
 ///
@@ -27,8 +27,14 @@ final class LogFile: Sendable {
     /// The categories whose debug lines are written.
     fileprivate let categories: Set<DebugCategory>
 
+    /// Whether the mount is in the foreground, so that all lines go to the terminal and none are kept.
+    private let isForeground: Bool
+
     /// Makes a log that writes debug lines of some categories.
-    init(debug categories: Set<DebugCategory>) { self.categories = categories }
+    init(debug categories: Set<DebugCategory>, isForeground: Bool) {
+        self.categories = categories
+        self.isForeground = isForeground
+    }
 
     /// A logger that writes to this file.
     var logger: Logger { Logger(label: "assetfs") { _ in Handler(file: self) } }
@@ -38,32 +44,33 @@ final class LogFile: Sendable {
     fileprivate func write(_ event: LogEvent, of category: String?) {
         let now = Timestamp.now
         state.withLock { state in
-            Self.sayLeftOut(&state, now)
+            sayLeftOut(&state, now)
             guard state.shares.take(for: event.metadata, at: event.level) else { return }
             let topic = category.map { "\($0): " } ?? ""
-            Self.write("\(now) \(event.level): \(topic)\(Shown.line("\(event.message)"))\n", &state)
+            write("\(now) \(event.level): \(topic)\(Shown.line("\(event.message)"))\n", &state, at: event.level)
         }
     }
 
     /// Writes the counts of the lines that were left out so far, at the end of the log.
     func finish() {
         state.withLock { state in
-            Self.sayLeftOut(&state, .now, isEnd: true)
+            sayLeftOut(&state, .now, isEnd: true)
         }
     }
 
-    private static func sayLeftOut(_ state: inout State, _ now: Timestamp, isEnd: Bool = false) {
+    private func sayLeftOut(_ state: inout State, _ now: Timestamp, isEnd: Bool = false) {
         let minute = isEnd ? -1 : now.rawValue / 60_000_000_000
         for sentence in state.shares.begin(minute: minute) {
             write("\(now) \(Logger.Level.notice): \(sentence)\n", &state)
         }
     }
 
-    private static func write(_ line: String, _ state: inout State) {
-        rotate(&state)
+    private func write(_ line: String, _ state: inout State, at level: Logger.Level = .notice) {
+        Self.rotate(&state)
         let bytes = Array(line.utf8)
-        unsafe _ = Glibc.write(state.descriptor, bytes, bytes.count)
-        if !state.hasMoved { state.earlyLines += bytes }
+        let isEarly = !state.hasMoved && !isForeground
+        if isEarly { state.earlyLines += bytes }
+        if !isEarly || level > .debug { unsafe _ = Glibc.write(state.descriptor, bytes, bytes.count) }
     }
 
     /// Redirects the log to the library's file.

@@ -150,7 +150,7 @@ struct MountCommand: ParsableCommand {
         options.eventCommand = options.eventCommand.map { "umask \(String(umask, radix: 8))\n\($0)" }
         // This precedes the start of any thread: only the session takes the signals that end the mount.
         Daemon.blockSignals()
-        let file = LogFile(debug: options.debug)
+        let file = LogFile(debug: options.debug, isForeground: foreground)
         let log = file.logger
         let place = try LibraryPlace(path)
         let library = try open(place, options, log)
