@@ -6,8 +6,9 @@ import SystemPackage
 import Synchronization
 
 /// Writes log lines: to the terminal, and for a background mount from its readiness on to `assetfs.log` in
-/// the library, which then also gets the earlier lines. Its debug lines never go to the terminal.
+/// the library, which then also gets the earlier lines.
 ///
+/// Debug lines of a background mount never go to the terminal.
 /// When the file has grown beyond 8 MiB a new one is begun, and the former is kept as `assetfs.log.1`.
 ///
 /// ## Concurrency
@@ -82,6 +83,7 @@ final class LogFile: Sendable {
             let file = Self.open(in: folder)
             guard file >= 0 else {
                 if folder >= 0 { _ = close(folder) }
+                (state.hasMoved, state.earlyLines) = (true, [])
                 return -1
             }
             let early = state.earlyLines

@@ -103,8 +103,8 @@ struct MountOptions {
         return options.filter { !$0.isEmpty }
     }
 
-    /// Parses categories of debug lines that are given as `fuse+uploads` or `fuse,uploads`; nil and `all` mean
-    /// all of them.
+    /// Parses categories of debug lines that are given as `fuse+uploads` or `fuse,uploads`; nil and `all`
+    /// mean all of them.
     static func categories(_ text: String?) throws(Invalid) -> Set<DebugCategory> {
         var categories: Set<DebugCategory> = []
         for name in (text ?? "all").split(omittingEmptySubsequences: false, whereSeparator: { $0 == "+" || $0 == "," })

@@ -11,8 +11,8 @@ struct DebugTests {
         }
     }
 
-    /// `debug WORDS…` mounts with them and makes an upload durable; `topics` names the categories of the log's
-    /// debug lines, and `as` runs a command as a user.
+    /// `debug WORDS…` mounts with them and makes an upload durable; `topics` names the categories of the
+    /// log's debug lines, and `as` runs a command as a user.
     private let helpers = """
         topics() { grep -o 'Z debug: [a-z]*' lib/assetfs.log | sort -u | sed 's/.* //' | tr '\\n' ' ' || true; }
         as() { setpriv --reuid $1 --regid $1 --clear-groups "${@:2}"; }
@@ -33,7 +33,7 @@ struct DebugTests {
             debug -o ro,rw,debug=uploads+catalog; is "$(topics)" "catalog uploads "
             # Behind -- it is a name.
             $ASSETFS mount -- --debug one; is "$(grep -c debug: ./--debug/assetfs.log)" 0; $ASSETFS umount one
-            for wrong in --debug=fuse,other --debug=other -odebug=other+fuse; do
+            for wrong in --debug=fuse,other --debug=other "-o debug=other+fuse"; do
                 says 64 'debug: “other” is no category; there are fuse, uploads, catalog, background, all' $ASSETFS mount $wrong lib one
             done
             says 64 'debug: “” is no category' $ASSETFS mount --debug= lib one; is "$(mounts one)" 0
