@@ -201,6 +201,8 @@ extension AssetFilesystem {
             // The growth of the journals would reveal other users' activity.
             let isShown = caller.uid == 0 || caller.uid == owner.uid
             size = isShown ? try reading { try $0.size(of: view == .events ? .events : .receipts) } : 0
+        // As in /proc, the size of counts that change with each request says nothing.
+        case .statistics: size = 0
         case .job(let asset):
             guard let job = try job(asset) else { throw OperationFailure(LibraryError.notFound) }
             size = Int64(job.count)

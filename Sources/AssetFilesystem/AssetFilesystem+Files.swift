@@ -81,6 +81,7 @@ extension AssetFilesystem {
             if case .capabilityFile(let number) = view { return try openSigned(number, flags: flags, for: caller) }
             let share = try shareOfOpenFiles(for: caller)
             var content: [UInt8]?
+            if view == .statistics { content = statistics() }
             if case .job(let asset) = view { content = try job(asset) ?? [] }
             if case .work(let work) = view {
                 content = try refusing { () throws(LibraryError) in try library.job(of: work) }

@@ -9,6 +9,8 @@ enum View: Hashable, Sendable {
     case receipts
     case events
     case jobs
+    /// Counts of the mount's work.
+    case statistics
     /// The removed files that can be restored.
     case trash
     /// All assets, by their numbers.
@@ -75,6 +77,7 @@ enum View: Hashable, Sendable {
         case 15: self = .work(.scrub)
         case 16: self = .work(.stores)
         case 17: self = .work(.verify)
+        case 18: self = .statistics
         case let number where number >> Kind.shift > 0:
             let rest = number & (1 << Kind.shift - 1)
             let asset = AssetID(rawValue: rest)
@@ -113,6 +116,7 @@ enum View: Hashable, Sendable {
         case .work(.scrub): NodeID(rawValue: 15)
         case .work(.stores): NodeID(rawValue: 16)
         case .work(.verify): NodeID(rawValue: 17)
+        case .statistics: NodeID(rawValue: 18)
         case .job(let asset): Kind.job.id(asset.rawValue)
         case .resource(let asset): Kind.resource.id(asset.rawValue)
         case .alternatives(let asset): Kind.alternatives.id(asset.rawValue)
@@ -177,6 +181,7 @@ enum View: Hashable, Sendable {
         case .uploads:
             [
                 ("receipts.jsonl", View.receipts.id), ("events.jsonl", View.events.id), ("jobs", View.jobs.id),
+                (".stats", View.statistics.id),
             ]
         default: []
         }
@@ -192,7 +197,7 @@ enum View: Hashable, Sendable {
         // With read permission inotify(7) would report other users' queries.
         case .signed, .search: 0o040711
         case .trash, .resources: 0o041777
-        case .receipts, .events, .job, .fetch, .work: 0o100600
+        case .receipts, .events, .statistics, .job, .fetch, .work: 0o100600
         // The mode of the asset's file is used instead.
         case .resource, .alternatives, .versions: 0o040755
         case .information, .version, .group, .capabilityFile: 0o100444

@@ -12,9 +12,9 @@ internal import Synchronization
 extension AssetLibrary {
     func startExtraction() {
         for thread in extraction.threads {
-            thread.worker.start(delay: .zero) { [weak self] in self?.extractAll(thread) }
+            run("extraction", on: thread.worker) { $0.extractAll(thread) }
         }
-        extraction.sweeper.start(delay: .seconds(1)) { [weak self] in self?.sweepExtraction() }
+        run("extraction_sweep", on: extraction.sweeper, delay: .seconds(1)) { $0.sweepExtraction() }
         errands.start()
         // Blobs that were left because the disk took no changes are examined once it does, not a minute
         // later.

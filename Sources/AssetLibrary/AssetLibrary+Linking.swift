@@ -103,6 +103,7 @@ extension AssetLibrary {
             }
             guard let linked else { throw LibraryError.notFound }
             if isFirst { noteLinked(id) }
+            notePublication(linked.1, of: id)
             return linked
         }
         if isFirst { dropKept([id]) }

@@ -114,6 +114,7 @@ extension AssetLibrary {
                 noteRefusal(refusal, of: source.id, at: place, isRepeated: isRepeated, by: uploader)
                 throw LibraryError.refused(refusal)
             }
+            notePublication(moved.version, of: source.id)
             return (moved, moved.version)
         }
         // The kernel would cache the new name for as long as the former one.

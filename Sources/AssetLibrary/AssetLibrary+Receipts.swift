@@ -20,6 +20,7 @@ extension AssetLibrary {
     func noteReceipt(of refusal: UploadRejection, at place: Place, by uid: UInt32) {
         // This is the last reason now, and replaces the error of an earlier attribute.
         refusedAttributes.forget(place.parent, of: uid)
+        diagnosis.count(.refused)
         log.notice("Refused \(place.journalPath): \(refusal.sentence)", metadata: ["uid": "\(uid)"])
     }
 }

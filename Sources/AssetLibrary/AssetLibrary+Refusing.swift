@@ -37,6 +37,7 @@ extension AssetLibrary {
             }
         }
         noteReceipt(of: refusal, at: place, by: uid)
+        diagnosis.note(nil, "node \(node.id): refused: \(refusal.sentence)")
         if isForgotten { upload.isRecorded = false }
         upload.refusal = refusal
         upload.isDirty = false

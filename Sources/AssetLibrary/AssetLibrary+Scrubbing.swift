@@ -19,7 +19,7 @@ extension AssetLibrary {
     private static let batch = 64
 
     func startScrub() {
-        scrub.worker.startRepeating(delay: .zero) { [weak self] in self?.scrubWhatIsDue() }
+        runRepeating("scrub", on: scrub.worker) { $0.scrubWhatIsDue() }
         scrub.worker.wake()
     }
 

@@ -11,6 +11,8 @@ extension AssetLibrary {
     public var catalog: Catalog { storage.catalog }
     /// The log of errors that no request waits for.
     public var log: Logger { storage.log }
+    /// The counts and debug lines for operators.
+    var diagnosis: Diagnosis { storage.diagnosis }
     /// How busy the mount is.
     public var activity: Activity { storage.activity }
     /// The library's folder.

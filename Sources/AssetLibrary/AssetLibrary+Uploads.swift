@@ -40,6 +40,7 @@ extension AssetLibrary {
             close(node, wasWriting: true)
             throw error
         }
+        noteMade(record.id, as: name, in: parent, by: uploader.uid)
         return (record, node)
     }
 
@@ -87,6 +88,7 @@ extension AssetLibrary {
             release(node)
             throw error
         }
+        if forWriting { diagnosis.note(.begun, "node \(id): opened for writing by user \(uploader.uid)") }
         return node
     }
 

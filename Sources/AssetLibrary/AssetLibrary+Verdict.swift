@@ -40,6 +40,7 @@ extension AssetLibrary {
                 (upload.isDirty, upload.mappedAt, upload.candidate) = (false, nil, nil)
                 return
             }
+            diagnosis.note(nil, "node \(node.id): sealed, size \(size)\(sealed.digest.map { ", SHA-256 \($0)" } ?? "")")
             let content = Content(digest: sealed.digest, size: size)
             var infection: String?
             // Checked before the folder's policies are applied to the content.
@@ -83,6 +84,7 @@ extension AssetLibrary {
                 if isGivenAway, !isShown { giveAway(&upload, of: node, as: sealed.digest) }
             }
             KillPoint.blobAdopted.reach()
+            if adopted.wasNew { diagnosis.note(.adopted, "node \(node.id): its bytes have become a blob") }
             if adopted.isHealing, let digest = sealed.digest { try noteHealing(of: digest) }
             var modified: Timestamp?
             var lost: NodeRecord?
@@ -183,6 +185,7 @@ extension AssetLibrary {
             }
             KillPoint.verdictGiven.reach()
             keepQuotas(around: node.id)
+            note(verdict, on: node.id)
             switch verdict {
             case .lost:
                 if isGivenAway, let digest = sealed.digest { sweep.noteUnrecorded(digest) }
@@ -260,6 +263,19 @@ extension AssetLibrary {
         case refused(UploadRejection)
     }
 
+    /// Counts and logs a verdict; `noteReceipt` counts a refusal.
+    private func note(_ verdict: Verdict, on id: NodeID) {
+        switch verdict {
+        case .lost: diagnosis.note(nil, "node \(id): has lost its last name")
+        case .refused: break
+        case .unchanged(let asset): diagnosis.note(.committed, "node \(id): asset \(asset) has these bytes already")
+        case .waiting: diagnosis.note(.committed, "node \(id): committed, to be published under a final name")
+        case .published(let version, _):
+            let outcome = version.map { "published as version \($0.rawValue)" } ?? "published, without a new version"
+            diagnosis.note(.committed, "node \(id): \(outcome)")
+        }
+    }
+
     /// Publishes the bytes of a file in the trash: its asset gets them as a version, and stays there.
     private func commitTrashed(_ upload: inout OpenNode.Upload, of node: OpenNode) throws(LibraryError) {
         let isKept = node.isKept.load(ordering: .relaxed)
@@ -297,6 +313,7 @@ extension AssetLibrary {
             isShown = true
             sweep.lateContents.add(1, ordering: .relaxed)
             noteVerdict()
+            diagnosis.note(.committed, "node \(node.id): committed in the trash")
             (upload.isDirty, upload.isRecorded, upload.standing) = (false, false, nil)
             (upload.mappedAt, upload.candidate) = (nil, nil)
             if !upload.isBound, adopted.wasNew || sealed.digest == nil { upload.staged = nil }

@@ -12,10 +12,9 @@ internal import SystemPackage
 // Checks of a mounted library read a copy of its catalog: they see one moment, and block no request.
 extension AssetLibrary {
     func startChecker() {
-        verification.worker.startRepeating(delay: .zero) { [weak self] in
-            guard let self else { return nil }
-            if let isThorough = verification.takeRequest() { verifyNow(isThorough: isThorough) }
-            return takeSnapshotWhenDue()
+        runRepeating("verification", on: verification.worker) { library in
+            if let isThorough = library.verification.takeRequest() { library.verifyNow(isThorough: isThorough) }
+            return library.takeSnapshotWhenDue()
         }
         verification.worker.wake()
     }

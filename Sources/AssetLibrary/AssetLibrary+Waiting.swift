@@ -59,6 +59,7 @@ extension AssetLibrary {
             return true
         }
         guard isNew else { return }
+        diagnosis.note(.deferred, "node \(node.id): the commit is deferred")
         _ = retain(node.id)
         settler.wake()
     }

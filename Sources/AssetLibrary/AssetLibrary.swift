@@ -188,33 +188,33 @@ public final class AssetLibrary: Sendable {
             }
         }
         storage.startCommitting { [weak self] () throws(LibraryError) in try self?.commitInBackground() }
-        settler.start(delay: .seconds(1)) { [weak self] in self?.settleWaiting() }
+        run("deferred_commits", on: settler, delay: .seconds(1)) { $0.settleWaiting() }
         for (number, worker) in longSettlers.enumerated() {
-            worker.start(delay: .zero) { [weak self] in self?.settleLong(onlyForData: number > 0) }
+            run("long_commits", on: worker) { $0.settleLong(onlyForData: number > 0) }
         }
         resumptions.start()
         longReads.start()
         scans.start()
         md5Requests.start()
-        mapped.worker.startRepeating(delay: .zero) { [weak self] in self?.watchMappings() }
+        runRepeating("mappings", on: mapped.worker) { $0.watchMappings() }
         // The recovery has deferred the commits of interrupted uploads.
         if hasWaiting { settler.wake() }
-        roomMaker.start(delay: .zero) { [weak self] in self?.makeRequestedRoom() }
+        run("room", on: roomMaker) { $0.makeRequestedRoom() }
         space.reliever.set { [weak self] in self?.makeRoom($0) ?? false }
-        sweeper.startRepeating(delay: .zero) { [weak self] in self?.sweepNow() }
-        searchWorker.start(delay: .seconds(1)) { [weak self] in self?.updateSearchIndexInBackground() }
+        runRepeating("sweep", on: sweeper) { $0.sweepNow() }
+        run("search_index", on: searchWorker, delay: .seconds(1)) { $0.updateSearchIndexInBackground() }
         if fetchSettings != nil {
             for worker in fetches.workers {
-                worker.startRepeating(delay: .zero) { [weak self] in self?.fetchAll() }
+                runRepeating("fetches", on: worker) { $0.fetchAll() }
                 worker.wake()
             }
         }
-        accessTimes.worker.start(delay: AccessTimes.delay) { [weak self] in self?.recordAccessTimes() }
-        counters.worker.start(delay: .seconds(10)) { [weak self] in self?.recordCounts() }
+        run("access_times", on: accessTimes.worker, delay: AccessTimes.delay) { $0.recordAccessTimes() }
+        run("clicks", on: counters.worker, delay: .seconds(10)) { $0.recordCounts() }
         durableEvents.store((try? read { try $0.size(of: .events) }) ?? 0, ordering: .relaxed)
-        eventTeller.start(delay: .zero) { [weak self] in self?.tellEvents() }
-        md5Worker.start(delay: .zero) { [weak self] in self?.computeMD5s() }
-        mover.worker.startRepeating(delay: .zero) { [weak self] in self?.moveWhatIsDue() }
+        run("event_command", on: eventTeller) { $0.tellEvents() }
+        run("md5", on: md5Worker) { $0.computeMD5s() }
+        runRepeating("moves", on: mover.worker) { $0.moveWhatIsDue() }
         for worker in [sweeper, md5Worker, searchWorker, mover.worker] { worker.wake() }
         if eventCommand != nil { eventTeller.wake() }
         startScrub()

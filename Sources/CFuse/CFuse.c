@@ -22,7 +22,7 @@ enum {
     OPCODE_OPEN = 14, OPCODE_READ = 15, OPCODE_WRITE = 16, OPCODE_STATFS = 17, OPCODE_RELEASE = 18, OPCODE_FSYNC = 20,
     OPCODE_SETXATTR = 21, OPCODE_GETXATTR = 22, OPCODE_LISTXATTR = 23, OPCODE_REMOVEXATTR = 24, OPCODE_FLUSH = 25,
     OPCODE_INIT = 26, OPCODE_OPENDIR = 27, OPCODE_READDIR = 28, OPCODE_RELEASEDIR = 29, OPCODE_FSYNCDIR = 30,
-    OPCODE_ACCESS = 34, OPCODE_CREATE = 35, OPCODE_INTERRUPT = 36, OPCODE_BATCH_FORGET = 42, OPCODE_FALLOCATE = 43,
+    OPCODE_ACCESS = 34, OPCODE_CREATE = 35, OPCODE_INTERRUPT = 36, OPCODE_IOCTL = 39, OPCODE_BATCH_FORGET = 42, OPCODE_FALLOCATE = 43,
     OPCODE_READDIRPLUS = 44, OPCODE_RENAME2 = 45, OPCODE_LSEEK = 46, OPCODE_COPY_FILE_RANGE = 47, OPCODE_TMPFILE = 51,
     OPCODE_STATX = 52
 };
@@ -172,6 +172,38 @@ static void count_request(const struct in_header *header) {
     }
 }
 
+/* The kernel's names of the operations, and how many requests of each were read to be served. */
+static const char *const names[CFUSE_OPERATIONS] = {
+    [OPCODE_LOOKUP] = "lookup", [OPCODE_FORGET] = "forget", [OPCODE_GETATTR] = "getattr", [OPCODE_SETATTR] = "setattr",
+    [OPCODE_READLINK] = "readlink", [OPCODE_SYMLINK] = "symlink", [OPCODE_MKNOD] = "mknod", [OPCODE_MKDIR] = "mkdir",
+    [OPCODE_UNLINK] = "unlink", [OPCODE_RMDIR] = "rmdir", [OPCODE_RENAME] = "rename", [OPCODE_LINK] = "link",
+    [OPCODE_OPEN] = "open", [OPCODE_READ] = "read", [OPCODE_WRITE] = "write", [OPCODE_STATFS] = "statfs",
+    [OPCODE_RELEASE] = "release", [OPCODE_FSYNC] = "fsync", [OPCODE_SETXATTR] = "setxattr",
+    [OPCODE_GETXATTR] = "getxattr", [OPCODE_LISTXATTR] = "listxattr", [OPCODE_REMOVEXATTR] = "removexattr",
+    [OPCODE_FLUSH] = "flush", [OPCODE_OPENDIR] = "opendir", [OPCODE_READDIR] = "readdir",
+    [OPCODE_RELEASEDIR] = "releasedir", [OPCODE_FSYNCDIR] = "fsyncdir", [OPCODE_CREATE] = "create",
+    [OPCODE_INTERRUPT] = "interrupt", [OPCODE_IOCTL] = "ioctl", [OPCODE_BATCH_FORGET] = "batch_forget",
+    [OPCODE_FALLOCATE] = "fallocate", [OPCODE_READDIRPLUS] = "readdirplus", [OPCODE_RENAME2] = "rename2",
+    [OPCODE_LSEEK] = "lseek", [OPCODE_COPY_FILE_RANGE] = "copy_file_range", [OPCODE_TMPFILE] = "tmpfile",
+    [OPCODE_STATX] = "statx",
+};
+static atomic_ulong served[CFUSE_OPERATIONS];
+/* The node of the request that this thread serves. */
+static _Thread_local uint64_t served_node;
+
+const char *cfuse_operation(uint32_t number) { return number < CFUSE_OPERATIONS ? names[number] : NULL; }
+
+unsigned long cfuse_served(uint32_t number) {
+    return number < CFUSE_OPERATIONS ? atomic_load_explicit(&served[number], memory_order_relaxed) : 0;
+}
+
+uint64_t cfuse_served_node(void) { return served_node; }
+
+static void note_served(const struct in_header *header) {
+    served_node = header->nodeid;
+    if (header->opcode < CFUSE_OPERATIONS) atomic_fetch_add_explicit(&served[header->opcode], 1, memory_order_relaxed);
+}
+
 /* Returns whether programs expect EINTR from a request: open(2) is retried, and a request that reads or turns
  * a file may take long. */
 static int may_be_asked_to_end(uint32_t opcode) {
@@ -221,6 +253,7 @@ static ssize_t wire_read(int fd, void *buffer, size_t length, void *userdata) {
     ssize_t count = next_request(fd, buffer, length);
     serves_init = 0;
     if (count < (ssize_t)sizeof(struct in_header)) return count;
+    note_served(buffer);
     translate(buffer, (size_t)count);
     struct in_header *header = buffer;
     if (header->opcode != OPCODE_INIT || count < (ssize_t)(sizeof *header + offsetof(struct init_in, flags2))) return count;

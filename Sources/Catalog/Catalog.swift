@@ -184,7 +184,10 @@ public final class Catalog: Sendable {
     #endif
 
     /// Whether a crash would lose any change.
-    public var hasChanges: Bool { changes.load(ordering: .relaxed) > 0 || isLate.load(ordering: .relaxed) }
+    public var hasChanges: Bool { changeCount > 0 || isLate.load(ordering: .relaxed) }
+
+    /// The number of operations that have changed records since the last commit.
+    public var changeCount: Int { changes.load(ordering: .relaxed) }
 
     /// Makes all changes so far durable, in one step.
     ///
@@ -194,18 +197,24 @@ public final class Catalog: Sendable {
     /// - copy: advanced by one step, between this transaction and the next.
     /// - prepare: runs just before the COMMIT, while no operation can run: makes the blobs durable that the
     ///   rows name.
+    /// - Returns: the number of operations whose changes were committed.
     /// - Throws: the errors of `prepare` (then nothing is committed and nothing lost), or `CatalogError`.
-    public func commit(advancing copy: CatalogCopy? = nil, prepare: () throws -> Void) throws {
+    @discardableResult
+    public func commit(advancing copy: CatalogCopy? = nil, prepare: () throws -> Void) throws -> Int {
         try inQueue { database in
             try checkHealth()
             try begin(database)
             try catchUp(database)
-            let hasChanged = changes.load(ordering: .relaxed) > 0
-            guard hasChanged || copy != nil else { return acceptChanges(database) }
+            let hasChanged = changeCount > 0
+            guard hasChanged || copy != nil else {
+                acceptChanges(database)
+                return 0
+            }
             if hasChanged { try prepare() }
+            let count: Int
             do {
                 try database.execute(sql: "COMMIT")
-                changes.store(0, ordering: .relaxed)
+                count = changes.exchange(0, ordering: .relaxed)
                 redo.cut(to: 0)
                 mark.withLock { unsafe $0 = CommitMark(database.connection) }
                 KillPoint.committed.reach()
@@ -225,6 +234,7 @@ public final class Catalog: Sendable {
             try catchUp(database)
             if let problem { throw problem }
             acceptChanges(database)
+            return count
         }
     }
 

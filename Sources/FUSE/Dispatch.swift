@@ -8,13 +8,21 @@ final class Dispatcher: Sendable {
     let filesystem: any Filesystem
     let log: Logger
     let limits: RequestLimits
+    /// Receives each answered request; nil where none is observed.
+    let observer: (@Sendable (ServedRequest) -> Void)?
     let waits = WaitingRequest.shares()
     let interrupted = InterruptedRequests()
 
-    init(filesystem: any Filesystem, log: Logger, limits: RequestLimits) {
+    init(
+        filesystem: any Filesystem,
+        log: Logger,
+        limits: RequestLimits,
+        observer: (@Sendable (ServedRequest) -> Void)?
+    ) {
         self.filesystem = filesystem
         self.log = log
         self.limits = limits
+        self.observer = observer
     }
 
     static func serving(_ request: fuse_req_t?) -> Dispatcher? {
@@ -22,14 +30,11 @@ final class Dispatcher: Sendable {
         return unsafe Unmanaged<Dispatcher>.fromOpaque(pointer).takeUnretainedValue()
     }
 
-    /// Logs a failure once: I/O errors as errors, failures with a cause for the user as notices, all others
-    /// for debugging.
+    /// Logs a failure once: I/O errors as errors, failures with a cause for the user as notices; all others
+    /// are for the observer alone.
     func note(_ failure: OperationFailure, _ operation: StaticString, for caller: Caller) {
-        let level: Logger.Level =
-            switch failure.errno {
-            case .ioError: .error
-            default: failure.cause == nil ? .debug : .notice
-            }
+        guard failure.errno == .ioError || failure.cause != nil else { return }
+        let level: Logger.Level = failure.errno == .ioError ? .error : .notice
         let cause = failure.cause.map { ": \($0)" } ?? ""
         log.log(level: level, "\(operation): \(failure.errno)\(cause)", metadata: ["uid": "\(caller.uid)"])
     }
@@ -48,13 +53,15 @@ func answer<Value>(
     guard let request = unsafe request, let dispatcher = unsafe Dispatcher.serving(request),
         let caller = unsafe Caller(of: request)
     else { return }
+    let observation = unsafe Observation(request, operation, for: dispatcher.observer)
     do throws(OperationFailure) {
         let value = try body(dispatcher.filesystem, caller)
         let status = unsafe reply(request, value)
-        if status != 0 { dispatcher.log.debug("\(operation): the kernel did not take the reply (\(-status))") }
+        observation?.end(isTaken: status == 0)
     } catch {
         dispatcher.note(error, operation, for: caller)
         unsafe fuse_reply_err(request, error.errno.rawValue)
+        observation?.end(error.errno)
     }
 }
 
@@ -76,6 +83,7 @@ func answerInTime<Value>(
     guard let given = unsafe request else { return }
     // Only the thread that tries the operation uses the request.
     nonisolated(unsafe) let request = unsafe given
+    let observation = unsafe Observation(request, operation, for: Dispatcher.serving(request)?.observer)
     @Sendable func attempt(_ waiting: WaitingRequest?) {
         guard let dispatcher = unsafe Dispatcher.serving(request), let caller = unsafe Caller(of: request) else {
             return
@@ -83,7 +91,7 @@ func answerInTime<Value>(
         do throws(OperationFailure) {
             let value = try body(dispatcher.filesystem, caller)
             let status = unsafe reply(request, value)
-            if status != 0 { dispatcher.log.debug("\(operation): the kernel did not take the reply (\(-status))") }
+            observation?.end(isTaken: status == 0)
         } catch {
             if let awaiting = error.awaiting {
                 let wait: RequestWait = {
@@ -100,11 +108,12 @@ func answerInTime<Value>(
     @Sendable func refuse(_ dispatcher: Dispatcher, _ caller: Caller, _ failure: OperationFailure) {
         dispatcher.note(failure, operation, for: caller)
         unsafe fuse_reply_err(request, failure.errno.rawValue)
+        observation?.end(failure.errno)
     }
     @Sendable func waitingRequest(_ dispatcher: Dispatcher, _ caller: Caller) -> WaitingRequest? {
         guard let share = dispatcher.waits.take(for: caller.uid) else { return nil }
         let (thread, interrupted) = (caller.pid, dispatcher.interrupted)
-        return unsafe WaitingRequest(request, share, of: thread, endedBy: interruption, interrupted) {
+        return unsafe WaitingRequest(request, share, of: thread, endedBy: interruption, interrupted, observation) {
             attempt($0)
         }
     }

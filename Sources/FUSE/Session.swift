@@ -61,11 +61,20 @@ public final class Session {
         return (counts.uses, counts.looks)
     }
 
+    /// The numbers of requests that were read from the kernel to be served, by the kernel's operations.
+    public static var served: [(operation: String, count: UInt)] {
+        (0..<UInt32(CFUSE_OPERATIONS)).compactMap { number in
+            guard let name = unsafe cfuse_operation(number) else { return nil }
+            return (unsafe String(cString: name), cfuse_served(number))
+        }
+    }
+
     /// Mounts `filesystem` on `mountpoint`.
     ///
     /// `source` is the source in mountinfo; `options` are those of libfuse, such as `allow_other`;
     /// `usesPassthrough` says whether passthrough is requested of the kernel, and `exportsHandles` whether
-    /// the kernel may offer file handles for files that it has forgotten.
+    /// the kernel may offer file handles for files that it has forgotten. `observer` is called behind each
+    /// answer, on the thread that has sent it; without one no clock is read.
     /// - Throws: `SessionError` with the reason; nothing is mounted then.
     public init(
         filesystem: any Filesystem,
@@ -75,10 +84,13 @@ public final class Session {
         usesPassthrough: Bool,
         exportsHandles: Bool = false,
         limits: RequestLimits,
-        log: Logger
+        log: Logger,
+        observer: (@Sendable (ServedRequest) -> Void)? = nil
     ) throws(SessionError) {
         cfuse_capture_log()
-        let dispatcher = unsafe Unmanaged.passRetained(Dispatcher(filesystem: filesystem, log: log, limits: limits))
+        let dispatcher = unsafe Unmanaged.passRetained(
+            Dispatcher(filesystem: filesystem, log: log, limits: limits, observer: observer)
+        )
         var operations = fuse_lowlevel_ops()
         operations.serveStart()
         operations.serveLookup()

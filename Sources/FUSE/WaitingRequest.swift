@@ -40,6 +40,7 @@ final class WaitingRequest: Sendable {
     private let thread: Int32
     private let interruption: Interruption
     private let interrupted: InterruptedRequests
+    private let observation: Observation?
 
     init(
         _ request: fuse_req_t,
@@ -47,6 +48,7 @@ final class WaitingRequest: Sendable {
         of thread: Int32,
         endedBy interruption: Interruption,
         _ interrupted: InterruptedRequests,
+        _ observation: Observation?,
         attempt: @escaping @Sendable (WaitingRequest) -> Void
     ) {
         unsafe self.request = unsafe request
@@ -54,6 +56,7 @@ final class WaitingRequest: Sendable {
         self.thread = thread
         self.interruption = interruption
         self.interrupted = interrupted
+        self.observation = observation
         self.attempt = attempt
     }
 
@@ -92,7 +95,10 @@ final class WaitingRequest: Sendable {
         case .waiting: break
         }
         guard cfuse_is_ending(thread, interruption == .asked ? 1 : 0) != 0 else { return true }
-        if claim() { unsafe fuse_reply_err(request, Errno.interrupted.rawValue) }
+        if claim() {
+            unsafe fuse_reply_err(request, Errno.interrupted.rawValue)
+            observation?.end(.interrupted)
+        }
         return false
     }
 

@@ -22,6 +22,7 @@ public final class GroupCommit: Sendable {
     private let catalog: Catalog
     private let blobs: BlobStore
     private let log: Logger
+    private let diagnosis: Diagnosis
     private let turn = RankedMutex(.groupCommit, State())
     /// Called when a transaction is committed.
     let whenCommitted = Hook<CommitMark?, Void>()
@@ -30,10 +31,11 @@ public final class GroupCommit: Sendable {
     /// The folders that were closed to users since the last commit.
     public let closings = Closings()
 
-    init(catalog: Catalog, blobs: BlobStore, log: Logger) {
+    init(catalog: Catalog, blobs: BlobStore, log: Logger, _ diagnosis: Diagnosis) {
         self.catalog = catalog
         self.blobs = blobs
         self.log = log
+        self.diagnosis = diagnosis
     }
 
     /// Returns when all changes that were acknowledged before the call are on stable storage.
@@ -50,9 +52,10 @@ public final class GroupCommit: Sendable {
                 var lost: [Digest] = []
                 try blobs.removingRetiredNames {
                     guard catalog.hasChanges || copy != nil else { return }
-                    let closed = closings.mark()
+                    let (closed, began) = (closings.mark(), diagnosis.beginCommit())
                     try blobs.beginMakingDurable()
-                    try catalog.commit(advancing: copy) { lost = try blobs.makeDurable() }
+                    let changes = try catalog.commit(advancing: copy) { lost = try blobs.makeDurable() }
+                    if changes > 0 { diagnosis.noteCommit(of: changes, since: began) }
                     closings.forget(upTo: closed)
                     whenCommitted(catalog.lastCommit)
                 }

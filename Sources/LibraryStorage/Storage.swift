@@ -32,6 +32,8 @@ public final class Storage: Sendable {
     public let isClosing = CancellationFlag()
     /// The log of errors that no request waits for.
     public let log: Logger
+    /// The counts and debug lines for operators.
+    public let diagnosis: Diagnosis
     private let committer: BackgroundWorker
 
     /// How long a change waits for others before all are committed: with the commit less than a second.
@@ -49,6 +51,7 @@ public final class Storage: Sendable {
     ) throws {
         self.directory = directory
         self.log = log
+        diagnosis = Diagnosis(log)
         self.activity = activity
         clock = ExpiryClock(time)
         let committer = BackgroundWorker()
@@ -60,7 +63,7 @@ public final class Storage: Sendable {
         }
         contents = ContentStore(blobs)
         space = SpaceReserve(blobs: blobs, catalog: catalog)
-        groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log)
+        groupCommit = GroupCommit(catalog: catalog, blobs: blobs, log: log, diagnosis)
         groupCommit.whenCommitted.set { directory.note($0) }
     }
 

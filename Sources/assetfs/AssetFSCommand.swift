@@ -27,7 +27,7 @@ struct AssetFSCommand: ParsableCommand {
 
     static func main() {
         StandardDescriptors.fill()
-        let arguments = RawArguments.all
+        let arguments = MountCommand.completed(RawArguments.all)
         do {
             var command = try parseAsRoot(arguments)
             try command.run()

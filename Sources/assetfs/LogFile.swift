@@ -8,6 +8,7 @@ import Synchronization
 /// Writes log lines: to the terminal, and for a background mount from its readiness on to `assetfs.log` in
 /// the library, which then also gets the earlier lines.
 ///
+/// Debug lines of a background mount never go to the terminal.
 /// When the file has grown beyond 8 MiB a new one is begun, and the former is kept as `assetfs.log.1`.
 ///
 /// ## Concurrency
@@ -23,43 +24,54 @@ final class LogFile: Sendable {
     }
     private static let name = "assetfs.log"
     private static let limit = 8 << 20
-    /// How many bytes of earlier lines are kept for the file, which a mount in the foreground never gets.
-    private static let earlyLimit = 64 << 10
     private let state = Mutex(State())
+    /// The categories whose debug lines are written.
+    fileprivate let categories: Set<DebugCategory>
+
+    /// Whether the mount is in the foreground, so that all lines go to the terminal and none are kept.
+    private let isForeground: Bool
+
+    /// Makes a log that writes debug lines of some categories.
+    init(debug categories: Set<DebugCategory>, isForeground: Bool) {
+        self.categories = categories
+        self.isForeground = isForeground
+    }
 
     /// A logger that writes to this file.
     var logger: Logger { Logger(label: "assetfs") { _ in Handler(file: self) } }
 
     /// Writes a line with one call, so that lines of several threads do not mix; a failure cannot be reported
     /// anywhere.
-    fileprivate func write(_ event: LogEvent) {
+    fileprivate func write(_ event: LogEvent, of category: String?) {
         let now = Timestamp.now
         state.withLock { state in
-            Self.sayLeftOut(&state, now)
+            sayLeftOut(&state, now)
             guard state.shares.take(for: event.metadata, at: event.level) else { return }
-            Self.write("\(now) \(event.level): \(Shown.line("\(event.message)"))\n", &state)
+            let topic = category.map { "\($0): " } ?? ""
+            write("\(now) \(event.level): \(topic)\(Shown.line("\(event.message)"))\n", &state, at: event.level)
         }
     }
 
     /// Writes the counts of the lines that were left out so far, at the end of the log.
     func finish() {
         state.withLock { state in
-            Self.sayLeftOut(&state, .now, isEnd: true)
+            sayLeftOut(&state, .now, isEnd: true)
         }
     }
 
-    private static func sayLeftOut(_ state: inout State, _ now: Timestamp, isEnd: Bool = false) {
+    private func sayLeftOut(_ state: inout State, _ now: Timestamp, isEnd: Bool = false) {
         let minute = isEnd ? -1 : now.rawValue / 60_000_000_000
         for sentence in state.shares.begin(minute: minute) {
             write("\(now) \(Logger.Level.notice): \(sentence)\n", &state)
         }
     }
 
-    private static func write(_ line: String, _ state: inout State) {
-        rotate(&state)
+    private func write(_ line: String, _ state: inout State, at level: Logger.Level = .notice) {
+        Self.rotate(&state)
         let bytes = Array(line.utf8)
-        unsafe _ = Glibc.write(state.descriptor, bytes, bytes.count)
-        if !state.hasMoved, state.earlyLines.count < earlyLimit { state.earlyLines += bytes }
+        let isEarly = !state.hasMoved && !isForeground
+        if isEarly { state.earlyLines += bytes }
+        if !isEarly || level > .debug { unsafe _ = Glibc.write(state.descriptor, bytes, bytes.count) }
     }
 
     /// Redirects the log to the library's file.
@@ -71,6 +83,7 @@ final class LogFile: Sendable {
             let file = Self.openOwn(in: folder)
             guard file >= 0 else {
                 if folder >= 0 { _ = close(folder) }
+                (state.hasMoved, state.earlyLines) = (true, [])
                 return -1
             }
             let early = state.earlyLines
@@ -126,8 +139,14 @@ private struct Handler: LogHandler {
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
-        set { metadata[key] = newValue }
+        set {
+            metadata[key] = newValue
+            // Decided once for each logger, so that a line that is not written costs one comparison.
+            if let category, file.categories.contains(where: { $0.rawValue == category }) { logLevel = .debug }
+        }
     }
 
-    func log(event: LogEvent) { file.write(event) }
+    private var category: String? { metadata[DebugCategory.key].map { "\($0)" } }
+
+    func log(event: LogEvent) { file.write(event, of: category) }
 }

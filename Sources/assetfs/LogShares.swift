@@ -17,10 +17,10 @@ struct LogShares {
     private var minute: Int64 = 0
     private var counts: [Key: Int] = [:]
 
-    /// Counts a line in the present minute.
+    /// Counts a line in the present minute; debug lines, which the operator has asked for, do not count.
     /// - Returns: false where the user has reached the limit.
     mutating func take(for metadata: Logger.Metadata?, at level: Logger.Level) -> Bool {
-        guard let uid = metadata?[Self.key] else { return true }
+        guard level > .debug, let uid = metadata?[Self.key] else { return true }
         let count = counts[Key(uid: "\(uid)", isError: level >= .error), default: 0] + 1
         counts[Key(uid: "\(uid)", isError: level >= .error)] = count
         return count <= Self.limit

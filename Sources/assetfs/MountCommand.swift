@@ -31,11 +31,27 @@ struct MountCommand: ParsableCommand {
             """
     )
     var options: [String] = []
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Log for debugging: \(DebugCategory.choices), separated by commas; --debug alone means all.",
+            valueName: "categories"
+        )
+    )
+    var debug: [String] = []
+
+    /// Returns arguments in which each `--debug` of this command has a value, which ArgumentParser requires.
+    static func completed(_ arguments: [String]) -> [String] {
+        guard arguments.first == configuration.commandName else { return arguments }
+        let end = arguments.firstIndex(of: "--") ?? arguments.endIndex
+        return arguments[..<end].map { $0 == "--debug" ? "--debug=all" : $0 } + arguments[end...]
+    }
 
     func run() throws {
-        let options: MountOptions
+        var options: MountOptions
         do throws(MountOptions.Invalid) {
             options = try MountOptions(self.options)
+            for categories in debug { options.debug.formUnion(try MountOptions.categories(categories)) }
         } catch {
             let sentence = Sentence(error.sentence)
             throw error.isRefusal ? ExitStatus.mountRefused.because(sentence) : ValidationError(sentence)
@@ -134,7 +150,7 @@ struct MountCommand: ParsableCommand {
         options.eventCommand = options.eventCommand.map { "umask \(String(umask, radix: 8))\n\($0)" }
         // This precedes the start of any thread: only the session takes the signals that end the mount.
         Daemon.blockSignals()
-        let file = LogFile()
+        let file = LogFile(debug: options.debug, isForeground: foreground)
         let log = file.logger
         let place = try LibraryPlace(path)
         let library = try open(place, options, log)
@@ -212,7 +228,8 @@ struct MountCommand: ParsableCommand {
                     usesPassthrough: options.usesPassthrough,
                     exportsHandles: options.exportsHandles,
                     limits: RequestLimits(maximumRead: system.maximumRead, maximumReadahead: system.maximumReadahead),
-                    log: log
+                    log: log,
+                    observer: RequestLog.observer(log)
                 )
             } catch {
                 let reason = errors.end() ?? error.description

@@ -2,6 +2,7 @@ import AssetFilesystem
 import AssetLibrary
 import AssetModel
 import Glibc
+internal import LibraryStorage
 import SystemPackage
 
 /// The options of `-o`: those of assetfs, and those that are passed to the kernel and libfuse.
@@ -22,6 +23,8 @@ struct MountOptions {
     var eventCommand: String?
     /// The interval at which all blobs are verified by their SHA-256; nil for only on request.
     var scrubbing = Period("P30D")
+    /// The categories of debug lines in the log.
+    var debug: Set<DebugCategory> = []
     /// The options of mount(8), fuse(8) and libfuse.
     var system = SystemOptions()
 
@@ -73,6 +76,7 @@ struct MountOptions {
                     )
                 }
                 scrubbing = period
+            case ("debug", let categories): debug.formUnion(try Self.categories(categories))
             case ("passthrough", nil): usesPassthrough = true
             case ("nopassthrough", nil): usesPassthrough = false
             case ("export", nil): exportsHandles = true
@@ -97,6 +101,23 @@ struct MountOptions {
             }
         }
         return options.filter { !$0.isEmpty }
+    }
+
+    /// Parses categories of debug lines that are given as `fuse+uploads` or `fuse,uploads`; nil and `all`
+    /// mean all of them.
+    static func categories(_ text: String?) throws(Invalid) -> Set<DebugCategory> {
+        var categories: Set<DebugCategory> = []
+        for name in (text ?? "all").split(omittingEmptySubsequences: false, whereSeparator: { $0 == "+" || $0 == "," })
+        {
+            if name == "all" {
+                categories.formUnion(DebugCategory.allCases)
+            } else if let category = DebugCategory(rawValue: String(name)) {
+                categories.insert(category)
+            } else {
+                throw Invalid(sentence: "debug: “\(name)” is no category; there are \(DebugCategory.choices).")
+            }
+        }
+        return categories
     }
 
     /// Parses networks that are given as `10.0.0.0/8+fd00::/8`, or `private` for all.
@@ -152,4 +173,9 @@ struct MountOptions {
         }
         return (key, value)
     }
+}
+
+extension DebugCategory {
+    /// The names of the categories, for the user.
+    static var choices: String { (allCases.map(\.rawValue) + ["all"]).joined(separator: ", ") }
 }

@@ -65,7 +65,6 @@ struct SystemOptions {
             ("user_allow_other", "it belongs into /etc/fuse.conf; the option of a mount is allow_other"),
             ("direct_io", own), ("kernel_cache", own), ("auto_cache", own), ("noauto_cache", own), ("hard_remove", own),
             ("noforget", own), ("nopath", own), ("clone_fd", own), ("writeback_cache", own), ("sync_read", own),
-            ("debug", "--foreground shows the log"),
         ] {
             flags[name] = .refused(reason)
         }

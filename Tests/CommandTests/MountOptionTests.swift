@@ -39,6 +39,7 @@ struct MountOptionTests {
             ("max_read=65536", .shown("max_read=65536")), ("suid", .hidden("nosuid")), ("dev", .hidden("nodev")),
             ("strictatime", .hidden("relatime")), ("noatime,relatime", .nothing), ("ro,rw", .nothing),
             ("sync,async", .nothing), ("noexec,exec", .nothing), ("ro,sync,defaults", .nothing),
+            ("debug", .nothing), ("debug=fuse+catalog", .nothing),
             ("nosymfollow,symfollow", .nothing), ("strictatime,nostrictatime", .nothing),
             ("remount", .refused("unmount it")), ("auto_unmount", .refused("mount again")),
             ("bind", .refused("mount(8)")), ("mand", .refused("mandatory")),

@@ -302,6 +302,8 @@ def learning(tree):
     row("receipts", "read", lambda: text(MOUNT + "/uploads/receipts.jsonl") and None)
     row("events", "size of uploads/events.jsonl", lambda: os.stat(MOUNT + "/uploads/events.jsonl").st_size > 0)
     row("events", "read", lambda: text(MOUNT + "/uploads/events.jsonl") and None)
+    row("counts", "size of uploads/.stats", lambda: os.stat(MOUNT + "/uploads/.stats").st_size > 0)
+    row("counts", "read", lambda: text(MOUNT + "/uploads/.stats") and None)
     row("jobs", "list uploads/jobs/", lambda: names(MOUNT + "/uploads/jobs") is not None)
     row("fetch job", "read with its token", lambda: "zeta-fetch" in text("%s/uploads/jobs/%s.json" % (MOUNT, tree.job)))
     row("fetch job of bob", "where its file is now", lambda: secret(text("%s/uploads/jobs/%s.json" % (MOUNT, tree.bobs_job))))

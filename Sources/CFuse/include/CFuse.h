@@ -36,6 +36,15 @@ void cfuse_count_requests(uint64_t first, uint64_t last);
 struct cfuse_requests { unsigned long uses, looks; };
 struct cfuse_requests cfuse_requests(void);
 
+/* Return the kernel's name of an operation, by its number below CFUSE_OPERATIONS; NULL for one that is not
+ * served; and how many requests of it were read to be served. */
+enum { CFUSE_OPERATIONS = 53 };
+const char *cfuse_operation(uint32_t number);
+unsigned long cfuse_served(uint32_t number);
+
+/* Returns the node of the request that this thread has read last: the file, or the folder of a name. */
+uint64_t cfuse_served_node(void);
+
 /* Call ioctls on the device, whose numbers are _IOW macros. Return an id above 0, or -1 and errno. */
 int cfuse_backing_open(int device, int fd);
 int cfuse_backing_close(int device, int id);

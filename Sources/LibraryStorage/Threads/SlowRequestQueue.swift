@@ -45,6 +45,9 @@ public final class SlowRequestQueue: Sendable {
     /// Whether any work has not been begun.
     public var hasWaiting: Bool { state.withLock { !$0.waiting.isEmpty } }
 
+    /// How much work has not been begun.
+    public var count: Int { state.withLock { $0.waiting.reduce(0) { $0 + $1.work.count } } }
+
     /// Stops the threads after all queued work.
     public func stop() {
         state.withLock { $0.isStopped = true }
