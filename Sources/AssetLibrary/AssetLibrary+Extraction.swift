@@ -157,7 +157,7 @@ extension AssetLibrary {
             (findings, problem) = (found, found.problem)
         } catch {
             switch error {
-            case .disk(let reason): return isClosing.isSet ? () : try postpone(record, reason)
+            case .disk(let reason, let errno): return isClosing.isSet ? () : try postpone(record, reason, errno)
             case .file(let reason): (findings, problem) = (nil, reason)
             // Closing the library stops a worker that has just started.
             case .unavailable(let reason): return isClosing.isSet ? () : noteUnavailable(reason)

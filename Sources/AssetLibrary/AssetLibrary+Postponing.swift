@@ -22,10 +22,11 @@ extension AssetLibrary {
 
     /// Postpones the extraction of a blob whose file could not be read, each time for twice as long, up to an
     /// hour; a request that waits has it tried at once.
-    func postpone(_ record: ExtractionRecord, _ reason: String) throws(LibraryError) {
+    func postpone(_ record: ExtractionRecord, _ reason: String, _ errno: Errno) throws(LibraryError) {
         let count = extraction.state.withLock { state in
-            state.postponed[record.blob, default: 0] += 1
-            return state.postponed[record.blob] ?? 1
+            let count = (state.postponed[record.blob]?.count ?? 0) + 1
+            state.postponed[record.blob] = (count, errno)
+            return count
         }
         let now = Timestamp.now
         let delay = Int64(1) << Int64(min(count - 1, 12))
@@ -46,13 +47,14 @@ extension AssetLibrary {
     /// reason.
     public func failedExtraction(for name: [UInt8], of id: NodeID) throws(LibraryError) -> LibraryError? {
         guard extraction.hasPostponed, isExtracted(name) else { return nil }
-        let reason = try read { records -> String? in
-            guard let asset = try records.node(id)?.asset, let record = try records.extraction(of: asset) else {
-                return nil
-            }
-            return record.state == .waiting ? record.error : nil
+        let record = try read { records in
+            try records.node(id)?.asset.flatMap { try records.extraction(of: $0) }
         }
-        return reason.map { .blobs(.io(.ioError, during: "extracting metadata: \($0)")) }
+        guard let record, record.state == .waiting, let reason = record.error else { return nil }
+        let errno = extraction.state.withLock { $0.postponed[record.blob]?.errno } ?? .ioError
+        // A lack of descriptors or memory is the system's, and all else an error of the disk.
+        let scarce: [Errno] = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory]
+        return .blobs(.io(scarce.contains(errno) ? errno : .ioError, during: "extracting metadata: \(reason)"))
     }
 
     private func isExtracted(_ name: [UInt8]) -> Bool {
@@ -69,7 +71,8 @@ extension Examiner.Failure {
     /// Distinguishes an error of the disk from one of the file.
     init(_ error: BlobStoreError) {
         switch error {
-        case .io, .noSpace, .absent: self = .disk("\(error)")
+        case .io(let errno, _): self = .disk("\(error)", errno)
+        case .noSpace, .absent: self = .disk("\(error)", .ioError)
         case .missing, .damaged, .corrupt: self = .file("\(error)")
         }
     }

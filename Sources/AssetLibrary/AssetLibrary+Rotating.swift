@@ -106,7 +106,7 @@ extension AssetLibrary {
                     copy = try blobs.stage()
                 } catch {
                     unstaged = error
-                    throw .disk("\(error)")
+                    throw .disk("\(error)", .ioError)
                 }
                 try editor.embed(
                     tags,
@@ -199,7 +199,7 @@ extension LibraryError {
     fileprivate init(_ failure: Examiner.Failure, _ what: String) {
         switch failure {
         case .file(let reason), .unavailable(let reason): self = .unsupported("\(what): \(reason)")
-        case .disk(let reason): self = .blobs(.io(.ioError, during: "\(what): \(reason)"))
+        case .disk(let reason, let errno): self = .blobs(.io(errno, during: "\(what): \(reason)"))
         }
     }
 }

@@ -159,6 +159,9 @@ extension AssetLibrary {
         let free = blobPins.claimForDeletion(noted.filter { !contents.isShown($0) && !bound.contains($0) })
         defer { blobPins.releaseClaim(of: free) }
         let unused = try read { records in try free.filter { try records.blob($0) == nil } }
+        // The next commit would sync them.
+        for digest in unused { blobs.noteRemoval(of: digest) }
+        try commit()
         do throws(BlobStoreError) {
             for digest in unused { try blobs.remove(digest) }
         } catch {

@@ -3,6 +3,7 @@ internal import Catalog
 internal import LibraryStorage
 internal import MetadataExtraction
 internal import Synchronization
+internal import SystemPackage
 
 /// Extracts the metadata of blobs after their uploads, several at once, and has the waiting requests.
 ///
@@ -34,7 +35,7 @@ final class ExtractionQueue: Sendable {
         /// once.
         var givenUp: [BlobID: ContinuousClock.Instant] = [:]
         /// Blobs whose files could not be read, and how often.
-        var postponed: [BlobID: Int] = [:]
+        var postponed: [BlobID: (count: Int, errno: Errno)] = [:]
         /// The last time at which there was work.
         var busy = ContinuousClock.now
         /// Since when no file can be examined, and why.

@@ -73,7 +73,7 @@ extension AssetLibrary {
             }
         } catch {
             switch error {
-            case .file(let reason), .unavailable(let reason), .disk(let reason):
+            case .file(let reason), .unavailable(let reason), .disk(let reason, _):
                 throw .forbidden("The type of the file could not be told: \(reason)")
             }
         }

@@ -89,8 +89,9 @@ public struct Download: Sendable {
 
     private static func problem(_ failure: WorkerProcess.Failure) -> FetchProblem {
         switch failure {
-        case .unavailable(let reason), .lost(let reason), .unopened(let reason):
+        case .unavailable(let reason), .lost(let reason), .unopened(let reason, _):
             FetchProblem(.taskFailed, "download task failed: \(reason)")
+        case .unasked: FetchProblem(.taskFailed, "download task failed: the worker had ended before it was asked")
         }
     }
 

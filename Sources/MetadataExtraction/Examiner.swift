@@ -15,14 +15,15 @@ public final class Examiner: Sendable {
         case unavailable(String)
         /// This file cannot be processed: the reason.
         case file(String)
-        /// The disk failed, or descriptors ran out; the file may be processed later.
-        case disk(String)
+        /// The disk failed, or descriptors ran out, with this errno; the file may be processed later.
+        case disk(String, Errno)
 
         init(_ failure: WorkerProcess.Failure) {
             switch failure {
             case .unavailable(let reason): self = .unavailable(reason)
             case .lost(let reason): self = .file(reason)
-            case .unopened(let reason): self = .disk(reason)
+            case .unopened(let reason, let errno): self = .disk(reason, errno)
+            case .unasked: self = .disk("The worker had ended before it was asked.", .ioError)
             }
         }
     }
@@ -145,7 +146,8 @@ public final class Examiner: Sendable {
             return answer
         } catch {
             worker = nil
-            guard wasThere, mayRetry, !isCancelled() else { throw Failure(error) }
+            let isAsked = if case .unasked = error { false } else { true }
+            guard wasThere, mayRetry || !isAsked, !isCancelled() else { throw Failure(error) }
         }
         return try ask(
             &worker,

@@ -23,7 +23,9 @@ final class WorkerProcess: Sendable {
         /// The worker did not survive the file, or took too long for it; the process has ended.
         case lost(String)
         /// The file could not be opened for the worker, which says nothing about its bytes.
-        case unopened(String)
+        case unopened(String, Errno)
+        /// The worker had ended before it got the request, for which no file is the reason.
+        case unasked
     }
 
     private let process: pid_t
@@ -152,7 +154,8 @@ final class WorkerProcess: Sendable {
         if let file {
             let readable = unsafe open("/proc/self/fd/\(file.rawValue)", O_RDONLY | O_CLOEXEC)
             guard readable >= 0 else {
-                throw .unopened("The file could not be opened again (\(Errno(rawValue: errno))).")
+                let errno = Errno(rawValue: errno)
+                throw .unopened("The file could not be opened again (\(errno)).", errno)
             }
             numbers.append(readable)
         }
@@ -162,7 +165,7 @@ final class WorkerProcess: Sendable {
             numbers.append(copy.rawValue)
         }
         guard unsafe linux_send(socket, request, request.count, numbers, Int32(numbers.count)) == 1 else {
-            throw .lost("The worker had ended before it was asked.")
+            throw .unasked
         }
     }
 

@@ -157,7 +157,7 @@ struct Exporter {
     private func failure(_ path: FilePath, _ failure: Examiner.Failure? = nil) -> ExitCode {
         switch failure {
         case nil: ExitStatus.failed.because("\(path): \(systemReason).")
-        case .file(let reason), .unavailable(let reason), .disk(let reason):
+        case .file(let reason), .unavailable(let reason), .disk(let reason, _):
             ExitStatus.failed.because("\(path): \(reason)")
         }
     }

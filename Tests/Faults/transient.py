@@ -106,11 +106,21 @@ def next_mount(mount):
     expect("status", awaited(status, b"ready", mount.watch), b"ready")
 
 
+def descriptors(mount):
+    """Checks that a value that is not known because no file could be opened is EMFILE."""
+    with open(mount.path("picture.jpg"), "wb") as file: file.write(JPEG + unique("picture", 100))
+    mount.shim.arm("open", "blobs", errno.EMFILE, 0, forever())
+    expect("width", refusal(mount.width), errno.EMFILE if mount.shim.hits else 0)
+    if not mount.shim.hits: sys.exit("no call has failed")
+    mount.shim.lift()
+    expect("width", mount.width(), b"7")
+
+
 def scrubbing(mount):
     """Checks that one failed read of a disk marks no content as damaged, and two do."""
     def scrub(): return subprocess.run([mount.options.assetfs, "scrub", f"{mount.place}/mount"], capture_output=True).returncode
-    status = lambda: os.getxattr(mount.path("file"), "user.asset.status")
-    expect("status", awaited(status, b"ready", mount.watch), b"ready")
+    # The file is looked into first: only this command reads contents then.
+    subprocess.run([mount.options.assetfs, "jobs", "--wait", f"{mount.place}/mount"], check=True, capture_output=True)
     mount.shim.arm("pread", "blobs", errno.EIO, 0, 2)
     expect("scrub", scrub(), 0)
     if not mount.shim.hits: sys.exit("no call has failed")
@@ -120,7 +130,7 @@ def scrubbing(mount):
     expect("scrub", scrub(), 0)
 
 
-CHECKS = {check.__name__: check for check in (statistics, extraction, next_mount, scrubbing)}
+CHECKS = {check.__name__: check for check in (statistics, extraction, next_mount, descriptors, scrubbing)}
 
 
 def main():

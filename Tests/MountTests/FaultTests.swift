@@ -22,7 +22,7 @@ struct FaultTests {
     }
 
     @Test func `a file that cannot be read for a while is looked into afterwards`() throws {
-        try script("transient.py", ["extraction", "next_mount"]).check()
+        try script("transient.py", ["extraction", "next_mount", "descriptors"]).check()
     }
 
     @Test func `a disk that fails once makes no content count as damaged`() throws {
