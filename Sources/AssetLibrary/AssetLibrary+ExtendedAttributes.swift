@@ -128,7 +128,9 @@ extension AssetLibrary {
         mayKeepSetgid: Bool,
         by uploader: Uploader
     ) throws(LibraryError) {
-        guard value.count <= 65_536 else { throw .tooLong("The value has \(value.count.counted("byte")); 65536 are allowed.") }
+        guard value.count <= 65_536 else {
+            throw .tooLong("The value has \(value.count.counted("byte")); 65536 are allowed.")
+        }
         let text = String(decoding: name, as: UTF8.self)
         let attribute = AttributeName(name)
         try refuseFixed(id)

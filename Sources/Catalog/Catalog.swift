@@ -75,6 +75,9 @@ public final class Catalog: Sendable {
             queue = try DatabaseQueue(path: path, configuration: configuration)
             if isExpected { try queue.read { try Schema.requireTables(in: $0) } }
             guard try queue.read({ try !Schema.migrator.hasBeenSuperseded($0) }) else { throw CatalogError.newer }
+            if !isExpected, try queue.read({ try Schema.isEmpty($0) }) {
+                try queue.inDatabase { try Schema.make(in: $0) }
+            }
             try Schema.migrator.migrate(queue)
             try queue.inDatabase { try Schema.mendFormerShapes($0) }
             try queue.inDatabase { database in

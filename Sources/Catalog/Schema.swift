@@ -13,8 +13,8 @@ extension DatabaseMigrator {
 
 /// The tables, version by version.
 ///
-/// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md and a library in
-/// Tests/Fixtures/libraries.
+/// A migration that has shipped is never edited: a change is a new one, with docs/FORMAT.md, a library in
+/// Tests/Fixtures/libraries, and `Schema.present` written anew (`SchemaTests`).
 enum Schema {
     /// The migration that every catalog has.
     static let first = "1 foundation"

@@ -35,7 +35,7 @@ ENDING = ["close-begun", "uploads-ended", "close-committed", "snapshot-stepped",
 QUIET = ["rows-collected", "blob-removed", "copy-made", "copy-placed", "original-removed", "search-step-written", "asset-expired"]
 # The numbers of passages after which to kill, for points where these are not random.
 PASSAGES = {point: [1] for point in MAKING + OPENING + ENDING + QUIET} | {
-            "migrated": list(range(1, 24)), "upload-recovered": [1, 1, 2], "nameless-removed": [1, 1, 2], "blob-exchanged": [1, 1, 2],
+            "migrated": [1], "upload-recovered": [1, 1, 2], "nameless-removed": [1, 1, 2], "blob-exchanged": [1, 1, 2],
             "blob-removed": [1, 1, 2], "names-half-swapped": [1, 2], "name-replaced": [1, 2], "staged-retired": [1, 2, 4]}
 DAY = 24 * 3600
 
