@@ -114,8 +114,8 @@ extension AssetLibrary {
         }
     }
 
-    /// Returns how many bytes that stay, not trash or prunable versions, a file or folder has in a folder with
-    /// `rules`, where it is or is to be.
+    /// Returns how many bytes that stay, not trash or prunable versions, a file or folder has in a folder
+    /// with `rules`, where it is or is to be.
     ///
     /// Alternative files, attributes and former versions of a file with several names count where one of the
     /// names is; with `folder`, they are left out if that is not the folder's name.
