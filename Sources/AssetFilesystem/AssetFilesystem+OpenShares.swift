@@ -42,9 +42,11 @@ extension AssetFilesystem {
         if let share = openShares.take(for: caller.uid) { return share }
         let left = patience - openShares.noteRefusal(of: caller.uid)
         if left > .zero {
+            // Of many opens that wait for one thread, all end at that time.
+            let end = ContinuousClock.now + left
             throw OperationFailure(.tooManyOpenFiles) { [self] (uid, resume) in
                 let isAwaited = library.runLongRead(for: uid) { [self] in
-                    awaitPlace(for: uid, left)
+                    awaitPlace(for: uid, until: end)
                     resume()
                 }
                 if !isAwaited { resume() }
@@ -64,12 +66,14 @@ extension AssetFilesystem {
         throw OperationFailure(.tooManyOpenFiles)
     }
 
-    /// Waits until a user may have a place, and for some time at most.
-    private func awaitPlace(for uid: UInt32, _ time: Duration) {
+    /// Waits until a user may have a place, or until a time.
+    private func awaitPlace(for uid: UInt32, until end: ContinuousClock.Instant) {
+        let left = end - .now
+        guard left > .zero else { return }
         let freed = Signal()
         let number = openShares.whenFree { freed.send() }
         // A place that became free before `whenFree` announces nothing; the place taken here is given back.
-        if openShares.take(for: uid) == nil { freed.wait(milliseconds: Int32(time / .milliseconds(1)) + 1) }
+        if openShares.take(for: uid) == nil { freed.wait(milliseconds: Int32(left / .milliseconds(1)) + 1) }
         openShares.cancelWait(number)
     }
 }
