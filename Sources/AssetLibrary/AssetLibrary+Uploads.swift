@@ -71,8 +71,10 @@ extension AssetLibrary {
                 try admitNameless(node, upload, insists: insists)
                 try setLimit(&upload, of: id)
                 let isFirst = upload.writers == 0 && !upload.isDirty
-                // A refusal of the first writer's upload must not remove a file that another user writes to.
-                if isFirst || upload.isBorn && uploader.uid != upload.uploader.uid {
+                // A refusal of the first writer's upload must not remove a file that another user writes to,
+                // nor one whose bytes were accepted: the kernel reports the last close(2) after it.
+                let isAccepted = !upload.isDirty && !upload.isNew
+                if isFirst || upload.isBorn && (isAccepted || uploader.uid != upload.uploader.uid) {
                     (upload.isBorn, upload.isReplacement) = (false, isFirst ? false : upload.isReplacement)
                     upload.before = rulebook.isPlain ? nil : try read { try $0.node(id) }
                     node.isChangedByOther.store(false, ordering: .relaxed)

@@ -12,6 +12,27 @@ struct PolicyEdgeTests {
         }
     }
 
+    @Test func `a file that was accepted stays when the next upload to it is rejected before its last close is known`()
+        throws
+    {
+        try check(
+            """
+            say("R", duplicates="REJECT"); store("R/other", b"other")
+            for n, flags in enumerate((os.O_TRUNC, 0)):
+                name = f"R/{n}"; first = b"first" + str(n).encode()
+                # A second descriptor keeps the kernel from reporting the last close.
+                made = os.open(name, os.O_WRONLY | os.O_CREAT); kept = os.dup(made); os.write(made, first); os.close(made)
+                again = os.open(name, os.O_WRONLY | flags); os.write(again, b"other"); os.ftruncate(again, 5)
+                assert refused(os.close, again) == "EEXIST"
+                assert text(name) == first and sorted(os.listdir("R")) == sorted(["other"] + [str(m) for m in range(n + 1)]), os.listdir("R")
+                refused(os.close, kept); assert text(name) == first
+            # A file of which nothing was accepted goes with the rejected upload.
+            made = os.open("R/new", os.O_WRONLY | os.O_CREAT); again = os.open("R/new", os.O_WRONLY); os.write(again, b"other")
+            assert refused(os.close, again) == "EEXIST"; refused(os.close, made); assert not os.path.exists("R/new")
+            """
+        )
+    }
+
     @Test func `bytes that a quota refused never get into another file`() throws {
         try check(
             """
